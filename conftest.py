@@ -1,0 +1,24 @@
+"""Every test and every docstring example starts from the same random state."""
+
+import os
+from collections.abc import Iterator
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> Iterator[None]:
+    """Seed torch and numpy, and keep each test worker to one thread."""
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - libraries under test draw from it
+    yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep parallel workers from fighting over the cores."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        torch.set_num_threads(1)
