@@ -1,0 +1,154 @@
+"""What every data set is: two splits of arrays, and what is known about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentrank.errors import InputError
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One part of a data set; row `i` of every array belongs to sample `i`.
+
+    Args:
+        x: `(N, *shape)`, uint8 for images or float32 for anything else.
+        labels: `(N,)` int64, or None where the data has no classes.
+        parameters: `(N, P)` float64, what each sample was generated from, or None.
+
+    Raises:
+        InputError: when the arrays disagree about the number of samples.
+
+    Example:
+        >>> len(Split(np.zeros((5, 3), dtype=np.float32)))
+        5
+    """
+
+    x: Array
+    labels: NDArray[np.int64] | None = None
+    parameters: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        for what, rows in (("labels", self.labels), ("parameters", self.parameters)):
+            if rows is not None and len(rows) != len(self.x):
+                raise InputError(
+                    f"There are {len(rows)} {what} for {len(self.x)} samples; "
+                    "give exactly one for each sample."
+                )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, index: NDArray[np.int64] | slice) -> Split:
+        """The split made of the rows `index` alone.
+
+        Args:
+            index: `(n,)` row numbers, or a slice.
+
+        Returns:
+            A new split; with a slice its arrays are views.
+
+        Example:
+            >>> Split(np.arange(6).reshape(3, 2)).take(np.array([2, 0])).x.tolist()
+            [[4, 5], [0, 1]]
+        """
+        return Split(
+            self.x[index],
+            None if self.labels is None else self.labels[index],
+            None if self.parameters is None else self.parameters[index],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A training and a test split with what the methods need to know about them.
+
+    Args:
+        name: the name or path it was loaded by.
+        train: the part that models see.
+        test: the part that measures them.
+        mean: subtracted before storing; real-valued data is stored normalised, so that
+            `original = x * std + mean`. A number, or `(F,)` for tables.
+        std: divided by before storing, of the same shape as `mean`.
+        bounded: whether values lie in [0, 1] (uint8 counts as value / 255).
+        true_dimension: the number of parameters that generated the data, where known.
+        latent_dim: the latent width that suits it, from the papers where they name one.
+        net: the network family that suits it.
+
+    Example:
+        >>> split = Split(np.zeros((5, 1, 8), dtype=np.float32))
+        >>> Dataset("mine", split, split, bounded=False).shape
+        (1, 8)
+    """
+
+    name: str
+    train: Split
+    test: Split
+    mean: float | NDArray[np.float64] = 0.0
+    std: float | NDArray[np.float64] = 1.0
+    bounded: bool = True
+    true_dimension: int | None = None
+    latent_dim: int = 32
+    net: str = "auto"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`."""
+        return tuple(int(size) for size in self.train.x.shape[1:])
+
+    def denormalise(self, x: Array) -> Array:
+        """Samples in the data's own units, `x * std + mean`.
+
+        Args:
+            x: `(N, *shape)` normalised values, such as reconstructions.
+
+        Returns:
+            An array of the same shape.
+
+        Example:
+            >>> split = Split(np.zeros((1, 1), dtype=np.float32))
+            >>> Dataset("mine", split, split, mean=3.0, std=2.0).denormalise(np.ones((1, 1)))
+            array([[5.]])
+        """
+        return x * self.std + self.mean
+
+
+class Batch(NamedTuple):
+    """What a model is trained on in one step.
+
+    Args:
+        x: `(B, *shape)` float32.
+        index: `(B,)` int64, the rows of the split that the samples stand in.
+        labels: `(B,)` int64, or None.
+    """
+
+    x: Tensor
+    index: Tensor
+    labels: Tensor | None = None
+
+
+def to_float(x: Array | Tensor) -> Tensor:
+    """Samples as float32: uint8 is divided by 255, everything else keeps its values.
+
+    Args:
+        x: any shape, uint8 or real.
+
+    Returns:
+        A float32 tensor of the same shape.
+
+    Example:
+        >>> to_float(np.array([0, 51, 255], dtype=np.uint8))
+        tensor([0.0000, 0.2000, 1.0000])
+    """
+    if isinstance(x, np.ndarray):
+        # torch warns about arrays it could write through, such as read-only memory maps
+        x = torch.from_numpy(x if x.flags.writeable else x.copy())
+    return x.float() / 255 if x.dtype == torch.uint8 else x.float()

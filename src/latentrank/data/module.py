@@ -1,0 +1,162 @@
+"""Batches for training and evaluation, in an order that (seed, epoch) alone decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import Dataset as TorchDataset
+
+from latentrank.data.base import Batch, Dataset, Split, to_float
+from latentrank.errors import InputError
+
+
+class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
+    """Row numbers of one batch after another; the order depends on (seed, epoch) alone.
+
+    With `W` processes of batch size `b`, step `t` takes the rows `[t b W, (t + 1) b W)` of the
+    epoch's order, and each process a contiguous part of them: together they see what one process
+    with batch size `b W` sees. A last partial batch is kept. Where fewer than `W` rows remain,
+    so that some process would get none, they join the batch before.
+
+    It is a `DistributedSampler` so that Lightning sets its epoch and does not wrap it in another.
+
+    Args:
+        n: number of rows.
+        batch_size: rows in a batch of this process.
+        seed: of the order.
+        world_size: number of processes.
+        rank: which of them this is, from 0.
+        shuffle: False keeps the rows in order.
+
+    Raises:
+        InputError: when there is nothing to put in a batch.
+
+    Example:
+        >>> sampler = SeededBatchSampler(5, batch_size=2, shuffle=False)
+        >>> [batch.tolist() for batch in sampler]
+        [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        seed: int = 0,
+        world_size: int = 1,
+        rank: int = 0,
+        shuffle: bool = True,
+    ) -> None:
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; give a whole number from 1.")
+        if n < world_size:
+            raise InputError(
+                f"There are {n} samples for {world_size} processes; use fewer devices."
+            )
+        super().__init__(range(n), world_size, rank, shuffle, seed)  # type: ignore[arg-type]
+        self.n = n
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        order = np.arange(self.n)
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+        bounds = [step * self.batch_size * self.num_replicas for step in range(len(self))]
+        for start, stop in zip(bounds, [*bounds[1:], self.n], strict=True):
+            yield np.array_split(order[start:stop], self.num_replicas)[self.rank]
+
+    def __len__(self) -> int:
+        whole, rest = divmod(self.n, self.batch_size * self.num_replicas)
+        return whole + (rest >= self.num_replicas or whole == 0)
+
+
+class _Rows(TorchDataset[Batch]):
+    """A split indexed by many rows at a time, so that a batch is one slice of each array."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: NDArray[np.int64]) -> Batch:
+        labels = self.split.labels
+        return Batch(
+            to_float(self.split.x[index]),
+            torch.from_numpy(index),
+            None if labels is None else torch.from_numpy(labels[index]),
+        )
+
+
+class DataModule(LightningDataModule):
+    """A data set as batches for Lightning and for plain loops.
+
+    Args:
+        dataset: the data.
+        batch_size: samples in a training batch of each process.
+        eval_batch_size: samples in a batch of the test split and of the in-order iterators.
+        seed: of the training order, which depends on (seed, epoch) alone.
+
+    Raises:
+        InputError: when a split is empty.
+
+    Example:
+        >>> x = np.zeros((5, 3), dtype=np.float32)
+        >>> data = DataModule(Dataset("mine", Split(x), Split(x[:2])), batch_size=2)
+        >>> [len(batch.x) for batch in data.train_dataloader()]
+        [2, 2, 1]
+        >>> [batch.index.tolist() for batch in data.test_batches()]
+        [[0, 1]]
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int = 64,
+        eval_batch_size: int = 512,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.seed = seed
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled training batches, each process its own part."""
+        return self._loader(self.dataset.train, self.batch_size, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Test batches in order, each process its own part."""
+        return self._loader(self.dataset.test, self.eval_batch_size, shuffle=False)
+
+    def train_batches(self) -> Iterator[Batch]:
+        """All training samples in order, in every process."""
+        return self._in_order(self.dataset.train)
+
+    def test_batches(self) -> Iterator[Batch]:
+        """All test samples in order, in every process."""
+        return self._in_order(self.dataset.test)
+
+    def _in_order(self, split: Split) -> Iterator[Batch]:
+        rows = _Rows(split)
+        return (
+            rows[index]
+            for index in SeededBatchSampler(len(split), self.eval_batch_size, shuffle=False)
+        )
+
+    def _loader(self, split: Split, batch_size: int, shuffle: bool) -> DataLoader[Batch]:
+        world_size, rank = 1, 0
+        if self.trainer is not None:
+            world_size, rank = self.trainer.world_size, self.trainer.global_rank
+        sampler = SeededBatchSampler(len(split), batch_size, self.seed, world_size, rank, shuffle)
+        return DataLoader(
+            _Rows(split),
+            batch_size=None,
+            sampler=sampler,
+            pin_memory=torch.cuda.is_available(),
+        )
