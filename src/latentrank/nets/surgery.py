@@ -1,0 +1,253 @@
+"""Folding an affine map into the end of an encoder or the start of a decoder."""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from latentrank.errors import InputError
+
+_Convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+def output_layer(encoder: nn.Module) -> nn.Module | None:
+    """The encoder's last layer, where nothing but Flatten follows it.
+
+    Args:
+        encoder: any module; only an `nn.Sequential` can be looked into.
+
+    Returns:
+        A linear layer or convolution of the encoder itself, or None.
+
+    Example:
+        >>> output_layer(nn.Sequential(nn.Flatten(), nn.Linear(6, 2)))
+        Linear(in_features=6, out_features=2, bias=True)
+        >>> output_layer(nn.Sequential(nn.Linear(6, 2), nn.ReLU())) is None
+        True
+    """
+    index = _output_index(encoder)
+    return None if index is None else cast(nn.Sequential, encoder)[index]
+
+
+def input_layer(decoder: nn.Module) -> nn.Module | None:
+    """The decoder's first layer, where nothing but Unflatten comes before it.
+
+    Args:
+        decoder: any module; only an `nn.Sequential` can be looked into.
+
+    Returns:
+        A linear layer or (transposed) convolution of the decoder itself, or None.
+
+    Example:
+        >>> input_layer(nn.Sequential(nn.Linear(2, 6), nn.Unflatten(1, (2, 3))))
+        Linear(in_features=2, out_features=6, bias=True)
+        >>> input_layer(nn.Sequential(nn.ReLU(), nn.Linear(2, 6))) is None
+        True
+    """
+    index = _input_index(decoder)
+    return None if index is None else cast(nn.Sequential, decoder)[index]
+
+
+def absorb_output(
+    encoder: nn.Module, matrix: Tensor, offset: Tensor | None = None
+) -> nn.Sequential:
+    """A new encoder with `new(x) = encoder(x) @ matrix.T + offset`.
+
+    The map is folded into the last layer where that is linear, and otherwise appended as a
+    linear layer. The product is computed in float64.
+
+    Args:
+        encoder: returns `(B, d)`; it is left as it is.
+        matrix: `(k, d)`.
+        offset: `(k,)`, or None for zero.
+
+    Returns:
+        The new encoder, `(B, *input_shape)` to `(B, k)`, sharing no tensor with the old one.
+
+    Raises:
+        InputError: when the matrix has other than two axes or the offset another length.
+
+    Example:
+        >>> encoder = nn.Sequential(nn.Linear(6, 4))
+        >>> absorb_output(encoder, torch.ones(2, 4))
+        Sequential(
+          (0): Linear(in_features=6, out_features=2, bias=True)
+        )
+    """
+    _check(matrix, offset)
+    matrix, offset = _exact(matrix), _nonzero(offset)
+    new = _copied(encoder)
+    index = _output_index(encoder)
+    if index is None or not _mixable(new[index], matrix.shape[1]):
+        new.append(_linear(matrix, offset, like=_first_parameter(encoder)))
+    else:
+        new[index] = _mixed(new[index], matrix, offset)
+    return new.train(encoder.training)
+
+
+def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = None) -> nn.Sequential:
+    """A new decoder with `new(c) = decoder(c @ matrix.T + offset)`.
+
+    The map is folded into the first layer where that is linear, and otherwise put before it as
+    a linear layer. A convolution on a 1x1 grid becomes a linear layer and an Unflatten: through
+    it the offset reaches every pixel differently, which a bias per channel cannot say. The
+    product is computed in float64.
+
+    Args:
+        decoder: takes `(B, L)`; it is left as it is.
+        matrix: `(L, k)`.
+        offset: `(L,)`, or None for zero.
+
+    Returns:
+        The new decoder, `(B, k)` to `(B, *input_shape)`, sharing no tensor with the old one.
+
+    Raises:
+        InputError: when the matrix has other than two axes or the offset another length.
+
+    Example:
+        >>> decoder = nn.Sequential(nn.Unflatten(1, (4, 1, 1)), nn.ConvTranspose2d(4, 3, 2))
+        >>> absorb_input(decoder, torch.ones(4, 2))
+        Sequential(
+          (0): Linear(in_features=2, out_features=12, bias=True)
+          (1): Unflatten(dim=1, unflattened_size=(3, 2, 2))
+        )
+    """
+    _check(matrix, offset)
+    matrix, offset = _exact(matrix), _nonzero(offset)
+    new = _copied(decoder)
+    index = _input_index(decoder)
+    if index is None or _size_in(new[index]) != matrix.shape[0]:
+        layers = [_linear(matrix, offset, like=_first_parameter(decoder)), *new]
+    else:
+        layers = [*_merged(new[: index + 1], matrix, offset), *new[index + 1 :]]
+    return nn.Sequential(*layers).train(decoder.training)
+
+
+@torch.no_grad()
+def _mixed(layer: nn.Module, matrix: Tensor, offset: Tensor | None) -> nn.Module:
+    """The layer with its output channels mixed: `matrix @ layer(x) + offset`."""
+    weight, bias = cast(Tensor, layer.weight), cast(Tensor | None, layer.bias)
+    flat = matrix @ _exact(weight).flatten(1)
+    constant = None if bias is None else matrix @ _exact(bias)
+    if offset is not None:
+        constant = offset if constant is None else constant + offset
+    if isinstance(layer, nn.Linear):
+        return _linear(flat, constant, like=weight)
+    convolution = copy.deepcopy(cast(nn.Conv2d, layer))
+    convolution.out_channels = matrix.shape[0]
+    convolution.weight = _parameter(flat.view(matrix.shape[0], *weight.shape[1:]), like=weight)
+    convolution.bias = None if constant is None else _parameter(constant, like=weight)
+    return convolution
+
+
+def _merged(head: nn.Sequential, matrix: Tensor, offset: Tensor | None) -> list[nn.Module]:
+    """The affine head after `c @ matrix.T + offset`, as Linear and, if needed, Unflatten."""
+    layer = head[-1]
+    weight, bias = _affine_map(copy.deepcopy(head).to("cpu", torch.float64), matrix, offset)
+    constant = None if layer.bias is None and offset is None else bias.flatten()
+    merged: list[nn.Module] = [
+        _linear(weight.flatten(1).T, constant, like=cast(Tensor, layer.weight))
+    ]
+    if bias.ndim > 1:
+        merged.append(nn.Unflatten(1, tuple(bias.shape)))
+    return merged
+
+
+@torch.no_grad()
+def _affine_map(head: nn.Module, matrix: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What an affine head makes of `c @ matrix.T + offset`: `(k, *out)` and `(*out,)`."""
+    origin = matrix.new_zeros(matrix.shape[0]) if offset is None else offset
+    bias = head(origin[None])
+    return head(origin + matrix.T) - bias, bias[0]
+
+
+def _mixable(layer: nn.Module, size_out: int) -> bool:
+    """Whether the layer's output channels are all the numbers that the encoder returns."""
+    if isinstance(layer, nn.Linear):
+        return layer.out_features == size_out
+    # With groups, an output channel cannot take part in another group's.
+    return layer.out_channels == size_out and layer.groups == 1
+
+
+def _size_in(layer: nn.Module) -> int:
+    """The layer's input channels."""
+    return cast(int, layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels)
+
+
+def _linear(weight: Tensor, bias: Tensor | None, like: Tensor) -> nn.Linear:
+    """A linear layer holding these values, of the type and on the device of `like`."""
+    size_out, size_in = weight.shape
+    # Without storage, so that no random initial values are drawn from the caller's generator.
+    new = nn.Linear(size_in, size_out, bias=bias is not None, device="meta")
+    new.weight = _parameter(weight, like)
+    if bias is not None:
+        new.bias = _parameter(bias, like)
+    return new
+
+
+def _parameter(values: Tensor, like: Tensor) -> nn.Parameter:
+    """The values as a parameter of the type and on the device of `like`."""
+    return nn.Parameter(values.to(like.device, like.dtype).contiguous())
+
+
+def _copied(net: nn.Module) -> nn.Sequential:
+    """A copy that can be taken apart."""
+    new = copy.deepcopy(net)
+    return new if isinstance(new, nn.Sequential) else nn.Sequential(new)
+
+
+def _first_parameter(net: nn.Module) -> Tensor:
+    """A tensor that tells the network's device and type."""
+    return next(net.parameters(), torch.empty(0))
+
+
+def _exact(values: Tensor) -> Tensor:
+    """The values in float64, where every device can compute in it."""
+    return values.detach().to("cpu", torch.float64)
+
+
+def _nonzero(offset: Tensor | None) -> Tensor | None:
+    """The offset in float64, or None where it adds nothing."""
+    return _exact(offset) if offset is not None and bool(offset.any()) else None
+
+
+def _check(matrix: Tensor, offset: Tensor | None) -> None:
+    """Raise InputError unless `matrix` is a matrix and `offset` has one number per row."""
+    if matrix.ndim != 2:
+        raise InputError(
+            f"The matrix to absorb has shape {tuple(matrix.shape)}, expected two axes; "
+            "give one row per output."
+        )
+    if offset is not None and offset.shape != matrix.shape[:1]:
+        raise InputError(
+            f"The offset to absorb has shape {tuple(offset.shape)}, expected "
+            f"({matrix.shape[0]},); give one number per row of the matrix."
+        )
+
+
+def _output_index(encoder: nn.Module) -> int | None:
+    """Where in a Sequential the last layer is linear, Flatten aside."""
+    if not isinstance(encoder, nn.Sequential):
+        return None
+    for index in reversed(range(len(encoder))):
+        if isinstance(encoder[index], (nn.Linear, *_Convolution)):
+            return index
+        if not isinstance(encoder[index], nn.Flatten):
+            return None
+    return None
+
+
+def _input_index(decoder: nn.Module) -> int | None:
+    """Where in a Sequential the first layer is linear, Unflatten aside."""
+    if not isinstance(decoder, nn.Sequential):
+        return None
+    for index, layer in enumerate(decoder):
+        if isinstance(layer, (nn.Linear, *_Convolution, *_Transposed)):
+            return index
+        if not isinstance(layer, nn.Unflatten):
+            return None
+    return None
