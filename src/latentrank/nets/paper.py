@@ -116,6 +116,8 @@ def celeba(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
 def rrae_mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     """RRAE's network for MNIST at 1x28x28: 3x3 convolutions around dense layers of width 64.
 
+    Two hidden layers with softplus on either side, ReLU between convolutions.
+
     Args:
         input_shape: `(1, 28, 28)`.
         encoder_dim: numbers that the encoder returns per sample.
@@ -142,7 +144,6 @@ def rrae_mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     decoder = nn.Sequential(
         *dense([latent_dim, 64, 64, 32 * 7 * 7], nn.Softplus),
         nn.Unflatten(1, (32, 7, 7)),
-        nn.ReLU(),
         nn.ConvTranspose2d(32, 8, 3, 2, 1, output_padding=1),
         nn.ReLU(),
         nn.ConvTranspose2d(8, 1, 3, 2, 1, output_padding=1),

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from latentrank.errors import InputError
 
-_Convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def output_layer(encoder: nn.Module) -> nn.Module | None:
@@ -86,7 +86,7 @@ def absorb_output(
         new.append(_linear(matrix, offset, like=_first_parameter(encoder)))
     else:
         new[index] = _mixed(new[index], matrix, offset)
-    return new.train(encoder.training)
+    return new if encoder.training else new.eval()
 
 
 def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = None) -> nn.Sequential:
@@ -124,45 +124,43 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
         layers = [_linear(matrix, offset, like=_first_parameter(decoder)), *new]
     else:
         layers = [*_merged(new[: index + 1], matrix, offset), *new[index + 1 :]]
-    return nn.Sequential(*layers).train(decoder.training)
+    return nn.Sequential(*layers) if decoder.training else nn.Sequential(*layers).eval()
 
 
 @torch.no_grad()
 def _mixed(layer: nn.Module, matrix: Tensor, offset: Tensor | None) -> nn.Module:
     """The layer with its output channels mixed: `matrix @ layer(x) + offset`."""
+    # A spectral norm would take a step of its power iteration at every look in training mode.
+    layer = copy.deepcopy(layer).eval()
     weight, bias = cast(Tensor, layer.weight), cast(Tensor | None, layer.bias)
     flat = matrix @ _exact(weight).flatten(1)
-    constant = None if bias is None else matrix @ _exact(bias)
-    if offset is not None:
-        constant = offset if constant is None else constant + offset
+    constant = offset
+    if bias is not None:
+        constant = matrix @ _exact(bias) + (0 if offset is None else offset)
     if isinstance(layer, nn.Linear):
         return _linear(flat, constant, like=weight)
-    convolution = copy.deepcopy(cast(nn.Conv2d, layer))
-    convolution.out_channels = matrix.shape[0]
-    convolution.weight = _parameter(flat.view(matrix.shape[0], *weight.shape[1:]), like=weight)
-    convolution.bias = None if constant is None else _parameter(constant, like=weight)
-    return convolution
+    return _convolution(layer, flat.view(len(matrix), *weight.shape[1:]), constant, like=weight)
 
 
+@torch.no_grad()
 def _merged(head: nn.Sequential, matrix: Tensor, offset: Tensor | None) -> list[nn.Module]:
     """The affine head after `c @ matrix.T + offset`, as Linear and, if needed, Unflatten."""
     layer = head[-1]
-    weight, bias = _affine_map(copy.deepcopy(head).to("cpu", torch.float64), matrix, offset)
-    constant = None if layer.bias is None and offset is None else bias.flatten()
+    has_bias = cast(Tensor | None, layer.bias) is not None
+    exact = copy.deepcopy(head).to("cpu", torch.float64).eval()
+    zero = torch.zeros(1, matrix.shape[0], dtype=torch.float64)
+    weight = exact(matrix.T) - exact(zero)
+    bias = exact(zero if offset is None else offset[None])[0]
     merged: list[nn.Module] = [
-        _linear(weight.flatten(1).T, constant, like=cast(Tensor, layer.weight))
+        _linear(
+            weight.flatten(1).T,
+            bias.flatten() if has_bias or offset is not None else None,
+            like=cast(Tensor, layer.weight),
+        )
     ]
     if bias.ndim > 1:
         merged.append(nn.Unflatten(1, tuple(bias.shape)))
     return merged
-
-
-@torch.no_grad()
-def _affine_map(head: nn.Module, matrix: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor]:
-    """What an affine head makes of `c @ matrix.T + offset`: `(k, *out)` and `(*out,)`."""
-    origin = matrix.new_zeros(matrix.shape[0]) if offset is None else offset
-    bias = head(origin[None])
-    return head(origin + matrix.T) - bias, bias[0]
 
 
 def _mixable(layer: nn.Module, size_out: int) -> bool:
@@ -170,7 +168,7 @@ def _mixable(layer: nn.Module, size_out: int) -> bool:
     if isinstance(layer, nn.Linear):
         return layer.out_features == size_out
     # With groups, an output channel cannot take part in another group's.
-    return layer.out_channels == size_out and layer.groups == 1
+    return bool(layer.out_channels == size_out) and bool(layer.groups == 1)
 
 
 def _size_in(layer: nn.Module) -> int:
@@ -183,6 +181,27 @@ def _linear(weight: Tensor, bias: Tensor | None, like: Tensor) -> nn.Linear:
     size_out, size_in = weight.shape
     # Without storage, so that no random initial values are drawn from the caller's generator.
     new = nn.Linear(size_in, size_out, bias=bias is not None, device="meta")
+    new.weight = _parameter(weight, like)
+    if bias is not None:
+        new.bias = _parameter(bias, like)
+    return new
+
+
+def _convolution(old: nn.Module, weight: Tensor, bias: Tensor | None, like: Tensor) -> nn.Module:
+    """A convolution with the geometry of `old` and these values."""
+    kind = next(kind for kind in _CONVOLUTIONS if isinstance(old, kind))
+    geometry = cast(nn.Conv2d, old)
+    new = kind(
+        weight.shape[1],
+        weight.shape[0],
+        geometry.kernel_size,  # type: ignore[arg-type]  # a tuple of the kind's own length
+        geometry.stride,  # type: ignore[arg-type]
+        geometry.padding,  # type: ignore[arg-type]
+        geometry.dilation,  # type: ignore[arg-type]
+        bias=bias is not None,
+        padding_mode=geometry.padding_mode,
+        device="meta",
+    )
     new.weight = _parameter(weight, like)
     if bias is not None:
         new.bias = _parameter(bias, like)
@@ -234,7 +253,7 @@ def _output_index(encoder: nn.Module) -> int | None:
     if not isinstance(encoder, nn.Sequential):
         return None
     for index in reversed(range(len(encoder))):
-        if isinstance(encoder[index], (nn.Linear, *_Convolution)):
+        if isinstance(encoder[index], (nn.Linear, *_CONVOLUTIONS)):
             return index
         if not isinstance(encoder[index], nn.Flatten):
             return None
@@ -246,7 +265,7 @@ def _input_index(decoder: nn.Module) -> int | None:
     if not isinstance(decoder, nn.Sequential):
         return None
     for index, layer in enumerate(decoder):
-        if isinstance(layer, (nn.Linear, *_Convolution, *_Transposed)):
+        if isinstance(layer, (nn.Linear, *_CONVOLUTIONS, *_TRANSPOSED)):
             return index
         if not isinstance(layer, nn.Unflatten):
             return None
