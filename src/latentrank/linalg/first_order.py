@@ -1,0 +1,50 @@
+"""Gradients that can be taken once: a plain refusal where a second derivative is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.autograd import Function
+
+
+class _Refusal(Function):
+    """Passes a gradient on and refuses to be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, owner: str, *depends_on: Tensor) -> Tensor:
+        ctx.owner = owner
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Any:
+        raise RuntimeError(
+            f"{ctx.owner} has a first derivative only, and a second one was asked for; "
+            "leave it out of gradient penalties and Hessians."
+        )
+
+
+def first_order_only(gradient: Tensor, owner: str, *depends_on: Tensor) -> Tensor:
+    """Mark a gradient as one that cannot be differentiated again.
+
+    Without the mark, autograd would treat a gradient computed by hand as a constant, and a second
+    derivative would be silently wrong.
+
+    Args:
+        gradient: what a backward pass is about to return.
+        owner: name of the function for the message.
+        *depends_on: the tensors that the gradient was computed from.
+
+    Returns:
+        `gradient`; differentiating it raises a `RuntimeError` that names `owner`.
+
+    Example:
+        >>> import torch
+        >>> x = torch.ones(1, requires_grad=True)
+        >>> first_order_only(torch.ones(1), "f", x).backward()
+        Traceback (most recent call last):
+        RuntimeError: f has a first derivative only, and a second one was asked for; leave it out \
+of gradient penalties and Hessians.
+    """
+    marked: Tensor = _Refusal.apply(gradient, owner, *depends_on)
+    return marked

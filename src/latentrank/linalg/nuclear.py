@@ -1,0 +1,175 @@
+"""The nuclear norm and its subgradient, by three routes that agree."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from latentrank.errors import InputError, unknown
+from latentrank.linalg.first_order import first_order_only
+from latentrank.linalg.precision import check_matrix, to_float64
+
+#: Up to this smaller side, matrix products beat the eigenproblem on a CPU (measured by
+#: benchmarks/nuclear_norm.py).
+LARGEST_POLAR_ON_CPU = 192
+
+
+def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
+    """The sum of the singular values of `m`, differentiable.
+
+    With `m = sum_i s_i u_i v_i^T`, the norm is `sum_i s_i = <W, m>`, where
+    `W = sum_{s_i > 0} u_i v_i^T` is the polar factor of `m` and its subgradient of smallest
+    norm: exact where `m` has full rank, finite and a subgradient where it has not, zero at zero.
+
+    - `"svd"`: the reference. Singular values up to `eps max(m.shape) s_1`, `eps` that of the
+      dtype of `m`, count as zero.
+    - `"gram"`: eigenvectors of the smaller Gram matrix, formed in float64. The same values count
+      as zero for float32; for float64, those up to `sqrt(eps max(m.shape)) s_1`, since a Gram
+      matrix has half of the digits.
+    - `"polar"`: matrix products only, so a GPU never waits for a factorisation. Singular values
+      above `1e-6 ||m||_F` (float64: `1e-8 ||m||_F`) enter in full, smaller ones are faded out:
+      instead of `u_i v_i^T`, a part of it between 0 and 1.
+    - `"auto"`: `"polar"`, and on a CPU `"gram"` where the smaller side is above
+      `LARGEST_POLAR_ON_CPU`: the fastest.
+
+    Against the reference in float64, for condition numbers up to 1e4, relative errors of value
+    and gradient (Frobenius) are at most 1e-4 in float32 and 1e-9 in float64. Below full rank
+    values agree as well, gradients up to the part on directions of zero singular value.
+
+    Args:
+        m: `(R, C)` floating-point. Half precision is computed in float32.
+        solver: one of the four names.
+
+    Returns:
+        Scalar, dtype and device of `m`. Its gradient can be taken once: a second derivative
+        raises `RuntimeError`.
+
+    Raises:
+        InputError: if `m` is not a floating-point matrix, `solver` is unknown, or `"svd"` or
+            `"gram"` meets a value that is not finite (`"polar"` passes it on, as telling would
+            make a GPU wait).
+
+    Example:
+        >>> m = torch.tensor([[3.0, 0.0], [0.0, -4.0]], requires_grad=True)
+        >>> norm = nuclear_norm(m)
+        >>> round(norm.item(), 4)
+        7.0
+        >>> norm.backward()
+        >>> m.grad.round(decimals=4)
+        tensor([[ 1.,  0.],
+                [ 0., -1.]])
+    """
+    check_matrix(m, "m")
+    if solver != "auto" and solver not in _SOLVERS:
+        raise unknown("nuclear norm solver", solver, ["auto", *_SOLVERS])
+    if solver == "auto":
+        large_on_cpu = m.device.type == "cpu" and min(m.shape) > LARGEST_POLAR_ON_CPU
+        solver = "gram" if large_on_cpu else "polar"
+    norm: Tensor = _NuclearNorm.apply(m, _SOLVERS[solver])
+    return norm
+
+
+class _NuclearNorm(Function):
+    """`<W, m>` with gradient `W`, whichever way the polar factor `W` is found."""
+
+    @staticmethod
+    def forward(ctx: Any, m: Tensor, polar_factor: Callable[[Tensor], Tensor]) -> Tensor:
+        # Mixed precision would round the iterates to half precision at every product.
+        with torch.autocast(m.device.type, enabled=False):
+            full = m.to(torch.promote_types(m.dtype, torch.float32))
+            factor = polar_factor(full)
+            value = (factor * full).sum().to(m.dtype)
+        ctx.save_for_backward(m, factor)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (grad_output,) = grad_outputs
+        m, factor = ctx.saved_tensors
+        with torch.no_grad():
+            gradient = (grad_output * factor).to(m.dtype)
+        return first_order_only(gradient, "nuclear_norm", m, grad_output), None
+
+
+def _polar_by_svd(m: Tensor) -> Tensor:
+    _check_finite(m)
+    u, s, vh = torch.linalg.svd(m, full_matrices=False)
+    nonzero = s > _relative_cutoff(m) * s[0]
+    factor: Tensor = (u * nonzero) @ vh
+    return factor
+
+
+def _polar_by_gram(m: Tensor) -> Tensor:
+    _check_finite(m)
+    if m.shape[0] > m.shape[1]:
+        return _polar_by_gram(m.mT).mT
+    rows = to_float64(m)
+    squares, u = torch.linalg.eigh(rows @ rows.mT)
+    s = squares.clamp_min(0).sqrt()
+    cutoff = max(_relative_cutoff(m), math.sqrt(_relative_cutoff(rows)))
+    inverse = torch.where(s > cutoff * s[-1], 1 / s, 0.0)
+    factor: Tensor = (u * inverse) @ (u.mT @ rows)
+    return factor.to(m.device, m.dtype)
+
+
+def _polar_by_products(m: Tensor) -> Tensor:
+    if m.shape[0] > m.shape[1]:
+        return _polar_by_products(m.mT).mT
+    tiny = torch.finfo(m.dtype).tiny
+    # Scaled to entries of at most one first, so that squaring them for the norm never overflows.
+    x = m / m.abs().amax().clamp_min(tiny)
+    x = x / torch.linalg.matrix_norm(x).clamp_min(tiny)
+    lower, tolerance = (1e-8, 1e-14) if m.dtype == torch.float64 else (1e-6, 1e-7)
+    for a, b in _polar_schedule(lower, tolerance):
+        x = torch.addmm(x, x @ x.mT, x, beta=a, alpha=-b)
+    return x
+
+
+@functools.cache
+def _polar_schedule(lower: float, tolerance: float) -> tuple[tuple[float, float], ...]:
+    """Cubics `a x - b x^3` whose composition maps `[lower, 1]` to within `tolerance` of 1.
+
+    Each is the cubic nearest to 1 on the interval `[l, u]` that the ones before it leave: equal at
+    both ends, and as far above 1 at its maximum as it is below 1 there (Chebyshev; scaled Newton
+    and Schulz steps, Chen and Chow, 2014). Singular values below `lower` end between 0 and 1,
+    since each cubic increases up to its maximum inside the interval.
+
+    Args:
+        lower: smallest singular value that must reach 1, as a part of the largest.
+        tolerance: distance from 1 that is near enough.
+
+    Returns:
+        The pairs `(a, b)` in the order of their use.
+    """
+    schedule = []
+    upper = 1.0
+    while upper - lower > tolerance:
+        slope = lower**2 + lower * upper + upper**2
+        at_ends = lower * upper * (lower + upper)
+        maximum = 2 * (slope / 3) ** 1.5
+        scale = 2 / (at_ends + maximum)
+        schedule.append((scale * slope, scale))
+        lower, upper = scale * at_ends, scale * maximum
+    return tuple(schedule)
+
+
+def _relative_cutoff(m: Tensor) -> float:
+    """The part of the largest singular value below which rounding leaves nothing to read."""
+    return torch.finfo(m.dtype).eps * max(m.shape)
+
+
+def _check_finite(m: Tensor) -> None:
+    if not bool(torch.isfinite(m).all()):
+        raise InputError(
+            "m holds values that are infinite or not numbers, expected finite ones; lower the "
+            "learning rate."
+        )
+
+
+_SOLVERS = {"svd": _polar_by_svd, "gram": _polar_by_gram, "polar": _polar_by_products}

@@ -1,0 +1,74 @@
+"""Float64 for the small matrices whose squaring would cost half of the digits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from latentrank.errors import InputError
+
+
+def to_float64(x: Tensor) -> Tensor:
+    """`x` in float64, on its own device where that device can hold float64.
+
+    Squaring a matrix squares its condition number. Forming a Gram matrix in float64 keeps every
+    digit that a float32 matrix has.
+
+    Args:
+        x: floating-point tensor of any shape.
+
+    Returns:
+        Float64 tensor of the same shape; on the CPU where the device knows no float64 (Apple's).
+
+    Example:
+        >>> to_float64(torch.ones(2, dtype=torch.float16)).dtype
+        torch.float64
+    """
+    device = torch.device("cpu") if x.device.type == "mps" else x.device
+    return x.to(device, torch.float64)
+
+
+def check_matrix(x: Tensor, name: str) -> None:
+    """Refuse what is not a matrix of real numbers.
+
+    Args:
+        x: what was given.
+        name: what to call it in the message.
+
+    Raises:
+        InputError: if `x` has not two dimensions, or does not hold floating-point numbers.
+
+    Example:
+        >>> check_matrix(torch.ones(3), "codes")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: codes has shape (3,), expected a matrix with one row per \
+sample; reshape it to two dimensions.
+    """
+    if x.ndim != 2:
+        raise InputError(
+            f"{name} has shape {tuple(x.shape)}, expected a matrix with one row per sample; "
+            "reshape it to two dimensions."
+        )
+    if not x.is_floating_point():
+        raise InputError(
+            f"{name} has dtype {x.dtype}, expected real floating-point numbers; "
+            "convert it with .float()."
+        )
+
+
+def check_rank(rank: int) -> None:
+    """Refuse a rank below one.
+
+    Args:
+        rank: number of directions asked for.
+
+    Raises:
+        InputError: if `rank` is below one.
+
+    Example:
+        >>> check_rank(0)
+        Traceback (most recent call last):
+        latentrank.errors.InputError: rank is 0, expected a whole number from 1; raise it.
+    """
+    if rank < 1:
+        raise InputError(f"rank is {rank}, expected a whole number from 1; raise it.")

@@ -1,0 +1,229 @@
+"""How many directions a cloud of codes uses: its covariance spectrum and four readings of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentrank.errors import InputError, unknown
+from latentrank.linalg.precision import check_matrix, to_float64
+
+#: Ratios are not read below this part of the largest value. Float64 eigenvalues err by about
+#: 1e-14 of the largest, and float32 codes carry rounding noise of the same size.
+NOISE_FLOOR = 1e-12
+
+METHODS = ("count", "effective", "participation", "gap")
+
+
+class Gap(NamedTuple):
+    """The largest fall between consecutive values of a spectrum.
+
+    Attributes:
+        rank: number of values before the fall.
+        ratio: value before the fall over value after it.
+    """
+
+    rank: int
+    ratio: float
+
+
+def spectrum(codes: Tensor | np.ndarray) -> Tensor:
+    """Singular values of the covariance of the codes, divided by the largest.
+
+    The covariance is centred, `C = (Z - mean)^T (Z - mean) / (N - 1)`.
+
+    Args:
+        codes: `(N, L)`, one row per sample, floating-point tensor or array, `N >= 2`.
+
+    Returns:
+        `(L,)` float64 on the CPU, descending, first value 1; all zeros where all codes are equal.
+
+    Raises:
+        InputError: if `codes` is not a matrix of finite floating-point numbers with two rows.
+
+    Example:
+        >>> spectrum(torch.tensor([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])).tolist()
+        [1.0, 0.25]
+    """
+    z = torch.as_tensor(codes).detach()
+    _check_codes(z)
+    z = to_float64(z)
+    # Equal codes differ from their rounded mean, but never from one another.
+    z = z - z[0]
+    z = z - z.mean(dim=0)
+    n, width = z.shape
+    values = torch.zeros(width, dtype=torch.float64)
+    small = z.mT @ z if width <= n else z @ z.mT
+    values[: len(small)] = _descending_eigenvalues(small / (n - 1))
+    return _normalised(values)
+
+
+def covariance_spectrum(covariance: Tensor | np.ndarray) -> Tensor:
+    """Singular values of a covariance matrix, divided by the largest.
+
+    Args:
+        covariance: `(L, L)` symmetric, floating-point.
+
+    Returns:
+        `(L,)` float64 on the CPU, descending, first value 1; all zeros for a zero matrix.
+
+    Raises:
+        InputError: if `covariance` is not a square matrix of finite floating-point numbers.
+
+    Example:
+        >>> covariance_spectrum(torch.diag(torch.tensor([1.0, 4.0]))).tolist()
+        [1.0, 0.25]
+    """
+    matrix = torch.as_tensor(covariance).detach()
+    check_matrix(matrix, "covariance")
+    if matrix.shape[0] != matrix.shape[1]:
+        raise InputError(
+            f"covariance has shape {tuple(matrix.shape)}, expected a square matrix; "
+            "give codes to spectrum instead."
+        )
+    _check_finite(matrix, "covariance")
+    return _normalised(_descending_eigenvalues(to_float64(matrix)))
+
+
+def rank(codes: Tensor | np.ndarray, method: str = "count", tol: float = 1e-4) -> float:
+    """How many directions the codes use.
+
+    Args:
+        codes: `(N, L)`, as in `spectrum`.
+        method: how the spectrum is read, as in `rank_of_spectrum`.
+        tol: as in `rank_of_spectrum`.
+
+    Returns:
+        A whole number for `"count"` and `"gap"`, a real one otherwise; 0 where all codes are equal.
+
+    Raises:
+        InputError: as `spectrum` and `rank_of_spectrum` do.
+
+    Example:
+        >>> line = torch.linspace(0, 1, 5)[:, None] * torch.tensor([1.0, 2.0, 3.0])
+        >>> rank(line)
+        1
+    """
+    return rank_of_spectrum(spectrum(codes), method, tol)
+
+
+def rank_of_spectrum(
+    values: Tensor | np.ndarray, method: str = "count", tol: float = 1e-4
+) -> float:
+    """How many directions a spectrum uses, read in one of four ways.
+
+    With `p_i = v_i / sum_j v_j`:
+
+    - `"count"`: the values above `tol` times the largest.
+    - `"effective"`: `exp(-sum_i p_i log p_i)` (Roy and Vetterli, 2007).
+    - `"participation"`: `(sum_i v_i)^2 / sum_i v_i^2 = 1 / sum_i p_i^2`.
+    - `"gap"`: the values before the largest fall, see `gap`.
+
+    Args:
+        values: `(L,)`, not negative, descending; a common factor does not matter.
+        method: one of the four names.
+        tol: smallest part of the largest value that counts, between 0 and 1; for `"count"` only.
+
+    Returns:
+        A whole number for `"count"` and `"gap"`, a real one otherwise; 0 for a spectrum of zeros.
+
+    Raises:
+        InputError: if `values` is no spectrum, `method` is unknown, or `tol` is not in [0, 1).
+
+    Example:
+        >>> rank_of_spectrum(torch.tensor([1.0, 0.5, 1e-6]))
+        2
+        >>> rank_of_spectrum(torch.tensor([1.0, 1.0, 0.0]), "participation")
+        2.0
+    """
+    if method not in METHODS:
+        raise unknown("rank method", method, METHODS)
+    if not 0 <= tol < 1:
+        raise InputError(f"tol is {tol}, expected a number from 0 to below 1; 1e-4 is usual.")
+    v = _checked_values(values)
+    if method == "gap":
+        return gap(v).rank
+    if method == "count":
+        return int((v > tol * v[0]).sum())
+    if v[0] == 0:
+        return 0.0
+    p = v / v.sum()
+    if method == "effective":
+        return float(torch.special.entr(p).sum().exp())
+    return float(1 / p.square().sum())
+
+
+def gap(values: Tensor | np.ndarray) -> Gap:
+    """The largest ratio between consecutive values of a spectrum, and how many values precede it.
+
+    Values below `NOISE_FLOOR` times the largest are raised to it first, so that a fall from noise
+    to smaller noise, or to zero, is never the largest. A fall into the noise therefore has at
+    least the ratio given. Since a fall needs a value after it, all `L` directions are never the
+    answer for `L > 1`: look at `ratio` before believing `rank`.
+
+    Args:
+        values: `(L,)`, not negative, descending; a common factor does not matter.
+
+    Returns:
+        `rank` and `ratio`; `(1, 1.0)` for one value, `(0, 1.0)` for a spectrum of zeros.
+
+    Raises:
+        InputError: if `values` is no spectrum.
+
+    Example:
+        >>> gap(torch.tensor([1.0, 0.5, 0.0625, 0.03125]))
+        Gap(rank=2, ratio=8.0)
+    """
+    v = _checked_values(values)
+    if v[0] == 0:
+        return Gap(0, 1.0)
+    if len(v) == 1:
+        return Gap(1, 1.0)
+    v = (v / v[0]).clamp_min(NOISE_FLOOR)
+    ratio, index = (v[:-1] / v[1:]).max(dim=0)
+    return Gap(int(index) + 1, float(ratio))
+
+
+def _descending_eigenvalues(matrix: Tensor) -> Tensor:
+    values: Tensor = torch.linalg.eigvalsh(matrix).flip(-1).clamp_min(0).cpu()
+    return values
+
+
+def _normalised(values: Tensor) -> Tensor:
+    return values / values[0] if values[0] > 0 else torch.zeros_like(values)
+
+
+def _check_codes(codes: Tensor) -> None:
+    check_matrix(codes, "codes")
+    if len(codes) < 2 or codes.shape[1] == 0:
+        raise InputError(
+            f"codes has shape {tuple(codes.shape)}, expected at least two rows and one column; "
+            "a covariance needs more samples."
+        )
+    _check_finite(codes, "codes")
+
+
+def _check_finite(matrix: Tensor, name: str) -> None:
+    if not bool(torch.isfinite(matrix).all()):
+        raise InputError(
+            f"{name} holds values that are infinite or not numbers, expected finite ones; lower "
+            "the learning rate of the run that made them."
+        )
+
+
+def _checked_values(values: Tensor | np.ndarray) -> Tensor:
+    v = torch.as_tensor(values).detach().cpu().to(torch.float64)
+    if v.ndim != 1 or len(v) == 0:
+        raise InputError(
+            f"values has shape {tuple(v.shape)}, expected one number per direction; "
+            "give what spectrum returns."
+        )
+    if not bool(torch.isfinite(v).all()) or bool((v < 0).any()) or bool((v.diff() > 0).any()):
+        raise InputError(
+            "values is not a spectrum, expected finite numbers, none negative, largest first; "
+            "give what spectrum returns."
+        )
+    return v

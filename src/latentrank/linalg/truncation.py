@@ -1,0 +1,294 @@
+"""The best approximation of given rank, with its exact gradient, and the basis it lives in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from latentrank.errors import InputError
+from latentrank.linalg.first_order import first_order_only
+from latentrank.linalg.precision import check_matrix, check_rank, to_float64
+
+
+def truncate_rank(y: Tensor, rank: int) -> Tensor:
+    """The best approximation of `y` by a matrix of rank at most `rank`.
+
+    With the singular value decomposition `y = sum_i s_i u_i v_i^T`, largest value first, this is
+    `y_k = sum_{i <= k} s_i u_i v_i^T = P y`, `P = sum_{i <= k} u_i u_i^T` (Eckart and Young,
+    1936). The gradient is the exact one. For the change `dy`, entry by entry in the singular
+    bases, `(i, i')` kept gives `dy_ii'`, dropped gives 0, and for `i` kept and `j` dropped
+
+        (d y_k)_ij = (s_i^2 dy_ij + s_i s_j dy_ji) / (s_i^2 - s_j^2)
+
+    and the same with both index pairs swapped. Only gaps between kept and dropped values enter,
+    so values that repeat inside either block, and dropped values of zero, do no harm.
+
+    The derivative does not exist in two cases, where the gradient returned is finite:
+
+    - The last kept value equals the first dropped one: for such a pair the kept directions are
+      held still (its part of `dP` is zero).
+    - `y` has rank below `rank`, so that kept values are zero: truncation changes nothing there,
+      and the gradient passes through unchanged.
+
+    Values are told apart by their squares, down to `eps max(B, L) s_1^2` with the `eps` of
+    float64, whatever the dtype of `y`: singular values below about 1e-6 of the largest count as
+    zero in these two rules. All arithmetic is float64 on the smaller Gram matrix (see
+    `to_float64`), no singular value decomposition is taken.
+
+    Args:
+        y: `(B, L)` floating-point, one row per sample. Half precision is computed in float64 too.
+        rank: `k`, a whole number from 1.
+
+    Returns:
+        `(B, L)`, dtype and device of `y`; `y` itself where `rank >= min(B, L)`. Its gradient
+        can be taken once: a second derivative raises `RuntimeError`.
+
+    Raises:
+        InputError: if `y` is not a matrix of finite floating-point numbers, or `rank` is below 1.
+
+    Example:
+        >>> y = torch.tensor([[3.0, 0.0], [0.0, 1.0]], requires_grad=True)
+        >>> y_1 = truncate_rank(y, rank=1)
+        >>> y_1.detach()
+        tensor([[3., 0.],
+                [0., 0.]])
+        >>> y_1.sum().backward()
+        >>> y.grad
+        tensor([[1.0000, 1.5000],
+                [1.5000, 0.0000]])
+    """
+    check_matrix(y, "y")
+    check_rank(rank)
+    if rank >= min(y.shape):
+        return y
+    if y.shape[0] > y.shape[1]:
+        return _truncate_rows(y.mT, rank).mT
+    return _truncate_rows(y, rank)
+
+
+def leading_basis(y: Tensor, rank: int) -> Tensor:
+    """The right singular directions of `y` that belong to its largest singular values.
+
+    Args:
+        y: `(B, L)` floating-point, one row per sample.
+        rank: number of directions, from 1.
+
+    Returns:
+        `(L, min(rank, L))`, orthonormal columns in the dtype of `y`, largest singular value first,
+        without gradient. Each column's entry of largest magnitude is positive. Where `y` has
+        lower rank, the columns that it does not determine complete the basis.
+
+    Raises:
+        InputError: if `y` is not a matrix of finite floating-point numbers, or `rank` is below 1.
+
+    Example:
+        >>> leading_basis(torch.tensor([[3.0, -4.0], [-3.0, 4.0]]), rank=1).T
+        tensor([[-0.6000,  0.8000]])
+    """
+    check_matrix(y, "y")
+    check_rank(rank)
+    with torch.no_grad():
+        rows = to_float64(y)
+        n_rows, width = rows.shape
+        rank = min(rank, width)
+        if width <= n_rows:
+            basis = _eigenvectors(rows.mT @ rows, rank)
+        else:
+            images = rows.mT @ _eigenvectors(rows @ rows.mT, min(rank, n_rows))
+            padding = images.new_zeros(width, rank - images.shape[1])
+            # Orthogonal by construction but for rounding; the factorisation also supplies
+            # directions where a singular value is zero or the rows are too few.
+            basis = torch.linalg.qr(torch.cat([images, padding], dim=1)).Q
+        return _signed(basis).to(y.device, y.dtype)
+
+
+class GramAccumulator:
+    """Running sums over batches of rows, from which a basis, mean and covariance follow.
+
+    Keeps `sum_n h_n h_n^T` and `sum_n h_n` in float64, so the rows need not be held. To combine
+    the sums of several processes, all-reduce each tensor in `tensors` in place.
+
+    Args:
+        dim: length `L` of a row.
+        device: where the sums are kept.
+
+    Attributes:
+        matrix: `(L, L)` float64, uncentred Gram matrix.
+        total: `(L,)` float64, sum of the rows.
+        count: scalar int64 tensor, number of rows.
+
+    Example:
+        >>> sums = GramAccumulator(2)
+        >>> for batch in torch.tensor([[[3.0, 0.0]], [[0.0, 1.0]]]):
+        ...     sums.update(batch)
+        >>> int(sums.count), sums.basis(1).T.tolist(), sums.mean().tolist()
+        (2, [[1.0, 0.0]], [1.5, 0.5])
+    """
+
+    def __init__(self, dim: int, device: torch.device | str = "cpu") -> None:
+        self.matrix = torch.zeros(dim, dim, dtype=torch.float64, device=device)
+        self.total = torch.zeros(dim, dtype=torch.float64, device=device)
+        self.count = torch.zeros((), dtype=torch.int64, device=device)
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All state; each adds up over processes."""
+        return self.matrix, self.total, self.count
+
+    @torch.no_grad()
+    def update(self, h: Tensor) -> None:
+        """Add a batch of rows.
+
+        Args:
+            h: `(B, L)` floating-point; `B` may differ from call to call.
+
+        Raises:
+            InputError: if `h` is not a matrix of floating-point numbers with rows of length `L`.
+        """
+        check_matrix(h, "h")
+        if h.shape[1] != len(self.total):
+            raise InputError(
+                f"h has rows of length {h.shape[1]}, expected {len(self.total)} as in the batches "
+                "before; give all batches the same width."
+            )
+        rows = h.to(self.matrix.device, torch.float64)
+        self.matrix.addmm_(rows.mT, rows)
+        self.total += rows.sum(dim=0)
+        self.count += len(rows)
+
+    def merge(self, other: GramAccumulator) -> None:
+        """Add the rows that another accumulator has seen.
+
+        Args:
+            other: accumulator of the same width.
+        """
+        for mine, theirs in zip(self.tensors, other.tensors, strict=True):
+            mine += theirs.to(mine.device)
+
+    def basis(self, rank: int) -> Tensor:
+        """The right singular directions of all rows together, largest singular value first.
+
+        Args:
+            rank: number of directions, from 1.
+
+        Returns:
+            `(L, min(rank, L))` float64, signs as in `leading_basis`.
+
+        Raises:
+            InputError: if `rank` is below 1, no row was seen, or a row was not finite.
+        """
+        check_rank(rank)
+        self._check_rows(1)
+        return _signed(_eigenvectors(self.matrix, min(rank, len(self.total))))
+
+    def mean(self) -> Tensor:
+        """The mean row.
+
+        Returns:
+            `(L,)` float64.
+
+        Raises:
+            InputError: if no row was seen.
+        """
+        self._check_rows(1)
+        return self.total / self.count
+
+    def covariance(self) -> Tensor:
+        """The covariance of the rows, divided by `N - 1`.
+
+        Returns:
+            `(L, L)` float64.
+
+        Raises:
+            InputError: if fewer than two rows were seen.
+        """
+        self._check_rows(2)
+        mean = self.mean()
+        return (self.matrix - torch.outer(self.total, mean)) / (self.count - 1)
+
+    def _check_rows(self, needed: int) -> None:
+        if self.count < needed:
+            raise InputError(
+                f"{int(self.count)} rows were seen, expected at least {needed}; "
+                "call update with more data first."
+            )
+
+
+def _truncate_rows(y: Tensor, rank: int) -> Tensor:
+    truncated: Tensor = _RowTruncation.apply(y, rank)
+    return truncated
+
+
+class _RowTruncation(Function):
+    """`P y` with `P` the projector on the leading eigenvectors of `G = y y^T`."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, rank: int) -> Tensor:
+        rows = to_float64(y)
+        values, vectors = _symmetric_eigen(rows @ rows.mT)
+        ctx.rank = rank
+        ctx.save_for_backward(y, values, vectors)
+        kept = vectors[:, :rank]
+        return (kept @ (kept.mT @ rows)).to(y.device, y.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (grad_output,) = grad_outputs
+        y, values, vectors = ctx.saved_tensors
+        with torch.no_grad():
+            gradient = _truncation_gradient(
+                to_float64(y), to_float64(grad_output), values, vectors, ctx.rank
+            ).to(y.device, y.dtype)
+        return first_order_only(gradient, "truncate_rank", y, grad_output), None
+
+
+def _truncation_gradient(
+    rows: Tensor, grad: Tensor, values: Tensor, vectors: Tensor, rank: int
+) -> Tensor:
+    """Vector-Jacobian product of `P y`.
+
+    From `dP = sum_{i kept, j dropped} u_i (u_i^T dG u_j) u_j^T / (l_i - l_j) + transpose` and
+    `dG = dy y^T + y dy^T`. The order of the products keeps every one at `O(k B L)`.
+
+    Args:
+        rows: `(B, L)` float64, `B <= L`.
+        grad: `(B, L)` float64, gradient of the loss with respect to `P y`.
+        values: `(B,)` eigenvalues `l` of the Gram matrix, descending.
+        vectors: `(B, B)` its eigenvectors `u`, in columns.
+        rank: number of kept directions.
+
+    Returns:
+        `(B, L)` float64, gradient of the loss with respect to `y`.
+    """
+    kept, dropped = vectors[:, :rank], vectors[:, rank:]
+    kept_grad, kept_rows = kept.mT @ grad, kept.mT @ rows
+    smallest_gap = torch.finfo(torch.float64).eps * max(rows.shape) * values[0]
+    gaps = values[:rank, None] - values[None, rank:]
+    coupling = (kept_grad @ rows.mT) @ dropped + (kept_rows @ grad.mT) @ dropped
+    coupling = torch.where(gaps > smallest_gap, coupling / gaps, 0.0) @ dropped.mT
+    gradient = kept @ (kept_grad + coupling @ rows) + coupling.mT @ kept_rows
+    return torch.where(values[rank - 1] > smallest_gap, gradient, grad)
+
+
+def _symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, largest first, and eigenvectors, of a Gram matrix."""
+    if not bool(torch.isfinite(gram).all()):
+        raise InputError(
+            "The codes hold values that are infinite or not numbers, expected finite ones; lower "
+            "the learning rate, or look for such values in the data."
+        )
+    values, vectors = torch.linalg.eigh(gram)
+    return values.flip(-1), vectors.flip(-1)
+
+
+def _eigenvectors(gram: Tensor, rank: int) -> Tensor:
+    return _symmetric_eigen(gram)[1][:, :rank]
+
+
+def _signed(basis: Tensor) -> Tensor:
+    """Make each column's entry of largest magnitude positive, so that signs are repeatable."""
+    largest = basis.gather(0, basis.abs().argmax(dim=0, keepdim=True))
+    return basis * torch.where(largest < 0, -1.0, 1.0)
