@@ -1,1 +1,74 @@
-"""Autoencoders whose latent space has low rank."""
+"""Autoencoders whose latent space has low rank: build, train, find the rank, generate, export.
+
+Names are imported on first use, so that `import latentrank` and the command line start at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from latentrank import data, density, evaluation, linalg, methods, nets, report
+    from latentrank.autoencoder import Autoencoder
+    from latentrank.config import RunConfig, TrainConfig
+    from latentrank.data import Dataset, Split
+    from latentrank.errors import InputError
+    from latentrank.estimator import LowRankAutoencoder
+    from latentrank.methods import build
+    from latentrank.run import Run, load, save, train
+    from latentrank.training import fit
+
+__version__ = "0.1.0"
+
+_MODULES = ("data", "density", "evaluation", "linalg", "methods", "nets", "report")
+_HOMES = {
+    "Autoencoder": "autoencoder",
+    "Dataset": "data",
+    "InputError": "errors",
+    "LowRankAutoencoder": "estimator",
+    "Run": "run",
+    "RunConfig": "config",
+    "Split": "data",
+    "TrainConfig": "config",
+    "build": "methods",
+    "fit": "training",
+    "load": "run",
+    "save": "run",
+    "train": "run",
+}
+
+__all__ = [  # noqa: RUF022 - grouped
+    "Autoencoder",
+    "Dataset",
+    "InputError",
+    "LowRankAutoencoder",
+    "Run",
+    "RunConfig",
+    "Split",
+    "TrainConfig",
+    "build",
+    "fit",
+    "load",
+    "save",
+    "train",
+    "data",
+    "density",
+    "evaluation",
+    "linalg",
+    "methods",
+    "nets",
+    "report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"latentrank.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"latentrank.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'latentrank' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

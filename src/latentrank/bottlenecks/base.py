@@ -1,0 +1,177 @@
+"""What every bottleneck is: a module between encoder and decoder that names its loss terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from latentrank.distributed import reduce_gram_
+from latentrank.errors import InputError
+from latentrank.linalg import GramAccumulator, truncate_rank
+
+
+class Latent(NamedTuple):
+    """What a bottleneck hands to the decoder and to the objective.
+
+    Attributes:
+        z: `(B, L)`, what the decoder sees.
+        terms: loss terms by name, scalars, not yet weighted.
+    """
+
+    z: Tensor
+    terms: dict[str, Tensor]
+
+
+class Bottleneck(nn.Module):
+    """Maps what the encoder gives, `(B, encoder_dim)`, to the code, `(B, latent_dim)`.
+
+    A subclass overrides `encode` and, where training differs from inference, `forward`.
+
+    Args:
+        latent_dim: width `L` of the code.
+        encoder_dim: numbers the encoder must give per sample; `latent_dim` by default.
+
+    Raises:
+        InputError: `latent_dim` is below 1.
+    """
+
+    def __init__(self, latent_dim: int, encoder_dim: int | None = None) -> None:
+        super().__init__()
+        if latent_dim < 1:
+            raise InputError(
+                f"latent_dim is {latent_dim}, expected a whole number from 1; raise it."
+            )
+        self.latent_dim = latent_dim
+        self.encoder_dim = latent_dim if encoder_dim is None else encoder_dim
+
+    def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
+        """The code and its loss terms, as in training when `self.training`.
+
+        Args:
+            h: `(B, encoder_dim)`, the encoder's output.
+            index: `(B,)` int64, the rows of the training set these samples are; needed only
+                by bottlenecks that keep something per sample.
+        """
+        return Latent(self.encode(h), {})
+
+    def encode(self, h: Tensor) -> Tensor:
+        """The deterministic code used at inference.
+
+        Args:
+            h: `(B, encoder_dim)`.
+
+        Returns:
+            `(B, latent_dim)`.
+        """
+        raise NotImplementedError
+
+    def consolidate(self, h_batches: Iterable[Tensor]) -> None:
+        """Learn what needs all training encodings at once; called after training.
+
+        Args:
+            h_batches: the encodings of the whole training set, batch by batch.
+        """
+
+    def linear_map(self) -> Tensor | None:
+        """The matrix `A`, `(latent_dim, encoder_dim)`, with `encode(h) = h A^T`, or None.
+
+        None means that inference is not linear in `h`.
+        """
+        return None
+
+    def basis(self) -> Tensor | None:
+        """Orthonormal directions, `(latent_dim, k)`, that hold every code, or None."""
+        return None
+
+    def learning_rate_factors(self) -> dict[nn.Parameter, float]:
+        """Parameters that learn at a multiple of the common rate, with the multiple."""
+        return {}
+
+
+class RankBottleneck(Bottleneck):
+    """A bottleneck whose code has rank at most `rank`, in one basis after training.
+
+    In training the batch decides its own leading directions. `consolidate` then finds one
+    basis `U`, `(L, k)`, of all training encodings together, and inference projects on it:
+    `encode(h) = h U U^T`. Until then, inference truncates the batch it is given.
+
+    `rank` may be lowered or raised during training, up to the value given here.
+
+    Args:
+        latent_dim: width `L` of the code.
+        rank: `k`, at least 1 and at most `latent_dim`.
+
+    Raises:
+        InputError: `rank` is out of range.
+    """
+
+    _basis: Tensor
+    _state: Tensor
+
+    def __init__(self, latent_dim: int, rank: int) -> None:
+        super().__init__(latent_dim)
+        if not 1 <= rank <= latent_dim:
+            raise InputError(
+                f"rank is {rank} with latent_dim {latent_dim}, expected 1 to {latent_dim}; "
+                "lower the rank or raise latent_dim."
+            )
+        self.max_rank = rank
+        self._rank = rank
+        self._consolidated = False
+        self.register_buffer("_basis", torch.zeros(latent_dim, rank))
+        # [rank, consolidated]: kept as a tensor so that weights files hold it, and mirrored
+        # in Python numbers so that reading it never waits for a device.
+        self.register_buffer("_state", torch.tensor([rank, 0]))
+
+    @property
+    def rank(self) -> int:
+        """How many directions are kept, `k`."""
+        return self._rank
+
+    @rank.setter
+    def rank(self, value: int) -> None:
+        if not 1 <= value <= self.max_rank:
+            raise InputError(f"rank is {value}, expected 1 to {self.max_rank}; choose one inside.")
+        if value != self._rank:
+            self._set_state(value, False)
+
+    def _set_state(self, rank: int, consolidated: bool) -> None:
+        self._rank, self._consolidated = rank, consolidated
+        self._state.copy_(torch.tensor([rank, int(consolidated)]))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        rank, consolidated = self._state.tolist()
+        self._rank, self._consolidated = int(rank), bool(consolidated)
+
+    def encode(self, h: Tensor) -> Tensor:
+        """`h U U^T`; before `consolidate`, the best rank-k approximation of the batch."""
+        basis = self.basis()
+        if basis is None:
+            return truncate_rank(h, self.rank)
+        return (h @ basis) @ basis.T
+
+    def consolidate(self, h_batches: Iterable[Tensor]) -> None:
+        """Find the basis of all encodings together, accumulated in float64."""
+        gram = GramAccumulator(self.latent_dim)
+        for h in h_batches:
+            gram.update(h)
+        reduce_gram_(gram)
+        self._keep_basis(gram.basis(self.rank))
+
+    def _keep_basis(self, basis: Tensor) -> None:
+        self._basis.zero_()
+        self._basis[:, : self.rank] = basis.to(self._basis)
+        self._set_state(self.rank, True)
+
+    def basis(self) -> Tensor | None:
+        """`U`, `(L, k)`, or None before `consolidate`."""
+        return self._basis[:, : self.rank] if self._consolidated else None
+
+    def linear_map(self) -> Tensor | None:
+        """`U U^T`, `(L, L)`, or None before `consolidate`."""
+        basis = self.basis()
+        return None if basis is None else basis @ basis.T

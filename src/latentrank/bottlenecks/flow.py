@@ -1,0 +1,129 @@
+"""VAE with a normalizing flow between the Gaussian posterior and the decoder."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from latentrank.bottlenecks.base import Latent
+from latentrank.bottlenecks.gaussian import Gaussian
+from latentrank.distributed import noise_like
+from latentrank.errors import InputError, unknown
+
+
+class Planar(nn.Module):
+    """`f(z) = z + u tanh(w^T z + b)` (Rezende and Mohamed 2015, eq. 10).
+
+    `u` is corrected so that `w^T u > -1`, which makes the map invertible (their appendix A).
+
+    Args:
+        dim: width of `z`.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.u = nn.Parameter(torch.randn(dim) * 0.01)
+        self.w = nn.Parameter(torch.randn(dim) / math.sqrt(dim))
+        self.b = nn.Parameter(torch.zeros(()))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The mapped points, `(B, L)`, and the log-determinant of the Jacobian, `(B,)`."""
+        inner = self.w @ self.u
+        u = self.u + (F.softplus(inner) - 1 - inner) * self.w / self.w.square().sum()
+        activation = torch.tanh(z @ self.w + self.b)
+        slope = (1 - activation.square()) * (self.w @ u)
+        return z + activation[:, None] * u, torch.log1p(slope)
+
+
+class InverseAutoregressive(nn.Module):
+    """`f(z)_i = z_i exp(s_i(z_<i)) + m_i(z_<i)` (Kingma et al. 2016), from zuko.
+
+    Args:
+        dim: width of `z`.
+        reverse: take the coordinates in the opposite order.
+    """
+
+    def __init__(self, dim: int, reverse: bool) -> None:
+        super().__init__()
+        try:
+            from zuko.flows.autoregressive import MaskedAutoregressiveTransform
+        except ImportError as error:
+            raise InputError(
+                "vae-flow with flow='iaf' needs zuko; install it with: "
+                "pip install 'latentrank[flow]', or take flow='planar'."
+            ) from error
+        order = torch.arange(dim).flip(0) if reverse else torch.arange(dim)
+        self.transform: Any = MaskedAutoregressiveTransform(
+            dim, order=order, hidden_features=(2 * dim, 2 * dim)
+        )
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The mapped points, `(B, L)`, and the log-determinant of the Jacobian, `(B,)`."""
+        mapped, log_det = self.transform().call_and_ladj(z)
+        return mapped, log_det
+
+
+class FlowPosterior(Gaussian):
+    """`z = f_K ... f_1(mean + eps * std)`; the term `kl` is one Monte Carlo draw.
+
+    `log q_0(z_0) - sum log|det f_k'| - log p(z_K)` with the prior N(0, I) (Rezende and
+    Mohamed 2015, eq. 15). Inference sends the mean through the flow.
+
+    Args:
+        latent_dim: width `L` of the code; the encoder is twice as wide.
+        flow: `"planar"` or `"iaf"` (needs the extra `flow`).
+        flow_depth: number of maps `K`, at least 1.
+
+    Raises:
+        InputError: unknown flow, `flow_depth` below 1, or zuko missing.
+
+    Example:
+        >>> latent = FlowPosterior(8)(torch.randn(5, 16))
+        >>> latent.z.shape, sorted(latent.terms)
+        (torch.Size([5, 8]), ['kl'])
+    """
+
+    def __init__(self, latent_dim: int, flow: str = "planar", flow_depth: int = 4) -> None:
+        super().__init__(latent_dim)
+        if flow_depth < 1:
+            raise InputError(f"flow_depth is {flow_depth}, expected at least 1; raise it.")
+        if flow == "planar":
+            self.maps = nn.ModuleList(Planar(latent_dim) for _ in range(flow_depth))
+        elif flow == "iaf":
+            self.maps = nn.ModuleList(
+                InverseAutoregressive(latent_dim, reverse=bool(i % 2)) for i in range(flow_depth)
+            )
+        else:
+            raise unknown("flow", flow, ["planar", "iaf"])
+
+    def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
+        """A draw in training, the mapped mean in evaluation; the term `kl`.
+
+        In evaluation the term is taken at the mean (`eps = 0`), so that it is deterministic.
+        """
+        mean, log_variance = self.posterior(h)
+        noise = noise_like(mean) if self.training else torch.zeros_like(mean)
+        z, log_det = self.flow(mean + noise * (0.5 * log_variance).exp())
+        log_q = -0.5 * (noise.square() + log_variance).sum(-1) - log_det
+        log_p = -0.5 * z.square().sum(-1)
+        return Latent(z, {"kl": (log_q - log_p).mean()})
+
+    def flow(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """All maps in turn: points `(B, L)` and the summed log-determinant `(B,)`."""
+        log_det = torch.zeros_like(z[:, 0])
+        for step in self.maps:
+            z, change = step(z)
+            log_det = log_det + change
+        return z, log_det
+
+    def encode(self, h: Tensor) -> Tensor:
+        """The posterior mean, sent through the flow."""
+        return self.flow(self.posterior(h)[0])[0]
+
+    def linear_map(self) -> None:
+        """None: the flow is not linear."""
+        return None

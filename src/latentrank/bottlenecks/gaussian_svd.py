@@ -1,0 +1,102 @@
+"""VRRAE: a Gaussian posterior on the coefficients of the truncated batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from latentrank.bottlenecks.base import Latent, RankBottleneck
+from latentrank.bottlenecks.gaussian import gaussian_kl
+from latentrank.distributed import gather_rows, local_rows, noise_like
+from latentrank.linalg import leading_basis, truncate_rank
+
+
+class GaussianSVD(RankBottleneck):
+    """`z = U (a + eps * std)` with `a = U^T E(x)` (Mounayer et al. 2025).
+
+    `U`, `(L, k)`, spans the leading directions of the batch in training and of all training
+    encodings afterwards; the log-variance is a linear map of `a`. The term is `kl` over the
+    k coefficients, in nats a sample.
+
+    Singular vectors have no sign, and no order where values coincide, so a linear map of
+    coefficients in each batch's own vectors would be a map of nothing. Each batch's basis is
+    therefore turned, inside its span, to lie closest to the last one. The gradient through the
+    coefficients' mean is the exact one of the truncation; the basis in which the noise is
+    added counts as a constant.
+
+    Args:
+        latent_dim: width `L` of the code.
+        rank: `k`.
+
+    Example:
+        >>> bottleneck = GaussianSVD(16, rank=3)
+        >>> latent = bottleneck(torch.randn(10, 16))
+        >>> int(torch.linalg.matrix_rank(latent.z)), sorted(latent.terms)
+        (3, ['kl'])
+    """
+
+    _reference: Tensor
+
+    def __init__(self, latent_dim: int, rank: int) -> None:
+        super().__init__(latent_dim, rank)
+        self.log_variance = nn.Linear(rank, rank)
+        # Posteriors start narrow: at width one the noise would drown the codes, which are
+        # small before training, and the decoder would learn to ignore them.
+        nn.init.constant_(self.log_variance.bias, -4.0)
+        self.register_buffer("_reference", torch.zeros(latent_dim, rank))
+
+    def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
+        """A draw in training, the mean in evaluation; the term `kl`."""
+        z = super().encode(h) if not self.training else self._truncated(h)
+        basis = self._batch_basis(h)
+        mean = z @ basis
+        log_variance = self._log_variance(mean)
+        if self.training:
+            z = z + (noise_like(mean) * (0.5 * log_variance).exp()) @ basis.T
+        return Latent(z, {"kl": gaussian_kl(mean, log_variance)})
+
+    def _truncated(self, h: Tensor) -> Tensor:
+        return local_rows(truncate_rank(gather_rows(h), self.rank), h)
+
+    def _log_variance(self, mean: Tensor) -> Tensor:
+        k = self.rank
+        weight, bias = self.log_variance.weight[:k, :k], self.log_variance.bias[:k]
+        return mean @ weight.T + bias
+
+    @torch.no_grad()
+    def _batch_basis(self, h: Tensor) -> Tensor:
+        consolidated = self.basis()
+        if consolidated is not None and not self.training:
+            return consolidated
+        basis = self._aligned(leading_basis(gather_rows(h), self.rank))
+        if self.training:
+            self._reference[:, : self.rank] = basis.to(self._reference)
+        return basis
+
+    def _aligned(self, basis: Tensor) -> Tensor:
+        """The orthonormal basis of the span of `basis` nearest to the last one.
+
+        Directions that a batch smaller than k cannot supply are taken from the last basis.
+        """
+        reference = self._reference[:, : self.rank].to(basis)
+        if not bool(reference.any()):
+            reference = torch.eye(*reference.shape, dtype=basis.dtype, device=basis.device)
+            if basis.shape[1] == self.rank:
+                return basis
+        projected = basis @ (basis.T @ reference)
+        left, _, right = torch.linalg.svd(projected + 1e-6 * reference, full_matrices=False)
+        return left @ right
+
+    def consolidate(self, h_batches: Iterable[Tensor]) -> None:
+        """The basis of all encodings together, turned to the one training ended with."""
+        super().consolidate(h_batches)
+        basis = self.basis()
+        if basis is not None:
+            self._keep_basis(self._aligned(basis))
+
+    def coefficients(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and log-variance of the k coefficients, each `(B, k)`."""
+        mean = self.encode(h) @ self._batch_basis(h)
+        return mean, self._log_variance(mean)

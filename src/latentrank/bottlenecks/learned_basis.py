@@ -1,0 +1,91 @@
+"""RRAE, weak form: a basis learned beside the encoder, tied to it by a penalty."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from latentrank.bottlenecks.base import Bottleneck, Latent
+from latentrank.distributed import total
+from latentrank.errors import InputError
+from latentrank.linalg import leading_basis
+
+
+class LearnedBasis(Bottleneck):
+    """The decoder sees `E(x)`; `||Y - U A|| / ||Y||` is a term (Mounayer et al. 2024).
+
+    `U`, `(L, k)` with columns of length one, and `A`, `(k, D)`, one column a training sample,
+    are trained with the networks. Inference projects on the span of `U`.
+
+    Args:
+        latent_dim: width `L` of the code.
+        rank: `k`.
+        samples: `D`, rows of the training set. None leaves `A` out: each sample then has
+            the coefficients that minimise its own term.
+        kappa: learning rate of `A` as a multiple of the common one (0.05 to 0.81 in the paper).
+
+    Raises:
+        InputError: `rank` out of range.
+
+    Example:
+        >>> bottleneck = LearnedBasis(16, rank=3, samples=100)
+        >>> sorted(bottleneck(torch.randn(4, 16), torch.arange(4)).terms)
+        ['basis_fit']
+    """
+
+    def __init__(
+        self, latent_dim: int, rank: int, samples: int | None = None, kappa: float = 0.25
+    ) -> None:
+        super().__init__(latent_dim)
+        if not 1 <= rank <= latent_dim:
+            raise InputError(
+                f"rank is {rank} with latent_dim {latent_dim}, expected 1 to {latent_dim}; "
+                "lower the rank or raise latent_dim."
+            )
+        self.rank = rank
+        self.kappa = kappa
+        self.directions = nn.Parameter(torch.randn(latent_dim, rank))
+        self.coefficients = nn.Parameter(torch.randn(rank, samples)) if samples else None
+
+    def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
+        """The encoding itself in training, and the term `basis_fit`.
+
+        Raises:
+            InputError: `A` was asked for and `index` is missing or beyond it.
+        """
+        unit = self.directions / self.directions.norm(dim=0)
+        if self.coefficients is None or not self.training:
+            fit = self.encode(h)
+        elif index is None:
+            raise InputError(
+                "rrae-weak keeps coefficients for each training sample and was called without "
+                "sample indices; pass index, or build it with samples=None."
+            )
+        else:
+            fit = (unit @ self.coefficients[:, index]).T
+        misfit = total((h - fit).square().sum()).sqrt()
+        size = total(h.square().sum()).sqrt().clamp_min(torch.finfo(h.dtype).tiny)
+        return Latent(h if self.training else self.encode(h), {"basis_fit": misfit / size})
+
+    def encode(self, h: Tensor) -> Tensor:
+        """Projection on the span of `U`."""
+        basis = self.basis()
+        return (h @ basis) @ basis.T
+
+    def basis(self) -> Tensor:
+        """An orthonormal basis of the span of `U`, `(L, k)`."""
+        return torch.linalg.qr(self.directions)[0]
+
+    def linear_map(self) -> Tensor:
+        """The orthogonal projector on the span of `U`."""
+        basis = self.basis()
+        return basis @ basis.T
+
+    @torch.no_grad()
+    def start_at(self, h: Tensor) -> None:
+        """Start `U` at the leading directions of some encodings, `(B, L)` with B >= k."""
+        self.directions.copy_(leading_basis(h, self.rank).to(self.directions))
+
+    def learning_rate_factors(self) -> dict[nn.Parameter, float]:
+        """`A` learns at `kappa` times the common rate."""
+        return {} if self.coefficients is None else {self.coefficients: self.kappa}

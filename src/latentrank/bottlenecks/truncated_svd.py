@@ -1,0 +1,33 @@
+"""RRAE, strong form: the latent batch is cut to its leading singular directions."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from latentrank.bottlenecks.base import Latent, RankBottleneck
+from latentrank.distributed import gather_rows, local_rows
+from latentrank.linalg import truncate_rank
+
+
+class TruncatedSVD(RankBottleneck):
+    """The decoder sees the best rank-k approximation of the batch (Mounayer et al. 2024).
+
+    Not centred. The gradient is the exact one of the truncation. Under data parallelism the
+    batch is that of all processes together. See `RankBottleneck` for inference.
+
+    Args:
+        latent_dim: width `L` of the code.
+        rank: `k`, how many directions are kept.
+
+    Example:
+        >>> import torch
+        >>> latent = TruncatedSVD(16, rank=3)(torch.randn(10, 16))
+        >>> int(torch.linalg.matrix_rank(latent.z))
+        3
+    """
+
+    def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
+        """The truncated batch; in evaluation, `encode(h)`."""
+        if not self.training:
+            return Latent(self.encode(h), {})
+        return Latent(local_rows(truncate_rank(gather_rows(h), self.rank), h), {})

@@ -1,0 +1,316 @@
+"""Every method as a row of one table: its bottleneck, its loss terms, its options, its paper.
+
+A method is data, not a class. To add one, add a row (and, if it needs one, a bottleneck in a
+file of its own): training, reports, export and the command line then know it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from latentrank import nets, objectives
+from latentrank.autoencoder import Autoencoder, Spec
+from latentrank.bottlenecks import (
+    Bottleneck,
+    FlowPosterior,
+    Gaussian,
+    GaussianSVD,
+    Identity,
+    LearnedBasis,
+    LinearChain,
+    NuclearNorm,
+    TruncatedSVD,
+)
+from latentrank.errors import InputError, unknown
+from latentrank.objectives import Objective, Penalty
+
+IRMAE = "Jing, Zbontar, LeCun: Implicit Rank-Minimizing Autoencoder, NeurIPS 2020"
+IRMAE_WD = "Zeng, Graham: Autoencoders for discovering manifold dimension, 2023"
+LORAE = "Mazumder et al.: Learning Low-Rank Latent Spaces with Simple Deterministic AE, WACV 2024"
+RRAE = "Mounayer et al.: Rank Reduction Autoencoders, 2024"
+VRRAE = "Mounayer et al.: Variational Rank Reduction Autoencoders, 2025"
+VAE = "Kingma, Welling: Auto-Encoding Variational Bayes, ICLR 2014"
+FLOW = "Rezende, Mohamed: Variational Inference with Normalizing Flows, ICML 2015"
+WAE = "Tolstikhin et al.: Wasserstein Auto-Encoders, ICLR 2018"
+RAE = "Ghosh et al.: From Variational to Deterministic Autoencoders, ICLR 2020"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a method.
+
+    Attributes:
+        default: its value when nothing is given.
+        help: what it is, in one line.
+    """
+
+    default: Any
+    help: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table.
+
+    Attributes:
+        name: as on the command line.
+        summary: what it does, in one line.
+        paper: where it is from.
+        bottleneck: class of the module between encoder and decoder; it is given those of the
+            options that it takes.
+        terms: weight of each loss term: a number, or the name of the option that holds it.
+        penalties: terms computed from the code and the decoder.
+        options: options by name, beside those common to all (`reconstruction`, `reduction`).
+        reconstruction: the reconstruction loss on data in [0, 1]; others always use `mse`
+            unless this is `relative`.
+        output: last activation of the decoder on data in [0, 1].
+        weighs_sum: see `Objective.weighs_sum`.
+        weight_decay: AdamW's; 0 means Adam.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    bottleneck: Callable[..., Bottleneck] = Identity
+    terms: Mapping[str, float | str] = field(default_factory=dict)
+    penalties: Mapping[str, Penalty] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
+    reconstruction: str = "mse"
+    output: str = "tanh"
+    weighs_sum: bool = False
+    weight_decay: float = 0.0
+
+
+_RANK = Option(None, "directions kept, 1 to latent_dim (8 when there are as many)")
+_DEPTH = Option(4, "number of square matrices in a row")
+_CHAIN = {
+    "depth": _DEPTH,
+    "init_variance": Option(1.0, "variance of their start, as a multiple of the usual one"),
+    "fixed": Option(False, "ablation: leave the matrices as they start"),
+    "nonlinear": Option(False, "ablation: a ReLU between the matrices"),
+    "shared": Option(False, "ablation: one matrix, applied depth times"),
+}
+
+_TABLE = [
+    Method(
+        "ae",
+        "Plain autoencoder; nothing acts on the code.",
+        "the baseline of every paper here",
+    ),
+    Method(
+        "ae-l1",
+        "Autoencoder with the L1 norm of the code penalised.",
+        f"{IRMAE}, figure 2",
+        terms={"l1": "penalty"},
+        penalties={"l1": objectives.l1},
+        options={"penalty": Option(1e-4, "weight of sum |z|, averaged over the batch")},
+    ),
+    Method(
+        "ae-l2",
+        "Autoencoder with the squared L2 norm of the code penalised.",
+        f"{IRMAE}, figure 2",
+        terms={"l2": "penalty"},
+        penalties={"l2": objectives.l2},
+        options={"penalty": Option(1e-4, "weight of sum z^2, averaged over the batch")},
+    ),
+    Method(
+        "vae",
+        "Variational autoencoder: Gaussian posterior, drawn to N(0, I).",
+        VAE,
+        bottleneck=Gaussian,
+        terms={"kl": "beta"},
+        options={"beta": Option(1.0, "weight of the divergence; 1 is the evidence bound")},
+        reconstruction="bce",
+        output="sigmoid",
+        weighs_sum=True,
+    ),
+    Method(
+        "irmae",
+        "Square matrices in a row after the encoder; gradient descent makes them low rank.",
+        IRMAE,
+        bottleneck=LinearChain,
+        options=_CHAIN,
+    ),
+    Method(
+        "irmae-wd",
+        "IRMAE with a little weight decay: what is not needed falls off a cliff.",
+        IRMAE_WD,
+        bottleneck=LinearChain,
+        options={"depth": _DEPTH},
+        weight_decay=1e-6,
+    ),
+    Method(
+        "lorae",
+        "One square matrix after the encoder; its nuclear norm is penalised.",
+        LORAE,
+        bottleneck=NuclearNorm,
+        terms={"nuclear_norm": "penalty"},
+        options={
+            "penalty": Option(1e-3, "weight of the nuclear norm"),
+            "solver": Option("auto", "how the norm is computed: auto, svd, gram or polar"),
+        },
+    ),
+    Method(
+        "rrae",
+        "Each latent batch is cut to its leading singular directions.",
+        RRAE,
+        bottleneck=TruncatedSVD,
+        options={"rank": _RANK},
+    ),
+    Method(
+        "rrae-weak",
+        "A low-rank basis is learned beside the encoder and drawn to its codes.",
+        RRAE,
+        bottleneck=LearnedBasis,
+        terms={"basis_fit": "penalty"},
+        options={
+            "rank": _RANK,
+            "penalty": Option(1.0, "weight of the misfit of codes and basis"),
+            "kappa": Option(0.25, "learning rate of the coefficients, times the common one"),
+            "samples": Option(None, "rows of the training set; filled in by the trainer"),
+        },
+        reconstruction="relative",
+    ),
+    Method(
+        "vrrae",
+        "RRAE with a Gaussian posterior on the coefficients of the cut batch.",
+        VRRAE,
+        bottleneck=GaussianSVD,
+        terms={"kl": "beta"},
+        options={"rank": _RANK, "beta": Option(1e-3, "weight of the divergence")},
+        reconstruction="relative",
+    ),
+]
+
+_METHODS = {method.name: method for method in _TABLE}
+
+COMMON_OPTIONS = {
+    "reconstruction": Option(None, "reconstruction loss: mse, bce or relative"),
+    "reduction": Option("mean", "reconstruction loss over a sample's values: mean or sum"),
+}
+
+
+def names() -> list[str]:
+    """The names of all methods.
+
+    Example:
+        >>> "lorae" in names()
+        True
+    """
+    return list(_METHODS)
+
+
+def get(name: str) -> Method:
+    """The row of one method.
+
+    Args:
+        name: as in `names()`.
+
+    Raises:
+        InputError: there is no such method; the nearest name is suggested.
+    """
+    if name not in _METHODS:
+        raise unknown("method", name, _METHODS)
+    return _METHODS[name]
+
+
+def options(name: str) -> dict[str, Option]:
+    """All options of one method, its own and the common ones, by name."""
+    return {**get(name).options, **COMMON_OPTIONS}
+
+
+def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of every option of a method: as given, or its default.
+
+    Args:
+        name: the method.
+        given: options by name.
+
+    Raises:
+        InputError: an option that the method does not have.
+
+    Example:
+        >>> resolve("lorae", {"penalty": 0.1})["penalty"], resolve("irmae", {})["depth"]
+        (0.1, 4)
+    """
+    known = options(name)
+    for option in given:
+        if option not in known:
+            raise unknown(f"option of {name} called", option, known)
+    return {option: given.get(option, row.default) for option, row in known.items()}
+
+
+def build(
+    method: str,
+    input_shape: tuple[int, ...],
+    latent_dim: int,
+    net: str = "auto",
+    bounded: bool = True,
+    *,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    **options: Any,
+) -> Autoencoder:
+    """Build the autoencoder of a method.
+
+    Args:
+        method: one of `latentrank.methods.names()`.
+        input_shape: shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`.
+        latent_dim: width `L` of the code, from 1.
+        net: family of the networks, one of `latentrank.nets.families()`.
+        bounded: data lie in [0, 1]; the decoder then ends in Tanh (a VAE's in a sigmoid).
+        encoder: a network of your own, `(B, *input_shape)` to `(B, latent_dim)` (twice as wide
+            for a VAE), in place of the family's.
+        decoder: a network of your own, `(B, latent_dim)` to `(B, *input_shape)`.
+        **options: options of the method, see `latentrank methods NAME`.
+
+    Raises:
+        InputError: an unknown method, family or option, a value out of range, or only one of
+            `encoder` and `decoder`.
+
+    Example:
+        >>> model = build("irmae", (1, 16, 16), latent_dim=8, depth=2)
+        >>> len(model.bottleneck.matrices)
+        2
+    """
+    row = get(method)
+    resolved = resolve(method, options)
+    part = _bottleneck(row, latent_dim, resolved)
+    if (encoder is None) != (decoder is None):
+        raise InputError("Only one of encoder and decoder was given; give both, or neither.")
+    if encoder is None or decoder is None:
+        activation = row.output if bounded else None
+        encoder, decoder = nets.build(
+            net, tuple(input_shape), part.encoder_dim, latent_dim, activation
+        )
+    else:
+        net = "custom"
+    spec = Spec(method, tuple(input_shape), latent_dim, net, bounded, dict(options))
+    return Autoencoder(encoder, part, decoder, _objective(row, resolved, bounded), spec)
+
+
+def _bottleneck(row: Method, latent_dim: int, resolved: Mapping[str, Any]) -> Bottleneck:
+    wanted = inspect.signature(row.bottleneck).parameters
+    given = {name: value for name, value in resolved.items() if name in wanted}
+    if "rank" in given and given["rank"] is None:
+        given["rank"] = max(min(8, latent_dim), 1)
+    return row.bottleneck(latent_dim, **given)
+
+
+def _objective(row: Method, resolved: Mapping[str, Any], bounded: bool) -> Objective:
+    default = row.reconstruction if bounded or row.reconstruction == "relative" else "mse"
+    return Objective(
+        reconstruction=resolved["reconstruction"] or default,
+        reduction=resolved["reduction"],
+        weights={
+            term: float(resolved[weight] if isinstance(weight, str) else weight)
+            for term, weight in row.terms.items()
+        },
+        penalties=row.penalties,
+        weighs_sum=row.weighs_sum,
+    )

@@ -1,0 +1,214 @@
+"""Loss terms as pure functions of tensors, and the objective that weighs and adds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from latentrank.distributed import gather_rows, noise_like, total
+from latentrank.errors import InputError, unknown
+
+Decoder = Callable[[Tensor], Tensor]
+Penalty = Callable[[Tensor, Decoder], Tensor]
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """`sum (x - x')^2` over each sample, averaged over the batch.
+
+    Args:
+        output: `(B, *shape)`.
+        target: `(B, *shape)`.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> float(squared_error(torch.zeros(2, 3), torch.ones(2, 3)))
+        3.0
+    """
+    return (output - target).square().flatten(1).sum(1).mean()
+
+
+def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+    """`-sum x log x' + (1 - x) log(1 - x')` over each sample, averaged over the batch.
+
+    Args:
+        output: `(B, *shape)`, strictly inside (0, 1) up to rounding.
+        target: `(B, *shape)`, in [0, 1].
+    """
+    # The sigmoid of a large logit rounds to exactly 0 or 1 in float32.
+    inside = output.float().clamp(1e-6, 1 - 1e-6)
+    return F.binary_cross_entropy(inside, target.float(), reduction="sum") / len(target)
+
+
+def relative_error(output: Tensor, target: Tensor) -> Tensor:
+    """`||x - x'|| / ||x||` over the whole batch (the RRAE papers' loss).
+
+    Args:
+        output: `(B, *shape)`.
+        target: `(B, *shape)`.
+    """
+    misfit = total((output - target).square().sum())
+    size = total(target.square().sum()).clamp_min(torch.finfo(target.dtype).tiny)
+    # The root's slope is infinite at zero: a perfect fit must not give NaN.
+    return (misfit + torch.finfo(misfit.dtype).tiny).sqrt() / size.sqrt()
+
+
+def l1(z: Tensor, decoder: Decoder | None = None) -> Tensor:
+    """`sum |z|` over each code, averaged over the batch (IRMAE figure 2).
+
+    Args:
+        z: `(B, L)`.
+        decoder: not used.
+    """
+    return z.abs().sum(-1).mean()
+
+
+def l2(z: Tensor, decoder: Decoder | None = None) -> Tensor:
+    """`sum z^2` over each code, averaged over the batch (IRMAE figure 2).
+
+    Args:
+        z: `(B, L)`.
+        decoder: not used.
+    """
+    return z.square().sum(-1).mean()
+
+
+def half_l2(z: Tensor, decoder: Decoder | None = None) -> Tensor:
+    """`||z||^2 / 2`, averaged over the batch (Ghosh et al. 2020, eq. 8).
+
+    Args:
+        z: `(B, L)`.
+        decoder: not used.
+    """
+    return 0.5 * l2(z)
+
+
+def mmd(z: Tensor, decoder: Decoder | None = None, prior: Tensor | None = None) -> Tensor:
+    """Squared maximum mean discrepancy between codes and N(0, I).
+
+    Inverse multiquadric kernel `k(a, b) = C / (C + ||a - b||^2)` summed over
+    `C = 2 L s`, s in {.1, .2, .5, 1, 2, 5, 10}; the self terms are unbiased, so the value may
+    be negative (Tolstikhin et al. 2018, section 4).
+
+    Args:
+        z: `(B, L)`; under data parallelism the batch of all processes is compared.
+        decoder: not used.
+        prior: `(B, L)` draws from the prior; drawn here by default.
+
+    Returns:
+        A scalar. With one sample there are no self terms, and only the cross term is left.
+    """
+    prior = noise_like(z) if prior is None else prior
+    z, prior = gather_rows(z), gather_rows(prior)
+    n = len(z)
+    pairs = max(n * (n - 1), 1)
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        # cdist's own gradient is NaN where two points coincide, as each does with itself.
+        squared = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
+        scales = [2 * z.shape[1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+        return torch.stack([c / (c + squared) for c in scales]).sum(0)
+
+    def self_term(a: Tensor) -> Tensor:
+        values = kernel(a, a)
+        return (values.sum() - values.diagonal().sum()) / pairs
+
+    return self_term(z) + self_term(prior) - 2 * kernel(z, prior).mean()
+
+
+def decoder_gradient(z: Tensor, decoder: Decoder | None = None) -> Tensor:
+    """`||grad_z D(z)||^2`, averaged over the batch (RAE-GP, Ghosh et al. 2020, eq. 9).
+
+    The squared norm of the whole Jacobian is estimated without bias by one random direction
+    `v` of unit variance per output: `E ||v^T J||^2 = ||J||_F^2`.
+
+    Args:
+        z: `(B, L)`.
+        decoder: maps `(B, L)` to `(B, *shape)`, differentiable twice.
+
+    Raises:
+        InputError: no decoder.
+    """
+    if decoder is None:
+        raise InputError("decoder_gradient was called without a decoder; pass one.")
+    with torch.enable_grad():
+        point = z if z.requires_grad else z.detach().requires_grad_()
+        output = decoder(point)
+        (gradient,) = torch.autograd.grad(
+            output, point, grad_outputs=noise_like(output), create_graph=True
+        )
+    return gradient.square().sum(-1).mean()
+
+
+RECONSTRUCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": squared_error,
+    "bce": binary_cross_entropy,
+    "relative": relative_error,
+}
+
+
+@dataclass
+class Objective:
+    """`reconstruction + sum of weight * term`, with every part reported by name.
+
+    Attributes:
+        reconstruction: `"mse"`, `"bce"` or `"relative"`.
+        reduction: `"mean"` divides the squared error and the cross-entropy by the numbers in
+            a sample; `"sum"` does not. It moves the meaning of every weight, so say which.
+        weights: weight of each term by name; a term without weight is only reported.
+        penalties: terms computed here from the code and the decoder, by name.
+        weighs_sum: the weights are published for a reconstruction summed over a sample, so
+            under `"mean"` they are divided as the reconstruction is.
+
+    Raises:
+        InputError: unknown reconstruction or reduction.
+
+    Example:
+        >>> objective = Objective(weights={"l2": 0.5}, penalties={"l2": l2})
+        >>> x, z = torch.zeros(2, 4), torch.ones(2, 3)
+        >>> losses = objective(x + 1, x, z, {}, decoder=lambda z: z)
+        >>> {name: float(value) for name, value in losses.items()}
+        {'loss': 2.5, 'reconstruction': 1.0, 'l2': 3.0}
+    """
+
+    reconstruction: str = "mse"
+    reduction: str = "mean"
+    weights: dict[str, float] = field(default_factory=dict)
+    penalties: Mapping[str, Penalty] = field(default_factory=dict)
+    weighs_sum: bool = False
+
+    def __post_init__(self) -> None:
+        if self.reconstruction not in RECONSTRUCTIONS:
+            raise unknown("reconstruction", self.reconstruction, RECONSTRUCTIONS)
+        if self.reduction not in ("mean", "sum"):
+            raise unknown("reduction", self.reduction, ["mean", "sum"])
+
+    def __call__(
+        self, output: Tensor, target: Tensor, z: Tensor, terms: dict[str, Tensor], decoder: Decoder
+    ) -> dict[str, Tensor]:
+        """Every term by name, and their weighted sum as `loss`.
+
+        Args:
+            output: `(B, *shape)`, the reconstruction.
+            target: `(B, *shape)`.
+            z: `(B, L)`, what the decoder saw.
+            terms: the bottleneck's terms.
+            decoder: for penalties on the decoder.
+        """
+        per_sample = target[0].numel() if self.reduction == "mean" else 1
+        reconstruction = RECONSTRUCTIONS[self.reconstruction](output, target)
+        if self.reconstruction != "relative":
+            reconstruction = reconstruction / per_sample
+        named = dict(terms)
+        for name, penalty in self.penalties.items():
+            named[name] = penalty(z, decoder)
+        scale = 1 / per_sample if self.weighs_sum else 1.0
+        loss = reconstruction
+        for name, weight in self.weights.items():
+            loss = loss + scale * weight * named[name]
+        return {"loss": loss, "reconstruction": reconstruction, **named}

@@ -1,0 +1,166 @@
+"""What happens beside the steps: the history file, the progress line, early stopping."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from latentrank.config import write_text
+
+
+class History(Callback):
+    """One row a validation: epoch, step, seconds and everything logged; kept as a CSV file.
+
+    The rows so far belong to the checkpoint, so a resumed run's history has no gap and no row
+    twice.
+
+    Args:
+        path: where the CSV file is kept, or None to keep the rows in memory alone.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training, over all parts of an interrupted run."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add a row, if this epoch was validated."""
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if "validation_error" not in logged:
+            return
+        row: dict[str, float] = {
+            "epoch": trainer.current_epoch + 1,
+            "step": trainer.global_step,
+            "seconds": round(self.seconds, 3),
+            **logged,
+        }
+        self.rows.append(row)
+        if self.path is not None and trainer.is_global_zero:
+            write_text(self.path, self._csv())
+
+    def _csv(self) -> str:
+        text = io.StringIO()
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows and seconds so far."""
+        return {"rows": self.rows, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from an earlier part of the run."""
+        self.rows = list(state_dict["rows"])
+        self._seconds_before = float(state_dict["seconds"])
+
+
+def read_history(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a history file, float64, NaN where a row has no value.
+
+    Args:
+        path: the CSV file.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = rows[0].keys() if rows else []
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+
+
+class ProgressLine(Callback):
+    """One line for the whole run: epoch, reconstruction error, rank, time gone and time left.
+
+    Args:
+        title: what is trained.
+        console: where it is shown; standard error by default.
+    """
+
+    def __init__(self, title: str, console: Console | None = None) -> None:
+        self.title = title
+        self.console = console or Console(stderr=True)
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the line."""
+        if not trainer.is_global_zero:
+            return
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self._task = self._progress.add_task(
+            self.title,
+            total=float(trainer.estimated_stepping_batches),
+            completed=trainer.global_step,
+            figures=self._figures(trainer),
+        )
+        self._progress.start()
+
+    def _figures(self, trainer: Trainer) -> str:
+        logged = trainer.callback_metrics
+        text = f"epoch {trainer.current_epoch + 1}"
+        if "validation_error" in logged:
+            text += f"  error {float(logged['validation_error']):.5f}"
+            text += f"  rank {float(logged['rank']):.0f}"
+        return text
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the line on."""
+        if self._progress is not None:
+            self._progress.update(self._task, completed=trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the newest figures."""
+        if self._progress is not None:
+            self._progress.update(self._task, figures=self._figures(trainer))
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the finished line standing."""
+        self._stop()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Give the terminal back."""
+        self._stop()
