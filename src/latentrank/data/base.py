@@ -121,6 +121,37 @@ class Dataset:
         return x * self.std + self.mean
 
 
+def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which samples to train on and which to hold out: a random fifth, the same in every run.
+
+    The seed is fixed, so that runs of different seeds, and later evaluations of them, agree on
+    what no model has seen.
+
+    Args:
+        n: number of samples.
+        what: where they come from, for the error.
+
+    Returns:
+        Row numbers of the training part and of the test part, each in rising order.
+
+    Raises:
+        InputError: when there are fewer than two samples.
+
+    Example:
+        >>> train, test = holdout(10, "ten")
+        >>> len(train), len(test), sorted([*train.tolist(), *test.tolist()]) == list(range(10))
+        (8, 2, True)
+    """
+    if n < 2:
+        raise InputError(
+            f"{what} holds {n} sample{'' if n == 1 else 's'}; at least 2 are needed, "
+            "one to train on and one to test on."
+        )
+    order = np.random.default_rng(0).permutation(n)
+    tests = max(1, round(n / 5))
+    return np.sort(order[tests:]), np.sort(order[:tests])
+
+
 class Batch(NamedTuple):
     """What a model is trained on in one step.
 
@@ -131,7 +162,7 @@ class Batch(NamedTuple):
     """
 
     x: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which no batch needs
     labels: Tensor | None = None
 
 

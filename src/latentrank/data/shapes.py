@@ -97,7 +97,8 @@ def _inside(parameters: NDArray[np.float64]) -> NDArray[np.bool_]:
     size = size[:, :, None]
     square = (dx < size) & (dy < size)
     circle = dx**2 + dy**2 < size**2
-    return np.where(kind[:, :, None] == SQUARE, square, circle)
+    inside: NDArray[np.bool_] = np.where(kind[:, :, None] == SQUARE, square, circle)
+    return inside
 
 
 def _split(parameters: NDArray[np.float64]) -> Split:

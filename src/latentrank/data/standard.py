@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latentrank.data import images
 from latentrank.data.base import Array, Dataset, Split
 from latentrank.errors import InputError
 
-_IDX = ("images-idx3-ubyte", "labels-idx1-ubyte")
+_PARTS = ("train", "t10k")
+_KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 _CHUNK = 4096
 
 
@@ -33,10 +35,8 @@ def load_mnist(root: Path, download: bool = False, image_size: int = 32) -> Data
     Raises:
         InputError: when a file is missing, cut short, or not an idx file.
     """
-    from torchvision import datasets
-
     folders = [root / "MNIST" / "raw", root / "mnist"]
-    return _load_idx("mnist", folders, root, datasets.MNIST if download else None, image_size)
+    return _load_idx("mnist", "MNIST", folders, download, image_size)
 
 
 def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32) -> Dataset:
@@ -44,7 +44,8 @@ def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32)
 
     Args:
         root: folder that holds `FashionMNIST/raw/` (torchvision's layout) or `fashion-mnist/`
-            with the four idx files, plain or gzipped.
+            with the four idx files, plain or gzipped. (Debian's package
+            dataset-fashion-mnist makes `/usr/share/datasets` such a folder.)
         download: fetch what is missing with torchvision.
         image_size: height and width of the images.
 
@@ -54,28 +55,133 @@ def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32)
     Raises:
         InputError: when a file is missing, cut short, or not an idx file.
     """
+    folders = [root / "FashionMNIST" / "raw", root / "fashion-mnist"]
+    return _load_idx("fashion-mnist", "FashionMNIST", folders, download, image_size)
+
+
+def load_cifar10(root: Path, download: bool = False, image_size: int = 32) -> Dataset:
+    """CIFAR-10 (Krizhevsky, 2009).
+
+    Args:
+        root: folder that holds `cifar-10-batches-py/` (torchvision's layout).
+        download: fetch what is missing with torchvision.
+        image_size: height and width of the images.
+
+    Returns:
+        uint8 images `(N, 3, image_size, image_size)` with their classes as labels.
+
+    Raises:
+        InputError: when files are missing or are not the original ones.
+    """
     from torchvision import datasets
 
-    folders = [root / "FashionMNIST" / "raw", root / "fashion-mnist"]
-    fetch = datasets.FashionMNIST if download else None
-    return _load_idx("fashion-mnist", folders, root, fetch, image_size)
-
-
-def _load_idx(name, folders, root, fetch, image_size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    folder = _folder_with_idx(folders)
-    if folder is None and fetch is not None:
-        fetch(root, download=True)
-        folder = _folder_with_idx(folders)
-    if folder is None:
-        raise _missing(name, "the four idx files train-images-idx3-ubyte, ...", folders)
+    place = root / "cifar-10-batches-py"
+    if download:
+        _fetch("cifar10", "CIFAR10", root)
+    try:
+        parts = [datasets.CIFAR10(root, train=train) for train in (True, False)]
+    except RuntimeError as error:  # a file is absent, or its checksum is not the original's
+        raise _missing(
+            "cifar10", "whole files data_batch_1 to 5 and test_batch", [place]
+        ) from error
     train, test = (
         Split(
-            resize(read_idx(_idx(folder, part, _IDX[0]))[:, None], image_size),
-            read_idx(_idx(folder, part, _IDX[1])).astype(np.int64),
+            resize(np.moveaxis(part.data, 3, 1), image_size),
+            np.array(part.targets, dtype=np.int64),
         )
-        for part in ("train", "t10k")
+        for part in parts
     )
+    return Dataset("cifar10", train, test, latent_dim=128, net="conv")
+
+
+def load_celeba(
+    root: Path, download: bool = False, image_size: int = 64, progress: bool = True
+) -> Dataset:
+    """CelebA (Liu et al., 2015): the middle square of 148 of 178 pixels, resized to 64x64.
+
+    With the official partition, its training and test parts are the splits; without it, the
+    first 80 percent of the images by name are for training. Smaller copies of the images do:
+    the square is as large a part of their width.
+
+    Args:
+        root: folder that holds `celeba/img_align_celeba/` (torchvision's layout), or a zip of
+            the images named `celeba*.zip` or `celeba/img_align_celeba.zip`; and, for the
+            official partition, `celeba/list_eval_partition.txt`.
+        download: fetch what is missing with torchvision.
+        image_size: height and width of the images.
+        progress: show a progress bar while decoding.
+
+    Returns:
+        uint8 images `(N, 3, image_size, image_size)`, memory-mapped from the cache.
+
+    Raises:
+        InputError: when no images are there, one cannot be read, or the partition names none
+            of them.
+    """
+    place = _celeba_images(root)
+    if place is None and download:
+        _fetch("celeba", "CelebA", root)
+        place = _celeba_images(root)
+    if place is None:
+        where = [root / "celeba" / "img_align_celeba", root / "celeba*.zip"]
+        raise _missing("celeba", "the aligned JPEG images", where)
+    source = images.find(place)
+    train, test = _celeba_parts(source.names, root / "celeba" / "list_eval_partition.txt")
+    x = images.decode(
+        source, np.concatenate([train, test]), image_size, crop=148 / 178, progress=progress
+    )
+    return Dataset(
+        "celeba", Split(x[: len(train)]), Split(x[len(train) :]), latent_dim=512, net="celeba"
+    )
+
+
+def _celeba_images(root: Path) -> Path | None:
+    folder = root / "celeba" / "img_align_celeba"
+    if folder.is_dir():
+        return folder
+    zips = [root / "celeba" / "img_align_celeba.zip", *sorted(root.glob("celeba*.zip"))]
+    return next((path for path in zips if path.is_file()), None)
+
+
+def _celeba_parts(names: list[str], partition: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions in `names` of the training and the test images."""
+    if not partition.exists():
+        rows = np.arange(len(names))
+        cut = len(names) * 4 // 5
+        train, test = rows[:cut], rows[cut:]
+    else:
+        listed = dict(line.split()[:2] for line in partition.read_text().splitlines() if line)
+        part_of = [listed.get(name.rpartition("/")[2]) for name in names]
+        # 0 trains, 1 validates, 2 tests; the middle one is nobody's here, as in the papers
+        train, test = (
+            np.array([i for i, part in enumerate(part_of) if part == wanted], dtype=np.int64)
+            for wanted in ("0", "2")
+        )
+    if not len(train) or not len(test):
+        raise InputError(
+            f"The {len(names)} celeba images leave nothing for training or for testing; "
+            f"put all of them there, and check {partition} if it exists."
+        )
+    return train, test
+
+
+def _load_idx(
+    name: str, torchvision_name: str, folders: list[Path], download: bool, image_size: int
+) -> Dataset:
+    folder = _folder_with_idx(folders)
+    if folder is None and download:
+        _fetch(name, torchvision_name, folders[0].parents[1])
+        folder = _folder_with_idx(folders)
+    if folder is None:
+        what = " ".join(f"{part}-{kind}" for part in _PARTS for kind in _KINDS)
+        raise _missing(name, f"{what} (or the same with .gz)", folders)
+    train, test = (_idx_split(folder, part, image_size) for part in _PARTS)
     return Dataset(name, train, test, latent_dim=128, net="mnist")
+
+
+def _idx_split(folder: Path, part: str, image_size: int) -> Split:
+    pixels, labels = (read_idx(_idx(folder, part, kind)) for kind in _KINDS)
+    return Split(resize(pixels[:, None], image_size), labels.astype(np.int64))
 
 
 def _idx(folder: Path, part: str, kind: str) -> Path:
@@ -85,16 +191,28 @@ def _idx(folder: Path, part: str, kind: str) -> Path:
 
 def _folder_with_idx(folders: list[Path]) -> Path | None:
     for folder in folders:
-        if all(_idx(folder, part, kind).exists() for part in ("train", "t10k") for kind in _IDX):
+        if all(_idx(folder, part, kind).exists() for part in _PARTS for kind in _KINDS):
             return folder
     return None
+
+
+def _fetch(name: str, torchvision_name: str, root: Path) -> None:
+    from torchvision import datasets
+
+    try:
+        getattr(datasets, torchvision_name)(root, download=True)
+    except (OSError, RuntimeError, ImportError) as error:
+        raise InputError(
+            f"Could not fetch {name} into {root} ({error}); check the connection and the disk, "
+            "or put its files there yourself."
+        ) from error
 
 
 def _missing(name: str, what: str, places: list[Path]) -> InputError:
     looked = " and ".join(str(place) for place in places)
     return InputError(
-        f"No {name} data: looked for {what} in {looked}; put them there, say where they are "
-        "with --data-root, or fetch them with --download."
+        f"No {name} data: looked for {what} in {looked}; say where it is with --data-root "
+        "(LATENTRANK_DATA), or fetch it with --download."
     )
 
 
@@ -127,11 +245,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def resize(images: Array, size: int) -> NDArray[np.uint8]:
+def resize(pixels: Array, size: int) -> NDArray[np.uint8]:
     """Square images of another size, by antialiased bilinear interpolation.
 
     Args:
-        images: `(N, C, H, W)` uint8.
+        pixels: `(N, C, H, W)` uint8.
         size: the new height and width.
 
     Returns:
@@ -141,11 +259,11 @@ def resize(images: Array, size: int) -> NDArray[np.uint8]:
         >>> resize(np.full((2, 1, 28, 28), 7, dtype=np.uint8), 32)[0, 0, 31, :3].tolist()
         [7, 7, 7]
     """
-    if images.shape[2:] == (size, size):
-        return images
-    out = np.empty((*images.shape[:2], size, size), dtype=np.uint8)
-    for start in range(0, len(images), _CHUNK):
-        part = torch.from_numpy(images[start : start + _CHUNK].astype(np.float32))
+    if pixels.shape[2:] == (size, size):
+        return pixels
+    out = np.empty((*pixels.shape[:2], size, size), dtype=np.uint8)
+    for start in range(0, len(pixels), _CHUNK):
+        part = torch.from_numpy(pixels[start : start + _CHUNK].astype(np.float32))
         part = torch.nn.functional.interpolate(
             part, (size, size), mode="bilinear", antialias=True, align_corners=False
         )

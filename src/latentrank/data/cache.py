@@ -1,0 +1,84 @@
+"""Arrays prepared once and memory-mapped afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from latentrank.data.base import Array
+from latentrank.errors import InputError
+
+
+def folder() -> Path:
+    """Where prepared arrays lie: `LATENTRANK_CACHE`, or `latentrank` in the user's cache folder.
+
+    Everything in it may be deleted at any time; it is made again when needed.
+    """
+    if given := os.environ.get("LATENTRANK_CACHE"):
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "latentrank"
+
+
+def cached(
+    key: object,
+    build: Callable[[], tuple[tuple[int, ...], DTypeLike, Iterable[Array]]],
+) -> Array:
+    """The array that belongs to a key: memory-mapped where it was built before, else built.
+
+    Args:
+        key: everything that the array depends on; its `repr` is what counts.
+        build: gives the array's shape, its dtype, and its rows in blocks.
+
+    Returns:
+        A read-only memory map.
+
+    Raises:
+        InputError: when the array cannot be written, such as on a full disk.
+    """
+    path = folder() / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.npy"
+    if not path.exists():
+        write(path, *build())
+    array: Array = np.load(path, mmap_mode="r")
+    return array
+
+
+def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[Array]) -> None:
+    """Write an array block by block; under its name it is either whole or absent.
+
+    Args:
+        path: the `.npy` file to write; missing folders are made.
+        shape: the shape of the whole array.
+        dtype: the type of its values.
+        blocks: its rows in order, `(n, *shape[1:])` each.
+
+    Raises:
+        InputError: when the system refuses to write, such as on a full disk.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+                for block in blocks:
+                    _append(file, block)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Could not write the prepared data to {path.parent} ({error.strerror or error}); "
+            "free some space there, or set LATENTRANK_CACHE to a folder on another disk."
+        ) from error
+
+
+def _append(file: BinaryIO, block: Array) -> None:
+    # plain writes: a memory map that runs out of disk kills the process instead of raising
+    file.write(np.ascontiguousarray(block).data)
