@@ -48,10 +48,9 @@ def conv(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
         torch.Size([2, 3, 17, 23])
     """
     if not 2 <= len(input_shape) <= 4:
-        remedy = "mlp" if len(input_shape) == 1 else "a network of your own"
         raise InputError(
             "The network 'conv' takes samples of shape (C, T), (C, H, W) or (C, D, H, W), "
-            f"these have {input_shape}; use {remedy}."
+            f"these have {input_shape}; use the network 'mlp', which takes any shape."
         )
     grids = halved_grids(input_shape[1:])
     widths = [min(FIRST_WIDTH * 2**level, WIDEST) for level in range(len(grids) - 1)]
@@ -59,9 +58,9 @@ def conv(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     corner = (channels[-1], *grids[-1])
     down: list[nn.Module] = []
     up: list[nn.Module] = []
-    for (wide, thin), (fine, coarse) in zip(pairwise(channels), pairwise(grids), strict=True):
-        down += [_shrinking(wide, thin, fine, coarse), nn.ReLU()]
-        up = [nn.ReLU(), _growing(thin, wide, fine, coarse), *up]
+    for (shallow, deep), (fine, coarse) in zip(pairwise(channels), pairwise(grids), strict=True):
+        down += [_shrinking(shallow, deep, fine, coarse), nn.ReLU()]
+        up = [nn.ReLU(), _growing(deep, shallow, fine, coarse), *up]
     encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(math.prod(corner), encoder_dim))
     decoder = nn.Sequential(nn.Linear(latent_dim, math.prod(corner)), nn.Unflatten(1, corner), *up)
     return encoder, decoder

@@ -205,7 +205,7 @@ def _require(family: str, given: Shape, expected: Shape) -> None:
 
 def _wrong_shape(family: str, given: Shape, expected: str) -> InputError:
     """The error for a family that does not take samples of this shape."""
-    remedy = "mlp" if len(given) == 1 else "conv"
+    remedy = "conv" if 2 <= len(given) <= 4 else "mlp"
     return InputError(
         f"The network '{family}' takes samples of shape {expected}, these have {given}; "
         f"use the network '{remedy}', which takes any size."

@@ -58,12 +58,13 @@ def absorb_output(
     """A new encoder with `new(x) = encoder(x) @ matrix.T + offset`.
 
     The map is folded into the last layer where that is linear, and otherwise appended as a
-    linear layer. The product is computed in float64.
+    linear layer. The product is computed in float64. Which layers the result has depends on the
+    layers and sizes given, never on values, so a reader of saved weights can build it again.
 
     Args:
         encoder: returns `(B, d)`; it is left as it is.
         matrix: `(k, d)`.
-        offset: `(k,)`, or None for zero.
+        offset: `(k,)`, or None for zero; a layer without bias gets one for it.
 
     Returns:
         The new encoder, `(B, *input_shape)` to `(B, k)`, sharing no tensor with the old one.
@@ -79,7 +80,7 @@ def absorb_output(
         )
     """
     _check(matrix, offset)
-    matrix, offset = _exact(matrix), _nonzero(offset)
+    matrix, offset = _exact(matrix), None if offset is None else _exact(offset)
     new = _copied(encoder)
     index = _output_index(encoder)
     if index is None or not _mixable(new[index], matrix.shape[1]):
@@ -95,12 +96,13 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
     The map is folded into the first layer where that is linear, and otherwise put before it as
     a linear layer. A convolution on a 1x1 grid becomes a linear layer and an Unflatten: through
     it the offset reaches every pixel differently, which a bias per channel cannot say. The
-    product is computed in float64.
+    product is computed in float64. Which layers the result has depends on the layers and sizes
+    given, never on values.
 
     Args:
         decoder: takes `(B, L)`; it is left as it is.
         matrix: `(L, k)`.
-        offset: `(L,)`, or None for zero.
+        offset: `(L,)`, or None for zero; a layer without bias gets one for it.
 
     Returns:
         The new decoder, `(B, k)` to `(B, *input_shape)`, sharing no tensor with the old one.
@@ -117,7 +119,7 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
         )
     """
     _check(matrix, offset)
-    matrix, offset = _exact(matrix), _nonzero(offset)
+    matrix, offset = _exact(matrix), None if offset is None else _exact(offset)
     new = _copied(decoder)
     index = _input_index(decoder)
     if index is None or _size_in(new[index]) != matrix.shape[0]:
@@ -227,11 +229,6 @@ def _first_parameter(net: nn.Module) -> Tensor:
 def _exact(values: Tensor) -> Tensor:
     """The values in float64, where every device can compute in it."""
     return values.detach().to("cpu", torch.float64)
-
-
-def _nonzero(offset: Tensor | None) -> Tensor | None:
-    """The offset in float64, or None where it adds nothing."""
-    return _exact(offset) if offset is not None and bool(offset.any()) else None
 
 
 def _check(matrix: Tensor, offset: Tensor | None) -> None:
