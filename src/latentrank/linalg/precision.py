@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 from torch import Tensor
 
@@ -57,18 +59,18 @@ sample; reshape it to two dimensions.
 
 
 def check_rank(rank: int) -> None:
-    """Refuse a rank below one.
+    """Refuse a rank that is not a whole number from one.
 
     Args:
         rank: number of directions asked for.
 
     Raises:
-        InputError: if `rank` is below one.
+        InputError: if `rank` is not a whole number, or below one.
 
     Example:
         >>> check_rank(0)
         Traceback (most recent call last):
-        latentrank.errors.InputError: rank is 0, expected a whole number from 1; raise it.
+        latentrank.errors.InputError: rank is 0, expected a whole number from 1; choose one.
     """
-    if rank < 1:
-        raise InputError(f"rank is {rank}, expected a whole number from 1; raise it.")
+    if not isinstance(rank, Integral) or rank < 1:
+        raise InputError(f"rank is {rank}, expected a whole number from 1; choose one.")

@@ -65,7 +65,7 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
     if rank >= min(y.shape):
         return y
     if y.shape[0] > y.shape[1]:
-        return _truncate_rows(y.mT, rank).mT
+        return _truncate_rows(y.mT, rank).mT.contiguous()
     return _truncate_rows(y, rank)
 
 
@@ -182,7 +182,11 @@ class GramAccumulator:
         """
         check_rank(rank)
         self._check_rows(1)
-        return _signed(_eigenvectors(self.matrix, min(rank, len(self.total))))
+        dim, rows = len(self.total), int(self.count)
+        rank = min(rank, dim)
+        if 2 * max(rows, rank) < dim:
+            return _signed(_sketched_eigenvectors(self.matrix, 2 * max(rows, rank), rank))
+        return _signed(_eigenvectors(self.matrix, rank))
 
     def mean(self) -> Tensor:
         """The mean row.
@@ -286,6 +290,19 @@ def _symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
 
 def _eigenvectors(gram: Tensor, rank: int) -> Tensor:
     return _symmetric_eigen(gram)[1][:, :rank]
+
+
+def _sketched_eigenvectors(gram: Tensor, width: int, rank: int) -> Tensor:
+    """Leading eigenvectors of a large Gram matrix whose rank is known to be at most `width / 2`.
+
+    Its products with `width` random vectors span its range exactly, twice as many as needed keep
+    them well conditioned, and an eigenproblem of that width is all that is left: for 225 rows of
+    length 2800, a third of a second instead of six.
+    """
+    generator = torch.Generator().manual_seed(0)
+    probes = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)
+    range_basis = torch.linalg.qr(gram @ probes.to(gram.device)).Q
+    return range_basis @ _eigenvectors(range_basis.mT @ gram @ range_basis, rank)
 
 
 def _signed(basis: Tensor) -> Tensor:
