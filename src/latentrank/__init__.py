@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from latentrank.estimator import LowRankAutoencoder
     from latentrank.methods import build
     from latentrank.run import Run, load, save, train
-    from latentrank.training import fit
 
 __version__ = "0.1.0"
 
@@ -32,7 +31,6 @@ _HOMES = {
     "Split": "data",
     "TrainConfig": "config",
     "build": "methods",
-    "fit": "training",
     "load": "run",
     "save": "run",
     "train": "run",
@@ -48,7 +46,6 @@ __all__ = [  # noqa: RUF022 - grouped
     "Split",
     "TrainConfig",
     "build",
-    "fit",
     "load",
     "save",
     "train",

@@ -29,7 +29,7 @@ def gather_rows(x: Tensor) -> Tensor:
     """
     if world()[1] == 1:
         return x
-    return torch.cat(list(autograd_dist.all_gather(x)))
+    return torch.cat(list(autograd_dist.all_gather(x)))  # type: ignore[no-untyped-call]
 
 
 def local_rows(gathered: Tensor, like: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def total(x: Tensor) -> Tensor:
     """The sum over processes, differentiable."""
     if world()[1] == 1:
         return x
-    summed: Tensor = autograd_dist.all_reduce(x)
+    summed: Tensor = autograd_dist.all_reduce(x)  # type: ignore[no-untyped-call]
     return summed
 
 

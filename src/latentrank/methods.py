@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -81,7 +81,7 @@ class Method:
     penalties: Mapping[str, Penalty] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
     reconstruction: str = "mse"
-    output: str = "tanh"
+    output: Literal["tanh", "sigmoid"] = "tanh"
     weighs_sum: bool = False
     weight_decay: float = 0.0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import binary_cross_entropy as torch_binary_cross_entropy
 
 from latentrank.distributed import gather_rows, noise_like, total
 from latentrank.errors import InputError, unknown
@@ -42,7 +42,7 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
     """
     # The sigmoid of a large logit rounds to exactly 0 or 1 in float32.
     inside = output.float().clamp(1e-6, 1 - 1e-6)
-    return F.binary_cross_entropy(inside, target.float(), reduction="sum") / len(target)
+    return torch_binary_cross_entropy(inside, target.float(), reduction="sum") / len(target)
 
 
 def relative_error(output: Tensor, target: Tensor) -> Tensor:

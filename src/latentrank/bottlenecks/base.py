@@ -163,8 +163,9 @@ class RankBottleneck(Bottleneck):
         self._keep_basis(gram.basis(self.rank))
 
     def _keep_basis(self, basis: Tensor) -> None:
-        self._basis.zero_()
-        self._basis[:, : self.rank] = basis.to(self._basis)
+        kept = torch.zeros_like(self._basis)
+        kept[:, : self.rank] = basis.to(kept)
+        self._basis.copy_(kept)
         self._set_state(self.rank, True)
 
     def basis(self) -> Tensor | None:

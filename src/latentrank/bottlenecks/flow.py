@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import softplus
 
 from latentrank.bottlenecks.base import Latent
 from latentrank.bottlenecks.gaussian import Gaussian
@@ -33,7 +33,7 @@ class Planar(nn.Module):
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The mapped points, `(B, L)`, and the log-determinant of the Jacobian, `(B,)`."""
         inner = self.w @ self.u
-        u = self.u + (F.softplus(inner) - 1 - inner) * self.w / self.w.square().sum()
+        u = self.u + (softplus(inner) - 1 - inner) * self.w / self.w.square().sum()
         activation = torch.tanh(z @ self.w + self.b)
         slope = (1 - activation.square()) * (self.w @ u)
         return z + activation[:, None] * u, torch.log1p(slope)
@@ -126,4 +126,3 @@ class FlowPosterior(Gaussian):
 
     def linear_map(self) -> None:
         """None: the flow is not linear."""
-        return None

@@ -87,7 +87,8 @@ class GaussianSVD(RankBottleneck):
                 return basis
         projected = basis @ (basis.T @ reference)
         left, _, right = torch.linalg.svd(projected + 1e-6 * reference, full_matrices=False)
-        return left @ right
+        turned: Tensor = left @ right
+        return turned
 
     def consolidate(self, h_batches: Iterable[Tensor]) -> None:
         """The basis of all encodings together, turned to the one training ended with."""

@@ -74,7 +74,8 @@ class LearnedBasis(Bottleneck):
 
     def basis(self) -> Tensor:
         """An orthonormal basis of the span of `U`, `(L, k)`."""
-        return torch.linalg.qr(self.directions)[0]
+        orthonormal: Tensor = torch.linalg.qr(self.directions)[0]
+        return orthonormal
 
     def linear_map(self) -> Tensor:
         """The orthogonal projector on the span of `U`."""

@@ -1,0 +1,296 @@
+"""What holds for every registered method, whatever it is."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import latentrank
+from latentrank import methods
+from latentrank.errors import InputError
+
+ALL = methods.names()
+SHAPES = [(6,), (1, 33), (3, 9, 11), (1, 5, 6, 7)]
+
+
+def build(name, shape=(6,), latent_dim=5, **options):
+    torch.manual_seed(0)
+    return latentrank.build(name, shape, latent_dim, **options)
+
+
+def trained_model(name, shape=(6,), latent_dim=5, samples=20, **options):
+    """A model that has seen data: consolidated, in evaluation mode."""
+    model = build(name, shape, latent_dim, **options)
+    x = torch.rand(samples, *shape)
+    model.consolidate(lambda: x.split(8))
+    return model.eval(), x
+
+
+def total_loss(model, x) -> Tensor:
+    index = torch.arange(len(x))
+    return sum(model.losses(x, index).values(), torch.zeros(()))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_builds_for_every_kind_of_sample(name, shape):
+    model = build(name, shape)
+    x = torch.rand(4, *shape)
+    assert model(x).shape == x.shape
+    model.eval()
+    z = model.encode(x)
+    assert z.shape == (4, 5)
+    assert model.decode(z).shape == x.shape
+    assert torch.isfinite(model(x)).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("bounded", [True, False])
+def test_every_parameter_receives_gradient(name, bounded):
+    model = build(name, (1, 8, 8), bounded=bounded)
+    total_loss(model, torch.rand(7, 1, 8, 8)).backward()
+    missing = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_perturbing_any_matrix_changes_what_the_model_computes(name):
+    """No matrix is built, and perhaps penalised, but never applied."""
+    model = build(name, (6,), samples=9) if "samples" in methods.options(name) else build(name)
+    x = torch.rand(9, 6)
+
+    def outputs() -> Tensor:
+        torch.manual_seed(1)
+        parts = [
+            model.losses(x, torch.arange(9))[n] for n in sorted(model.losses(x, torch.arange(9)))
+        ]
+        return torch.stack(parts)
+
+    before = outputs()
+    assert torch.equal(before, outputs())
+    for parameter_name, parameter in model.named_parameters():
+        kept = parameter.detach().clone()
+        with torch.no_grad():
+            parameter.add_(0.1 * torch.randn_like(parameter) + 0.05)
+        assert not torch.equal(outputs(), before), parameter_name
+        with torch.no_grad():
+            parameter.copy_(kept)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_perturbing_any_matrix_of_the_bottleneck_changes_the_code(name):
+    model, _ = trained_model(name)
+    h = torch.randn(4, model.bottleneck.encoder_dim)
+    before = model.bottleneck.encode(h).clone()
+    training_only = {"log_variance.weight", "log_variance.bias", "coefficients"}
+    for parameter_name, parameter in model.bottleneck.named_parameters():
+        if parameter_name in training_only:
+            continue
+        kept = parameter.detach().clone()
+        with torch.no_grad():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        assert not torch.equal(model.bottleneck.encode(h), before), parameter_name
+        with torch.no_grad():
+            parameter.copy_(kept)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_loss_falls_on_a_small_set(name):
+    model = build(name, (12,), latent_dim=4)
+    directions = torch.randn(3, 12)
+    x = torch.sigmoid(torch.randn(32, 3) @ directions)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+
+    def error() -> float:
+        model.consolidate(lambda: [x])
+        model.eval()
+        value = float((model(x) - x).square().mean().detach())
+        model.train()
+        return value
+
+    start = error()
+    for _ in range(200):
+        optimizer.zero_grad()
+        model.losses(x, torch.arange(len(x)))["loss"].backward()
+        optimizer.step()
+    assert error() < 0.7 * start
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_reloaded_model_gives_bit_equal_codes_and_reconstructions(name, tmp_path):
+    model, x = trained_model(name, (1, 9, 7))
+    again = latentrank.load(latentrank.save(model, tmp_path))
+    assert torch.equal(again.encode(x), model.encode(x))
+    assert torch.equal(again(x), model(x))
+    assert again.rank() == model.rank()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_evaluation_is_deterministic_and_sees_one_sample_at_a_time(name):
+    model, x = trained_model(name)
+    together = model.encode(x)
+    assert torch.equal(together, model.encode(x))
+    alone = torch.cat([model.encode(row[None]) for row in x])
+    torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_linear_map_is_what_inference_applies(name):
+    model, _ = trained_model(name)
+    matrix = model.bottleneck.linear_map()
+    h = torch.randn(7, model.bottleneck.encoder_dim)
+    if matrix is None:
+        # Then it must really not be linear: an affine map would keep this combination.
+        a, b, mixed = (model.bottleneck.encode(part) for part in (h, 2 * h, 3 * h))
+        assert not torch.allclose(mixed - b, b - a, atol=1e-6)
+        return
+    assert matrix.shape == (model.latent_dim, model.bottleneck.encoder_dim)
+    torch.testing.assert_close(model.bottleneck.encode(h), h @ matrix.T, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("shape", [(6,), (1, 9, 7)], ids=str)
+def test_fold_changes_nothing_but_the_layers(name, shape, tmp_path):
+    model, x = trained_model(name, shape)
+    if model.bottleneck.linear_map() is None:
+        with pytest.raises(InputError, match="linear"):
+            model.fold()
+        return
+    folded = model.fold()
+    torch.testing.assert_close(folded.encode(x), model.encode(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(folded(x), model(x), atol=1e-5, rtol=1e-5)
+    assert list(folded.bottleneck.parameters()) == []
+    again = latentrank.load(latentrank.save(folded, tmp_path))
+    assert torch.equal(again(x), folded(x))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("tol", [1e-3, 0.05])
+def test_compress_keeps_reconstructions_within_tolerance(name, tol, tmp_path):
+    model, x = trained_model(name, (1, 9, 7))
+    if model.bottleneck.linear_map() is None:
+        with pytest.raises(InputError, match="linear"):
+            model.compress(tol)
+        return
+    small = model.compress(tol, x=x)
+    assert small.latent_dim <= model.latent_dim
+    assert float((small(x) - model(x)).norm() / model(x).norm()) <= tol + 1e-5
+    assert small.encode(x).shape == (len(x), small.latent_dim)
+    again = latentrank.load(latentrank.save(small, tmp_path))
+    assert torch.equal(again(x), small(x))
+    size = sum(p.numel() for p in small.parameters())
+    assert size <= sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_batch_of_one_trains(name):
+    model = build(name)
+    total_loss(model, torch.rand(1, 6)).backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if "rank" in methods.get(n).options])
+def test_rank_may_exceed_the_batch_but_not_the_code(name):
+    model = build(name, latent_dim=5, rank=4)
+    total_loss(model, torch.rand(2, 6)).backward()
+    with pytest.raises(InputError, match="rank is 6 with latent_dim 5"):
+        build(name, latent_dim=5, rank=6)
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if "rank" in methods.get(n).options])
+@pytest.mark.parametrize("k", [1, 3])
+def test_rank_k_methods_have_codes_of_rank_k(name, k):
+    model, x = trained_model(name, (1, 9, 7), rank=k)
+    assert int(torch.linalg.matrix_rank(model.encode(x).double(), rtol=1e-5)) == k
+    assert model.coefficients(x).shape == (len(x), k)
+    basis = model.bottleneck.basis()
+    torch.testing.assert_close(model.coefficients(x) @ basis.T, model.encode(x))
+
+
+def kl_closed_form(model, x):
+    """Through torch's own distributions, independent of the formula in the library."""
+    mean, log_variance = model.encoder(x).chunk(2, dim=1)
+    posterior = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    return (
+        torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
+        .sum(1)
+        .mean()
+    )
+
+
+def kl_of_coefficients(model, x):
+    mean, log_variance = model.bottleneck.coefficients(model.encoder(x))
+    posterior = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    return (
+        torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
+        .sum(1)
+        .mean()
+    )
+
+
+def basis_misfit(model, x):
+    h = model.encoder(x).double()
+    u, _, _ = torch.linalg.svd(model.bottleneck.directions.double(), full_matrices=False)
+    return (h - h @ u @ u.T).norm() / h.norm()
+
+
+CLOSED_FORMS = {
+    ("vae", "kl"): kl_closed_form,
+    ("vrrae", "kl"): kl_of_coefficients,
+    ("lorae", "nuclear_norm"): lambda m, x: np.linalg.svd(
+        m.bottleneck.matrix.detach().double().numpy(), compute_uv=False
+    ).sum(),
+    ("ae-l1", "l1"): lambda m, x: m.encode(x).abs().sum() / len(x),
+    ("ae-l2", "l2"): lambda m, x: m.encode(x).norm() ** 2 / len(x),
+    ("rrae-weak", "basis_fit"): basis_misfit,
+}
+
+
+@pytest.mark.parametrize(("name", "term"), CLOSED_FORMS, ids=str)
+def test_terms_agree_with_closed_forms(name, term):
+    model, x = trained_model(name)
+    value = model.losses(x)[term]
+    torch.testing.assert_close(
+        float(value), float(CLOSED_FORMS[name, term](model, x)), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_loss_is_the_weighted_sum_of_its_named_terms(name):
+    model, x = trained_model(name)
+    torch.manual_seed(3)
+    losses = model.losses(x, torch.arange(len(x)))
+    scale = 1 / x[0].numel() if model.objective.weighs_sum else 1.0
+    expected = losses["reconstruction"] + scale * sum(
+        weight * losses[term] for term, weight in model.objective.weights.items()
+    )
+    torch.testing.assert_close(losses["loss"], expected)
+
+
+def test_unknown_names_suggest_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'lorae'"):
+        latentrank.build("lorea", (6,), 3)
+    with pytest.raises(InputError, match="did you mean 'penalty'"):
+        latentrank.build("lorae", (6,), 3, penelty=1.0)
+    with pytest.raises(InputError, match="Only one of encoder and decoder"):
+        latentrank.build("ae", (6,), 3, encoder=torch.nn.Linear(6, 3))
+
+
+def test_a_users_own_networks_take_the_place_of_the_familys(tmp_path):
+    def networks():
+        return torch.nn.Linear(6, 3), torch.nn.Sequential(torch.nn.Linear(3, 6), torch.nn.ReLU())
+
+    encoder, decoder = networks()
+    model = latentrank.build("lorae", (6,), 3, encoder=encoder, decoder=decoder).eval()
+    x = torch.rand(4, 6)
+    latentrank.save(model, tmp_path)
+    with pytest.raises(InputError, match="pass them"):
+        latentrank.load(tmp_path)
+    encoder, decoder = networks()
+    again = latentrank.load(tmp_path, encoder=encoder, decoder=decoder)
+    assert torch.equal(again(x), model(x))
+    folded = model.fold()
+    torch.testing.assert_close(folded(x), model(x))
+    latentrank.save(folded, tmp_path)
+    encoder, decoder = networks()
+    assert torch.equal(latentrank.load(tmp_path, encoder=encoder, decoder=decoder)(x), folded(x))
