@@ -1,0 +1,270 @@
+"""A small classifier of the data's own labels, whose features stand in for Inception's.
+
+Grey digits look like nothing that Inception was trained on, and its weights are not on every
+machine. A network trained on the data itself has neither trouble; the price is that its numbers
+compare only with numbers of the same classifier, which is why they bear a name of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from rich.progress import Progress
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from latentrank.data.base import to_float
+from latentrank.errors import InputError
+from latentrank.evaluation.cache import content_key, write_whole
+
+FEATURES = 128
+BATCH = 128
+CHUNK = 500  # images in one forward pass of inference
+FORMAT = 1  # raise when the network or its training changes: old files are then left alone
+
+Images = NDArray[Any]
+
+
+def _network(shape: tuple[int, int, int], classes: int) -> tuple[nn.Sequential, nn.Linear]:
+    """Convolutions that halve the image until it is at most 4x4, then 128 features; the head."""
+    channels, height, width = shape
+    steps = max(1, math.ceil(math.log2(max(height, width) / 4)))
+    layers: list[nn.Module] = []
+    for step in range(steps):
+        wider = min(32 * 2**step, 128)
+        layers += [
+            nn.Conv2d(channels, wider, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(wider),
+            nn.ReLU(),
+        ]
+        channels, height, width = wider, math.ceil(height / 2), math.ceil(width / 2)
+    flat = channels * height * width
+    body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, FEATURES), nn.ReLU())
+    return body, nn.Linear(FEATURES, classes)
+
+
+class Classifier:
+    """A trained classifier: probabilities, and the features before its last layer.
+
+    Made by `train_classifier`, not by hand.
+
+    Attributes:
+        accuracy: share of test images classified rightly, 0 to 1.
+        classes: `(K,)` the labels that the columns of `probabilities` stand for.
+        name: `"classifier"`.
+        distance: what a Fréchet distance on its features is called, `"FD-classifier"`.
+        protocol: how features come about, in words.
+        key: identifies the data and settings that it was trained on.
+    """
+
+    name = "classifier"
+    distance = "FD-classifier"
+
+    def __init__(
+        self,
+        body: nn.Sequential,
+        head: nn.Linear,
+        classes: NDArray[np.int64],
+        shape: tuple[int, int, int],
+        key: str,
+    ) -> None:
+        self.body, self.head, self.classes, self.shape, self.key = body, head, classes, shape, key
+        self.accuracy = math.nan
+        self.body.eval()
+        self.head.eval()
+
+    @property
+    def protocol(self) -> str:
+        """How features come about, in words."""
+        size = "x".join(str(n) for n in self.shape)
+        return (
+            f"{FEATURES} penultimate features of a classifier trained on the data's own labels "
+            f"(test accuracy {100 * self.accuracy:.2f} %), images {size} in [0, 1], not resized"
+        )
+
+    def _checked(self, images: Images) -> Images:
+        if images.ndim != 4 or images.shape[1:] != self.shape:
+            raise InputError(
+                f"Images of shape {tuple(images.shape)} were given to a classifier of "
+                f"{self.shape} images; give (N, {', '.join(map(str, self.shape))})."
+            )
+        return images
+
+    def _infer(self, images: Images, network: nn.Module, width: int) -> NDArray[np.float32]:
+        out = np.empty((len(self._checked(images)), width), dtype=np.float32)
+        device = self.head.weight.device
+        with torch.inference_mode():
+            for start in range(0, len(images), CHUNK):
+                batch = _batch(images, slice(start, start + CHUNK)).to(device)
+                out[start : start + CHUNK] = network(batch).float().cpu().numpy()
+        return out
+
+    def features(self, images: Images) -> NDArray[np.float32]:
+        """The activations before the last layer.
+
+        Args:
+            images: `(N, C, H, W)` uint8, or floats in [0, 1] (clipped to it).
+
+        Returns:
+            `(N, 128)` float32, at least 0.
+
+        Raises:
+            InputError: images of another shape than it was trained on.
+        """
+        return self._infer(images, self.body, FEATURES)
+
+    def probabilities(self, images: Images) -> NDArray[np.float32]:
+        """The softmax over classes.
+
+        Args:
+            images: `(N, C, H, W)` uint8, or floats in [0, 1] (clipped to it).
+
+        Returns:
+            `(N, K)` float32, rows adding up to 1.
+
+        Raises:
+            InputError: images of another shape than it was trained on.
+        """
+        network = nn.Sequential(self.body, self.head, nn.Softmax(dim=1))
+        return self._infer(images, network, len(self.classes))
+
+
+def _batch(images: Images, rows: slice | NDArray[np.int64]) -> Tensor:
+    # A decoder that ends in Tanh leaves [0, 1]; the images that it stands for do not.
+    return to_float(np.ascontiguousarray(images[rows])).clamp(0.0, 1.0)
+
+
+def _checked_images(images: Images, labels: ArrayLike, part: str) -> NDArray[np.int64]:
+    values = np.asarray(labels)
+    if images.ndim != 4:
+        raise InputError(
+            f"The {part} images have shape {tuple(images.shape)}, expected (N, C, H, W); "
+            "a classifier's features exist for images only."
+        )
+    if values.shape != (len(images),):
+        raise InputError(
+            f"There are labels of shape {values.shape} for {len(images)} {part} images; "
+            "give one whole number for each."
+        )
+    return values.astype(np.int64)
+
+
+def _fit(
+    classifier: Classifier, images: Images, targets: Tensor, seed: int, epochs: int, progress: bool
+) -> None:
+    """Adam under one cycle of the learning rate, 0 to 4e-3 to 0."""
+    network = nn.Sequential(classifier.body, classifier.head).train()
+    rng = np.random.default_rng(seed)
+    steps = math.ceil(len(images) / BATCH)
+    optimiser = torch.optim.Adam(network.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=epochs * steps)
+    device = classifier.head.weight.device
+    with Progress(disable=not progress, transient=True) as bar:
+        task = bar.add_task("Training the classifier", total=epochs * steps)
+        for _ in range(epochs):
+            for rows in np.array_split(rng.permutation(len(images)), steps):
+                logits = network(_batch(images, rows).to(device))
+                loss = nn.functional.cross_entropy(logits, targets[rows].to(device))
+                optimiser.zero_grad()
+                torch.autograd.backward(loss)
+                optimiser.step()
+                schedule.step()
+                bar.advance(task)
+    network.eval()
+
+
+def _save(classifier: Classifier, path: Path) -> None:
+    tensors = nn.Sequential(classifier.body, classifier.head).state_dict()
+    # The accuracy rides in the file's JSON header: one file cannot disagree with another.
+    header = {"accuracy": repr(classifier.accuracy)}
+    write_whole(path, to_bytes({k: v.cpu().contiguous() for k, v in tensors.items()}, header))
+
+
+def _load(classifier: Classifier, path: Path) -> bool:
+    """Whether the file was there and whole; if so its weights are the classifier's now."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            classifier.accuracy = float(file.metadata()["accuracy"])
+        nn.Sequential(classifier.body, classifier.head).load_state_dict(load_file(path))
+    except (FileNotFoundError, SafetensorError):
+        return False
+    return True
+
+
+def train_classifier(
+    images: Images,
+    labels: ArrayLike,
+    test_images: Images,
+    test_labels: ArrayLike,
+    *,
+    seed: int = 0,
+    epochs: int = 3,
+    cache: Path | None = None,
+    device: str = "cpu",
+    progress: bool = False,
+) -> Classifier:
+    """Train a small convolutional classifier, or take it from the cache.
+
+    Batch-normalised 3x3 convolutions of stride 2 with ReLU until the image is at most 4x4, a
+    linear layer to 128 features with ReLU, a linear layer to the classes; cross-entropy.
+
+    Args:
+        images: `(N, C, H, W)` uint8, or floats in [0, 1], any size and number of channels.
+        labels: `(N,)` whole numbers, at least two different ones.
+        test_images: `(M, C, H, W)`, images that measure the accuracy.
+        test_labels: `(M,)`.
+        seed: of the initial weights and of the order of images.
+        epochs: passes over the images, from 1.
+        cache: folder that keeps trained classifiers by content; None keeps nothing.
+        device: where to train and infer.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The `Classifier`, its test accuracy measured.
+
+    Raises:
+        InputError: arrays that are not images, labels that do not match them, a single class,
+            test images of another shape, or a cache that cannot be written.
+
+    Example:
+        >>> dark = np.zeros((64, 1, 8, 8), dtype=np.uint8)
+        >>> images = np.concatenate([dark, dark + 255])
+        >>> labels = np.repeat([3, 7], 64)
+        >>> classifier = train_classifier(images, labels, images, labels, epochs=30)
+        >>> classifier.accuracy, classifier.classes.tolist(), classifier.features(dark).shape
+        (1.0, [3, 7], (64, 128))
+    """
+    train_labels = _checked_images(images, labels, "training")
+    held_out = _checked_images(test_images, test_labels, "test")
+    classes, targets = np.unique(train_labels, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(
+            f"The labels hold {len(classes)} class, expected at least 2; "
+            "a classifier needs something to tell apart."
+        )
+    key = content_key(
+        {"x": images, "y": train_labels, "test_x": test_images, "test_y": held_out},
+        {"seed": seed, "epochs": epochs, "format": FORMAT},
+    )
+    shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        body, head = _network(shape, len(classes))
+    classifier = Classifier(body.to(device), head.to(device), classes, shape, key)
+    classifier._checked(test_images)
+    path = None if cache is None else cache / f"classifier-{key}.safetensors"
+    if path is not None and _load(classifier, path):
+        return classifier
+    _fit(classifier, images, torch.from_numpy(targets), seed, epochs, progress)
+    guesses = classes[classifier.probabilities(test_images).argmax(axis=1)]
+    classifier.accuracy = float((guesses == held_out).mean())
+    if path is not None:
+        _save(classifier, path)
+    return classifier

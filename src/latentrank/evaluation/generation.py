@@ -1,0 +1,119 @@
+"""Every distance between real and generated images at once, with what is needed to read it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentrank.evaluation.cache import content_key, write_whole
+from latentrank.evaluation.distances import (
+    density_coverage,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
+from latentrank.evaluation.features import Extractor, features
+
+Images = NDArray[Any]
+
+
+def real_features(
+    images: Images,
+    extractor: Extractor,
+    *,
+    batch_size: int = 64,
+    cache: Path | None = None,
+    progress: bool = False,
+) -> NDArray[np.float32]:
+    """Features of real images, computed once for given images and weights.
+
+    Args:
+        images: `(N, C, H, W)` uint8, or floats in [0, 1].
+        extractor: from `latentrank.evaluation.extractor`.
+        batch_size: images in one forward pass.
+        cache: folder that keeps features by content; None keeps nothing.
+        progress: whether to show a progress bar.
+
+    Returns:
+        `(N, d)` float32.
+
+    Raises:
+        InputError: images that the extractor cannot take, or a cache that cannot be written.
+    """
+    if cache is None:
+        return features(images, extractor, batch_size, progress)
+    key = content_key({"images": images}, {"extractor": extractor.name, "weights": extractor.key})
+    path = cache / f"features-{key}.npy"
+    if path.exists():
+        return np.asarray(np.load(path), dtype=np.float32)
+    values = features(images, extractor, batch_size, progress)
+    content = io.BytesIO()
+    np.save(content, values)
+    write_whole(path, content.getvalue())
+    return values
+
+
+def evaluate_generation(
+    real_images: Images,
+    fake_images: Images,
+    extractor: Extractor,
+    *,
+    batch_size: int = 64,
+    cache: Path | None = None,
+    progress: bool = False,
+) -> dict[str, float | int | str]:
+    """Compare generated (or reconstructed) images with real ones.
+
+    With reconstructions of the real images in place of generated ones, the distances are the
+    floor that no sampler of the same decoder can beat.
+
+    Args:
+        real_images: `(N, C, H, W)` uint8, or floats in [0, 1]; the papers take test images.
+        fake_images: `(M, C, H, W)` of the same kind.
+        extractor: from `latentrank.evaluation.extractor`; it names the distances.
+        batch_size: images in one forward pass.
+        cache: folder that keeps the features of real images by content; None keeps nothing.
+        progress: whether to show progress bars.
+
+    Returns:
+        `FID` or `FD-classifier`; `KID` or `KD-classifier`, mean over subsets, and the same with
+        ` std` behind it; `precision`, `recall`, `density`, `coverage`; `n_real`, `n_fake`;
+        `features` (the extractor's name) and `protocol`.
+
+    Raises:
+        InputError: images that the extractor cannot take, or fewer than 6 of either.
+
+    Example:
+        >>> from latentrank.evaluation.classifier import train_classifier
+        >>> images = np.random.default_rng(0).integers(0, 255, (20, 1, 8, 8), dtype=np.uint8)
+        >>> labels = np.arange(20) % 2
+        >>> classifier = train_classifier(images, labels, images, labels)
+        >>> values = evaluate_generation(images, images, classifier)
+        >>> values["features"], values["n_real"], values["precision"], values["recall"]
+        ('classifier', 20, 1.0, 1.0)
+    """
+    real = real_features(
+        real_images, extractor, batch_size=batch_size, cache=cache, progress=progress
+    )
+    fake = features(fake_images, extractor, batch_size, progress)
+    kernel = kernel_distance(real, fake)
+    kernel_name = "KID" if extractor.distance == "FID" else "KD-classifier"
+    shares = precision_recall(real, fake)
+    filling = density_coverage(real, fake)
+    return {
+        extractor.distance: frechet_distance(real, fake),
+        kernel_name: kernel.mean,
+        f"{kernel_name} std": kernel.std,
+        "precision": shares.precision,
+        "recall": shares.recall,
+        "density": filling.density,
+        "coverage": filling.coverage,
+        "n_real": len(real),
+        "n_fake": len(fake),
+        "features": extractor.name,
+        "protocol": extractor.protocol,
+    }

@@ -1,0 +1,402 @@
+"""How much of the labels a frozen code still tells: MLP, linear and nearest-neighbour probes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from latentrank.data.base import to_float
+from latentrank.errors import InputError, unknown
+
+Kind = Literal["mlp", "linear", "knn"]
+KINDS: tuple[Kind, ...] = ("mlp", "linear", "knn")
+SIZES: tuple[int | None, ...] = (10, 100, 1000, 10_000, None)
+
+WIDTH = 128
+BATCH = 256
+ENOUGH = 100  # labels from which a fifth of them is held out to stop the training
+CHECK_EVERY = 25  # steps between looks at the held-out part, or an epoch if that is longer
+PATIENCE = 10  # looks without a better accuracy before training stops
+MAX_STEPS = 20_000
+FIXED_STEPS = 500  # with too few labels to hold any out
+
+Codes = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """Test accuracies of one kind of probe, one for each draw of labels.
+
+    Attributes:
+        accuracies: share of test samples classified rightly, 0 to 1, a draw each.
+        n_labels: how many labels the probe was given.
+        kind: `"mlp"`, `"linear"`, `"knn"` or `"supervised"`.
+    """
+
+    accuracies: tuple[float, ...]
+    n_labels: int
+    kind: str
+
+    @property
+    def accuracy_mean(self) -> float:
+        """Mean over the draws."""
+        return float(np.mean(self.accuracies))
+
+    @property
+    def accuracy_std(self) -> float:
+        """Standard deviation over the draws, 0 for a single one."""
+        return float(np.std(self.accuracies))
+
+
+class _Labelled(NamedTuple):
+    """Samples with class numbers 0 to K - 1; -1 for a test label that training never shows."""
+
+    x: Any
+    y: NDArray[np.int64]
+
+
+def _labelled(
+    x: Codes, labels: ArrayLike, test_x: Codes, test_labels: ArrayLike
+) -> tuple[_Labelled, _Labelled, int]:
+    train_y, test_y = np.asarray(labels), np.asarray(test_labels)
+    for part, rows, y in (("training", x, train_y), ("test", test_x, test_y)):
+        if y.shape != (len(rows),) or len(rows) == 0:
+            raise InputError(
+                f"There are labels of shape {y.shape} for {len(rows)} {part} samples; "
+                "give one for each, and at least one."
+            )
+    if x.shape[1:] != test_x.shape[1:]:
+        raise InputError(
+            f"Training samples have shape {x.shape[1:]} and test samples {test_x.shape[1:]}, "
+            "expected the same; take both from one encoder."
+        )
+    classes, numbers = np.unique(train_y, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(
+            "The training labels hold a single class, expected at least 2; "
+            "a probe needs something to tell apart."
+        )
+    place = np.minimum(np.searchsorted(classes, test_y), len(classes) - 1)
+    test_numbers = np.where(classes[place] == test_y, place, -1)
+    return _Labelled(x, numbers), _Labelled(test_x, test_numbers), len(classes)
+
+
+def _checked_codes(codes: Codes) -> Codes:
+    values = np.asarray(codes, dtype=np.float32)
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise InputError(
+            f"Codes of shape {values.shape} were given, expected (samples, latent width) with "
+            "finite values; look for an encoder that diverged."
+        )
+    return values
+
+
+def _checked_budget(n_labels: int | None, available: int, draws: int) -> int:
+    count = available if n_labels is None else n_labels
+    if not 2 <= count <= available:
+        raise InputError(
+            f"{count} labels were asked for, expected from 2 to the {available} there are; "
+            "choose a number in between, or None for all."
+        )
+    if draws < 1:
+        raise InputError(f"draws is {draws}, expected a whole number from 1; raise it.")
+    return count
+
+
+def draw_labels(labels: ArrayLike, n_labels: int, seed: int) -> NDArray[np.int64]:
+    """Choose samples to be labelled, as many of each class as the classes allow.
+
+    Args:
+        labels: `(N,)` labels to choose from.
+        n_labels: how many, from 1 to N.
+        seed: of the choice.
+
+    Returns:
+        `(n_labels,)` different row numbers, in random order.
+
+    Example:
+        >>> labels = np.repeat([0, 1, 2], [50, 50, 2])
+        >>> np.bincount(labels[draw_labels(labels, 10, seed=0)]).tolist() in ([4, 4, 2],)
+        True
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(np.asarray(labels)))
+    shuffled = np.asarray(labels)[order]
+    # The i-th sample of its class comes in round i; rounds are filled one after the other.
+    rounds = np.empty(len(order), dtype=np.int64)
+    for label in np.unique(shuffled):
+        mine = shuffled == label
+        rounds[mine] = np.arange(mine.sum())
+    chosen = np.argsort(rounds, kind="stable")[:n_labels]
+    return rng.permutation(order[chosen])
+
+
+def _head(inputs: int, classes: int) -> nn.Sequential:
+    """The papers' head: two hidden layers of width 128, ReLU, dropout one half."""
+    return nn.Sequential(
+        nn.Linear(inputs, WIDTH), nn.ReLU(), nn.Dropout(0.5),
+        nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Dropout(0.5),
+        nn.Linear(WIDTH, classes),
+    )  # fmt: skip
+
+
+def _accuracy(network: nn.Module, data: _Labelled, device: torch.device) -> float:
+    network.eval()
+    right = 0
+    with torch.inference_mode():
+        for start in range(0, len(data.y), 1000):
+            rows = slice(start, start + 1000)
+            guesses = network(to_float(data.x[rows]).to(device)).argmax(dim=1).cpu().numpy()
+            right += int((guesses == data.y[rows]).sum())
+    return right / len(data.y)
+
+
+class _EarlyStop:
+    """Keeps the weights of the best look at the held-out part, and says when to stop."""
+
+    def __init__(self, network: nn.Module, held_out: _Labelled, device: torch.device) -> None:
+        self.network, self.held_out, self.device = network, held_out, device
+        self.best, self.looks_since = -1.0, 0
+        self.weights = deepcopy(network.state_dict())
+
+    def look(self) -> bool:
+        accuracy = _accuracy(self.network, self.held_out, self.device)
+        self.looks_since += 1
+        if accuracy > self.best:
+            self.best, self.looks_since = accuracy, 0
+            self.weights = deepcopy(self.network.state_dict())
+        return self.looks_since >= PATIENCE
+
+
+def _train(network: nn.Module, data: _Labelled, seed: int, device: torch.device) -> None:
+    """Adam at 1e-3; a fifth of the labels decides when to stop, if there are labels enough."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(data.y))
+    held = len(order) // 5 if len(order) >= ENOUGH else 0
+    stop = _EarlyStop(network, _Labelled(data.x[order[:held]], data.y[order[:held]]), device)
+    kept = order[held:]
+    per_epoch = math.ceil(len(kept) / BATCH)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    for step in range(MAX_STEPS if held else FIXED_STEPS):
+        if step % per_epoch == 0:
+            batches = np.array_split(rng.permutation(kept), per_epoch)
+        rows = batches[step % per_epoch]
+        network.train()
+        logits = network(to_float(data.x[rows]).to(device))
+        loss = nn.functional.cross_entropy(logits, torch.from_numpy(data.y[rows]).to(device))
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        if held and (step + 1) % max(per_epoch, CHECK_EVERY) == 0 and stop.look():
+            break
+    if held:
+        network.load_state_dict(stop.weights)
+
+
+def _mlp_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
+    # One number for the whole code, so that its unit does not matter while small directions stay
+    # small: standardising each coordinate would raise a rank-deficient code's rounding to data.
+    scale = float(np.sqrt(np.mean(np.square(train.x, dtype=np.float64)))) or 1.0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = _head(train.x.shape[1], classes)
+        _train(head, _Labelled(train.x / scale, train.y), seed, torch.device("cpu"))
+    return _accuracy(head, _Labelled(test.x / scale, test.y), torch.device("cpu"))
+
+
+def _linear_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return float(model.fit(*train).score(*test))
+
+
+def _knn_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    # Five neighbours would outvote a class that has one label.
+    neighbours = min(5, max(1, len(train.y) // (2 * classes)))
+    return float(KNeighborsClassifier(neighbours).fit(*train).score(*test))
+
+
+_PROBES: dict[str, Callable[[_Labelled, _Labelled, int, int], float]] = {
+    "mlp": _mlp_accuracy,
+    "linear": _linear_accuracy,
+    "knn": _knn_accuracy,
+}
+
+
+def probe(
+    codes_train: Codes,
+    labels_train: ArrayLike,
+    codes_test: Codes,
+    labels_test: ArrayLike,
+    kind: Kind = "mlp",
+    n_labels: int | None = None,
+    draws: int = 3,
+    seed: int = 0,
+) -> ProbeResult:
+    """Accuracy of a classifier that sees frozen codes and some of the labels.
+
+    `mlp` is the papers' head: two hidden layers of width 128, ReLU, dropout 0.5, Adam at 1e-3
+    [Jing et al. 2020, arXiv:2010.00679, Sec. 4.3]. From 100 labels on, a fifth of them is held
+    out and the weights of the best accuracy on it are kept; below that nothing can be spared,
+    and training takes a fixed 500 steps. (The papers stop on validation accuracy at every
+    size; for 10 labels that validation set can only be further labels.) The codes are divided
+    by one number, their root mean square, and not standardised by coordinate. `linear` is
+    logistic regression on standardised codes. `knn` votes over up to five neighbours, fewer
+    when there are under ten labels a class.
+
+    Args:
+        codes_train: `(N, L)` finite.
+        labels_train: `(N,)`, at least two different ones.
+        codes_test: `(M, L)`.
+        labels_test: `(M,)`; a class that training never shows counts as an error.
+        kind: `"mlp"`, `"linear"` or `"knn"`.
+        n_labels: how many labels are used, spread evenly over the classes; None is all.
+        draws: independent choices of labels (and of initial weights). `linear` and `knn` with
+            all labels have nothing to draw and run once.
+        seed: of the draws.
+
+    Returns:
+        The `ProbeResult`.
+
+    Raises:
+        InputError: an unknown kind, arrays that do not fit each other, a single class, or a
+            number of labels that is not there.
+
+    Example:
+        >>> codes = np.repeat([[0.0, 0.0], [1.0, 1.0]], 20, axis=0)
+        >>> labels = np.repeat([0, 1], 20)
+        >>> result = probe(codes, labels, codes, labels, kind="linear", n_labels=10)
+        >>> result.accuracy_mean, result.accuracy_std, result.n_labels
+        (1.0, 0.0, 10)
+    """
+    if kind not in _PROBES:
+        raise unknown("kind of probe", kind, KINDS)
+    train, test, classes = _labelled(
+        _checked_codes(codes_train), labels_train, _checked_codes(codes_test), labels_test
+    )
+    count = _checked_budget(n_labels, len(train.y), draws)
+    if kind != "mlp" and count == len(train.y):
+        draws = 1
+    accuracies = []
+    for draw in range(draws):
+        rows = draw_labels(train.y, count, seed + draw)
+        chosen = _Labelled(train.x[rows], train.y[rows])
+        accuracies.append(_PROBES[kind](chosen, test, classes, seed + draw))
+    return ProbeResult(tuple(accuracies), count, kind)
+
+
+def label_curve(
+    codes_train: Codes,
+    labels_train: ArrayLike,
+    codes_test: Codes,
+    labels_test: ArrayLike,
+    kind: Kind = "mlp",
+    sizes: Sequence[int | None] = SIZES,
+    draws: int = 3,
+    seed: int = 0,
+) -> dict[int, ProbeResult]:
+    """The probe for several numbers of labels.
+
+    Args:
+        codes_train: `(N, L)` finite.
+        labels_train: `(N,)`.
+        codes_test: `(M, L)`.
+        labels_test: `(M,)`.
+        kind: `"mlp"`, `"linear"` or `"knn"`.
+        sizes: numbers of labels, None for all; those above N are left out.
+        draws: independent choices of labels for each number.
+        seed: of the draws.
+
+    Returns:
+        A `ProbeResult` by number of labels, in the order of `sizes`.
+
+    Raises:
+        InputError: as `probe`.
+
+    Example:
+        >>> codes = np.repeat([[0.0], [1.0]], 20, axis=0)
+        >>> labels = np.repeat([0, 1], 20)
+        >>> list(label_curve(codes, labels, codes, labels, "knn", sizes=(10, 100, None)))
+        [10, 40]
+    """
+    available = len(np.asarray(labels_train))
+    counts = [available if size is None else size for size in sizes]
+    return {
+        count: probe(codes_train, labels_train, codes_test, labels_test, kind, count, draws, seed)
+        for count in counts
+        if count <= available
+    }
+
+
+def supervised(
+    encoder_factory: Callable[[], nn.Module],
+    images: Codes,
+    labels: ArrayLike,
+    test_images: Codes,
+    test_labels: ArrayLike,
+    n_labels: int | None = None,
+    draws: int = 3,
+    seed: int = 0,
+    device: str = "cpu",
+) -> ProbeResult:
+    """The supervised row: encoder and MLP head trained together on the labels alone.
+
+    The head, the optimiser and the stopping rule are those of `probe`.
+
+    Args:
+        encoder_factory: makes a fresh encoder, `(B, *shape)` to `(B, width)`; called under a
+            fixed seed once a draw.
+        images: `(N, *shape)` uint8 or float32.
+        labels: `(N,)`, at least two different ones.
+        test_images: `(M, *shape)`.
+        test_labels: `(M,)`.
+        n_labels: how many labels are used, spread evenly over the classes; None is all.
+        draws: independent choices of labels and initial weights.
+        seed: of the draws.
+        device: where to train.
+
+    Returns:
+        The `ProbeResult`, of kind `"supervised"`.
+
+    Raises:
+        InputError: arrays that do not fit each other, a single class, or a number of labels
+            that is not there.
+
+    Example:
+        >>> images = np.repeat(np.array([0, 255], dtype=np.uint8), 10).reshape(20, 1, 1, 1)
+        >>> labels = np.repeat([0, 1], 10)
+        >>> supervised(nn.Flatten, images, labels, images, labels, draws=1).accuracies
+        (1.0,)
+    """
+    train, test, classes = _labelled(images, labels, test_images, test_labels)
+    count = _checked_budget(n_labels, len(train.y), draws)
+    place = torch.device(device)
+    accuracies = []
+    for draw in range(draws):
+        rows = draw_labels(train.y, count, seed + draw)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + draw)
+            network = _with_head(encoder_factory(), train.x[:1], classes).to(place)
+            _train(network, _Labelled(train.x[rows], train.y[rows]), seed + draw, place)
+        accuracies.append(_accuracy(network, test, place))
+    return ProbeResult(tuple(accuracies), count, "supervised")
+
+
+def _with_head(encoder: nn.Module, sample: Codes, classes: int) -> nn.Sequential:
+    encoder.eval()
+    with torch.no_grad():
+        width = encoder(to_float(sample)).shape[1]
+    return nn.Sequential(encoder, _head(int(width), classes))
