@@ -21,7 +21,7 @@ def test_matrices_of_numbers_and_whole_ranks_pass():
 
 @pytest.mark.parametrize("bad", [torch.ones(3), torch.ones(1, 2, 3)])
 def test_other_shapes_are_refused(bad):
-    with pytest.raises(InputError, match="y has shape .* expected a matrix with one row per"):
+    with pytest.raises(InputError, match=r"y has shape .* expected a matrix with one row per"):
         check_matrix(bad, "y")
 
 

@@ -186,7 +186,7 @@ def test_codes_that_are_not_finite_are_named(bad):
     y = torch.randn(5, 8)
     y[1, 2] = bad
     for function in (truncate_rank, leading_basis):
-        with pytest.raises(InputError, match="infinite or not numbers.*lower the learning rate"):
+        with pytest.raises(InputError, match=r"infinite or not numbers.*lower the learning rate"):
             function(y, 2)
 
 

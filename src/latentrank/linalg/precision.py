@@ -58,7 +58,7 @@ sample; reshape it to two dimensions.
         )
 
 
-def check_rank(rank: int) -> None:
+def check_rank(rank: object) -> None:
     """Refuse a rank that is not a whole number from one.
 
     Args:
@@ -72,5 +72,5 @@ def check_rank(rank: int) -> None:
         Traceback (most recent call last):
         latentrank.errors.InputError: rank is 0, expected a whole number from 1; choose one.
     """
-    if not isinstance(rank, Integral) or rank < 1:
+    if not isinstance(rank, Integral) or int(rank) < 1:
         raise InputError(f"rank is {rank}, expected a whole number from 1; choose one.")

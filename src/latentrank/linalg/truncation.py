@@ -302,7 +302,8 @@ def _sketched_eigenvectors(gram: Tensor, width: int, rank: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     probes = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)
     range_basis = torch.linalg.qr(gram @ probes.to(gram.device)).Q
-    return range_basis @ _eigenvectors(range_basis.mT @ gram @ range_basis, rank)
+    basis: Tensor = range_basis @ _eigenvectors(range_basis.mT @ gram @ range_basis, rank)
+    return basis
 
 
 def _signed(basis: Tensor) -> Tensor:
