@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from latentrank.errors import InputError
 # Above this a prepared array is kept on disk and memory-mapped rather than in memory
 _LARGE = 2**30
 _BLOCK_VALUES = 2**22
+_Number = float | NDArray[np.float64]
 
 
 def load(path: Path) -> Dataset:
@@ -45,12 +46,14 @@ def load(path: Path) -> Dataset:
     """
     parts = _read_npy(path) if path.suffix == ".npy" else _read_npz(path)
     parts = [_checked(part) for part in parts]
+    if len(parts) == 2:
+        _check_alike(*parts)
+    bounded = _all_bounded(parts)
     if len(parts) == 1:
         rows = holdout(len(parts[0].x), str(path))
-        parts = [_Part(str(path), parts[0].x, parts[0].labels, row) for row in rows]
-    else:
-        _check_alike(*parts)
-    return _dataset(path, *parts)
+        parts = [replace(parts[0], rows=row) for row in rows]
+    train, test = parts
+    return _dataset(path, train, test, bounded)
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,6 @@ class _Part:
         for start in range(0, len(self), step):
             block = slice(start, start + step)
             yield self.x[block] if self.rows is None else self.x[self.rows[block]]
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """What a pass over a part finds: range, mean and standard deviation."""
-
-    low: float
-    high: float
-    mean: float | NDArray[np.float64]
-    std: float | NDArray[np.float64]
 
 
 def _read_npy(path: Path) -> list[_Part]:
@@ -170,16 +163,33 @@ def _check_alike(train: _Part, test: _Part) -> None:
             )
 
 
-def _dataset(path: Path, train: _Part, test: _Part) -> Dataset:
-    mean: float | NDArray[np.float64] = 0.0
-    std: float | NDArray[np.float64] = 1.0
-    bounded = train.x.dtype == np.uint8
-    if not bounded:
-        moments, of_test = _moments(train), _moments(test)
-        inside = min(moments.low, of_test.low) >= 0 and max(moments.high, of_test.high) <= 1
-        bounded = inside and train.x.ndim >= 4
-        if not bounded:
-            mean, std = moments.mean, moments.std
+def _all_bounded(parts: list[_Part]) -> bool:
+    """Whether the values can be taken for brightness in [0, 1]; refuses what is not finite."""
+    if parts[0].x.dtype == np.uint8:
+        return True
+    ranges = [_range(part) for part in parts]
+    inside = all(low >= 0 and high <= 1 for low, high in ranges)
+    return inside and parts[0].x.ndim >= 4
+
+
+def _range(part: _Part) -> tuple[float, float]:
+    low, high, row = math.inf, -math.inf, 0
+    for block in part.blocks():
+        with np.errstate(over="ignore"):
+            values = block.astype(np.float32).reshape(len(block), -1)
+        good = np.isfinite(values).all(axis=1)
+        if not good.all():
+            raise InputError(
+                f"{part.what} holds NaN, infinity or a number too large for float32 in row "
+                f"{row + int(np.argmin(good))}; fill such values or leave those rows out."
+            )
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+        row += len(block)
+    return low, high
+
+
+def _dataset(path: Path, train: _Part, test: _Part, bounded: bool) -> Dataset:
+    mean, std = (0.0, 1.0) if bounded else _mean_and_std(train)
     return Dataset(
         str(path),
         _split(path, train, mean, std),
@@ -191,59 +201,35 @@ def _dataset(path: Path, train: _Part, test: _Part) -> Dataset:
     )
 
 
-def _moments(part: _Part) -> _Moments:
-    """One pass in float64; the running update keeps its digits when the mean is large.
+def _mean_and_std(part: _Part) -> tuple[_Number, _Number]:
+    """Of each column of a table, else of all values, in one pass.
 
-    Chan, Golub and LeVeque, 1983: `M2 += M2_b + delta^2 n n_b / (n + n_b)`.
+    The update keeps its digits when the mean is large (Chan, Golub and LeVeque, 1983):
+    `M2 += M2_b + delta^2 n n_b / (n + n_b)`, where `M2` are summed squared deviations.
     """
-    per_column = part.x.ndim == 2
-    low, high = math.inf, -math.inf
+    axis = 0 if part.x.ndim == 2 else None
     count, mean, squares = 0, np.float64(0), np.float64(0)
     for block in part.blocks():
-        values = _finite(part, block, count).astype(np.float64)
-        if not per_column:
-            values = values.reshape(len(values), -1)
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
-        axis = 0 if per_column else None
-        delta = values.mean(axis=axis) - mean
+        values = block.astype(np.float64)
         total = count + len(values)
-        squares = squares + values.var(axis=axis) * len(values)
-        squares = squares + delta**2 * count * len(values) / total
+        delta = values.mean(axis=axis) - mean
         mean = mean + delta * len(values) / total
+        squares = squares + len(values) * (values.var(axis=axis) + delta**2 * count / total)
         count = total
     std = np.sqrt(squares / count)
     # a column that never changes has nothing to be divided by
     std = np.where(std <= 1e-12 * np.abs(mean), 1.0, std)
-    if per_column:
-        return _Moments(low, high, mean, std)
-    return _Moments(low, high, float(mean), float(std))
+    return (mean, std) if axis == 0 else (float(mean), float(std))
 
 
-def _finite(part: _Part, block: Array, start: int) -> Array:
-    with np.errstate(over="ignore"):
-        good = np.isfinite(block.astype(np.float32)).reshape(len(block), -1).all(axis=1)
-    if not good.all():
-        position = start + int(np.argmin(good))
-        row = position if part.rows is None else int(part.rows[position])
-        raise InputError(
-            f"{part.what} holds NaN, infinity or a number too large for float32 in row {row}; "
-            "fill such values or leave those rows out."
-        )
-    return block
-
-
-def _split(
-    path: Path, part: _Part, mean: float | NDArray[np.float64], std: float | NDArray[np.float64]
-) -> Split:
+def _split(path: Path, part: _Part, mean: _Number, std: _Number) -> Split:
     labels = part.labels
     if labels is not None and part.rows is not None:
         labels = labels[part.rows]
     return Split(_prepared(path, part, mean, std), labels)
 
 
-def _prepared(
-    path: Path, part: _Part, mean: float | NDArray[np.float64], std: float | NDArray[np.float64]
-) -> Array:
+def _prepared(path: Path, part: _Part, mean: _Number, std: _Number) -> Array:
     """The part's samples, normalised, in memory or memory-mapped; as they are where they can be."""
     dtype = np.uint8 if part.x.dtype == np.uint8 else np.float32
     unchanged = part.x.dtype == dtype and np.all(mean == 0) and np.all(std == 1)

@@ -127,7 +127,7 @@ FAMILIES = {
     "two-sines": Family(
         two_sines,
         ((0.3, 0.5), (0.8, 1.0)),
-        np.linspace(0, 5 * np.pi, 1571),
+        np.arange(1571) / 100,
         15**2,
         1000,
         2800,
@@ -136,7 +136,7 @@ FAMILIES = {
     "two-gaussians": Family(
         two_gaussians,
         ((1, 3), (4, 6)),
-        np.linspace(0, 6, 1200),
+        np.arange(1200) / 200,
         10**2,
         1000,
         2800,

@@ -1,0 +1,21 @@
+"""Every test of data prepares its arrays in a cache folder of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("LATENTRANK_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def real_data():
+    root = Path(os.environ.get("LATENTRANK_DATA") or Path(__file__).parents[3] / "shared" / "data")
+    if not root.is_dir():
+        pytest.skip(f"no folder {root} with the real files; set LATENTRANK_DATA to one")
+    return root

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import torch
+
+from latentrank.data.base import Dataset, Split, holdout, to_float
+from latentrank.errors import InputError
+
+
+def test_split_refuses_arrays_of_different_lengths():
+    with pytest.raises(InputError, match="There are 3 labels for 2 samples"):
+        Split(np.zeros((2, 4)), labels=np.zeros(3, dtype=np.int64))
+    with pytest.raises(InputError, match="There are 1 parameters for 2 samples"):
+        Split(np.zeros((2, 4)), parameters=np.zeros((1, 2)))
+
+
+def test_take_keeps_rows_together():
+    rows = np.arange(6)
+    split = Split(rows[:, None].astype(np.float32), rows, rows[:, None].astype(np.float64))
+    part = split.take(np.array([4, 1]))
+    assert part.x[:, 0].tolist() == part.labels.tolist() == part.parameters[:, 0].tolist() == [4, 1]
+
+
+def test_a_slice_of_a_split_is_a_view():
+    split = Split(np.zeros((4, 2), dtype=np.float32))
+    assert np.shares_memory(split.take(slice(2)).x, split.x)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.float16])
+def test_to_float_gives_float32_of_the_same_values(dtype):
+    x = np.array([[0, 1, 200]], dtype=dtype)
+    expected = x / 255 if dtype == np.uint8 else x
+    for given in (x, torch.from_numpy(x)):
+        result = to_float(given)
+        assert result.dtype == torch.float32
+        np.testing.assert_allclose(result.numpy(), expected, rtol=1e-6)
+
+
+def test_to_float_never_writes_through_a_read_only_array(recwarn):
+    x = np.ones(3, dtype=np.float32)
+    x.flags.writeable = False
+    to_float(x).zero_()
+    assert x.tolist() == [1, 1, 1]
+    assert not recwarn.list
+
+
+def test_denormalise_undoes_normalisation_by_columns():
+    raw = np.array([[1.0, 10.0], [3.0, 30.0]])
+    mean, std = raw.mean(axis=0), raw.std(axis=0)
+    split = Split(((raw - mean) / std).astype(np.float32))
+    data = Dataset("mine", split, split, mean=mean, std=std)
+    np.testing.assert_allclose(data.denormalise(data.train.x), raw)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 101])
+def test_holdout_parts_are_disjoint_whole_and_always_the_same(n):
+    train, test = holdout(n, "x")
+    assert sorted([*train, *test]) == list(range(n))
+    assert len(test) == max(1, round(n / 5))
+    assert np.array_equal(holdout(n, "x")[1], test)
+
+
+@pytest.mark.parametrize(("n", "counted"), [(0, "0 samples"), (1, "1 sample;")])
+def test_holdout_needs_two_samples(n, counted):
+    with pytest.raises(InputError, match=f"mine holds {counted}"):
+        holdout(n, "mine")

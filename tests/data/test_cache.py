@@ -1,0 +1,79 @@
+import errno
+
+import numpy as np
+import pytest
+
+from latentrank.data import cache
+from latentrank.errors import InputError
+
+ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def build():
+    return ROWS.shape, ROWS.dtype, iter([ROWS[:3], ROWS[3:]])
+
+
+def never():
+    raise AssertionError("built although it was cached")
+
+
+def test_array_is_built_once_and_mapped_afterwards():
+    first, second = cache.cached("key", build), cache.cached("key", never)
+    assert isinstance(second, np.memmap)
+    np.testing.assert_array_equal(first, ROWS)
+    np.testing.assert_array_equal(second, ROWS)
+
+
+def test_another_key_is_another_array():
+    cache.cached("a", build)
+    with pytest.raises(AssertionError, match="built"):
+        cache.cached("b", never)
+
+
+def test_rows_out_of_memory_order_are_written_in_order():
+    cache.cached("key", lambda: ((2, 2), np.uint8, [np.array([[1, 2], [3, 4]], np.uint8).T]))
+    assert cache.cached("key", never).tolist() == [[1, 3], [2, 4]]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "No space left"), (errno.EFBIG, "too large")]
+)
+def test_full_disk_is_a_plain_sentence_and_leaves_nothing(monkeypatch, cache_folder, number, words):
+    whole = cache._append
+
+    def fails_at_the_second(file, block):
+        if len(block) == 1:
+            raise OSError(number, __import__("os").strerror(number))
+        whole(file, block)
+
+    monkeypatch.setattr(cache, "_append", fails_at_the_second)
+    with pytest.raises(InputError, match=f"{words}.*LATENTRANK_CACHE"):
+        cache.cached("key", build)
+    assert list(cache_folder.iterdir()) == []
+
+    monkeypatch.undo()
+    monkeypatch.setenv("LATENTRANK_CACHE", str(cache_folder))
+    np.testing.assert_array_equal(cache.cached("key", build), ROWS)
+
+
+def test_an_error_while_building_leaves_nothing(cache_folder):
+    def blocks():
+        yield ROWS[:3]
+        raise InputError("this image is damaged")
+
+    with pytest.raises(InputError, match="damaged"):
+        cache.cached("key", lambda: (ROWS.shape, ROWS.dtype, blocks()))
+    assert list(cache_folder.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_a_plain_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LATENTRANK_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(InputError, match="Could not write the prepared data"):
+        cache.cached("key", build)
+
+
+def test_folder_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.delenv("LATENTRANK_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.folder() == tmp_path / "latentrank"

@@ -1,0 +1,231 @@
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentrank.data import cache, images
+from latentrank.errors import InputError
+
+GENERATOR = np.random.default_rng(0)
+
+
+def pixels(height=6, width=8, channels=3):
+    shape = (height, width, channels) if channels > 1 else (height, width)
+    return GENERATOR.integers(0, 256, shape, dtype=np.uint8)
+
+
+def save(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+    return array
+
+
+def load(path, image_size=None):
+    return images.load(path, image_size, progress=False)
+
+
+def every_image(data):
+    return np.concatenate([data.train.x, data.test.x])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(10):
+        save(tmp_path / "pictures" / f"{i}.png", pixels())
+    return tmp_path / "pictures"
+
+
+def test_folder_becomes_the_pixels_of_its_files(folder):
+    data = load(folder)
+    assert data.train.x.dtype == np.uint8
+    assert data.shape == (3, 6, 8)
+    assert (len(data.train), len(data.test)) == (8, 2)
+    stored = {
+        np.moveaxis(np.asarray(Image.open(path)), 2, 0).tobytes() for path in folder.iterdir()
+    }
+    assert {image.tobytes() for image in every_image(data)} == stored
+    assert data.train.labels is None
+
+
+def test_decoded_once_then_mapped(folder, monkeypatch):
+    first = load(folder)
+    assert isinstance(first.train.x, np.memmap)
+    monkeypatch.setattr(images, "_pixels", lambda *_: pytest.fail("decoded again"))
+    np.testing.assert_array_equal(load(folder).train.x, first.train.x)
+
+
+@pytest.mark.parametrize("change", ["content", "name", "more"])
+def test_any_change_of_the_files_decodes_again(folder, change):
+    before = every_image(load(folder))
+    if change == "content":
+        save(folder / "3.png", pixels())
+    elif change == "name":
+        (folder / "3.png").rename(folder / "a.png")
+        save(folder / "0.png", pixels())
+    else:
+        save(folder / "10.png", pixels())
+    after = every_image(load(folder))
+    assert before.shape != after.shape or (before != after).any()
+
+
+def test_zip_equals_folder(folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, f"pictures/{path.name}")
+        archive.writestr("__MACOSX/pictures/._0.png", b"not an image")
+        archive.writestr("pictures/readme.txt", b"words")
+    np.testing.assert_array_equal(
+        every_image(load(tmp_path / "pictures.zip")), every_image(load(folder))
+    )
+
+
+def test_one_folder_per_class_gives_labels(tmp_path):
+    for i in range(6):
+        for value, kind in enumerate(("bird", "cat", "dog")):
+            save(tmp_path / "all" / kind / f"{i}.png", np.full((4, 4, 3), value, np.uint8))
+    data = load(tmp_path)
+    for split in (data.train, data.test):
+        assert split.labels.dtype == np.int64
+        assert np.array_equal(split.x[:, 0, 0, 0], split.labels)
+    assert set(data.train.labels) == {0, 1, 2}
+
+
+def test_train_and_test_folders_are_the_splits(tmp_path):
+    for part, n in (("train", 3), ("test", 2)):
+        for value, kind in enumerate(("a", "b")):
+            for i in range(n):
+                save(tmp_path / part / kind / f"{i}.png", np.full((4, 4), 10 * n + value, np.uint8))
+    data = load(tmp_path)
+    assert data.train.x[:, 0, 0, 0].tolist() == [30, 30, 30, 31, 31, 31]
+    assert data.test.x[:, 0, 0, 0].tolist() == [20, 20, 21, 21]
+    assert data.test.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_train_and_test_without_classes_have_no_labels(tmp_path):
+    for part in ("train", "test"):
+        save(tmp_path / part / "0.png", pixels(4, 4))
+    data = load(tmp_path)
+    assert data.train.labels is None
+    assert (len(data.train), len(data.test)) == (1, 1)
+
+
+def test_all_grey_images_have_one_channel_and_one_coloured_makes_three(tmp_path):
+    for i in range(4):
+        save(tmp_path / f"{i}.png", pixels(channels=1))
+    assert load(tmp_path).shape == (1, 6, 8)
+    save(tmp_path / "4.png", pixels())
+    assert load(tmp_path).shape == (3, 6, 8)
+
+
+def test_16_bit_grey_is_scaled_to_8_bits_not_cut(tmp_path):
+    for i in range(2):
+        save(tmp_path / f"{i}.png", np.full((4, 4), 40_000, np.uint16))
+    assert np.unique(every_image(load(tmp_path))).tolist() == [40_000 >> 8]
+
+
+def test_modes_of_every_kind_are_brought_to_colour(tmp_path):
+    red = Image.new("RGB", (4, 4), (255, 0, 0))
+    red.convert("RGBA").save(tmp_path / "a.png")
+    red.convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "b.png")
+    red.save(tmp_path / "c.bmp")
+    red.save(tmp_path / "d.gif")
+    x = every_image(load(tmp_path))
+    assert (x[:, 0] == 255).all()
+    assert (x[:, 1:] == 0).all()
+
+
+def test_image_size_takes_the_middle_square(tmp_path):
+    wide = np.zeros((4, 10, 3), np.uint8)
+    wide[:, 3:7] = 200
+    for i in range(2):
+        save(tmp_path / f"{i}.png", wide)
+    assert (every_image(load(tmp_path, 4)) == 200).all()
+    assert load(tmp_path, 9).shape == (3, 9, 9)
+
+
+def test_crop_takes_a_part_of_the_shorter_side(tmp_path):
+    picture = np.zeros((20, 10, 3), np.uint8)
+    picture[8:12, 3:7] = 200
+    save(tmp_path / "0.png", picture)
+    x = images.decode(images.find(tmp_path), np.array([0]), 4, crop=0.4, progress=False)
+    assert (x == 200).all()
+
+
+def test_different_sizes_are_refused_with_both_and_the_remedy(folder):
+    save(folder / "odd.png", pixels(5, 7))
+    with pytest.raises(InputError, match=r"8x6 and odd\.png is 7x5.*image_size"):
+        load(folder)
+    assert load(folder, 4).shape == (3, 4, 4)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image at all", "cut"])
+def test_a_damaged_image_is_named_and_nothing_is_kept(folder, content, cache_folder):
+    if content == "cut":
+        Image.fromarray(pixels()).save(folder / "bad.jpg")
+        content = (folder / "bad.jpg").read_bytes()[:-200]
+    (folder / "bad.jpg").write_bytes(content)
+    with pytest.raises(InputError, match=r"bad\.jpg cannot be read as an image.*replace it"):
+        load(folder)
+    assert list(cache_folder.iterdir()) == []
+
+
+def test_a_damaged_image_in_a_zip_is_named(folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    raw = bytearray((tmp_path / "p.zip").read_bytes())
+    start = raw.index(b"IDAT")
+    raw[start + 10 : start + 20] = bytes(10)
+    (tmp_path / "p.zip").write_bytes(raw)
+    with pytest.raises(InputError, match=r"\.png cannot be read as an image"):
+        load(tmp_path / "p.zip")
+
+
+def test_a_cut_zip_is_refused(tmp_path):
+    (tmp_path / "p.zip").write_bytes(b"PK\x03\x04 and then nothing")
+    with pytest.raises(InputError, match=r"p\.zip is not a whole zip file"):
+        load(tmp_path / "p.zip")
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / ".hidden.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"holds no images; expected files that end in .*\.png"):
+        load(tmp_path)
+
+
+def test_a_single_image_cannot_be_split(tmp_path):
+    save(tmp_path / "0.png", pixels())
+    with pytest.raises(InputError, match="holds 1 sample; at least 2"):
+        load(tmp_path)
+
+
+def test_32_bit_images_are_refused_with_a_way_out(tmp_path):
+    for i in range(2):
+        save(tmp_path / f"{i}.tiff", GENERATOR.random((4, 4)).astype(np.float32))
+    with pytest.raises(InputError, match=r"32-bit values.*\.npy"):
+        load(tmp_path)
+
+
+def test_a_full_disk_while_decoding_is_a_plain_sentence(folder, monkeypatch, cache_folder):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache, "_append", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        load(folder)
+    assert list(cache_folder.iterdir()) == []
+
+
+def test_more_images_than_one_block_stay_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_BLOCK", 3)
+    for i in range(10):
+        save(tmp_path / f"{i}.png", np.full((2, 2), i, np.uint8))
+    x = images.decode(images.find(tmp_path), np.arange(10)[::-1], progress=False)
+    assert x[:, 0, 0, 0].tolist() == list(range(9, -1, -1))
+
+
+def test_progress_goes_to_the_error_stream(folder, capsys):
+    images.load(folder, progress=True)
+    assert capsys.readouterr().out == ""

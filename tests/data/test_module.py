@@ -1,0 +1,153 @@
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+
+from latentrank.data import DataModule, Dataset, Split
+from latentrank.data.module import SeededBatchSampler
+from latentrank.errors import InputError
+
+
+def dataset(n=11, tests=5, labels=True):
+    x = np.arange(n, dtype=np.float32)[:, None] * [1, 10, 100]
+    split = Split(x.astype(np.float32), np.arange(n) if labels else None)
+    return Dataset("mine", split, split.take(slice(tests)), bounded=False)
+
+
+def epoch(sampler, number):
+    sampler.set_epoch(number)
+    return [batch.tolist() for batch in sampler]
+
+
+def test_every_row_once_and_the_last_partial_batch_kept():
+    sampler = SeededBatchSampler(11, 4)
+    batches = epoch(sampler, 0)
+    assert [len(batch) for batch in batches] == [4, 4, 3]
+    assert sorted(chain(*batches)) == list(range(11))
+    assert len(sampler) == 3
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    first = SeededBatchSampler(50, 7, seed=3)
+    later = SeededBatchSampler(50, 7, seed=3)
+    for number in range(4):
+        epoch(first, number)
+    assert epoch(later, 5) == epoch(first, 5)
+    assert epoch(first, 5) != epoch(first, 4)
+    assert epoch(SeededBatchSampler(50, 7, seed=4), 5) != epoch(first, 5)
+
+
+@pytest.mark.parametrize("n", [2, 3, 11, 16, 17, 18, 100])
+@pytest.mark.parametrize("world_size", [2, 3])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_processes_together_see_what_one_sees(n, world_size, shuffle):
+    if n < world_size:
+        pytest.skip("fewer samples than processes")
+    parts = [SeededBatchSampler(n, 4, 1, world_size, rank, shuffle) for rank in range(world_size)]
+    alone = SeededBatchSampler(n, 4 * world_size, 1, shuffle=shuffle)
+    steps = list(zip(*(epoch(part, 2) for part in parts), strict=True))
+    joined = [list(chain(*step)) for step in steps]
+    assert len(steps) == len(parts[0])
+    assert all(len(share) >= 1 for step in steps for share in step)
+    assert list(chain(*joined)) == list(chain(*epoch(alone, 2)))
+    if n % (4 * world_size) == 0 or n % (4 * world_size) >= world_size:
+        assert joined == epoch(alone, 2)
+
+
+def test_a_batch_of_one_and_a_batch_larger_than_the_data():
+    assert epoch(SeededBatchSampler(3, 1, shuffle=False), 0) == [[0], [1], [2]]
+    assert epoch(SeededBatchSampler(3, 10, shuffle=False), 0) == [[0, 1, 2]]
+
+
+def test_sizes_that_cannot_work_are_refused():
+    with pytest.raises(InputError, match="batch_size is 0; give a whole number from 1"):
+        SeededBatchSampler(5, 0)
+    with pytest.raises(InputError, match="3 samples for 4 processes; use fewer devices"):
+        SeededBatchSampler(3, 1, world_size=4)
+
+
+def test_batches_hold_the_rows_their_index_names():
+    for batch in DataModule(dataset(), batch_size=4).train_dataloader():
+        assert batch.x.dtype == torch.float32
+        assert batch.index.dtype == batch.labels.dtype == torch.int64
+        assert torch.equal(batch.x[:, 0].long(), batch.index)
+        assert torch.equal(batch.labels, batch.index)
+
+
+def test_no_labels_stay_none():
+    assert next(DataModule(dataset(labels=False)).test_batches()).labels is None
+
+
+def test_images_become_fractions_of_255():
+    x = np.full((3, 1, 2, 2), 51, dtype=np.uint8)
+    batch = next(DataModule(Dataset("mine", Split(x), Split(x))).train_batches())
+    np.testing.assert_allclose(batch.x, 0.2)
+
+
+def test_plain_iterators_and_validation_go_in_order():
+    data = DataModule(dataset(), eval_batch_size=3)
+    for batches, n in (
+        (data.train_batches(), 11),
+        (data.test_batches(), 5),
+        (data.val_dataloader(), 5),
+    ):
+        assert torch.cat([batch.index for batch in batches]).tolist() == list(range(n))
+
+
+def test_memory_maps_are_served_without_warnings(tmp_path, recwarn):
+    np.save(tmp_path / "x.npy", np.arange(12, dtype=np.float32).reshape(4, 3))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    data = DataModule(Dataset("mine", Split(mapped), Split(mapped), bounded=False), batch_size=3)
+    assert sum(len(batch.x) for batch in data.train_dataloader()) == 4
+    assert not [w for w in recwarn.list if "writ" in str(w.message)]
+
+
+class Recorder(LightningModule):
+    """Remembers which rows it saw, epoch by epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 1)
+        self.seen = []
+
+    def on_train_epoch_start(self):
+        self.seen.append([])
+
+    def training_step(self, batch, batch_idx):
+        self.seen[-1].append(batch.index.tolist())
+        return self.layer(batch.x).mean()
+
+    def validation_step(self, batch, batch_idx):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_shuffles_every_epoch_and_a_resumed_run_continues_the_order(tmp_path):
+    def trainer(epochs):
+        return Trainer(
+            max_epochs=epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+    def data():
+        return DataModule(dataset(labels=False), batch_size=4, seed=2)
+
+    whole, half, rest = Recorder(), Recorder(), Recorder()
+    trainer(4).fit(whole, datamodule=data())
+    interrupted = trainer(2)
+    interrupted.fit(half, datamodule=data())
+    interrupted.save_checkpoint(tmp_path / "half.ckpt")
+    trainer(4).fit(rest, datamodule=data(), ckpt_path=tmp_path / "half.ckpt")
+
+    sampler = SeededBatchSampler(11, 4, seed=2)
+    assert whole.seen == [epoch(sampler, number) for number in range(4)]
+    assert half.seen + rest.seen == whole.seen
