@@ -70,7 +70,8 @@ def absorb_output(
         The new encoder, `(B, *input_shape)` to `(B, k)`, sharing no tensor with the old one.
 
     Raises:
-        InputError: when the matrix has other than two axes or the offset another length.
+        InputError: when the matrix is empty or has other than two axes, or the offset has another
+            length than `k`.
 
     Example:
         >>> encoder = nn.Sequential(nn.Linear(6, 4))
@@ -108,7 +109,8 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
         The new decoder, `(B, k)` to `(B, *input_shape)`, sharing no tensor with the old one.
 
     Raises:
-        InputError: when the matrix has other than two axes or the offset another length.
+        InputError: when the matrix is empty or has other than two axes, or the offset has another
+            length than `L`.
 
     Example:
         >>> decoder = nn.Sequential(nn.Unflatten(1, (4, 1, 1)), nn.ConvTranspose2d(4, 3, 2))
@@ -233,10 +235,10 @@ def _exact(values: Tensor) -> Tensor:
 
 def _check(matrix: Tensor, offset: Tensor | None) -> None:
     """Raise InputError unless `matrix` is a matrix and `offset` has one number per row."""
-    if matrix.ndim != 2:
+    if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(
-            f"The matrix to absorb has shape {tuple(matrix.shape)}, expected two axes; "
-            "give one row per output."
+            f"The matrix to absorb has shape {tuple(matrix.shape)}, expected two axes "
+            "of at least 1; give one row per output and one column per input."
         )
     if offset is not None and offset.shape != matrix.shape[:1]:
         raise InputError(
