@@ -159,7 +159,7 @@ class Autoencoder(nn.Module):
             index: `(B,)` int64, the rows of the training set; see `Bottleneck.forward`.
         """
         z, terms = self.bottleneck(self.encoder(x), index)
-        return self.objective(self.decode(z), x, z, terms, self.decode)
+        return self.objective(self.decode(z), x, z, terms, self.decoder)
 
     @torch.no_grad()
     def consolidate(self, batches: Callable[[], Iterable[Tensor]]) -> None:

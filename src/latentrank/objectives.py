@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy as torch_binary_cross_entropy
+from torch import Tensor, nn
 
 from latentrank.distributed import gather_rows, noise_like, total
 from latentrank.errors import InputError, unknown
 
-Decoder = Callable[[Tensor], Tensor]
-Penalty = Callable[[Tensor, Decoder], Tensor]
+Penalty = Callable[[Tensor, nn.Module], Tensor]
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    """`x`, in float32 where it came in half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -40,9 +43,12 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
         output: `(B, *shape)`, strictly inside (0, 1) up to rounding.
         target: `(B, *shape)`, in [0, 1].
     """
-    # The sigmoid of a large logit rounds to exactly 0 or 1 in float32.
-    inside = output.float().clamp(1e-6, 1 - 1e-6)
-    return torch_binary_cross_entropy(inside, target.float(), reduction="sum") / len(target)
+    # The sigmoid of a large logit rounds to exactly 0 or 1 in float32. The logarithms are
+    # written out because torch's own function refuses to run in mixed precision.
+    inside = _at_least_float32(output).clamp(1e-6, 1 - 1e-6)
+    target = _at_least_float32(target)
+    likelihood = target * inside.log() + (1 - target) * torch.log1p(-inside)
+    return -likelihood.flatten(1).sum(1).mean()
 
 
 def relative_error(output: Tensor, target: Tensor) -> Tensor:
@@ -58,7 +64,7 @@ def relative_error(output: Tensor, target: Tensor) -> Tensor:
     return (misfit + torch.finfo(misfit.dtype).tiny).sqrt() / size.sqrt()
 
 
-def l1(z: Tensor, decoder: Decoder | None = None) -> Tensor:
+def l1(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
     """`sum |z|` over each code, averaged over the batch (IRMAE figure 2).
 
     Args:
@@ -68,7 +74,7 @@ def l1(z: Tensor, decoder: Decoder | None = None) -> Tensor:
     return z.abs().sum(-1).mean()
 
 
-def l2(z: Tensor, decoder: Decoder | None = None) -> Tensor:
+def l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
     """`sum z^2` over each code, averaged over the batch (IRMAE figure 2).
 
     Args:
@@ -78,8 +84,8 @@ def l2(z: Tensor, decoder: Decoder | None = None) -> Tensor:
     return z.square().sum(-1).mean()
 
 
-def half_l2(z: Tensor, decoder: Decoder | None = None) -> Tensor:
-    """`||z||^2 / 2`, averaged over the batch (Ghosh et al. 2020, eq. 8).
+def half_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
+    """`||z||^2 / 2`, averaged over the batch: RAE's penalty on the code (Ghosh et al. 2020).
 
     Args:
         z: `(B, L)`.
@@ -88,7 +94,29 @@ def half_l2(z: Tensor, decoder: Decoder | None = None) -> Tensor:
     return 0.5 * l2(z)
 
 
-def mmd(z: Tensor, decoder: Decoder | None = None, prior: Tensor | None = None) -> Tensor:
+def decoder_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
+    """`||theta||^2 / 2` over all parameters of the decoder (RAE-L2, Ghosh et al. 2020, 3.1).
+
+    Args:
+        z: not used.
+        decoder: the module.
+
+    Raises:
+        InputError: no decoder.
+
+    Example:
+        >>> decoder = nn.Linear(2, 3)
+        >>> value = decoder_l2(torch.zeros(1, 2), decoder)
+        >>> bool(value.isclose((decoder.weight.square().sum() + decoder.bias.square().sum()) / 2))
+        True
+    """
+    if decoder is None:
+        raise InputError("decoder_l2 was called without a decoder; pass one.")
+    squares = [parameter.square().sum() for parameter in decoder.parameters()]
+    return 0.5 * torch.stack(squares).sum()
+
+
+def mmd(z: Tensor, decoder: nn.Module | None = None, prior: Tensor | None = None) -> Tensor:
     """Squared maximum mean discrepancy between codes and N(0, I).
 
     Inverse multiquadric kernel `k(a, b) = C / (C + ||a - b||^2)` summed over
@@ -104,32 +132,37 @@ def mmd(z: Tensor, decoder: Decoder | None = None, prior: Tensor | None = None) 
         A scalar. With one sample there are no self terms, and only the cross term is left.
     """
     prior = noise_like(z) if prior is None else prior
-    z, prior = gather_rows(z), gather_rows(prior)
-    n = len(z)
-    pairs = max(n * (n - 1), 1)
-
-    def kernel(a: Tensor, b: Tensor) -> Tensor:
-        # cdist's own gradient is NaN where two points coincide, as each does with itself.
-        squared = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
-        scales = [2 * z.shape[1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
-        return torch.stack([c / (c + squared) for c in scales]).sum(0)
-
-    def self_term(a: Tensor) -> Tensor:
-        values = kernel(a, a)
-        return (values.sum() - values.diagonal().sum()) / pairs
-
-    return self_term(z) + self_term(prior) - 2 * kernel(z, prior).mean()
+    z, prior = (_at_least_float32(gather_rows(points)) for points in (z, prior))
+    # The distances cancel, and so do the three terms: half precision would leave only noise.
+    with torch.autocast(z.device.type, enabled=False):
+        between = _multiquadric(z, prior).mean()
+        return _mean_of_pairs(z) + _mean_of_pairs(prior) - 2 * between
 
 
-def decoder_gradient(z: Tensor, decoder: Decoder | None = None) -> Tensor:
-    """`||grad_z D(z)||^2`, averaged over the batch (RAE-GP, Ghosh et al. 2020, eq. 9).
+def _multiquadric(a: Tensor, b: Tensor) -> Tensor:
+    """The summed kernel of all pairs, `(len(a), len(b))`."""
+    # cdist's own gradient is NaN where two points coincide, as each does with itself.
+    squared = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
+    scales = [2 * a.shape[1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+    return torch.stack([c / (c + squared) for c in scales]).sum(0)
+
+
+def _mean_of_pairs(a: Tensor) -> Tensor:
+    """The mean kernel over pairs of two different points; 0 with fewer than two."""
+    values = _multiquadric(a, a)
+    return (values.sum() - values.diagonal().sum()) / max(len(a) * (len(a) - 1), 1)
+
+
+def decoder_gradient(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
+    """`||grad_z D(z)||^2`, averaged over the batch (RAE-GP, Ghosh et al. 2020, 3.1).
 
     The squared norm of the whole Jacobian is estimated without bias by one random direction
-    `v` of unit variance per output: `E ||v^T J||^2 = ||J||_F^2`.
+    `v` of unit variance per output: `E ||v^T J||^2 = ||J||_F^2`. Its own gradient is a second
+    derivative of the decoder, so that a step costs about twice that of a plain autoencoder.
 
     Args:
         z: `(B, L)`.
-        decoder: maps `(B, L)` to `(B, *shape)`, differentiable twice.
+        decoder: maps `(B, L)` to `(B, *shape)`, each sample by itself, differentiable twice.
 
     Raises:
         InputError: no decoder.
@@ -160,6 +193,7 @@ class Objective:
         reconstruction: `"mse"`, `"bce"` or `"relative"`.
         reduction: `"mean"` divides the squared error and the cross-entropy by the numbers in
             a sample; `"sum"` does not. It moves the meaning of every weight, so say which.
+            The relative error knows no such difference.
         weights: weight of each term by name; a term without weight is only reported.
         penalties: terms computed here from the code and the decoder, by name.
         weighs_sum: the weights are published for a reconstruction summed over a sample, so
@@ -171,7 +205,7 @@ class Objective:
     Example:
         >>> objective = Objective(weights={"l2": 0.5}, penalties={"l2": l2})
         >>> x, z = torch.zeros(2, 4), torch.ones(2, 3)
-        >>> losses = objective(x + 1, x, z, {}, decoder=lambda z: z)
+        >>> losses = objective(x + 1, x, z, {}, decoder=nn.Identity())
         >>> {name: float(value) for name, value in losses.items()}
         {'loss': 2.5, 'reconstruction': 1.0, 'l2': 3.0}
     """
@@ -189,7 +223,12 @@ class Objective:
             raise unknown("reduction", self.reduction, ["mean", "sum"])
 
     def __call__(
-        self, output: Tensor, target: Tensor, z: Tensor, terms: dict[str, Tensor], decoder: Decoder
+        self,
+        output: Tensor,
+        target: Tensor,
+        z: Tensor,
+        terms: dict[str, Tensor],
+        decoder: nn.Module,
     ) -> dict[str, Tensor]:
         """Every term by name, and their weighted sum as `loss`.
 
@@ -200,10 +239,10 @@ class Objective:
             terms: the bottleneck's terms.
             decoder: for penalties on the decoder.
         """
-        per_sample = target[0].numel() if self.reduction == "mean" else 1
-        reconstruction = RECONSTRUCTIONS[self.reconstruction](output, target)
-        if self.reconstruction != "relative":
-            reconstruction = reconstruction / per_sample
+        # The relative error is a ratio: there is no sum in it that a mean could replace.
+        averaged = self.reduction == "mean" and self.reconstruction != "relative"
+        per_sample = target[0].numel() if averaged else 1
+        reconstruction = RECONSTRUCTIONS[self.reconstruction](output, target) / per_sample
         named = dict(terms)
         for name, penalty in self.penalties.items():
             named[name] = penalty(z, decoder)

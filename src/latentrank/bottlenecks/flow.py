@@ -19,6 +19,7 @@ class Planar(nn.Module):
     """`f(z) = z + u tanh(w^T z + b)` (Rezende and Mohamed 2015, eq. 10).
 
     `u` is corrected so that `w^T u > -1`, which makes the map invertible (their appendix A).
+    The map starts close to the identity.
 
     Args:
         dim: width of `z`.
@@ -26,21 +27,32 @@ class Planar(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.u = nn.Parameter(torch.randn(dim) * 0.01)
         self.w = nn.Parameter(torch.randn(dim) / math.sqrt(dim))
         self.b = nn.Parameter(torch.zeros(()))
+        # The correction sends w^T u = log(e - 1) to 0: an uncorrected u near 0 would start as
+        # a map that shrinks everything along w by a third, layer after layer.
+        unmoved = math.log(math.e - 1) * self.w.detach() / self.w.detach().square().sum()
+        self.u = nn.Parameter(unmoved + 0.01 * torch.randn(dim))
+
+    def corrected(self) -> tuple[Tensor, Tensor]:
+        """The `u` that is applied, `(L,)`, and its product `w^T u > -1`."""
+        inner = self.w @ self.u
+        # In float32 the bound itself would be reached, and the determinant zero.
+        product = (softplus(inner) - 1).clamp_min(-1 + 1e-6)
+        return self.u + (product - inner) * self.w / self.w.square().sum(), product
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The mapped points, `(B, L)`, and the log-determinant of the Jacobian, `(B,)`."""
-        inner = self.w @ self.u
-        u = self.u + (softplus(inner) - 1 - inner) * self.w / self.w.square().sum()
+        u, product = self.corrected()
         activation = torch.tanh(z @ self.w + self.b)
-        slope = (1 - activation.square()) * (self.w @ u)
-        return z + activation[:, None] * u, torch.log1p(slope)
+        return z + activation[:, None] * u, torch.log1p((1 - activation.square()) * product)
 
 
 class InverseAutoregressive(nn.Module):
     """`f(z)_i = z_i exp(s_i(z_<i)) + m_i(z_<i)` (Kingma et al. 2016), from zuko.
+
+    This direction needs one pass through the network; its inverse, which is never needed here,
+    would take one for each coordinate.
 
     Args:
         dim: width of `z`.
