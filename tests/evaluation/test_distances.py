@@ -71,13 +71,12 @@ def test_frechet_agrees_with_the_published_formula(rng, n, m):
         assert frechet_distance(a, b) == pytest.approx(spread + shift @ shift, rel=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("n", "m"), [(300, 200), pytest.param(2200, 400, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("n", "m"), [(300, 200), pytest.param(2200, 300, marks=pytest.mark.slow)])
 def test_frechet_at_2048_features_agrees_with_a_float64_reference(rng, n, m):
     a = np.abs(rng.normal(size=(n, 2048)) * rng.uniform(0.1, 1, 2048))
     b = np.abs(rng.normal(size=(m, 2048)) * rng.uniform(0.1, 1, 2048)) + 0.01
-    assert frechet_distance(a, b) == pytest.approx(frechet_by_symmetric_root(a, b), rel=1e-6)
+    # the reference takes the root of its first argument: the smaller set is the cheap one
+    assert frechet_distance(a, b) == pytest.approx(frechet_by_symmetric_root(b, a), rel=1e-6)
 
 
 @pytest.mark.parametrize(("n", "m"), [(30, 20), (90, 80), (20, 90)])

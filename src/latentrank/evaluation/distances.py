@@ -17,7 +17,7 @@ from latentrank.errors import InputError
 
 Array = NDArray[np.float64]
 
-CHUNK = 1000  # rows of a distance matrix held at once: 80 MB against 10 000 columns
+CHUNK = 128  # rows of a distance matrix held at once: 10 MB against 10 000 columns
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ def frechet_distance(
 
 
 def _polynomial_kernel(x: Array, y: Array) -> Array:
-    kernel: Array = (x @ y.T / x.shape[1] + 1.0) ** 3
-    return kernel
+    base: Array = x @ y.T / x.shape[1] + 1.0
+    return base * base * base  # a power of three is ten times as slow
 
 
 def _squared_mmd(x: Array, y: Array) -> float:
@@ -244,14 +244,16 @@ def kernel_distance(
 
 def _squared_distances(a: Array, b: Array) -> Iterator[Array]:
     """Chunks of rows of the `(n, m)` matrix of squared distances, copies exactly at 0."""
-    norms_b = np.square(b).sum(axis=1)
+    norms_b, doubled = np.square(b).sum(axis=1), -2.0 * b.T
     # The subtraction is only as exact as its terms: below that, two points are one point.
     resolution = (16 + a.shape[1]) * np.finfo(np.float64).eps
     for start in range(0, len(a), CHUNK):
         rows = a[start : start + CHUNK]
         scale = np.square(rows).sum(axis=1)[:, None] + norms_b
-        squared = scale - 2.0 * (rows @ b.T)
-        squared[squared < resolution * scale] = 0.0
+        squared = rows @ doubled
+        squared += scale
+        scale *= resolution
+        squared[squared < scale] = 0.0
         yield squared
 
 
