@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from torch import Tensor
 
 from latentrank.config import write_text
 
@@ -39,6 +40,7 @@ class History(Callback):
         self.rows: list[dict[str, float]] = []
         self._seconds_before = 0.0
         self._started = time.monotonic()
+        self._validated = False
 
     @property
     def seconds(self) -> float:
@@ -49,18 +51,31 @@ class History(Callback):
         """Start the clock."""
         self._started = time.monotonic()
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember that this epoch is to have a row."""
+        self._validated = True
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add a row, if this epoch was validated."""
-        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if "validation_error" not in logged:
-            return
-        row: dict[str, float] = {
-            "epoch": trainer.current_epoch + 1,
-            "step": trainer.global_step,
-            "seconds": round(self.seconds, 3),
-            **logged,
-        }
-        self.rows.append(row)
+        if self._validated:
+            self._validated = False
+            self._add(trainer, trainer.callback_metrics)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the losses of an epoch that ended before its validation."""
+        if not self.rows or self.rows[-1]["step"] != trainer.global_step:
+            logged = trainer.callback_metrics
+            self._add(trainer, {k: v for k, v in logged.items() if k.startswith("train/")})
+
+    def _add(self, trainer: Trainer, logged: Mapping[str, Tensor]) -> None:
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "step": trainer.global_step,
+                "seconds": round(self.seconds, 3),
+                **{name: float(value) for name, value in logged.items()},
+            }
+        )
         if self.path is not None and trainer.is_global_zero:
             write_text(self.path, self._csv())
 
@@ -80,18 +95,6 @@ class History(Callback):
         """Go on from an earlier part of the run."""
         self.rows = list(state_dict["rows"])
         self._seconds_before = float(state_dict["seconds"])
-
-
-def read_history(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a history file, float64, NaN where a row has no value.
-
-    Args:
-        path: the CSV file.
-    """
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = rows[0].keys() if rows else []
-    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
 
 
 class ProgressLine(Callback):

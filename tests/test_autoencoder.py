@@ -1,0 +1,84 @@
+"""The model around the bottleneck: statistics of the codes, rank, fold, compress."""
+
+import numpy as np
+import pytest
+import torch
+
+import latentrank
+from latentrank.errors import InputError
+
+
+def consolidated(x, **options):
+    torch.manual_seed(0)
+    model = latentrank.build("ae", (x.shape[1],), latent_dim=4, **options)
+    model.consolidate(lambda: x.split(7))
+    return model.eval()
+
+
+def test_statistics_are_those_of_all_codes_together():
+    x = torch.rand(50, 6)
+    model = consolidated(x)
+    codes = model.encode(x).detach().double().numpy()
+    statistics = model.statistics
+    np.testing.assert_allclose(statistics.mean, codes.mean(0), rtol=1e-5, atol=1e-7)
+    covariance = statistics.directions * statistics.variances @ statistics.directions.T
+    np.testing.assert_allclose(covariance, np.cov(codes.T), rtol=1e-3, atol=1e-8)
+    assert (statistics.variances.diff() <= 0).all()
+
+
+def test_rank_counts_the_directions_that_codes_use():
+    x = torch.rand(40, 6)
+    model = consolidated(x)
+    with torch.no_grad():
+        last = latentrank.nets.output_layer(model.encoder)
+        # Two free rows; the other two are combinations of them.
+        last.weight[2:] = torch.randn(2, 2) @ last.weight[:2]
+    model.consolidate(lambda: x.split(7))
+    assert model.rank() == 2
+
+
+def test_what_needs_statistics_says_so():
+    model = latentrank.build("ae", (6,), latent_dim=4).eval()
+    with pytest.raises(InputError, match="rank needs the statistics"):
+        model.rank()
+    with pytest.raises(InputError, match="compress needs the statistics"):
+        model.compress()
+    with pytest.raises(InputError, match="tol is 0"):
+        consolidated(torch.rand(20, 6)).compress(0)
+
+
+def test_compression_finds_the_exact_rank_of_exactly_low_rank_codes():
+    torch.manual_seed(0)
+    x = torch.rand(60, 12)
+    model = latentrank.build("rrae", (12,), latent_dim=10, rank=3)
+    model.consolidate(lambda: x.split(16))
+    model.eval()
+    small = model.compress(1e-6, x=x)
+    assert small.latent_dim == 3
+    torch.testing.assert_close(small(x), model(x), atol=1e-5, rtol=1e-5)
+    # The new code is centred and its directions are uncorrelated.
+    codes = small.encode(x)
+    torch.testing.assert_close(codes.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
+    correlation = torch.corrcoef(codes.T)
+    torch.testing.assert_close(correlation, torch.eye(3), atol=1e-3, rtol=0)
+
+
+def test_a_looser_tolerance_never_keeps_more():
+    x = torch.rand(60, 12)
+    model = consolidated(x)
+    widths = [model.compress(tol, x=x).latent_dim for tol in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)]
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_compressing_twice_is_compressing_once():
+    x = torch.rand(60, 12)
+    once = consolidated(x).compress(1e-2, x=x)
+    assert once.compress(1e-6, x=x).latent_dim == once.latent_dim
+
+
+def test_training_and_evaluation_paths_agree_where_a_method_is_deterministic():
+    x = torch.rand(8, 6)
+    for method in ("ae", "irmae", "lorae"):
+        model = latentrank.build(method, (6,), latent_dim=4)
+        trained = model.train()(x)
+        torch.testing.assert_close(model.eval()(x), trained)

@@ -1,0 +1,127 @@
+"""Training: what is repeated, resumed and recorded."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+import latentrank
+from latentrank.config import RunConfig, TrainConfig
+from latentrank.data import Dataset, Split
+from latentrank.errors import InputError
+from latentrank.training import fit
+from latentrank.training.module import rate_factor
+
+
+@pytest.fixture
+def dataset():
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(70, 2)) @ rng.normal(size=(2, 6))).astype(np.float32)
+    return Dataset("plane", Split(x[:50]), Split(x[50:]), bounded=False, latent_dim=4)
+
+
+def build(method="ae", **options):
+    torch.manual_seed(0)
+    return latentrank.build(method, (6,), 4, bounded=False, **options)
+
+
+class StopAfter(Callback):
+    """Interrupts like a person at the keyboard, in the middle of an epoch."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_end(self, trainer, *args):
+        if trainer.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("method", ["ae", "vae", "vrrae"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_a_resumed_run_equals_an_uninterrupted_one(method, schedule, dataset, tmp_path):
+    """With noise, momentum and schedule; interrupted in the middle of an epoch."""
+    config = TrainConfig(epochs=4, batch_size=16, seed=3, schedule=schedule)
+    whole = build(method)
+    whole_history = fit(whole, dataset, config, folder=tmp_path / "whole", progress=False)
+    part = build(method)
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            part,
+            dataset,
+            config,
+            folder=tmp_path / "part",
+            progress=False,
+            callbacks=[StopAfter(10)],
+        )
+    resumed = build(method)
+    history = fit(resumed, dataset, config, folder=tmp_path / "part", resume=True, progress=False)
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=0, atol=0, msg=name)
+    kept = ("epoch", "step", "train/loss", "validation_error", "rank")
+    for row, expected in zip(history.rows, whole_history.rows, strict=True):
+        assert {k: row[k] for k in kept} == {k: expected[k] for k in kept}
+
+
+def test_the_history_file_holds_one_row_a_validation(dataset, tmp_path):
+    config = TrainConfig(epochs=5, validate_every=2)
+    fit(build("lorae"), dataset, config, folder=tmp_path, progress=False)
+    history = np.genfromtxt(
+        tmp_path / "history.csv", delimiter=",", names=True, deletechars="", dtype=np.float64
+    )
+    assert history["epoch"].tolist() == [2, 4]
+    assert np.isfinite(history["train/nuclear_norm"]).all()
+
+
+def test_steps_stop_the_run(dataset):
+    history = fit(build(), dataset, TrainConfig(steps=7, batch_size=10), progress=False)
+    assert [row["step"] for row in history.rows] == [5, 7]
+
+
+def test_patience_stops_when_nothing_improves(dataset):
+    config = TrainConfig(epochs=50, learning_rate=1e-12, patience=2)
+    history = fit(build(), dataset, config, progress=False)
+    assert len(history.rows) < 10
+
+
+def test_samples_of_another_shape_are_refused(dataset):
+    model = latentrank.build("ae", (5,), 4)
+    with pytest.raises(InputError, match=r"takes samples of shape \(5,\).*\(6,\)"):
+        fit(model, dataset, TrainConfig(), progress=False)
+
+
+def test_resuming_without_a_checkpoint_is_refused(dataset, tmp_path):
+    with pytest.raises(InputError, match="There is no checkpoint"):
+        fit(build(), dataset, TrainConfig(), folder=tmp_path, resume=True, progress=False)
+
+
+def test_only_the_coefficients_of_the_weak_form_learn_at_their_own_rate(dataset):
+    from latentrank.training.module import TrainingModule
+
+    model = build("rrae-weak", samples=50, kappa=0.1, rank=2)
+    optimizer = TrainingModule(model, TrainConfig(learning_rate=0.01)).configure_optimizers()
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert len(rates) == len(list(model.parameters()))
+    slow = [name for name, p in model.named_parameters() if rates[id(p)] == pytest.approx(1e-3)]
+    assert slow == ["bottleneck.coefficients"]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "steps"])
+def test_schedules_start_at_one_and_never_rise(schedule):
+    factors = [rate_factor(schedule, t) for t in np.linspace(0, 1, 50)]
+    assert factors[0] == 1.0
+    assert all(a >= b >= 0 for a, b in itertools.pairwise(factors))
+
+
+def test_a_seed_repeats_a_run_and_another_changes_it(tmp_path, dataset):
+    path = tmp_path / "x.npy"
+    np.save(path, dataset.train.x)
+
+    def codes(seed, name):
+        config = RunConfig(method="vae", data=str(path), epochs=1, latent_dim=3, seed=seed)
+        return latentrank.train(config, tmp_path / name, progress=False).codes("test")
+
+    first = codes(0, "a")
+    np.testing.assert_array_equal(first, codes(0, "b"))
+    assert not np.array_equal(first, codes(1, "c"))
