@@ -70,13 +70,14 @@ def test_the_history_file_holds_one_row_a_validation(dataset, tmp_path):
     history = np.genfromtxt(
         tmp_path / "history.csv", delimiter=",", names=True, deletechars="", dtype=np.float64
     )
-    assert history["epoch"].tolist() == [2, 4]
+    assert history["epoch"].tolist() == [2, 4, 5]
     assert np.isfinite(history["train/nuclear_norm"]).all()
+    assert np.isfinite(history["validation_error"]).tolist() == [True, True, False]
 
 
 def test_steps_stop_the_run(dataset):
     history = fit(build(), dataset, TrainConfig(steps=7, batch_size=10), progress=False)
-    assert [row["step"] for row in history.rows] == [5, 7]
+    assert [(row["epoch"], row["step"]) for row in history.rows] == [(1, 5), (2, 7)]
 
 
 def test_patience_stops_when_nothing_improves(dataset):

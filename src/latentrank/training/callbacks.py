@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +71,7 @@ class History(Callback):
     def _add(self, trainer: Trainer, logged: Mapping[str, Tensor]) -> None:
         self.rows.append(
             {
-                "epoch": trainer.current_epoch + 1,
+                "epoch": math.ceil(trainer.global_step / trainer.num_training_batches),
                 "step": trainer.global_step,
                 "seconds": round(self.seconds, 3),
                 **{name: float(value) for name, value in logged.items()},
