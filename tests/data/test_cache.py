@@ -1,4 +1,5 @@
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_full_disk_is_a_plain_sentence_and_leaves_nothing(monkeypatch, cache_fol
 
     def fails_at_the_second(file, block):
         if len(block) == 1:
-            raise OSError(number, __import__("os").strerror(number))
+            raise OSError(number, os.strerror(number))
         whole(file, block)
 
     monkeypatch.setattr(cache, "_append", fails_at_the_second)
@@ -64,6 +65,23 @@ def test_an_error_while_building_leaves_nothing(cache_folder):
     with pytest.raises(InputError, match="damaged"):
         cache.cached("key", lambda: (ROWS.shape, ROWS.dtype, blocks()))
     assert list(cache_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("keep", [0, 20, -4])
+def test_a_file_cut_short_is_built_again(cache_folder, keep):
+    cache.cached("key", build)
+    (path,) = cache_folder.iterdir()
+    path.write_bytes(path.read_bytes()[:keep])
+    np.testing.assert_array_equal(cache.cached("key", build), ROWS)
+    np.testing.assert_array_equal(cache.cached("key", never), ROWS)
+
+
+def test_what_a_killed_process_left_is_never_read(cache_folder):
+    cache.cached("key", build)
+    (path,) = cache_folder.iterdir()
+    path.rename(path.with_name(f".{path.name}.1.tmp"))
+    with pytest.raises(AssertionError, match="built"):
+        cache.cached("key", never)
 
 
 def test_a_folder_that_cannot_be_made_is_a_plain_sentence(tmp_path, monkeypatch):

@@ -42,10 +42,17 @@ def cached(
         InputError: when the array cannot be written, such as on a full disk.
     """
     path = folder() / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.npy"
-    if not path.exists():
+    if (array := _mapped(path)) is None:
         write(path, *build())
-    array: Array = np.load(path, mmap_mode="r")
+        array = np.lib.format.open_memmap(path, mode="r")
     return array
+
+
+def _mapped(path: Path) -> Array | None:
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError):  # absent, or cut short by a crash of the machine
+        return None
 
 
 def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[Array]) -> None:
@@ -69,6 +76,8 @@ def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable
                 np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
                 for block in blocks:
                     _append(file, block)
+                file.flush()
+                os.fsync(file.fileno())  # before the name says that it is whole
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
