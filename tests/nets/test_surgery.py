@@ -49,8 +49,10 @@ def check_output(encoder, x, with_offset=True):
     wanted = old @ matrix.T + (0 if offset is None else offset)
     # Terms cancel in a code, so rounding is in proportion to the terms and not to their sum.
     size_of_terms = old.abs() @ matrix.abs().T + (0 if offset is None else offset.abs())
-    error = (new(x) - wanted).abs() / size_of_terms.max()
-    assert error.max() < TOLERANCE[x.dtype]
+    error = (new(x) - wanted).abs().max() / size_of_terms.max()
+    # A float32 convolution adds its thousand terms one by one to the bias: 3e-6 over 20 seeds.
+    slack = 10 if isinstance(output_layer(new), nn.Conv2d) and x.dtype == torch.float32 else 1
+    assert error < slack * TOLERANCE[x.dtype]
     return new
 
 
