@@ -162,14 +162,14 @@ def parameters(
             "take 'multilinear' on a full grid, or 'rbf'."
         )
     levels, cells = _levels(known)
-    known, codes, cells = _merged(known, codes, cells)
+    known, codes = _merged(known, codes, cells)
     varying = np.array([len(level) > 1 for level in levels])
     if not varying.any():
         raise InputError(
             "All training samples have the same parameters, expected at least two different "
             "ones; there is nothing to interpolate over."
         )
-    known, query, cells = known[:, varying], query[:, varying], cells[:, varying]
+    known, query = known[:, varying], query[:, varying]
     levels = [level for level in levels if len(level) > 1]
     full = len(known) == np.prod([len(level) for level in levels])
     if kind == "rbf" or (kind == "auto" and not full):
@@ -179,7 +179,7 @@ def parameters(
             f"The {len(known)} training parameters are no full regular grid, which multilinear "
             "interpolation expects; take 'rbf'."
         )
-    return _on_grid(levels, cells, codes, query)
+    return _on_grid(levels, codes, query)
 
 
 def relative_error(prediction: ArrayLike, truth: ArrayLike) -> float:
@@ -323,18 +323,18 @@ def _levels(known: Array) -> tuple[list[Array], Array]:
     return levels, np.stack([inverse for _, _, inverse in found], axis=1)
 
 
-def _merged(known: Array, codes: Array, cells: Array) -> tuple[Array, Array, Array]:
-    """One row per different parameters, with the mean of the codes there."""
+def _merged(known: Array, codes: Array, cells: Array) -> tuple[Array, Array]:
+    """One row per different parameters, in ascending order, with the mean of the codes there."""
     cells, first, inverse = np.unique(cells, axis=0, return_index=True, return_inverse=True)
     inverse = inverse.reshape(-1)
     sums = np.zeros((len(cells), codes.shape[1]))
     np.add.at(sums, inverse, codes)
-    return known[first], sums / np.bincount(inverse)[:, None], cells
+    return known[first], sums / np.bincount(inverse)[:, None]
 
 
-def _on_grid(levels: list[Array], cells: Array, codes: Array, query: Array) -> NDArray[np.float64]:
-    table = np.empty((*(len(level) for level in levels), codes.shape[1]))
-    table[tuple(cells.T)] = codes
+def _on_grid(levels: list[Array], codes: Array, query: Array) -> NDArray[np.float64]:
+    """Multilinear interpolation of codes that stand in the grid's order, last axis fastest."""
+    table = codes.reshape(*(len(level) for level in levels), -1)
     # fill_value None means linear continuation outside the grid
     interpolator = RegularGridInterpolator(levels, table, bounds_error=False, fill_value=None)
     return np.asarray(interpolator(query))

@@ -1,0 +1,29 @@
+"""Codes of exact rank, as the low-rank methods make them."""
+
+import numpy as np
+import pytest
+
+from latentrank import density
+
+QUICK = {"gmm": {"components": 2}, "flow": {"steps": 5}}
+FITTED = [name for name in density.names() if name != "prior"]
+
+
+def low_rank(samples, width, rank, *, seed=0, mean=0.0, dtype=np.float32):
+    """Codes `mean + a U^T`, computed in `dtype` as a model would."""
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.normal(size=(width, rank)))[0].astype(dtype)
+    coefficients = (rng.normal(size=(samples, rank)) * np.geomspace(1, 0.05, rank)).astype(dtype)
+    return coefficients @ basis.T + dtype(mean) * rng.normal(size=width).astype(dtype)
+
+
+def quick(name, codes):
+    """The density with options small enough for a test."""
+    return density.fit(name, codes, **QUICK.get(name, {}))
+
+
+@pytest.fixture(params=FITTED)
+def name(request):
+    if request.param == "flow":
+        pytest.importorskip("zuko")
+    return request.param

@@ -1,0 +1,93 @@
+"""Gaussian mixtures: recovery of known clusters, moments, choice by BIC."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from latentrank.density import fit
+from latentrank.errors import InputError
+
+DRAWN = 100_000
+
+
+def clusters(samples=600, seed=0):
+    """Weights 1/3 and 2/3, centres at -4 and 4 of the first axis, in 3 of 6 dimensions."""
+    rng = np.random.default_rng(seed)
+    second = np.arange(samples) >= samples // 3
+    points = rng.normal(size=(samples, 3)) * [0.5, 1.0, 0.2]
+    points[:, 0] += np.where(second, 4, -4)
+    return points @ np.linalg.qr(rng.normal(size=(6, 3)))[0].T, second
+
+
+def test_recovers_two_clusters():
+    codes, second = clusters()
+    fitted = fit("gmm", codes, components=2)
+    order = np.argsort(fitted.model.weights_)
+    np.testing.assert_allclose(fitted.model.weights_[order], [1 / 3, 2 / 3], atol=1e-3)
+    means = fitted.subspace.points(fitted.model.means_)[order]
+    np.testing.assert_allclose(means[0], codes[~second].mean(axis=0), atol=1e-3)
+    np.testing.assert_allclose(means[1], codes[second].mean(axis=0), atol=1e-3)
+
+
+def test_log_prob_is_the_mixture_of_the_clusters_own_gaussians():
+    codes, second = clusters()
+    plane = codes @ np.linalg.svd(codes - codes.mean(axis=0))[2][:3].T
+    parts = [
+        np.log(len(part) / len(codes))
+        + multivariate_normal(part.mean(axis=0), np.cov(part.T, bias=True)).logpdf(plane)
+        for part in (plane[~second], plane[second])
+    ]
+    expected = logsumexp(parts, axis=0)
+    np.testing.assert_allclose(fit("gmm", codes, components=2).log_prob(codes), expected, atol=1e-2)
+
+
+def test_bic_chooses_two():
+    assert fit("gmm", clusters()[0], components="bic", max_components=5).components == 2
+
+
+def test_bic_tries_no_component_that_would_collapse():
+    codes = np.random.default_rng(0).normal(size=(9, 4))
+    assert fit("gmm", codes, components="bic").components == 1
+
+
+def test_moments_of_samples_match_the_codes():
+    codes = clusters()[0]
+    drawn = fit("gmm", codes, components=3).sample(DRAWN, seed=0).astype(np.float64)
+    # After a step of expectation maximisation the mixture has the codes' moments, whatever
+    # its components; only the regularisation, 1e-6 of the variance, is added.
+    centred = drawn - codes.mean(axis=0)
+    covariance = np.cov(codes.T, bias=True)
+    spread = centred.std(axis=0) / np.sqrt(DRAWN)
+    np.testing.assert_array_less(np.abs(centred.mean(axis=0)), 5 * spread)
+    products = centred[:, :, None] * centred[:, None, :]
+    error = np.abs(products.mean(axis=0) - covariance)
+    np.testing.assert_array_less(error, 5 * products.std(axis=0) / np.sqrt(DRAWN))
+
+
+def test_samples_do_not_come_cluster_by_cluster():
+    codes, _ = clusters()
+    fitted = fit("gmm", codes, components=2)
+    side = fitted.subspace.coordinates(fitted.sample(200, seed=0))[:, 0] > 0
+    assert (side[1:] != side[:-1]).sum() > 50
+
+
+def test_the_seed_of_the_fit():
+    codes = np.random.default_rng(0).normal(size=(60, 3))
+    first, again = (fit("gmm", codes, seed=5).model.means_ for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"components": 5}, "5 components is asked of 3 codes"),
+        ({"components": 0}, "components is 0, expected a whole number from 1 or 'bic'"),
+        ({"components": "aic"}, "components is 'aic', expected"),
+        ({"components": "bic", "max_components": 0}, "max_components is 0, expected"),
+        ({"components": 1, "seed": -1}, "seed is -1"),
+    ],
+)
+def test_options_that_cannot_be_used(options, message):
+    with pytest.raises(InputError, match=message):
+        fit("gmm", np.eye(3), **options)
