@@ -14,6 +14,7 @@ from typing import Any, Literal
 from torch import nn
 
 from latentrank import nets, objectives
+from latentrank.adversarial import GAMES, GAN, Discriminator
 from latentrank.autoencoder import Autoencoder, Spec
 from latentrank.bottlenecks import (
     Bottleneck,
@@ -27,6 +28,7 @@ from latentrank.bottlenecks import (
     TruncatedSVD,
 )
 from latentrank.errors import InputError, unknown
+from latentrank.nets.spectral import spectrally_normalised
 from latentrank.objectives import Objective, Penalty
 
 IRMAE = "Jing, Zbontar, LeCun: Implicit Rank-Minimizing Autoencoder, NeurIPS 2020"
@@ -38,6 +40,8 @@ VAE = "Kingma, Welling: Auto-Encoding Variational Bayes, ICLR 2014"
 FLOW = "Rezende, Mohamed: Variational Inference with Normalizing Flows, ICML 2015"
 WAE = "Tolstikhin et al.: Wasserstein Auto-Encoders, ICLR 2018"
 RAE = "Ghosh et al.: From Variational to Deterministic Autoencoders, ICLR 2020"
+GAN_PAPER = "Goodfellow et al.: Generative Adversarial Nets, NeurIPS 2014"
+LSGAN = "Mao et al.: Least Squares Generative Adversarial Networks, ICCV 2017"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class Method:
         output: last activation of the decoder on data in [0, 1].
         weighs_sum: see `Objective.weighs_sum`.
         weight_decay: AdamW's; 0 means Adam.
+        learning_rate: Adam's at the start.
+        prepare_decoder: what is done to the decoder before training.
+        adversarial: name of the game that a GAN's two networks play, one of
+            `latentrank.adversarial.GAMES`; None for an autoencoder.
     """
 
     name: str
@@ -84,6 +92,9 @@ class Method:
     output: Literal["tanh", "sigmoid"] = "tanh"
     weighs_sum: bool = False
     weight_decay: float = 0.0
+    learning_rate: float = 5e-4
+    prepare_decoder: Callable[[nn.Module], nn.Module] | None = None
+    adversarial: str | None = None
 
 
 _RANK = Option(None, "directions kept, 1 to latent_dim (8 when there are as many)")
@@ -95,6 +106,11 @@ _CHAIN = {
     "nonlinear": Option(False, "ablation: a ReLU between the matrices"),
     "shared": Option(False, "ablation: one matrix, applied depth times"),
 }
+
+# RAE's public code averages the squared error over pixels and the squared code over its L
+# numbers, with a weight of 1e-4 and L = 16 on MNIST (SN: 9e-3), and adds 1e-7 times the squared
+# weights. That is 1.25e-5 and 2e-7 times the terms here.
+_CODE_PENALTY = "weight of ||z||^2 / 2, averaged over the batch"
 
 _TABLE = [
     Method(
@@ -128,6 +144,62 @@ _TABLE = [
         reconstruction="bce",
         output="sigmoid",
         weighs_sum=True,
+    ),
+    Method(
+        "vae-flow",
+        "VAE whose posterior samples pass through a normalizing flow.",
+        FLOW,
+        bottleneck=FlowPosterior,
+        terms={"kl": "beta"},
+        options={
+            "beta": Option(1.0, "weight of the divergence; 1 is the evidence bound"),
+            "flow": Option("planar", "planar, or iaf (inverse autoregressive; needs zuko)"),
+            # K = 10 is the shortest flow that the paper tries on MNIST.
+            "flow_depth": Option(10, "number of maps in a row"),
+        },
+        reconstruction="bce",
+        output="sigmoid",
+        weighs_sum=True,
+    ),
+    Method(
+        "wae",
+        "Autoencoder whose codes, all together, are drawn to N(0, I) by their MMD.",
+        WAE,
+        terms={"mmd": "penalty"},
+        penalties={"mmd": objectives.mmd},
+        options={"penalty": Option(10.0, "weight of the discrepancy, on the squared error's sum")},
+        weighs_sum=True,
+    ),
+    Method(
+        "rae-l2",
+        "Autoencoder with small codes and weight decay on the decoder.",
+        RAE,
+        terms={"code": "penalty", "decoder_l2": "decoder_penalty"},
+        penalties={"code": objectives.half_l2, "decoder_l2": objectives.decoder_l2},
+        options={
+            "penalty": Option(1.25e-5, _CODE_PENALTY),
+            "decoder_penalty": Option(2e-7, "weight of half the decoder's squared parameters"),
+        },
+    ),
+    Method(
+        "rae-gp",
+        "Autoencoder with small codes and a smooth decoder: its gradient is penalised.",
+        RAE,
+        terms={"code": "penalty", "decoder_gradient": "decoder_penalty"},
+        penalties={"code": objectives.half_l2, "decoder_gradient": objectives.decoder_gradient},
+        options={
+            "penalty": Option(1.25e-5, _CODE_PENALTY),
+            "decoder_penalty": Option(1e-6, "weight of ||grad_z D(z)||^2"),
+        },
+    ),
+    Method(
+        "rae-sn",
+        "Autoencoder with small codes and a spectrally normalised decoder.",
+        RAE,
+        terms={"code": "penalty"},
+        penalties={"code": objectives.half_l2},
+        options={"penalty": Option(1.25e-5, _CODE_PENALTY)},
+        prepare_decoder=spectrally_normalised,
     ),
     Method(
         "irmae",
@@ -185,6 +257,33 @@ _TABLE = [
         options={"rank": _RANK, "beta": Option(1e-3, "weight of the divergence")},
         reconstruction="relative",
     ),
+    Method(
+        "gan",
+        "Generator against discriminator, the minimax game; often the generator stops learning.",
+        f"{GAN_PAPER}, equation 1",
+        bottleneck=Discriminator,
+        output="sigmoid",
+        learning_rate=2e-4,
+        adversarial="minimax",
+    ),
+    Method(
+        "lsgan",
+        "Generator against discriminator with squared errors for losses.",
+        LSGAN,
+        bottleneck=Discriminator,
+        output="sigmoid",
+        learning_rate=2e-4,
+        adversarial="least-squares",
+    ),
+    Method(
+        "nsgan",
+        "Generator against discriminator; the generator maximises log D(G(z)).",
+        f"{GAN_PAPER}, section 3",
+        bottleneck=Discriminator,
+        output="sigmoid",
+        learning_rate=2e-4,
+        adversarial="non-saturating",
+    ),
 ]
 
 _METHODS = {method.name: method for method in _TABLE}
@@ -221,7 +320,8 @@ def get(name: str) -> Method:
 
 def options(name: str) -> dict[str, Option]:
     """All options of one method, its own and the common ones, by name."""
-    return {**get(name).options, **COMMON_OPTIONS}
+    row = get(name)
+    return {**row.options, **({} if row.adversarial else COMMON_OPTIONS)}
 
 
 def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -290,7 +390,11 @@ def build(
         )
     else:
         net = "custom"
+    if row.prepare_decoder is not None:
+        decoder = row.prepare_decoder(decoder)
     spec = Spec(method, tuple(input_shape), latent_dim, net, bounded, dict(options))
+    if isinstance(part, Discriminator):
+        return GAN(encoder, part, decoder, GAMES[str(row.adversarial)], spec)
     return Autoencoder(encoder, part, decoder, _objective(row, resolved, bounded), spec)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from latentrank import distributed
+from latentrank import distributed, methods
 from latentrank.autoencoder import Autoencoder
 from latentrank.config import TrainConfig
 from latentrank.data import Batch, DataModule
@@ -99,25 +99,40 @@ class TrainingModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam, or AdamW with weight decay; some parameters learn at a multiple of the rate."""
         factors = self.model.bottleneck.learning_rate_factors()
-        rate = self.config.learning_rate
         common = [p for p in self.model.parameters() if p not in factors]
         groups: list[dict[str, Any]] = [{"params": common}]
-        groups += [{"params": [p], "lr": rate * factor} for p, factor in factors.items()]
-        optimizer: torch.optim.Optimizer
-        if self.weight_decay:
-            optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=self.weight_decay)
-        else:
-            optimizer = torch.optim.Adam(groups, lr=rate)
+        groups += [
+            {"params": [p], "lr": self.learning_rate * factor} for p, factor in factors.items()
+        ]
+        optimizer = self.adam(groups)
         if self.config.schedule == "constant":
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: rate_factor(self.config.schedule, step / steps)
-        )
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+            "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"},
         }
+
+    @property
+    def learning_rate(self) -> float:
+        """As configured, or else the method's."""
+        return self.config.learning_rate or methods.get(self.model.spec.method).learning_rate
+
+    def adam(
+        self, groups: Iterable[Any], betas: tuple[float, float] = (0.9, 0.999)
+    ) -> torch.optim.Optimizer:
+        """Adam, or AdamW with weight decay, at the learning rate of the run."""
+        if self.weight_decay:
+            return torch.optim.AdamW(
+                groups, lr=self.learning_rate, betas=betas, weight_decay=self.weight_decay
+            )
+        return torch.optim.Adam(groups, lr=self.learning_rate, betas=betas)
+
+    def scheduler(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:
+        """The course of the learning rate over the steps of the run."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        return torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_factor(self.config.schedule, step / steps)
+        )
 
 
 def rate_factor(schedule: str, progress: float) -> float:

@@ -1,0 +1,122 @@
+"""The training of a GAN, as Lightning runs it: discriminator and generator in turn."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+
+from latentrank import distributed
+from latentrank.adversarial import GAN, HEALTH_SAMPLES, Health
+from latentrank.config import TrainConfig
+from latentrank.data import Batch
+from latentrank.linalg import GramAccumulator, covariance_spectrum, rank_of_spectrum
+from latentrank.training.module import TrainingModule
+
+# Radford, Metz and Chintala (2016): with Adam's usual first moment, training oscillates.
+BETAS = (0.5, 0.999)
+
+
+class AdversarialModule(TrainingModule):
+    """Trains a GAN: one step of the discriminator, then one of the generator, on each batch.
+
+    Logged are both losses as `train/discriminator` and `train/generator`, the shares of real and
+    of generated samples that the discriminator tells right as `train/real_accuracy` and
+    `train/fake_accuracy`, and at validation `rank` (of the discriminator's features),
+    `diversity`, `discriminator_accuracy` and `collapsed` (0 or 1). A collapse is warned of once.
+
+    Adam's first moment decays at 0.5, as in DCGAN (Radford, Metz and Chintala 2016).
+
+    Args:
+        model: the GAN.
+        config: how it is trained.
+        weight_decay: AdamW's; 0 means Adam.
+    """
+
+    def __init__(self, model: GAN, config: TrainConfig, weight_decay: float = 0.0) -> None:
+        super().__init__(model, config, weight_decay)
+        self.automatic_optimization = False
+        self._warned = False
+
+    @property
+    def gan(self) -> GAN:
+        """The model."""
+        return cast(GAN, self.model)
+
+    def configure_optimizers(self) -> Any:
+        """One Adam for the discriminator, one for the generator."""
+        judge = nn.ModuleList([self.gan.encoder, self.gan.bottleneck])
+        optimizers = [self.adam(m.parameters(), BETAS) for m in (judge, self.gan.decoder)]
+        if self.config.schedule == "constant":
+            return optimizers
+        return optimizers, [self.scheduler(optimizer) for optimizer in optimizers]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        """One step of each network; the generator answers the discriminator as just improved."""
+        gan, x = self.gan, batch.x
+        fake = gan.decode(gan.noise(len(x)))
+        real_scores, fake_scores = gan.score(x), gan.score(fake.detach())
+        discriminator = gan.game.discriminator(real_scores, fake_scores)
+        self._step(0, discriminator)
+        generator = gan.generator_loss(fake)
+        self._step(1, generator)
+        for scheduler in self.lr_schedulers() or []:  # type: ignore[union-attr]
+            scheduler.step()
+        logged = {
+            "discriminator": discriminator.detach(),
+            "generator": generator.detach(),
+            "real_accuracy": (real_scores >= gan.game.threshold).float().mean(),
+            "fake_accuracy": (fake_scores < gan.game.threshold).float().mean(),
+        }
+        self.log_dict(
+            {f"train/{name}": value for name, value in logged.items()},
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(x),
+        )
+
+    def _step(self, player: int, loss: Tensor) -> None:
+        """Move one player down its loss. Only the generator's steps count as steps of the run."""
+        optimizer = cast(list[LightningOptimizer], self.optimizers())[player]
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if player == 1:
+            optimizer.step()
+        else:
+            self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start to gather features and real samples."""
+        self._gram = GramAccumulator(self.model.latent_dim)
+        self._real: list[Tensor] = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add up the features' covariance; keep the first samples."""
+        self._gram.update(self.gan.encode(batch.x))
+        missing = HEALTH_SAMPLES - sum(len(x) for x in self._real)
+        self._real.append(batch.x[:missing])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the rank of the features and how the game stands; warn of a collapse once."""
+        distributed.reduce_gram_(self._gram)
+        spectrum = covariance_spectrum(self._gram.covariance())
+        health = self._health()
+        self.log_dict(
+            {
+                "rank": float(rank_of_spectrum(spectrum)),
+                "diversity": health.diversity,
+                "discriminator_accuracy": health.accuracy,
+                "collapsed": float(health.collapsed),
+            }
+        )
+        if health.collapsed and not self._warned:
+            self._warned = True
+            rank_zero_warn(f"Epoch {self.current_epoch + 1}: {health.warning}")
+
+    def _health(self) -> Health:
+        """The mean over processes, each of which has its own real samples."""
+        measured = torch.tensor(self.gan.health(torch.cat(self._real)), dtype=torch.float64)
+        return Health(*(distributed.reduce_(measured) / distributed.world()[1]).tolist())
