@@ -37,8 +37,8 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
 
     Values are told apart by their squares, down to `eps max(B, L) s_1^2` with the `eps` of
     float64, whatever the dtype of `y`: singular values below about 1e-6 of the largest count as
-    zero in these two rules. All arithmetic is float64 on the smaller Gram matrix (see
-    `to_float64`), no singular value decomposition is taken.
+    zero in these two rules. No singular value decomposition is taken: the work is that of an
+    eigenproblem of the smaller Gram matrix, in float64 wherever digits would cancel.
 
     Args:
         y: `(B, L)` floating-point, one row per sample. Half precision is computed in float64 too.
@@ -240,7 +240,11 @@ class _RowTruncation(Function):
         ctx.smallest_gap = torch.finfo(rows.dtype).eps * max(rows.shape) * float(values[0])
         ctx.has_full_rank = float(values[rank - 1]) > ctx.smallest_gap
         ctx.save_for_backward(y, rows, kept_rows, values, vectors)
-        return (kept @ kept_rows).to(y.device, y.dtype)
+        working = torch.promote_types(y.dtype, torch.float32)
+        # Mixed precision would round this product to half precision.
+        with torch.autocast(rows.device.type, enabled=False):
+            truncated = kept.to(working) @ kept_rows.to(working)
+        return truncated.to(y.device, y.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
@@ -248,10 +252,10 @@ class _RowTruncation(Function):
         if not ctx.has_full_rank:
             return grad_output, None
         y, rows, kept_rows, values, vectors = ctx.saved_tensors
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
             gaps = values[: len(kept_rows), None] - values[None, len(kept_rows) :]
             inverse_gaps = torch.where(gaps > ctx.smallest_gap, 1 / gaps, 0.0)
-            grad = to_float64(grad_output)
+            grad = grad_output.to(rows.device, torch.promote_types(y.dtype, torch.float32))
             gradient = _truncation_gradient(grad, rows, kept_rows, inverse_gaps, vectors)
             gradient = gradient.to(y.device, y.dtype)
         return first_order_only(gradient, "truncate_rank", y, grad_output), None
@@ -265,23 +269,27 @@ def _truncation_gradient(
     From `dP = sum_{i kept, j dropped} u_i (u_i^T dG u_j) u_j^T / (l_i - l_j) + transpose` and
     `dG = dy y^T + y dy^T`. The order of the products keeps every one at `O(k B L)`.
 
+    Products with `rows` on dropped directions are what is left when far larger parts, on kept
+    ones, cancel: they are float64. In the others nothing cancels, and the dtype of `grad` will do.
+
     Args:
-        grad: `(B, L)` float64, gradient of the loss with respect to `P y`.
+        grad: `(B, L)` float32 or float64, gradient of the loss with respect to `P y`.
         rows: `(B, L)` float64, `y`, `B <= L`.
         kept_rows: `(k, L)` float64, `u_i^T y` for the kept `i`.
         inverse_gaps: `(k, B - k)` float64, `1 / (l_i - l_j)`, 0 where kept and dropped coincide.
         vectors: `(B, B)` float64, eigenvectors `u` of the Gram matrix in columns.
 
     Returns:
-        `(B, L)` float64, gradient of the loss with respect to `y`.
+        `(B, L)` in the dtype of `grad`, gradient of the loss with respect to `y`.
     """
     rank = len(kept_rows)
     kept, dropped = vectors[:, :rank], vectors[:, rank:]
-    kept_grad = kept.mT @ grad
-    coupling = (kept_grad @ rows.mT + kept_rows @ grad.mT) @ dropped
-    coupling = (coupling * inverse_gaps) @ dropped.mT
+    kept_grad = (kept.to(grad.dtype).mT @ grad).to(rows.dtype)
+    coupling = kept_grad @ rows.mT + (kept_rows.to(grad.dtype) @ grad.mT).to(rows.dtype)
+    coupling = ((coupling @ dropped) * inverse_gaps) @ dropped.mT
     left = torch.cat([kept, coupling.mT], dim=1)
-    return left @ torch.cat([kept_grad + coupling @ rows, kept_rows])
+    right = torch.cat([kept_grad + coupling @ rows, kept_rows])
+    return left.to(grad.dtype) @ right.to(grad.dtype)
 
 
 def _gram(rows: Tensor) -> Tensor:
