@@ -1,0 +1,64 @@
+"""Two processes with half a batch each do what one does with the whole batch."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from latentrank import distributed
+from tests.distributed_worker import NAMES
+
+WORKER = Path(__file__).with_name("distributed_worker.py")
+ROOT = WORKER.parent.parent
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What one process, and two, have learned: state by method."""
+    folder = tmp_path_factory.mktemp("distributed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    crowd = [{"RANK": "0", "WORLD_SIZE": "1"}]
+    crowd += [{"RANK": str(rank), "WORLD_SIZE": "2"} for rank in range(2)]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(WORKER), str(folder)],
+            env={**common, **who},
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for who in crowd
+    ]
+    for worker in workers:
+        _, errors = worker.communicate(timeout=300)
+        assert worker.returncode == 0, errors
+    return torch.load(folder / "1.pt"), torch.load(folder / "2.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_two_processes_learn_what_one_learns_from_the_whole_batch(name, results):
+    alone, together = results
+    assert alone[name].keys() == together[name].keys()
+    for key, tensor in alone[name].items():
+        other = together[name][key]
+        if key == "statistics.directions":
+            # Directions have no sign; what they span does not depend on it.
+            tensor, other = tensor @ tensor.T, other @ other.T
+        torch.testing.assert_close(other, tensor, rtol=1e-5, atol=1e-7, msg=key)
+
+
+def test_alone_every_function_leaves_things_as_they_are():
+    x = torch.randn(3, 2, requires_grad=True)
+    assert distributed.world() == (0, 1)
+    assert distributed.gather_rows(x) is x
+    assert distributed.local_rows(x, x) is x
+    assert distributed.total(x) is x
+    assert distributed.noise_like(x).shape == x.shape
