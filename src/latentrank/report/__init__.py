@@ -1,1 +1,5 @@
+"""Reports: figures as functions of arrays, and self-contained pages built from them."""
 
+from latentrank.report.page import write_comparison, write_report
+
+__all__ = ["write_comparison", "write_report"]

@@ -1,0 +1,264 @@
+"""Samples of any kind in the cells of a grid: images, volumes, curves and vectors alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
+from numpy.typing import NDArray
+
+from latentrank.errors import InputError
+from latentrank.report.style import CELL, INK, PALETTE, STYLE, WIDTH, new_figure, styled
+
+Array = NDArray[np.generic]
+Floats = NDArray[np.floating]
+Limits = tuple[float, float]
+
+_GAP: Final = 0.06  # of a cell, between neighbours
+_LONGEST_STEPS: Final = 32  # vectors up to this long are drawn as steps, one a feature
+
+
+def displayable(samples: Array) -> Array:
+    """Samples as something flat to draw: a volume becomes its middle slice.
+
+    Args:
+        samples: `(N, F)` vectors, `(N, C, T)` curves, `(N, C, H, W)` images or
+            `(N, C, D, H, W)` volumes.
+
+    Returns:
+        `(N, F)`, `(N, C, T)` or `(N, C, H, W)`.
+
+    Raises:
+        InputError: samples with fewer than two or more than five axes.
+
+    Example:
+        >>> displayable(np.zeros((4, 1, 9, 8, 8))).shape
+        (4, 1, 8, 8)
+    """
+    if samples.ndim == 5:
+        return samples[:, :, samples.shape[2] // 2]
+    if samples.ndim in (2, 3, 4):
+        return samples
+    raise InputError(
+        f"Samples to draw have the shape {samples.shape}, expected (N, F), (N, C, T), "
+        "(N, C, H, W) or (N, C, D, H, W); reshape them."
+    )
+
+
+def value_limits(samples: Array) -> Limits:
+    """The values drawn as black and white, or as the bottom and top of a cell.
+
+    Args:
+        samples: any array.
+
+    Returns:
+        0 and 255 for uint8, otherwise the smallest and the largest finite value, never equal.
+
+    Example:
+        >>> value_limits(np.array([0.5, 2.0, np.nan]))
+        (0.5, 2.0)
+    """
+    if samples.dtype == np.uint8:
+        return (0.0, 255.0)
+    values = np.asarray(samples, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return (0.0, 1.0)
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def in_rows(samples: Array, columns: int) -> Array:
+    """Fold a list of samples into rows, repeating none: a last row that is not full is dropped.
+
+    Args:
+        samples: `(N, *shape)`.
+        columns: samples in a row, at least 1.
+
+    Returns:
+        `(R, columns, *shape)`; one shorter row where N is less than `columns`.
+
+    Example:
+        >>> in_rows(np.zeros((7, 5)), 3).shape
+        (2, 3, 5)
+    """
+    columns = min(columns, len(samples))
+    rows = len(samples) // columns
+    return samples[: rows * columns].reshape(rows, columns, *samples.shape[1:])
+
+
+def as_curves(samples: Array) -> Array:
+    """Vectors as curves of one channel, curves as they are.
+
+    Args:
+        samples: `(N, F)` or `(N, C, T)`.
+
+    Returns:
+        `(N, C, T)`.
+
+    Example:
+        >>> as_curves(np.zeros((2, 5))).shape
+        (2, 1, 5)
+    """
+    return samples[:, None, :] if samples.ndim == 2 else samples
+
+
+def steps(values: Array) -> tuple[Floats, Floats]:
+    """The outline of a bar chart: every value held over a width of one, around 1, 2, ...
+
+    Args:
+        values: `(F,)`.
+
+    Returns:
+        Two arrays `(2 F,)`, places and heights.
+
+    Example:
+        >>> steps(np.array([3.0, 5.0]))[0].tolist()
+        [0.5, 1.5, 1.5, 2.5]
+    """
+    edges = np.arange(len(values) + 1) + 0.5
+    return np.repeat(edges, 2)[1:-1], np.repeat(np.asarray(values, dtype=np.float64), 2)
+
+
+def line_points(values: Array) -> tuple[Floats, Floats]:
+    """Places and heights to draw one line: steps for a short vector, else point to point.
+
+    Args:
+        values: `(T,)`.
+
+    Returns:
+        Two arrays of equal length.
+
+    Example:
+        >>> len(line_points(np.zeros(200))[0])
+        200
+    """
+    if len(values) <= _LONGEST_STEPS:
+        return steps(values)
+    return np.arange(1.0, len(values) + 1), np.asarray(values, dtype=np.float64)
+
+
+@styled
+def grid_figure(
+    grid: Array,
+    limits: Limits,
+    row_labels: Sequence[str] = (),
+    cell_width: float = 0.74,
+    margin_left: float = 0.0,
+    margin_bottom: float = 0.0,
+) -> Figure:
+    """A figure that is one grid of samples, rows from top to bottom.
+
+    Args:
+        grid: `(R, C, *shape)`, a sample in each cell.
+        limits: values drawn as black and white, or as bottom and top of a cell; beyond is clipped.
+        row_labels: text at the left of each row, R of them or none.
+        cell_width: in inches, where the page is wide enough.
+        margin_left: inches to leave free at the left, for axes.
+        margin_bottom: inches to leave free below.
+
+    Returns:
+        The figure; its only axes count in cells, downwards.
+
+    Raises:
+        InputError: no cell at all, or samples of a shape that cannot be drawn.
+
+    Example:
+        >>> figure = grid_figure(np.random.rand(2, 5, 1, 8, 8), (0, 1), row_labels=["a", "b"])
+        >>> [float(place) for place in (*figure.axes[0].get_xlim(), *figure.axes[0].get_ylim())]
+        [0.0, 5.0, 2.0, 0.0]
+    """
+    if grid.ndim < 3 or not grid.size:
+        raise InputError(
+            f"A grid of samples has the shape {grid.shape}, expected (rows, columns, ...) with at "
+            "least one sample in it; give some."
+        )
+    rows, columns = grid.shape[:2]
+    cells = displayable(grid.reshape(rows * columns, *grid.shape[2:]))
+    aspect = cells.shape[2] / cells.shape[3] if cells.ndim == 4 else 0.7
+    if cells.ndim != 4:
+        cell_width *= 1.3
+    left = max(margin_left, _text_inches(row_labels))
+    cell = min(cell_width, (WIDTH - left) / columns)
+    width, height = left + columns * cell, rows * cell * aspect + margin_bottom
+    figure = new_figure(width, height, constrained=False)
+    axes = figure.add_axes(
+        (
+            left / width,
+            margin_bottom / height,
+            columns * cell / width,
+            rows * cell * aspect / height,
+        )
+    )
+    _draw_cells(axes, cells.reshape(rows, columns, *cells.shape[1:]), limits)
+    gap_text = 0.08 / cell
+    for row, label in enumerate(row_labels):
+        axes.text(-gap_text, row + 0.5 - _GAP / 2, label, ha="right", va="center")
+    return figure
+
+
+def _text_inches(labels: Sequence[str]) -> float:
+    """Room for the longest label at the style's font size, none for none."""
+    widths = [
+        TextPath((0, 0), label, size=STYLE["font.size"]).get_extents().width for label in labels
+    ]
+    return 0.14 + max(widths) / 72 if widths else 0.0
+
+
+def _draw_cells(axes: Axes, grid: Array, limits: Limits) -> None:
+    """Fill axes that count in cells with the samples of `(R, C, *shape)`."""
+    rows, columns = grid.shape[:2]
+    if grid.ndim == 5:
+        axes.imshow(
+            _mosaic(grid, limits), extent=(0, columns, rows, 0), interpolation="none", aspect="auto"
+        )
+    else:
+        _draw_lines(axes, grid, limits)
+    axes.set(xlim=(0, columns), ylim=(rows, 0))
+    axes.grid(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _mosaic(grid: Array, limits: Limits) -> NDArray[np.uint8]:
+    """Images `(R, C, ch, H, W)` as one RGBA array, the gaps between them transparent."""
+    rows, columns, channels, height, width = grid.shape
+    low, high = limits
+    values = (np.nan_to_num(grid.astype(np.float64), nan=low) - low) / (high - low)
+    pixels = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    # Anything but three channels has no colour of its own to show: the first stands for all.
+    colours = pixels if channels == 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
+    gap_y, gap_x = max(1, round(_GAP * height)), max(1, round(_GAP * width))
+    mosaic = np.zeros((rows, height + gap_y, columns, width + gap_x, 4), dtype=np.uint8)
+    mosaic[:, :height, :, :width, :3] = colours.transpose(0, 3, 1, 4, 2)
+    mosaic[:, :height, :, :width, 3] = 255
+    return mosaic.reshape(rows * (height + gap_y), columns * (width + gap_x), 4)
+
+
+def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
+    """Curves `(R, C, ch, T)` or vectors `(R, C, F)` as small lines on a light ground."""
+    rows, columns = grid.shape[:2]
+    curves = as_curves(grid.reshape(rows * columns, *grid.shape[2:]))
+    low, high = limits
+    grounds, lines, colours = [], [], []
+    for index, sample in enumerate(curves):
+        x0, y0 = float(index % columns), float(index // columns)
+        x1, y1 = x0 + 1 - _GAP, y0 + 1 - _GAP
+        grounds.append([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+        for channel, values in enumerate(sample):
+            places, heights = line_points(values)
+            across = (places - places[0]) / max(places[-1] - places[0], 1)
+            up = np.clip((np.nan_to_num(heights, nan=low) - low) / (high - low), 0, 1)
+            inner_x = x0 + (1 - _GAP) * (0.06 + 0.88 * across)
+            inner_y = y0 + (1 - _GAP) * (0.92 - 0.84 * up)
+            lines.append(np.column_stack([inner_x, inner_y]))
+            colours.append(INK if len(sample) == 1 else PALETTE[channel % len(PALETTE)])
+    axes.add_collection(PolyCollection(grounds, facecolors=CELL, edgecolors="none"))
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.0))

@@ -1,0 +1,268 @@
+"""What the reports show of a run: test samples, codes, and what the decoder makes of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentrank.data import Dataset, to_float
+from latentrank.density.base import Subspace
+from latentrank.errors import InputError
+from latentrank.report.cells import Limits, value_limits
+
+Floats = NDArray[np.floating]
+
+RANK_TOLERANCE: Final = 1e-4  # of the largest covariance singular value, as everywhere
+_SHOWN: Final = 12
+_BATCH: Final = 256
+_KINDS: Final = {1: "vector", 2: "curve", 3: "image", 4: "volume"}
+_CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "flow": "flow"}
+
+
+class Model(Protocol):
+    """Anything that encodes and decodes, such as an `Autoencoder`."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Samples `(B, *shape)` to codes `(B, L)`."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes `(B, L)` to samples `(B, *shape)`."""
+
+
+class RunLike(Protocol):
+    """What a report reads of a run; `latentrank.run.Run` has it."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The resolved configuration."""
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """What was measured at the end."""
+
+    @property
+    def history(self) -> Mapping[str, NDArray[Any]]:
+        """Column name to values, one a validation."""
+
+    def model(self) -> Model:
+        """The trained model in evaluation mode."""
+
+    def dataset(self) -> Dataset:
+        """The data it was trained on."""
+
+    def codes(self, split: str) -> NDArray[Any]:
+        """`(N, L)` codes of `"train"` or `"test"`."""
+
+
+class View:
+    """A run as the figures want it: everything in the data's own units, computed once.
+
+    Args:
+        run: a finished run.
+    """
+
+    def __init__(self, run: RunLike) -> None:
+        self.run = run
+        self.config = run.config
+        self.metrics = run.metrics
+
+    @property
+    def name(self) -> str:
+        """The method as it is written in text."""
+        return display_name(str(self.config["method"]))
+
+    @property
+    def data_name(self) -> str:
+        """The data set; of a path, its last part."""
+        return Path(str(self.config["data"])).name
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data."""
+        return self.run.dataset()
+
+    @property
+    def noun(self) -> str:
+        """What one sample is called."""
+        return _KINDS[len(self.dataset.shape)]
+
+    @cached_property
+    def picks(self) -> NDArray[np.int64]:
+        """Rows of the test split that are shown: every class in turn, or evenly spread."""
+        count, labels = len(self.dataset.test), self.dataset.test.labels
+        if labels is None:
+            return np.unique(np.linspace(0, count - 1, min(_SHOWN, count)).astype(np.int64))
+        order = np.argsort(labels, kind="stable")
+        sizes = np.unique(labels, return_counts=True)[1]
+        turn = np.concatenate([np.arange(size) for size in sizes])
+        return order[np.argsort(turn, kind="stable")][:_SHOWN].astype(np.int64)
+
+    @cached_property
+    def originals(self) -> Floats:
+        """The picked test samples, `(n, *shape)`."""
+        return self._shown(to_float(self.dataset.test.x[self.picks]))
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Values drawn as black and white: 0 and 1, or the range of the originals."""
+        return (0.0, 1.0) if self.dataset.bounded else value_limits(self.originals)
+
+    @torch.no_grad()
+    def codes_of_picks(self, rows: NDArray[np.int64], dataset: Dataset) -> Floats:
+        """Codes of test samples, of this run's data or of another run's.
+
+        Args:
+            rows: `(n,)` rows of the test split.
+            dataset: where they are taken from.
+
+        Returns:
+            `(n, L)` float32.
+        """
+        codes: Floats = self.run.model().encode(to_float(dataset.test.x[rows])).cpu().numpy()
+        return codes
+
+    @torch.no_grad()
+    def decode(self, codes: NDArray[Any]) -> Floats:
+        """What the decoder makes of codes.
+
+        Args:
+            codes: `(..., L)`.
+
+        Returns:
+            `(..., *shape)`.
+        """
+        flat = torch.from_numpy(codes.reshape(-1, codes.shape[-1]).astype(np.float32))
+        model = self.run.model()
+        decoded = torch.cat([model.decode(batch) for batch in torch.split(flat, _BATCH)])
+        return self._shown(decoded).reshape(*codes.shape[:-1], *self.dataset.shape)
+
+    @cached_property
+    def training_codes(self) -> NDArray[Any]:
+        """`(N, L)`."""
+        return self.run.codes("train")
+
+    @cached_property
+    def plane(self) -> Subspace:
+        """Mean, principal directions and standard deviations of the training codes."""
+        return Subspace.of(self.training_codes)
+
+    @property
+    def directions(self) -> int:
+        """How many principal directions count, by the rule that the rank follows."""
+        variances = self.plane.scales**2
+        return int((variances > RANK_TOLERANCE * variances[0]).sum()) if len(variances) else 0
+
+    def need_directions(self, purpose: str) -> None:
+        """Say why a figure is not possible where all codes are the same.
+
+        Args:
+            purpose: what there is then nothing of.
+
+        Raises:
+            InputError: all training codes are equal.
+        """
+        if self.directions == 0:
+            raise InputError(
+                f"The code is constant (rank 0): every code gives the same {self.noun}, so "
+                f"there is {purpose}."
+            )
+
+    def _shown(self, x: Tensor) -> Floats:
+        """Samples as arrays in the data's own units."""
+        return np.asarray(self.dataset.denormalise(x.cpu().numpy()))
+
+
+def display_name(method: str) -> str:
+    """A method's name as the papers write it.
+
+    Args:
+        method: as on the command line.
+
+    Returns:
+        Capitals where they belong.
+
+    Example:
+        >>> [display_name(name) for name in ("lorae", "irmae-wd", "rrae-weak")]
+        ['LoRAE', 'IRMAE-WD', 'RRAE-weak']
+    """
+    return "-".join(_CAPITALS.get(part, part.upper()) for part in method.split("-"))
+
+
+def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping with dotted names.
+
+    Args:
+        values: a configuration or metrics.
+        prefix: what the names begin with.
+
+    Returns:
+        Name to value; an empty inner mapping leaves nothing.
+
+    Example:
+        >>> flat_settings({"method": "lorae", "options": {"penalty": 0.001}})
+        {'method': 'lorae', 'options.penalty': 0.001}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flat_settings(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def as_text(value: Any) -> str:
+    r"""A value as a reader wants it: few digits, no Python signs.
+
+    Args:
+        value: a number, text, truth value, list or None.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> [as_text(value) for value in (None, True, 0.0012345678, 60000, [1, 2])]
+        ['–', 'yes', '0.001235', '60\u202f000', '1, 2']
+    """
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(as_text(item) for item in value) or "\N{EN DASH}"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """A time span in the two largest units that matter.
+
+    Args:
+        seconds: from 0.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> [duration(span) for span in (8.43, 252, 7500)]
+        ['8.4 s', '4 min 12 s', '2 h 5 min']
+    """
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,116 @@
+"""A linear model with everything that a report reads of a run, made in milliseconds."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentrank.data import Dataset, Split
+from latentrank.linalg import rank, spectrum
+
+WIDTH = 6
+
+
+class LinearModel:
+    """Codes are the first `kept` of six orthonormal coordinates, the others zero."""
+
+    def __init__(self, shape: tuple[int, ...], kept: int) -> None:
+        self.shape = shape
+        size = int(np.prod(shape))
+        basis = torch.linalg.qr(torch.randn(size, WIDTH, generator=torch.manual_seed(3)))[0]
+        self.basis = basis * (torch.arange(WIDTH) < kept)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.flatten(1) - 0.5) @ self.basis
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return (z @ self.basis.mT + 0.5).reshape(len(z), *self.shape)
+
+
+@dataclass
+class FakeRun:
+    folder: Path
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    history: dict[str, np.ndarray]
+    the_model: LinearModel
+    the_dataset: Dataset
+    asked: list[str] = field(default_factory=list)
+
+    def model(self) -> LinearModel:
+        return self.the_model
+
+    def dataset(self) -> Dataset:
+        return self.the_dataset
+
+    def codes(self, split: str) -> np.ndarray:
+        self.asked.append(split)
+        x = torch.from_numpy(getattr(self.the_dataset, split).x).float()
+        x = x / 255 if self.the_dataset.train.x.dtype == np.uint8 else x
+        return self.the_model.encode(x).numpy()
+
+
+def fake_run(
+    folder: Path,
+    shape: tuple[int, ...] = (1, 8, 8),
+    kept: int = 4,
+    *,
+    known: str = "labels",
+    data: str = "digits",
+    seed: int = 0,
+    error: float = 0.0123456,
+    true_dimension: int | None = None,
+    **config: Any,
+) -> FakeRun:
+    """A run on noise; real-valued data with mean 3 and deviation 2 unless samples are images."""
+    rng = np.random.default_rng(5)
+    bounded = len(shape) >= 3
+
+    def split(count: int) -> Split:
+        x = rng.random((count, *shape))
+        x = (x * 255).astype(np.uint8) if bounded else (4 * x - 2).astype(np.float32)
+        labels = np.arange(count) % 5 if known == "labels" else None
+        parameters = rng.random((count, 2)) if known == "parameters" else None
+        return Split(x, labels, parameters)
+
+    dataset = Dataset(
+        data,
+        split(60),
+        split(30),
+        mean=0.0 if bounded else 3.0,
+        std=1.0 if bounded else 2.0,
+        bounded=bounded,
+        true_dimension=true_dimension,
+    )
+    run = FakeRun(
+        folder,
+        {"method": "lorae", "data": data, "seed": seed, "options": {"penalty": 1e-3}, **config},
+        {},
+        {
+            "epoch": np.arange(1.0, 4),
+            "seconds": np.arange(1.0, 4),
+            "validation_error": np.array([3.0, 2.0, 1.0]),
+            "rank": np.array([6.0, 5.0, 4.0]),
+            "train/loss": np.array([3.0, 2.0, 1.0]),
+            "train/reconstruction": np.array([2.0, 1.0, 0.5]),
+            "train/nuclear_norm": np.array([9.0, 8.0, 7.0]),
+        },
+        LinearModel(shape, kept),
+        dataset,
+    )
+    codes = run.codes("test")
+    run.metrics.update(
+        method="lorae",
+        data=data,
+        rank=int(rank(codes)),
+        latent_dim=WIDTH,
+        validation_error=error,
+        seconds=252.3,
+        epochs=3,
+        true_dimension=true_dimension,
+        singular_values=spectrum(codes).tolist(),
+    )
+    run.asked.clear()
+    return run

@@ -1,0 +1,97 @@
+import math
+import statistics
+
+import pytest
+
+from latentrank.errors import InputError
+from latentrank.report.comparison import Measure, best_of, columns_of, measures, metric_rows
+from tests.report.fake import fake_run
+
+
+def test_runs_that_differ_in_the_seed_share_a_column(tmp_path):
+    runs = [
+        fake_run(tmp_path, seed=0, device="cpu"),
+        fake_run(tmp_path, method="ae"),
+        fake_run(tmp_path, seed=1, device="gpu"),
+    ]
+    columns = columns_of(runs)
+    assert [column.name for column in columns] == ["LoRAE", "AE"]
+    assert [len(column.runs) for column in columns] == [2, 1]
+
+
+def test_runs_of_one_method_are_told_apart_by_what_differs(tmp_path):
+    runs = [fake_run(tmp_path, options={"penalty": p}) for p in (1e-3, 1e-1)]
+    assert [column.name for column in columns_of(runs)] == [
+        "LoRAE, penalty 0.001",
+        "LoRAE, penalty 0.1",
+    ]
+
+
+def test_mean_and_spread_are_those_of_the_seeds(tmp_path):
+    errors = [0.1, 0.2, 0.6]
+    runs = [fake_run(tmp_path, seed=seed, error=error) for seed, error in enumerate(errors)]
+    (column,) = columns_of(runs)
+    measured = measures(column)["validation_error"]
+    assert measured == pytest.approx((0.3, statistics.stdev(errors), 3))
+    assert math.isnan(measures(columns_of(runs[:1])[0])["rank"].spread)
+
+
+def test_only_numbers_that_all_have_are_compared(tmp_path):
+    first, second = fake_run(tmp_path), fake_run(tmp_path, method="ae")
+    first.metrics["fid"] = 3.0
+    first.metrics["generation"] = {"mvg": {"fd_classifier": 2.0}}
+    second.metrics["generation"] = {"mvg": {"fd_classifier": 1.0}}
+    names = [row[0] for row in metric_rows(columns_of([first, second]))[0]]
+    assert "fid" not in names
+    assert "generation.mvg.fd classifier" in names
+    assert not {"latent dim", "singular values", "method"} & set(names)
+
+
+@pytest.mark.parametrize("less", [True, False])
+def test_best_is_named_only_when_its_interval_meets_no_other(less):
+    sign = 1 if less else -1
+    far = [Measure(5.0, 0.4, 3), Measure(5.0 - sign, 0.4, 3), Measure(5.0 + sign, 0.1, 3)]
+    assert best_of(far, less) == 1
+    near = [Measure(5.0, 0.6, 3), *far[1:]]
+    assert best_of(near, less) is None
+
+
+def test_a_wide_third_also_forbids_naming_a_best():
+    values = [Measure(1.0, 0.1, 3), Measure(2.0, 0.1, 3), Measure(3.0, 2.5, 3)]
+    assert best_of(values, less_is_better=True) is None
+
+
+def test_one_seed_anywhere_forbids_naming_a_best():
+    single = Measure(9.0, math.nan, 1)
+    assert best_of([Measure(1.0, 0.1, 3), single], less_is_better=True) is None
+    assert best_of([Measure(1.0, 0.1, 3)], less_is_better=True) is None
+
+
+def test_equal_values_have_no_best():
+    assert best_of([Measure(1.0, 0.0, 2), Measure(1.0, 0.0, 2)], less_is_better=True) is None
+
+
+def test_table_marks_errors_but_never_ranks(tmp_path):
+    runs = [
+        fake_run(tmp_path, method=method, kept=kept, seed=seed, error=error + seed / 1000)
+        for method, kept, error in (("ae", 6, 0.1), ("lorae", 2, 0.2))
+        for seed in (0, 1)
+    ]
+    rows, best = metric_rows(columns_of(runs))
+    marked = {rows[index][0]: cell for index, cell in best.items()}
+    assert marked == {"validation error": 1}
+    table = {row[0]: row[1:] for row in rows}
+    assert table["rank"] == ["6 ± 0 (2)", "2 ± 0 (2)"]
+    assert table["validation error"][0] == "0.10050 ± 0.00071 (2)"
+
+
+def test_no_runs():
+    with pytest.raises(InputError, match="no runs to compare"):
+        columns_of([])
+
+
+def test_runs_on_different_data(tmp_path):
+    with pytest.raises(InputError, match=r"different data .*digits.*letters"):
+        columns_of([fake_run(tmp_path), fake_run(tmp_path, data="letters")])
+    with pytest.raises(InputError, match="different data"):
+        columns_of([fake_run(tmp_path), fake_run(tmp_path, (1, 10, 10), image_size=10)])

@@ -1,0 +1,102 @@
+from html.parser import HTMLParser
+
+import pytest
+
+from latentrank.report import html
+
+NASTY = "<script>alert(\"a\" & 'b')</script>"
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Checker(HTMLParser):
+    """Refuses tags that do not close, and remembers what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def checked(document: str) -> Checker:
+    checker = Checker()
+    checker.feed(document)
+    assert checker.open == []
+    return checker
+
+
+@pytest.fixture
+def document():
+    return html.page(
+        NASTY,
+        NASTY,
+        html.facts({NASTY: (NASTY, NASTY)}),
+        [
+            html.section(
+                NASTY,
+                html.note(NASTY),
+                html.picture("<svg/>", NASTY, NASTY, 10, NASTY),
+                html.side_by_side([html.picture("<svg/>", NASTY, "", 10)], NASTY),
+                html.table([NASTY, NASTY], [[NASTY, NASTY]], best={0: 1}),
+            )
+        ],
+        NASTY,
+    )
+
+
+def test_everything_given_as_text_is_escaped(document):
+    checker = checked(document)
+    assert "script" not in {tag for tag, _ in checker.seen}
+    assert checker.text.count(NASTY) == 16
+
+
+def test_page_asks_for_nothing_outside_itself(document):
+    for tag, attributes in checked(document).seen:
+        assert tag not in ("link", "script", "iframe")
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "data:").startswith("data:")
+    assert "url(" not in document
+    assert "@import" not in document
+    assert "default-src 'none'" in document
+
+
+def test_every_picture_has_alternative_text(document):
+    pictures = [attributes for tag, attributes in checked(document).seen if tag == "img"]
+    assert len(pictures) == 2
+    assert all(attributes["alt"] == NASTY for attributes in pictures)
+
+
+def test_picture_without_alternative_text_is_refused():
+    with pytest.raises(ValueError, match="alternative text"):
+        html.picture("<svg/>", " ", "caption", 10)
+
+
+def test_page_knows_dark_mode_and_paper(document):
+    assert "prefers-color-scheme: dark" in document
+    assert "@media print" in document
+    assert '<meta name="viewport"' in document
+
+
+def test_no_facts_leave_no_list():
+    assert html.facts({}) == ""
+
+
+def test_header_of_empty_names_is_not_shown():
+    assert "thead" not in html.table(["", ""], [["a", "b"]])
+
+
+def test_only_the_best_cell_is_marked():
+    text = html.table(["", "a", "b"], [["x", "1", "2"], ["y", "1", "2"]], best={1: 2})
+    assert text.count("<strong>") == 1
+    assert '<th scope="row">y</th><td>1</td><td><strong>2</strong></td>' in text

@@ -1,0 +1,195 @@
+import json
+
+import numpy as np
+import pytest
+
+from latentrank.errors import InputError
+from latentrank.report import write_comparison, write_report
+from tests.report.fake import fake_run
+from tests.report.test_html import checked
+
+FIGURES = {
+    "reconstructions",
+    "spectrum",
+    "interpolation",
+    "pca_grid",
+    "samples",
+    "latent",
+    "losses",
+}
+
+
+def drawn(folder):
+    return {path.stem for path in (folder / "figures").iterdir()}
+
+
+def read(path):
+    """The text of a page that is whole, self-contained and described."""
+    checker = checked(path.read_text(encoding="utf-8"))
+    for tag, attributes in checker.seen:
+        assert tag not in ("link", "script")
+        if tag == "img":
+            assert attributes["alt"]
+            assert attributes["src"].startswith("data:image/svg+xml;base64,")
+    return " ".join(checker.text.split())
+
+
+@pytest.mark.parametrize(
+    ("shape", "known"),
+    [
+        ((1, 8, 8), "labels"),
+        ((3, 8, 8), "parameters"),
+        ((1, 40), "parameters"),
+        ((12,), "labels"),
+        ((1, 4, 8, 8), ""),
+    ],
+    ids=["grey", "colour", "curves", "vectors", "volumes"],
+)
+def test_report_of_every_kind_of_data_has_every_figure(tmp_path, shape, known):
+    path = write_report(fake_run(tmp_path, shape, known=known))
+    assert path == tmp_path / "report.html"
+    assert drawn(tmp_path) == FIGURES
+    read(path)
+
+
+def test_report_tells_the_headline_facts(tmp_path):
+    text = read(write_report(fake_run(tmp_path, true_dimension=4)))
+    for fact in (
+        "LoRAE on digits",
+        "rank4 of 6",
+        "true dimension4",
+        "validation error0.01235",
+        "training4 min 12 s",
+        "options.penalty0.001",
+    ):
+        assert fact in text
+
+
+def test_true_dimension_is_left_out_where_it_is_not_known(tmp_path):
+    assert "true dimension" not in read(write_report(fake_run(tmp_path)))
+
+
+def test_constant_code_is_told_in_place_of_its_figures(tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "samples.png").write_bytes(b"of an earlier report")
+    text = read(write_report(fake_run(tmp_path, kept=0)))
+    assert drawn(tmp_path) == {"reconstructions", "spectrum", "losses"}
+    assert text.count("The code is constant (rank 0)") == 4
+
+
+def test_code_of_one_direction_gets_a_walk(tmp_path):
+    text = read(write_report(fake_run(tmp_path, kept=1)))
+    assert drawn(tmp_path) == FIGURES
+    assert "one principal direction only" in text
+
+
+def test_codes_that_are_not_numbers_leave_the_other_figures(tmp_path):
+    run = fake_run(tmp_path)
+    codes = run.codes
+    run.codes = lambda split: np.where(codes(split) > 0, np.nan, 0)
+    text = read(write_report(run))
+    assert {"spectrum", "losses", "reconstructions"} <= drawn(tmp_path)
+    assert "NaN or infinity" in text
+
+
+def test_densities_see_training_codes_only(tmp_path):
+    run = fake_run(tmp_path)
+    seen = {}
+    codes = run.codes
+    run.codes = lambda split: seen.setdefault(split, codes(split))
+    write_report(run)
+    before = (tmp_path / "figures" / "samples.png").read_bytes()
+    run.codes = lambda split: codes("train") if split == "train" else 5 * codes("test")
+    write_report(run)
+    assert (tmp_path / "figures" / "samples.png").read_bytes() == before
+
+
+def test_validation_error_joins_the_reconstruction_term_only_in_its_units(tmp_path):
+    together = "in one panel with it"
+    assert together in read(write_report(fake_run(tmp_path)))
+    summed = fake_run(tmp_path, options={"reduction": "sum"})
+    assert together not in read(write_report(summed))
+    assert together not in read(write_report(fake_run(tmp_path, method="rrae-weak")))
+    assert together not in read(write_report(fake_run(tmp_path, method="vae")))
+    assert together in read(write_report(fake_run(tmp_path, (9,), method="vae")))
+
+
+def test_names_from_outside_are_escaped(tmp_path):
+    run = fake_run(tmp_path, data="<b>x", note="<script>")
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "<script>" not in page
+    assert "&lt;b&gt;x" in page
+
+
+def test_report_is_the_same_every_time(tmp_path):
+    run = fake_run(tmp_path)
+    assert write_report(run).read_bytes() == write_report(run).read_bytes()
+
+
+def test_nothing_half_written_stays(tmp_path):
+    write_report(fake_run(tmp_path))
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "figures").write_text("a file where the folder should be")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report(fake_run(tmp_path))
+
+
+# --- comparison ---------------------------------------------------------------------------------
+
+
+def test_comparison_has_a_column_for_every_method(tmp_path):
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path, kept=2)]
+    path = write_comparison(runs, tmp_path / "deep" / "comparison.html")
+    text = read(path)
+    assert "AE, LoRAE on digits" in text
+    assert "rank, AE4 of 6" in text
+    assert "rank, LoRAE2 of 6" in text
+    assert "with one seed the spread is not known" in text
+    assert "✓" not in text.replace("\\2713", "")
+
+
+def test_comparison_marks_the_best_over_seeds(tmp_path):
+    runs = [
+        fake_run(tmp_path, method=method, seed=seed, error=error + seed / 1000)
+        for method, error in (("ae", 0.1), ("lorae", 0.2))
+        for seed in (0, 1)
+    ]
+    path = write_comparison(runs, tmp_path / "comparison.html")
+    page = path.read_text(encoding="utf-8")
+    assert page.count("<strong>") == 1
+    assert "<strong>0.1005" in page
+    assert "4 runs" in read(path) or "4 run folders" in read(path)
+
+
+def test_same_test_samples_for_all(tmp_path):
+    first, second = fake_run(tmp_path), fake_run(tmp_path, method="ae")
+    second.the_dataset.test.x[:] = 0  # generated data may differ with the seed of a run
+    given = []
+    encode = second.the_model.encode
+    second.the_model.encode = lambda x: given.append(x) or encode(x)
+    write_comparison([first, second], tmp_path / "comparison.html")
+    assert all(float(x.max()) > 0 for x in given)
+
+
+def test_comparison_with_a_constant_code(tmp_path):
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path, kept=0)]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert text.count("LoRAE: The code is constant (rank 0)") == 2
+
+
+def test_settings_that_differ_are_listed(tmp_path):
+    runs = [fake_run(tmp_path, options={"penalty": p}) for p in (0.5, 0.25)]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert "options.penalty0.50.25" in text
+    assert "Settings that differ None." not in text
+    alone = read(write_comparison(runs[:1], tmp_path / "comparison.html"))
+    assert "Settings that differ None." in alone
+
+
+def test_metrics_survive_json(tmp_path):
+    run = fake_run(tmp_path)
+    run.metrics = json.loads(json.dumps(run.metrics))
+    read(write_report(run))

@@ -1,0 +1,83 @@
+import re
+import xml.etree.ElementTree as ET
+
+import matplotlib
+import pytest
+
+from latentrank.report import figures, style
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of '#rrggbb' (WCAG 2)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.fixture
+def figure():
+    return figures.bars({"a": (2.0, 0.5), "b": (1.0, 0.1)}, "rank")
+
+
+def test_drawing_leaves_matplotlib_as_it_was():
+    before = dict(matplotlib.rcParams)
+    style.to_png(figures.loss_curves({"train/loss": [3.0, 2.0]}))
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_figures_enter_no_global_list():
+    import matplotlib.pyplot as plt
+
+    figures.bars({"a": (1.0, 0.0)}, "rank")
+    assert plt.get_fignums() == []
+
+
+def test_png_has_the_size_that_was_asked_for():
+    png = style.to_png(style.new_figure(2, 1))
+    width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
+    assert (width, height) == (320, 160)
+
+
+def test_svg_is_well_formed_and_the_same_every_time(figure):
+    again = figures.bars({"a": (2.0, 0.5), "b": (1.0, 0.1)}, "rank")
+    assert style.to_svg(figure) == style.to_svg(again)
+    assert ET.fromstring(style.to_svg(figure)).tag.endswith("svg")
+
+
+def test_svg_refers_to_nothing_outside_itself(figure):
+    svg = style.to_svg(figure)
+    assert "DOCTYPE" not in svg
+    assert not re.search(r'(?:href|src)="(?!#|data:)', svg)
+    assert "url(http" not in svg
+
+
+def test_svg_greys_follow_the_colour_scheme(figure):
+    svg = style.to_svg(figure)
+    rules, drawing = svg.split("</style>", 1)
+    assert "prefers-color-scheme: dark" in rules
+    assert "var(--ink)" in drawing
+    assert style.INK not in drawing
+
+
+@pytest.mark.parametrize("ground", ["#fefefe", "#14181c"])
+def test_strong_colours_are_seen_on_white_and_on_black(ground):
+    # 3:1 is what WCAG asks of graphics; red on black and orange on white come closest to it.
+    assert all(contrast(colour, ground) >= 2.0 for colour in style.PALETTE[:5])
+    assert contrast(style.PALETTE[0], ground) >= 3.0
+
+
+def test_text_is_readable_in_both_schemes():
+    for light, (_, dark) in [
+        (colour, shade) for colour, shade in style._SHADES.items() if shade[0] in ("ink", "muted")
+    ]:
+        assert contrast(light, style.PAPER) >= 4.5
+        assert contrast(dark, "#14181c") >= 4.5
+
+
+def test_palette_has_no_colour_twice():
+    assert len(set(style.PALETTE)) == len(style.PALETTE) == 10

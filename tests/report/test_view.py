@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from latentrank.errors import InputError
+from latentrank.report.view import View, display_name, duration
+from tests.report.fake import fake_run
+
+
+def test_every_class_is_shown_in_turn(tmp_path):
+    view = View(fake_run(tmp_path))
+    assert view.dataset.test.labels is not None
+    assert view.dataset.test.labels[view.picks].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    assert len(set(view.picks)) == 12
+
+
+def test_rare_classes_do_not_keep_others_from_filling_up(tmp_path):
+    view = View(fake_run(tmp_path))
+    labels = view.dataset.test.labels
+    assert labels is not None
+    labels[:] = 0
+    labels[7] = 1
+    assert labels[view.picks][:2].tolist() == [0, 1]
+    assert len(set(view.picks)) == 12
+
+
+def test_samples_without_labels_are_spread_evenly(tmp_path):
+    picks = View(fake_run(tmp_path, known="")).picks
+    assert (picks[0], picks[-1], len(picks)) == (0, 29, 12)
+
+
+def test_real_values_are_shown_in_their_own_units(tmp_path):
+    view = View(fake_run(tmp_path, (1, 20)))
+    stored = view.dataset.test.x[view.picks]
+    assert np.allclose(view.originals, stored * 2 + 3)
+    assert view.limits == (view.originals.min(), view.originals.max())
+    code = view.codes_of_picks(view.picks, view.dataset)
+    plain = view.run.model().decode(__import__("torch").from_numpy(code)).numpy()
+    assert np.allclose(view.decode(code), plain * 2 + 3, atol=1e-6)
+
+
+def test_images_are_shown_from_black_to_white(tmp_path):
+    assert View(fake_run(tmp_path)).limits == (0.0, 1.0)
+
+
+def test_decoding_keeps_leading_axes(tmp_path):
+    view = View(fake_run(tmp_path))
+    codes = np.random.default_rng(0).random((3, 200, 6))
+    decoded = view.decode(codes)
+    assert decoded.shape == (3, 200, 1, 8, 8)
+    assert np.allclose(decoded[2, 150], view.decode(codes[2, 150:151])[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 6])
+def test_directions_are_those_that_the_rank_counts(tmp_path, kept):
+    run = fake_run(tmp_path, kept=kept)
+    assert View(run).directions == run.metrics["rank"] == kept
+
+
+def test_constant_code_is_told_plainly(tmp_path):
+    with pytest.raises(InputError, match=r"constant \(rank 0\): every code gives the same image"):
+        View(fake_run(tmp_path, kept=0)).need_directions("nothing to sample")
+
+
+def test_names_are_those_of_the_papers():
+    names = ["ae", "irmae", "vae-flow", "rrae-adaptive", "rae-gp"]
+    assert [display_name(name) for name in names] == [
+        "AE",
+        "IRMAE",
+        "VAE-flow",
+        "RRAE-adaptive",
+        "RAE-GP",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59.97, "1 min 0 s"), (3599.6, "1 h 0 min"), (0, "0.0 s")]
+)
+def test_time_never_shows_sixty(seconds, text):
+    assert duration(seconds) == text
