@@ -294,3 +294,37 @@ def test_a_users_own_networks_take_the_place_of_the_familys(tmp_path):
     latentrank.save(folded, tmp_path)
     encoder, decoder = networks()
     assert torch.equal(latentrank.load(tmp_path, encoder=encoder, decoder=decoder)(x), folded(x))
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """The table of methods, restored afterwards."""
+    monkeypatch.setattr(methods, "_METHODS", dict(methods._METHODS))
+
+
+def test_a_users_own_method_is_as_good_as_any(table, tmp_path):
+    methods.register(
+        methods.Method(
+            "mine",
+            "Small codes.",
+            "nowhere",
+            terms={"size": "penalty"},
+            penalties={"size": lambda z, decoder: z.abs().max()},
+            options={"penalty": methods.Option(0.5, "weight of the largest number")},
+        )
+    )
+    assert methods.names() == [*ALL, "mine"]
+    model, x = trained_model("mine", penalty=0.25)
+    losses = model.losses(x)
+    expected = losses["reconstruction"] + 0.25 * model.encode(x).abs().max()
+    torch.testing.assert_close(losses["loss"], expected)
+    again = latentrank.load(latentrank.save(model, tmp_path))
+    assert torch.equal(again.encode(x), model.encode(x))
+
+
+def test_register_refuses_a_name_that_is_taken_and_a_weight_that_nobody_can_give(table):
+    with pytest.raises(InputError, match="There is a method 'lorae' already; choose another"):
+        methods.register(methods.Method("lorae", "", ""))
+    with pytest.raises(InputError, match="the option 'penalty', which it does not have; add it"):
+        methods.register(methods.Method("mine", "", "", terms={"size": "penalty"}))
+    assert methods.names() == ALL

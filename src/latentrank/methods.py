@@ -1,7 +1,8 @@
 """Every method as a row of one table: its bottleneck, its loss terms, its options, its paper.
 
 A method is data, not a class. To add one, add a row (and, if it needs one, a bottleneck in a
-file of its own): training, reports, export and the command line then know it.
+file of its own): training, reports, export and the command line then know it. `register` adds
+one from outside the package.
 """
 
 from __future__ import annotations
@@ -302,6 +303,30 @@ def names() -> list[str]:
         True
     """
     return list(_METHODS)
+
+
+def register(method: Method) -> None:
+    """Add a method of your own to the table, for as long as this process runs.
+
+    Everything that goes by the name of a method knows it from then on; a saved model of it
+    loads once it is registered again.
+
+    Args:
+        method: the row; its bottleneck may stand in any module.
+
+    Raises:
+        InputError: there is a method of that name, or a weight names an option that there
+            is not.
+    """
+    if method.name in _METHODS:
+        raise InputError(f"There is a method '{method.name}' already; choose another name.")
+    for term, weight in method.terms.items():
+        if isinstance(weight, str) and weight not in method.options:
+            raise InputError(
+                f"The weight of the term '{term}' of {method.name} is the option '{weight}', "
+                "which it does not have; add it to options."
+            )
+    _METHODS[method.name] = method
 
 
 def get(name: str) -> Method:
