@@ -1,0 +1,53 @@
+# From a clean clone, on a machine with Python and make:
+#
+#   make demo    see an autoencoder find out how many directions its data has
+#   make test    prove that everything works
+#
+# Both install what they need into .venv first; that happens once.
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick lint bench
+
+# An environment that no longer runs, or that was made for a clone elsewhere, is made again.
+ifneq ($(shell $(PY) -c '' 2>/dev/null && cat $(READY) 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) ## train two autoencoders on data of known dimension and write a report
+	$(PY) examples/demo.py
+
+# A thread for each worker: two workers with as many threads as cores wait for each other.
+test: $(READY) ## run all tests (WORKERS=2 at a time)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal
+
+quick: $(READY) ## run the tests that take no more than a few seconds
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m 'not slow'
+
+lint: $(READY) ## check style, formatting and types
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+
+bench: $(READY) ## time the linear algebra against torch's own
+	@for file in benchmarks/*.py; do echo "$$file"; $(PY) "$$file" || exit 1; done
+
+$(READY): pyproject.toml
+	@$(PY) -c 'import pip' 2>/dev/null && $(PY) $(IS_NEW_ENOUGH) || { \
+	  $(PYTHON) $(IS_NEW_ENOUGH) || { \
+	    echo "latentrank needs Python 3.11 or newer, and $(PYTHON) is not; name one that is:" \
+	      "make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }; \
+	  $(PYTHON) -m venv $(if $(wildcard $(VENV)/pyvenv.cfg),--clear) $(VENV); }
+	@echo "Installing latentrank into $(VENV). torch alone is several GB: this takes minutes, once."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo '$(CURDIR)' > $@
