@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latentrank.data import arrays, curves, fields, images, shapes, standard
+from latentrank.data import arrays, blobs, curves, fields, images, shapes, standard
 from latentrank.data.base import Dataset, Split
 from latentrank.errors import InputError, unknown
 
@@ -97,6 +97,20 @@ _ENTRIES = [
     ),
     _Entry(
         Description(
+            "blobs",
+            (3, 16, 16),
+            10_000,
+            2_000,
+            7,
+            32,
+            "one small coloured blob, quickly learned",
+            "latentrank",
+        ),
+        lambda r: blobs.load(r.train_size, r.test_size, r.seed),
+        computed=True,
+    ),
+    _Entry(
+        Description(
             "mnist", (1, 32, 32), 60_000, 10_000, None, 128, "handwritten digits",
             "LeCun et al., 1998",
         ),
@@ -149,7 +163,7 @@ def names() -> list[str]:
 
     Example:
         >>> names()[:3]
-        ['shapes', 'mnist', 'fashion-mnist']
+        ['shapes', 'blobs', 'mnist']
     """
     return list(_BY_NAME)
 
@@ -159,7 +173,7 @@ def describe() -> list[Description]:
 
     Example:
         >>> [row.name for row in describe() if row.true_dimension == 7]
-        ['shapes']
+        ['shapes', 'blobs']
     """
     return [entry.description for entry in _ENTRIES]
 

@@ -1,0 +1,79 @@
+"""Small coloured blobs: images whose true dimension is seven, and which are quickly learned."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentrank.data.base import Dataset, Split
+from latentrank.data.generated import Floats, uniform
+
+SIZE = 16
+RANGES = (
+    (0.2, 1.0),  # red
+    (0.2, 1.0),  # green
+    (0.2, 1.0),  # blue
+    (-0.5, 0.5),  # x
+    (-0.5, 0.5),  # y
+    (0.15, 0.35),  # size
+    (-0.5, 0.5),  # stretch
+)
+
+
+def load(train_size: int | None = None, test_size: int | None = None, seed: int = 0) -> Dataset:
+    """Images of one coloured Gaussian blob: colour, place, size and stretch vary.
+
+    Every parameter moves the image smoothly and can be read off it, so that seven numbers, and
+    no fewer, describe an image. They are drawn uniformly and independently.
+
+    Args:
+        train_size: number of training images, 10 000 unless given.
+        test_size: number of test images, 2 000 unless given.
+        seed: of the parameters.
+
+    Returns:
+        uint8 images `(N, 3, 16, 16)` with their parameters, `(N, 7)`: red, green, blue, x, y,
+        size and stretch.
+
+    Example:
+        >>> data = load(train_size=5, test_size=3)
+        >>> data.train.x.shape, data.true_dimension
+        ((5, 3, 16, 16), 7)
+    """
+    # Streams of their own, so that no test image is among the training images.
+    train, test = (
+        uniform(RANGES, n, stream)
+        for n, stream in (
+            (10_000 if train_size is None else train_size, 2 * seed),
+            (2_000 if test_size is None else test_size, 2 * seed + 1),
+        )
+    )
+    return Dataset(
+        "blobs",
+        Split(draw(train), parameters=train),
+        Split(draw(test), parameters=test),
+        true_dimension=len(RANGES),
+        latent_dim=32,
+        net="conv",
+    )
+
+
+def draw(parameters: Floats, size: int = SIZE) -> NDArray[np.uint8]:
+    """`colour * exp(-((u - x) / a)^2 / 2 - ((v - y) / b)^2 / 2)` on the square `[-1, 1]^2`.
+
+    The half-widths are `a = size * exp(stretch)` along u and `b = size * exp(-stretch)` along v.
+
+    Args:
+        parameters: `(N, 7)` red, green, blue, x, y, size, stretch.
+        size: pixels along each side.
+
+    Returns:
+        `(N, 3, size, size)` uint8; `u` runs along the last axis, `v` along the one before.
+    """
+    axis = (np.arange(size) + 0.5) / size * 2 - 1
+    colour, (x, y, width, stretch) = parameters[:, :3], parameters[:, 3:].T
+    along_u = np.exp(-0.5 * ((axis - x[:, None]) / (width * np.exp(stretch))[:, None]) ** 2)
+    along_v = np.exp(-0.5 * ((axis - y[:, None]) / (width * np.exp(-stretch))[:, None]) ** 2)
+    image = np.einsum("nc,nv,nu->ncvu", colour, along_v, along_u)
+    bytes_: NDArray[np.uint8] = (255 * image).round().astype(np.uint8)
+    return bytes_
