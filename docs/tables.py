@@ -1,0 +1,253 @@
+"""The tables of the README and of these pages, made from the package and from run folders.
+
+    python docs/tables.py methods
+    python docs/tables.py datasets
+    python docs/tables.py results RUN...
+
+Each prints Markdown. With `--into FILE --at NAME` it replaces what stands in FILE between
+`<!-- NAME -->` and `<!-- /NAME -->` instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from latentrank import data, methods
+from latentrank.config import RunConfig
+from latentrank.errors import InputError
+from latentrank.run import Run
+
+Settings = dict[str, Any]
+
+# Ranks that the papers print, by method, data and the options that they vary.
+PUBLISHED: list[tuple[str, str, Settings, str]] = [
+    ("irmae", "mnist", {"depth": 2}, "70 (IRMAE, table 6)"),
+    ("irmae", "mnist", {"depth": 4}, "39 (IRMAE, table 6)"),
+    ("irmae", "mnist", {"depth": 8}, "8 (IRMAE, table 6)"),
+    ("irmae", "mnist", {"depth": 12}, "4 (IRMAE, table 6)"),
+    ("irmae", "shapes", {"depth": 2}, "about 7 (IRMAE, figure 2)"),
+    ("lorae", "mnist", {"penalty": 1e-1}, "7 (LoRAE, table 7)"),
+    ("lorae", "mnist", {"penalty": 1e-2}, "8 (LoRAE, table 7)"),
+    ("lorae", "mnist", {"penalty": 1e-3}, "18 (LoRAE, table 7)"),
+    ("lorae", "mnist", {"penalty": 1e-4}, "40 (LoRAE, table 7)"),
+    ("lorae", "mnist", {"penalty": 1e-5}, "65 (LoRAE, table 7)"),
+]
+
+# Settings that change where and how fast a run is computed, and not what it computes.
+MACHINE = {"device", "devices", "strategy", "loggers", "data_root", "download", "validate_every"}
+
+
+class Row(NamedTuple):
+    """Runs that differ in their seed alone.
+
+    Attributes:
+        config: of the first of them.
+        settings: those that a command line would have to name, as typed there.
+        metrics: one a run.
+        seeds: one a run.
+    """
+
+    config: dict[str, Any]
+    settings: Settings
+    metrics: list[dict[str, Any]]
+    seeds: list[int]
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
+    """A table; `align` has one letter a column, `l` or `r`."""
+    rule = ["---:" if mark == "r" else "---" for mark in align.ljust(len(header), "l")]
+    cells = ([cell.replace("|", r"\|") for cell in row] for row in (header, rule, *rows))
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+def methods_table() -> str:
+    """What `latentrank methods` lists, with the papers."""
+    rows = [methods.get(name) for name in methods.names()]
+    return markdown(
+        ["method", "what it does", "paper"],
+        ([f"`{row.name}`", row.summary, row.paper] for row in rows),
+    )
+
+
+def datasets_table() -> str:
+    """What `latentrank datasets` lists, with the sources."""
+    return markdown(
+        ["data", "what it is", "sample", "training", "test", "dimension", "source"],
+        (
+            [
+                f"`{row.name}`",
+                row.summary,
+                "×".join(map(str, row.shape)),
+                f"{row.train_size:,}",
+                f"{row.test_size:,}",
+                str(row.true_dimension or ""),
+                row.source,
+            ]
+            for row in data.describe()
+        ),
+        "llrrrrl",
+    )
+
+
+def results_table(runs: Sequence[Run]) -> str:
+    """Rank, error and time of each run, mean and spread where only the seed differs."""
+    rows = grouped(runs)
+    shared = {
+        name: value
+        for name, value in rows[0].settings.items()
+        if name in RunConfig.model_fields and all(row.settings.get(name) == value for row in rows)
+    }
+    width = {row.config["latent_dim"] for row in rows}
+    table = markdown(
+        [
+            "method",
+            f"rank of {width.pop()}" if len(width) == 1 else "rank",
+            "paper's rank",
+            "validation error",
+            "seconds",
+        ],
+        (
+            [
+                f"`{as_typed(row, without=shared)}`",
+                measured([m["rank"] for m in row.metrics], ".0f"),
+                published(row.config),
+                measured([m["validation_error"] for m in row.metrics], ".3g"),
+                measured([m["seconds"] for m in row.metrics], ".0f"),
+            ]
+            for row in rows
+        ),
+        "lrrrr",
+    )
+    return f"{table}\n{command(rows, shared)}\n"
+
+
+def command(rows: Sequence[Row], shared: Settings) -> str:
+    """How to repeat the runs of a table."""
+    seeds = sorted({seed for row in rows for seed in row.seeds})
+    return (
+        f"Each row is `latentrank train METHOD {' '.join(options(shared))} --seed SEED`, METHOD "
+        f"as given and SEED {', '.join(map(str, seeds))}. The rank counts the covariance singular "
+        "values of the test codes above 1e-4 of the largest; the error is the mean square over "
+        "all test values; ± is the standard deviation over the seeds."
+    )
+
+
+def grouped(runs: Sequence[Run]) -> list[Row]:
+    """One row for runs that differ in their seed alone, in the order in which they come."""
+    rows: dict[str, Row] = {}
+    for run in runs:
+        config = run.config
+        same = {k: v for k, v in config.items() if k != "seed" and k not in MACHINE}
+        key = json.dumps(same, sort_keys=True)
+        row = rows.setdefault(key, Row(config, named_settings(config), [], []))
+        row.metrics.append(run.metrics)
+        row.seeds.append(config["seed"])
+    return list(rows.values())
+
+
+def named_settings(config: dict[str, Any]) -> Settings:
+    """What a command line names beside the method: data, length, and all that is not default."""
+    row = methods.get(config["method"])
+    defaults = {
+        **{name: field.default for name, field in RunConfig.model_fields.items()},
+        **{name: option.default for name, option in methods.options(row.name).items()},
+        "learning_rate": row.learning_rate,
+        "weight_decay": row.weight_decay,
+        "latent_dim": {d.name: d.latent_dim for d in data.describe()}.get(config["data"]),
+    }
+    length = "steps" if config["steps"] else "epochs"
+    first = {"data": Path(config["data"]).name, length: config[length]}
+    aside = {*MACHINE, *first, "epochs", "method", "options", "seed"}
+    chosen = {
+        name: value
+        for name, value in {**config, **config["options"]}.items()
+        if name not in aside and value not in (None, defaults.get(name))
+    }
+    return {**first, **chosen}
+
+
+def as_typed(row: Row, without: Settings) -> str:
+    """The method and the options of a row, as on the command line."""
+    own = {name: value for name, value in row.settings.items() if name not in without}
+    return " ".join([row.config["method"], *options(own)])
+
+
+def options(settings: Settings) -> list[str]:
+    """Settings as on the command line."""
+    typed = []
+    for name, value in settings.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            typed.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            typed.append(f"--{option} {value}")
+    return typed
+
+
+def published(config: dict[str, Any]) -> str:
+    """The rank that a paper prints for this method, data and options, if one does."""
+    for method, name, varied, rank in PUBLISHED:
+        used = {option: config["options"].get(option) for option in varied}
+        if (method, name, varied) == (config["method"], config["data"], used):
+            return rank
+    return ""
+
+
+def measured(values: Sequence[float | None], form: str) -> str:
+    """Mean and spread of what was measured; empty for what a method does not have."""
+    numbers = [value for value in values if value is not None]
+    if not numbers:
+        return ""
+    if len(numbers) == 1:
+        return format(numbers[0], form)
+    mean, spread = statistics.mean(numbers), statistics.stdev(numbers)
+    return f"{mean:{'.1f' if form == '.0f' else form}} ± {spread:.1g}"
+
+
+def replaced(text: str, name: str, table: str) -> str:
+    """A document with a table between its markers in place of what stood there.
+
+    Raises:
+        InputError: the document has no such markers.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise InputError(
+            f"The document has no place for '{name}'; write {start} and {end} where it goes, once."
+        )
+    return pattern.sub(lambda _: f"{start}\n\n{table}\n{end}", text)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a table, or put it into a document."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", choices=["methods", "datasets", "results"])
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="folders of finished runs")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="document to put the table into")
+    parser.add_argument("--at", metavar="NAME", help="name of its place there")
+    given = parser.parse_args(arguments)
+    if (given.table == "results") != bool(given.runs) or (given.into is None) != (given.at is None):
+        parser.error("results needs runs, methods and datasets none; --into and --at go together")
+    try:
+        if given.table == "results":
+            table = results_table([Run(folder) for folder in given.runs])
+        else:
+            table = {"methods": methods_table, "datasets": datasets_table}[given.table]()
+        if given.into is None:
+            print(table, end="")
+        else:
+            text = given.into.read_text(encoding="utf-8")
+            given.into.write_text(replaced(text, given.at, table), encoding="utf-8")
+    except (InputError, OSError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()
