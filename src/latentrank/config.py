@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from latentrank.errors import InputError, unknown
+from latentrank.files import whole
 
 Logger = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -22,7 +23,9 @@ class TrainConfig(BaseModel):
     epochs: int = Field(10, ge=1, description="passes over the training set")
     steps: int | None = Field(None, ge=1, description="stop after so many batches instead")
     batch_size: int = Field(64, ge=1, description="samples in a batch, of each process")
-    learning_rate: float = Field(5e-4, gt=0, description="of Adam, at the start")
+    learning_rate: float | None = Field(
+        None, gt=0, description="of Adam, at the start; by default the method's, mostly 5e-4"
+    )
     schedule: Literal["constant", "cosine", "steps"] = Field(
         "constant", description="course of the rate: cosine to 0, or a tenth at 1/3 and at 2/3"
     )
@@ -35,10 +38,12 @@ class TrainConfig(BaseModel):
     validate_every: int = Field(1, ge=1, description="epochs between validations")
     seed: int = Field(0, ge=0, description="of initialisation, order and noise")
     precision: str = Field("32-true", description="as Lightning's Trainer takes it, or bf16-mixed")
-    device: str = Field("auto", description="auto, cpu, gpu, mps, ... as Lightning takes it")
+    device: str = Field("auto", description="where: auto, cpu, gpu, mps, ... as Lightning takes it")
     devices: int | str = Field(1, description="how many devices, or auto")
     strategy: str = Field("auto", description="as Lightning's Trainer takes it, such as ddp")
-    loggers: list[Logger] = Field(default_factory=list, description="beside history.csv")
+    loggers: list[Logger] = Field(
+        default_factory=list, description="tensorboard, wandb or mlflow, beside history.csv"
+    )
 
 
 class RunConfig(TrainConfig):
@@ -85,6 +90,37 @@ def check(values: dict[str, Any], source: str) -> RunConfig:
         raise InputError(f"{name} is {first['input']!r} in {source}: {message}.") from None
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as everybody who writes it means it."""
+
+
+# YAML 1.1, which PyYAML follows, asks for a point in every float: 1.0e-3.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def parse_value(text: str) -> Any:
+    """A value as it would be read from a YAML file.
+
+    Args:
+        text: as typed on the command line.
+
+    Returns:
+        A number, truth value, None, list or text.
+
+    Example:
+        >>> [parse_value(text) for text in ("1e-3", "8", "true", "null", "polar", "[1, 2]")]
+        [0.001, 8, True, None, 'polar', [1, 2]]
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        return text
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping that a YAML file holds.
 
@@ -96,7 +132,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the path.") from None
     except (yaml.YAMLError, UnicodeDecodeError):
@@ -117,13 +153,5 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         InputError: the disk does not take it.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}); free or change it."
-        ) from None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import difflib
 import json
-import os
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,17 +19,30 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from latentrank import data, methods
+from latentrank.adversarial import GAN, HEALTH_SAMPLES
 from latentrank.autoencoder import Autoencoder, Spec
 from latentrank.bottlenecks import Identity
 from latentrank.config import RunConfig, check, read_yaml, write_text, write_yaml
-from latentrank.data import DataModule, Dataset
+from latentrank.data import Dataset, to_float
 from latentrank.errors import InputError
+from latentrank.files import whole
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.nets import surgery
 from latentrank.objectives import Objective
-from latentrank.training.callbacks import History, read_history
+
+if TYPE_CHECKING:
+    # importing Lightning takes seconds, which using a trained model should not
+    from latentrank.training.callbacks import History
 
 FORMAT = 1
+
+_BATCH = 512
+
+# What may differ from the run's configuration when it is gone on with.
+CHANGEABLE = (
+    "epochs", "steps", "patience", "validate_every", "precision", "device", "devices", "strategy",
+    "loggers", "data_root", "download",
+)  # fmt: skip
 
 
 def save(model: Autoencoder, folder: str | Path) -> Path:
@@ -52,14 +69,11 @@ def save(model: Autoencoder, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
-    temporary = folder / f".model.safetensors.{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary)
-        temporary.replace(folder / "model.safetensors")
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{folder} cannot be written ({error}); free or change it.") from None
+    with whole(folder / "model.safetensors") as temporary:
+        try:
+            save_file(tensors, temporary)
+        except SafetensorError as error:
+            raise InputError(f"{folder} cannot be written ({error}); free or change it.") from None
     description = {"format": FORMAT, **asdict(model.spec)}
     write_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
     return folder
@@ -101,7 +115,7 @@ def load(
             f"The model in {folder} has networks of its user's own; pass them: "
             "load(folder, encoder=..., decoder=...)."
         )
-    model = _skeleton(spec, encoder, decoder)
+    model = skeleton(spec, encoder, decoder)
     try:
         model.load_state_dict(tensors)
     except RuntimeError:
@@ -112,8 +126,16 @@ def load(
     return model.eval()
 
 
-def _skeleton(spec: Spec, encoder: nn.Module | None, decoder: nn.Module | None) -> Autoencoder:
-    """The model a spec describes, with weights still to come."""
+def skeleton(
+    spec: Spec, encoder: nn.Module | None = None, decoder: nn.Module | None = None
+) -> Autoencoder:
+    """The model that a spec describes, with weights still to come.
+
+    Args:
+        spec: of a model, also of a folded or compressed one.
+        encoder: a network of your own, where the model was built with one.
+        decoder: likewise.
+    """
     net = "auto" if spec.net == "custom" else spec.net
     model = methods.build(
         spec.method,
@@ -193,16 +215,16 @@ class Run:
                 (self.folder / "metrics.json").read_text(encoding="utf-8")
             )
         except (OSError, ValueError):
-            raise InputError(
-                f"The run in {self.folder} is not finished; go on with: "
-                f"latentrank train --resume {self.folder}"
-            ) from None
+            raise _unfinished(self.folder) from None
         return metrics
 
     @property
     def history(self) -> dict[str, np.ndarray]:
-        """The columns of history.csv."""
-        return read_history(self.folder / "history.csv")
+        """The columns of history.csv, float64, NaN where a row has no value."""
+        with (self.folder / "history.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        names = rows[0].keys() if rows else []
+        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
 
     def model(self) -> Autoencoder:
         """The trained model, in evaluation mode."""
@@ -231,6 +253,27 @@ class Run:
         write_text(self.folder / name, json.dumps(values, indent=2) + "\n")
 
 
+def finished_run(folder: str | Path) -> Run:
+    """The run in a folder, if its training came to its end.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        InputError: it is not the folder of a run, or the run is not finished.
+    """
+    run = Run(folder)
+    if not run.finished:
+        raise _unfinished(run.folder)
+    return run
+
+
+def _unfinished(folder: Path) -> InputError:
+    return InputError(
+        f"The run in {folder} is not finished; go on with: latentrank train --resume {folder}"
+    )
+
+
 def start(config: RunConfig, folder: Path, dataset: Dataset) -> RunConfig:
     """Make the folder of a new run and write its resolved configuration.
 
@@ -252,9 +295,13 @@ def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
     row = methods.get(config.method)
     return config.model_copy(
         update={
+            # A run is read again from any working folder.
+            "data": config.data if config.data in data.names() else _absolute(config.data),
+            "data_root": None if config.data_root is None else _absolute(config.data_root),
             "latent_dim": config.latent_dim or dataset.latent_dim,
             "net": config.net or dataset.net,
             "options": methods.resolve(config.method, config.options),
+            "learning_rate": config.learning_rate or row.learning_rate,
             "weight_decay": row.weight_decay
             if config.weight_decay is None
             else config.weight_decay,
@@ -277,7 +324,7 @@ def finish(
         "rank_training_codes": model.rank(),
         "true_dimension": dataset.true_dimension,
         "latent_dim": model.latent_dim,
-        "validation_error": validation_error(model, dataset),
+        "validation_error": None if isinstance(model, GAN) else validation_error(model, dataset),
         "effective_rank": rank_of_spectrum(values, "effective"),
         "participation_ratio": rank_of_spectrum(values, "participation"),
         "gap_rank": int(rank_of_spectrum(values, "gap")),
@@ -286,8 +333,22 @@ def finish(
         "parameters": sum(p.numel() for p in model.parameters()),
         "singular_values": values.tolist(),
     }
+    if isinstance(model, GAN):
+        metrics |= _of_gan(model, dataset)
     run.write("metrics.json", metrics)
     return run
+
+
+def _of_gan(model: GAN, dataset: Dataset) -> dict[str, Any]:
+    """What the metrics of a GAN say more: what its ranks are of, and how the game ended."""
+    health = model.health(to_float(dataset.test.x[:HEALTH_SAMPLES]))
+    return {
+        "rank_of": "discriminator features",
+        "diversity": health.diversity if math.isfinite(health.diversity) else None,
+        "discriminator_accuracy": health.accuracy,
+        "collapsed": health.collapsed,
+        "warning": health.warning,
+    }
 
 
 def load_data(config: RunConfig, progress: bool = False) -> Dataset:
@@ -304,10 +365,9 @@ def load_data(config: RunConfig, progress: bool = False) -> Dataset:
     )
 
 
-def _batches(dataset: Dataset, split: str) -> list[Tensor] | Any:
-    module = DataModule(dataset)
-    batches = module.train_batches() if split == "train" else module.test_batches()
-    return (batch.x for batch in batches)
+def _batches(dataset: Dataset, split: str) -> Iterator[Tensor]:
+    x = dataset.train.x if split == "train" else dataset.test.x
+    return (to_float(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH))
 
 
 @torch.no_grad()
@@ -338,30 +398,216 @@ def train(
         resume: go on from the newest checkpoint.
         progress: show a progress line.
 
+    Returns:
+        The run. Of several processes only the first writes, and only its run is finished.
+
     Raises:
         InputError: the configuration cannot be used, or the folder holds a run already.
     """
-    from lightning.pytorch import seed_everything
-
-    from latentrank.training import fit
-
     folder = Path(folder)
     methods.resolve(config.method, config.options)
     dataset = load_data(config, progress)
     resolved = resolve(config, dataset)
+    model = _model(resolved, dataset)
+    if not resume and is_first_process():
+        start(config, folder, dataset)
+    try:
+        return _train(model, resolved, folder, dataset, resume, progress)
+    except InputError:
+        _remove_if_nothing_was_done(folder)
+        raise
+
+
+def resume(
+    folder: str | Path, changes: Mapping[str, Any] | None = None, *, progress: bool = True
+) -> Run:
+    """Go on with an interrupted run, or train a finished one for longer.
+
+    It goes on from the newest checkpoint; a run that was interrupted before its first one
+    starts again.
+
+    Args:
+        folder: of the run.
+        changes: settings to change, of those in `CHANGEABLE`.
+        progress: show a progress line.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: there is no run, it is finished, or a setting cannot be changed any more.
+    """
+    run = Run(folder)
+    before, given = run.settings, dict(changes or {})
+    for name in given:
+        if name not in CHANGEABLE:
+            raise InputError(
+                f"{name} of the run in {run.folder} cannot be changed any more; leave it out, or "
+                "train a new run."
+            )
+    config = check({**before.model_dump(), **given}, "the command line")
+    if run.finished and (config.steps or config.epochs) <= (before.steps or before.epochs):
+        raise InputError(
+            f"The run in {run.folder} is finished; to train it for longer, give more epochs than "
+            f"its {before.epochs}."
+        )
+    dataset = load_data(config, progress)
+    model = _model(config, dataset)
+    if is_first_process():
+        write_yaml(run.folder / "config.yaml", config.model_dump())
+        (run.folder / "metrics.json").unlink(missing_ok=True)
+    begun = (run.folder / "checkpoints" / "last.ckpt").is_file()
+    return _train(model, config, run.folder, dataset, begun, progress)
+
+
+def _model(config: RunConfig, dataset: Dataset) -> Autoencoder:
+    """The untrained model of a resolved configuration."""
+    from lightning.pytorch import seed_everything
+
     seed_everything(config.seed, verbose=False)
-    options = dict(resolved.options)
+    options = dict(config.options)
     if "samples" in options:
         options["samples"] = len(dataset.train)
-    model = methods.build(
-        resolved.method,
+    return methods.build(
+        config.method,
         dataset.shape,
-        int(resolved.latent_dim or dataset.latent_dim),
-        resolved.net or dataset.net,
+        int(config.latent_dim or dataset.latent_dim),
+        config.net or dataset.net,
         dataset.bounded,
         **options,
     )
-    if not resume:
-        start(config, folder, dataset)
-    history = fit(model, dataset, resolved, folder=folder, resume=resume, progress=progress)
-    return finish(folder, resolved, model, dataset, history)
+
+
+def _train(
+    model: Autoencoder,
+    config: RunConfig,
+    folder: Path,
+    dataset: Dataset,
+    from_checkpoint: bool,
+    progress: bool,
+) -> Run:
+    """Fit a model and write what came out."""
+    from latentrank.training import fit
+
+    history = fit(model, dataset, config, folder=folder, resume=from_checkpoint, progress=progress)
+    return finish(folder, config, model, dataset, history) if is_first_process() else Run(folder)
+
+
+def _remove_if_nothing_was_done(folder: Path) -> None:
+    """Leave no folder behind for a training that was refused before its first epoch."""
+    if [path.name for path in folder.glob("*")] == ["config.yaml"] and is_first_process():
+        (folder / "config.yaml").unlink()
+        folder.rmdir()
+
+
+def is_first_process() -> bool:
+    """Whether this is the only process of a training, or the first of several."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
+    """A folder for a new run, named after its data and method.
+
+    Args:
+        config: of the run.
+        parent: the folder that holds runs.
+
+    Returns:
+        A path where nothing is yet: `DATA-METHOD`, or `DATA-METHOD-2` and so on.
+
+    Example:
+        >>> default_folder(check({"method": "ae", "data": "My data/big one.npy"}, "x")).name
+        'big-one-ae'
+    """
+    path = Path(config.data).expanduser()
+    name = path.stem if path.suffix in (".npy", ".npz", ".zip") else path.name
+    if config.data not in data.names():
+        name = name or path.resolve().name
+    stem = f"{re.sub(r'[^A-Za-z0-9._]+', '-', name).strip('-.') or 'data'}-{config.method}"
+    folder, count = Path(parent) / stem, 1
+    newest = folder
+    while folder.exists():
+        count += 1
+        newest, folder = folder, Path(parent) / f"{stem}-{count}"
+    # The first of several processes has made the folder before it starts the others.
+    return folder if is_first_process() else newest
+
+
+def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunConfig:
+    """A configuration from settings by name, over those of a YAML file, over the defaults.
+
+    Options of the method stand among the settings, or in the file also under `options`.
+
+    Args:
+        given: settings and options by name, such as those of a command line.
+        file: a YAML file.
+
+    Raises:
+        InputError: a name that is neither a setting nor an option of the method, with the
+            nearest that is one; a value out of range; no method or no data; or a file with the
+            options of another method.
+
+    Example:
+        >>> configure({"method": "lorae", "data": "shapes", "penalty": 0.1}).options
+        {'penalty': 0.1}
+    """
+    written, over = _split(given), _split({} if file is None else read_yaml(file))
+    values = {**over, **written}
+    for name, command in (("method", "methods"), ("data", "datasets")):
+        if values.get(name) is None:
+            raise InputError(
+                f"No {name} is given; name one of those that latentrank {command} lists."
+            )
+    method = str(values["method"])
+    methods.get(method)
+    if over["options"] and str(over.get("method", method)) != method:
+        raise InputError(
+            f"{file} holds options of {over['method']}, and the method is to be {method}; leave "
+            "them out of the file, or name no other method."
+        )
+    for layer, source in ((over, str(file)), (written, "the command line")):
+        _check_options(layer["options"], method)
+        check({**layer, "method": method, "data": values["data"]}, source)
+    return check({**values, "options": {**over["options"], **written["options"]}}, "the settings")
+
+
+def _split(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name, with whatever is none of them under `options`."""
+    options = values.get("options") or {}
+    if not isinstance(options, Mapping):
+        raise InputError(f"options is {options!r}; give names and values, such as 'penalty: 1e-3'.")
+    settings = {name: v for name, v in values.items() if name in RunConfig.model_fields}
+    rest = {name: v for name, v in values.items() if name not in RunConfig.model_fields}
+    return {**settings, "options": {**options, **rest}}
+
+
+def _check_options(options: Mapping[str, Any], method: str) -> None:
+    """Refuse options that the method does not have, and values of another kind than theirs."""
+    own = methods.options(method)
+    for name, value in options.items():
+        if name not in own:
+            close = difflib.get_close_matches(name, [*own, *RunConfig.model_fields], 1, 0.5)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise InputError(
+                f"There is no setting '{name}' and {method} has no such option; "
+                f"{hint}Options of {method}: {', '.join(own)}."
+            )
+        default = own[name].default
+        kinds, told = _KINDS.get(type(default), ((object,), ""))
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise InputError(f"{name} is {value!r}, expected {told} such as {default}.")
+
+
+# By the type of an option's default: what its value may be, and how that is said.
+_KINDS: dict[type, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false,"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str,), "a word"),
+}
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())

@@ -14,11 +14,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from torch import Tensor
@@ -99,7 +98,7 @@ class History(Callback):
 
 
 class ProgressLine(Callback):
-    """One line for the whole run: epoch, reconstruction error, rank, time gone and time left.
+    """One line for the whole run: epoch, reconstruction error, rank, time left.
 
     Args:
         title: what is trained.
@@ -118,12 +117,11 @@ class ProgressLine(Callback):
             return
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=12),
+            TaskProgressColumn(),
             TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=self.console,
         )
         self._task = self._progress.add_task(

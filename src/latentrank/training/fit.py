@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import warnings
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from latentrank import methods
+from latentrank.adversarial import GAN
 from latentrank.autoencoder import Autoencoder
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
 from latentrank.errors import InputError
+from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, ProgressLine
 from latentrank.training.module import TrainingModule
 
@@ -62,45 +67,91 @@ def fit(
             f"The model takes samples of shape {model.spec.input_shape} and those of "
             f"{dataset.name} are {dataset.shape}; build a model for that shape."
         )
+    if isinstance(model, GAN):
+        config = _for_gan(model, config)
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
     history = History(folder / "history.csv" if folder else None)
     watching: list[Callback] = [history, *(callbacks or [])]
     if progress:
-        watching.append(ProgressLine(f"{model.spec.method} on {dataset.name}"))
+        watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}"))
     if config.patience is not None:
         watching.append(EarlyStopping("validation_error", patience=config.patience))
     if folder is not None:
         watching.append(
-            ModelCheckpoint(folder / "checkpoints", save_last=True, save_top_k=0, every_n_epochs=1)
+            ModelCheckpoint(folder / "checkpoints", "last", enable_version_counter=False)
         )
-    trainer = pl.Trainer(
-        accelerator=config.device,
-        devices=config.devices,
-        strategy=config.strategy,
-        precision=config.precision,  # type: ignore[arg-type]
-        max_epochs=-1 if config.steps else config.epochs,
-        max_steps=config.steps or -1,
-        check_val_every_n_epoch=config.validate_every,
-        num_sanity_val_steps=0,
-        logger=_loggers(config, folder),
-        callbacks=watching,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=folder is not None,
-        use_distributed_sampler=False,
-        default_root_dir=folder,
-    )
+    trainer = _trainer(config, folder, watching)
     decay = config.weight_decay
     if decay is None:
         decay = methods.get(model.spec.method).weight_decay
-    module = TrainingModule(model, config, decay)
+    module = (
+        AdversarialModule(model, config, decay)
+        if isinstance(model, GAN)
+        else TrainingModule(model, config, decay)
+    )
     data = DataModule(dataset, config.batch_size, seed=config.seed)
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=False)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=False)
+    except SystemExit:
+        # Lightning answers Ctrl-C by leaving, deaf to further ones; whether to leave is the
+        # caller's decision.
+        signal.signal(signal.SIGINT, on_interrupt)
+        raise KeyboardInterrupt from None
     model.cpu().eval()
     return history
+
+
+def _for_gan(model: GAN, config: TrainConfig) -> TrainConfig:
+    """What the two losses of a GAN need of the configuration."""
+    if config.patience is not None:
+        raise InputError(
+            f"patience is {config.patience}, and {model.spec.method} has no validation error to "
+            "wait for; leave patience out."
+        )
+    # Each backward pass of the two reaches one network only.
+    unused = {"ddp": "ddp_find_unused_parameters_true"}
+    return config.model_copy(update={"strategy": unused.get(config.strategy, config.strategy)})
+
+
+def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]) -> pl.Trainer:
+    cores = os.cpu_count() or 1
+    if isinstance(config.devices, int) and config.devices > cores:
+        # Lightning would start as many processes on the CPU as are asked for.
+        raise InputError(
+            f"devices is {config.devices}, and this machine has {cores} cores; give fewer devices."
+        )
+    try:
+        return pl.Trainer(
+            accelerator=config.device,
+            devices=config.devices,
+            strategy=config.strategy,
+            precision=config.precision,  # type: ignore[arg-type]
+            max_epochs=-1 if config.steps else config.epochs,
+            max_steps=config.steps or -1,
+            check_val_every_n_epoch=config.validate_every,
+            num_sanity_val_steps=0,
+            logger=_loggers(config, folder),
+            callbacks=callbacks,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=folder is not None,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+        )
+    except InputError:
+        raise
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+        asked = f"device {config.device}, devices {config.devices}, strategy {config.strategy}"
+        raise InputError(
+            f"Training cannot run with {asked}, precision {config.precision}: "
+            f"{_first_sentence(error)}; change one of them."
+        ) from error
+
+
+def _first_sentence(error: Exception) -> str:
+    return " ".join(str(error).split()).split(". ")[0].rstrip(".")
 
 
 def _checkpoint(folder: Path | None) -> Path:

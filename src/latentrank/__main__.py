@@ -1,0 +1,90 @@
+"""The command `latentrank`: what ends a command early becomes one sentence and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from latentrank.cli import Stopped, app
+from latentrank.errors import InputError
+
+# The class that click calls UsageError, wherever this release of Typer keeps it.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: as typed after `latentrank`; those of this process by default.
+
+    Returns:
+        The exit status: 0 done, 2 bad input, 130 stopped by Ctrl-C, 1 a failure of ours.
+
+    Example:
+        >>> main(["--version"])
+        latentrank ...
+        0
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Wherever --debug stands: who adds it to a command that failed adds it at the end.
+    wanted = [argument for argument in given if argument != "--debug"]
+    debug = len(wanted) < len(given)
+    try:
+        return int(app(wanted, prog_name="latentrank", standalone_mode=False) or 0)
+    except (InputError, _UsageError) as error:
+        if debug:
+            traceback.print_exc()
+        return _say(_sentence(error), 2)
+    except Stopped as stop:
+        return _say(str(stop), 130)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("Stopped.", 130)
+    except BrokenPipeError:
+        # Who reads our output, such as head, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _say(f"Something went wrong here ({_name(error)}); {_where(debug)}", 1)
+
+
+def _say(sentence: str, status: int) -> int:
+    sys.stderr.write(f"latentrank: {sentence}\n")
+    return status
+
+
+def _sentence(error: Exception) -> str:
+    """What was wrong with the input, on one line."""
+    told = getattr(error, "format_message", error.__str__)
+    return " ".join(told().split())
+
+
+def _name(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:200]}" if message else type(error).__name__
+
+
+def _where(debug: bool) -> str:
+    """Where the traceback is, for who wants to report it."""
+    if debug:
+        return "the traceback stands above."
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="latentrank-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(traceback.format_exc())
+    except OSError:
+        return "--debug shows the traceback."
+    return f"the traceback is in {Path(file.name)}, and --debug shows it."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""A trained run put to use: codes of data, densities fitted to its codes, and new samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latentrank import data, density
+from latentrank.adversarial import GAN
+from latentrank.data import Dataset, Split, to_float
+from latentrank.density import Density
+from latentrank.errors import InputError, unknown
+from latentrank.run import Run
+
+_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Generated samples and the codes that they were decoded from.
+
+    Attributes:
+        codes: `(n, L)` float32.
+        x: `(n, *shape)`, in the data's own units and type: uint8 where the data is uint8.
+    """
+
+    codes: NDArray[np.float32]
+    x: NDArray[Any]
+
+
+def embed(
+    run: Run, split: str = "test", source: str | Path | None = None, *, coefficients: bool = False
+) -> dict[str, NDArray[Any]]:
+    """The codes of the run's data, or of other data of the same shape.
+
+    Args:
+        run: a finished run.
+        split: `"train"` or `"test"`.
+        source: name or path of other data; it is brought to the units that the run's data has.
+        coefficients: give the codes in the bottleneck's own basis, `(N, k)`, where it has one.
+
+    Returns:
+        `codes`, `(N, L)` float32 or `(N, k)`; and `labels` and `parameters` where known.
+
+    Raises:
+        InputError: an unknown split, data of another shape, or a method without a basis.
+    """
+    if split not in ("train", "test"):
+        raise unknown("split", split, ("train", "test"))
+    if source is None:
+        part = _part(run.dataset(), split)
+        codes = run.codes(split)
+    else:
+        other = data.load(source, root=run.settings.data_root, image_size=run.settings.image_size)
+        part = _part(other, split)
+        codes = _encode(run, other, part)
+    if coefficients:
+        codes = codes @ _basis(run)
+    known = {"labels": part.labels, "parameters": part.parameters}
+    return {"codes": codes, **{name: rows for name, rows in known.items() if rows is not None}}
+
+
+def _part(dataset: Dataset, split: str) -> Split:
+    return dataset.train if split == "train" else dataset.test
+
+
+@torch.no_grad()
+def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
+    """Codes of other data, normalised as the training data was and not by its own statistics."""
+    own, model = run.dataset(), run.model()
+    if other.shape != own.shape:
+        raise InputError(
+            f"The samples of {other.name} have shape {other.shape}, and the run was trained on "
+            f"samples of shape {own.shape}; give data of that shape."
+        )
+    codes = []
+    for start in range(0, len(part), _BATCH):
+        x = other.denormalise(to_float(part.x[start : start + _BATCH]).numpy())
+        codes.append(model.encode(to_float(((x - own.mean) / own.std).astype(np.float32))))
+    return np.asarray(torch.cat(codes).numpy())
+
+
+def _basis(run: Run) -> NDArray[np.float32]:
+    basis = run.model().bottleneck.basis()
+    if basis is None:
+        raise InputError(
+            f"The codes of {run.settings.method} are not kept in a basis of their own, so there "
+            "are no coefficients; leave --coefficients out."
+        )
+    return np.asarray(basis.numpy())
+
+
+def usual_densities(run: Run) -> tuple[str, ...]:
+    """The densities that new codes are drawn from unless others are asked for.
+
+    Args:
+        run: a finished run.
+
+    Returns:
+        The papers' two; of a GAN, whose generator starts from noise, the prior.
+    """
+    return ("prior",) if isinstance(run.model(), GAN) else ("gaussian", "gmm")
+
+
+def fit_density(run: Run, name: str, **options: Any) -> Density:
+    """A density fitted to the run's training codes.
+
+    Args:
+        run: a finished run.
+        name: one of `latentrank.density.names()`. The prior of a method that keeps its codes in
+            a basis is the standard normal over the coefficients.
+        **options: as the density has them.
+
+    Raises:
+        InputError: an unknown density or option, or any but the prior for a GAN.
+    """
+    model = run.model()
+    if name == "prior":
+        basis = model.bottleneck.basis()
+        options["basis"] = None if basis is None else basis.numpy()
+    elif isinstance(model, GAN) and name in density.names():
+        raise InputError(
+            f"A {model.spec.method} has no codes of samples to fit the density {name} to; "
+            "take the density prior."
+        )
+    return density.fit(name, run.codes("train"), **options)
+
+
+def sample(run: Run, name: str, n: int, seed: int = 0, **options: Any) -> Samples:
+    """New samples: codes drawn from a density that is fitted to the training codes, decoded.
+
+    Args:
+        run: a finished run.
+        name: of the density.
+        n: how many, from 1.
+        seed: of the draws.
+        **options: of the density.
+
+    Raises:
+        InputError: an unknown density or option, or `n` below 1.
+    """
+    codes = fit_density(run, name, **options).sample(n, seed=seed)
+    return Samples(codes, decode(run, codes))
+
+
+@torch.no_grad()
+def decode(run: Run, codes: NDArray[Any]) -> NDArray[Any]:
+    """What codes stand for.
+
+    Args:
+        run: a finished run.
+        codes: `(N, L)`.
+
+    Returns:
+        `(N, *shape)`, in the data's own units; uint8 where the data is uint8, else float32.
+    """
+    dataset, model = run.dataset(), run.model()
+    parts = []
+    for start in range(0, len(codes), _BATCH):
+        batch = torch.from_numpy(np.asarray(codes[start : start + _BATCH], dtype=np.float32))
+        x = dataset.denormalise(model.decode(batch).numpy())
+        if dataset.train.x.dtype == np.uint8:
+            x = np.rint(np.clip(x, 0, 1) * 255)
+        parts.append(x.astype(dataset.train.x.dtype))
+    return np.concatenate(parts)

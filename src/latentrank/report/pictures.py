@@ -1,0 +1,83 @@
+"""Pictures of a run that the command line writes one at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from latentrank.adversarial import GAN
+from latentrank.errors import InputError, unknown
+from latentrank.evaluation import interpolation as ways
+from latentrank.files import whole
+from latentrank.report import figures
+from latentrank.report.style import to_png
+from latentrank.report.view import RunLike, View
+
+KINDS = ("linear", "spherical", "pca")
+
+_STEPS = 9
+_GRID = 9
+
+
+def interpolation(run: RunLike, kind: str = "linear") -> Figure:
+    """A walk between test samples, or the plane of the first two principal directions.
+
+    Args:
+        run: a finished run.
+        kind: `"linear"` or `"spherical"`, walks between the codes of pairs of test samples; or
+            `"pca"`, a grid of two standard deviations each way around the mean of the training
+            codes.
+
+    Raises:
+        InputError: an unknown kind, constant codes, fewer than two test samples, or a GAN.
+    """
+    if kind not in KINDS:
+        raise unknown("kind of interpolation", kind, KINDS)
+    view = View(run)
+    if isinstance(run.model(), GAN):
+        raise InputError(
+            f"A {view.config['method']} has no codes of samples, so there is nothing to "
+            "interpolate between; take a run of an autoencoder."
+        )
+    view.need_directions("nothing to interpolate")
+    if kind == "pca":
+        grid = ways.pca_grid(view.training_codes, size=_GRID)
+        return figures.pca_grid(view.decode(grid), view.limits)
+    pairs = len(view.picks) // 2
+    if not pairs:
+        raise InputError("An interpolation needs two test samples, and there is only one.")
+    codes = view.codes_of_picks(view.picks, view.dataset)
+    walk = ways.linear if kind == "linear" else ways.spherical
+    rows = walk(codes[:pairs], codes[pairs : 2 * pairs], steps=_STEPS)
+    return figures.interpolation(view.decode(rows), view.limits)
+
+
+def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
+    """Generated samples in a grid.
+
+    Args:
+        run: the run that they are from.
+        x: `(n, *shape)`, uint8 or in the data's own units.
+        most: how many are drawn, the first ones.
+    """
+    shown = x[:most] / 255 if x.dtype == np.uint8 else x[:most]
+    return figures.samples(shown, View(run).limits)
+
+
+def write_png(figure: Figure, path: str | Path) -> Path:
+    """Write a figure, whole or not at all.
+
+    Args:
+        figure: of this package.
+        path: the PNG file.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with whole(path) as temporary:
+        temporary.write_bytes(to_png(figure))
+    return Path(path)
