@@ -1,3 +1,4 @@
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_the_key_is_that_of_the_content_not_of_the_memory(rng, monkeypatch):
     x = rng.normal(size=(10, 3))
     key = content_key({"x": x}, {})
     assert content_key({"x": np.asfortranarray(x)}, {}) == key
-    monkeypatch.setattr("latentrank.evaluation.cache.CHUNK", 3)
+    monkeypatch.setattr(import_module("latentrank.evaluation.cache"), "CHUNK", 3)
     assert content_key({"x": x}, {}) == key
 
 

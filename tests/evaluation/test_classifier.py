@@ -1,3 +1,5 @@
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -80,7 +82,9 @@ def test_a_kept_classifier_is_bit_equal_and_not_trained_again(blobs, tmp_path, m
     images, labels = blobs
     first = train_classifier(images, labels, images, labels, epochs=2, cache=tmp_path)
     monkeypatch.setattr(
-        "latentrank.evaluation.classifier._fit", lambda *args: pytest.fail("trained again")
+        import_module("latentrank.evaluation.classifier"),
+        "_fit",
+        lambda *args: pytest.fail("trained again"),
     )
     second = train_classifier(images, labels, images, labels, epochs=2, cache=tmp_path)
     np.testing.assert_array_equal(first.probabilities(images), second.probabilities(images))

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -74,7 +76,7 @@ def test_draws_are_seeded_and_differ(rng):
 
 
 def test_the_mlp_repeats_itself_and_leaves_the_global_random_state_alone(clusters, monkeypatch):
-    monkeypatch.setattr("latentrank.evaluation.probe.FIXED_STEPS", 20)
+    monkeypatch.setattr(import_module("latentrank.evaluation.probe"), "FIXED_STEPS", 20)
     state = torch.random.get_rng_state()
     first = probe(*clusters, n_labels=8, draws=2)
     assert torch.equal(torch.random.get_rng_state(), state)

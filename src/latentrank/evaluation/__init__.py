@@ -1,5 +1,54 @@
 """Numbers that say how good a latent space is."""
 
+from latentrank.evaluation.cache import default_cache
+from latentrank.evaluation.classifier import Classifier, train_classifier
+from latentrank.evaluation.collapse import active_units, kl_per_unit
+from latentrank.evaluation.distances import (
+    DensityCoverage,
+    KernelDistance,
+    PrecisionRecall,
+    Statistics,
+    density_coverage,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+    statistics,
+)
+from latentrank.evaluation.embedding import tsne
+from latentrank.evaluation.entropy import Entropy, interpolation_entropy, mean_entropy
+from latentrank.evaluation.features import Extractor, extractor, features
+from latentrank.evaluation.generation import evaluate_generation, real_features
 from latentrank.evaluation.interpolation import parameter_error, relative_error
+from latentrank.evaluation.probe import ProbeResult, label_curve, probe, supervised
 
-__all__ = ["parameter_error", "relative_error"]
+__all__ = [
+    "Classifier",
+    "DensityCoverage",
+    "Entropy",
+    "Extractor",
+    "KernelDistance",
+    "PrecisionRecall",
+    "ProbeResult",
+    "Statistics",
+    "active_units",
+    "default_cache",
+    "density_coverage",
+    "evaluate_generation",
+    "extractor",
+    "features",
+    "frechet_distance",
+    "interpolation_entropy",
+    "kernel_distance",
+    "kl_per_unit",
+    "label_curve",
+    "mean_entropy",
+    "parameter_error",
+    "precision_recall",
+    "probe",
+    "real_features",
+    "relative_error",
+    "statistics",
+    "supervised",
+    "train_classifier",
+    "tsne",
+]

@@ -132,7 +132,7 @@ def _root_of_samples(features: ArrayLike, name: str) -> _Root:
 def _root_of_statistics(given: Statistics) -> _Root:
     values, vectors = np.linalg.eigh(given.covariance)
     # A covariance of n samples has rank n - 1 at most. The eigenvalues beyond it are rounding,
-    # and their square roots are large enough (1e-8 of the first) to be seen in the sum.
+    # and square roots of rounding (1e-8 of the first) are large enough to be seen in the sum.
     kept = min(len(values), given.count - 1)
     scales = np.sqrt(np.clip(values[-kept:], 0.0, None))
     return _Root(given.mean, scales[:, None] * vectors[:, -kept:].T)
