@@ -18,6 +18,7 @@ from torch.nn.functional import softplus
 from latentrank.autoencoder import Autoencoder, Spec
 from latentrank.bottlenecks import Bottleneck
 from latentrank.distributed import noise_like
+from latentrank.nets.spectral import spectrally_normalised
 from latentrank.objectives import Objective
 
 # A generator whose samples lie, on average, closer together than this share of the distance
@@ -114,6 +115,9 @@ GAMES = {
 class Discriminator(Bottleneck):
     """The discriminator's features, `LeakyReLU(E(x))`, and the score that is read from them.
 
+    The score is a linear map of the features, spectrally normalised as the encoder is (Miyato
+    et al. 2018), so that the discriminator cannot become arbitrarily steep.
+
     The features stand where other methods have a code. `decode` does not undo them.
 
     Args:
@@ -129,7 +133,7 @@ class Discriminator(Bottleneck):
         super().__init__(latent_dim)
         # The slope of DCGAN's discriminators (Radford, Metz and Chintala 2016).
         self.activation = nn.LeakyReLU(0.2)
-        self.head = nn.Linear(latent_dim, 1)
+        self.head = spectrally_normalised(nn.Linear(latent_dim, 1))
 
     def encode(self, h: Tensor) -> Tensor:
         """The features, `(B, L)`."""
@@ -251,7 +255,7 @@ class GAN(Autoencoder):
 
     def noise(self, n: int) -> Tensor:
         """What the generator starts from: `(n, L)` draws from N(0, I)."""
-        return noise_like(self.bottleneck.head.weight.new_empty(n, self.latent_dim))
+        return noise_like(self._reference().new_empty(n, self.latent_dim))
 
     def score(self, x: Tensor) -> Tensor:
         """How real the discriminator thinks each sample, `(B,)`; higher is more real."""
@@ -295,6 +299,10 @@ class GAN(Autoencoder):
             x: `(N, *input_shape)`, real samples; `HEALTH_SAMPLES` suffice.
         """
         z = torch.randn(len(x), self.latent_dim, generator=torch.Generator().manual_seed(0))
-        fake = self.decode(z.to(self.bottleneck.head.weight))
+        fake = self.decode(z.to(self._reference()))
         right = [self.score(x) >= self.game.threshold, self.score(fake) < self.game.threshold]
         return Health(diversity(fake, x), float(torch.cat(right).float().mean()))
+
+    def _reference(self) -> Tensor:
+        """A tensor that tells device and type."""
+        return next(self.decoder.parameters())
