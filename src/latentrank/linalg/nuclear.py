@@ -17,7 +17,7 @@ from latentrank.linalg.precision import check_matrix, to_float64
 
 #: Up to this smaller side, matrix products beat the eigenproblem on a CPU (measured by
 #: benchmarks/nuclear_norm.py).
-LARGEST_POLAR_ON_CPU = 192
+LARGEST_POLAR_ON_CPU = 128
 
 #: Smallest `l / u` that a step of the polar iteration is shaped for: a tenth fewer digits gained
 #: per step than the optimum's, and no digits lost to cancellation.

@@ -235,10 +235,10 @@ class _RowTruncation(Function):
     def forward(ctx: Any, y: Tensor, rank: int) -> Tensor:
         rows = to_float64(y)
         values, vectors = _symmetric_eigen(_gram(rows))
-        kept = vectors[:, :rank]
+        kept = vectors[:, -rank:]
         kept_rows = kept.mT @ rows
-        ctx.smallest_gap = torch.finfo(rows.dtype).eps * max(rows.shape) * float(values[0])
-        ctx.has_full_rank = float(values[rank - 1]) > ctx.smallest_gap
+        ctx.smallest_gap = torch.finfo(rows.dtype).eps * max(rows.shape) * float(values[-1])
+        ctx.has_full_rank = float(values[-rank]) > ctx.smallest_gap
         ctx.save_for_backward(y, rows, kept_rows, values, vectors)
         working = torch.promote_types(y.dtype, torch.float32)
         # Mixed precision would round this product to half precision.
@@ -249,11 +249,12 @@ class _RowTruncation(Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         (grad_output,) = grad_outputs
-        if not ctx.has_full_rank:
-            return grad_output, None
         y, rows, kept_rows, values, vectors = ctx.saved_tensors
+        if not ctx.has_full_rank:
+            return first_order_only(grad_output, "truncate_rank", y, grad_output), None
         with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
-            gaps = values[: len(kept_rows), None] - values[None, len(kept_rows) :]
+            rank = len(kept_rows)
+            gaps = values[-rank:, None] - values[None, :-rank]
             inverse_gaps = torch.where(gaps > ctx.smallest_gap, 1 / gaps, 0.0)
             grad = grad_output.to(rows.device, torch.promote_types(y.dtype, torch.float32))
             gradient = _truncation_gradient(grad, rows, kept_rows, inverse_gaps, vectors)
@@ -277,13 +278,13 @@ def _truncation_gradient(
         rows: `(B, L)` float64, `y`, `B <= L`.
         kept_rows: `(k, L)` float64, `u_i^T y` for the kept `i`.
         inverse_gaps: `(k, B - k)` float64, `1 / (l_i - l_j)`, 0 where kept and dropped coincide.
-        vectors: `(B, B)` float64, eigenvectors `u` of the Gram matrix in columns.
+        vectors: `(B, B)` float64, eigenvectors `u` of the Gram matrix in columns, kept ones last.
 
     Returns:
         `(B, L)` in the dtype of `grad`, gradient of the loss with respect to `y`.
     """
     rank = len(kept_rows)
-    kept, dropped = vectors[:, :rank], vectors[:, rank:]
+    kept, dropped = vectors[:, -rank:], vectors[:, :-rank]
     kept_grad = (kept.to(grad.dtype).mT @ grad).to(rows.dtype)
     coupling = kept_grad @ rows.mT + (kept_rows.to(grad.dtype) @ grad.mT).to(rows.dtype)
     coupling = ((coupling @ dropped) * inverse_gaps) @ dropped.mT
@@ -305,18 +306,19 @@ def _gram(rows: Tensor) -> Tensor:
 
 
 def _symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues, largest first, and eigenvectors, of a Gram matrix by its lower triangle."""
+    """Eigenvalues, smallest first, and eigenvectors, of a Gram matrix by its lower triangle."""
     if not bool(torch.isfinite(gram).all()):
         raise InputError(
             "The codes hold values that are infinite or not numbers, expected finite ones; lower "
             "the learning rate, or look for such values in the data."
         )
     values, vectors = torch.linalg.eigh(gram)
-    return values.flip(-1), vectors.flip(-1)
+    return values, vectors
 
 
 def _eigenvectors(gram: Tensor, rank: int) -> Tensor:
-    return _symmetric_eigen(gram)[1][:, :rank]
+    """Eigenvectors of the `rank` largest eigenvalues, largest first."""
+    return _symmetric_eigen(gram)[1][:, -rank:].flip(-1)
 
 
 def _sketched_eigenvectors(gram: Tensor, width: int, rank: int) -> Tensor:
