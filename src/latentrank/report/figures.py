@@ -529,7 +529,7 @@ def tsne(real: Array, sampled: Array) -> Figure:
 
 def _dot_size(count: int) -> float:
     """Area of a dot in points: smaller the more there are, so that density stays visible."""
-    return float(np.clip(6000 / count, 2.5, 22))
+    return float(np.clip(9000 / count, 3.5, 22))
 
 
 def _scatter_axes(axes: Axes, one_direction: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from latentrank import methods
 from latentrank.config import write_text
 from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
+from latentrank.files import whole
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
 from latentrank.report.comparison import Column, columns_of, measures, metric_rows
@@ -91,7 +91,8 @@ def write_report(run: RunLike) -> Path:
             path.unlink(missing_ok=True)
             sections.append(html.section(title, html.note(str(reason))))
             continue
-        _write_bytes(path, to_png(drawn.figure))
+        with whole(path) as temporary:
+            temporary.write_bytes(to_png(drawn.figure))
         sections.append(html.section(title, _picture(drawn)))
     sections.append(html.section("Settings", _settings_table(view.config)))
     target = run.folder / "report.html"
@@ -321,20 +322,6 @@ def _picture(drawn: Drawn, heading: str = "") -> Html:
     """A figure as the page embeds it."""
     width = drawn.figure.get_figwidth() * 96
     return html.picture(to_svg(drawn.figure), drawn.alt, drawn.caption, width, heading)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    """Write a binary file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}); free or change it."
-        ) from None
 
 
 # --- runs side by side -------------------------------------------------------------------------

@@ -123,6 +123,7 @@ def to_png(figure: Figure) -> bytes:
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
+    _settle(figure)
     return buffer.getvalue()
 
 
@@ -143,6 +144,7 @@ def to_svg(figure: Figure) -> str:
     buffer = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    _settle(figure)
     document = re.sub(r"<!DOCTYPE.*?>", "", buffer.getvalue(), count=1, flags=re.DOTALL)
     for colour, (name, _) in _SHADES.items():
         document = document.replace(colour, f"var(--{name})")
@@ -153,3 +155,8 @@ def to_svg(figure: Figure) -> str:
         f"@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}</style>"
     )
     return re.sub(r"(<svg\b[^>]*>)", lambda match: match[1] + rules, document, count=1)
+
+
+def _settle(figure: Figure) -> None:
+    """Keep the places of all axes: finding them again takes half the time of the next drawing."""
+    figure.set_layout_engine("none")
