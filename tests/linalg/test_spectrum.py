@@ -42,6 +42,16 @@ def test_tensors_arrays_and_float32_give_the_same_spectrum():
     assert torch.equal(values, spectrum(codes.astype(np.float64)))
 
 
+@pytest.mark.filterwarnings("error")
+def test_read_only_and_reversed_arrays_are_fine():
+    codes = np.random.default_rng(0).normal(size=(30, 5))
+    frozen = codes.copy()
+    frozen.flags.writeable = False
+    assert torch.equal(spectrum(frozen), spectrum(codes))
+    assert torch.allclose(spectrum(codes[:, ::-1]), spectrum(codes))
+    assert gap(np.array([1e-3, 0.5, 1.0])[::-1]).rank == 2
+
+
 def test_spectrum_of_a_covariance_equals_that_of_its_codes():
     codes = torch.randn(40, 7)
     covariance = torch.cov(codes.double().mT)

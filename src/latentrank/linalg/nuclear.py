@@ -15,8 +15,8 @@ from latentrank.errors import InputError, unknown
 from latentrank.linalg.first_order import first_order_only
 from latentrank.linalg.precision import check_matrix, to_float64
 
-#: Up to this smaller side, matrix products beat the eigenproblem on a CPU (measured by
-#: benchmarks/nuclear_norm.py).
+#: Up to this smaller side, matrix products are as fast on a CPU as a factorisation or faster;
+#: beyond it, an eigenproblem is, the more threads the more clearly (benchmarks/nuclear_norm.py).
 LARGEST_POLAR_ON_CPU = 128
 
 #: Smallest `l / u` that a step of the polar iteration is shaped for: a tenth fewer digits gained
@@ -40,7 +40,7 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
       above `1e-6 ||m||_F` (float64: `1e-8 ||m||_F`) enter in full, smaller ones are faded out:
       instead of `u_i v_i^T`, a part of it between 0 and 1.
     - `"auto"`: `"polar"`, and on a CPU `"gram"` where the smaller side is above
-      `LARGEST_POLAR_ON_CPU`: the fastest.
+      `LARGEST_POLAR_ON_CPU`: the fastest, or near it.
 
     Tolerance, against the singular value decomposition in float64 and for condition numbers up
     to 1e4: the value's relative error is at most 1e-6 in float32 and 1e-12 in float64, the

@@ -48,7 +48,7 @@ def spectrum(codes: Tensor | np.ndarray) -> Tensor:
         >>> spectrum(torch.tensor([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])).tolist()
         [1.0, 0.25]
     """
-    z = torch.as_tensor(codes).detach()
+    z = _as_tensor(codes)
     _check_codes(z)
     z = to_float64(z)
     # Equal codes differ from their rounded mean, but never from one another.
@@ -77,7 +77,7 @@ def covariance_spectrum(covariance: Tensor | np.ndarray) -> Tensor:
         >>> covariance_spectrum(torch.diag(torch.tensor([1.0, 4.0]))).tolist()
         [1.0, 0.25]
     """
-    matrix = torch.as_tensor(covariance).detach()
+    matrix = _as_tensor(covariance)
     check_matrix(matrix, "covariance")
     if matrix.shape[0] != matrix.shape[1]:
         raise InputError(
@@ -187,6 +187,11 @@ def gap(values: Tensor | np.ndarray) -> Gap:
     return Gap(int(index) + 1, float(ratio))
 
 
+def _as_tensor(x: Tensor | np.ndarray) -> Tensor:
+    # The copy lets read-only (memory-mapped) and reversed arrays through, which torch refuses.
+    return x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, order="C"))
+
+
 def _descending_eigenvalues(matrix: Tensor) -> Tensor:
     values: Tensor = torch.linalg.eigvalsh(matrix).flip(-1).clamp_min(0).cpu()
     return values
@@ -215,7 +220,7 @@ def _check_finite(matrix: Tensor, name: str) -> None:
 
 
 def _checked_values(values: Tensor | np.ndarray) -> Tensor:
-    v = torch.as_tensor(values).detach().cpu().to(torch.float64)
+    v = _as_tensor(values).cpu().to(torch.float64)
     if v.ndim != 1 or len(v) == 0:
         raise InputError(
             f"values has shape {tuple(v.shape)}, expected one number per direction; "

@@ -12,6 +12,8 @@ from latentrank.errors import InputError
 from latentrank.linalg.first_order import first_order_only
 from latentrank.linalg.precision import check_matrix, check_rank, to_float64
 
+#: Rows per block of the Gram matrix: small enough to skip most of one triangle, large enough for
+#: fast products.
 _GRAM_BLOCK = 64
 
 
@@ -41,7 +43,7 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
     eigenproblem of the smaller Gram matrix, in float64 wherever digits would cancel.
 
     Args:
-        y: `(B, L)` floating-point, one row per sample. Half precision is computed in float64 too.
+        y: `(B, L)` floating-point, one row per sample. Half precision is computed in float32 and wider.
         rank: `k`, a whole number from 1.
 
     Returns:
