@@ -86,7 +86,7 @@ def test_perturbing_any_matrix_of_the_bottleneck_changes_the_code(name):
     h = torch.randn(4, model.bottleneck.encoder_dim)
     before = model.bottleneck.encode(h).clone()
     training_only = {"log_variance.weight", "log_variance.bias", "coefficients"}
-    training_only |= {"head.weight", "head.bias"}
+    training_only |= {"head.parametrizations.weight.original", "head.bias"}
     for parameter_name, parameter in model.bottleneck.named_parameters():
         if parameter_name in training_only:
             continue
@@ -239,6 +239,11 @@ def basis_misfit(model, x):
     return (h - h @ u @ u.T).norm() / h.norm()
 
 
+def squared_decoder(model, x):
+    flat = torch.cat([p.detach().double().flatten() for p in model.decoder.parameters()])
+    return flat.norm() ** 2 / 2
+
+
 CLOSED_FORMS = {
     ("vae", "kl"): kl_closed_form,
     ("vrrae", "kl"): kl_of_coefficients,
@@ -248,6 +253,10 @@ CLOSED_FORMS = {
     ("ae-l1", "l1"): lambda m, x: m.encode(x).abs().sum() / len(x),
     ("ae-l2", "l2"): lambda m, x: m.encode(x).norm() ** 2 / len(x),
     ("rrae-weak", "basis_fit"): basis_misfit,
+    ("rae-l2", "code"): lambda m, x: m.encode(x).norm() ** 2 / (2 * len(x)),
+    ("rae-gp", "code"): lambda m, x: m.encode(x).norm() ** 2 / (2 * len(x)),
+    ("rae-sn", "code"): lambda m, x: m.encode(x).norm() ** 2 / (2 * len(x)),
+    ("rae-l2", "decoder_l2"): squared_decoder,
 }
 
 

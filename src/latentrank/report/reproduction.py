@@ -1,0 +1,318 @@
+"""A reproduced table: measured means and spreads beside the published values, with figures."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from latentrank.config import write_text
+from latentrank.evaluation import tsne
+from latentrank.report import figures, html, pictures
+from latentrank.report.html import Html
+from latentrank.report.style import to_svg
+from latentrank.report.view import RANK_TOLERANCE, RunLike, as_text
+
+_PLUS = "\N{PLUS-MINUS SIGN}"
+_NONE = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was measured, a value a seed, and what the paper says, with its spread if it has one.
+
+    Example:
+        >>> Cell([1.0, 2.0, 3.0], (2.5, None)).measured
+        '2.0 ± 1.0 (3)'
+    """
+
+    values: list[float]
+    published: tuple[float, float | None] | None = None
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds; NaN for none."""
+        return statistics.fmean(self.values) if self.values else math.nan
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the seeds; NaN for fewer than two."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+
+    @property
+    def measured(self) -> str:
+        """Mean, spread and number of seeds, as many digits as the spread makes sense of."""
+        if not self.values:
+            return _NONE
+        if len(self.values) < 2 or not self.spread > 0:
+            whole = self.mean.is_integer() and abs(self.mean) < 1e6
+            text = f"{self.mean:.0f}" if whole else f"{self.mean:.4g}"
+            spread = "" if len(self.values) < 2 else f" {_PLUS} 0"
+            return f"{text}{spread} ({len(self.values)})"
+        digits = 1 - math.floor(math.log10(self.spread))
+        if digits > 4:
+            return f"{self.mean:.4g} {_PLUS} {self.spread:.1g} ({len(self.values)})"
+        places = max(0, digits)
+        return f"{self.mean:.{places}f} {_PLUS} {self.spread:.{places}f} ({len(self.values)})"
+
+    @property
+    def told(self) -> str:
+        """The published value."""
+        if self.published is None:
+            return _NONE
+        value, spread = self.published
+        return as_text(value) if spread is None else f"{as_text(value)} {_PLUS} {as_text(spread)}"
+
+
+class Grid(NamedTuple):
+    """The cells of one data set: row to column to cell."""
+
+    name: str
+    columns: list[str]
+    rows: dict[str, dict[str, Cell]]
+
+    def known(self, column: str) -> bool:
+        """Whether anything was measured there."""
+        return column in self.columns and any(row[column].values for row in self.rows.values())
+
+    def published(self, column: str) -> bool:
+        """Whether the paper says anything there."""
+        return any(row[column].published for row in self.rows.values())
+
+
+@dataclass
+class Page:
+    """All that a reproduction found.
+
+    Attributes:
+        name: of the recipe.
+        title: what it is about.
+        paper: where it is published.
+        budget: `"small"` or `"paper"`.
+        seeds: trainings of each row.
+        version: of latentrank.
+        command: that makes it again.
+        grids: a table for each data set.
+        claims: the paper's statements and whether they come out.
+        differences: from the paper's set-up.
+        notes: why cells are empty.
+    """
+
+    name: str
+    title: str
+    paper: str
+    budget: str
+    seeds: int
+    version: str
+    command: str
+    grids: list[Grid]
+    claims: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Drawn(NamedTuple):
+    """A figure with the end of its file's name, and what it shows."""
+
+    name: str
+    figure: Figure
+    caption: str
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def bars(grid: Grid, column: str) -> Drawn:
+    """One column as bars, the published values as marks."""
+    cells = {row: columns[column] for row, columns in grid.rows.items() if columns[column].values}
+    known = {row: cell.published[0] for row, cell in cells.items() if cell.published}
+    figure = figures.bars({r: (c.mean, c.spread) for r, c in cells.items()}, column, known or None)
+    return Drawn(f"{column} {grid.name}", figure, f"{column}, {grid.name}: mean and spread.")
+
+
+def spectra(name: str, runs: Mapping[str, RunLike]) -> Drawn:
+    """The spectra of all rows in one plot."""
+    values = {row: np.asarray(run.metrics["singular_values"]) for row, run in runs.items()}
+    ranks = {row: run.metrics["rank"] for row, run in runs.items()}
+    true = next(iter(runs.values())).metrics.get("true_dimension")
+    return Drawn(
+        f"spectrum {name}",
+        figures.spectrum(values, ranks, true, RANK_TOLERANCE),
+        f"Singular values of the covariance of the test codes, {name}, seed 0.",
+    )
+
+
+def walk(kind: str, name: str, run: RunLike) -> Drawn:
+    """An interpolation between test samples, or the plane of two principal directions."""
+    figure = pictures.interpolation(run, "linear" if kind == "interpolation" else kind)
+    return Drawn(f"{kind} {name}", figure, f"{name}, seed 0.")
+
+
+def generated(
+    kind: str, density: str, name: str, run: RunLike, samples: NDArray[Any]
+) -> Drawn:
+    """Samples in a grid, or embedded together with test samples."""
+    if kind == "tsne":
+        real = run.dataset().test.x[: len(samples)]
+        figure = figures.tsne(*tsne(real, samples))
+    else:
+        figure = pictures.sample_grid(run, samples)
+    return Drawn(f"{kind} {density} {name}", figure, f"{name}, density {density}, seed 0.")
+
+
+def power_law(
+    points: Sequence[tuple[float, float]],
+    fit: tuple[float, float, float],
+    column: str,
+    x_label: str,
+    expected: float,
+) -> Drawn:
+    """Measured means on two logarithmic axes, with the fitted and the expected power."""
+    x, y = (np.array(values) for values in zip(*points, strict=True))
+    figure = figures.power_law(x, y, fit[:2], x_label, column, expected)
+    return Drawn(f"power law {column}", figure, f"{column} against {x_label}: means over seeds.")
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -> Path:
+    """Write `table.md`, `table.json`, the figures and `report.html`.
+
+    Args:
+        page: what was found.
+        drawn: its figures.
+        folder: where.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    folder = Path(folder)
+    write_text(folder / "table.md", markdown(page))
+    write_text(folder / "table.json", json.dumps(as_values(page), indent=2) + "\n")
+    for picture in drawn:
+        pictures.write_png(picture.figure, folder / f"{slug(picture.name)}.png")
+    write_text(folder / "report.html", document(page, drawn))
+    return folder
+
+
+def slug(name: str) -> str:
+    """A file's name from words.
+
+    Example:
+        >>> slug("samples gmm LoRAE, mnist")
+        'figure-samples-gmm-lorae-mnist'
+    """
+    return "figure-" + re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+
+
+def as_values(page: Page) -> dict[str, Any]:
+    """Everything as plain values, for `table.json`."""
+    tables = {
+        grid.name: {
+            row: {
+                column: {
+                    "mean": cell.mean if cell.values else None,
+                    "spread": cell.spread if len(cell.values) > 1 else None,
+                    "n": len(cell.values),
+                    "values": cell.values,
+                    "published": cell.published[0] if cell.published else None,
+                    "published_spread": cell.published[1] if cell.published else None,
+                }
+                for column, cell in columns.items()
+            }
+            for row, columns in grid.rows.items()
+        }
+        for grid in page.grids
+    }
+    about = {name: value for name, value in vars(page).items() if name != "grids"}
+    return {**about, "tables": tables}
+
+
+def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
+    """Header and rows as text: a column for what was measured, one for what was published.
+
+    A column that nobody published, or that was not measured, stands alone.
+    """
+    kinds = [
+        (column, kind)
+        for column in grid.columns
+        for kind in ("measured", "published")
+        if (kind == "measured" and (grid.known(column) or not grid.published(column)))
+        or (kind == "published" and grid.published(column))
+    ]
+    header = ["", *(f"{column}, {kind}" for column, kind in kinds)]
+    rows = [
+        [
+            row,
+            *(columns[c].measured if kind == "measured" else columns[c].told for c, kind in kinds),
+        ]
+        for row, columns in grid.rows.items()
+    ]
+    return header, rows
+
+
+def markdown(page: Page) -> str:
+    """The tables and what is to be known about them, as Markdown."""
+    lines = [f"## {page.title}", "", f"{page.paper}.", ""]
+    for grid in page.grids:
+        header, rows = cells(grid)
+        rule = ["---", *("---:" for _ in header[1:])]
+        if len(page.grids) > 1:
+            lines += [f"### {grid.name}", ""]
+        lines += [f"| {' | '.join(line)} |" for line in (header, rule, *rows)]
+        lines.append("")
+    lines += [_reading(page), ""]
+    for title, texts in _texts(page).items():
+        lines += [f"{title}:", "", *(f"- {text}" for text in texts), ""]
+    return "\n".join([*lines, f"`{page.command}`, latentrank {page.version}.", ""])
+
+
+def _reading(page: Page) -> str:
+    return (
+        f"Mean {_PLUS} standard deviation over seeds, their number in brackets; budget "
+        f"{page.budget}. {_NONE} stands for what was not measured, or is not published."
+    )
+
+
+def _texts(page: Page) -> dict[str, list[str]]:
+    texts = {
+        "What the paper says": page.claims,
+        "How the set-up differs from the paper's": page.differences,
+        "What is missing": page.notes,
+    }
+    return {title: found for title, found in texts.items() if found}
+
+
+def document(page: Page, drawn: Sequence[Drawn]) -> str:
+    """The whole page as HTML."""
+    sections = []
+    for grid in page.grids:
+        header, rows = cells(grid)
+        sections.append(html.section(grid.name, html.table(header, rows)))
+    sections.append(html.section("How to read it", html.note(_reading(page))))
+    sections += [
+        html.section(title, *(html.note(text) for text in texts))
+        for title, texts in _texts(page).items()
+    ]
+    if drawn:
+        sections.append(html.section("Figures", *map(_picture, drawn)))
+    footer = f"Written by latentrank {page.version}: {page.command}"
+    return html.page(page.title, f"{page.paper}.", Html(""), sections, footer)
+
+
+def _picture(drawn: Drawn) -> Html:
+    width = drawn.figure.get_size_inches()[0] * 96
+    return html.picture(to_svg(drawn.figure), drawn.caption, drawn.caption, width)
