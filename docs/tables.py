@@ -115,10 +115,10 @@ def results_table(runs: Sequence[Run]) -> str:
         (
             [
                 f"`{as_typed(row, without=shared)}`",
-                measured([m["rank"] for m in row.metrics], ".0f"),
+                measured([m["rank"] for m in row.metrics], ".0f", ".1f", ".1f"),
                 published(row.config),
-                measured([m["validation_error"] for m in row.metrics], ".3g"),
-                measured([m["seconds"] for m in row.metrics], ".0f"),
+                measured([m["validation_error"] for m in row.metrics], ".3g", ".3g", ".1g"),
+                measured([m["seconds"] for m in row.metrics], ".0f", ".0f", ".0f"),
             ]
             for row in rows
         ),
@@ -130,11 +130,12 @@ def results_table(runs: Sequence[Run]) -> str:
 def command(rows: Sequence[Row], shared: Settings) -> str:
     """How to repeat the runs of a table."""
     seeds = sorted({seed for row in rows for seed in row.seeds})
+    typed = " ".join(["latentrank train METHOD", *options(shared), "--seed SEED"])
     return (
-        f"Each row is `latentrank train METHOD {' '.join(options(shared))} --seed SEED`, METHOD "
-        f"as given and SEED {', '.join(map(str, seeds))}. The rank counts the covariance singular "
-        "values of the test codes above 1e-4 of the largest; the error is the mean square over "
-        "all test values; ± is the standard deviation over the seeds."
+        f"Each row is `{typed}`, METHOD as given and SEED {', '.join(map(str, seeds))}. The rank "
+        "counts the covariance singular values of the test codes above 1e-4 of the largest; the "
+        "error is the mean square over all test values; ± is the standard deviation over the "
+        "seeds."
     )
 
 
@@ -199,15 +200,12 @@ def published(config: dict[str, Any]) -> str:
     return ""
 
 
-def measured(values: Sequence[float | None], form: str) -> str:
-    """Mean and spread of what was measured; empty for what a method does not have."""
+def measured(values: Sequence[float | None], one: str, mean: str, spread: str) -> str:
+    """What was measured, in the format `one`, or its mean and spread; empty for nothing."""
     numbers = [value for value in values if value is not None]
-    if not numbers:
-        return ""
-    if len(numbers) == 1:
-        return format(numbers[0], form)
-    mean, spread = statistics.mean(numbers), statistics.stdev(numbers)
-    return f"{mean:{'.1f' if form == '.0f' else form}} ± {spread:.1g}"
+    if len(numbers) < 2:
+        return "".join(format(number, one) for number in numbers)
+    return f"{statistics.mean(numbers):{mean}} ± {statistics.stdev(numbers):{spread}}"
 
 
 def replaced(text: str, name: str, table: str) -> str:

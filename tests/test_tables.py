@@ -56,7 +56,7 @@ def test_one_seed_stands_as_measured(tmp_path):
 def test_seeds_become_mean_and_standard_deviation(tmp_path):
     runs = [run(tmp_path, "lorae", seed=s, rank=r) for s, r in enumerate([16, 18, 17])]
     table = tables.results_table(runs)
-    assert cells(table)[0][:3] == ["`lorae`", "17.0 ± 1", "18 (LoRAE, table 7)"]
+    assert cells(table)[0][:3] == ["`lorae`", "17.0 ± 1.0", "18 (LoRAE, table 7)"]
     assert "SEED 0, 1, 2" in table
 
 
@@ -108,6 +108,20 @@ def test_the_command_writes_into_a_document_or_says_what_is_wrong(tmp_path, caps
         with pytest.raises(SystemExit, match="2"):
             tables.main(wrong)
     assert "is not the folder of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "table"),
+    [
+        ("README.md", "methods", tables.methods_table),
+        ("docs/data.md", "datasets", tables.datasets_table),
+    ],
+)
+def test_the_documents_hold_the_tables_of_the_package(page, name, table):
+    text = (ROOT / page).read_text()
+    assert tables.replaced(text, name, table()) == text, (
+        f"run: python docs/tables.py {name} --into {page} --at {name}"
+    )
 
 
 def test_every_published_rank_names_a_method_its_options_and_data_that_exist():

@@ -1,0 +1,211 @@
+"""What the documents say is true: examples run, commands parse, links lead somewhere."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from latentrank import data, density, methods
+from latentrank.__main__ import main
+from latentrank.cli import app, extra_options
+from latentrank.config import RunConfig
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COMMANDS = typer.main.get_command(app).commands
+TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def blocks(text, language):
+    """The contents of the fenced blocks in a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text):
+    """What is typed after `$` in console blocks, split into words, comments left out."""
+    for block in blocks(text, "console"):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("$ "):
+                yield shlex.split(line[2:], comments=True)
+
+
+def having(language):
+    pages = [path for path in DOCUMENTS if blocks(path.read_text(), language)]
+    return pytest.mark.parametrize("path", pages, ids=lambda path: path.name)
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """The table of methods, restored afterwards."""
+    monkeypatch.setattr(methods, "_METHODS", dict(methods._METHODS))
+
+
+def run_blocks(path, folder, monkeypatch):
+    """Run a page's Python blocks one after the other, in a folder of their own."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("LATENTRANK_CACHE", str(folder / "cache"))
+    names = {"__name__": "page"}
+    text = path.read_text()
+    for block in blocks(text, "python"):
+        # As many lines before it as on the page, so that a traceback names the right line.
+        above = text[: text.index(block)].count("\n")
+        exec(compile("\n" * above + block, path.name, "exec"), names)
+
+
+@pytest.mark.slow
+@having("python")
+def test_every_python_block_runs(path, tmp_path, monkeypatch, table):
+    run_blocks(path, tmp_path, monkeypatch)
+
+
+def check_latentrank(words):
+    """Parse the words after `latentrank` as the command would, and go no further."""
+    if words == ["--version"]:
+        return
+    command = COMMANDS[words[0]]
+    context = command.make_context(words[0], words[1:])
+    given = context.params
+    extra, options = extra_options(context.args)
+    assert extra == []
+    if options:
+        assert set(options) <= set(methods.options(given["method"]))
+    if given.get("method") or given.get("name"):
+        methods.get(given.get("method") or given.get("name"))
+    if given.get("data") is not None:
+        assert given["data"] in data.names() or re.search(r"[./]", given["data"])
+    for name in (given.get("density") or "").split(","):
+        assert name in ("", *density.names())
+
+
+def check_pip(words):
+    assert words[0] == "install"
+    for extra in re.findall(r"\[(.*?)\]", words[-1]):
+        assert set(extra.split(",")) <= set(PROJECT["optional-dependencies"])
+
+
+def check_make(words):
+    assert {word for word in words if "=" not in word} <= TARGETS
+
+
+def check_python(words):
+    if words[0].startswith(("docs/", "examples/")):
+        assert (ROOT / words[0]).is_file()
+    else:
+        # A file of the reader's own, which ends in the command line's main.
+        check_latentrank(words[1:])
+
+
+CHECKS = {
+    "latentrank": check_latentrank,
+    "make": check_make,
+    "pip": check_pip,
+    "python": check_python,
+}
+
+
+@having("console")
+def test_every_command_exists(path, table):
+    if path.name == "python.md":
+        register_the_example()
+    for words in commands(path.read_text()):
+        assert words[0] in CHECKS, f"say how to check {words[0]}"
+        CHECKS[words[0]](words[1:])
+
+
+def register_the_example():
+    """The method that docs/python.md defines, without the training around it."""
+    text = (ROOT / "docs" / "python.md").read_text()
+    (block,) = [block for block in blocks(text, "python") if "methods.register" in block]
+    exec(compile(block, "python.md", "exec"), {"__name__": "page"})
+
+
+def test_an_example_file_is_a_command(table, capsys):
+    register_the_example()
+    assert main(["methods", "gates"]) == 0
+    assert "weight of the open gates" in capsys.readouterr().out
+
+
+def test_the_readme_opens_with_the_two_commands():
+    first = list(commands((ROOT / "README.md").read_text()))[:2]
+    assert first == [["make", "demo"], ["make", "test"]]
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_the_readme_names_every_command(command):
+    assert f"latentrank {command}" in (ROOT / "README.md").read_text()
+
+
+def slug(heading):
+    """What a heading is called in links, after GitHub's rule."""
+    kept = re.sub(r"[^\w\- ]", "", heading.strip().lower())
+    return kept.replace(" ", "-")
+
+
+def links(text):
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", text)
+    found += re.findall(r"^\[[^\]]+\]: (\S+)$", text, re.MULTILINE)
+    return [link for link in found if not re.match(r"https://", link)]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_relative_link_leads_somewhere(path):
+    for link in links(path.read_text()):
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert anchor in map(slug, headings), link
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_is_named_exists(path):
+    """Names in backticks that look like files of this repository."""
+    named = re.findall(r"`((?:src|tests|docs|examples|benchmarks)/[\w./]+)`", path.read_text())
+    missing = [name for name in named if "NAME" not in name and not (ROOT / name).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_is_listed_with_its_paper(name, capsys):
+    row = methods.get(name)
+    assert row.summary.endswith(".")
+    assert row.paper
+    assert main(["methods"]) == 0
+    assert re.search(rf"^ *{re.escape(name)} ", capsys.readouterr().out, re.MULTILINE)
+    assert main(["methods", name]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert row.summary in told
+    assert row.paper[1:] in told
+
+
+@pytest.mark.parametrize("row", data.describe(), ids=lambda row: row.name)
+def test_every_data_set_is_listed_with_its_source(row, capsys):
+    assert row.summary
+    assert row.source
+    assert main(["datasets"]) == 0
+    assert re.search(rf"^ *{re.escape(row.name)} ", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", density.names())
+def test_every_density_is_documented(name, capsys):
+    assert f"| `{name}` |" in (ROOT / "docs" / "metrics.md").read_text()
+    assert main(["sample", "--help"]) == 0
+    assert re.search(rf"\b{name}\b", capsys.readouterr().out)
+
+
+def test_every_setting_of_a_run_says_what_it_is():
+    assert [name for name, field in RunConfig.model_fields.items() if not field.description] == []
+
+
+def test_extras_are_named_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    extras = set(PROJECT["optional-dependencies"]) - {"all", "dev"}
+    assert [extra for extra in sorted(extras) if f"`{extra}`" not in text] == []
