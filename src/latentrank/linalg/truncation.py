@@ -43,7 +43,7 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
     eigenproblem of the smaller Gram matrix, in float64 wherever digits would cancel.
 
     Args:
-        y: `(B, L)` floating-point, one row per sample. Half precision is computed in float32 and wider.
+        y: `(B, L)` floating-point, one row per sample. Half precision is computed as float32 is.
         rank: `k`, a whole number from 1.
 
     Returns:
