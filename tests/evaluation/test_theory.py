@@ -77,9 +77,7 @@ def test_adam_agrees_with_its_formulas_in_numpy():
         expected.append(np.linalg.norm(g))
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         theta = theta - 0.01 * m / (np.sqrt(v) + 0.1)
-    norms, end = quadratic(
-        curvature.tolist(), [1.0, -2.0], step_size=0.01, steps=7, epsilon=0.1
-    )
+    norms, end = quadratic(curvature.tolist(), [1.0, -2.0], step_size=0.01, steps=7, epsilon=0.1)
     np.testing.assert_allclose(norms, expected)
     np.testing.assert_allclose(end, theta)
 
@@ -103,9 +101,7 @@ def test_contrasts_of_three_points_on_a_line():
 
 
 def test_contrast_fades_with_the_dimension(rng):
-    lowest = [
-        relative_contrasts(rng.normal(size=(300, width))).min() for width in (2, 20, 2000)
-    ]
+    lowest = [relative_contrasts(rng.normal(size=(300, width))).min() for width in (2, 20, 2000)]
     assert lowest[0] > lowest[1] > lowest[2] > 0
 
 

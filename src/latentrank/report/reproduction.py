@@ -157,9 +157,7 @@ def walk(kind: str, name: str, run: RunLike) -> Drawn:
     return Drawn(f"{kind} {name}", figure, f"{name}, seed 0.")
 
 
-def generated(
-    kind: str, density: str, name: str, run: RunLike, samples: NDArray[Any]
-) -> Drawn:
+def generated(kind: str, density: str, name: str, run: RunLike, samples: NDArray[Any]) -> Drawn:
     """Samples in a grid, or embedded together with test samples."""
     if kind == "tsne":
         real = run.dataset().test.x[: len(samples)]

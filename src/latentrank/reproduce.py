@@ -1,0 +1,750 @@
+"""The papers' tables and figures as something to run: train what is missing, measure, compare.
+
+A recipe is a YAML file in `latentrank/recipes`, or one of your own. Every training of every recipe
+has a folder named by the content of its configuration, so recipes share trainings, and whatever
+was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from latentrank import __version__, data, methods, run
+from latentrank import measures as measuring
+from latentrank.config import RunConfig, check, read_yaml
+from latentrank.errors import InputError, unknown
+from latentrank.measures import Subject
+from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
+from latentrank.report.view import duration
+
+Budget = Literal["small", "paper"]
+BUDGETS: tuple[Budget, ...] = ("small", "paper")
+Settings = dict[str, Any]
+Say = Callable[[str], None]
+
+# Settings that say where a run is computed, and not what comes out.
+_MACHINE = ("device", "devices", "strategy", "loggers", "data_root", "download")
+
+
+# --- what a recipe is ---------------------------------------------------------------------------
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Preset(_Strict):
+    """A data set and how the papers train on it, shared by recipes: `recipes/presets.yaml`."""
+
+    data: str = Field(description="name of the data set")
+    paper: Settings = Field(description="settings of the papers")
+    small: Settings = Field(description="those that differ in the small budget")
+    samples: dict[Budget, int] = Field(
+        default_factory=lambda: {"small": 10_000, "paper": 10_000},
+        description="generated samples for a distance",
+    )
+    components: int = Field(4, description="Gaussians in the density gmm")
+    differences: list[str] = Field(default_factory=list, description="from the papers' set-up")
+
+    def settings(self, budget: Budget) -> Settings:
+        """What a run is configured with."""
+        return self.paper if budget == "paper" else {**self.paper, **self.small}
+
+
+class Part(_Strict):
+    """The part of a recipe on one data set."""
+
+    preset: str = Field(description="name of a preset")
+    name: str = Field("", description="heading; the preset's name unless given")
+    settings: Settings = Field(default_factory=dict, description="over the preset's, both budgets")
+    options: Settings = Field(
+        default_factory=dict, description="options for those methods that have them"
+    )
+    measures: dict[str, str] = Field(description="column: measure, see `latentrank.measures`")
+    published: dict[str, dict[str, float | tuple[float, float]]] = Field(
+        default_factory=dict, description="column: row: the paper's value, or value and spread"
+    )
+
+
+class Row(_Strict):
+    """A method with options: one row of the table."""
+
+    name: str = Field(description="as the table and the figures say it")
+    method: str = Field(description="name of the method")
+    options: Settings = Field(default_factory=dict, description="of the method")
+    settings: Settings = Field(default_factory=dict, description="over the part's")
+    x: float | None = Field(None, description="where it stands in a power law")
+    trained: bool = Field(True, description="false: its measures need no trained model")
+    measures: dict[str, str] = Field(default_factory=dict, description="over the part's")
+    small_seeds: int | None = Field(None, ge=1, description="at most so many, small budget")
+
+
+class Claim(_Strict):
+    """A statement of the paper that the measured means bear out or not."""
+
+    text: str
+    part: str = Field("", description="heading of the part; the first unless given")
+    column: str
+    rising: list[str] = Field(default_factory=list, description="rows in rising order")
+    lowest: str | None = Field(None, description="row")
+    highest: str | None = Field(None, description="row")
+
+
+class Power(_Strict):
+    """A power law through a column."""
+
+    column: str
+    x_label: str
+    expected: float
+
+
+class Recipe(_Strict):
+    """A table or figure of a paper."""
+
+    title: str
+    paper: str = Field(description="which paper, and which table or figure of it")
+    parts: list[Part] = Field(min_length=1)
+    rows: list[Row] = Field(min_length=1)
+    figures: list[str] = Field(
+        default_factory=list,
+        description="spectrum, interpolation, pca, samples:DENSITY, tsne:DENSITY, bars:COLUMN",
+    )
+    power: Power | None = None
+    claims: list[Claim] = Field(default_factory=list)
+    differences: list[str] = Field(default_factory=list, description="from the paper's set-up")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        rows = [row.name for row in self.rows]
+        for name, count in Counter(rows).items():
+            if count > 1:
+                raise ValueError(f"there are {count} rows called '{name}'")
+        for part in self.parts:
+            for column, values in part.published.items():
+                _known("column", [column], part.measures)
+                _known("row", values, rows)
+            for measure in part.measures.values():
+                measuring.check(measure)
+        for row in self.rows:
+            methods.resolve(row.method, row.options)
+            for measure in row.measures.values():
+                measuring.check(measure)
+        for claim in self.claims:
+            _known("row", [*claim.rising, *filter(None, [claim.lowest, claim.highest])], rows)
+            part = self.part(claim.part)
+            _known("column", [claim.column], part.measures)
+        return self
+
+    def part(self, name: str) -> Part:
+        """The part with a heading, the first for an empty one."""
+        for part in self.parts:
+            if name in ("", heading(part)):
+                return part
+        raise unknown("part", name, map(heading, self.parts))
+
+
+def _known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise unknown(kind, name, names)
+
+
+def heading(part: Part) -> str:
+    """What a part is called."""
+    return part.name or part.preset
+
+
+# --- reading recipes ----------------------------------------------------------------------------
+
+
+def _folder() -> Path:
+    return Path(str(files("latentrank") / "recipes"))
+
+
+def names() -> list[str]:
+    """The recipes that come with the package.
+
+    Example:
+        >>> "lorae-table-7" in names()
+        True
+    """
+    return sorted(
+        (path.stem for path in _folder().glob("*.yaml") if path.stem != "presets"), key=_natural
+    )
+
+
+def _natural(name: str) -> list[int | str]:
+    """So that table 10 comes after table 9."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def load(name: str) -> Recipe:
+    """A recipe by name, or from a file of your own.
+
+    Args:
+        name: one of `names()`, or the path of a `.yaml` file.
+
+    Raises:
+        InputError: there is none, or the file is not a recipe.
+
+    Example:
+        >>> load("lorae-table-7").parts[0].published["rank"]["1e-3"]
+        18.0
+    """
+    own = Path(name)
+    if own.suffix not in (".yaml", ".yml") and name not in names():
+        raise unknown("recipe", name, names())
+    path = own if own.suffix in (".yaml", ".yml") else _folder() / f"{name}.yaml"
+    try:
+        recipe = Recipe(**read_yaml(path))
+    except ValidationError as error:
+        raise InputError(_told(error, path.name)) from None
+    except TypeError as error:
+        raise InputError(f"{path.name} is not a recipe ({error}); see the recipes' own.") from None
+    _known("preset", (part.preset for part in recipe.parts), presets())
+    return recipe
+
+
+@cache
+def presets() -> dict[str, Preset]:
+    """The data sets of the recipes, with the papers' settings and the small ones."""
+    return {name: Preset(**row) for name, row in read_yaml(_folder() / "presets.yaml").items()}
+
+
+def _told(error: ValidationError, source: str) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+    return f"{where} in {source} cannot be used: {first['msg']}."
+
+
+# --- trainings ----------------------------------------------------------------------------------
+
+
+class Job(NamedTuple):
+    """One seed of one row on one data set.
+
+    Attributes:
+        part: heading of its part.
+        row: name of its row.
+        config: everything that decides it.
+        folder: where it is, or will be.
+        trained: whether it needs a training.
+        measures: column to measure.
+        samples: generated samples for a distance.
+        components: Gaussians in the density `gmm`.
+    """
+
+    part: str
+    row: str
+    config: RunConfig
+    folder: Path
+    trained: bool
+    measures: dict[str, str]
+    samples: int
+    components: int
+
+    @property
+    def told(self) -> str:
+        """Which one it is, for the reader of the progress."""
+        return f"{self.row}, {self.part}, seed {self.config.seed}"
+
+    def subject(self, weights: Path | None, download: bool) -> Subject:
+        """What its measures are taken of."""
+        return Subject(self.config, self.folder, self.samples, self.components, weights, download)
+
+
+def plan(
+    recipe: Recipe,
+    budget: Budget,
+    seeds: int,
+    out: Path,
+    *,
+    data_root: str | None = None,
+    download: bool = False,
+    device: str = "auto",
+) -> list[Job]:
+    """Every training and measurement of a recipe, row by row.
+
+    Args:
+        recipe: what is reproduced.
+        budget: `"small"` or `"paper"`.
+        seeds: 0 to `seeds - 1` of each row.
+        out: folder of all reproductions; runs lie in `out/runs`.
+        data_root: where data files lie.
+        download: data files may be downloaded.
+        device: where to train.
+
+    Raises:
+        InputError: settings that do not exist or are out of range.
+    """
+    if budget not in BUDGETS:
+        raise unknown("budget", budget, BUDGETS)
+    if seeds < 1:
+        raise InputError(f"seeds is {seeds}, expected a whole number from 1; raise it.")
+    machine = {"data_root": data_root, "download": download, "device": device}
+    return [
+        _job(part, row, budget, seed, out / "runs", machine)
+        for part in recipe.parts
+        for row in recipe.rows
+        for seed in range(min(seeds, _most_seeds(row, budget) or seeds))
+    ]
+
+
+def _most_seeds(row: Row, budget: Budget) -> int | None:
+    return row.small_seeds if budget == "small" else None
+
+
+def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: Settings) -> Job:
+    preset = presets()[part.preset]
+    known = methods.options(row.method)
+    shared = {name: value for name, value in part.options.items() if name in known}
+    values = {
+        **preset.settings(budget),
+        **part.settings,
+        **row.settings,
+        "method": row.method,
+        "data": preset.data,
+        "options": {**shared, **row.options},
+        "seed": seed,
+        **machine,
+    }
+    config = check(values, f"the recipe's row '{row.name}'")
+    return Job(
+        heading(part),
+        row.name,
+        config,
+        runs / folder_name(config, row.trained),
+        row.trained,
+        {**part.measures, **row.measures},
+        preset.samples[budget],
+        preset.components,
+    )
+
+
+def content(config: RunConfig) -> Settings:
+    """All that decides what comes out of a run, with the defaults of method and data filled in.
+
+    Args:
+        config: of the run.
+
+    Example:
+        >>> one, other = (check(v, "x") for v in (
+        ...     {"method": "lorae", "data": "shapes", "device": "cpu"},
+        ...     {"method": "lorae", "data": "shapes", "options": {"penalty": 1e-3}},
+        ... ))
+        >>> content(one) == content(other)
+        True
+    """
+    row = methods.get(config.method)
+    widths = {described.name: described.latent_dim for described in data.describe()}
+    kept = {name: v for name, v in config.model_dump().items() if name not in _MACHINE}
+    return {
+        **kept,
+        "options": methods.resolve(config.method, config.options),
+        "latent_dim": config.latent_dim or widths.get(config.data),
+        "learning_rate": config.learning_rate or row.learning_rate,
+        "weight_decay": row.weight_decay if config.weight_decay is None else config.weight_decay,
+    }
+
+
+def folder_name(config: RunConfig, trained: bool = True) -> str:
+    """A name that says what a run is, ending in a digest of its whole content.
+
+    Args:
+        config: of the run.
+        trained: whether it is trained; what is not is kept apart.
+
+    Example:
+        >>> config = check({"method": "lorae", "data": "blobs", "options": {"penalty": 0.1}}, "x")
+        >>> folder_name(config)[:-11]
+        'blobs-lorae-penalty-0.1-seed-0'
+    """
+    whole = json.dumps([content(config), trained], sort_keys=True, default=str)
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:10]
+    options = [part for name, value in config.options.items() for part in (name, str(value))]
+    words = [Path(config.data).stem, config.method, *options, "seed", str(config.seed)]
+    return f"{re.sub(r'[^A-Za-z0-9.]+', '-', '-'.join(words))}-{digest}"
+
+
+def train(job: Job, progress: bool = False) -> None:
+    """Train what a job needs, from the start or from where it stopped; nothing if it is there.
+
+    Args:
+        job: what is to be there.
+        progress: show a progress line.
+
+    Raises:
+        InputError: the configuration or the data cannot be used, or the training diverges.
+    """
+    if is_done(job):
+        return
+    if (job.folder / "config.yaml").is_file():
+        machine = {name: getattr(job.config, name) for name in _MACHINE}
+        run.resume(job.folder, machine, progress=progress)
+    else:
+        run.train(job.config, job.folder, progress=progress)
+
+
+def is_done(job: Job) -> bool:
+    """Whether nothing is left to train."""
+    return not job.trained or (job.folder / "metrics.json").is_file()
+
+
+def devices() -> list[int]:
+    """The graphics cards that trainings can run on side by side."""
+    import torch
+
+    return list(range(torch.cuda.device_count()))
+
+
+@dataclass
+class _Clock:
+    """How long the trainings that are left will take, judged by those that are done."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def learn(self, job: Job) -> None:
+        if job.trained and is_done(job):
+            self.seconds[job.part].append(run.Run(job.folder).metrics["seconds"])
+
+    def left(self, jobs: Sequence[Job], workers: int) -> str:
+        known = [span for spans in self.seconds.values() for span in spans]
+        if not known:
+            return ""
+        spans = (statistics.fmean(self.seconds.get(job.part) or known) for job in jobs)
+        return f", about {duration(sum(spans) / workers)} left"
+
+
+def train_all(jobs: Sequence[Job], say: Say, progress: bool = False) -> dict[str, str]:
+    """Train what is missing, side by side where there are several graphics cards.
+
+    Args:
+        jobs: what is to be there.
+        say: told how far it is.
+        progress: show a progress line for each training, where one runs at a time.
+
+    Returns:
+        Jobs that could not be trained, by folder name, and why.
+    """
+    clock = _Clock()
+    for job in jobs:
+        clock.learn(job)
+    missing = list({job.folder: job for job in jobs if not is_done(job)}.values())
+    reused = len({job.folder for job in jobs if job.trained}) - len(missing)
+    say(f"{len(missing)} trainings to do, {reused} are there already")
+    cards = devices()
+    if len(cards) > 1 and len(missing) > 1:
+        return _side_by_side(missing, cards, clock, say)
+    failed: dict[str, str] = {}
+    for index, job in enumerate(missing):
+        left = clock.left(missing[index:], 1)
+        say(f"training {index + 1} of {len(missing)}: {job.told}{left}")
+        try:
+            train(job, progress)
+        except InputError as error:
+            failed[job.folder.name] = str(error)
+            say(f"left out: {error}")
+        clock.learn(job)
+    return failed
+
+
+def _side_by_side(
+    jobs: Sequence[Job], cards: Sequence[int], clock: _Clock, say: Say
+) -> dict[str, str]:
+    """One process for each card; a process takes the next training as soon as it is free."""
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")
+    free = context.Queue()
+    for card in cards:
+        free.put(card)
+    failed: dict[str, str] = {}
+    workers = min(len(cards), len(jobs))
+    with ProcessPoolExecutor(workers, context, _take_card, (free,)) as pool:
+        running: dict[Future[None], Job] = {pool.submit(_train_there, job): job for job in jobs}
+        for count, done in enumerate(as_completed(running), start=1):
+            job = running.pop(done)
+            try:
+                done.result()
+            except InputError as error:
+                failed[job.folder.name] = str(error)
+            clock.learn(job)
+            left = clock.left([*running.values()], workers)
+            say(f"trained {count} of {len(jobs)}: {job.told}{left}")
+    return failed
+
+
+_card: int | None = None
+
+
+def _take_card(free: Any) -> None:
+    global _card
+    _card = free.get()
+
+
+def _train_there(job: Job) -> None:
+    """Train in a process that has a card of its own."""
+    where = {} if _card is None else {"device": "cuda", "devices": f"{_card},"}
+    train(job._replace(config=job.config.model_copy(update=where)))
+
+
+# --- tables -------------------------------------------------------------------------------------
+
+
+def reproduce(
+    name: str,
+    *,
+    seeds: int = 3,
+    budget: Budget = "small",
+    out: str | Path = "reproductions",
+    data_root: str | None = None,
+    download: bool = False,
+    weights: Path | None = None,
+    device: str = "auto",
+    say: Say = lambda text: None,
+    progress: bool = False,
+) -> Page:
+    """Train what is missing, measure, and write a recipe's table beside the published values.
+
+    Args:
+        name: of the recipe, or the path of one of your own.
+        seeds: trainings of each row.
+        budget: `"small"` fits two cores in about an hour; `"paper"` is the papers' setting.
+        out: folder of all reproductions.
+        data_root: where data files lie.
+        download: data files and Inception weights may be downloaded.
+        weights: file of Inception weights.
+        device: where to train.
+        say: told how far it is.
+        progress: show a progress line for each training.
+
+    Returns:
+        What was written to `out/NAME`: `table.md`, `table.json`, figures, `report.html`.
+
+    Raises:
+        InputError: no such recipe, or not one of its rows can be had.
+    """
+    recipe, out = load(name), Path(out)
+    jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
+    failed = train_all(jobs, say, progress)
+    found = [_measured(job, failed, weights, download, say) for job in jobs]
+    if not any(values for values, _ in found):
+        raise InputError(next(reason for _, notes in found for reason in notes))
+    stem = Path(name).stem
+    page = Page(
+        name=stem,
+        title=recipe.title,
+        paper=recipe.paper,
+        budget=budget,
+        seeds=seeds,
+        version=__version__,
+        command=command(name, seeds, budget),
+        grids=[_grid(part, recipe, jobs, found) for part in recipe.parts],
+        claims=[],
+        differences=differences(recipe, budget),
+        notes=_notes(jobs, found),
+    )
+    page.claims = [verdict(claim, page) for claim in recipe.claims]
+    say("drawing the figures")
+    usable = [job for job in jobs if job.folder.name not in failed and job.trained]
+    write_reproduction(page, _figures(recipe, page, usable), out / stem)
+    return page
+
+
+def command(name: str, seeds: int, budget: str) -> str:
+    """What to type for the same table."""
+    return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}"
+
+
+Found = tuple[dict[str, float], list[str]]
+
+
+def _measured(
+    job: Job, failed: dict[str, str], weights: Path | None, download: bool, say: Say
+) -> Found:
+    """The measures of one job by column, and the reasons for those that cannot be had."""
+    if job.folder.name in failed:
+        return {}, [failed[job.folder.name]]
+    say(f"measuring {job.told}")
+    subject = job.subject(weights, download)
+    values: dict[str, float] = {}
+    reasons: list[str] = []
+    for column, measure in job.measures.items():
+        try:
+            values[column] = measuring.measure(subject, measure)
+        except InputError as error:
+            reasons.append(f"{column}: {error}")
+    return values, reasons
+
+
+def _grid(part: Part, recipe: Recipe, jobs: Sequence[Job], found: Sequence[Found]) -> Grid:
+    cells = {
+        row.name: {
+            column: Cell(
+                values=[
+                    values[column]
+                    for job, (values, _) in zip(jobs, found, strict=True)
+                    if (job.part, job.row) == (heading(part), row.name) and column in values
+                ],
+                published=_published(part, column, row.name),
+            )
+            for column in part.measures
+        }
+        for row in recipe.rows
+    }
+    return Grid(heading(part), list(part.measures), cells)
+
+
+def _published(part: Part, column: str, row: str) -> tuple[float, float | None] | None:
+    value = part.published.get(column, {}).get(row)
+    if value is None:
+        return None
+    return (value, None) if isinstance(value, float) else value
+
+
+def _notes(jobs: Sequence[Job], found: Sequence[Found]) -> list[str]:
+    """Why cells are empty, each reason once with the rows that it is about."""
+    about: dict[str, list[str]] = {}
+    for job, (_, reasons) in zip(jobs, found, strict=True):
+        for reason in reasons:
+            rows = about.setdefault(reason, [])
+            told = f"{job.row} ({job.part})"
+            if told not in rows:
+                rows.append(told)
+    return [f"Not measured for {', '.join(rows)}. {reason}" for reason, rows in about.items()]
+
+
+def differences(recipe: Recipe, budget: Budget) -> list[str]:
+    """In what the set-up differs from the paper's, a sentence each."""
+    known = presets()
+    told: list[str] = []
+    for part in recipe.parts:
+        preset = known[part.preset]
+        if budget == "small":
+            changed = [
+                f"{name.replace('_', ' ')} {value} instead of {_usual(preset, name)}"
+                for name, value in preset.small.items()
+                if name not in part.settings and value != preset.paper.get(name)
+            ]
+            if changed:
+                told.append(f"{heading(part)}, small budget: {'; '.join(changed)}.")
+        told += [f"{heading(part)}: {text}" for text in preset.differences]
+    return list(dict.fromkeys([*told, *recipe.differences]))
+
+
+def _usual(preset: Preset, name: str) -> Any:
+    if name in preset.paper:
+        return preset.paper[name]
+    return "all" if name.endswith("_size") and name != "image_size" else "the paper's"
+
+
+def verdict(claim: Claim, page: Page) -> str:
+    """A claim and whether the measured means, and their spread, bear it out.
+
+    Args:
+        claim: of the recipe.
+        page: what was measured.
+
+    Returns:
+        The claim with one of: it comes out, it comes out for the means alone, it does not come
+        out, it was not measured.
+    """
+    grid = next(g for g in page.grids if claim.part in ("", g.name))
+    cells = {row: columns[claim.column] for row, columns in grid.rows.items()}
+    others = [row for row in cells if row not in (claim.lowest, claim.highest)]
+    pairs = list(zip(claim.rising, claim.rising[1:], strict=False))
+    pairs += [(claim.lowest, row) for row in others] if claim.lowest else []
+    pairs += [(row, claim.highest) for row in others] if claim.highest else []
+    known = [(cells[a], cells[b]) for a, b in pairs if cells[a].values and cells[b].values]
+    if not known or len(known) < len(pairs):
+        return f"{claim.text} Not measured."
+    if not all(low.mean < high.mean for low, high in known):
+        return f"{claim.text} This does not come out here."
+    if all(low.mean + low.spread < high.mean - high.spread for low, high in known):
+        return f"{claim.text} This comes out here, beyond the spread."
+    return f"{claim.text} This comes out here for the means; the spread does not exclude chance."
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def _figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
+    from latentrank.report import reproduction as drawing
+
+    shown = {(job.part, job.row): job for job in jobs if job.config.seed == 0}
+    drawn: list[Any] = []
+    for name in recipe.figures:
+        kind, _, argument = name.partition(":")
+        if kind == "bars":
+            drawn += [drawing.bars(grid, argument) for grid in page.grids if grid.known(argument)]
+            continue
+        for part in recipe.parts:
+            subjects = {
+                row: job.subject(None, False)
+                for (where, row), job in shown.items()
+                if where == heading(part)
+            }
+            if not subjects:
+                continue
+            if kind == "spectrum":
+                drawn.append(
+                    drawing.spectra(heading(part), {n: s.run for n, s in subjects.items()})
+                )
+                continue
+            for row, subject in subjects.items():
+                drawn += _picture(kind, argument, f"{row}, {heading(part)}", subject)
+    if recipe.power is not None:
+        drawn += _power(recipe, recipe.power, page)
+    return drawn
+
+
+def _picture(kind: str, argument: str, name: str, subject: Subject) -> list[Any]:
+    """A picture of one run; none where its code allows none."""
+    from latentrank.report import reproduction as drawing
+
+    try:
+        if kind in ("samples", "tsne"):
+            made = measuring.generated(subject, argument, 1000 if kind == "tsne" else 64)
+            return [drawing.generated(kind, argument, name, subject.run, made)]
+        return [drawing.walk(kind, name, subject.run)]
+    except InputError:
+        return []
+
+
+def _power(recipe: Recipe, power: Power, page: Page) -> list[Any]:
+    from latentrank.evaluation.theory import fit_power
+    from latentrank.report import reproduction as drawing
+
+    grid = page.grids[0]
+    points = [
+        (row.x, grid.rows[row.name][power.column].mean)
+        for row in recipe.rows
+        if row.x is not None and grid.rows[row.name][power.column].values
+    ]
+    try:
+        fit = fit_power(*zip(*points, strict=True)) if points else None
+    except InputError as error:
+        page.notes.append(f"No power law: {error}")
+        return []
+    if fit is None:
+        return []
+    page.claims.append(
+        f"Theory: {power.column} goes with {power.x_label} to the power {power.expected:g}. Seen: "
+        f"to the power {fit.exponent:.2f} over {len(points)} points (R\N{SUPERSCRIPT TWO} "
+        f"{fit.r_squared:.2f})."
+    )
+    return [drawing.power_law(points, fit, power.column, power.x_label, power.expected)]

@@ -1,0 +1,296 @@
+import json
+import math
+
+import pytest
+import yaml
+
+from latentrank import measures, reproduce, run
+from latentrank.config import check
+from latentrank.errors import InputError
+from latentrank.report.reproduction import Cell, Grid, Page
+from latentrank.reproduce import Claim, content, folder_name, load, names, plan, presets, verdict
+
+TINY = {
+    "title": "A tiny table",
+    "paper": "None, table 0",
+    "parts": [
+        {
+            "preset": "blobs",
+            "settings": {
+                "train_size": 32, "test_size": 16, "epochs": 2, "latent_dim": 4, "batch_size": 16
+            },
+            "measures": {"rank": "rank", "error": "error", "entropy": "entropy"},
+            "published": {"rank": {"AE": 7, "LoRAE": [5, 1]}},
+        }
+    ],
+    "rows": [
+        {"name": "AE", "method": "ae"},
+        {"name": "LoRAE", "method": "lorae", "options": {"penalty": 0.1}},
+    ],
+    "figures": ["bars:rank", "spectrum"],
+    "claims": [{"text": "Low.", "column": "rank", "rising": ["LoRAE", "AE"]}],
+    "differences": ["Everything."],
+}  # fmt: skip
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return str(path)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Names of the folders that are trained or gone on with."""
+    seen = []
+    for name in ("train", "resume"):
+        real = getattr(run, name)
+
+        def watched(*args, real=real, name=name, **kwargs):
+            folder = args[1] if name == "train" else args[0]
+            seen.append((name, folder.name))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(run, name, watched)
+    return seen
+
+
+# --- the recipes that come with the package -----------------------------------------------------
+
+
+def test_there_is_a_recipe_for_every_table_and_figure():
+    wanted = [f"lorae-table-{n}" for n in range(1, 9)]
+    wanted += ["lorae-figure-2", "lorae-figure-3"]
+    wanted += [f"lorae-theory-{name}" for name in ("convergence", "contrast", "rank")]
+    wanted += [f"irmae-figure-{n}" for n in range(2, 14)]
+    wanted += [f"irmae-table-{n}" for n in (1, 2, 5, 6, 7, 8)]
+    wanted += ["rrae-curves", "rrae-mnist-entropy"]
+    wanted += [f"vrrae-{name}" for name in ("mnist", "celeba", "cifar10", "gaussian2d")]
+    assert sorted(wanted) == sorted(names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_recipe_can_be_planned_in_both_budgets(name, tmp_path):
+    found = load(name)
+    for budget in reproduce.BUDGETS:
+        jobs = plan(found, budget, 2, tmp_path)
+        trained = [job.folder for job in jobs if job.trained]
+        assert len(set(trained)) == len(trained)
+        assert reproduce.differences(found, budget)
+    for figure in found.figures:
+        kind, _, argument = figure.partition(":")
+        assert kind in ("bars", "spectrum", "interpolation", "pca", "samples", "tsne")
+        assert kind != "bars" or any(argument in part.measures for part in found.parts)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_published_value_is_a_number(name):
+    for part in load(name).parts:
+        for values in part.published.values():
+            for value in values.values():
+                pair = value if isinstance(value, tuple) else (value,)
+                assert all(math.isfinite(number) and number > 0 for number in pair)
+
+
+def test_published_values_are_the_papers():
+    ranks = load("lorae-table-7").parts[0].published["rank"]
+    assert list(ranks.values()) == [7, 8, 18, 40, 65]
+    assert load("lorae-table-3").parts[1].published["FID, GMM"]["LoRAE"] == 45.43
+    assert load("irmae-table-2").parts[0].published["100"]["IRMAE"] == (10.2, 0.5)
+    assert load("irmae-table-8").parts[0].published["FID, Gaussian"]["AE 512"] == 53.9
+
+
+def test_recipes_share_trainings(tmp_path):
+    def folders(name):
+        return {job.folder for job in plan(load(name), "small", 3, tmp_path)}
+
+    assert folders("lorae-theory-rank") == folders("lorae-table-7")
+    assert len(folders("lorae-table-3") & folders("lorae-table-7")) == 3
+
+
+def test_presets_name_settings_that_exist():
+    for preset in presets().values():
+        for budget in reproduce.BUDGETS:
+            check({"method": "ae", "data": preset.data, **preset.settings(budget)}, "presets")
+
+
+# --- a recipe at work ---------------------------------------------------------------------------
+
+
+def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
+    out, said = tmp_path / "out", []
+    page = reproduce.reproduce(recipe, seeds=2, out=out, device="cpu", say=said.append)
+    assert [kind for kind, _ in trained] == ["train"] * 4
+    assert any("about" in text and "left" in text for text in said)
+    folder = out / "tiny"
+    text = (folder / "table.md").read_text()
+    assert "| AE |" in text
+    assert "| 7 |" in text
+    assert "5 ± 1" in text
+    assert "Everything." in text
+    assert page.command in text
+    assert page.version in text
+    assert "entropy" in text, "what cannot be measured is told"
+    table = json.loads((folder / "table.json").read_text())
+    cell = table["tables"]["blobs"]["LoRAE"]["rank"]
+    assert (cell["n"], cell["published"], cell["published_spread"]) == (2, 5, 1)
+    assert cell["spread"] is not None
+    figures = {path.name for path in folder.glob("*.png")}
+    assert figures == {"figure-rank-blobs.png", "figure-spectrum-blobs.png"}
+    assert (folder / "report.html").read_text().count("<figure>") == 2
+
+    trained.clear()
+    metrics = sorted(out.glob("runs/*/metrics.json"))
+    times = [path.stat().st_mtime_ns for path in metrics]
+    again = reproduce.reproduce(recipe, seeds=2, out=out, device="cpu", say=said.append)
+    assert trained == []
+    assert [path.stat().st_mtime_ns for path in metrics] == times
+    assert [grid.rows for grid in again.grids] == [grid.rows for grid in page.grids]
+    assert said[-1] == "drawing the figures"
+    assert "0 trainings to do, 4 are there already" in said
+
+
+def test_an_interrupted_recipe_goes_on(recipe, trained, tmp_path, monkeypatch):
+    """Ctrl-C in the second epoch of the second training: the first is kept, the second resumed."""
+    from latentrank.training.callbacks import History
+
+    real, calls = History._add, []
+
+    def interrupted(self, *args):
+        real(self, *args)
+        calls.append(None)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(History, "_add", interrupted)
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        reproduce.reproduce(recipe, seeds=1, out=out, device="cpu")
+    monkeypatch.setattr(History, "_add", real)
+    first = trained[0][1]
+    trained.clear()
+    page = reproduce.reproduce(recipe, seeds=1, out=out, device="cpu")
+    assert [kind for kind, _ in trained] == ["resume"]
+    assert first not in [folder for _, folder in trained]
+    assert all(row["rank"].values for row in page.grids[0].rows.values())
+
+
+def test_a_training_that_fails_leaves_the_others(recipe, tmp_path, monkeypatch):
+    real = run.train
+
+    def failing(config, folder, **kwargs):
+        if config.method == "ae":
+            raise InputError("The loss is no longer a number.")
+        return real(config, folder, **kwargs)
+
+    monkeypatch.setattr(run, "train", failing)
+    page = reproduce.reproduce(recipe, seeds=1, out=tmp_path / "out", device="cpu")
+    assert page.grids[0].rows["AE"]["rank"].values == []
+    assert any("no longer a number" in note for note in page.notes)
+    assert page.claims == ["Low. Not measured."]
+
+
+def test_measures_are_kept(recipe, tmp_path, monkeypatch):
+    job = plan(load(recipe), "small", 1, tmp_path, device="cpu")[0]
+    reproduce.train(job)
+    subject = job.subject(None, False)
+    before = measures.measure(subject, "contrast:lowest")
+    monkeypatch.setattr(measures, "relative_contrasts", None)
+    assert measures.measure(job.subject(None, False), "contrast:lowest") == before
+    kept = json.loads((job.folder / measures.KEPT).read_text())
+    assert kept == {"contrast:lowest": before}
+
+
+def test_the_gradient_norm_needs_no_training(tmp_path):
+    config = check(
+        {"method": "lorae", "data": "blobs", "train_size": 8, "test_size": 2, "latent_dim": 4}, "x"
+    )
+    subject = measures.Subject(config, tmp_path / "untrained")
+    short, long = (measures.measure(subject, f"gradient:{steps}") for steps in (2, 8))
+    assert 0 < long < short
+
+
+# --- pieces -------------------------------------------------------------------------------------
+
+
+def test_folders_are_named_by_content_and_not_by_machine():
+    base = {"method": "lorae", "data": "blobs"}
+    one = folder_name(check({**base, "device": "cpu", "data_root": "/a"}, "x"))
+    same = folder_name(check({**base, "learning_rate": 5e-4, "latent_dim": 32}, "x"))
+    assert one == same
+    for change in ({"seed": 1}, {"epochs": 11}, {"options": {"penalty": 0.1}}):
+        assert folder_name(check({**base, **change}, "x")) != one
+    assert content(check(base, "x"))["options"]["penalty"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([], "–"),
+        ([3.0], "3 (1)"),
+        ([2.0, 2.0], "2 ± 0 (2)"),
+        ([1.0, 2.0, 3.0], "2.0 ± 1.0 (3)"),
+        ([100.0, 140.0], "120 ± 28 (2)"),
+        ([0.00123, 0.00125], "0.00124 ± 1e-05 (2)"),
+    ],
+)
+def test_digits_follow_the_spread(values, text):
+    assert Cell(values).measured == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        ([1.0, 1.1], [2.0, 2.1], "beyond the spread"),
+        ([1.0, 3.0], [2.0, 2.1], "does not exclude chance"),
+        ([1.0], [2.0], "does not exclude chance"),
+        ([3.0], [2.0], "does not come out"),
+        ([], [2.0], "Not measured"),
+    ],
+)
+def test_verdicts_follow_means_and_spreads(low, high, told):
+    rows = {"a": {"rank": Cell(low)}, "b": {"rank": Cell(high)}}
+    page = Page("n", "t", "p", "small", 1, "0", "c", [Grid("blobs", ["rank"], rows)])
+    for claim in ({"rising": ["a", "b"]}, {"lowest": "a"}, {"highest": "b"}):
+        assert told in verdict(Claim(text="Claim.", column="rank", **claim), page)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"rows": [{"name": "A", "method": "lorea"}]}, "did you mean 'lorae'"),
+        ({"rows": [{"name": "A", "method": "ae"}] * 2}, "2 rows called 'A'"),
+        ({"titel": "x"}, "titel in tiny.yaml cannot be used"),
+        ({"claims": [{"text": "x", "column": "rnak"}]}, "did you mean 'rank'"),
+        ({"parts": [{"preset": "blob", "measures": {"rank": "rank"}}], "claims": []}, "'blobs'"),
+        ({"parts": [{"preset": "blobs", "measures": {"rank": "rnk"}}]}, "did you mean 'rank'"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_told(change, told, recipe, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **change}))
+    with pytest.raises(InputError, match=told):
+        load(recipe)
+
+
+def test_an_unknown_recipe_is_told():
+    with pytest.raises(InputError, match="did you mean 'lorae-table-7'"):
+        load("lorae-tabel-7")
+
+
+def test_an_unknown_budget_and_no_seeds_are_told(recipe, tmp_path):
+    with pytest.raises(InputError, match="There is no budget 'large'"):
+        plan(load(recipe), "large", 1, tmp_path)
+    with pytest.raises(InputError, match="seeds is 0"):
+        plan(load(recipe), "small", 0, tmp_path)
+
+
+@pytest.mark.slow
+def test_trainings_run_side_by_side_where_there_are_several_devices(recipe, tmp_path, monkeypatch):
+    """Two processes, told to take no card: what comes out is what one process gives."""
+    monkeypatch.setattr(reproduce, "devices", lambda: [None, None])
+    jobs = plan(load(recipe), "small", 1, tmp_path, device="cpu")
+    said = []
+    assert reproduce.train_all(jobs, said.append) == {}
+    assert all(reproduce.is_done(job) for job in jobs)
+    assert [text.split(":")[0] for text in said[1:]] == ["trained 1 of 2", "trained 2 of 2"]

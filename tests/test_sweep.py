@@ -1,0 +1,89 @@
+import builtins
+
+import pytest
+
+from latentrank.errors import InputError
+from latentrank.sweep import Search, configured, parse_search, study_name, sweep
+
+BASE = {
+    "method": "lorae", "data": "blobs", "train_size": 32, "test_size": 16, "latent_dim": 4,
+    "steps": 1, "device": "cpu",
+}  # fmt: skip
+PENALTY = parse_search("penalty=1e-4..1e-1:log")
+
+
+def test_searches_are_read_as_they_are_typed():
+    assert parse_search("penalty=1e-5..1e-1:log") == Search("penalty", 1e-5, 1e-1, log=True)
+    assert parse_search("depth=2..12") == Search("depth", 2, 12)
+    assert parse_search("latent-dim=8,16") == Search("latent_dim", choices=(8, 16))
+
+
+@pytest.mark.parametrize(
+    "text", ["penalty", "penalty=", "=1..2", "penalty=a..b", "penalty=1..2:lin", "penalty=1..true"]
+)
+def test_what_is_no_search_is_refused(text):
+    with pytest.raises(InputError, match=r"expected NAME=LOW..HIGH"):
+        parse_search(text)
+
+
+@pytest.mark.parametrize("text", ["penalty=2..1", "penalty=1..1", "penalty=0..1:log"])
+def test_an_empty_range_is_refused(text):
+    with pytest.raises(InputError, match="give a smaller number first"):
+        parse_search(text)
+
+
+def test_trials_are_run_folders_and_the_study_goes_on(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    settings = {"storage": storage, "out": tmp_path / "sweeps"}
+    first = sweep(BASE, [PENALTY], 1, **settings)
+    both = sweep(BASE, [PENALTY], 1, **settings)
+    assert len(first) == 1
+    assert sorted(trial.number for trial in both) == [0, 1]
+    assert both == sorted(both, key=lambda trial: trial.value)
+    for trial in both:
+        assert 1e-4 <= trial.settings["penalty"] <= 1e-1
+    folders = sorted(path.parent.name for path in tmp_path.glob("sweeps/*/*/metrics.json"))
+    assert folders == ["trial-0", "trial-1"]
+
+
+def test_a_typo_is_told_before_anything_is_trained(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'penalty'"):
+        sweep(BASE, [parse_search("penalti=1..2")], 1, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_given_and_searched_is_refused():
+    with pytest.raises(InputError, match="penalty is both given and searched"):
+        configured({**BASE, "penalty": 1e-3}, [PENALTY], {"penalty": 1e-2})
+
+
+def test_no_search_is_refused(tmp_path):
+    with pytest.raises(InputError, match="1 trials over 0 searches"):
+        sweep(BASE, [], 1, out=tmp_path)
+
+
+def test_a_storage_that_is_none_is_refused(tmp_path):
+    with pytest.raises(InputError, match="give a URL such as sqlite"):
+        sweep(BASE, [PENALTY], 1, storage="nowhere", out=tmp_path)
+
+
+def test_the_study_s_name_ignores_the_machine_and_knows_the_search():
+    def name(given, search):
+        return study_name(configured(given, [search], {search.name: search.first}), [search], "x")
+
+    assert name(BASE, PENALTY) == name({**BASE, "device": "auto"}, PENALTY)
+    assert name(BASE, PENALTY) != name({**BASE, "steps": 2}, PENALTY)
+    assert name(BASE, PENALTY) != name(BASE, parse_search("penalty=1e-4..1:log"))
+
+
+def test_without_optuna_the_extra_is_named(monkeypatch, tmp_path):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "optuna":
+            raise ModuleNotFoundError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match=r"pip install 'latentrank\[sweep\]'"):
+        sweep(BASE, [PENALTY], 1, out=tmp_path)
