@@ -7,6 +7,7 @@ import scipy.linalg
 from latentrank.errors import InputError
 from latentrank.evaluation.distances import (
     Statistics,
+    _squared_distances,
     density_coverage,
     frechet_distance,
     kernel_distance,
@@ -203,6 +204,14 @@ def test_copies_lie_in_every_neighbourhood_and_far_samples_in_none(rng):
     assert density_coverage(real, rng.permutation(real)).coverage == 1.0
     assert precision_recall(real, real + 1e3) == (0.0, 0.0)
     assert density_coverage(real, real + 1e3) == (0.0, 0.0)
+
+
+def test_the_distance_of_a_copy_is_exactly_zero(rng):
+    x = rng.normal(size=(20, 300))
+    (found,) = _squared_distances(x, x.copy())
+    assert (found.diagonal() == 0.0).all()
+    expected = np.square(x[:, None] - x[None]).sum(axis=2)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_copy_lies_in_the_ball_of_radius_zero_around_repeated_samples(rng):
