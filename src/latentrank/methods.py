@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from latentrank import nets, objectives
+from latentrank import nets, objectives, ranks
 from latentrank.adversarial import GAMES, GAN, Discriminator
 from latentrank.autoencoder import Autoencoder, Spec
 from latentrank.bottlenecks import (
@@ -81,6 +81,8 @@ class Method:
         prepare_decoder: likewise to the decoder.
         adversarial: name of the game that a GAN's two networks play, one of
             `latentrank.adversarial.GAMES`; None for an autoencoder.
+        rank_control: how the method finds its rank where nobody sets it: by moving `k`
+            (`"adapt"`), by moving the penalty (`"steer"`), or read off the spectrum (`"gap"`).
     """
 
     name: str
@@ -98,9 +100,23 @@ class Method:
     prepare_encoder: Callable[[nn.Module], nn.Module] | None = None
     prepare_decoder: Callable[[nn.Module], nn.Module] | None = None
     adversarial: str | None = None
+    rank_control: ranks.Control | None = None
 
 
 _RANK = Option(None, "directions kept, 1 to latent_dim (8 when there are as many)")
+_TOLERANCE = Option(0.01, "share of the data's variance that rank auto may leave unexplained")
+_ADAPTIVE = {
+    "rank": Option(None, f"{_RANK.help}, or auto"),
+    "adapt": Option("shrink", "how rank auto searches: shrink from max_rank, or grow from one"),
+    "max_rank": Option(None, "most directions that rank auto tries (32 when there are as many)"),
+    "tolerance": _TOLERANCE,
+}
+_RRAE = {
+    **_ADAPTIVE,
+    "second_stage_epochs": Option(
+        0, "further epochs in which the decoder alone learns, on projected codes"
+    ),
+}
 _DEPTH = Option(4, "number of square matrices in a row")
 _CHAIN = {
     "depth": _DEPTH,
@@ -216,8 +232,12 @@ _TABLE = [
         "IRMAE with a little weight decay: what is not needed falls off a cliff.",
         IRMAE_WD,
         bottleneck=LinearChain,
-        options={"depth": _DEPTH},
+        options={
+            "depth": _DEPTH,
+            "rank": Option("auto", "auto: read off where the spectrum falls the furthest"),
+        },
         weight_decay=1e-6,
+        rank_control="gap",
     ),
     Method(
         "lorae",
@@ -228,14 +248,28 @@ _TABLE = [
         options={
             "penalty": Option(1e-3, "weight of the nuclear norm"),
             "solver": Option("auto", "how the norm is computed: auto, svd, gram or polar"),
+            "rank": Option(None, "directions that the penalty is steered to, or auto"),
+            "target_rank": Option(None, "the same as rank"),
+            "target_error": Option(None, "validation error that the penalty is steered to"),
+            "tolerance": _TOLERANCE,
         },
+        rank_control="steer",
     ),
     Method(
         "rrae",
         "Each latent batch is cut to its leading singular directions.",
         RRAE,
         bottleneck=TruncatedSVD,
-        options={"rank": _RANK},
+        options=_RRAE,
+        rank_control="adapt",
+    ),
+    Method(
+        "rrae-adaptive",
+        "RRAE that gives directions up while its error comes back, and so finds its own rank.",
+        RRAE,
+        bottleneck=TruncatedSVD,
+        options={**_RRAE, "rank": Option("auto", _ADAPTIVE["rank"].help)},
+        rank_control="adapt",
     ),
     Method(
         "rrae-weak",
@@ -257,8 +291,9 @@ _TABLE = [
         VRRAE,
         bottleneck=GaussianSVD,
         terms={"kl": "beta"},
-        options={"rank": _RANK, "beta": Option(1e-3, "weight of the divergence")},
+        options={**_ADAPTIVE, "beta": Option(1e-3, "weight of the divergence")},
         reconstruction="relative",
+        rank_control="adapt",
     ),
     # Adam's rate is that of DCGAN (Radford, Metz and Chintala 2016). The networks here have none
     # of its batch normalisation; without anything in its place the discriminator of nsgan won
@@ -437,8 +472,9 @@ def build(
 def _bottleneck(row: Method, latent_dim: int, resolved: Mapping[str, Any]) -> Bottleneck:
     wanted = inspect.signature(row.bottleneck).parameters
     given = {name: value for name, value in resolved.items() if name in wanted}
-    if "rank" in given and given["rank"] is None:
-        given["rank"] = max(min(8, latent_dim), 1)
+    asked = ranks.request(row.name, row.rank_control, latent_dim, resolved)
+    if "rank" in given:
+        given["rank"] = asked.directions
     return row.bottleneck(latent_dim, **given)
 
 

@@ -335,7 +335,7 @@ def finish(
     }
     if isinstance(model, GAN):
         metrics |= _of_gan(model, dataset)
-    run.write("metrics.json", metrics)
+    run.write("metrics.json", metrics | history.reports)
     return run
 
 

@@ -33,11 +33,17 @@ class History(Callback):
 
     Args:
         path: where the CSV file is kept, or None to keep the rows in memory alone.
+
+    Attributes:
+        rows: so far.
+        reports: what parts of the training have to say at its end, by the name under which it
+            belongs into the metrics.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
+        self.reports: dict[str, dict[str, Any]] = {}
         self._seconds_before = 0.0
         self._started = time.monotonic()
         self._validated = False

@@ -19,9 +19,14 @@ from latentrank.autoencoder import Autoencoder
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
 from latentrank.errors import InputError
+from latentrank.training import rank_control, second_stage
 from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, ProgressLine
 from latentrank.training.module import TrainingModule
+from latentrank.training.second_stage import SecondStage
+
+# Data parallelism has to be told that parameters may go without gradient.
+_WITH_UNUSED = {"ddp": "ddp_find_unused_parameters_true"}
 
 
 def fit(
@@ -72,7 +77,9 @@ def fit(
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
     history = History(folder / "history.csv" if folder else None)
-    watching: list[Callback] = [history, *(callbacks or [])]
+    control, stage = rank_control.callback(model, config), second_stage.callback(model, config)
+    watching: list[Callback] = [part for part in (control, stage) if part is not None]
+    watching += [history, *(callbacks or [])]
     if progress:
         watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}"))
     if config.patience is not None:
@@ -81,7 +88,7 @@ def fit(
         watching.append(
             ModelCheckpoint(folder / "checkpoints", "last", enable_version_counter=False)
         )
-    trainer = _trainer(config, folder, watching)
+    trainer = _trainer(_lengthened(config, stage), folder, watching)
     decay = config.weight_decay
     if decay is None:
         decay = methods.get(model.spec.method).weight_decay
@@ -100,7 +107,17 @@ def fit(
         signal.signal(signal.SIGINT, on_interrupt)
         raise KeyboardInterrupt from None
     model.cpu().eval()
+    if control is not None:
+        history.reports["rank_control"] = control.report(model)
     return history
+
+
+def _lengthened(config: TrainConfig, stage: SecondStage | None) -> TrainConfig:
+    """The configuration with the epochs of a second stage, in which the encoder has no gradient."""
+    if stage is None:
+        return config
+    strategy = _WITH_UNUSED.get(config.strategy, config.strategy)
+    return config.model_copy(update={"epochs": config.epochs + stage.epochs, "strategy": strategy})
 
 
 def _for_gan(model: GAN, config: TrainConfig) -> TrainConfig:
@@ -111,8 +128,9 @@ def _for_gan(model: GAN, config: TrainConfig) -> TrainConfig:
             "wait for; leave patience out."
         )
     # Each backward pass of the two reaches one network only.
-    unused = {"ddp": "ddp_find_unused_parameters_true"}
-    return config.model_copy(update={"strategy": unused.get(config.strategy, config.strategy)})
+    return config.model_copy(
+        update={"strategy": _WITH_UNUSED.get(config.strategy, config.strategy)}
+    )
 
 
 def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]) -> pl.Trainer:

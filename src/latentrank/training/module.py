@@ -56,12 +56,13 @@ class TrainingModule(LightningModule):
         return losses["loss"]
 
     def on_validation_epoch_start(self) -> None:
-        """Find the basis anew from part of the training set; the codes have moved."""
+        """Find the basis anew from part of the training set, where the codes have moved."""
         self._gram = GramAccumulator(self.model.latent_dim)
         self._squared_error = torch.zeros(2, dtype=torch.float64)
-        if not self.trainer.sanity_checking:
+        moved = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
+        if moved and not self.trainer.sanity_checking:
             self.model.bottleneck.consolidate(
-                self.model.encoder(x) for x in self._training_samples(PROVISIONAL_SAMPLES)
+                self.model.encoder(x) for x in self.training_samples(PROVISIONAL_SAMPLES)
             )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -82,10 +83,10 @@ class TrainingModule(LightningModule):
 
     def on_fit_end(self) -> None:
         """Find what needs the whole training set."""
-        self.model.consolidate(lambda: self._training_samples())
+        self.model.consolidate(self.training_samples)
 
-    def _training_samples(self, limit: int | None = None) -> Iterator[Tensor]:
-        """This process's share of the training set, in order."""
+    def training_samples(self, limit: int | None = None) -> Iterator[Tensor]:
+        """This process's share of the training set, or of its start, in order."""
         data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         rank, size = distributed.world()
         seen = 0

@@ -1,0 +1,102 @@
+"""Which rank each method finds by itself on images whose true dimension is two.
+
+    python benchmarks/auto_rank.py [METHOD ...] [--seeds 5] [--epochs 300]
+
+The images are those of `gaussian2d`, a bump whose centre moves over a square, at every eighth pixel
+(8 x 8), 400 to train on and 400 to test on; dense networks, codes of width 32, Adam at 1e-3. A
+method is written as a name and options, such as `rrae,rank=auto`. Each training takes well below a
+minute of one core. A rank counts as found where it is at most one from the truth: codes that lie
+on a curved surface span one direction more than it has.
+"""
+
+import argparse
+import statistics
+import time
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import seed_everything
+
+import latentrank
+from latentrank import data
+from latentrank.config import TrainConfig, parse_value
+from latentrank.data import Dataset, Split
+from latentrank.training import fit
+
+METHODS = [
+    "rrae,rank=auto",
+    "rrae,rank=auto,adapt=grow",
+    "vrrae,rank=auto",
+    "vrrae,rank=auto,adapt=grow",
+    "lorae,rank=auto",
+    "irmae-wd",
+]
+LATENT_DIM = 32
+
+
+class Found(NamedTuple):
+    """What one training found."""
+
+    rank: int
+    sure: bool
+    error: float
+    seconds: float
+
+
+def small_gaussians() -> Dataset:
+    whole = data.load("gaussian2d", train_size=400, test_size=400)
+    train, test = (Split(split.x[:, :, 3::8, 3::8].copy()) for split in (whole.train, whole.test))
+    return Dataset(
+        "gaussian2d, 8 x 8", train, test, bounded=False, true_dimension=whole.true_dimension
+    )
+
+
+def find(method: str, options: dict[str, Any], dataset: Dataset, seed: int, epochs: int) -> Found:
+    seed_everything(seed, verbose=False)
+    model = latentrank.build(method, dataset.shape, LATENT_DIM, "mlp", False, **options)
+    config = TrainConfig(
+        epochs=epochs, validate_every=epochs, learning_rate=1e-3, seed=seed, device="cpu"
+    )
+    start = time.process_time()
+    history = fit(model, dataset, config, progress=False)
+    seconds = time.process_time() - start
+    report = history.reports["rank_control"]
+    sure = next(report[name] for name in ("settled", "held", "clear") if name in report)
+    return Found(report["rank"], sure, history.rows[-1]["validation_error"], seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("methods", nargs="*", default=METHODS)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=300)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    dataset = small_gaussians()
+    truth = dataset.true_dimension
+    print(f"{dataset.name}, true dimension {truth}, {arguments.epochs} epochs")
+    print(
+        f"{'method':28} {'ranks':15} {'mean':>5} {'spread':>6} {'within 1':>8} {'sure':>5} "
+        f"{'error':>8} {'seconds':>7}"
+    )
+    for written in arguments.methods:
+        method, *pairs = written.split(",")
+        options = {name: parse_value(value) for name, value in (p.split("=") for p in pairs)}
+        found = [
+            find(method, options, dataset, seed, arguments.epochs)
+            for seed in range(arguments.seeds)
+        ]
+        ranks = [one.rank for one in found]
+        within = sum(abs(rank - truth) <= 1 for rank in ranks)
+        print(
+            f"{written:28} {' '.join(map(str, ranks)):15} {statistics.fmean(ranks):5.2f} "
+            f"{statistics.pstdev(ranks):6.2f} {f'{within}/{len(found)}':>8} "
+            f"{f'{sum(one.sure for one in found)}/{len(found)}':>5} "
+            f"{statistics.fmean(one.error for one in found):8.5f} "
+            f"{max(one.seconds for one in found):7.1f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

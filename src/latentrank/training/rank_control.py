@@ -1,0 +1,676 @@
+"""Rank that finds itself: `k` or the penalty is moved while a model is trained.
+
+A run is measured a hundred times over its length. A small class, which knows nothing of training,
+decides from the measured numbers; a callback measures and carries out.
+
+What `auto` looks for is the same everywhere: the fewest directions that leave at most `tolerance`
+of the data's variance more unexplained than many directions do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from latentrank import methods, ranks
+from latentrank.autoencoder import Autoencoder
+from latentrank.bottlenecks.base import RankBottleneck
+from latentrank.config import TrainConfig
+from latentrank.data import DataModule, Split, to_float
+from latentrank.linalg import gap, rank_of_spectrum, spectrum, truncate_rank
+from latentrank.ranks import Request
+from latentrank.training.module import TrainingModule
+
+#: How often a run is measured, and on how many samples at most.
+READINGS = 100
+SAMPLES = 1000
+
+#: Share of a run before which nothing is decided: codes of untrained networks say nothing, and
+#: `auto` needs to know which error many directions reach.
+BEGIN = 0.1
+BEGIN_AUTO = 0.3
+
+#: Share of a run after which no direction is given up any more: what is kept needs its time.
+SETTLE = 0.8
+
+#: A spectrum is read at its largest gap with confidence if the values on its two sides differ by
+#: this factor.
+CLEAR = 10.0
+
+#: Relative size below which a covariance singular value does not count as a direction.
+COUNTED = 1e-4
+
+_BATCH = 250
+
+ErrorAt = Callable[[int], float]
+
+
+@dataclass
+class Trend:
+    """How fast a value changes from reading to reading, smoothed.
+
+    Attributes:
+        value: the last reading.
+        pace: change per reading.
+        smoothing: weight of the newest change.
+
+    Example:
+        >>> trend = Trend()
+        >>> for distance in (8.0, 6.0, 4.0):
+        ...     trend.update(distance)
+        >>> trend.arrives(within=5), trend.arrives(within=2)
+        (True, False)
+    """
+
+    value: float = math.nan
+    pace: float = 0.0
+    smoothing: float = 0.3
+
+    def update(self, value: float) -> None:
+        """Take the next reading."""
+        if not math.isnan(self.value):
+            self.pace += self.smoothing * (value - self.value - self.pace)
+        self.value = value
+
+    def arrives(self, within: float) -> bool:
+        """Whether the value comes to zero in so many further readings at its present pace."""
+        return abs(self.value) <= -within * self.pace * math.copysign(1.0, self.value)
+
+
+@dataclass
+class Shrinking:
+    """Gives directions up while the error regains its best; goes back one when it no longer does.
+
+    The tracker of adaptive RRAE (Mounayer et al. 2024), with a first step of its own: directions
+    that cost nothing at once, as soon as codes are cut, are all given up together. After that, one
+    is given up at a time and the error is waited for. It counts as regained when it is within
+    `slack` of the best so far.
+
+    Attributes:
+        rank: directions kept now.
+        patience: readings that a trial has in any case.
+        within: readings in which the error must come back at its present pace to be waited for.
+        closed: nothing is decided any more.
+        settled: closed because one direction fewer was tried, and was too few.
+        best: lowest error so far.
+
+    Example:
+        >>> tracker = Shrinking(rank=5)
+        >>> for _ in range(30):  # two directions suffice, and training does not change that
+        ...     rank = tracker.update(lambda k: 0.5 if k < 2 else 0.01, slack=0.1)
+        >>> rank, tracker.settled
+        (2, True)
+    """
+
+    rank: int
+    patience: int = 10
+    within: float = 20.0
+    closed: bool = False
+    settled: bool = False
+    best: float = math.inf
+    waited: int = 0
+    trend: Trend = field(default_factory=Trend)
+
+    def update(self, error_at: ErrorAt, slack: float) -> int:
+        """The rank to go on with.
+
+        Args:
+            error_at: error of the present networks with codes cut to so many directions, at most
+                `rank`.
+            slack: loss of error that is accepted, above 0.
+        """
+        if self.closed:
+            return self.rank
+        error = error_at(self.rank)
+        self.best = min(self.best, error)
+        if error <= self.best + slack:
+            self._give_up(error_at, self.best + slack / 2)
+        else:
+            self.waited += 1
+            self.trend.update(math.log(error / (self.best + slack)))
+            if self.waited >= self.patience and not self.trend.arrives(self.within):
+                self._go_back()
+        return self.rank
+
+    def _give_up(self, error_at: ErrorAt, limit: float) -> None:
+        """All directions that cost next to nothing, or else one."""
+        self.waited, self.trend = 0, Trend()
+        if self.rank == 1:
+            self.closed = self.settled = True
+            return
+        low, high = 1, self.rank
+        while low < high:
+            middle = (low + high) // 2
+            if error_at(middle) <= limit:
+                high = middle
+            else:
+                low = middle + 1
+        self.rank = min(high, self.rank - 1)
+
+    def _go_back(self) -> None:
+        self.rank += 1
+        self.closed = self.settled = True
+
+    def stop(self, error_at: ErrorAt, slack: float) -> int:
+        """The rank to end with: one more, if the error has not come back since the last step."""
+        if not self.closed:
+            if error_at(self.rank) > self.best + slack:
+                self.rank += 1
+            self.closed = True
+        return self.rank
+
+
+@dataclass
+class Growing:
+    """Adds directions, from one, until a new one gains less than `slack`.
+
+    The other tracker of adaptive RRAE (Mounayer et al. 2024). A direction is judged when the error
+    has stopped falling; the one that gained too little is taken away again. Growth also ends when
+    the error itself is below `slack`: nothing is left that a direction could gain.
+
+    Attributes:
+        rank: directions kept now.
+        most: directions that are kept at most.
+        patience: readings that each rank has in any case.
+        slow: fall of the logarithm of the error per reading that counts as none.
+        closed: nothing is decided any more.
+        settled: closed because a further direction gained, or could gain, too little.
+
+    Example:
+        >>> tracker = Growing(most=8)
+        >>> for _ in range(60):
+        ...     rank = tracker.update(lambda k: {1: 0.5, 2: 0.2}.get(k, 0.195), slack=0.01)
+        >>> rank, tracker.settled
+        (2, True)
+    """
+
+    most: int
+    rank: int = 1
+    patience: int = 10
+    slow: float = 0.01
+    closed: bool = False
+    settled: bool = False
+    before: float = math.inf
+    lowest: float = math.inf
+    waited: int = 0
+    trend: Trend = field(default_factory=Trend)
+
+    def update(self, error_at: ErrorAt, slack: float) -> int:
+        """The rank to go on with.
+
+        Args:
+            error_at: error of the present networks with codes cut to so many directions, at most
+                `rank`.
+            slack: gain of error that is worth a direction, above 0.
+        """
+        if self.closed:
+            return self.rank
+        error = error_at(self.rank)
+        self.lowest = min(self.lowest, error)
+        self.waited += 1
+        self.trend.update(math.log(error))
+        if self.lowest <= slack:
+            self.closed = self.settled = True
+        elif self.waited >= self.patience and self.trend.pace > -self.slow:
+            self._judge(slack)
+        return self.rank
+
+    def _judge(self, slack: float) -> None:
+        if self.before - self.lowest < slack:
+            self.rank -= 1
+            self.closed = self.settled = True
+        elif self.rank == self.most:
+            self.closed = True
+        else:
+            self.rank += 1
+            self.before, self.lowest = self.lowest, math.inf
+            self.waited, self.trend = 0, Trend()
+
+    def stop(self, error_at: ErrorAt, slack: float) -> int:
+        """The rank to end with: the present one."""
+        self.closed = True
+        return self.rank
+
+
+@dataclass
+class Steering:
+    """Moves a penalty until what it acts on is where it should be.
+
+    On a logarithmic scale, by at most 30 % a reading. Rank and error follow a penalty slowly, so
+    it is moved only while they would not arrive by themselves at their present pace; each time
+    they go past the target, the step is halved (bisection once there is a bracket) and the penalty
+    may never again be as high as where it proved too high.
+
+    Attributes:
+        penalty: its value now.
+        step: factor of the next move, as a logarithm.
+        ceiling: the penalty stays at or below this.
+        within: readings in which the target must be reached at the present pace to be waited for.
+
+    Example:
+        >>> steering = Steering(1e-3)
+        >>> for _ in range(60):  # the target is at 0.05
+        ...     penalty = steering.update(math.log(0.05 / steering.penalty))
+        >>> 0.04 < penalty < 0.06
+        True
+    """
+
+    penalty: float
+    step: float = math.log(1.3)
+    ceiling: float = 1e4
+    within: float = 40.0
+    trend: Trend = field(default_factory=Trend)
+
+    def update(self, miss: float) -> float:
+        """The penalty to go on with.
+
+        Args:
+            miss: how far what is steered is from where it should be: positive where the penalty
+                is too low, negative where it is too high, 0 where it is right. Best a logarithm.
+        """
+        side = math.copysign(1.0, miss)
+        if miss * self.trend.value < 0:
+            self.step = max(self.step / 2, math.log(1.02))
+            self.trend = Trend(miss)
+            if miss < 0:
+                self.ceiling = min(self.ceiling, self.penalty)
+        elif miss:
+            self.step = min(1.1 * self.step, math.log(1.3))
+            self.trend.update(miss)
+        else:
+            # Which side it came from matters for what comes next, how fast does not.
+            self.trend = Trend(1e-9 * self.trend.value)
+        if miss and not self.trend.arrives(self.within):
+            moved = self.penalty * math.exp(side * self.step)
+            self.penalty = min(max(moved, 1e-8), self.ceiling)
+        return self.penalty
+
+
+def miss_of_rank(values: Tensor, target: int) -> float:
+    """How far a spectrum is from having so many directions, as `Steering.update` wants it.
+
+    Args:
+        values: `(L,)` float64, covariance singular values over the largest, descending.
+        target: directions that are to count, 1 to `L`.
+
+    Returns:
+        0 where exactly `target` values count; else the distance, in logarithms, of the first value
+        too many or too few to where it no longer counts, or does.
+
+    Example:
+        >>> values = torch.tensor([1.0, 0.5, 1e-3, 1e-5], dtype=torch.float64)
+        >>> [round(miss_of_rank(values, k), 2) for k in (2, 3, 4)]
+        [2.3, 0.0, -2.3]
+    """
+    over = float(values[target]) if target < len(values) else 0.0
+    if over > COUNTED:
+        return math.log(over / COUNTED)
+    under = max(float(values[target - 1]), 1e-12)
+    return min(math.log(under / COUNTED), 0.0)
+
+
+def miss_of_error(error: float, target: float) -> float:
+    """How far an error is from just below its target, as `Steering.update` wants it.
+
+    Args:
+        error: measured.
+        target: at most this.
+
+    Returns:
+        0 between 80 % and 95 % of the target; else the logarithm of 95 % of it over the error.
+    """
+    return 0.0 if 0.8 * target <= error <= 0.95 * target else math.log(0.95 * target / error)
+
+
+class Probe:
+    """Samples, evenly spread over a split, on which a model is measured.
+
+    Args:
+        split: where they are from.
+        samples: how many at most; None takes all.
+    """
+
+    def __init__(self, split: Split, samples: int | None = SAMPLES) -> None:
+        count = len(split) if samples is None else min(samples, len(split))
+        self._x = split.x
+        self._rows = np.unique(np.linspace(0, len(split) - 1, count).round().astype(np.int64))
+
+    def batches(self) -> Iterator[Tensor]:
+        """The samples, float32, a few hundred at a time."""
+        for start in range(0, len(self._rows), _BATCH):
+            yield to_float(self._x[self._rows[start : start + _BATCH]])
+
+    def variance(self) -> float:
+        """Mean squared error of the best constant: what there is to explain."""
+        total = squares = torch.zeros(self._x.shape[1:], dtype=torch.float64)
+        for x in self.batches():
+            total = total + x.double().sum(0)
+            squares = squares + x.double().square().sum(0)
+        count = len(self._rows)
+        return float((squares / count - (total / count).square()).mean())
+
+    @torch.no_grad()
+    def encodings(self, model: Autoencoder) -> Tensor:
+        """What the encoder makes of them, `(N, encoder_dim)`."""
+        like = next(model.parameters())
+        training = model.training
+        model.eval()
+        encoded = torch.cat([model.encoder(x.to(like)) for x in self.batches()])
+        model.train(training)
+        return encoded
+
+    @torch.no_grad()
+    def error(self, model: Autoencoder, codes: Tensor) -> float:
+        """Mean squared error of their reconstructions from codes, `(N, L)`."""
+        training = model.training
+        model.eval()
+        squared, count = 0.0, 0
+        parts = zip(torch.split(codes, _BATCH), self.batches(), strict=True)
+        for z, x in parts:
+            output = model.decode(z)
+            squared += float((output - x.to(output)).double().square().sum())
+            count += x.numel()
+        model.train(training)
+        return squared / count
+
+
+class RankControl(Callback):
+    """Finds a rank while a model is trained, and reports what came out."""
+
+    def report(self, model: Autoencoder) -> dict[str, Any]:
+        """What was found, for the metrics: plain values, with a sentence as `says`.
+
+        Args:
+            model: after training.
+        """
+        raise NotImplementedError
+
+
+class GapReading(RankControl):
+    """Reads the rank off where the spectrum of the training codes falls the furthest.
+
+    Nothing is done in training (Zeng and Graham 2023).
+    """
+
+    def report(self, model: Autoencoder) -> dict[str, Any]:
+        """`rank`, the `ratio` of the values on the two sides of the gap, whether it is `clear`."""
+        variances = model.statistics.variances
+        values = torch.zeros(model.latent_dim, dtype=torch.float64)
+        values[: len(variances)] = variances.double()
+        rank, ratio = gap(values)
+        clear = ratio >= CLEAR
+        times = f"the next value is {ratio:.3g} times smaller"
+        return {
+            "rank": rank,
+            "ratio": ratio,
+            "clear": clear,
+            "says": f"The spectrum falls the furthest after {rank} directions: {times}."
+            if clear
+            else f"The spectrum has no clear gap; the largest is after {rank} directions, where "
+            f"{times}.",
+        }
+
+
+class _Measured(RankControl):
+    """Reads the model a hundred times a run."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Every hundredth part of the run, measure and act."""
+        horizon = self.horizon(trainer)
+        every = max(horizon // READINGS, 1)
+        if trainer.global_step % every == 0 and trainer.global_step <= horizon:
+            self.read(trainer, _model(pl_module), trainer.global_step / horizon)
+
+    def horizon(self, trainer: Trainer) -> int:
+        """Steps of the run, without those of a second stage."""
+        return self._config.steps or self._config.epochs * int(trainer.num_training_batches)
+
+    def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
+        """Measure and act.
+
+        Args:
+            trainer: which runs the training.
+            model: which is trained.
+            share: of the run that is over, 0 to 1.
+        """
+        raise NotImplementedError
+
+
+class AdaptiveRank(_Measured):
+    """Moves the rank of a `RankBottleneck` by `Shrinking` or by `Growing`.
+
+    Errors are those of training samples: the test split has no say.
+
+    Args:
+        config: how the model is trained.
+        request: what is asked of the rank.
+    """
+
+    def __init__(self, config: TrainConfig, request: Request) -> None:
+        super().__init__(config)
+        self._request = request
+        self.tracker: Shrinking | Growing = (
+            Growing(request.most) if request.grow else Shrinking(request.most)
+        )
+        self.slack = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose the samples to measure on; set the rank to start, or to go on, with."""
+        self._probe = Probe(_data(trainer).dataset.train)
+        # Data without any variance would leave nothing to divide by.
+        self.slack = max(self._request.tolerance * self._probe.variance(), 1e-12)
+        _rank_bottleneck(_model(pl_module)).rank = self.tracker.rank
+
+    def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
+        """Let the tracker choose the rank."""
+        if self.tracker.closed or (share < BEGIN_AUTO and not self._request.grow):
+            return
+        encodings = self._probe.encodings(model)
+
+        def error_at(k: int) -> float:
+            error = self._probe.error(model, truncate_rank(encodings, k))
+            return max(_agreed(trainer, error), 1e-30)
+
+        decide = self.tracker.update if share < SETTLE else self.tracker.stop
+        _rank_bottleneck(model).rank = decide(error_at, self.slack)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the rank as `directions`."""
+        pl_module.log("directions", float(self.tracker.rank))
+
+    def report(self, model: Autoencoder) -> dict[str, Any]:
+        """`rank`, and whether the search came to its end, `settled`."""
+        rank, settled = self.tracker.rank, self.tracker.settled
+        way = "up from 1" if self._request.grow else f"down from {self._request.most}"
+        return {
+            "rank": rank,
+            "settled": settled,
+            "says": f"The rank was adapted {way}: {_count(rank)}"
+            + ("." if settled else "; the search was cut short, train for longer."),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """The tracker's state, for checkpoints."""
+        return _state(self.tracker)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        _restore(self.tracker, state_dict)
+
+
+class SteeredPenalty(_Measured):
+    """Moves the weight of a penalty until the code has the rank, or costs the error, asked for.
+
+    A target rank or error is that of the test split, as reports give it. `auto` measures on
+    training samples: for the first part of the run the penalty is a hundredth of its start and
+    the lowest error is noted; from then on that error, plus `tolerance` of the data's variance,
+    is the target.
+
+    Args:
+        model: which is trained.
+        config: how.
+        request: what is asked of the rank.
+        penalty: where the weight starts.
+    """
+
+    def __init__(
+        self, model: Autoencoder, config: TrainConfig, request: Request, penalty: float
+    ) -> None:
+        super().__init__(config)
+        weights = methods.get(model.spec.method).terms.items()
+        self._term = next(term for term, weight in weights if weight == "penalty")
+        self._request = request
+        self.steering = Steering(penalty)
+        self.plateau = math.inf
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose the samples to measure on; set the penalty to start, or to go on, with."""
+        dataset = _data(trainer).dataset
+        self._probe = Probe(dataset.train if self._request.auto else dataset.test)
+        self._slack = self._request.tolerance * self._probe.variance()
+        self._apply(_model(pl_module), trainer.global_step / self.horizon(trainer))
+
+    def _apply(self, model: Autoencoder, share: float) -> None:
+        plain = self._request.auto and share < BEGIN_AUTO
+        model.objective.weights[self._term] = self.steering.penalty / (100 if plain else 1)
+
+    def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
+        """Move the penalty."""
+        begin = BEGIN_AUTO if self._request.auto else BEGIN
+        miss = self._miss(trainer, model, share < begin)
+        if share >= begin:
+            # Late, a penalty may still be found too high, but no longer too low.
+            late = share >= SETTLE and self._request.rank is None
+            self.steering.update(min(miss, 0.0) if late else miss)
+        self._apply(model, share)
+
+    def _miss(self, trainer: Trainer, model: Autoencoder, early: bool) -> float:
+        codes = _codes(model, self._probe)
+        if self._request.rank is not None:
+            return _agreed(trainer, miss_of_rank(spectrum(codes), self._request.rank))
+        error = max(_agreed(trainer, self._probe.error(model, codes)), 1e-30)
+        if early:
+            self.plateau = min(self.plateau, error)
+        return miss_of_error(error, self._request.error or self.plateau + self._slack)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the penalty."""
+        pl_module.log("penalty", _model(pl_module).objective.weights[self._term])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure what was reached, on the whole test split."""
+        model, probe = _model(pl_module), Probe(_data(trainer).dataset.test, None)
+        codes = _codes(model, probe)
+        rank, error = int(rank_of_spectrum(spectrum(codes))), probe.error(model, codes)
+        if self._request.rank is not None:
+            held = rank == self._request.rank
+        elif self._request.error is not None:
+            held = error <= self._request.error
+        else:
+            held = self._probe.error(model, _codes(model, self._probe)) <= self._highest
+        self._reached: dict[str, Any] = {"rank": rank, "error": error, "held": held}
+
+    @property
+    def _highest(self) -> float:
+        """The error that is not to be exceeded, unless a rank is asked for."""
+        return self._request.error or self.plateau + self._slack
+
+    def report(self, model: Autoencoder) -> dict[str, Any]:
+        """`rank` and `error` reached, whether the target `held`, and the last `penalty`."""
+        asked, reached = self._request, self._reached
+        penalty = model.objective.weights[self._term]
+        aim = _count(asked.rank) if asked.rank is not None else f"an error of {self._highest:.3g}"
+        return {
+            **reached,
+            "penalty": penalty,
+            "target_rank": asked.rank,
+            "target_error": None if asked.rank is not None else self._highest,
+            "says": f"The penalty was steered to {penalty:.3g}, for {aim}: "
+            f"{_count(reached['rank'])} with an error of {reached['error']:.3g}"
+            + ("." if reached["held"] else "; the target does not hold."),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """The steering's state, for checkpoints."""
+        return {**_state(self.steering), "plateau": self.plateau}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        state = dict(state_dict)
+        self.plateau = float(state.pop("plateau"))
+        _restore(self.steering, state)
+
+
+def callback(model: Autoencoder, config: TrainConfig) -> RankControl | None:
+    """What finds the rank of a model while it is trained; None where it was given a number.
+
+    Args:
+        model: the autoencoder.
+        config: how it is trained.
+
+    Example:
+        >>> import latentrank
+        >>> model = latentrank.build("rrae", (6,), latent_dim=4, rank="auto")
+        >>> type(callback(model, TrainConfig())).__name__
+        'AdaptiveRank'
+        >>> callback(latentrank.build("rrae", (6,), latent_dim=4, rank=2), TrainConfig())
+    """
+    spec = model.spec
+    control = methods.get(spec.method).rank_control
+    options = methods.resolve(spec.method, spec.options)
+    request = ranks.request(spec.method, control, spec.latent_dim, options)
+    if control == "gap":
+        return GapReading()
+    if control == "adapt" and request.auto:
+        return AdaptiveRank(config, request)
+    if control == "steer" and request != ranks.request(spec.method, control, spec.latent_dim, {}):
+        return SteeredPenalty(model, config, request, float(options["penalty"]))
+    return None
+
+
+def _model(pl_module: LightningModule) -> Autoencoder:
+    return cast(TrainingModule, pl_module).model
+
+
+def _data(trainer: Trainer) -> DataModule:
+    return cast(DataModule, trainer.datamodule)  # type: ignore[attr-defined]
+
+
+def _rank_bottleneck(model: Autoencoder) -> RankBottleneck:
+    return cast(RankBottleneck, model.bottleneck)
+
+
+@torch.no_grad()
+def _codes(model: Autoencoder, probe: Probe) -> Tensor:
+    """The codes of a bottleneck that learns nothing beside its parameters."""
+    return model.bottleneck.encode(probe.encodings(model))
+
+
+def _agreed(trainer: Trainer, value: float) -> float:
+    """The first process's value: rounding must not lead processes to different ranks."""
+    return float(trainer.strategy.broadcast(value))
+
+
+def _count(directions: int) -> str:
+    return f"{directions} direction" + ("" if directions == 1 else "s")
+
+
+def _state(decision: Shrinking | Growing | Steering) -> dict[str, Any]:
+    return {**vars(decision), "trend": dict(vars(decision.trend))}
+
+
+def _restore(decision: Shrinking | Growing | Steering, state: Mapping[str, Any]) -> None:
+    for name, value in state.items():
+        setattr(decision, name, Trend(**value) if name == "trend" else value)

@@ -1,0 +1,84 @@
+"""RRAE's second stage: the encoder and its basis stay, the decoder learns on projected codes."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import cast
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from latentrank import methods
+from latentrank.autoencoder import Autoencoder
+from latentrank.config import TrainConfig
+from latentrank.errors import InputError
+from latentrank.training.module import TrainingModule
+
+
+class SecondStage(Callback):
+    """After so many epochs, freezes the encoder and lets the decoder see what it sees at inference.
+
+    In the first stage each batch is cut to directions of its own; at inference all codes are
+    projected on one basis of the whole training set. Here the decoder gets used to that (Mounayer
+    et al. 2024).
+
+    Args:
+        begin: epochs of the first stage.
+        epochs: epochs of the second, at least 1.
+    """
+
+    def __init__(self, begin: int, epochs: int) -> None:
+        self.begin = begin
+        self.epochs = epochs
+        self._frozen = False
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Find the basis and freeze the encoder, once; leave its bottleneck in evaluation mode."""
+        if trainer.current_epoch < self.begin:
+            return
+        module = cast(TrainingModule, pl_module)
+        if not self._frozen:
+            module.model.encoder.requires_grad_(False)
+            module.model.consolidate(module.training_samples)
+            self._frozen = True
+        module.model.encoder.eval()
+        module.model.bottleneck.eval()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave an encoder that can be trained again."""
+        if self._frozen:
+            cast(TrainingModule, pl_module).model.encoder.requires_grad_(True)
+
+
+def callback(model: Autoencoder, config: TrainConfig) -> SecondStage | None:
+    """The second stage that a model's options ask for, or None.
+
+    Args:
+        model: the autoencoder.
+        config: how it is trained.
+
+    Raises:
+        InputError: `second_stage_epochs` is no whole number from 0, or the length of the first
+            stage is not a number of epochs.
+
+    Example:
+        >>> import latentrank
+        >>> model = latentrank.build("rrae", (6,), latent_dim=4, second_stage_epochs=3)
+        >>> stage = callback(model, TrainConfig(epochs=10))
+        >>> stage.begin, stage.epochs
+        (10, 3)
+    """
+    options = methods.resolve(model.spec.method, model.spec.options)
+    epochs = options.get("second_stage_epochs", 0)
+    if isinstance(epochs, bool) or not isinstance(epochs, Integral) or int(epochs) < 0:
+        raise InputError(
+            f"second_stage_epochs is {epochs}, expected a whole number of epochs, 0 for none."
+        )
+    if not epochs:
+        return None
+    for name in ("steps", "patience"):
+        if getattr(config, name) is not None:
+            raise InputError(
+                f"second_stage_epochs is {epochs} and {name} is given: a second stage begins "
+                f"after a fixed number of epochs; give epochs and leave {name} out."
+            )
+    return SecondStage(config.epochs, int(epochs))
