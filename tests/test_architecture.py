@@ -27,7 +27,9 @@ LAYERS = (
     ("evaluation",),
     ("report",),
     ("estimator", "export", "inference"),
-    ("assessment",),
+    ("assessment", "measures"),
+    ("reproduce",),
+    ("sweep",),
     ("cli",),
     ("__main__",),
 )

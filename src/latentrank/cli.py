@@ -23,6 +23,7 @@ from latentrank.config import RunConfig, TrainConfig, parse_value
 from latentrank.errors import InputError
 
 if TYPE_CHECKING:
+    from latentrank.report.reproduction import Page
     from latentrank.run import Run
 
 app = typer.Typer(
@@ -649,3 +650,135 @@ def export(
         write(model, path, part, tol=tol if compress else None)
     size = path.stat().st_size / 2**20
     console.print(f"{path}: {part}, {size:.1f} MiB", soft_wrap=True)
+
+
+# --- many trainings -----------------------------------------------------------------------------
+
+
+@app.command()
+def reproduce(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(metavar="RECIPE", help="One that --list shows, or a .yaml of your own."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row.")] = 3,
+    budget: Annotated[
+        Literal["small", "paper"],
+        typer.Option(help="About an hour on two cores, or the papers' full setting."),
+    ] = "small",
+    out: Annotated[
+        Path, typer.Option(help="Folder of all reproductions, which share their trainings.")
+    ] = Path("reproductions"),
+    data_root: Annotated[str | None, typer.Option(help="Where data files lie.")] = None,
+    download: Annotated[
+        bool, typer.Option("--download", metavar="", help="Data and weights may be downloaded.")
+    ] = False,
+    weights: Annotated[Path | None, typer.Option(help="File of Inception weights.")] = None,
+    device: Annotated[str, typer.Option(help="Where: auto, cpu, gpu, mps, ...")] = "auto",
+    listing: Annotated[
+        bool, typer.Option("--list", metavar="", help="List the recipes and do nothing.")
+    ] = False,
+) -> None:
+    """Train what a table or figure of the papers needs, and set it beside the published values.
+
+    latentrank reproduce --list
+    latentrank reproduce lorae-table-7 --seeds 3 --budget small
+    """
+    from latentrank import reproduce as recipes
+
+    if listing or recipe is None:
+        _print_recipes(seeds)
+        return
+    try:
+        page = recipes.reproduce(
+            recipe,
+            seeds=seeds,
+            budget=budget,
+            out=out,
+            data_root=data_root,
+            download=download,
+            weights=weights,
+            device=device,
+            say=lambda text: remarks.print(text, style="dim", soft_wrap=True),
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        raise Stopped("Stopped; the same command goes on where it was.") from None
+    _print_page(page)
+    console.print(str(out / page.name / "report.html"), soft_wrap=True)
+
+
+def _print_recipes(seeds: int) -> None:
+    from latentrank import reproduce as recipes
+
+    table = _table("recipe", "trainings", "what it is", numbers=["trainings"])
+    for name in recipes.names():
+        found = recipes.load(name)
+        jobs = recipes.plan(found, "small", seeds, Path())
+        count = len({job.folder for job in jobs if job.trained})
+        table.add_row(f"[bold]{name}[/bold]", str(count), found.title)
+    console.print(table)
+    console.print(f"trainings: with {seeds} seeds; recipes share those alike.", style="dim")
+
+
+def _print_page(page: Page) -> None:
+    from latentrank.report.reproduction import cells
+
+    for grid in page.grids:
+        header, rows = cells(grid)
+        table = _table(*header, numbers=header[1:])
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for text in [*page.claims, *page.notes]:
+        console.print(text, style="dim", markup=False)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@with_settings
+def sweep(
+    ctx: typer.Context,
+    settings: dict[str, Any],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="As for latentrank train.")],
+    search: Annotated[
+        list[str],
+        typer.Option(help="NAME=LOW..HIGH, with :log for its logarithm, or NAME=A,B,C; repeated."),
+    ],
+    trials: Annotated[int, typer.Option(min=1, help="How many to add to the study.")] = 20,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="URL of the study's database; machines that name the same share it."),
+    ] = None,
+    minimise: Annotated[
+        str, typer.Option(help="A number of metrics.json, or a measure such as fd:gmm.")
+    ] = "validation_error",
+    out: Annotated[Path, typer.Option(help="Folder of the studies' runs.")] = Path("sweeps"),
+) -> None:
+    """Search over settings and options of METHOD with Optuna; each trial is a run folder.
+
+    latentrank sweep lorae --data shapes --search penalty=1e-5..1e-1:log --trials 20
+    """
+    from latentrank import sweep as sweeping
+
+    words, options = extra_options([method, *ctx.args])
+    if len(words) > 1:
+        raise InputError(f"'{words[1]}' is one word too many; only METHOD has no -- before it.")
+    try:
+        found = sweeping.sweep(
+            {**settings, **options, "method": words[0]},
+            [sweeping.parse_search(text) for text in search],
+            trials,
+            minimise=minimise,
+            storage=storage,
+            out=out,
+            say=lambda text: remarks.print(text, style="dim", soft_wrap=True),
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        raise Stopped("Stopped; the same command adds trials to the study.") from None
+    names = list(found[0].settings)
+    table = _table("trial", minimise, *names, "run", numbers=["trial", minimise, *names])
+    for trial in found:
+        chosen = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.settings.values()]
+        table.add_row(str(trial.number), f"{trial.value:.4g}", *chosen, trial.folder)
+    console.print(table)
