@@ -94,12 +94,17 @@ class _Loader(yaml.SafeLoader):
     """YAML in which 1e-3 is a number, as everybody who writes it means it."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads: text that looks like a number is quoted."""
+
+
 # YAML 1.1, which PyYAML follows, asks for a point in every float: 1.0e-3.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
 
 
 def parse_value(text: str) -> Any:
@@ -144,7 +149,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 def write_yaml(path: Path, values: dict[str, Any]) -> None:
     """Write a mapping as YAML, whole or not at all."""
-    write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
 def write_text(path: Path, text: str) -> None:
