@@ -1,0 +1,47 @@
+"""Pictures that the command line writes one at a time."""
+
+import numpy as np
+import pytest
+
+from latentrank import run
+from latentrank.config import check
+from latentrank.errors import InputError
+from latentrank.report import pictures
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    x = np.random.default_rng(0).integers(0, 255, (30, 1, 8, 8), dtype=np.uint8)
+    np.savez(folder / "images.npz", x=x)
+    return folder
+
+
+def trained(folder, method):
+    values = {"method": method, "data": str(folder / "images.npz"), "latent_dim": 4, "epochs": 1}
+    if not (folder / method).exists():
+        run.train(check(values, "here"), folder / method, progress=False)
+    return run.Run(folder / method)
+
+
+@pytest.mark.parametrize("kind", pictures.KINDS)
+def test_every_kind_is_drawn_and_written(folder, kind, tmp_path):
+    figure = pictures.interpolation(trained(folder, "ae"), kind)
+    path = pictures.write_png(figure, tmp_path / "a.png")
+    assert path.read_bytes()[1:4] == b"PNG"
+
+
+def test_samples_of_images_are_drawn_from_black_to_white(folder):
+    x = np.zeros((70, 1, 8, 8), dtype=np.uint8)
+    x[1] = 255
+    figure = pictures.sample_grid(trained(folder, "ae"), x)
+    mosaic = np.asarray(figure.axes[0].images[0].get_array())
+    assert sorted(np.unique(mosaic[..., :3])) == [0, 255]
+    assert figure.axes[0].get_ylim()[0] == 4
+
+
+def test_what_cannot_be_drawn_is_refused(folder):
+    with pytest.raises(InputError, match="did you mean 'linear'"):
+        pictures.interpolation(trained(folder, "ae"), "liner")
+    with pytest.raises(InputError, match="nothing to interpolate between"):
+        pictures.interpolation(trained(folder, "nsgan"))

@@ -1,0 +1,96 @@
+"""Codes of other data, densities on codes, and samples in the data's own units."""
+
+import numpy as np
+import pytest
+import torch
+
+from latentrank import inference, run
+from latentrank.config import check
+from latentrank.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inference")
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(60, 5)) * [1, 10, 0.1, 3, 2] + 40
+    np.savez(folder / "table.npz", x_train=table[:40], x_test=table[40:])
+    np.savez(folder / "other.npz", x_train=7 * table[:40], x_test=table[40:])
+    images = rng.integers(0, 255, (30, 1, 8, 8), dtype=np.uint8)
+    np.savez(folder / "images.npz", x=images)
+    return folder
+
+
+def trained(folder, method, data="table.npz", **options):
+    where = folder / f"{method}-{data}"
+    if not where.exists():
+        values = {"method": method, "data": str(folder / data), "latent_dim": 4, "epochs": 1}
+        run.train(check({**values, "options": options}, "here"), where, progress=False)
+    return run.Run(where)
+
+
+@pytest.fixture(scope="module")
+def table_run(folder):
+    return trained(folder, "vrrae", rank=2)
+
+
+def test_other_data_is_brought_to_the_units_of_the_runs_data(folder, table_run):
+    own = inference.embed(table_run)["codes"]
+    other = inference.embed(table_run, source=folder / "other.npz")["codes"]
+    np.testing.assert_allclose(other, own, atol=1e-4)
+
+
+def test_coefficients_are_the_codes_in_the_basis(table_run):
+    found = inference.embed(table_run, "train", coefficients=True)["codes"]
+    x = torch.from_numpy(table_run.dataset().train.x)
+    np.testing.assert_allclose(found, table_run.model().coefficients(x).detach(), atol=1e-5)
+
+
+def test_labels_and_parameters_come_along(folder):
+    values = {"method": "ae", "data": "curves:shifted-sine", "latent_dim": 2, "epochs": 1}
+    sine = run.train(check({**values, "test_size": 6}, "here"), folder / "sine", progress=False)
+    found = inference.embed(sine)
+    assert sorted(found) == ["codes", "parameters"]
+    assert len(found["parameters"]) == len(found["codes"]) == 6
+
+
+def test_samples_are_decoded_codes_in_the_datas_own_units(table_run):
+    made = inference.sample(table_run, "gaussian", 50, seed=3)
+    z = torch.from_numpy(made.codes)
+    decoded = table_run.dataset().denormalise(table_run.model().decode(z).detach().numpy())
+    np.testing.assert_allclose(made.x, decoded, rtol=1e-5)
+    assert abs(made.x.mean() - 40) < 5
+    assert np.array_equal(made.x, inference.sample(table_run, "gaussian", 50, seed=3).x)
+
+
+def test_samples_of_images_are_images(folder):
+    made = inference.sample(trained(folder, "ae", "images.npz"), "gaussian", 3)
+    assert (made.x.shape, made.x.dtype) == ((3, 1, 8, 8), np.uint8)
+
+
+def test_the_prior_of_a_method_with_a_basis_is_over_its_coefficients(table_run):
+    prior = inference.fit_density(table_run, "prior")
+    basis = table_run.model().bottleneck.basis().numpy()
+    coefficients = prior.sample(4000, seed=0) @ basis
+    assert prior.rank == 2
+    np.testing.assert_allclose(np.cov(coefficients.T), np.eye(2), atol=0.1)
+
+
+def test_a_gan_generates_from_noise_alone(folder):
+    gan = trained(folder, "nsgan", "images.npz")
+    assert inference.usual_densities(gan) == ("prior",)
+    made = inference.sample(gan, "prior", 2000)
+    assert abs(made.codes.std() - 1) < 0.05
+    with pytest.raises(InputError, match="nsgan has no codes of samples"):
+        inference.sample(gan, "gaussian", 3)
+
+
+def test_what_does_not_fit_is_refused(folder, table_run):
+    with pytest.raises(InputError, match="did you mean 'test'"):
+        inference.embed(table_run, "tests")
+    with pytest.raises(InputError, match="give data of that shape"):
+        inference.embed(table_run, source=folder / "images.npz")
+    with pytest.raises(InputError, match="leave --coefficients out"):
+        inference.embed(trained(folder, "ae", "images.npz"), coefficients=True)
+    with pytest.raises(InputError, match="did you mean 'gmm'"):
+        inference.sample(table_run, "gnm", 3)
