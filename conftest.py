@@ -1,7 +1,6 @@
 """Every test and every docstring example starts from the same random state."""
 
 import os
-from collections.abc import Iterator
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -11,11 +10,10 @@ import torch
 
 
 @pytest.fixture(autouse=True)
-def fixed_seed() -> Iterator[None]:
+def fixed_seed() -> None:
     """Seed torch and numpy, and keep each test worker to one thread."""
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002 - libraries under test draw from it
-    yield
 
 
 def pytest_configure(config: pytest.Config) -> None:
