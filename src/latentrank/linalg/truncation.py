@@ -309,7 +309,8 @@ def _gram(rows: Tensor) -> Tensor:
 
 def _symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues, smallest first, and eigenvectors, of a Gram matrix by its lower triangle."""
-    if not bool(torch.isfinite(gram).all()):
+    # A value that is not finite makes its row's sum of squares so: the diagonal tells.
+    if not bool(torch.isfinite(gram.diagonal()).all()):
         raise InputError(
             "The codes hold values that are infinite or not numbers, expected finite ones; lower "
             "the learning rate, or look for such values in the data."
