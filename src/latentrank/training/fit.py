@@ -72,8 +72,11 @@ def fit(
             f"The model takes samples of shape {model.spec.input_shape} and those of "
             f"{dataset.name} are {dataset.shape}; build a model for that shape."
         )
-    if isinstance(model, GAN):
-        config = _for_gan(model, config)
+    if isinstance(model, GAN) and config.patience is not None:
+        raise InputError(
+            f"patience is {config.patience}, and {model.spec.method} has no validation error to "
+            "wait for; leave patience out."
+        )
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
     history = History(folder / "history.csv" if folder else None)
@@ -118,19 +121,6 @@ def _lengthened(config: TrainConfig, stage: SecondStage | None) -> TrainConfig:
         return config
     strategy = _WITH_UNUSED.get(config.strategy, config.strategy)
     return config.model_copy(update={"epochs": config.epochs + stage.epochs, "strategy": strategy})
-
-
-def _for_gan(model: GAN, config: TrainConfig) -> TrainConfig:
-    """What the two losses of a GAN need of the configuration."""
-    if config.patience is not None:
-        raise InputError(
-            f"patience is {config.patience}, and {model.spec.method} has no validation error to "
-            "wait for; leave patience out."
-        )
-    # Each backward pass of the two reaches one network only.
-    return config.model_copy(
-        update={"strategy": _WITH_UNUSED.get(config.strategy, config.strategy)}
-    )
 
 
 def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]) -> pl.Trainer:
