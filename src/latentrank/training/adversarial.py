@@ -82,6 +82,9 @@ class AdversarialModule(TrainingModule):
         """Move one player down its loss. Only the generator's steps count as steps of the run."""
         optimizer = cast(list[LightningOptimizer], self.optimizers())[player]
         optimizer.zero_grad()
+        if distributed.world()[1] > 1:
+            # Data parallelism waits for a gradient of every parameter, the other player's too.
+            loss = loss + 0 * torch.stack([p.sum() for p in self.parameters()]).sum()
         self.manual_backward(loss)
         if player == 1:
             optimizer.step()
