@@ -45,7 +45,7 @@ bench: $(READY) ## time the linear algebra against torch's own
 $(READY): pyproject.toml
 	@$(PY) -c 'import pip' 2>/dev/null && $(PY) $(IS_NEW_ENOUGH) || { \
 	  $(PYTHON) $(IS_NEW_ENOUGH) || { \
-	    echo "latentrank needs Python 3.11 or newer, and $(PYTHON) is not; name one that is:" \
+	    echo "latentrank needs Python 3.11 or newer, which $(PYTHON) is not; name one that is:" \
 	      "make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }; \
 	  $(PYTHON) -m venv $(if $(wildcard $(VENV)/pyvenv.cfg),--clear) $(VENV); }
 	@echo "Installing latentrank into $(VENV). torch alone is several GB: this takes minutes, once."

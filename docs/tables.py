@@ -15,29 +15,17 @@ import json
 import re
 import statistics
 from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from latentrank import data, methods
+from latentrank import data, methods, reproduce
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.run import Run
 
 Settings = dict[str, Any]
-
-# Ranks that the papers print, by method, data and the options that they vary.
-PUBLISHED: list[tuple[str, str, Settings, str]] = [
-    ("irmae", "mnist", {"depth": 2}, "70 (IRMAE, table 6)"),
-    ("irmae", "mnist", {"depth": 4}, "39 (IRMAE, table 6)"),
-    ("irmae", "mnist", {"depth": 8}, "8 (IRMAE, table 6)"),
-    ("irmae", "mnist", {"depth": 12}, "4 (IRMAE, table 6)"),
-    ("irmae", "shapes", {"depth": 2}, "about 7 (IRMAE, figure 2)"),
-    ("lorae", "mnist", {"penalty": 1e-1}, "7 (LoRAE, table 7)"),
-    ("lorae", "mnist", {"penalty": 1e-2}, "8 (LoRAE, table 7)"),
-    ("lorae", "mnist", {"penalty": 1e-3}, "18 (LoRAE, table 7)"),
-    ("lorae", "mnist", {"penalty": 1e-4}, "40 (LoRAE, table 7)"),
-    ("lorae", "mnist", {"penalty": 1e-5}, "65 (LoRAE, table 7)"),
-]
 
 # Settings that change where and how fast a run is computed, and not what it computes.
 MACHINE = {"device", "devices", "strategy", "loggers", "data_root", "download", "validate_every"}
@@ -135,7 +123,7 @@ def command(rows: Sequence[Row], shared: Settings) -> str:
         f"Each row is `{typed}`, METHOD as given and SEED {', '.join(map(str, seeds))}. The rank "
         "counts the covariance singular values of the test codes above 1e-4 of the largest; the "
         "error is the mean square over all test values; ± is the standard deviation over the "
-        "seeds."
+        "seeds. Beside the paper's rank is the recipe of its table, which has the paper's settings."
     )
 
 
@@ -192,12 +180,27 @@ def options(settings: Settings) -> list[str]:
 
 
 def published(config: dict[str, Any]) -> str:
-    """The rank that a paper prints for this method, data and options, if one does."""
-    for method, name, varied, rank in PUBLISHED:
-        used = {option: config["options"].get(option) for option in varied}
-        if (method, name, varied) == (config["method"], config["data"], used):
-            return rank
-    return ""
+    """The rank that a paper prints for this method, data and options, and its recipe's name."""
+    method = config["method"]
+    wanted = (config["data"], method, methods.resolve(method, config["options"]))
+    return next((text for *run, text in printed_ranks() if tuple(run) == wanted), "")
+
+
+@cache
+def printed_ranks() -> list[tuple[str, str, Settings, str]]:
+    """Every rank that a recipe has from its paper: data, method, options, rank and recipe."""
+    found = []
+    for name in reproduce.names():
+        recipe = reproduce.load(name)
+        for part, row in product(recipe.parts, recipe.rows):
+            rank = part.published.get("rank", {}).get(row.name)
+            if rank is not None:
+                known = methods.options(row.method)
+                shared = {k: v for k, v in part.options.items() if k in known}
+                options = methods.resolve(row.method, {**shared, **row.options})
+                where = reproduce.presets()[part.preset].data
+                found.append((where, row.method, options, f"{rank:g} ({name})"))
+    return found
 
 
 def measured(values: Sequence[float | None], one: str, mean: str, spread: str) -> str:
