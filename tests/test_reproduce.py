@@ -259,7 +259,7 @@ def test_verdicts_follow_means_and_spreads(low, high, told):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"rows": [{"name": "A", "method": "lorea"}]}, "did you mean 'lorae'"),
+        ({"rows": [{"name": "A", "method": "ae"}]}, "There is no row 'AE'; did you mean 'A'"),
         ({"rows": [{"name": "A", "method": "ae"}] * 2}, "2 rows called 'A'"),
         ({"titel": "x"}, "titel in tiny.yaml cannot be used"),
         ({"claims": [{"text": "x", "column": "rnak"}]}, "did you mean 'rank'"),
@@ -270,6 +270,13 @@ def test_verdicts_follow_means_and_spreads(low, high, told):
 def test_mistakes_in_a_recipe_are_told(change, told, recipe, tmp_path):
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **change}))
     with pytest.raises(InputError, match=told):
+        load(recipe)
+
+
+def test_an_unknown_method_is_told(recipe, tmp_path):
+    rows = [{"name": name, "method": "lorea"} for name in ("AE", "LoRAE")]
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "rows": rows}))
+    with pytest.raises(InputError, match="did you mean 'lorae'"):
         load(recipe)
 
 

@@ -318,8 +318,10 @@ def _posterior(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _contrast(subject: Subject, argument: str) -> float:
+    if argument not in ("lowest", "median"):
+        raise unknown("contrast", argument, ("lowest", "median"))
     found = relative_contrasts(subject.run.codes("test"), seed=subject.config.seed)
-    return float({"lowest": np.min, "median": np.median}[argument](found))
+    return float(found.min() if argument == "lowest" else np.median(found))
 
 
 def _gradient(subject: Subject, argument: str) -> float:
@@ -340,7 +342,7 @@ def _gradient(subject: Subject, argument: str) -> float:
         **config.options,
     ).train()
     pilot, horizon = copy.deepcopy(model), int(argument)
-    start = float(model.losses(x)["loss"])
+    start = float(model.losses(x)["loss"].detach())
     bound = float(
         adam_gradient_norms(
             lambda: pilot.losses(x)["loss"],

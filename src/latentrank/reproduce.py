@@ -53,8 +53,7 @@ class Preset(_Strict):
     paper: Settings = Field(description="settings of the papers")
     small: Settings = Field(description="those that differ in the small budget")
     samples: dict[Budget, int] = Field(
-        default_factory=lambda: {"small": 10_000, "paper": 10_000},
-        description="generated samples for a distance",
+        {"small": 10_000, "paper": 10_000}, description="generated samples for a distance"
     )
     components: int = Field(4, description="Gaussians in the density gmm")
     differences: list[str] = Field(default_factory=list, description="from the papers' set-up")
@@ -228,7 +227,8 @@ def presets() -> dict[str, Preset]:
 def _told(error: ValidationError, source: str) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "the recipe"
-    return f"{where} in {source} cannot be used: {first['msg']}."
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{where} in {source} cannot be used: {message}."
 
 
 # --- trainings ----------------------------------------------------------------------------------
