@@ -118,7 +118,7 @@ def test_to_uint8_rounds_and_clips_and_leaves_colours_alone():
     colours = np.arange(256, dtype=np.uint8)
     np.testing.assert_array_equal(to_uint8(colours), colours)
     np.testing.assert_array_equal(to_uint8(colours.astype(np.float32) / 255), colours)
-    assert to_uint8(np.array([-1.0, 2.0])).tolist() == [0, 255]
+    assert to_uint8(np.array([-1.0, 0.999, 2.0])).tolist() == [0, 255, 255]
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 100])
