@@ -52,6 +52,7 @@ def test_mosaic_clips_beyond_the_limits_and_survives_nan():
 
 def test_curve_stays_inside_its_cell():
     grid = np.sin(np.linspace(0, 9, 50)) * np.ones((2, 3, 1, 1))
+    grid[0, 0] *= 3  # beyond the limits: the others shrink rather than one be cut off
     figure = cells.grid_figure(grid, (-0.5, 0.5))
     lines = figure.axes[0].collections[1].get_paths()
     assert len(lines) == 6
@@ -59,6 +60,17 @@ def test_curve_stays_inside_its_cell():
         corner = np.array([index % 3, index // 3])
         assert (line.vertices >= corner).all()
         assert (line.vertices <= corner + 1).all()
+    heights = [np.ptp(line.vertices[:, 1]) for line in lines]
+    assert np.allclose(heights[0], 3 * np.array(heights[1:]))
+
+
+def test_missing_values_of_a_curve_leave_a_gap():
+    curve = np.linspace(0, 1, 50)
+    curve[20:30] = np.nan
+    figure = cells.grid_figure(curve.reshape(1, 1, 1, 50), (0.0, 1.0))
+    line = figure.axes[0].collections[1].get_paths()[0].vertices
+    assert np.isnan(line[20:30, 1]).all()
+    assert np.isfinite(line[:20]).all()
 
 
 def test_high_values_are_drawn_high():

@@ -81,8 +81,17 @@ def test_table_marks_errors_but_never_ranks(tmp_path):
     marked = {rows[index][0]: cell for index, cell in best.items()}
     assert marked == {"validation error": 1}
     table = {row[0]: row[1:] for row in rows}
-    assert table["rank"] == ["6 ± 0 (2)", "2 ± 0 (2)"]
-    assert table["validation error"][0] == "0.10050 ± 0.00071 (2)"
+    assert table["rank"] == ["6 ± 0", "2 ± 0"]
+    assert table["validation error"][0] == "0.10050 ± 0.00071"
+
+
+def test_number_of_seeds_is_told_where_it_differs(tmp_path):
+    runs = [fake_run(tmp_path, method=m, seed=s) for m, s in (("ae", 0), ("ae", 1), ("lorae", 0))]
+    rows, best = metric_rows(columns_of(runs))
+    table = {row[0]: row[1:] for row in rows}
+    assert table["rank"] == ["4 ± 0 (2)", "4 (1)"]
+    assert table["training time"] == ["4 min 12 s ± 0.0 s (2)", "4 min 12 s (1)"]
+    assert best == {}
 
 
 def test_no_runs():

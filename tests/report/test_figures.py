@@ -163,6 +163,12 @@ def test_every_index_tick_is_a_whole_number_from_one():
         assert all(tick == int(tick) and tick <= length for tick in ticks)
 
 
+def test_level_of_the_count_is_always_seen():
+    figure = figures.spectrum({"a": np.array([1.0, 0.5])}, tolerance=1e-4)
+    low, high = figure.axes[1].get_ylim()
+    assert low < 1e-4 < high
+
+
 def test_spectra_may_differ_in_length():
     assert draws(figures.spectrum({"a": np.ones(3), "b": np.ones(9)}, {"b": 9}))
 
@@ -213,6 +219,11 @@ def test_missing_entries_leave_no_gap():
     found = panels(figures.loss_curves({"step": [10, 20, 30], "val/loss": [1.0, np.nan, 3.0]}))
     assert found["loss"].lines[0].get_xdata().tolist() == [10, 30]
     assert found["loss"].get_xlabel() == "step"
+
+
+def test_rank_has_whole_ticks():
+    axes = panels(figures.loss_curves({"rank": [2.0, 2.0, 3.0]}))["rank"]
+    assert all(tick == int(tick) for tick in axes.get_yticks())
 
 
 def test_one_epoch_is_a_point():

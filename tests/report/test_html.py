@@ -100,3 +100,8 @@ def test_only_the_best_cell_is_marked():
     text = html.table(["", "a", "b"], [["x", "1", "2"], ["y", "1", "2"]], best={1: 2})
     assert text.count("<strong>") == 1
     assert '<th scope="row">y</th><td>1</td><td><strong>2</strong></td>' in text
+
+
+@pytest.mark.parametrize(("blocks", "across"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (7, 3)])
+def test_rows_of_columns_are_balanced(blocks, across):
+    assert f"--columns:{across}" in html.side_by_side([html.note("x")] * blocks)

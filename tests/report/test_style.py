@@ -66,9 +66,9 @@ def test_svg_greys_follow_the_colour_scheme(figure):
 
 @pytest.mark.parametrize("ground", ["#fefefe", "#14181c"])
 def test_strong_colours_are_seen_on_white_and_on_black(ground):
-    # 3:1 is what WCAG asks of graphics; red on black and orange on white come closest to it.
-    assert all(contrast(colour, ground) >= 2.0 for colour in style.PALETTE[:5])
-    assert contrast(style.PALETTE[0], ground) >= 3.0
+    # WCAG asks 3:1 of graphics; red and purple on black fall a little short, and are wide lines.
+    assert all(contrast(colour, ground) >= 2.5 for colour in style.PALETTE[:4])
+    assert all(contrast(colour, ground) >= 3.0 for colour in style.PALETTE[:2])
 
 
 def test_text_is_readable_in_both_schemes():

@@ -73,6 +73,24 @@ def value_limits(samples: Array) -> Limits:
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
+def widened(limits: Limits, samples: Array) -> Limits:
+    """Limits that hold all samples too, so that no line is cut off into a plateau.
+
+    Args:
+        limits: low and high.
+        samples: any array.
+
+    Returns:
+        Limits at least as wide.
+
+    Example:
+        >>> widened((0.0, 1.0), np.array([0.5, 3.0]))
+        (0.0, 3.0)
+    """
+    low, high = value_limits(samples)
+    return (min(limits[0], low), max(limits[1], high))
+
+
 def in_rows(samples: Array, columns: int) -> Array:
     """Fold a list of samples into rows, repeating none: a last row that is not full is dropped.
 
@@ -156,7 +174,7 @@ def grid_figure(
 
     Args:
         grid: `(R, C, *shape)`, a sample in each cell.
-        limits: values drawn as black and white, or as bottom and top of a cell; beyond is clipped.
+        limits: values drawn as black and white; a cell of lines is made wide enough for them.
         row_labels: text at the left of each row, R of them or none.
         cell_width: in inches, where the page is wide enough.
         margin_left: inches to leave free at the left, for axes.
@@ -218,7 +236,7 @@ def _draw_cells(axes: Axes, grid: Array, limits: Limits) -> None:
             _mosaic(grid, limits), extent=(0, columns, rows, 0), interpolation="none", aspect="auto"
         )
     else:
-        _draw_lines(axes, grid, limits)
+        _draw_lines(axes, grid, widened(limits, grid))
     axes.set(xlim=(0, columns), ylim=(rows, 0))
     axes.grid(False)
     axes.set_xticks([])
@@ -255,7 +273,7 @@ def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
         for channel, values in enumerate(sample):
             places, heights = line_points(values)
             across = (places - places[0]) / max(places[-1] - places[0], 1)
-            up = np.clip((np.nan_to_num(heights, nan=low) - low) / (high - low), 0, 1)
+            up = np.clip((heights - low) / (high - low), 0, 1)  # NaN leaves a gap
             inner_x = x0 + (1 - _GAP) * (0.06 + 0.88 * across)
             inner_y = y0 + (1 - _GAP) * (0.92 - 0.84 * up)
             lines.append(np.column_stack([inner_x, inner_y]))

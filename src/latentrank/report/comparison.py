@@ -17,6 +17,7 @@ _NOT_THE_EXPERIMENT: Final = frozenset(
     {"seed", "device", "devices", "strategy", "loggers", "data_root", "download"}
 )
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
+_NAMES: Final = {"seconds": "training time"}
 _LESS_IS_BETTER: Final = ("error", "fid", "kid", "fd_classifier", "frechet_distance")
 _MORE_IS_BETTER: Final = ("accuracy", "precision", "recall", "density", "coverage")
 
@@ -176,10 +177,12 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
         columns: the methods.
 
     Returns:
-        Rows of text, name first; and row index to the index of the cell to mark as best.
+        Rows of text, name first; and row index to the index of the cell to mark as best. The
+        number of seeds stands in brackets where methods differ in it.
     """
     found = [measures(column) for column in columns]
     shared = [name for name in found[0] if all(name in values for values in found)]
+    counted = len({len(column.runs) for column in columns}) > 1
     rows: list[list[str]] = []
     best: dict[int, int] = {}
     for name in shared:
@@ -188,7 +191,8 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
         winner = None if direction is None else best_of(values, direction)
         if winner is not None:
             best[len(rows)] = winner + 1
-        rows.append([name.replace("_", " "), *(_text(name, value) for value in values)])
+        cells = [_text(name, value) + (f" ({value.n})" if counted else "") for value in values]
+        rows.append([_NAMES.get(name, name.replace("_", " ")), *cells])
     return rows, best
 
 
@@ -209,4 +213,4 @@ def _text(name: str, value: Measure) -> str:
     else:
         whole = value.mean.is_integer() and abs(value.mean) < 1e15
         mean, spread = as_text(int(value.mean) if whole else value.mean), as_text(value.spread)
-    return mean if value.n == 1 else f"{mean} \N{PLUS-MINUS SIGN} {spread} ({value.n})"
+    return mean if value.n == 1 else f"{mean} \N{PLUS-MINUS SIGN} {spread}"

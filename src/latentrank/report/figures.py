@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
@@ -29,6 +29,7 @@ from latentrank.report.cells import (
     in_rows,
     line_points,
     value_limits,
+    widened,
 )
 from latentrank.report.style import (
     CONTINUOUS,
@@ -61,8 +62,9 @@ def reconstructions(
     Args:
         originals: `(N, *shape)`, N of about a dozen.
         reconstructions: same shape.
-        limits: values drawn as black and white (or as bottom and top); default: the range of the
-            originals, 0 to 255 for uint8.
+        limits: values drawn as black and white; what lies beyond is clipped. Curves and vectors
+            are never clipped: their cells reach at least from the first to the second. Default:
+            the range of the originals, 0 to 255 for uint8.
 
     Returns:
         The figure.
@@ -129,7 +131,7 @@ def interpolation(rows: Array, limits: Limits | None = None) -> Figure:
     """
     limits = limits or value_limits(rows)
     if rows.ndim in (3, 4) and rows.size:
-        return _walks(rows, limits)
+        return _walks(rows, widened(limits, rows))
     return grid_figure(rows, limits)
 
 
@@ -220,7 +222,7 @@ def _overlaid(originals: Array, versions: Array, limits: Limits | None) -> Figur
     rows = math.ceil(len(originals) / columns)
     figure = new_figure(WIDTH, 0.3 + 1.35 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
-    low, high = limits or value_limits(originals)
+    low, high = widened(limits or value_limits(originals), versions)
     for panel, original, version in zip(panels, originals, versions, strict=False):
         for channel, (true, found) in enumerate(zip(original, version, strict=True)):
             colour = PALETTE[channel % len(PALETTE)]
@@ -241,7 +243,7 @@ def _walks(rows: Array, limits: Limits) -> Figure:
     lines = math.ceil(count / columns)
     figure = new_figure(WIDTH, 0.3 + 1.7 * lines)
     panels = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
-    colours = matplotlib.colormaps[CONTINUOUS](np.linspace(0, 0.95, steps))
+    colours = CONTINUOUS(np.linspace(0, 1, steps))
     low, high = limits
     for panel, walk in zip(panels, rows, strict=False):
         for colour, sample in zip(colours, as_curves(walk), strict=True):
@@ -294,7 +296,9 @@ def spectrum(
         _draw_spectrum(
             logarithmic, name, values, found, PALETTE[index % len(PALETTE)], SPECTRUM_FLOOR
         )
-    logarithmic.set(yscale="log", ylim=(_lowest(spectra) / 2, 2))
+    bottom = _lowest(spectra, tolerance) / 2
+    # Above 1 there are no values: the room is for the legend, also over a flat spectrum.
+    logarithmic.set(yscale="log", ylim=(bottom, bottom**-0.12))
     logarithmic.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
     logarithmic.yaxis.set_minor_locator(NullLocator())
     if tolerance is not None:
@@ -312,7 +316,7 @@ def spectrum(
         axes.set_xticks(_ticks_from_one(longest))
     linear.set_ylim(-0.03, 1.05)
     linear.set_ylabel("singular value / largest")
-    linear.legend(loc="upper right")
+    linear.legend(loc="best")
     return figure
 
 
@@ -379,10 +383,10 @@ def _draw_spectrum(
         )
 
 
-def _lowest(spectra: Mapping[str, Array]) -> float:
-    """The bottom of the logarithmic axis: the smallest value drawn."""
+def _lowest(spectra: Mapping[str, Array], tolerance: float | None) -> float:
+    """The bottom of the logarithmic axis: the smallest value drawn, or the level below it."""
     smallest = min(float(np.nan_to_num(values).min()) for values in spectra.values())
-    return min(max(smallest, SPECTRUM_FLOOR), 1e-2)
+    return min(max(smallest, SPECTRUM_FLOOR), tolerance or 1e-2)
 
 
 def _ticks_from_one(longest: int) -> list[int]:
@@ -393,6 +397,8 @@ def _ticks_from_one(longest: int) -> list[int]:
 
 def _power_of_ten(value: float, _: int | None = None) -> str:
     """The tick label; at the floor it says that what lies there is smaller still."""
+    if value > 1:
+        return ""
     exponent = round(math.log10(value))
     below = r"\leq " if value <= SPECTRUM_FLOOR * 1.01 else ""
     return f"${below}10^{{{exponent}}}$"
@@ -433,7 +439,10 @@ def _draw_term(axes: Axes, term: str, curves: Mapping[str, Floats], places: Arra
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     if len(across) == 1:
         axes.set_xlim(across[0] - 0.5, across[0] + 0.5)
-    _log_if_wide(axes, float(every.min()), float(every.max()))
+    if term == "rank":
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+    else:
+        _log_if_wide(axes, float(every.min()), float(every.max()))
 
 
 def _log_if_wide(axes: Axes, low: float, high: float) -> None:
@@ -597,8 +606,8 @@ def _class_scatter(codes: Array, labels: Array) -> Figure:
 def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
     """A colour for every class: the palette while it lasts, else steps of one continuous map."""
     if count <= len(PALETTE):
-        return [matplotlib.colors.to_rgba(colour) for colour in PALETTE[:count]]
-    return [tuple(colour) for colour in matplotlib.colormaps[CONTINUOUS](np.linspace(0, 1, count))]
+        return [to_rgba(colour) for colour in PALETTE[:count]]
+    return [tuple(colour) for colour in CONTINUOUS(np.linspace(0, 1, count))]
 
 
 def _parameter_scatter(codes: Array, parameters: Floats) -> Figure:

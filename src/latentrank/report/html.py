@@ -6,6 +6,7 @@ Text given to the functions below is escaped; only what they return (`Html`) ent
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final, NewType
@@ -52,7 +53,7 @@ figure img { display: block; max-width: 100%; height: auto; }
 figcaption, .note { color: var(--muted); font-size: 0.9rem; max-width: 42rem; }
 figcaption { margin-top: 0.9rem; }
 .note { margin: 0; padding: 0.8rem 1.1rem; background: var(--well); border-radius: 6px; }
-.note + *, figure + .note, .scroll + .note { margin-top: 1.4rem; }
+.note + *, .below + .note, .scroll + .note { margin-top: 1.4rem; }
 .columns {
   display: grid; gap: 1.8rem; grid-template-columns: repeat(var(--columns), minmax(0, 1fr));
   align-items: start;
@@ -63,11 +64,12 @@ figcaption { margin-top: 0.9rem; }
 .below { color: var(--muted); font-size: 0.9rem; max-width: 42rem; margin: 0.9rem 0 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 0.42rem 2rem 0.42rem 0; vertical-align: baseline; }
+th, td { text-align: left; padding: 0.42rem 1.6rem 0.42rem 0; vertical-align: baseline; }
 tr { border-bottom: 1px solid var(--line); }
 thead th { color: var(--muted); font-weight: 500; font-size: 0.82rem; }
 tbody th { font-weight: 400; color: var(--muted); }
 td { overflow-wrap: anywhere; }
+.numbers th, .numbers td { white-space: nowrap; }
 td strong { color: var(--accent); }
 td strong::after { content: " \\2713"; font-weight: 400; }
 footer {
@@ -82,6 +84,7 @@ footer {
   body { padding: 0; font-size: 10.5pt; }
   section { margin-top: 2rem; }
   h2 { break-after: avoid; }
+  footer { margin-top: 2rem; }
   figure, tr, .facts { break-inside: avoid; }
 }
 """
@@ -218,7 +221,8 @@ def side_by_side(blocks: Sequence[Html], caption: str = "", most: int = 3) -> Ht
         <figure></figure>
         </div><p class="below">One.</p>
     """
-    count = max(1, min(most, len(blocks)))
+    rows = max(1, math.ceil(len(blocks) / most))
+    count = max(1, math.ceil(len(blocks) / rows))  # four are two and two, not three and one
     inner = "\n".join(blocks)
     below = f'<p class="below">{escape(caption)}</p>' if caption else ""
     return Html(f'<div class="columns" style="--columns:{count}">\n{inner}\n</div>{below}')
@@ -257,7 +261,9 @@ def table(
     if any(header):
         names = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
         head = f"<thead><tr>{names}</tr></thead>"
-    return Html(f'<div class="scroll"><table>{head}<tbody>{"".join(lines)}</tbody></table></div>')
+    kind = ' class="numbers"' if head else ""
+    body = f"<tbody>{''.join(lines)}</tbody>"
+    return Html(f'<div class="scroll"><table{kind}>{head}{body}</table></div>')
 
 
 def note(text: str) -> Html:

@@ -150,7 +150,7 @@ def _reconstructions(view: View) -> Drawn:
     codes = view.codes_of_picks(view.picks, view.dataset)
     figure = figures.reconstructions(view.originals, view.decode(codes), view.limits)
     count, noun = len(view.picks), view.noun
-    if noun in ("image", "volume"):
+    if not _is_drawn_as_lines(view):
         caption = (
             f"Top: {count} test {noun}s, never trained on. Bottom: what the decoder makes of "
             "their codes."
@@ -172,8 +172,8 @@ def _spectrum(view: View) -> Drawn:
         figure,
         f"Falling curve of {len(values)} singular values; {rank} of them are above the threshold.",
         "Singular values of the covariance of the test codes, divided by the largest, on a linear "
-        f"and on a logarithmic axis. The dot marks the rank, {rank}: the number of values above "
-        f"{RANK_TOLERANCE:g}."
+        f"and on a logarithmic axis. The rank is {rank}: the number of values above "
+        f"{RANK_TOLERANCE:g}{', marked by the dot' if rank >= 1 else ''}."
         + ("" if true is None else f" The data was generated from {true} numbers (dashed)."),
     )
 
@@ -346,28 +346,27 @@ def write_comparison(runs: Sequence[RunLike], path: str | Path) -> Path:
             cannot be written.
     """
     columns = columns_of(runs)
+    walks_in_row = 1 if _is_drawn_as_lines(columns[0].view) else 3  # axes need the whole width
     sections = [
         html.section("Numbers", *_numbers(columns)),
         html.section("How many directions the codes use", _picture(_spectra(columns))),
         html.section("Reconstructions", _picture(_shared_reconstructions(columns))),
-        html.section("Between two samples", *_side_by_side(columns, _walk, _WALKS)),
-        html.section("Samples", *_side_by_side(columns, _sample_grid, _SAMPLED)),
+        html.section("Between two samples", *_side_by_side(columns, _walk, _WALKS, walks_in_row)),
+        html.section("Samples", *_side_by_side(columns, _sample_grid, _SAMPLED, 3)),
         html.section("Settings that differ", _differences(columns)),
     ]
     target = Path(path)
     names = [column.name for column in columns]
-    counts = sorted({len(column.runs) for column in columns})
-    seeds = " or ".join(map(str, counts)) + (" seed each" if counts == [1] else " seeds each")
     write_text(
         target,
         html.page(
             f"{', '.join(names)} on {columns[0].view.data_name}",
-            f"{len(columns)} method{'s' if len(columns) > 1 else ''}, {seeds}; the same test "
-            "samples and the same random numbers for all.",
+            f"{_count(len(columns), 'method')}, {_seeds(columns)} each; the same test samples and "
+            "the same random numbers for all.",
             html.facts(_ranks(columns)),
             sections,
             f"Written by latentrank {version('latentrank')} from "
-            f"{len(runs)} run folder{'s' if len(runs) > 1 else ''}.",
+            f"{_count(len(runs), 'run folder')}.",
         ),
     )
     return target
@@ -381,6 +380,19 @@ _SAMPLED: Final = (
     "Codes drawn from one Gaussian fitted to each method's training codes, seed 0 for all, "
     "decoded; none was chosen."
 )
+
+
+def _count(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _seeds(columns: Sequence[Column]) -> str:
+    """How many seeds the methods have, fewest to most."""
+    counts = [len(column.runs) for column in columns]
+    if min(counts) == max(counts):
+        return _count(counts[0], "seed")
+    return f"{min(counts)} to {max(counts)} seeds (in brackets)"
 
 
 def _ranks(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
@@ -406,8 +418,8 @@ def _numbers(columns: Sequence[Column]) -> list[Html]:
         )
     else:
         reading = (
-            "Mean and standard deviation over seeds, their number in brackets. A value is marked "
-            "as best only where its interval meets that of no other method."
+            f"Mean and standard deviation over {_seeds(columns)}. A value is marked as best only "
+            "where its interval meets that of no other method."
         )
     header = ["", *(column.name for column in columns)]
     return [html.table(header, rows, best), html.note(reading)]
@@ -455,15 +467,21 @@ def _walk(column: Column, first: View) -> Drawn:
 
 
 def _sample_grid(column: Column, first: View) -> Drawn:
-    """This method's samples."""
+    """This method's samples, few enough to be legible in a column."""
     column.view.need_directions("nothing to sample")
-    decoded = column.view.decode(_gaussian_codes(column.view, _SAMPLES))
-    figure = figures.samples(decoded, first.limits, columns=8)
+    count, across = (24, 4) if _is_drawn_as_lines(first) else (_SAMPLES, 8)
+    decoded = column.view.decode(_gaussian_codes(column.view, count))
+    figure = figures.samples(decoded, first.limits, columns=across)
     return Drawn(figure, f"Samples of {column.name}.", "")
 
 
+def _is_drawn_as_lines(view: View) -> bool:
+    """Whether a sample is a curve or a vector rather than a picture."""
+    return view.noun in ("curve", "vector")
+
+
 def _side_by_side(
-    columns: Sequence[Column], draw: Callable[[Column, View], Drawn], caption: str
+    columns: Sequence[Column], draw: Callable[[Column, View], Drawn], caption: str, most: int
 ) -> list[Html]:
     """A picture for each method, notes for those that allow none."""
     pictures, notes = [], []
@@ -472,7 +490,7 @@ def _side_by_side(
             pictures.append(_picture(draw(column, columns[0].view), heading=column.name))
         except InputError as reason:
             notes.append(html.note(f"{column.name}: {reason}"))
-    return ([html.side_by_side(pictures, caption)] if pictures else []) + notes
+    return ([html.side_by_side(pictures, caption, most)] if pictures else []) + notes
 
 
 def _differences(columns: Sequence[Column]) -> Html:

@@ -6,8 +6,10 @@ import io
 import re
 from typing import Any, Final
 
-from matplotlib import rc_context
+import numpy as np
+from matplotlib import colormaps, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 INK: Final = "#24292f"
@@ -30,7 +32,8 @@ PALETTE: Final = (
     "#717581",
     "#92dadd",
 )
-CONTINUOUS: Final = "cividis"
+# Without its darkest part, which is lost on a dark ground.
+CONTINUOUS: Final = ListedColormap(colormaps["cividis"](np.linspace(0.18, 1, 256)), "continuous")
 
 WIDTH: Final = 9.4  # inches: the text width of the report page
 
