@@ -208,8 +208,10 @@ def test_a_file_says_the_same_as_options_and_the_command_line_goes_first(folder)
     command = ["train", "irmae", "--data", squares(folder), *SMALL, *options, "--out", "b"]
     assert main(command) == 0
     assert config_of("a") == config_of("b")
-    assert main(["train", "--config", "run.yaml", *SMALL, "--depth", "3", "--out", "c"]) == 0
+    over = ["--depth", "3", "--learning-rate", "2e-3", "--no-report", "--out", "c"]
+    assert main(["train", "--config", "run.yaml", *over]) == 0
     assert config_of("c")["options"] == {**config_of("a")["options"], "depth": 3}
+    assert config_of("c")["learning_rate"] == 2e-3
 
 
 def test_the_resolved_configuration_repeats_the_run(folder):
@@ -223,7 +225,9 @@ def test_the_resolved_configuration_repeats_the_run(folder):
 def test_a_resumed_run_equals_an_uninterrupted_one(folder):
     command = ["train", "lorae", "--data", squares(folder), *SMALL]
     assert main([*command, "--out", "short"]) == 0
+    before = run.Run("short").history["seconds"][0]
     assert main(["train", "--resume", "short", "--epochs", "2", "--no-report"]) == 0
+    assert run.Run("short").history["seconds"][0] == before, "it did not begin again"
     assert main([*command, "--epochs", "2", "--out", "long"]) == 0
     assert config_of("short") == config_of("long")
     ours, theirs = latentrank.load("short").state_dict(), latentrank.load("long").state_dict()
