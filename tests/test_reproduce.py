@@ -273,6 +273,14 @@ def test_mistakes_in_a_recipe_are_told(change, told, recipe, tmp_path):
         load(recipe)
 
 
+def test_every_changed_setting_is_told(recipe):
+    told = " ".join(reproduce.differences(load(recipe), "paper"))
+    assert "train size 32 instead of all" in told
+    assert "epochs 2 instead of 20" in told
+    assert "learning rate" not in told
+    assert "epochs 5 instead of 50" in reproduce.differences(load("lorae-table-7"), "small")[0]
+
+
 def test_an_unknown_method_is_told(recipe, tmp_path):
     rows = [{"name": name, "method": "lorea"} for name in ("AE", "LoRAE")]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "rows": rows}))

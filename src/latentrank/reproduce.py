@@ -634,14 +634,13 @@ def differences(recipe: Recipe, budget: Budget) -> list[str]:
     told: list[str] = []
     for part in recipe.parts:
         preset = known[part.preset]
-        if budget == "small":
-            changed = [
-                f"{name.replace('_', ' ')} {value} instead of {_usual(preset, name)}"
-                for name, value in preset.small.items()
-                if name not in part.settings and value != preset.paper.get(name)
-            ]
-            if changed:
-                told.append(f"{heading(part)}, small budget: {'; '.join(changed)}.")
+        changed = [
+            f"{name.replace('_', ' ')} {value} instead of {_usual(preset, name)}"
+            for name, value in {**preset.settings(budget), **part.settings}.items()
+            if value != preset.paper.get(name)
+        ]
+        if changed:
+            told.append(f"{heading(part)}, budget {budget}: {'; '.join(changed)}.")
         told += [f"{heading(part)}: {text}" for text in preset.differences]
     return list(dict.fromkeys([*told, *recipe.differences]))
 
