@@ -53,7 +53,7 @@ def test_only_the_mlp_and_the_neighbours_see_a_circle(rng):
 def test_the_unit_of_the_codes_does_not_matter(clusters, kind):
     codes, labels, test, test_labels = clusters
     plain = probe(*clusters, kind=kind, n_labels=30, draws=1)
-    tiny = probe(2.0**-12 * codes, labels, 2.0**-12 * test, test_labels, kind, 30, draws=1)
+    tiny = probe(2.0**-40 * codes, labels, 2.0**-40 * test, test_labels, kind, 30, draws=1)
     assert tiny.accuracies == pytest.approx(plain.accuracies, abs=0.02)
 
 
