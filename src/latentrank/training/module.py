@@ -151,7 +151,7 @@ def rate_factor(schedule: str, progress: float) -> float:
     if schedule == "cosine":
         return round(0.5 * (1 + math.cos(math.pi * min(progress, 1.0))), 12)
     if schedule == "steps":
-        return 0.1 ** int(3 * min(progress, 0.999)) if progress >= 1 / 3 else 1.0
+        return 10.0 ** -int(3 * min(progress, 0.999))
     return 1.0
 
 
