@@ -1,3 +1,4 @@
+import json
 import math
 import statistics
 
@@ -36,15 +37,37 @@ def test_mean_and_spread_are_those_of_the_seeds(tmp_path):
     assert math.isnan(measures(columns_of(runs[:1])[0])["rank"].spread)
 
 
-def test_only_numbers_that_all_have_are_compared(tmp_path):
+def test_numbers_that_a_method_does_not_have_are_a_dash(tmp_path):
     first, second = fake_run(tmp_path), fake_run(tmp_path, method="ae")
-    first.metrics["fid"] = 3.0
-    first.metrics["generation"] = {"mvg": {"fd_classifier": 2.0}}
-    second.metrics["generation"] = {"mvg": {"fd_classifier": 1.0}}
-    names = [row[0] for row in metric_rows(columns_of([first, second]))[0]]
-    assert "fid" not in names
-    assert "generation.mvg.fd classifier" in names
-    assert not {"latent dim", "singular values", "method"} & set(names)
+    first.metrics["compactness"] = 3.5
+    table = {row[0]: row[1:] for row in metric_rows(columns_of([first, second]))[0]}
+    assert table["compactness"] == ["3.5", "–"]
+    assert not {"latent dim", "singular values", "method"} & set(table)
+
+
+def test_best_is_named_among_those_that_have_the_number(tmp_path):
+    runs = [
+        fake_run(tmp_path / method, method=method, seed=seed, error=error + seed / 1000)
+        for method, error in (("vae", 0.3), ("ae", 0.1), ("lorae", 0.2))
+        for seed in (0, 1)
+    ]
+    for run in runs[:2]:
+        run.metrics["validation_error"] = None
+    rows, best = metric_rows(columns_of(runs))
+    names = [row[0] for row in rows]
+    assert best == {names.index("validation error"): 2}
+
+
+def test_evaluations_are_compared_by_what_they_measured(tmp_path):
+    for name, samples in (("a", 5000), ("b", 5000), ("c", 100)):
+        (tmp_path / name).mkdir()
+        found = {"generation": {"gmm": {"FID": 1.0, "n_real": 30, "n_fake": samples}}}
+        (tmp_path / name / "evaluation.json").write_text(json.dumps(found))
+    methods = {"a": "ae", "b": "lorae", "c": "irmae"}
+    runs = [fake_run(tmp_path / name, method=method) for name, method in methods.items()]
+    table = {row[0]: row[1:] for row in metric_rows(columns_of(runs))[0]}
+    assert table["gmm, 5\u202f000 samples: FID"] == ["1", "1", "–"]
+    assert table["gmm, 100 samples: FID"] == ["–", "–", "1"]
 
 
 @pytest.mark.parametrize("less", [True, False])

@@ -6,7 +6,7 @@ import pytest
 from latentrank import density
 from latentrank.errors import InputError
 from latentrank.report import page, write_comparison, write_report
-from tests.report.fake import fake_run
+from tests.report.fake import EVALUATION, fake_gan, fake_run
 from tests.report.test_html import checked
 
 FIGURES = {
@@ -131,6 +131,31 @@ def test_validation_error_joins_the_reconstruction_term_only_in_its_units(tmp_pa
     assert together in read(write_report(fake_run(tmp_path, (9,), method="vae")))
 
 
+def test_gan_shows_what_it_has(tmp_path):
+    text = read(write_report(fake_gan(tmp_path)))
+    assert drawn(tmp_path) == {"spectrum", "interpolation", "samples", "latent", "losses"}
+    assert "It has collapsed." in text
+    assert "there is nothing to reconstruct" in text
+    assert "draws of noise" in text
+    assert "discriminator's features" in text
+    assert "validation error" not in text.split("Reconstructions")[0]
+
+
+def test_evaluation_is_shown_where_there_is_one(tmp_path):
+    run = fake_run(tmp_path)
+    assert "Generated samples, measured" not in read(write_report(run))
+    (tmp_path / "evaluation.json").write_text(json.dumps(EVALUATION), encoding="utf-8")
+    text = read(write_report(run))
+    for fact in ("FID5.59.25", "the floor that no density can beat", "mlp50.0 ± 2.0 %"):
+        assert fact in text
+
+
+def test_how_a_rank_was_found_is_told(tmp_path):
+    run = fake_run(tmp_path)
+    run.metrics["rank_control"] = {"rank": 4, "says": "The rank was adapted down from 6."}
+    assert "The rank was adapted down from 6." in read(write_report(run))
+
+
 def test_names_from_outside_are_escaped(tmp_path):
     run = fake_run(tmp_path, data="<b>x", note="<script>")
     source = write_report(run).read_text(encoding="utf-8")
@@ -198,6 +223,14 @@ def test_comparison_with_a_constant_code(tmp_path):
     runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path, kept=0)]
     text = read(write_comparison(runs, tmp_path / "comparison.html"))
     assert text.count("LoRAE: The code is constant (rank 0)") == 2
+
+
+def test_comparison_with_a_gan(tmp_path):
+    runs = [fake_run(tmp_path / "a"), fake_gan(tmp_path / "b")]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert "validation error0.01235–" in text
+    assert "NSGAN generates from noise" in text
+    assert "NSGAN: It has collapsed." in text
 
 
 def test_settings_that_differ_are_listed(tmp_path):

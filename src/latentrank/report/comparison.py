@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from latentrank.errors import InputError
+from latentrank.report.measured import evaluation_numbers, read_evaluation
 from latentrank.report.view import RunLike, View, as_text, duration, flat_settings
 
 # What a repetition of the same experiment may change.
@@ -18,7 +19,7 @@ _NOT_THE_EXPERIMENT: Final = frozenset(
 )
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
 _NAMES: Final = {"seconds": "training time"}
-_LESS_IS_BETTER: Final = ("error", "fid", "kid", "fd_classifier", "frechet_distance")
+_LESS_IS_BETTER: Final = ("error", "FID", "KID", "FD-classifier", "KD-classifier")
 _MORE_IS_BETTER: Final = ("accuracy", "precision", "recall", "density", "coverage")
 
 
@@ -116,7 +117,10 @@ def measures(column: Column) -> dict[str, Measure]:
     Returns:
         Name to mean, spread and number of seeds.
     """
-    tables = [_numbers(run.metrics) for run in column.runs]
+    tables = [
+        _numbers(run.metrics) | evaluation_numbers(read_evaluation(run.folder))
+        for run in column.runs
+    ]
     shared = [name for name in tables[0] if all(name in table for table in tables)]
     return {name: _measure([table[name] for table in tables]) for name in shared}
 
@@ -127,6 +131,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
         name: float(value)
         for name, value in flat_settings(metrics).items()
         if name not in _NOT_A_RESULT
+        and not name.startswith("rank_control.")
         and isinstance(value, int | float)
         and not isinstance(value, bool)
     }
@@ -171,40 +176,51 @@ def best_of(values: Sequence[Measure], less_is_better: bool) -> int | None:
 
 
 def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, int]]:
-    """The table of numbers that all methods have.
+    """The table of numbers.
 
     Args:
         columns: the methods.
 
     Returns:
-        Rows of text, name first; and row index to the index of the cell to mark as best. The
-        number of seeds stands in brackets where methods differ in it.
+        Rows of text, name first, a dash where a method does not have the number; and row index to
+        the index of the cell to mark as best. The number of seeds stands in brackets where
+        methods differ in it.
     """
     found = [measures(column) for column in columns]
-    shared = [name for name in found[0] if all(name in values for values in found)]
     counted = len({len(column.runs) for column in columns}) > 1
     rows: list[list[str]] = []
     best: dict[int, int] = {}
-    for name in shared:
-        values = [table[name] for table in found]
-        direction = _direction(name)
-        winner = None if direction is None else best_of(values, direction)
+    for name in dict.fromkeys(name for table in found for name in table):
+        values = [table.get(name) for table in found]
+        winner = _winner(name, values)
         if winner is not None:
             best[len(rows)] = winner + 1
-        cells = [_text(name, value) + (f" ({value.n})" if counted else "") for value in values]
+        cells = [_text(name, value, counted) for value in values]
         rows.append([_NAMES.get(name, name.replace("_", " ")), *cells])
     return rows, best
 
 
+def _winner(name: str, values: Sequence[Measure | None]) -> int | None:
+    """The best of those methods that have the number; none where they are not compared by it."""
+    direction = _direction(name)
+    having = [index for index, value in enumerate(values) if value is not None]
+    if direction is None:
+        return None
+    place = best_of([value for value in values if value is not None], direction)
+    return None if place is None else having[place]
+
+
 def _direction(name: str) -> bool | None:
     """Whether less is better; None where neither is."""
-    if name.lower().endswith(_LESS_IS_BETTER):
+    if name.endswith(_LESS_IS_BETTER):
         return True
-    return False if name.lower().endswith(_MORE_IS_BETTER) else None
+    return False if name.endswith(_MORE_IS_BETTER) else None
 
 
-def _text(name: str, value: Measure) -> str:
+def _text(name: str, value: Measure | None, counted: bool) -> str:
     """Mean and spread, as many digits as the spread makes sense of: two of its own."""
+    if value is None:
+        return "\N{EN DASH}"
     if name == "seconds":
         mean, spread = duration(value.mean), duration(value.spread) if value.n > 1 else ""
     elif value.n > 1 and 0 < value.spread < math.inf:
@@ -213,4 +229,5 @@ def _text(name: str, value: Measure) -> str:
     else:
         whole = value.mean.is_integer() and abs(value.mean) < 1e15
         mean, spread = as_text(int(value.mean) if whole else value.mean), as_text(value.spread)
-    return mean if value.n == 1 else f"{mean} \N{PLUS-MINUS SIGN} {spread}"
+    text = mean if value.n == 1 else f"{mean} \N{PLUS-MINUS SIGN} {spread}"
+    return f"{text} ({value.n})" if counted else text

@@ -90,7 +90,14 @@ footer {
 """
 
 
-def page(title: str, lead: str, facts: Html, sections: Sequence[Html], footer: str) -> str:
+def page(
+    title: str,
+    lead: str,
+    facts: Html,
+    sections: Sequence[Html],
+    footer: str,
+    script: str = "",
+) -> str:
     """A whole HTML document.
 
     Args:
@@ -99,9 +106,11 @@ def page(title: str, lead: str, facts: Html, sections: Sequence[Html], footer: s
         facts: what `facts` returned, or `Html("")`.
         sections: what `section` returned, in order.
         footer: the last line.
+        script: code that the page runs, of this package and no user's text; none by default.
 
     Returns:
-        The document. Its own policy forbids whatever is not inside the file.
+        The document. Its own policy forbids whatever is not inside the file, and without
+        `script` any script.
 
     Example:
         >>> document = page("a < b", "Lead.", facts({}), [section("S", note("n"))], "End.")
@@ -109,13 +118,15 @@ def page(title: str, lead: str, facts: Html, sections: Sequence[Html], footer: s
         True
     """
     body = "\n".join(sections)
+    allowed = "; script-src 'unsafe-inline'" if script else ""
+    code = f"<script>{script}</script>\n" if script else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'{allowed}">
 <title>{escape(title)}</title>
 <style>{_CSS}</style>
 </head>
@@ -129,7 +140,7 @@ def page(title: str, lead: str, facts: Html, sections: Sequence[Html], footer: s
 {body}
 </main>
 <footer>{escape(footer)}</footer>
-</body>
+{code}</body>
 </html>
 """
 

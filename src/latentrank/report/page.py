@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from latentrank import methods
 from latentrank.config import write_text
 from latentrank.errors import InputError
-from latentrank.evaluation import interpolation as ways
 from latentrank.files import whole
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
 from latentrank.report.comparison import Column, columns_of, measures, metric_rows
 from latentrank.report.html import Html
+from latentrank.report.measured import generation_table, probe_table, read_evaluation
+from latentrank.report.panels import PANELS, SAMPLES, Drawn, drawn_as_lines, generated, walks
 from latentrank.report.style import to_png, to_svg
 from latentrank.report.view import (
     RANK_TOLERANCE,
-    Floats,
     RunLike,
     View,
     as_text,
@@ -30,10 +29,6 @@ from latentrank.report.view import (
     flat_settings,
 )
 
-_STEPS: Final = 9
-_GRID: Final = 9  # odd, so that the mean is one of its points
-_SAMPLES: Final = 64
-_SCATTERED: Final = 4000
 _MODEL: Final = (
     "method",
     "options",
@@ -46,20 +41,6 @@ _MODEL: Final = (
     "net",
     "latent_dim",
 )
-
-
-class Drawn(NamedTuple):
-    """A figure with its words.
-
-    Attributes:
-        figure: the figure.
-        alt: what is seen, for a reader who does not see it.
-        caption: what is seen and how it is computed, in a sentence or two.
-    """
-
-    figure: Figure
-    alt: str
-    caption: str
 
 
 # --- the report of one run ---------------------------------------------------------------------
@@ -81,8 +62,8 @@ def write_report(run: RunLike) -> Path:
         InputError: the run is not finished, or its folder cannot be written.
     """
     view = View(run)
-    sections = []
-    for name, title, draw in _PANELS:
+    sections = [html.section("A warning", html.note(text)) for text in _warnings(view)]
+    for name, title, draw in PANELS:
         path = run.folder / "figures" / f"{name}.png"
         try:
             drawn = draw(view)
@@ -93,7 +74,8 @@ def write_report(run: RunLike) -> Path:
             continue
         with whole(path) as temporary:
             temporary.write_bytes(to_png(drawn.figure))
-        sections.append(html.section(title, _picture(drawn)))
+        sections.append(html.section(title, _picture(drawn), *map(html.note, drawn.remarks)))
+    sections += _evaluation(read_evaluation(run.folder))
     sections.append(html.section("Settings", _settings_table(view.config)))
     target = run.folder / "report.html"
     write_text(
@@ -119,15 +101,50 @@ def _headline(view: View) -> dict[str, str | tuple[str, str]]:
     """The facts at the top; what is not known is left out."""
     metrics = view.metrics
     facts: dict[str, str | tuple[str, str]] = {
-        "rank": (as_text(metrics["rank"]), f"of {as_text(metrics['latent_dim'])}")
+        "rank of features" if view.starts_from_noise else "rank": (
+            as_text(metrics["rank"]),
+            f"of {as_text(metrics['latent_dim'])}",
+        )
     }
     if metrics.get("true_dimension") is not None:
         facts["true dimension"] = as_text(metrics["true_dimension"])
-    facts["validation error"] = as_text(float(metrics["validation_error"]))
+    if metrics.get("validation_error") is not None:
+        facts["validation error"] = as_text(float(metrics["validation_error"]))
     facts["training"] = duration(float(metrics["seconds"]))
     if metrics.get("epochs"):
         facts["epochs"] = as_text(int(metrics["epochs"]))
     return facts
+
+
+def _warnings(view: View) -> list[str]:
+    """What training has to warn of."""
+    warning = view.metrics.get("warning")
+    return [str(warning)] if warning else []
+
+
+def _evaluation(found: Mapping[str, Any]) -> list[Html]:
+    """What was measured after training, where it was."""
+    sections = []
+    if found.get("generation"):
+        floor = (
+            ' The column "reconstruction" is of reconstructed test samples, the floor that no '
+            "density can beat."
+        )
+        reading = (
+            "Distances of generated from test samples, a column for each density that codes were "
+            f"drawn from; {found['protocol']}."
+            + (floor if "reconstruction" in found["generation"] else "")
+        )
+        table = html.table(*generation_table(found))
+        sections.append(html.section("Generated samples, measured", table, html.note(reading)))
+    if found.get("probes"):
+        reading = (
+            "Accuracy on test samples of classifiers trained on the codes of few labelled "
+            "training samples; mean and standard deviation over draws of the labels."
+        )
+        table = html.table(*probe_table(found))
+        sections.append(html.section("What codes tell of labels", table, html.note(reading)))
+    return sections
 
 
 def _settings_table(config: Mapping[str, object]) -> Html:
@@ -143,179 +160,6 @@ def _settings_table(config: Mapping[str, object]) -> Html:
             if names
         ]
     )
-
-
-def _reconstructions(view: View) -> Drawn:
-    """Originals above reconstructions."""
-    codes = view.codes_of_picks(view.picks, view.dataset)
-    figure = figures.reconstructions(view.originals, view.decode(codes), view.limits)
-    count, noun = len(view.picks), view.noun
-    if not _is_drawn_as_lines(view):
-        caption = (
-            f"Top: {count} test {noun}s, never trained on. Bottom: what the decoder makes of "
-            "their codes."
-        )
-    else:
-        caption = (
-            f"{count} test {noun}s, never trained on (grey), and what the decoder makes of their "
-            "codes (coloured)."
-        )
-    return Drawn(figure, f"{count} test {noun}s beside their reconstructions.", caption)
-
-
-def _spectrum(view: View) -> Drawn:
-    """The run's own spectrum with its rank."""
-    rank, true = view.metrics["rank"], view.metrics.get("true_dimension")
-    values = np.asarray(view.metrics["singular_values"], dtype=np.float64)
-    figure = figures.spectrum({view.name: values}, {view.name: rank}, true, RANK_TOLERANCE)
-    return Drawn(
-        figure,
-        f"Falling curve of {len(values)} singular values; {rank} of them are above the threshold.",
-        "Singular values of the covariance of the test codes, divided by the largest, on a linear "
-        f"and on a logarithmic axis. The rank is {rank}: the number of values above "
-        f"{RANK_TOLERANCE:g}{', marked by the dot' if rank >= 1 else ''}."
-        + ("" if true is None else f" The data was generated from {true} numbers (dashed)."),
-    )
-
-
-def _interpolation(view: View) -> Drawn:
-    """Straight lines between codes of test samples."""
-    view.need_directions("nothing to interpolate")
-    pairs = len(view.picks) // 2
-    if not pairs:
-        raise InputError("An interpolation needs two test samples, and there is only one.")
-    codes = view.codes_of_picks(view.picks, view.dataset)
-    rows = view.decode(_lines(codes))
-    return Drawn(
-        figures.interpolation(rows, view.limits),
-        f"{pairs} rows that change step by step from one {view.noun} into another.",
-        f"Straight lines between the codes of two test {view.noun}s, decoded at {_STEPS} "
-        "equidistant points; both ends are reconstructions.",
-    )
-
-
-def _lines(codes: Floats) -> Array:
-    """Walks `(R, steps, L)` from each code of the first half to one of the second."""
-    pairs = len(codes) // 2
-    return ways.linear(codes[:pairs], codes[pairs : 2 * pairs], steps=_STEPS)
-
-
-def _plane(view: View) -> Drawn:
-    """The grid along the first two principal directions, or the walk along the only one."""
-    view.need_directions("no principal direction to walk along")
-    grid = ways.pca_grid(view.training_codes, size=_GRID, extent=2.0)
-    variances = view.plane.scales**2
-    if view.directions == 1:
-        walk = view.decode(grid[_GRID // 2 : _GRID // 2 + 1])
-        return Drawn(
-            figures.pca_grid(walk, view.limits),
-            f"A row of {view.noun}s along the only principal direction.",
-            "The code has one principal direction only, so there is a walk in place of a grid: "
-            "decoded points along it, from two standard deviations below the mean of the "
-            "training codes to two above.",
-        )
-    share = variances[:2].sum() / variances.sum()
-    return Drawn(
-        figures.pca_grid(view.decode(grid), view.limits),
-        f"A grid of {view.noun}s that change along two directions.",
-        "Decoded points of the plane of the first two principal directions of the training "
-        "codes, two standard deviations each way, everything else at its mean. The two hold "
-        f"{100 * share:.0f} % of the codes' variance.",
-    )
-
-
-def _samples(view: View) -> Drawn:
-    """Draws from one Gaussian."""
-    view.need_directions("nothing to sample")
-    drawn = view.decode(_gaussian_codes(view, _SAMPLES))
-    return Drawn(
-        figures.samples(drawn, view.limits),
-        f"A grid of {_SAMPLES} generated {view.noun}s.",
-        f"{_SAMPLES} codes drawn from one Gaussian fitted to the "
-        f"{as_text(len(view.training_codes))} training codes (seed 0), decoded; none was chosen.",
-    )
-
-
-def _gaussian_codes(view: View, count: int) -> Array:
-    """Codes from one Gaussian fitted to the training codes, always of the same seed."""
-    from latentrank import density
-
-    return density.fit("gaussian", view.training_codes).sample(count, seed=0)
-
-
-def _latent(view: View) -> Drawn:
-    """Test codes in the principal plane, coloured by what is known of them."""
-    view.need_directions("no plane to look at")
-    codes, test = view.run.codes("test"), view.dataset.test
-    rows = np.arange(len(codes))
-    if len(rows) > _SCATTERED:
-        rows = np.sort(np.random.default_rng(0).permutation(len(codes))[:_SCATTERED])
-    axes = view.plane.basis[:, : min(view.directions, 2)]
-    known = test.parameters if test.parameters is not None else test.labels
-    figure = figures.latent_scatter(
-        (codes[rows] - view.plane.mean) @ axes, None if known is None else known[rows]
-    )
-    colour = (
-        "one panel for each number that they were generated from"
-        if test.parameters is not None
-        else "coloured by class, the class's number at its median"
-    )
-    place = (
-        "in the plane of the first two principal directions"
-        if view.directions > 1
-        else "along the only principal direction"
-    )
-    return Drawn(
-        figure,
-        f"A cloud of {len(rows)} points, one for each test {view.noun}.",
-        f"Codes of {as_text(len(rows))} test {view.noun}s {place} of the training codes"
-        + ("." if known is None else f", {colour}."),
-    )
-
-
-def _losses(view: View) -> Drawn:
-    """The course of training by term."""
-    history = dict(view.run.history)
-    if np.array_equal(history.get("train/loss", []), history.get("train/reconstruction", [])):
-        history.pop("train/loss", None)
-    shared = _trains_on_mean_squares(view) and "train/reconstruction" in history
-    if shared and "validation_error" in history:
-        history = {
-            "validation/reconstruction" if name == "validation_error" else name: values
-            for name, values in history.items()
-        }
-    together = (
-        "the validation error, a mean square like the reconstruction term, in one panel with it"
-        if shared
-        else "the validation error (mean square)"
-    )
-    return Drawn(
-        figures.loss_curves(history),
-        "Curves of every loss term over the epochs of training.",
-        f"Every loss term before it is weighted, averaged over each epoch; {together}; and the "
-        "rank of the test codes at each validation.",
-    )
-
-
-def _trains_on_mean_squares(view: View) -> bool:
-    """Whether the reconstruction term is in the units of the validation error."""
-    options = view.config.get("options", {})
-    default = methods.get(str(view.config["method"])).reconstruction
-    if default == "bce" and not view.dataset.bounded:
-        default = "mse"
-    kind = options.get("reconstruction") or default
-    return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
-
-
-_PANELS: Final[tuple[tuple[str, str, Callable[[View], Drawn]], ...]] = (
-    ("reconstructions", "Reconstructions", _reconstructions),
-    ("spectrum", "How many directions the code uses", _spectrum),
-    ("interpolation", "Between two samples", _interpolation),
-    ("pca_grid", "The first two principal directions", _plane),
-    ("samples", "Samples", _samples),
-    ("latent", "The latent space", _latent),
-    ("losses", "Training", _losses),
-)
 
 
 def _picture(drawn: Drawn, heading: str = "") -> Html:
@@ -346,11 +190,11 @@ def write_comparison(runs: Sequence[RunLike], path: str | Path) -> Path:
             cannot be written.
     """
     columns = columns_of(runs)
-    walks_in_row = 1 if _is_drawn_as_lines(columns[0].view) else 3  # axes need the whole width
+    walks_in_row = 1 if drawn_as_lines(columns[0].view) else 3  # axes need the whole width
     sections = [
         html.section("Numbers", *_numbers(columns)),
         html.section("How many directions the codes use", _picture(_spectra(columns))),
-        html.section("Reconstructions", _picture(_shared_reconstructions(columns))),
+        html.section("Reconstructions", *_shared_reconstructions(columns)),
         html.section("Between two samples", *_side_by_side(columns, _walk, _WALKS, walks_in_row)),
         html.section("Samples", *_side_by_side(columns, _sample_grid, _SAMPLED, 3)),
         html.section("Settings that differ", _differences(columns)),
@@ -374,11 +218,11 @@ def write_comparison(runs: Sequence[RunLike], path: str | Path) -> Path:
 
 _WALKS: Final = (
     "Straight lines between the codes of the same pairs of test samples, decoded; both ends are "
-    "reconstructions."
+    "reconstructions. Where a method generates from noise: great circles between pairs of noise."
 )
 _SAMPLED: Final = (
-    "Codes drawn from one Gaussian fitted to each method's training codes, seed 0 for all, "
-    "decoded; none was chosen."
+    "Codes drawn from one Gaussian fitted to each method's training codes (from N(0, I) where a "
+    "method generates from noise), seed 0 for all, decoded; none was chosen."
 )
 
 
@@ -422,7 +266,8 @@ def _numbers(columns: Sequence[Column]) -> list[Html]:
             "where its interval meets that of no other method."
         )
     header = ["", *(column.name for column in columns)]
-    return [html.table(header, rows, best), html.note(reading)]
+    warnings = [f"{c.name}: {text}" for c in columns for text in _warnings(c.view)]
+    return [html.table(header, rows, best), *map(html.note, [reading, *warnings])]
 
 
 def _spectra(columns: Sequence[Column]) -> Drawn:
@@ -439,45 +284,38 @@ def _spectra(columns: Sequence[Column]) -> Drawn:
     )
 
 
-def _shared_reconstructions(columns: Sequence[Column]) -> Drawn:
-    """The same test samples, a row for each method."""
+def _shared_reconstructions(columns: Sequence[Column]) -> list[Html]:
+    """The same test samples, a row for each method that has codes of them."""
     first = columns[0].view
     rows: dict[str, Array] = {"original": first.originals}
+    notes = []
     for column in columns:
-        rows[column.name] = column.view.decode(_shared_codes(column, first))
-    return Drawn(
+        try:
+            column.view.need_codes("nothing to reconstruct")
+        except InputError as reason:
+            notes.append(html.note(str(reason)))
+            continue
+        rows[column.name] = column.view.decode(column.view.anchors(first))
+    drawn = Drawn(
         figures.labelled_rows(rows, first.limits),
         f"{len(first.picks)} test {first.noun}s and each method's reconstruction of them.",
         f"The same {len(first.picks)} test {first.noun}s, and what each method's decoder makes of "
         "their codes.",
     )
-
-
-def _shared_codes(column: Column, first: View) -> Floats:
-    """This method's codes of the test samples that all methods are shown."""
-    return column.view.codes_of_picks(first.picks, first.dataset)
+    return [_picture(drawn), *notes]
 
 
 def _walk(column: Column, first: View) -> Drawn:
-    """This method's interpolations, in few steps so that columns stay legible."""
-    column.view.need_directions("nothing to interpolate")
-    rows = column.view.decode(_lines(_shared_codes(column, first)))
-    figure = figures.interpolation(rows, first.limits)
+    """This method's interpolations between what all methods are shown."""
+    figure = figures.interpolation(walks(column.view, first), first.limits)
     return Drawn(figure, f"Interpolations of {column.name}.", "")
 
 
 def _sample_grid(column: Column, first: View) -> Drawn:
     """This method's samples, few enough to be legible in a column."""
-    column.view.need_directions("nothing to sample")
-    count, across = (24, 4) if _is_drawn_as_lines(first) else (_SAMPLES, 8)
-    decoded = column.view.decode(_gaussian_codes(column.view, count))
-    figure = figures.samples(decoded, first.limits, columns=across)
+    count, across = (24, 4) if drawn_as_lines(first) else (SAMPLES, 8)
+    figure = figures.samples(generated(column.view, count), first.limits, columns=across)
     return Drawn(figure, f"Samples of {column.name}.", "")
-
-
-def _is_drawn_as_lines(view: View) -> bool:
-    """Whether a sample is a curve or a vector rather than a picture."""
-    return view.noun in ("curve", "vector")
 
 
 def _side_by_side(

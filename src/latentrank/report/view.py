@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentrank.adversarial import GAN
 from latentrank.data import Dataset, to_float
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
@@ -161,11 +162,45 @@ class View:
         variances = self.plane.scales**2
         return int((variances > RANK_TOLERANCE * variances[0]).sum()) if len(variances) else 0
 
+    @cached_property
+    def starts_from_noise(self) -> bool:
+        """Whether the decoder takes noise in place of codes of samples, as a GAN's does."""
+        return isinstance(self.run.model(), GAN)
+
+    def anchors(self, first: View) -> NDArray[Any]:
+        """What interpolations start from and end at.
+
+        Args:
+            first: the run whose test samples are taken.
+
+        Returns:
+            `(n, L)`: codes of its picked test samples; noise of a fixed seed for a GAN.
+        """
+        if self.starts_from_noise:
+            width = int(self.metrics["latent_dim"])
+            return np.random.default_rng(0).standard_normal((len(first.picks), width))
+        return self.codes_of_picks(first.picks, first.dataset)
+
+    def need_codes(self, purpose: str) -> None:
+        """Say why a figure is not possible where the decoder takes no codes.
+
+        Args:
+            purpose: what there is then, such as `"nothing to reconstruct"`.
+
+        Raises:
+            InputError: the decoder starts from noise.
+        """
+        if self.starts_from_noise:
+            raise InputError(
+                f"{self.name} generates from noise and has no codes of {self.noun}s, so there "
+                f"is {purpose}."
+            )
+
     def need_directions(self, purpose: str) -> None:
         """Say why a figure is not possible where all codes are the same.
 
         Args:
-            purpose: what there is then nothing of.
+            purpose: what there is then, such as `"nothing to sample"`.
 
         Raises:
             InputError: all training codes are equal.

@@ -1,0 +1,250 @@
+"""The figures of a run's report, each with its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from latentrank import methods
+from latentrank.errors import InputError
+from latentrank.evaluation import interpolation as ways
+from latentrank.report import figures
+from latentrank.report.cells import Array
+from latentrank.report.view import RANK_TOLERANCE, View, as_text
+
+SAMPLES: Final = 64
+_STEPS: Final = 9
+_GRID: Final = 9  # odd, so that the mean is one of its points
+_SCATTERED: Final = 4000
+
+
+class Drawn(NamedTuple):
+    """A figure with its words.
+
+    Attributes:
+        figure: the figure.
+        alt: what is seen, for a reader who does not see it.
+        caption: what is seen and how it is computed, in a sentence or two.
+        remarks: what else is to be said of it.
+    """
+
+    figure: Figure
+    alt: str
+    caption: str
+    remarks: tuple[str, ...] = ()
+
+
+def drawn_as_lines(view: View) -> bool:
+    """Whether a sample is a curve or a vector rather than a picture."""
+    return view.noun in ("curve", "vector")
+
+
+def _reconstructions(view: View) -> Drawn:
+    """Originals above reconstructions."""
+    view.need_codes("nothing to reconstruct")
+    codes = view.codes_of_picks(view.picks, view.dataset)
+    figure = figures.reconstructions(view.originals, view.decode(codes), view.limits)
+    count, noun = len(view.picks), view.noun
+    if not drawn_as_lines(view):
+        caption = (
+            f"Top: {count} test {noun}s, never trained on. Bottom: what the decoder makes of "
+            "their codes."
+        )
+    else:
+        caption = (
+            f"{count} test {noun}s, never trained on (grey), and what the decoder makes of their "
+            "codes (coloured)."
+        )
+    return Drawn(figure, f"{count} test {noun}s beside their reconstructions.", caption)
+
+
+def _spectrum(view: View) -> Drawn:
+    """The run's own spectrum with its rank."""
+    rank, true = view.metrics["rank"], view.metrics.get("true_dimension")
+    values = np.asarray(view.metrics["singular_values"], dtype=np.float64)
+    figure = figures.spectrum({view.name: values}, {view.name: rank}, true, RANK_TOLERANCE)
+    return Drawn(
+        figure,
+        f"Falling curve of {len(values)} singular values; {rank} of them are above the threshold.",
+        f"Singular values of the covariance of the {_coded(view)}, divided by the largest, on a "
+        f"linear and on a logarithmic axis. The rank is {rank}: the number of values above "
+        f"{RANK_TOLERANCE:g}{', marked by the dot' if rank >= 1 else ''}."
+        + ("" if true is None else f" The data was generated from {true} numbers (dashed)."),
+        tuple(_sayings(view)),
+    )
+
+
+def _coded(view: View) -> str:
+    """What stands where other methods have codes of test samples."""
+    return "discriminator's features of test samples" if view.starts_from_noise else "test codes"
+
+
+def _sayings(view: View) -> list[str]:
+    """Sentences that parts of the training left in the metrics, such as how a rank was found."""
+    parts = [part for part in view.metrics.values() if isinstance(part, Mapping)]
+    return [str(part["says"]) for part in parts if part.get("says")]
+
+
+def _interpolation(view: View) -> Drawn:
+    """Straight lines between codes of test samples."""
+    rows = walks(view, view)
+    ends = (
+        f"Great circles between pairs of noise, turned into {view.noun}s at {_STEPS} equidistant "
+        "angles."
+        if view.starts_from_noise
+        else f"Straight lines between the codes of two test {view.noun}s, decoded at {_STEPS} "
+        "equidistant points; both ends are reconstructions."
+    )
+    return Drawn(
+        figures.interpolation(rows, view.limits),
+        f"{len(rows)} rows that change step by step from one {view.noun} into another.",
+        ends,
+    )
+
+
+def walks(view: View, first: View) -> Array:
+    """Decoded walks `(R, steps, *shape)` from the first half of the anchors to the second.
+
+    Args:
+        view: the run that decodes.
+        first: the run whose test samples are the ends.
+    """
+    if not view.starts_from_noise:
+        view.need_directions("nothing to interpolate")
+    anchors = view.anchors(first)
+    pairs = len(anchors) // 2
+    if not pairs:
+        raise InputError("An interpolation needs two test samples, and there is only one.")
+    # Noise has nearly one length; a straight line would leave where the generator was trained.
+    way = ways.spherical if view.starts_from_noise else ways.linear
+    return view.decode(way(anchors[:pairs], anchors[pairs : 2 * pairs], steps=_STEPS))
+
+
+def _plane(view: View) -> Drawn:
+    """The grid along the first two principal directions, or the walk along the only one."""
+    view.need_codes("no plane of codes to walk in")
+    view.need_directions("no principal direction to walk along")
+    grid = ways.pca_grid(view.training_codes, size=_GRID, extent=2.0)
+    variances = view.plane.scales**2
+    if view.directions == 1:
+        walk = view.decode(grid[_GRID // 2 : _GRID // 2 + 1])
+        return Drawn(
+            figures.pca_grid(walk, view.limits),
+            f"A row of {view.noun}s along the only principal direction.",
+            "The code has one principal direction only, so there is a walk in place of a grid: "
+            "decoded points along it, from two standard deviations below the mean of the "
+            "training codes to two above.",
+        )
+    share = variances[:2].sum() / variances.sum()
+    return Drawn(
+        figures.pca_grid(view.decode(grid), view.limits),
+        f"A grid of {view.noun}s that change along two directions.",
+        "Decoded points of the plane of the first two principal directions of the training "
+        "codes, two standard deviations each way, everything else at its mean. The two hold "
+        f"{100 * share:.0f} % of the codes' variance.",
+    )
+
+
+def _samples(view: View) -> Drawn:
+    """Draws from one Gaussian."""
+    origin = (
+        f"{SAMPLES} draws of noise, N(0, I) with seed 0, turned into {view.noun}s"
+        if view.starts_from_noise
+        else f"{SAMPLES} codes drawn from one Gaussian fitted to the "
+        f"{as_text(len(view.training_codes))} training codes (seed 0), decoded"
+    )
+    return Drawn(
+        figures.samples(generated(view, SAMPLES), view.limits),
+        f"A grid of {SAMPLES} generated {view.noun}s.",
+        f"{origin}; none was chosen.",
+    )
+
+
+def generated(view: View, count: int) -> Array:
+    """Samples from one Gaussian fitted to the training codes, or from noise, always of one seed."""
+    from latentrank import density
+
+    if view.starts_from_noise:
+        prior = density.fit("prior", np.zeros((1, int(view.metrics["latent_dim"]))))
+        return view.decode(prior.sample(count, seed=0))
+    view.need_directions("nothing to sample")
+    return view.decode(density.fit("gaussian", view.training_codes).sample(count, seed=0))
+
+
+def _latent(view: View) -> Drawn:
+    """Test codes in the principal plane, coloured by what is known of them."""
+    view.need_directions("no plane to look at")
+    codes, test = view.run.codes("test"), view.dataset.test
+    rows = np.arange(len(codes))
+    if len(rows) > _SCATTERED:
+        rows = np.sort(np.random.default_rng(0).permutation(len(codes))[:_SCATTERED])
+    axes = view.plane.basis[:, : min(view.directions, 2)]
+    known = test.parameters if test.parameters is not None else test.labels
+    figure = figures.latent_scatter(
+        (codes[rows] - view.plane.mean) @ axes, None if known is None else known[rows]
+    )
+    colour = (
+        "one panel for each number that they were generated from"
+        if test.parameters is not None
+        else "coloured by class, the class's number at its median"
+    )
+    place = (
+        "in the plane of the first two principal directions"
+        if view.directions > 1
+        else "along the only principal direction"
+    )
+    return Drawn(
+        figure,
+        f"A cloud of {len(rows)} points, one for each test {view.noun}.",
+        f"The {'features' if view.starts_from_noise else 'codes'} of {as_text(len(rows))} test "
+        f"{view.noun}s {place} of those of the training set"
+        + ("." if known is None else f", {colour}."),
+    )
+
+
+def _losses(view: View) -> Drawn:
+    """The course of training by term."""
+    history = dict(view.run.history)
+    if np.array_equal(history.get("train/loss", []), history.get("train/reconstruction", [])):
+        history.pop("train/loss", None)
+    shared = _trains_on_mean_squares(view) and "train/reconstruction" in history
+    if shared and "validation_error" in history:
+        history = {
+            "validation/reconstruction" if name == "validation_error" else name: values
+            for name, values in history.items()
+        }
+    together = (
+        "the validation error, a mean square like the reconstruction term, in one panel with it"
+        if shared
+        else "the validation error (mean square)"
+    )
+    return Drawn(
+        figures.loss_curves(history),
+        "Curves of every loss term over the epochs of training.",
+        f"Every loss term before it is weighted, averaged over each epoch; {together}; and the "
+        "rank of the test codes at each validation.",
+    )
+
+
+def _trains_on_mean_squares(view: View) -> bool:
+    """Whether the reconstruction term is in the units of the validation error."""
+    options = view.config.get("options", {})
+    default = methods.get(str(view.config["method"])).reconstruction
+    if default == "bce" and not view.dataset.bounded:
+        default = "mse"
+    kind = options.get("reconstruction") or default
+    return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
+
+
+PANELS: Final[tuple[tuple[str, str, Callable[[View], Drawn]], ...]] = (
+    ("reconstructions", "Reconstructions", _reconstructions),
+    ("spectrum", "How many directions the code uses", _spectrum),
+    ("interpolation", "Between two samples", _interpolation),
+    ("pca_grid", "The first two principal directions", _plane),
+    ("samples", "Samples", _samples),
+    ("latent", "The latent space", _latent),
+    ("losses", "Training", _losses),
+)
