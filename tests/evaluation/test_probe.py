@@ -1,3 +1,4 @@
+from copy import deepcopy
 from importlib import import_module
 
 import numpy as np
@@ -82,6 +83,25 @@ def test_the_mlp_repeats_itself_and_leaves_the_global_random_state_alone(cluster
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.manual_seed(99)
     assert probe(*clusters, n_labels=8, draws=2) == first
+
+
+def test_training_stops_when_nothing_improves_and_keeps_the_best_weights(clusters, monkeypatch):
+    module = import_module("latentrank.evaluation.probe")
+    seen, accuracies = [], [0.1, 0.9, 0.5, 0.9, 0.5]
+
+    def scripted(network, data, device):
+        assert len(data.y) == 80  # a fifth of the labels, none of them trained on
+        seen.append(deepcopy(network.state_dict()))
+        return accuracies[len(seen) - 1]
+
+    monkeypatch.setattr(module, "_accuracy", scripted)
+    monkeypatch.setattr(module, "PATIENCE", 3)
+    network = nn.Linear(6, 4)
+    data = module._Labelled(clusters[0].astype(np.float32), clusters[1])
+    module._train(network, data, seed=0, device=torch.device("cpu"))
+    assert len(seen) == 5
+    assert torch.equal(network.weight, seen[1]["weight"])
+    assert not torch.equal(network.weight, seen[4]["weight"])
 
 
 @pytest.mark.parametrize(("kind", "runs"), [("mlp", 2), ("linear", 1), ("knn", 1)])
