@@ -316,6 +316,13 @@ def test_evaluate_without_a_choice_of_features_measures_no_distance(folder, capf
     assert "--features classifier or inception" in err
 
 
+def test_explore(folder, capfd):
+    assert main(["explore", run_of(folder)]) == 0
+    where = Path(run_of(folder)) / "explore.html"
+    assert str(where) in capfd.readouterr().out
+    assert where.is_file()
+
+
 def test_compare(folder):
     assert main(["compare", run_of(folder), run_of(folder), "--out", "page.html"]) == 0
     assert "<html" in Path("page.html").read_text(encoding="utf-8")

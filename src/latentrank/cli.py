@@ -503,6 +503,17 @@ def interpolate(
 
 
 @app.command()
+def explore(run: RunFolder) -> None:
+    """Write RUN/explore.html, a page with a slider for each principal direction of the code."""
+    from latentrank.report.explore import write_explore
+    from latentrank.run import finished_run
+
+    opened = finished_run(run)
+    with remarks.status("Decoding"):
+        console.print(str(write_explore(opened)), soft_wrap=True)
+
+
+@app.command()
 def evaluate(
     run: RunFolder,
     features: Annotated[
