@@ -256,7 +256,7 @@ class Steering:
 
     Example:
         >>> steering = Steering(1e-3)
-        >>> for _ in range(60):  # the target is at 0.05
+        >>> for _ in range(150):  # the target is at 0.05
         ...     penalty = steering.update(math.log(0.05 / steering.penalty))
         >>> 0.04 < penalty < 0.06
         True
@@ -635,7 +635,8 @@ def callback(model: Autoencoder, config: TrainConfig) -> RankControl | None:
         return GapReading()
     if control == "adapt" and request.auto:
         return AdaptiveRank(config, request)
-    if control == "steer" and request != ranks.request(spec.method, control, spec.latent_dim, {}):
+    asked = request.auto or request.rank is not None or request.error is not None
+    if control == "steer" and asked:
         return SteeredPenalty(model, config, request, float(options["penalty"]))
     return None
 

@@ -1,0 +1,432 @@
+"""Ranks that find themselves: the decisions alone, then whole trainings."""
+
+import copy
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+import latentrank
+from latentrank.config import RunConfig, TrainConfig
+from latentrank.data import Dataset, Split
+from latentrank.linalg import truncate_rank
+from latentrank.run import train
+from latentrank.training import fit
+from latentrank.training.rank_control import (
+    Growing,
+    Probe,
+    Shrinking,
+    Steering,
+    Trend,
+    callback,
+    miss_of_error,
+    miss_of_rank,
+)
+
+SLACK = 0.01
+
+
+class Networks:
+    """Stands in for networks in training: at rank k the error decays towards `floors[k]`.
+
+    Giving up a direction raises the error by a jump; training takes it away again.
+    """
+
+    def __init__(self, floors, rank, start=1.0, pace=0.3, jump=0.3):
+        self.floors, self.pace, self.jump = floors, pace, jump
+        self.rank, self.now = rank, start
+
+    def floor(self, k):
+        return self.floors[min(k, len(self.floors)) - 1]
+
+    def error_at(self, k):
+        assert k <= self.rank
+        return self.now if k == self.rank else max(self.now, self.floor(k)) + self.jump
+
+    def train(self, rank):
+        if rank < self.rank:
+            self.now = max(self.now, self.floor(rank)) + self.jump
+        self.rank = rank
+        self.now += self.pace * (self.floor(rank) - self.now)
+
+    def run(self, tracker, readings):
+        ranks = []
+        for _ in range(readings):
+            self.train(tracker.rank)
+            ranks.append(tracker.update(self.error_at, SLACK))
+        return ranks
+
+
+class TestTrend:
+    def test_arrives_when_a_steady_pace_leads_to_zero_in_time(self):
+        trend = Trend()
+        for value in range(100, 50, -1):
+            trend.update(float(value))
+        assert trend.pace == pytest.approx(-1.0, abs=1e-6)
+        assert trend.arrives(52)
+        assert not trend.arrives(50)
+
+    @pytest.mark.parametrize("sign", [1.0, -1.0])
+    def test_moving_away_never_arrives(self, sign):
+        trend = Trend()
+        for value in (1.0, 2.0, 3.0):
+            trend.update(sign * value)
+        assert not trend.arrives(1e6)
+
+    def test_one_reading_has_no_pace(self):
+        trend = Trend()
+        assert not trend.arrives(10)
+        trend.update(1.0)
+        assert not trend.arrives(10)
+
+
+class TestShrinking:
+    @pytest.mark.parametrize("needed", [1, 2, 3, 5])
+    def test_lowers_while_the_error_comes_back_and_returns_one_step_when_not(self, needed):
+        floors = [0.4] * (needed - 1) + [0.001] * 8
+        tracker = Shrinking(rank=6)
+        ranks = Networks(floors, 6, start=0.001).run(tracker, 150)
+        assert tracker.settled
+        assert ranks[-1] == needed
+        assert min(ranks) == max(needed - 1, 1)
+        steps = np.diff([6, *ranks])
+        assert set(steps) <= {-1, 0, 1}
+        assert (steps == 1).sum() == (needed > 1)
+
+    def test_what_costs_nothing_is_given_up_at_once(self):
+        networks = Networks([0.4, 0.001], 32, start=0.001, jump=0.0)
+        ranks = networks.run(Shrinking(rank=32), 40)
+        first = next(rank for rank in ranks if rank < 32)
+        assert first == 2
+        assert ranks[-1] == 2
+
+    def test_a_slow_return_is_waited_for(self):
+        tracker = Shrinking(rank=2)
+        networks = Networks([0.001, 0.001], 2, start=0.001, pace=0.12)
+        waiting = networks.run(tracker, tracker.patience + 5)
+        assert set(waiting) == {1}
+        assert not tracker.closed
+        networks.run(tracker, 30)
+        assert (tracker.rank, tracker.settled) == (1, True)
+
+    def test_an_error_that_falls_too_slowly_is_not_waited_for(self):
+        networks = Networks([0.001, 0.001], 2, start=0.001, pace=0.005)
+        ranks = networks.run(Shrinking(rank=2), 40)
+        assert ranks[0] == 1
+        assert ranks[-1] == 2
+
+    def test_time_that_runs_out_in_a_trial_counts_as_failure(self):
+        tracker = Shrinking(rank=3)
+        networks = Networks([0.4, 0.001, 0.001], 3, start=0.001)
+        while tracker.rank != 1:
+            networks.run(tracker, 1)
+        networks.train(tracker.rank)
+        assert tracker.stop(networks.error_at, SLACK) == 2
+        assert tracker.closed
+        assert not tracker.settled
+        assert tracker.update(lambda k: 0.0, SLACK) == 2
+
+    def test_time_that_runs_out_with_the_error_back_changes_nothing(self):
+        tracker = Shrinking(rank=3)
+        assert tracker.stop(lambda k: 0.1, SLACK) == 3
+
+
+class TestGrowing:
+    @pytest.mark.parametrize("needed", [1, 2, 4])
+    def test_stops_when_a_direction_gains_too_little_and_takes_it_away(self, needed):
+        floors = [0.2 + 0.1 * (needed - k) for k in range(1, needed + 1)] + [0.195] * 4
+        tracker = Growing(most=8)
+        ranks = Networks(floors, 1).run(tracker, 200)
+        assert tracker.settled
+        assert ranks[-1] == needed
+        assert max(ranks) == needed + 1
+
+    def test_a_direction_that_gains_just_enough_is_kept(self):
+        tracker = Growing(most=3)
+        ranks = Networks([0.5, 0.5 - 1.5 * SLACK, 0.5 - 1.6 * SLACK], 1).run(tracker, 200)
+        assert ranks[-1] == 2
+
+    def test_nothing_is_judged_while_the_error_still_falls(self):
+        tracker = Growing(most=8)
+        networks = Networks([0.02, 0.019, 0.019], 1, pace=0.05)
+        ranks = networks.run(tracker, 40)
+        assert set(ranks) == {1}
+        assert not tracker.closed
+
+    def test_ends_where_nothing_is_left_to_gain(self):
+        tracker = Growing(most=8)
+        ranks = Networks([0.4, SLACK / 2], 1).run(tracker, 100)
+        assert max(ranks) == 2
+        assert tracker.settled
+
+    def test_says_so_when_it_may_not_grow_further(self):
+        tracker = Growing(most=3)
+        ranks = Networks([0.9, 0.7, 0.5, 0.3], 1).run(tracker, 200)
+        assert ranks[-1] == 3
+        assert tracker.closed
+        assert not tracker.settled
+
+
+def spectra(usefulness, speed, noise, seed):
+    """A code whose direction i dies out while the penalty exceeds usefulness[i], and comes back.
+
+    Directions change by at most `speed` decades a reading: what is read lags behind.
+    """
+    rng = np.random.default_rng(seed)
+    size = np.zeros(len(usefulness))
+    penalty = yield
+    while True:
+        size += speed * np.clip(2 * np.log10(usefulness / penalty), -1, 1)
+        size = np.clip(size, -11, np.log10(usefulness / usefulness[0]) / 2)
+        values = 10 ** (size + noise * rng.normal(size=len(size)))
+        values = np.sort(values)[::-1]
+        penalty = yield torch.tensor(values / values[0])
+
+
+def steer(target, speed, noise, seed, readings=100):
+    usefulness = 10 ** np.linspace(0, -4, 12) * 10 ** (
+        0.1 * np.random.default_rng(seed).normal(size=12)
+    )
+    usefulness[0] = 100.0  # no penalty kills everything
+    code = spectra(np.sort(usefulness)[::-1], speed, noise, seed)
+    next(code)
+    steering, ranks, penalties = Steering(1e-3), [], []
+    for _ in range(readings):
+        values = code.send(steering.penalty)
+        steering.update(miss_of_rank(values, target))
+        ranks.append(int((values > 1e-4).sum()))
+        penalties.append(steering.penalty)
+    return np.array(ranks), np.array(penalties)
+
+
+class TestSteering:
+    @pytest.mark.parametrize("target", [1, 2, 4, 6, 8, 11])
+    @pytest.mark.parametrize("speed", [2.0, 0.5, 0.2])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_finds_the_penalty_of_a_rank_though_the_rank_follows_late(self, target, speed, seed):
+        ranks, penalties = steer(target, speed, noise=0.0, seed=seed)
+        assert (ranks[-10:] == target).all()
+        assert np.ptp(np.log(penalties[-10:])) == 0
+
+    @pytest.mark.parametrize("target", [1, 2, 4, 6, 8, 11])
+    def test_noise_moves_it_by_little(self, target):
+        for seed in range(5):
+            ranks, penalties = steer(target, speed=0.3, noise=0.03, seed=seed)
+            assert abs(ranks[-10:] - target).max() <= 1
+            assert np.mean(ranks[-10:] == target) >= 0.5
+            assert np.ptp(np.log(penalties[-10:])) < math.log(2)
+
+    def test_moves_by_at_most_a_third_a_reading(self):
+        _, penalties = steer(2, speed=0.2, noise=0.05, seed=0)
+        assert abs(np.diff(np.log(penalties))).max() <= math.log(1.3) + 1e-12
+
+    def test_never_again_goes_where_it_proved_too_high(self):
+        steering = Steering(1.0)
+        steering.update(1.0)
+        too_high = steering.penalty
+        steering.update(-1.0)
+        for _ in range(20):
+            steering.update(1.0)
+        assert steering.penalty == too_high
+
+    def test_waits_for_what_comes_by_itself(self):
+        steering = Steering(1.0)
+        miss = 4.0
+        penalties = [steering.update(miss := miss - 0.3) for _ in range(10)]
+        assert len(set(penalties[2:])) == 1
+
+    def test_holds_on_target(self):
+        steering = Steering(0.5)
+        assert [steering.update(0.0) for _ in range(3)] == [0.5] * 3
+
+    @pytest.mark.parametrize("values", [[1.0, 0.3, 2e-4, 5e-5, 0.0], [1.0, 1.0, 1.0, 1.0, 1.0]])
+    def test_the_miss_of_a_rank_has_the_sign_of_what_is_too_many(self, values):
+        values = torch.tensor(values, dtype=torch.float64)
+        counted = int((values > 1e-4).sum())
+        for target in range(1, 6):
+            assert np.sign(miss_of_rank(values, target)) == np.sign(counted - target)
+
+    def test_the_miss_of_an_error_is_zero_just_below_its_target(self):
+        assert miss_of_error(0.09, 0.1) == 0
+        assert miss_of_error(0.11, 0.1) < 0 < miss_of_error(0.05, 0.1)
+
+
+@pytest.fixture(scope="module")
+def plane():
+    """A curved surface in six dimensions, of dimension two; nearly all of it is linear."""
+    rng = np.random.default_rng(0)
+    x = (rng.uniform(-1, 1, size=(90, 2)) @ rng.normal(size=(2, 6))).astype(np.float32)
+    return Dataset("plane", Split(x[:64]), Split(x[64:]), bounded=False, latent_dim=4)
+
+
+def build(method, latent_dim=4, **options):
+    torch.manual_seed(0)
+    return latentrank.build(method, (6,), latent_dim, bounded=False, **options)
+
+
+class TestProbe:
+    def test_variance_is_what_the_best_constant_leaves(self):
+        x = np.random.default_rng(0).normal(3, 2, size=(1300, 2, 3)).astype(np.float32)
+        expected = x.astype(np.float64).var(axis=0).mean()
+        assert Probe(Split(x), None).variance() == pytest.approx(expected, rel=1e-6)
+
+    def test_samples_are_spread_evenly_over_the_split(self):
+        probe = Probe(Split(np.arange(1001, dtype=np.float32)[:, None]), 11)
+        assert torch.cat(list(probe.batches())).ravel().tolist() == list(range(0, 1001, 100))
+
+    def test_error_is_that_of_the_reconstructions_and_the_mode_is_kept(self, plane):
+        model, x = build("rrae", rank=3), torch.from_numpy(plane.train.x)
+        probe = Probe(plane.train)
+        codes = truncate_rank(probe.encodings(model), 2)
+        expected = (model.decode(codes) - x).detach().double().square().mean()
+        assert probe.error(model, codes) == pytest.approx(float(expected), rel=1e-6)
+        assert model.training
+        assert probe.error(model.eval(), codes) == pytest.approx(float(expected), rel=1e-6)
+        assert not model.training
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("ae", {}), ("lorae", {}), ("rrae", {}), ("rrae", {"rank": 2}), ("vrrae", {}), ("nsgan", {})],
+    ids=str,
+)
+def test_nothing_is_controlled_unless_asked(method, options):
+    assert callback(build(method, **options), TrainConfig()) is None
+
+
+def trained(method, dataset, epochs=60, seed=0, **options):
+    model = build(method, **options)
+    config = TrainConfig(epochs=epochs, batch_size=16, learning_rate=3e-3, seed=seed)
+    config = config.model_copy(update={"validate_every": epochs})
+    return model, fit(model, dataset, config, progress=False).reports["rank_control"]
+
+
+@pytest.mark.parametrize("adapt", ["shrink", "grow"])
+@pytest.mark.parametrize("method", ["rrae", "vrrae"])
+def test_adapts_to_the_dimension_of_a_plane(method, adapt, plane, tmp_path):
+    model, report = trained(method, plane, rank="auto", adapt=adapt)
+    assert report["rank"] == 2
+    assert report["settled"]
+    x = torch.from_numpy(plane.test.x)
+    assert model.bottleneck.rank == 2
+    assert model.coefficients(x).shape == (len(x), 2)
+    basis = model.bottleneck.basis()
+    torch.testing.assert_close(basis.T @ basis, torch.eye(2), atol=1e-5, rtol=0)
+    assert float((model(x) - x).detach().square().mean()) < 0.02 * plane.test.x.var()
+
+    again = latentrank.load(latentrank.save(model, tmp_path))
+    assert (again.bottleneck.rank, again.bottleneck.max_rank) == (2, 4)
+    assert torch.equal(again.encode(x), model.encode(x))
+    assert torch.equal(again(x), model(x))
+
+
+# With four steps an epoch, steering does not get far enough: known, and to be made faster.
+SLOW_TO_ARRIVE = pytest.mark.xfail(reason="steering is too slow on 64 samples", strict=True)
+
+
+@pytest.mark.parametrize("rank", [pytest.param(1, marks=SLOW_TO_ARRIVE), 2])
+def test_the_penalty_is_steered_to_a_rank(rank, plane):
+    model, report = trained("lorae", plane, epochs=100, target_rank=rank)
+    assert report["held"]
+    assert report["rank"] == rank
+    assert report["penalty"] == model.objective.weights["nuclear_norm"] != 1e-3
+    assert model.rank() == rank
+
+
+@SLOW_TO_ARRIVE
+def test_the_penalty_is_steered_to_an_error(plane):
+    target = 0.1 * plane.test.x.var()
+    model, report = trained("lorae", plane, epochs=100, target_error=target)
+    x = torch.from_numpy(plane.test.x)
+    assert report["error"] == pytest.approx(
+        float((model(x) - x).detach().square().mean()), rel=1e-4
+    )
+    assert report["held"]
+    assert 0.6 * target < report["error"] <= target
+
+
+def test_the_penalty_finds_the_dimension_of_a_plane(plane):
+    _, report = trained("lorae", plane, epochs=100, rank="auto")
+    assert report["held"]
+    assert report["rank"] == 2
+
+
+def test_a_rank_out_of_reach_is_said_to_be(plane):
+    """A plane has no third direction, however weak the penalty."""
+    _, report = trained("lorae", plane, epochs=3, target_rank=1)
+    assert not report["held"]
+    assert "does not hold" in report["says"]
+
+
+def test_the_gap_of_a_plane_is_clear(plane):
+    model, report = trained("irmae-wd", plane)
+    values = model.statistics.variances.double()
+    assert report["rank"] == 2
+    assert report["clear"]
+    assert report["ratio"] == pytest.approx(float(values[1] / values[2]), rel=1e-6)
+
+
+def test_a_gap_that_is_not_clear_is_said_not_to_be():
+    model = build("irmae-wd", depth=1)
+    model.statistics.variances = torch.tensor([1.0, 0.5, 0.1, 0.05])
+    report = callback(model, TrainConfig()).report(model)
+    assert (report["rank"], report["clear"]) == (2, False)
+    assert report["ratio"] == pytest.approx(5)
+    assert "no clear gap" in report["says"]
+
+
+class StopAfter(Callback):
+    """Interrupts like a person at the keyboard, in the middle of an epoch."""
+
+    def on_train_batch_end(self, trainer, *args):
+        if trainer.global_step == 50:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("rrae", {"rank": "auto"}),
+        ("vrrae", {"rank": "auto", "adapt": "grow"}),
+        ("lorae", {"target_rank": 2}),
+        ("lorae", {"rank": "auto"}),
+    ],
+    ids=str,
+)
+def test_a_resumed_search_equals_an_uninterrupted_one(method, options, plane, tmp_path):
+    config = TrainConfig(epochs=25, batch_size=16, seed=3, validate_every=6)
+    whole = build(method, **options)
+    history = fit(whole, plane, config, folder=tmp_path / "whole", progress=False)
+    part = copy.deepcopy(build(method, **options))
+    with pytest.raises(KeyboardInterrupt):
+        fit(part, plane, config, folder=tmp_path / "part", progress=False, callbacks=[StopAfter()])
+    resumed = build(method, **options)
+    again = fit(resumed, plane, config, folder=tmp_path / "part", resume=True, progress=False)
+    assert again.reports == history.reports
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize("tracker", [Shrinking(rank=3), Growing(most=3), Steering(0.1)], ids=str)
+def test_decisions_hold_plain_numbers_that_a_checkpoint_can_keep(tracker):
+    def plain(values):
+        return all(
+            plain(v) if isinstance(v, dict) else isinstance(v, int | float) for v in values.values()
+        )
+
+    assert plain(asdict(tracker))
+
+
+def test_the_metrics_of_a_run_hold_what_was_found(plane, tmp_path):
+    np.save(tmp_path / "plane.npy", plane.train.x)
+    config = RunConfig(
+        method="rrae-adaptive", data=str(tmp_path / "plane.npy"), latent_dim=4, epochs=5
+    )
+    run = train(config, tmp_path / "run", progress=False)
+    found = run.metrics["rank_control"]
+    assert found["rank"] == run.model().bottleneck.rank
+    assert found["says"].endswith(".")
+    assert run.history["directions"][-1] == found["rank"]
