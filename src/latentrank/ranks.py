@@ -92,14 +92,14 @@ def request(
             _check_directions(name, options.get(name), latent_dim, control)
     _check_directions("max_rank", options.get("max_rank"), latent_dim, None)
     error, adapt = options.get("target_error"), options.get("adapt", "shrink")
-    if error is not None and not (isinstance(error, Real) and error > 0):
+    if error is not None and not (isinstance(error, Real) and float(error) > 0):
         raise InputError(
             f"target_error is {error}, expected a mean squared error above 0; raise it."
         )
     if adapt not in ("shrink", "grow"):
         raise unknown("way to adapt called", str(adapt), ("shrink", "grow"))
     tolerance = options.get("tolerance", 0.01)
-    if not (isinstance(tolerance, Real) and 0 < tolerance < 1):
+    if not (isinstance(tolerance, Real) and 0 < float(tolerance) < 1):
         raise InputError(
             f"tolerance is {tolerance}, expected a share between 0 and 1 of the data's variance; "
             "0.01 is usual."
