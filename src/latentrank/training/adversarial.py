@@ -75,6 +75,7 @@ class AdversarialModule(TrainingModule):
             {f"train/{name}": value for name, value in logged.items()},
             on_step=False,
             on_epoch=True,
+            sync_dist=True,
             batch_size=len(x),
         )
 
