@@ -34,6 +34,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# Groups of commands in the help.
+TRAIN, LOOK, USE, THERE_IS = "Train", "Look at a run", "Use a run", "What there is"
+
 console = Console(highlight=False)
 remarks = Console(stderr=True, highlight=False)
 
@@ -183,6 +186,7 @@ def extra_options(tokens: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
 
 
 @app.command(
+    rich_help_panel=TRAIN,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="METHOD has options of its own, such as --penalty or --depth: "
     "[bold]latentrank methods METHOD[/bold] lists them.",
@@ -282,7 +286,7 @@ def _print_pairs(lines: Mapping[str, str]) -> None:
 
 
 def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for index, column in enumerate(columns):
         number = column in numbers
         whole = number or index == 0
@@ -290,7 +294,7 @@ def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
     return table
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def report(run: RunFolder) -> None:
     """Write a run's report anew: RUN/report.html and RUN/figures."""
     from latentrank.run import finished_run
@@ -301,7 +305,7 @@ def report(run: RunFolder) -> None:
 # --- what there is ------------------------------------------------------------------------------
 
 
-@app.command()
+@app.command(rich_help_panel=THERE_IS)
 def methods(
     name: Annotated[
         str | None, typer.Argument(metavar="METHOD", help="Show the options of this one.")
@@ -331,7 +335,7 @@ def methods(
     console.print(table)
 
 
-@app.command()
+@app.command(rich_help_panel=THERE_IS)
 def datasets() -> None:
     """List the data sets that have a name. Folders of images and arrays are data, too.
 
@@ -341,8 +345,8 @@ def datasets() -> None:
     from latentrank.data import describe
 
     table = _table(
-        "data", "sample", "training", "test", "dimension", "what it is",
-        numbers=("sample", "training", "test", "dimension"),
+        "data", "sample", "train", "test", "dim", "what it is",
+        numbers=("sample", "train", "test", "dim"),
     )  # fmt: skip
     for row in describe():
         table.add_row(
@@ -355,8 +359,8 @@ def datasets() -> None:
         )
     console.print(table)
     console.print(
-        "dimension: of how many numbers the data was generated. Files are looked for in "
-        "--data-root, or LATENTRANK_DATA, and fetched only with --download.",
+        "dim: of how many numbers the data was generated. Files are looked for in --data-root, "
+        "or LATENTRANK_DATA, and fetched only with --download.",
         style="dim",
     )
 
@@ -375,7 +379,7 @@ def _free(out: Path | None, usual: Path, suffixes: Sequence[str]) -> Path:
     return out
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def embed(
     run: RunFolder,
     data: Annotated[
@@ -419,7 +423,7 @@ def _components(text: str) -> int | str:
     return text if text == "bic" else int(text)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def sample(
     run: RunFolder,
     density: Annotated[
@@ -467,7 +471,7 @@ def sample(
     console.print(f"{path}: x {made.x.shape}, codes {made.codes.shape}", soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def interpolate(
     run: RunFolder,
     kind: Annotated[
@@ -502,7 +506,7 @@ def interpolate(
     console.print(str(pictures.write_png(pictures.interpolation(opened, kind), path)))
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def explore(run: RunFolder) -> None:
     """Write RUN/explore.html, a page with a slider for each principal direction of the code."""
     from latentrank.report.explore import write_explore
@@ -513,7 +517,7 @@ def explore(run: RunFolder) -> None:
         console.print(str(write_explore(opened)), soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def evaluate(
     run: RunFolder,
     features: Annotated[
@@ -614,7 +618,7 @@ def _accuracy(result: Mapping[str, Any]) -> str:
     )
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
     out: Annotated[Path, typer.Option(help="The page.")] = Path("compare.html"),
@@ -632,7 +636,7 @@ def compare(
         console.print(str(write_comparison(opened, path)), soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def export(
     run: RunFolder,
     format: Annotated[  # noqa: A002 - the option's name
@@ -669,7 +673,7 @@ def export(
 # --- many trainings -----------------------------------------------------------------------------
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def reproduce(
     recipe: Annotated[
         str | None,
@@ -748,7 +752,10 @@ def _print_page(page: Page) -> None:
         console.print(text, style="dim", markup=False)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    rich_help_panel=TRAIN,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 @with_settings
 def sweep(
     ctx: typer.Context,
