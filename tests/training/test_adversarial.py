@@ -1,6 +1,9 @@
 """The training of GANs against a loop written out, and what a run says of it."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,3 +168,22 @@ def test_the_metrics_say_what_is_not_measured_and_how_the_game_ended(tmp_path):
     assert metrics["diversity"] < 0.01
     assert {"rank", "latent_dim", "seconds"} <= set(metrics)
     assert run.history["train/discriminator"].shape == (1,)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns_from_the_whole_batch(tmp_path):
+    worker = Path(__file__).with_name("adversarial_worker.py")
+    results = []
+    for devices in (1, 2):
+        path = tmp_path / f"{devices}.pt"
+        subprocess.run([sys.executable, worker, path, str(devices)], check=True, timeout=300)
+        results.append(torch.load(path))
+    alone, together = results
+    for key, value in alone["state"].items():
+        if key != "statistics.directions":
+            torch.testing.assert_close(together["state"][key], value, rtol=1e-5, atol=1e-6)
+    for row, other in zip(alone["rows"], together["rows"], strict=True):
+        assert other["step"] == row["step"]
+        assert other["rank"] == row["rank"]
+        for name in ("train/discriminator", "train/generator", "train/real_accuracy"):
+            assert other[name] == pytest.approx(row[name], rel=1e-4)
