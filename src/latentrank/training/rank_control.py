@@ -47,6 +47,10 @@ CLEAR = 10.0
 #: Relative size below which a covariance singular value does not count as a direction.
 COUNTED = 1e-4
 
+#: Share of its size, when steering begins, to which a penalised matrix may shrink before the
+#: penalty is raised no more. Below, Adam's noise decides which directions are left.
+SPENT = 0.1
+
 _BATCH = 250
 
 ErrorAt = Callable[[int], float]
@@ -273,7 +277,7 @@ class Steering:
 
         Args:
             miss: how far what is steered is from where it should be: positive where the penalty
-                is too low, negative where it is too high, 0 where it is right. Best a logarithm.
+                is too low, negative where it is too high, 0 where it is right.
         """
         side = math.copysign(1.0, miss)
         if miss * self.trend.value < 0:
@@ -301,19 +305,19 @@ def miss_of_rank(values: Tensor, target: int) -> float:
         target: directions that are to count, 1 to `L`.
 
     Returns:
-        0 where exactly `target` values count; else the distance, in logarithms, of the first value
-        too many or too few to where it no longer counts, or does.
+        0 where exactly `target` values count; else how far the root of the first value too many,
+        or too few, is from where it no longer counts, or does. Roots, which are standard
+        deviations of the code, are what Adam moves at an even pace.
 
     Example:
-        >>> values = torch.tensor([1.0, 0.5, 1e-3, 1e-5], dtype=torch.float64)
-        >>> [round(miss_of_rank(values, k), 2) for k in (2, 3, 4)]
-        [2.3, 0.0, -2.3]
+        >>> values = torch.tensor([1.0, 0.25, 1e-2, 1e-6], dtype=torch.float64)
+        >>> [round(miss_of_rank(values, k), 3) for k in (1, 2, 3, 4)]
+        [0.49, 0.09, 0.0, -0.009]
     """
     over = float(values[target]) if target < len(values) else 0.0
     if over > COUNTED:
-        return math.log(over / COUNTED)
-    under = max(float(values[target - 1]), 1e-12)
-    return min(math.log(under / COUNTED), 0.0)
+        return math.sqrt(over) - math.sqrt(COUNTED)
+    return min(math.sqrt(float(values[target - 1])) - math.sqrt(COUNTED), 0.0)
 
 
 def miss_of_error(error: float, target: float) -> float:
@@ -534,6 +538,7 @@ class SteeredPenalty(_Measured):
         self._request = request
         self.steering = Steering(penalty)
         self.plateau = math.inf
+        self.size = math.inf
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the penalty to start, or to go on, with."""
@@ -549,11 +554,16 @@ class SteeredPenalty(_Measured):
     def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
         """Move the penalty."""
         begin = BEGIN_AUTO if self._request.auto else BEGIN
-        miss = self._miss(trainer, model, share < begin)
-        if share >= begin:
+        early = share < begin
+        miss = self._miss(trainer, model, early)
+        size = _agreed(trainer, _size(model))
+        if early:
+            self.size = size
+        else:
             # Late, a penalty may still be found too high, but no longer too low.
             late = share >= SETTLE and self._request.rank is None
-            self.steering.update(min(miss, 0.0) if late else miss)
+            bounded = late or size < SPENT * self.size
+            self.steering.update(min(miss, 0.0) if bounded else miss)
         self._apply(model, share)
 
     def _miss(self, trainer: Trainer, model: Autoencoder, early: bool) -> float:
@@ -604,12 +614,12 @@ class SteeredPenalty(_Measured):
 
     def state_dict(self) -> dict[str, Any]:
         """The steering's state, for checkpoints."""
-        return {**_state(self.steering), "plateau": self.plateau}
+        return {**_state(self.steering), "plateau": self.plateau, "size": self.size}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         state = dict(state_dict)
-        self.plateau = float(state.pop("plateau"))
+        self.plateau, self.size = float(state.pop("plateau")), float(state.pop("size"))
         _restore(self.steering, state)
 
 
@@ -657,6 +667,13 @@ def _rank_bottleneck(model: Autoencoder) -> RankBottleneck:
 def _codes(model: Autoencoder, probe: Probe) -> Tensor:
     """The codes of a bottleneck that learns nothing beside its parameters."""
     return model.bottleneck.encode(probe.encodings(model))
+
+
+@torch.no_grad()
+def _size(model: Autoencoder) -> float:
+    """The spectral norm of the matrix in front of the code."""
+    matrix = model.bottleneck.linear_map()
+    return math.inf if matrix is None else float(torch.linalg.matrix_norm(matrix.float(), ord=2))
 
 
 def _agreed(trainer: Trainer, value: float) -> float:
