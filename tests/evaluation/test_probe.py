@@ -85,6 +85,21 @@ def test_the_mlp_repeats_itself_and_leaves_the_global_random_state_alone(cluster
     assert probe(*clusters, n_labels=8, draws=2) == first
 
 
+def test_dropout_is_on_in_training_and_off_in_measuring(clusters, monkeypatch):
+    module = import_module("latentrank.evaluation.probe")
+    modes = set()
+
+    class Watched(nn.Linear):
+        def forward(self, x):
+            modes.add((torch.is_inference_mode_enabled(), self.training))
+            return super().forward(x)
+
+    monkeypatch.setattr(module, "MAX_STEPS", 60)
+    data = module._Labelled(clusters[0].astype(np.float32), clusters[1])
+    module._train(Watched(6, 4), data, seed=0, device=torch.device("cpu"))
+    assert modes == {(False, True), (True, False)}
+
+
 def test_training_stops_when_nothing_improves_and_keeps_the_best_weights(clusters, monkeypatch):
     module = import_module("latentrank.evaluation.probe")
     seen, accuracies = [], [0.1, 0.9, 0.5, 0.9, 0.5]
