@@ -142,9 +142,9 @@ def test_a_stopped_training_says_how_to_go_on(folder, monkeypatch, capfd):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "train", stopped)
-    assert main(["train", "ae", "--data", squares(folder), "--out", "mine"]) == 130
+    assert main(["train", "ae", "--data", squares(folder), "--out", "my run"]) == 130
     assert capfd.readouterr().err == (
-        "latentrank: Stopped; go on with: latentrank train --resume mine\n"
+        "latentrank: Stopped; go on with: latentrank train --resume 'my run'\n"
     )
 
 

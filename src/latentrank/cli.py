@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shlex
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -236,7 +237,8 @@ def train(
         else:
             run = runs.train(settled, folder)
     except KeyboardInterrupt:
-        raise Stopped(f"Stopped; go on with: latentrank train --resume {folder}") from None
+        again = f"latentrank train --resume {shlex.quote(str(folder))}"
+        raise Stopped(f"Stopped; go on with: {again}") from None
     if not runs.is_first_process():
         return
     if report:

@@ -7,6 +7,7 @@ import difflib
 import json
 import math
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -270,7 +271,8 @@ def finished_run(folder: str | Path) -> Run:
 
 def _unfinished(folder: Path) -> InputError:
     return InputError(
-        f"The run in {folder} is not finished; go on with: latentrank train --resume {folder}"
+        f"The run in {folder} is not finished; go on with: latentrank train --resume "
+        f"{shlex.quote(str(folder))}"
     )
 
 
