@@ -30,7 +30,9 @@ def test_images_match_the_definition_pixel_by_pixel():
             for column in range(32):
                 dx, dy = column + 0.5 - x, row + 0.5 - y
                 inside = (
-                    max(abs(dx), abs(dy)) < size if kind == SQUARE else dx * dx + dy * dy < size**2
+                    all(-size / 2 <= d < size / 2 for d in (dx, dy))
+                    if kind == SQUARE
+                    else dx * dx + dy * dy < size**2
                 )
                 expected = [round(c * 255) if inside else 0 for c in colour]
                 assert image[:, row, column].tolist() == expected
@@ -38,10 +40,16 @@ def test_images_match_the_definition_pixel_by_pixel():
 
 def test_every_figure_lies_wholly_inside():
     x, y = np.meshgrid([8, 24], [8, 24])
-    corners = [[1, 1, 1, x, y, 8, SQUARE] for x, y in zip(x.ravel(), y.ravel(), strict=True)]
-    assert (shapes.draw(np.array(corners, dtype=float))[:, 0] > 0).sum(axis=(1, 2)).tolist() == [
-        256
-    ] * 4
+    for kind in (CIRCLE, SQUARE):
+        places = [(16, 16), *zip(x.ravel(), y.ravel(), strict=True)]
+        images = shapes.draw(np.array([[1, 1, 1, *place, 8, kind] for place in places], float))
+        assert len(set((images[:, 0] > 0).sum(axis=(1, 2)).tolist())) == 1
+
+
+@pytest.mark.parametrize("size", range(3, 9))
+def test_squares_have_the_side_they_say(size):
+    image = shapes.draw(np.array([[1.0, 0, 0, 16, 16, size, SQUARE]]))[0, 0] > 0
+    assert image.any(axis=0).sum() == image.any(axis=1).sum() == size
 
 
 @pytest.mark.parametrize("column", range(7))

@@ -68,7 +68,7 @@ def draw(parameters: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The images that belong to given parameters.
 
     A pixel is coloured when its centre lies inside the figure; `size` is the circle's radius
-    and half the square's side, so that every figure lies wholly inside the image.
+    and the square's side, as in the paper's public code.
 
     Args:
         parameters: `(N, 7)`, see `sample_parameters`.
@@ -79,7 +79,7 @@ def draw(parameters: NDArray[np.float64]) -> NDArray[np.uint8]:
     Example:
         >>> image = draw(np.array([[1.0, 0.0, 0.0, 16, 16, 3, SQUARE]]))[0]
         >>> int((image[0] == 255).sum()), int(image[1:].sum())
-        (36, 0)
+        (9, 0)
     """
     images = np.empty((len(parameters), 3, SIZE, SIZE), dtype=np.uint8)
     for start in range(0, len(parameters), _CHUNK):
@@ -93,9 +93,10 @@ def _inside(parameters: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which pixels `(N, 32, 32)` lie in the figure; rows are y."""
     pixel = np.arange(SIZE) + 0.5
     x, y, size, kind = parameters[:, 3:, None].transpose(1, 0, 2).astype(np.float32)
-    dx, dy = np.abs(pixel - x)[:, None, :], np.abs(pixel - y)[:, :, None]
+    dx, dy = (pixel - x)[:, None, :], (pixel - y)[:, :, None]
     size = size[:, :, None]
-    square = (dx < size) & (dy < size)
+    # closed on one side, so that odd sides too are as many pixels long as they say
+    square = (-size / 2 <= np.minimum(dx, dy)) & (np.maximum(dx, dy) < size / 2)
     circle = dx**2 + dy**2 < size**2
     inside: NDArray[np.bool_] = np.where(kind[:, :, None] == SQUARE, square, circle)
     return inside

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
@@ -101,6 +102,8 @@ def fit(
         else TrainingModule(model, config, decay)
     )
     data = DataModule(dataset, config.batch_size, seed=config.seed)
+    # Processors and GPUs convolve faster in this layout; the weights are the same.
+    model.to(memory_format=torch.channels_last)
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=False)
@@ -109,7 +112,7 @@ def fit(
         # caller's decision.
         signal.signal(signal.SIGINT, on_interrupt)
         raise KeyboardInterrupt from None
-    model.cpu().eval()
+    model.cpu().eval().to(memory_format=torch.contiguous_format)
     if control is not None:
         history.reports["rank_control"] = control.report(model)
     return history
