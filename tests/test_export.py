@@ -60,6 +60,24 @@ def test_an_onnx_file_computes_what_the_model_does(method, shape, options, part,
     assert [file.name for file in tmp_path.iterdir()] == ["part.onnx"]
 
 
+@pytest.mark.parametrize("mean", [40.0, (40.0, -3.0, 0.5, 7.0, 1.0, 0.0)])
+@torch.no_grad()
+def test_what_is_exported_takes_and_gives_the_datas_own_units(mean, tmp_path):
+    model, x = trained("lorae")
+    model.spec = model.spec.with_units(np.asarray(mean), np.asarray(2.5))
+    own = x * 2.5 + torch.tensor(mean)
+    codes = model.encode(x)
+    decoded = model.decode(codes) * 2.5 + torch.tensor(mean)
+    wanted = {"encoder": (own, codes), "decoder": (codes, decoded), "autoencoder": (own, decoded)}
+    for part, (given, expected) in wanted.items():
+        onnx = export.export_onnx(model, tmp_path / f"{part}.onnx", part)
+        np.testing.assert_allclose(outputs(onnx, given), expected.numpy(), atol=1e-4)
+        weights = export.export_safetensors(model, tmp_path / f"{part}.safetensors", part)
+        torch.testing.assert_close(
+            export.load_safetensors(weights)(given), expected, atol=1e-4, rtol=0
+        )
+
+
 def test_a_compressed_encoder_gives_fewer_numbers(tmp_path):
     model, x = trained("rrae", rank=2)
     path = export.export_onnx(model, tmp_path / "small.onnx", tol=1e-3)

@@ -139,6 +139,8 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             model = methods.build(
                 self.method, dataset.shape, self.latent_dim, self.net, dataset.bounded, **options
             )
+            if x.dtype != np.uint8:
+                model.spec = model.spec.with_units(self.mean_, self.scale_)
             fit(model, dataset, config, progress=self.verbose)
         self.model_ = (
             model.compress(self.tol, to_float(scaled.x[:_BATCH])) if self.compress else model

@@ -96,6 +96,40 @@ def part_of(model: Autoencoder, part: str) -> nn.Module:
     return model.encoder if isinstance(model.bottleneck, Identity) else _Encoder(model)
 
 
+class _Scaled(nn.Module):
+    """A part that takes, or gives, samples in the data's own units."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, inner: nn.Module, spec: Spec, *, takes: bool, gives: bool) -> None:
+        super().__init__()
+        self.inner = inner
+        self.takes, self.gives = takes, gives
+        self.register_buffer("mean", torch.tensor(spec.mean))
+        self.register_buffer("std", torch.tensor(spec.std))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.inner((x - self.mean) / self.std if self.takes else x)
+        return y * self.std + self.mean if self.gives else y
+
+
+def in_own_units(module: nn.Module, spec: Spec, part: str) -> nn.Module:
+    """A part of a model, with the normalisation of the training data made part of it.
+
+    Args:
+        module: as `part_of` gives it.
+        spec: of the model.
+        part: which part it is.
+
+    Returns:
+        `module` itself where the data was not normalised, as images are not.
+    """
+    if spec.mean == 0 and spec.std == 1:
+        return module
+    return _Scaled(module, spec, takes=part != "decoder", gives=part != "encoder").eval()
+
+
 def export_onnx(
     model: Autoencoder,
     path: str | Path,
@@ -107,8 +141,8 @@ def export_onnx(
     """Write a part of a model as one ONNX file that takes batches of any size.
 
     The file gets its name only after onnxruntime has computed from it what torch computes from
-    the model, to 1e-4. Inputs and outputs are in the units of training: images in [0, 1], other
-    data normalised.
+    the model, to 1e-4. Samples go in and come out in the data's own units: images in [0, 1];
+    other data as they were before latentrank normalised them for training.
 
     Args:
         model: a trained model.
@@ -132,7 +166,7 @@ def export_onnx(
                 f"ONNX export needs {name}; install it with: pip install 'latentrank[onnx]'"
             )
     shipped = deployed(model, tol)
-    module = part_of(shipped, part)
+    module = in_own_units(part_of(shipped, part), shipped.spec, part)
     source, target = _NAMES[part]
     with whole(path) as temporary:
         with _silence():
@@ -160,7 +194,9 @@ def _inputs(model: Autoencoder, part: str, size: int) -> Tensor:
     shape = (size, *model.spec.input_shape)
     draw = torch.rand if model.spec.bounded else torch.randn
     x = draw(shape, generator=generator)
-    return model.encode(x) if part == "decoder" else x
+    if part == "decoder":
+        return model.encode(x)
+    return x * torch.tensor(model.spec.std) + torch.tensor(model.spec.mean)
 
 
 @torch.no_grad()
@@ -198,7 +234,8 @@ def export_safetensors(
     """Write the weights of a part of a model, with its description in the file's metadata.
 
     `load_safetensors` makes a module of it again; other programs find the tensors under the
-    names that `torch.nn.Sequential` gives them.
+    names that `torch.nn.Sequential` gives them. The weights are those of normalised data; mean
+    and standard deviation stand in the description.
 
     Args:
         model: a trained model.
@@ -234,7 +271,7 @@ def load_safetensors(path: str | Path) -> nn.Module:
 
     Returns:
         A module: of `"encoder"` and `"decoder"` what maps one to the other, of `"autoencoder"`
-        the `Autoencoder`.
+        the `Autoencoder`. Samples go in and come out in the data's own units.
 
     Raises:
         InputError: no such file, not one of ours, or the model has networks of a user's own.
@@ -251,7 +288,7 @@ def load_safetensors(path: str | Path) -> nn.Module:
         with safe_open(path, "pt") as file:
             description = json.loads(file.metadata()["latentrank"])
         part = description.pop("part")
-        spec = Spec(**{**description, "input_shape": tuple(description["input_shape"])})
+        spec = Spec.read(description)
     except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
         raise InputError(
             f"{path} is not a file that latentrank export --format safetensors wrote ({error}); "
@@ -264,7 +301,7 @@ def load_safetensors(path: str | Path) -> nn.Module:
         )
     module = part_of(skeleton(spec), part)
     module.load_state_dict(load_file(path))
-    return module.eval()
+    return in_own_units(module.eval(), spec, part)
 
 
 def _description(model: Autoencoder, part: str) -> str:

@@ -72,16 +72,18 @@ def _part(dataset: Dataset, split: str) -> Split:
 @torch.no_grad()
 def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
     """Codes of other data, normalised as the training data was and not by its own statistics."""
-    own, model = run.dataset(), run.model()
-    if other.shape != own.shape:
+    model = run.model()
+    spec = model.spec
+    if other.shape != spec.input_shape:
         raise InputError(
             f"The samples of {other.name} have shape {other.shape}, and the run was trained on "
-            f"samples of shape {own.shape}; give data of that shape."
+            f"samples of shape {spec.input_shape}; give data of that shape."
         )
     codes = []
     for start in range(0, len(part), _BATCH):
         x = other.denormalise(to_float(part.x[start : start + _BATCH]).numpy())
-        codes.append(model.encode(to_float(((x - own.mean) / own.std).astype(np.float32))))
+        x = (x - np.asarray(spec.mean)) / np.asarray(spec.std)
+        codes.append(model.encode(to_float(x.astype(np.float32))))
     return np.asarray(torch.cat(codes).numpy())
 
 

@@ -107,8 +107,7 @@ def load(
     try:
         if description.pop("format") != FORMAT:
             raise InputError(f"The model in {folder} is of a newer format; update latentrank.")
-        description["input_shape"] = tuple(description["input_shape"])
-        spec = Spec(**description)
+        spec = Spec.read(description)
     except (KeyError, TypeError) as error:
         raise InputError(f"model.json in {folder} is damaged ({error}); train it again.") from None
     if spec.net == "custom" and (encoder is None or decoder is None):
@@ -148,6 +147,7 @@ def skeleton(
         decoder=decoder,
         **spec.options,
     )
+    model.spec = spec
     if not spec.folded:
         return model
     # Weights are about to be replaced: only the layers' shapes matter here.
@@ -470,7 +470,7 @@ def _model(config: RunConfig, dataset: Dataset) -> Autoencoder:
     options = dict(config.options)
     if "samples" in options:
         options["samples"] = len(dataset.train)
-    return methods.build(
+    model = methods.build(
         config.method,
         dataset.shape,
         int(config.latent_dim or dataset.latent_dim),
@@ -478,6 +478,8 @@ def _model(config: RunConfig, dataset: Dataset) -> Autoencoder:
         dataset.bounded,
         **options,
     )
+    model.spec = model.spec.with_units(dataset.mean, dataset.std)
+    return model
 
 
 def _train(

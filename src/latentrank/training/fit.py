@@ -26,6 +26,8 @@ from latentrank.training.callbacks import History, ProgressLine
 from latentrank.training.module import TrainingModule
 from latentrank.training.second_stage import SecondStage
 
+_IMAGE_AXES = 3
+
 # Data parallelism has to be told that parameters may go without gradient.
 _WITH_UNUSED = {"ddp": "ddp_find_unused_parameters_true"}
 
@@ -102,8 +104,9 @@ def fit(
         else TrainingModule(model, config, decay)
     )
     data = DataModule(dataset, config.batch_size, seed=config.seed)
-    # Processors and GPUs convolve faster in this layout; the weights are the same.
-    model.to(memory_format=torch.channels_last)
+    if len(dataset.shape) == _IMAGE_AXES:
+        # Processors and GPUs convolve images faster in this layout; the weights are the same.
+        model.to(memory_format=torch.channels_last)
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=False)
