@@ -4,7 +4,7 @@ import math
 import pytest
 import yaml
 
-from latentrank import measures, reproduce, run
+from latentrank import measures, methods, reproduce, run
 from latentrank.config import check
 from latentrank.errors import InputError
 from latentrank.report.reproduction import Cell, Grid, Page
@@ -67,6 +67,7 @@ def test_there_is_a_recipe_for_every_table_and_figure():
     wanted += [f"irmae-table-{n}" for n in (1, 2, 5, 6, 7, 8)]
     wanted += ["rrae-curves", "rrae-mnist-entropy"]
     wanted += [f"vrrae-{name}" for name in ("mnist", "celeba", "cifar10", "gaussian2d")]
+    wanted += ["mnist-methods"]
     assert sorted(wanted) == sorted(names())
 
 
@@ -107,6 +108,24 @@ def test_recipes_share_trainings(tmp_path):
 
     assert folders("lorae-theory-rank") == folders("lorae-table-7")
     assert len(folders("lorae-table-3") & folders("lorae-table-7")) == 3
+
+
+def test_the_comparison_has_every_method(tmp_path):
+    found = load("mnist-methods")
+    assert [row.method for row in found.rows] == methods.names()
+    shared = {job.folder for job in plan(load("lorae-table-3"), "small", 1, tmp_path)}
+    assert len(shared & {job.folder for job in plan(found, "small", 1, tmp_path)}) == 4
+
+
+def test_one_part_of_a_recipe_has_its_own_claims_and_command():
+    whole, faces = load("lorae-table-3"), reproduce.only(load("lorae-table-3"), ["celeba"])
+    assert [part.preset for part in faces.parts] == ["celeba"]
+    assert whole.claims
+    assert not faces.claims  # they are about the first part
+    assert reproduce.only(whole, ["mnist"]).claims == whole.claims
+    assert reproduce.command("x", 1, "small", ["a b"]).endswith("--part 'a b'")
+    with pytest.raises(InputError, match="mnist"):
+        reproduce.only(whole, ["mnits"])
 
 
 def test_presets_name_settings_that_exist():

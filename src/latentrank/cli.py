@@ -686,6 +686,9 @@ def reproduce(
         Literal["small", "paper"],
         typer.Option(help="About an hour on two cores, or the papers' full setting."),
     ] = "small",
+    part: Annotated[
+        list[str] | None, typer.Option(help="One of its data sets alone, such as mnist; repeated.")
+    ] = None,
     out: Annotated[
         Path, typer.Option(help="Folder of all reproductions, which share their trainings.")
     ] = Path("reproductions"),
@@ -703,6 +706,7 @@ def reproduce(
 
     latentrank reproduce --list
     latentrank reproduce lorae-table-7 --seeds 3 --budget small
+    latentrank reproduce lorae-table-3 --part mnist
     """
     from latentrank import reproduce as recipes
 
@@ -714,6 +718,7 @@ def reproduce(
             recipe,
             seeds=seeds,
             budget=budget,
+            parts=part or (),
             out=out,
             data_root=data_root,
             download=download,

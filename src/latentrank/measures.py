@@ -192,8 +192,14 @@ def _extractor(subject: Subject, kind: str) -> Extractor:
     )
 
 
+def density_of(subject: Subject, name: str) -> str:
+    """A density's name; `"usual"` is one Gaussian, and the prior where there are no codes."""
+    return inference.usual_densities(subject.run)[0] if name == "usual" else name
+
+
 def generated(subject: Subject, density: str, n: int) -> NDArray[Any]:
     """Samples of a density fitted to the training codes, `(n, *shape)` in the data's units."""
+    density = density_of(subject, density)
     options = {"components": subject.components} if density == "gmm" else {}
     return inference.sample(subject.run, density, n, subject.config.seed, **options).x
 

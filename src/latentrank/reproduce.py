@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import statistics
+import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -510,6 +512,7 @@ def reproduce(
     *,
     seeds: int = 3,
     budget: Budget = "small",
+    parts: Sequence[str] = (),
     out: str | Path = "reproductions",
     data_root: str | None = None,
     download: bool = False,
@@ -524,6 +527,7 @@ def reproduce(
         name: of the recipe, or the path of one of your own.
         seeds: trainings of each row.
         budget: `"small"` fits two cores in about an hour; `"paper"` is the papers' setting.
+        parts: those data sets of the recipe, by heading; all of them if none is named.
         out: folder of all reproductions.
         data_root: where data files lie.
         download: data files and Inception weights may be downloaded.
@@ -536,9 +540,9 @@ def reproduce(
         What was written to `out/NAME`: `table.md`, `table.json`, figures, `report.html`.
 
     Raises:
-        InputError: no such recipe, or not one of its rows can be had.
+        InputError: no such recipe or part, or not one of its rows can be had.
     """
-    recipe, out = load(name), Path(out)
+    recipe, out = only(load(name), parts), Path(out)
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
     failed = train_all(jobs, say, progress)
     found = [_measured(job, failed, weights, download, say) for job in jobs]
@@ -551,8 +555,8 @@ def reproduce(
         paper=recipe.paper,
         budget=budget,
         seeds=seeds,
-        version=__version__,
-        command=command(name, seeds, budget),
+        version=source_version(),
+        command=command(name, seeds, budget, parts),
         grids=[_grid(part, recipe, jobs, found) for part in recipe.parts],
         claims=[],
         differences=differences(recipe, budget),
@@ -565,9 +569,51 @@ def reproduce(
     return page
 
 
-def command(name: str, seeds: int, budget: str) -> str:
+def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
+    """A recipe cut down to some of its data sets.
+
+    Args:
+        recipe: the whole.
+        parts: headings; none leaves all.
+
+    Raises:
+        InputError: there is no such part.
+
+    Example:
+        >>> [part.preset for part in only(load("lorae-table-3"), ["celeba"]).parts]
+        ['celeba']
+    """
+    if not parts:
+        return recipe
+    wanted = [recipe.part(name) for name in parts]
+    kept = [part for part in recipe.parts if part in wanted]
+    first = heading(recipe.parts[0])
+    claims = [claim for claim in recipe.claims if (claim.part or first) in map(heading, kept)]
+    return recipe.model_copy(update={"parts": kept, "claims": claims})
+
+
+def command(name: str, seeds: int, budget: str, parts: Sequence[str] = ()) -> str:
     """What to type for the same table."""
-    return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}"
+    chosen = "".join(f" --part {shlex.quote(part)}" for part in parts)
+    return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}{chosen}"
+
+
+def source_version() -> str:
+    """The version, and the commit where the package is used from a clone of its repository."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        changed = git("status", "--porcelain", "--untracked-files=no", ".")
+        commit = git("rev-parse", "--short=10", "HEAD") + (" and changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return __version__
+    return f"{__version__}, commit {commit}"
 
 
 Found = tuple[dict[str, float], list[str]]
@@ -711,14 +757,15 @@ def _figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
     return drawn
 
 
-def _picture(kind: str, argument: str, name: str, subject: Subject) -> list[Any]:
+def _picture(kind: str, density: str, name: str, subject: Subject) -> list[Any]:
     """A picture of one run; none where its code allows none."""
     from latentrank.report import reproduction as drawing
 
     try:
         if kind in ("samples", "tsne"):
-            made = measuring.generated(subject, argument, 1000 if kind == "tsne" else 64)
-            return [drawing.generated(kind, argument, name, subject.run, made)]
+            density = measuring.density_of(subject, density)
+            made = measuring.generated(subject, density, 1000 if kind == "tsne" else 64)
+            return [drawing.generated(kind, density, name, subject.run, made)]
         return [drawing.walk(kind, name, subject.run)]
     except InputError:
         return []

@@ -157,9 +157,9 @@ def _inception_weights(download: bool, progress: bool) -> Path:
         return path
     if not download:
         raise InputError(
-            f"The Inception weights are not at {path}; allow the download with --download "
-            "(download=True), or fetch "
-            f"{url} elsewhere and give the file with --weights (weights=PATH)."
+            f"The Inception weights are not at {_from_home(path)}; allow the download with "
+            f"--download (download=True), or fetch {url} elsewhere and give the file with "
+            "--weights (weights=PATH)."
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +171,11 @@ def _inception_weights(download: bool, progress: bool) -> Path:
             "fetch the file elsewhere and give it with --weights (weights=PATH)."
         ) from error
     return path
+
+
+def _from_home(path: Path) -> str:
+    """A path as one may publish it: without the name of whose home it lies in."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def _labelled(split: Split, dataset: Dataset) -> tuple[Images, NDArray[np.int64]]:
