@@ -3,6 +3,7 @@
     python docs/tables.py methods
     python docs/tables.py datasets
     python docs/tables.py results RUN...
+    python docs/tables.py reproductions FOLDER...
 
 Each prints Markdown. With `--into FILE --at NAME` it replaces what stands in FILE between
 `<!-- NAME -->` and `<!-- /NAME -->` instead.
@@ -203,6 +204,11 @@ def printed_ranks() -> list[tuple[str, str, Settings, str]]:
     return found
 
 
+def reproductions(folders: Sequence[Path]) -> str:
+    """What `latentrank reproduce` wrote, one after the other."""
+    return "\n".join((folder / "table.md").read_text(encoding="utf-8") for folder in folders)
+
+
 def measured(values: Sequence[float | None], one: str, mean: str, spread: str) -> str:
     """What was measured, in the format `one`, or its mean and spread; empty for nothing."""
     numbers = [value for value in values if value is not None]
@@ -229,16 +235,24 @@ def replaced(text: str, name: str, table: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table, or put it into a document."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", choices=["methods", "datasets", "results"])
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="folders of finished runs")
+    parser.add_argument("table", choices=["methods", "datasets", "results", "reproductions"])
+    parser.add_argument(
+        "folders", nargs="*", type=Path, metavar="FOLDER", help="of finished runs or reproductions"
+    )
     parser.add_argument("--into", type=Path, metavar="FILE", help="document to put the table into")
     parser.add_argument("--at", metavar="NAME", help="name of its place there")
     given = parser.parse_args(arguments)
-    if (given.table == "results") != bool(given.runs) or (given.into is None) != (given.at is None):
-        parser.error("results needs runs, methods and datasets none; --into and --at go together")
+    made_of_folders = given.table in ("results", "reproductions")
+    if made_of_folders != bool(given.folders) or (given.into is None) != (given.at is None):
+        parser.error(
+            "results and reproductions need folders, methods and datasets none; "
+            "--into and --at go together"
+        )
     try:
         if given.table == "results":
-            table = results_table([Run(folder) for folder in given.runs])
+            table = results_table([Run(folder) for folder in given.folders])
+        elif given.table == "reproductions":
+            table = reproductions(given.folders)
         else:
             table = {"methods": methods_table, "datasets": datasets_table}[given.table]()
         if given.into is None:

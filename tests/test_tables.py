@@ -135,3 +135,16 @@ def test_the_documents_hold_the_tables_of_the_package(page, name, table):
 
 def test_cells_cannot_break_a_table():
     assert tables.markdown(["||z||"], [["1"]]) == "| \\|\\|z\\|\\| |\n| --- |\n| 1 |\n"
+
+
+def test_reproductions_stand_one_after_the_other(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "table.md").write_text(f"## {name}\n")
+    document = tmp_path / "results.md"
+    document.write_text("Before\n<!-- all -->old<!-- /all -->\nAfter\n")
+    folders = [str(tmp_path / name) for name in ("one", "two")]
+    tables.main(["reproductions", *folders, "--into", str(document), "--at", "all"])
+    assert document.read_text().split() == (
+        "Before <!-- all --> ## one ## two <!-- /all --> After".split()
+    )
