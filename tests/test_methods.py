@@ -1,6 +1,7 @@
 """What holds for every registered method, whatever it is."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 import latentrank
-from latentrank import methods
+from latentrank import methods, run
 from latentrank.errors import InputError
 
 ALL = methods.names()
@@ -344,3 +345,29 @@ def test_register_refuses_a_name_that_is_taken_and_a_weight_that_nobody_can_give
     with pytest.raises(InputError, match="the option 'penalty', which it does not have; add it"):
         methods.register(methods.Method("mine", "", "", terms={"size": "penalty"}))
     assert methods.names() == ALL
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "told"),
+    [
+        ("lorae", {"penalty": "x"}, "penalty is 'x', expected a number such as 0.001"),
+        ("lorae", {"penalty": True}, "penalty is True, expected a number"),
+        ("lorae", {"penalty": -1.0}, "penalty is -1.0, expected a weight from 0"),
+        ("lorae", {"penalty": float("nan")}, "penalty is nan, expected a weight from 0"),
+        ("irmae", {"depth": 2.5}, "depth is 2.5, expected a whole number such as 4"),
+        ("irmae", {"fixed": 1}, "fixed is 1, expected true or false"),
+        ("vae", {"beta": None}, "beta is None, expected a number"),
+        ("ae", {"latent_dim": 2.5}, "latent_dim is 2.5, expected a whole number"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_told_in_a_sentence(method, options, told):
+    with pytest.raises(InputError, match=re.escape(told)):
+        methods.build(method, (6,), **{"latent_dim": 3, **options})
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    model = methods.build(
+        "irmae", (6,), np.int64(3), depth=np.int32(2), init_variance=np.float32(2)
+    )
+    again = run.load(run.save(model.eval(), tmp_path))
+    assert again.spec == model.spec

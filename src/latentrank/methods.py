@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from torch import nn
@@ -396,6 +397,15 @@ def options(name: str) -> dict[str, Option]:
     return {**row.options, **({} if row.adversarial else COMMON_OPTIONS)}
 
 
+# By the type of an option's default: what its value may be, and how that is said.
+_KINDS: dict[type, tuple[type, str]] = {
+    bool: (bool, "true or false,"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    str: (str, "a word"),
+}
+
+
 def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The value of every option of a method: as given, or its default.
 
@@ -404,16 +414,22 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         given: options by name.
 
     Raises:
-        InputError: an option that the method does not have.
+        InputError: an option that the method does not have, or a value of another kind.
 
     Example:
         >>> resolve("lorae", {"penalty": 0.1})["penalty"], resolve("irmae", {})["depth"]
         (0.1, 4)
     """
     known = options(name)
-    for option in given:
+    for option, value in given.items():
         if option not in known:
             raise unknown(f"option of {name} called", option, known)
+        default = known[option].default
+        if option == "rank":
+            continue  # a number or a word: `ranks.request` checks it
+        kind, told = _KINDS.get(type(default), (object, ""))
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise InputError(f"{option} is {value!r}, expected {told} such as {default}.")
     return {option: given.get(option, row.default) for option, row in known.items()}
 
 
@@ -452,6 +468,12 @@ def build(
     """
     row = get(method)
     resolved = resolve(method, options)
+    for option in row.terms.values():
+        if isinstance(option, str) and not resolved[option] >= 0:
+            raise InputError(f"{option} is {resolved[option]}, expected a weight from 0; raise it.")
+    if isinstance(latent_dim, bool) or latent_dim != int(latent_dim):
+        raise InputError(f"latent_dim is {latent_dim!r}, expected a whole number from 1; round it.")
+    latent_dim = int(latent_dim)
     part = _bottleneck(row, latent_dim, resolved)
     if (encoder is None) != (decoder is None):
         raise InputError("Only one of encoder and decoder was given; give both, or neither.")
@@ -466,7 +488,9 @@ def build(
         encoder = row.prepare_encoder(encoder)
     if row.prepare_decoder is not None:
         decoder = row.prepare_decoder(decoder)
-    spec = Spec(method, tuple(input_shape), latent_dim, net, bounded, dict(options))
+    # numpy's numbers are taken as Python's, which JSON can hold
+    plain = {name: getattr(value, "item", lambda v=value: v)() for name, value in options.items()}
+    spec = Spec(method, tuple(input_shape), latent_dim, net, bounded, plain)
     if isinstance(part, Discriminator):
         return GAN(encoder, part, decoder, GAMES[str(row.adversarial)], spec)
     return Autoencoder(encoder, part, decoder, _objective(row, resolved, bounded), spec)

@@ -590,7 +590,7 @@ def _split(values: Mapping[str, Any]) -> dict[str, Any]:
 def _check_options(options: Mapping[str, Any], method: str) -> None:
     """Refuse options that the method does not have, and values of another kind than theirs."""
     own = methods.options(method)
-    for name, value in options.items():
+    for name in options:
         if name not in own:
             close = difflib.get_close_matches(name, [*own, *RunConfig.model_fields], 1, 0.5)
             hint = f"did you mean '{close[0]}'? " if close else ""
@@ -598,19 +598,7 @@ def _check_options(options: Mapping[str, Any], method: str) -> None:
                 f"There is no setting '{name}' and {method} has no such option; "
                 f"{hint}Options of {method}: {', '.join(own)}."
             )
-        default = own[name].default
-        kinds, told = _KINDS.get(type(default), ((object,), ""))
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise InputError(f"{name} is {value!r}, expected {told} such as {default}.")
-
-
-# By the type of an option's default: what its value may be, and how that is said.
-_KINDS: dict[type, tuple[tuple[type, ...], str]] = {
-    bool: ((bool,), "true or false,"),
-    int: ((int,), "a whole number"),
-    float: ((int, float), "a number"),
-    str: ((str,), "a word"),
-}
+    methods.resolve(method, options)
 
 
 def _absolute(path: str) -> str:
