@@ -303,7 +303,7 @@ def _gram(rows: Tensor) -> Tensor:
     gram = rows.new_zeros(len(rows), len(rows))
     for start in range(0, len(rows), _GRAM_BLOCK):
         end = start + _GRAM_BLOCK
-        gram[start:end, :end] = rows[start:end] @ rows[:end].mT
+        torch.mm(rows[start:end], rows[:end].mT, out=gram[start:end, :end])
     return gram
 
 
@@ -315,7 +315,8 @@ def _symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
             "The codes hold values that are infinite or not numbers, expected finite ones; lower "
             "the learning rate, or look for such values in the data."
         )
-    values, vectors = torch.linalg.eigh(gram)
+    # LAPACK reads columns: told so, torch has no copy to turn.
+    values, vectors = torch.linalg.eigh(gram.mT, UPLO="U")
     return values, vectors
 
 
