@@ -105,8 +105,7 @@ class CodeStatistics(nn.Module):
         for batch in codes:
             gram.update(batch)
         reduce_gram_(gram)
-        values, vectors = torch.linalg.eigh(gram.covariance())
-        values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
+        values, vectors = gram.principal()
         # Directions below the rounding of float32 codes hold nothing but that rounding.
         keep = max(int((values > 1e-13 * values[0]).sum()), 1)
         like = self.mean

@@ -265,6 +265,24 @@ def test_accumulator_is_not_centred_and_knows_mean_and_covariance():
     assert torch.allclose(sums.covariance(), torch.cov(rows.double().mT))
 
 
+@pytest.mark.parametrize("n_rows", [2, 30, 400])
+def test_principal_directions_and_variances_are_those_of_the_centred_rows(n_rows):
+    # 2 and 30 rows of length 100 take the way for few rows, 400 the full eigenproblem.
+    rows = torch.randn(n_rows, 100, dtype=torch.float64) * torch.logspace(0, -3, 100) + 5
+    sums = GramAccumulator(100)
+    sums.update(rows)
+    values, directions = sums.principal()
+    _, expected, vh = torch.linalg.svd(rows - rows.mean(dim=0), full_matrices=False)
+    known = min(n_rows - 1, 100)
+    assert torch.allclose(values[:known], expected[:known] ** 2 / (n_rows - 1), atol=1e-10)
+    assert (values[known:].abs() < 1e-10).all()
+    assert (values >= 0).all()
+    assert torch.allclose(directions.mT @ directions, torch.eye(len(values)).double(), atol=1e-10)
+    leading = min(known, 3)
+    overlap = (vh[:leading] @ directions[:, :leading]).abs()
+    assert torch.allclose(overlap, torch.eye(leading).double(), atol=1e-6)
+
+
 def test_merged_accumulators_equal_one_that_saw_everything():
     rows = torch.randn(30, 4)
     whole, first, second = GramAccumulator(4), GramAccumulator(4), GramAccumulator(4)

@@ -189,7 +189,8 @@ class GramAccumulator:
         dim, rows = len(self.total), int(self.count)
         rank = min(rank, dim)
         if 2 * max(rows, rank) < dim:
-            return _signed(_sketched_eigenvectors(self.matrix, 2 * max(rows, rank), rank))
+            _, vectors = _sketched_eigen(self.matrix, 2 * max(rows, rank))
+            return _signed(vectors[:, -rank:].flip(-1))
         return _signed(_eigenvectors(self.matrix, rank))
 
     def mean(self) -> Tensor:
@@ -216,6 +217,31 @@ class GramAccumulator:
         self._check_rows(2)
         mean = self.mean()
         return (self.matrix - torch.outer(self.total, mean)) / (self.count - 1)
+
+    def principal(self) -> tuple[Tensor, Tensor]:
+        """Variances and principal directions of the rows: the eigenproblem of their covariance.
+
+        Returns:
+            `(m,)` float64, descending and not negative, and `(L, m)` float64, orthonormal
+            columns. `m` is `L`, or less where so few rows were seen that further variances are
+            zero.
+
+        Raises:
+            InputError: if fewer than two rows were seen, or a row was not finite.
+
+        Example:
+            >>> sums = GramAccumulator(2)
+            >>> sums.update(torch.tensor([[1.0, 3.0], [1.0, 1.0], [1.0, 2.0]]))
+            >>> sums.principal()[0].tolist()
+            [1.0, 0.0]
+        """
+        covariance = self.covariance()
+        rows = int(self.count)
+        if 2 * rows < len(covariance):
+            values, vectors = _sketched_eigen(covariance, 2 * rows)
+        else:
+            values, vectors = _symmetric_eigen(covariance)
+        return values.flip(0).clamp_min(0), vectors.flip(1)
 
     def _check_rows(self, needed: int) -> None:
         if self.count < needed:
@@ -325,8 +351,10 @@ def _eigenvectors(gram: Tensor, rank: int) -> Tensor:
     return _symmetric_eigen(gram)[1][:, -rank:].flip(-1)
 
 
-def _sketched_eigenvectors(gram: Tensor, width: int, rank: int) -> Tensor:
-    """Leading eigenvectors of a large Gram matrix whose rank is known to be at most `width / 2`.
+def _sketched_eigen(gram: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """The `width` largest eigenvalues, smallest first, and eigenvectors of a large Gram matrix.
+
+    Its rank is known to be at most `width / 2`.
 
     Its products with `width` random vectors span its range exactly, twice as many as needed keep
     them well conditioned, and an eigenproblem of that width is all that is left: for 225 rows of
@@ -335,8 +363,8 @@ def _sketched_eigenvectors(gram: Tensor, width: int, rank: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     probes = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)
     range_basis = torch.linalg.qr(gram @ probes.to(gram.device)).Q
-    basis: Tensor = range_basis @ _eigenvectors(range_basis.mT @ gram @ range_basis, rank)
-    return basis
+    values, vectors = _symmetric_eigen(range_basis.mT @ gram @ range_basis)
+    return values, range_basis @ vectors
 
 
 def _signed(basis: Tensor) -> Tensor:

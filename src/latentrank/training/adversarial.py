@@ -13,7 +13,7 @@ from latentrank import distributed
 from latentrank.adversarial import GAN, HEALTH_SAMPLES, Health
 from latentrank.config import TrainConfig
 from latentrank.data import Batch
-from latentrank.linalg import GramAccumulator, covariance_spectrum, rank_of_spectrum
+from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.training.module import TrainingModule
 
 # Radford, Metz and Chintala (2016): with Adam's usual first moment, training oscillates.
@@ -106,11 +106,11 @@ class AdversarialModule(TrainingModule):
     def on_validation_epoch_end(self) -> None:
         """Log the rank of the features and how the game stands; warn of a collapse once."""
         distributed.reduce_gram_(self._gram)
-        spectrum = covariance_spectrum(self._gram.covariance())
+        variances, _ = self._gram.principal()
         health = self._health()
         self.log_dict(
             {
-                "rank": float(rank_of_spectrum(spectrum)),
+                "rank": float(rank_of_spectrum(variances)),
                 "diversity": health.diversity,
                 "discriminator_accuracy": health.accuracy,
                 "collapsed": float(health.collapsed),

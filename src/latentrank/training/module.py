@@ -14,7 +14,7 @@ from latentrank import distributed, methods
 from latentrank.autoencoder import Autoencoder
 from latentrank.config import TrainConfig
 from latentrank.data import Batch, DataModule
-from latentrank.linalg import GramAccumulator, covariance_spectrum, rank_of_spectrum
+from latentrank.linalg import GramAccumulator, rank_of_spectrum
 
 # Training samples from which a basis is found before each validation; after training it is
 # found from all of them.
@@ -77,9 +77,9 @@ class TrainingModule(LightningModule):
         distributed.reduce_(self._squared_error)
         distributed.reduce_gram_(self._gram)
         error, count = self._squared_error.tolist()
-        spectrum = covariance_spectrum(self._gram.covariance())
+        variances, _ = self._gram.principal()
         self.log("validation_error", error / count, rank_zero_only=False, sync_dist=False)
-        self.log("rank", float(rank_of_spectrum(spectrum)), sync_dist=False)
+        self.log("rank", float(rank_of_spectrum(variances)), sync_dist=False)
 
     def on_fit_end(self) -> None:
         """Find what needs the whole training set."""
