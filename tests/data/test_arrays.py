@@ -226,3 +226,16 @@ def test_a_file_that_changes_is_prepared_again(saved, monkeypatch):
 def test_latent_width_never_exceeds_the_data(saved):
     assert arrays.load(saved(np.eye(6))).latent_dim == 6
     assert arrays.load(saved(np.eye(60))).latent_dim == 32
+
+
+@pytest.mark.parametrize("name", ["labels", "Target", "y_true", "classes"])
+def test_labels_by_another_name_are_not_passed_over(tmp_path, name):
+    np.savez(tmp_path / "a.npz", x=np.zeros((10, 3)), **{name: np.arange(10)})
+    with pytest.raises(InputError, match=f"a.npz holds no y but {name}, which looks like labels"):
+        arrays.load(tmp_path / "a.npz")
+
+
+def test_other_arrays_beside_the_samples_are_left_alone(tmp_path):
+    x = np.random.default_rng(0).normal(size=(10, 3))
+    np.savez(tmp_path / "a.npz", x=x, y=np.arange(10) % 2, labels=np.arange(3), time=np.arange(3))
+    assert arrays.load(tmp_path / "a.npz").train.labels is not None

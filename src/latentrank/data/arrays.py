@@ -76,6 +76,10 @@ class _Part:
             yield self.x[block] if self.rows is None else self.x[self.rows[block]]
 
 
+# Names that labels have elsewhere: better refused than passed over in silence.
+_LABEL_WORDS = ("label", "target", "y_", "class")
+
+
 def _read_npy(path: Path) -> list[_Part]:
     beside = path.with_suffix(".labels.npy")
     labels = _open_npy(beside) if beside.exists() else None
@@ -94,6 +98,12 @@ def _read_npz(path: Path) -> list[_Part]:
         raise InputError(
             f"{path} holds {', '.join(held) or 'nothing'} and lacks {' and '.join(missing)}; "
             "expected x, or x_train and x_test (labels: y, or y_train and y_test)."
+        )
+    misnamed = [key for key in held if key.lower().startswith(_LABEL_WORDS)]
+    if misnamed and len(found) == len(samples):
+        raise InputError(
+            f"{path} holds no {' and '.join(key.replace('x', 'y', 1) for key in samples)} but "
+            f"{misnamed[0]}, which looks like labels; give labels that name, or leave them out."
         )
     return [_Part(f"{path}: {x}", found[x], found.get(x.replace("x", "y", 1))) for x in samples]
 
