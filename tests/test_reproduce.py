@@ -1,8 +1,10 @@
 import json
 import math
+import threading
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from latentrank import measures, methods, reproduce, run
 from latentrank.config import check
@@ -193,6 +195,21 @@ def test_an_interrupted_recipe_goes_on(recipe, trained, tmp_path, monkeypatch):
     assert [kind for kind, _ in trained] == ["resume"]
     assert first not in [folder for _, folder in trained]
     assert all(row["rank"].values for row in page.grids[0].rows.values())
+
+
+def test_a_training_that_another_process_does_is_waited_for(recipe, trained, tmp_path):
+    job = plan(load(recipe), "small", 1, tmp_path)[0]
+    reproduce.train(job)
+    (job.folder / "metrics.json").rename(tmp_path / "metrics.json")
+    waiting = threading.Thread(target=reproduce.train, args=(job,))
+    with FileLock(job.folder.with_name(f".{job.folder.name}.lock")):
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        (tmp_path / "metrics.json").rename(job.folder / "metrics.json")
+    waiting.join(30)
+    assert not waiting.is_alive()
+    assert len(trained) == 1  # the second found it done
 
 
 def test_a_training_that_fails_leaves_the_others(recipe, tmp_path, monkeypatch):

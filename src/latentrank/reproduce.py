@@ -22,6 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latentrank import __version__, data, methods, run
@@ -385,6 +386,8 @@ def folder_name(config: RunConfig, trained: bool = True) -> str:
 def train(job: Job, progress: bool = False) -> None:
     """Train what a job needs, from the start or from where it stopped; nothing if it is there.
 
+    Where another process trains the same, its end is waited for.
+
     Args:
         job: what is to be there.
         progress: show a progress line.
@@ -394,11 +397,15 @@ def train(job: Job, progress: bool = False) -> None:
     """
     if is_done(job):
         return
-    if (job.folder / "config.yaml").is_file():
-        machine = {name: getattr(job.config, name) for name in _MACHINE}
-        run.resume(job.folder, machine, progress=progress)
-    else:
-        run.train(job.config, job.folder, progress=progress)
+    job.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(job.folder.with_name(f".{job.folder.name}.lock")):
+        if is_done(job):
+            return
+        if (job.folder / "config.yaml").is_file():
+            machine = {name: getattr(job.config, name) for name in _MACHINE}
+            run.resume(job.folder, machine, progress=progress)
+        else:
+            run.train(job.config, job.folder, progress=progress)
 
 
 def is_done(job: Job) -> bool:
