@@ -54,7 +54,7 @@ REFUSED = [
     ("rrae", {"rank": "auto", "max_rank": 9}, "max_rank is 9 with latent_dim 5"),
     ("rrae", {"rank": "auto", "adapt": "shrik"}, "did you mean 'shrink'"),
     ("vrrae", {"rank": "auto", "tolerance": 0}, "tolerance is 0, expected a share between 0 and 1"),
-    ("vrrae", {"rank": "auto", "tolerance": "all"}, "tolerance is all"),
+    ("vrrae", {"rank": "auto", "tolerance": "all"}, "tolerance is 'all'"),
     ("rrae-weak", {"rank": "auto"}, "rrae-weak cannot find its rank by itself"),
     ("irmae-wd", {"rank": 3}, "irmae-wd cannot be held to a rank"),
     ("lorae", {"target_rank": 6}, "target_rank is 6 with latent_dim 5"),
