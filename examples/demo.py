@@ -21,7 +21,7 @@ from latentrank.run import resume
 
 FOLDER = Path("runs/demo")
 COMMON = {"data": "blobs", "epochs": 25, "learning_rate": 1e-3, "schedule": "cosine"}
-METHODS = {"ae": {}, "lorae": {"penalty": 4e-3}}
+METHODS = {"ae": {}, "lorae": {"penalty": 5e-3}}
 
 
 def trained(method: str) -> latentrank.Run:
