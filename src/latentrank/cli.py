@@ -752,6 +752,10 @@ def _print_page(page: Page) -> None:
     for grid in page.grids:
         header, rows = cells(grid)
         table = _table(*header, numbers=header[1:])
+        table.columns[0].min_width = max(len(row[0]) for row in rows)
+        for column in table.columns[1:]:
+            # many columns: better on two lines than cut off
+            column.no_wrap, column.overflow = False, "fold"
         for row in rows:
             table.add_row(*row)
         console.print(table)

@@ -324,7 +324,8 @@ def _truncation_gradient(
 def _gram(rows: Tensor) -> Tensor:
     """The lower triangle, by blocks, of the Gram matrix: all that its eigenvectors are read from.
 
-    What stands above the blocks on the diagonal is not set. For 256 rows a quarter less work than the whole, in the step that takes longest.
+    What stands above the blocks on the diagonal is not set. For 256 rows that is a quarter less
+    work than the whole, in the step that takes longest.
     """
     gram = rows.new_empty(len(rows), len(rows))
     for start in range(0, len(rows), _GRAM_BLOCK):

@@ -202,4 +202,5 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # the run was moved
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
