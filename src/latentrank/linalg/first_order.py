@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
@@ -39,12 +40,13 @@ def first_order_only(gradient: Tensor, owner: str, *depends_on: Tensor) -> Tenso
         `gradient`; differentiating it raises a `RuntimeError` that names `owner`.
 
     Example:
-        >>> import torch
         >>> x = torch.ones(1, requires_grad=True)
         >>> first_order_only(torch.ones(1), "f", x).backward()
         Traceback (most recent call last):
         RuntimeError: f has a first derivative only, and a second one was asked for; leave it out \
 of gradient penalties and Hessians.
     """
+    if not torch.is_grad_enabled():  # nobody will ask
+        return gradient
     marked: Tensor = _Refusal.apply(gradient, owner, *depends_on)
     return marked

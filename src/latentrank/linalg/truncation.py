@@ -13,8 +13,8 @@ from latentrank.linalg.first_order import first_order_only
 from latentrank.linalg.precision import check_matrix, check_rank, to_float64
 
 #: Rows per block of the Gram matrix: small enough to skip most of one triangle, large enough for
-#: fast products.
-_GRAM_BLOCK = 64
+#: fast products, and a multiple of what their kernels take at a time.
+_GRAM_BLOCK = 48
 
 
 def truncate_rank(y: Tensor, rank: int) -> Tensor:
@@ -263,15 +263,15 @@ class _RowTruncation(Function):
     def forward(ctx: Any, y: Tensor, rank: int) -> Tensor:
         rows = to_float64(y)
         values, vectors = _symmetric_eigen(_gram(rows))
-        kept = vectors[:, -rank:]
-        kept_rows = kept.mT @ rows
+        working = torch.promote_types(y.dtype, torch.float32)
+        kept = vectors[:, -rank:].to(working)
+        # Mixed precision would round these products to half precision.
+        with torch.autocast(rows.device.type, enabled=False):
+            kept_rows = kept.mT @ y.to(rows.device, working)
+            truncated = kept @ kept_rows
         ctx.smallest_gap = torch.finfo(rows.dtype).eps * max(rows.shape) * float(values[-1])
         ctx.has_full_rank = float(values[-rank]) > ctx.smallest_gap
         ctx.save_for_backward(y, rows, kept_rows, values, vectors)
-        working = torch.promote_types(y.dtype, torch.float32)
-        # Mixed precision would round this product to half precision.
-        with torch.autocast(rows.device.type, enabled=False):
-            truncated = kept.to(working) @ kept_rows.to(working)
         return truncated.to(y.device, y.dtype)
 
     @staticmethod
@@ -284,7 +284,7 @@ class _RowTruncation(Function):
             rank = len(kept_rows)
             gaps = values[-rank:, None] - values[None, :-rank]
             inverse_gaps = torch.where(gaps > ctx.smallest_gap, 1 / gaps, 0.0)
-            grad = grad_output.to(rows.device, torch.promote_types(y.dtype, torch.float32))
+            grad = grad_output.to(kept_rows.device, kept_rows.dtype)
             gradient = _truncation_gradient(grad, rows, kept_rows, inverse_gaps, vectors)
             gradient = gradient.to(y.device, y.dtype)
         return first_order_only(gradient, "truncate_rank", y, grad_output), None
@@ -304,7 +304,7 @@ def _truncation_gradient(
     Args:
         grad: `(B, L)` float32 or float64, gradient of the loss with respect to `P y`.
         rows: `(B, L)` float64, `y`, `B <= L`.
-        kept_rows: `(k, L)` float64, `u_i^T y` for the kept `i`.
+        kept_rows: `(k, L)` in the dtype of `grad`, `u_i^T y` for the kept `i`.
         inverse_gaps: `(k, B - k)` float64, `1 / (l_i - l_j)`, 0 where kept and dropped coincide.
         vectors: `(B, B)` float64, eigenvectors `u` of the Gram matrix in columns, kept ones last.
 
@@ -312,13 +312,13 @@ def _truncation_gradient(
         `(B, L)` in the dtype of `grad`, gradient of the loss with respect to `y`.
     """
     rank = len(kept_rows)
-    kept, dropped = vectors[:, -rank:], vectors[:, :-rank]
-    kept_grad = (kept.to(grad.dtype).mT @ grad).to(rows.dtype)
-    coupling = kept_grad @ rows.mT + (kept_rows.to(grad.dtype) @ grad.mT).to(rows.dtype)
+    kept, dropped = vectors[:, -rank:].to(grad.dtype), vectors[:, :-rank]
+    kept_grad = kept.mT @ grad
+    coupling = kept_grad.to(rows.dtype) @ rows.mT + (kept_rows @ grad.mT).to(rows.dtype)
     coupling = ((coupling @ dropped) * inverse_gaps) @ dropped.mT
-    left = torch.cat([kept, coupling.mT], dim=1)
-    right = torch.cat([kept_grad + coupling @ rows, kept_rows])
-    return left.to(grad.dtype) @ right.to(grad.dtype)
+    left = torch.cat([kept, coupling.mT.to(grad.dtype)], dim=1)
+    right = torch.cat([kept_grad + (coupling @ rows).to(grad.dtype), kept_rows])
+    return left @ right
 
 
 def _gram(rows: Tensor) -> Tensor:
