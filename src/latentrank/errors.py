@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class InputError(ValueError):
@@ -38,3 +39,22 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return InputError(f"There is no {kind} '{given}'; {hint}Known: {', '.join(names)}.")
+
+
+def check_count(value: object, name: str) -> None:
+    """Refuse what is not a whole number from one.
+
+    Args:
+        value: as given; numpy's whole numbers will do, too.
+        name: what to call it in the message.
+
+    Raises:
+        InputError: if `value` is not a whole number, or below one.
+
+    Example:
+        >>> check_count(0, "rank")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: rank is 0, expected a whole number from 1; choose one.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
+        raise InputError(f"{name} is {value!r}, expected a whole number from 1; choose one.")

@@ -29,7 +29,7 @@ from latentrank.bottlenecks import (
     NuclearNorm,
     TruncatedSVD,
 )
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_count, unknown
 from latentrank.nets.spectral import spectrally_normalised
 from latentrank.objectives import Objective, Penalty
 
@@ -119,9 +119,10 @@ _RRAE = {
     ),
 }
 _DEPTH = Option(4, "number of square matrices in a row")
+_INIT_VARIANCE = Option(1.0, "variance of their start, as a multiple of the usual one")
 _CHAIN = {
     "depth": _DEPTH,
-    "init_variance": Option(1.0, "variance of their start, as a multiple of the usual one"),
+    "init_variance": _INIT_VARIANCE,
     "fixed": Option(False, "ablation: leave the matrices as they start"),
     "nonlinear": Option(False, "ablation: a ReLU between the matrices"),
     "shared": Option(False, "ablation: one matrix, applied depth times"),
@@ -240,6 +241,7 @@ _TABLE = [
         bottleneck=LinearChain,
         options={
             "depth": _DEPTH,
+            "init_variance": _INIT_VARIANCE,
             "rank": Option("auto", "auto: read off where the spectrum falls the furthest"),
         },
         weight_decay=1e-6,
@@ -425,9 +427,8 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if option not in known:
             raise unknown(f"option of {name} called", option, known)
         default = known[option].default
-        if option == "rank":
-            continue  # a number or a word: `ranks.request` checks it
-        kind, told = _KINDS.get(type(default), (object, ""))
+        # A rank is a number or a word: `ranks.request` checks it.
+        kind, told = (object, "") if option == "rank" else _KINDS.get(type(default), (object, ""))
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise InputError(f"{option} is {value!r}, expected {told} such as {default}.")
     return {option: given.get(option, row.default) for option, row in known.items()}
@@ -471,8 +472,7 @@ def build(
     for option in row.terms.values():
         if isinstance(option, str) and not resolved[option] >= 0:
             raise InputError(f"{option} is {resolved[option]}, expected a weight from 0; raise it.")
-    if isinstance(latent_dim, bool) or latent_dim != int(latent_dim):
-        raise InputError(f"latent_dim is {latent_dim!r}, expected a whole number from 1; round it.")
+    check_count(latent_dim, "latent_dim")
     latent_dim = int(latent_dim)
     part = _bottleneck(row, latent_dim, resolved)
     if (encoder is None) != (decoder is None):

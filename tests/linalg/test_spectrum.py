@@ -5,7 +5,6 @@ import torch
 from latentrank.errors import InputError
 from latentrank.linalg import (
     Gap,
-    covariance_spectrum,
     gap,
     rank,
     rank_of_spectrum,
@@ -50,13 +49,6 @@ def test_read_only_and_reversed_arrays_are_fine():
     assert torch.equal(spectrum(frozen), spectrum(codes))
     assert torch.allclose(spectrum(codes[:, ::-1]), spectrum(codes))
     assert gap(np.array([1e-3, 0.5, 1.0])[::-1]).rank == 2
-
-
-def test_spectrum_of_a_covariance_equals_that_of_its_codes():
-    codes = torch.randn(40, 7)
-    covariance = torch.cov(codes.double().mT)
-    assert torch.allclose(covariance_spectrum(covariance), spectrum(codes), atol=1e-13)
-    assert torch.equal(covariance_spectrum(torch.zeros(3, 3)), torch.zeros(3).double())
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -152,10 +144,6 @@ def test_plain_sentences_for_codes_without_a_spectrum():
     for bad in (float("nan"), float("inf")):
         with pytest.raises(InputError, match="codes holds values that are infinite or not numbers"):
             rank(np.array([[bad, 0.0], [1.0, 2.0]]))
-    with pytest.raises(InputError, match=r"covariance has shape \(2, 3\), expected a square"):
-        covariance_spectrum(torch.zeros(2, 3))
-    with pytest.raises(InputError, match="covariance holds values that are infinite"):
-        covariance_spectrum(torch.full((2, 2), float("nan")))
 
 
 def test_plain_sentences_for_readings_that_do_not_exist():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentrank.distributed import reduce_gram_
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_count
 from latentrank.linalg import GramAccumulator, truncate_rank
 
 
@@ -35,15 +35,12 @@ class Bottleneck(nn.Module):
         encoder_dim: numbers the encoder must give per sample; `latent_dim` by default.
 
     Raises:
-        InputError: `latent_dim` is below 1.
+        InputError: `latent_dim` is not a whole number from 1.
     """
 
     def __init__(self, latent_dim: int, encoder_dim: int | None = None) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise InputError(
-                f"latent_dim is {latent_dim}, expected a whole number from 1; raise it."
-            )
+        check_count(latent_dim, "latent_dim")
         self.latent_dim = latent_dim
         self.encoder_dim = latent_dim if encoder_dim is None else encoder_dim
 

@@ -3,7 +3,6 @@
 from latentrank.linalg.nuclear import nuclear_norm
 from latentrank.linalg.spectrum import (
     Gap,
-    covariance_spectrum,
     gap,
     rank,
     rank_of_spectrum,
@@ -14,7 +13,6 @@ from latentrank.linalg.truncation import GramAccumulator, leading_basis, truncat
 __all__ = [
     "Gap",
     "GramAccumulator",
-    "covariance_spectrum",
     "gap",
     "leading_basis",
     "nuclear_norm",

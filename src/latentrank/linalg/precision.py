@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import torch
 from torch import Tensor
 
@@ -56,21 +54,3 @@ sample; reshape it to two dimensions.
             f"{name} has dtype {x.dtype}, expected real floating-point numbers; "
             "convert it with .float()."
         )
-
-
-def check_rank(rank: object) -> None:
-    """Refuse a rank that is not a whole number from one.
-
-    Args:
-        rank: number of directions asked for.
-
-    Raises:
-        InputError: if `rank` is not a whole number, or below one.
-
-    Example:
-        >>> check_rank(0)
-        Traceback (most recent call last):
-        latentrank.errors.InputError: rank is 0, expected a whole number from 1; choose one.
-    """
-    if not isinstance(rank, Integral) or int(rank) < 1:
-        raise InputError(f"rank is {rank}, expected a whole number from 1; choose one.")

@@ -58,34 +58,7 @@ def spectrum(codes: Tensor | np.ndarray) -> Tensor:
     values = torch.zeros(width, dtype=torch.float64)
     small = z.mT @ z if width <= n else z @ z.mT
     values[: len(small)] = _descending_eigenvalues(small / (n - 1))
-    return _normalised(values)
-
-
-def covariance_spectrum(covariance: Tensor | np.ndarray) -> Tensor:
-    """Singular values of a covariance matrix, divided by the largest.
-
-    Args:
-        covariance: `(L, L)` symmetric, floating-point.
-
-    Returns:
-        `(L,)` float64 on the CPU, descending, first value 1; all zeros for a zero matrix.
-
-    Raises:
-        InputError: if `covariance` is not a square matrix of finite floating-point numbers.
-
-    Example:
-        >>> covariance_spectrum(torch.diag(torch.tensor([1.0, 4.0]))).tolist()
-        [1.0, 0.25]
-    """
-    matrix = _as_tensor(covariance)
-    check_matrix(matrix, "covariance")
-    if matrix.shape[0] != matrix.shape[1]:
-        raise InputError(
-            f"covariance has shape {tuple(matrix.shape)}, expected a square matrix; "
-            "give codes to spectrum instead."
-        )
-    _check_finite(matrix, "covariance")
-    return _normalised(_descending_eigenvalues(to_float64(matrix)))
+    return values / values[0] if values[0] > 0 else torch.zeros_like(values)
 
 
 def rank(codes: Tensor | np.ndarray, method: str = "count", tol: float = 1e-4) -> float:
@@ -197,10 +170,6 @@ def _descending_eigenvalues(matrix: Tensor) -> Tensor:
     return values
 
 
-def _normalised(values: Tensor) -> Tensor:
-    return values / values[0] if values[0] > 0 else torch.zeros_like(values)
-
-
 def _check_codes(codes: Tensor) -> None:
     check_matrix(codes, "codes")
     if len(codes) < 2 or codes.shape[1] == 0:
@@ -208,13 +177,9 @@ def _check_codes(codes: Tensor) -> None:
             f"codes has shape {tuple(codes.shape)}, expected at least two rows and one column; "
             "a covariance needs more samples."
         )
-    _check_finite(codes, "codes")
-
-
-def _check_finite(matrix: Tensor, name: str) -> None:
-    if not bool(torch.isfinite(matrix).all()):
+    if not bool(torch.isfinite(codes).all()):
         raise InputError(
-            f"{name} holds values that are infinite or not numbers, expected finite ones; lower "
+            "codes holds values that are infinite or not numbers, expected finite ones; lower "
             "the learning rate of the run that made them."
         )
 

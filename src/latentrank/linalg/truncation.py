@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_count
 from latentrank.linalg.first_order import first_order_only
-from latentrank.linalg.precision import check_matrix, check_rank, to_float64
+from latentrank.linalg.precision import check_matrix, to_float64
 
 #: Rows per block of the Gram matrix: small enough to skip most of one triangle, large enough for
 #: fast products, and a multiple of what their kernels take at a time.
@@ -65,7 +65,7 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
                 [1.5000, 0.0000]])
     """
     check_matrix(y, "y")
-    check_rank(rank)
+    check_count(rank, "rank")
     if rank >= min(y.shape):
         return y
     if y.shape[0] > y.shape[1]:
@@ -93,7 +93,7 @@ def leading_basis(y: Tensor, rank: int) -> Tensor:
         tensor([[-0.6000,  0.8000]])
     """
     check_matrix(y, "y")
-    check_rank(rank)
+    check_count(rank, "rank")
     with torch.no_grad():
         rows = to_float64(y)
         n_rows, width = rows.shape
@@ -184,7 +184,7 @@ class GramAccumulator:
         Raises:
             InputError: if `rank` is below 1, no row was seen, or a row was not finite.
         """
-        check_rank(rank)
+        check_count(rank, "rank")
         self._check_rows(1)
         dim, rows = len(self.total), int(self.count)
         rank = min(rank, dim)
