@@ -30,6 +30,9 @@ METHODS = [
     "vrrae,rank=auto,adapt=grow",
     "lorae,rank=auto",
     "irmae-wd",
+    "irmae-wd,depth=8",
+    "irmae-wd,init_variance=0.1",
+    "irmae-wd,init_variance=0.02",
 ]
 LATENT_DIM = 32
 
@@ -74,7 +77,12 @@ def main() -> None:
     torch.set_num_threads(1)
     dataset = small_gaussians()
     truth = dataset.true_dimension
-    print(f"{dataset.name}, true dimension {truth}, {arguments.epochs} epochs")
+    x = torch.from_numpy(dataset.test.x)
+    variance = float(x.var(dim=0).mean())
+    print(
+        f"{dataset.name}, true dimension {truth}, variance {variance:.2f}, "
+        f"{arguments.epochs} epochs"
+    )
     print(
         f"{'method':28} {'ranks':15} {'mean':>5} {'spread':>6} {'within 1':>8} {'sure':>5} "
         f"{'error':>8} {'seconds':>7}"
