@@ -103,6 +103,13 @@ class TestShrinking:
         assert first == 2
         assert ranks[-1] == 2
 
+    def test_nothing_is_given_up_before_something_is_learned(self):
+        tracker = Shrinking(rank=8, begin=0.9)
+        ranks = Networks([0.4, 0.001], 8, start=1.0, pace=0.02).run(tracker, 3)
+        assert ranks == [8, 8, 8]
+        assert tracker.stop(lambda k: 1.0, SLACK) == 8
+        assert not tracker.settled
+
     def test_a_slow_return_is_waited_for(self):
         tracker = Shrinking(rank=2)
         networks = Networks([0.001, 0.001], 2, start=0.001, pace=0.12)
@@ -333,6 +340,16 @@ def test_adapts_to_the_dimension_of_a_plane(method, adapt, plane, tmp_path):
     assert (again.bottleneck.rank, again.bottleneck.max_rank) == (2, 4)
     assert torch.equal(again.encode(x), model.encode(x))
     assert torch.equal(again(x), model(x))
+
+
+@pytest.mark.parametrize("method", ["rrae", "vrrae"])
+def test_a_run_that_learned_nothing_finds_nothing(method, plane):
+    model = build(method, rank="auto")
+    config = TrainConfig(epochs=5, batch_size=16, learning_rate=1e-9)
+    report = fit(model, plane, config, progress=False).reports["rank_control"]
+    assert report["rank"] == 4
+    assert not report["settled"]
+    assert "train for longer" in report["says"]
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,9 @@ SAMPLES = 1000
 BEGIN = 0.1
 BEGIN_AUTO = 0.3
 
+#: Share of the data's variance that must be explained before directions are given up.
+LEARNED = 0.1
+
 #: Share of a run after which no direction is given up any more: what is kept needs its time.
 SETTLE = 0.8
 
@@ -101,6 +104,7 @@ class Shrinking:
         rank: directions kept now.
         patience: readings that a trial has in any case.
         within: readings in which the error must come back at its present pace to be waited for.
+        begin: error at which the search begins; while nothing is learned, no direction is of use.
         closed: nothing is decided any more.
         settled: closed because one direction fewer was tried, and was too few.
         best: lowest error so far.
@@ -116,6 +120,7 @@ class Shrinking:
     rank: int
     patience: int = 10
     within: float = 20.0
+    begin: float = math.inf
     closed: bool = False
     settled: bool = False
     best: float = math.inf
@@ -133,6 +138,8 @@ class Shrinking:
         if self.closed:
             return self.rank
         error = error_at(self.rank)
+        if error > self.begin and math.isinf(self.best):
+            return self.rank
         self.best = min(self.best, error)
         if error <= self.best + slack:
             self._give_up(error_at, self.best + slack / 2)
@@ -473,8 +480,11 @@ class AdaptiveRank(_Measured):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the rank to start, or to go on, with."""
         self._probe = Probe(_data(trainer).dataset.train)
+        variance = self._probe.variance()
+        if isinstance(self.tracker, Shrinking):
+            self.tracker.begin = (1 - LEARNED) * variance
         # Data without any variance would leave nothing to divide by.
-        self.slack = max(self._request.tolerance * self._probe.variance(), 1e-12)
+        self.slack = max(self._request.tolerance * variance, 1e-12)
         _rank_bottleneck(_model(pl_module)).rank = self.tracker.rank
 
     def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
