@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from latentrank import data, methods, reproduce
+from latentrank import data, methods, recipes
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.run import Run
@@ -191,15 +191,15 @@ def published(config: dict[str, Any]) -> str:
 def printed_ranks() -> list[tuple[str, str, Settings, str]]:
     """Every rank that a recipe has from its paper: data, method, options, rank and recipe."""
     found = []
-    for name in reproduce.names():
-        recipe = reproduce.load(name)
+    for name in recipes.names():
+        recipe = recipes.load(name)
         for part, row in product(recipe.parts, recipe.rows):
             rank = part.published.get("rank", {}).get(row.name)
             if rank is not None:
                 known = methods.options(row.method)
                 shared = {k: v for k, v in part.options.items() if k in known}
                 options = methods.resolve(row.method, {**shared, **row.options})
-                where = reproduce.presets()[part.preset].data
+                where = recipes.presets()[part.preset].data
                 found.append((where, row.method, options, f"{rank:g} ({name})"))
     return found
 

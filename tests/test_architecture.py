@@ -28,6 +28,7 @@ LAYERS = (
     ("report",),
     ("estimator", "export", "inference"),
     ("assessment", "measures"),
+    ("recipes",),
     ("reproduce",),
     ("sweep",),
     ("cli",),

@@ -9,8 +9,9 @@ from filelock import FileLock
 from latentrank import measures, methods, reproduce, run
 from latentrank.config import check
 from latentrank.errors import InputError
+from latentrank.recipes import BUDGETS, Claim, load, names, presets
 from latentrank.report.reproduction import Cell, Grid, Page
-from latentrank.reproduce import Claim, content, folder_name, load, names, plan, presets, verdict
+from latentrank.reproduce import content, folder_name, plan, verdict
 
 TINY = {
     "title": "A tiny table",
@@ -76,7 +77,7 @@ def test_there_is_a_recipe_for_every_table_and_figure():
 @pytest.mark.parametrize("name", names())
 def test_every_recipe_can_be_planned_in_both_budgets(name, tmp_path):
     found = load(name)
-    for budget in reproduce.BUDGETS:
+    for budget in BUDGETS:
         jobs = plan(found, budget, 2, tmp_path)
         trained = [job.folder for job in jobs if job.trained]
         assert len(set(trained)) == len(trained)
@@ -132,7 +133,7 @@ def test_one_part_of_a_recipe_has_its_own_claims_and_command():
 
 def test_presets_name_settings_that_exist():
     for preset in presets().values():
-        for budget in reproduce.BUDGETS:
+        for budget in BUDGETS:
             check({"method": "ae", "data": preset.data, **preset.settings(budget)}, "presets")
 
 

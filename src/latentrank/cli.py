@@ -708,13 +708,13 @@ def reproduce(
     latentrank reproduce lorae-table-7 --seeds 3 --budget small
     latentrank reproduce lorae-table-3 --part mnist
     """
-    from latentrank import reproduce as recipes
+    from latentrank import reproduce as reproducing
 
     if listing or recipe is None:
         _print_recipes(seeds)
         return
     try:
-        page = recipes.reproduce(
+        page = reproducing.reproduce(
             recipe,
             seeds=seeds,
             budget=budget,
@@ -734,12 +734,13 @@ def reproduce(
 
 
 def _print_recipes(seeds: int) -> None:
-    from latentrank import reproduce as recipes
+    from latentrank import recipes
+    from latentrank.reproduce import plan
 
     table = _table("recipe", "trainings", "what it is", numbers=["trainings"])
     for name in recipes.names():
         found = recipes.load(name)
-        jobs = recipes.plan(found, "small", seeds, Path())
+        jobs = plan(found, "small", seeds, Path())
         count = len({job.folder for job in jobs if job.trained})
         table.add_row(f"[bold]{name}[/bold]", str(count), found.title)
     console.print(table)

@@ -1,8 +1,8 @@
 """The papers' tables and figures as something to run: train what is missing, measure, compare.
 
-A recipe is a YAML file in `latentrank/recipes`, or one of your own. Every training of every recipe
-has a folder named by the content of its configuration, so recipes share trainings, and whatever
-was interrupted goes on where it stopped.
+Recipes are those of `latentrank.recipes`, or your own. Every training of every recipe has a folder
+named by the content of its configuration, so recipes share trainings, and whatever was interrupted
+goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -13,225 +13,40 @@ import re
 import shlex
 import statistics
 import subprocess
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latentrank import __version__, data, methods, run
 from latentrank import measures as measuring
-from latentrank.config import RunConfig, check, read_yaml
+from latentrank.config import RunConfig, check
 from latentrank.errors import InputError, unknown
 from latentrank.measures import Subject
+from latentrank.recipes import (
+    BUDGETS,
+    Budget,
+    Claim,
+    Part,
+    Power,
+    Preset,
+    Recipe,
+    Row,
+    Settings,
+    load,
+    presets,
+)
 from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
 from latentrank.report.view import duration
 
-Budget = Literal["small", "paper"]
-BUDGETS: tuple[Budget, ...] = ("small", "paper")
-Settings = dict[str, Any]
 Say = Callable[[str], None]
 
 # Settings that say where a run is computed, and not what comes out.
 _MACHINE = ("device", "devices", "strategy", "loggers", "data_root", "download")
-
-
-# --- what a recipe is ---------------------------------------------------------------------------
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Preset(_Strict):
-    """A data set and how the papers train on it, shared by recipes: `recipes/presets.yaml`."""
-
-    data: str = Field(description="name of the data set")
-    paper: Settings = Field(description="settings of the papers")
-    small: Settings = Field(description="those that differ in the small budget")
-    samples: dict[Budget, int] = Field(
-        {"small": 10_000, "paper": 10_000}, description="generated samples for a distance"
-    )
-    components: int = Field(4, description="Gaussians in the density gmm")
-    differences: list[str] = Field(default_factory=list, description="from the papers' set-up")
-
-    def settings(self, budget: Budget) -> Settings:
-        """What a run is configured with."""
-        return self.paper if budget == "paper" else {**self.paper, **self.small}
-
-
-class Part(_Strict):
-    """The part of a recipe on one data set."""
-
-    preset: str = Field(description="name of a preset")
-    name: str = Field("", description="heading; the preset's name unless given")
-    settings: Settings = Field(default_factory=dict, description="over the preset's, both budgets")
-    options: Settings = Field(
-        default_factory=dict, description="options for those methods that have them"
-    )
-    measures: dict[str, str] = Field(description="column: measure, see `latentrank.measures`")
-    published: dict[str, dict[str, float | tuple[float, float]]] = Field(
-        default_factory=dict, description="column: row: the paper's value, or value and spread"
-    )
-
-
-class Row(_Strict):
-    """A method with options: one row of the table."""
-
-    name: str = Field(description="as the table and the figures say it")
-    method: str = Field(description="name of the method")
-    options: Settings = Field(default_factory=dict, description="of the method")
-    settings: Settings = Field(default_factory=dict, description="over the part's")
-    x: float | None = Field(None, description="where it stands in a power law")
-    trained: bool = Field(True, description="false: its measures need no trained model")
-    measures: dict[str, str] = Field(default_factory=dict, description="over the part's")
-    small_seeds: int | None = Field(None, ge=1, description="at most so many, small budget")
-
-
-class Claim(_Strict):
-    """A statement of the paper that the measured means bear out or not."""
-
-    text: str
-    part: str = Field("", description="heading of the part; the first unless given")
-    column: str
-    rising: list[str] = Field(default_factory=list, description="rows in rising order")
-    lowest: str | None = Field(None, description="row")
-    highest: str | None = Field(None, description="row")
-
-
-class Power(_Strict):
-    """A power law through a column."""
-
-    column: str
-    x_label: str
-    expected: float
-
-
-class Recipe(_Strict):
-    """A table or figure of a paper."""
-
-    title: str
-    paper: str = Field(description="which paper, and which table or figure of it")
-    parts: list[Part] = Field(min_length=1)
-    rows: list[Row] = Field(min_length=1)
-    figures: list[str] = Field(
-        default_factory=list,
-        description="spectrum, interpolation, pca, samples:DENSITY, tsne:DENSITY, bars:COLUMN",
-    )
-    power: Power | None = None
-    claims: list[Claim] = Field(default_factory=list)
-    differences: list[str] = Field(default_factory=list, description="from the paper's set-up")
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Recipe:
-        rows = [row.name for row in self.rows]
-        for name, count in Counter(rows).items():
-            if count > 1:
-                raise ValueError(f"there are {count} rows called '{name}'")
-        for part in self.parts:
-            for column, values in part.published.items():
-                _known("column", [column], part.measures)
-                _known("row", values, rows)
-            for measure in part.measures.values():
-                measuring.check(measure)
-        for row in self.rows:
-            methods.resolve(row.method, row.options)
-            for measure in row.measures.values():
-                measuring.check(measure)
-        for claim in self.claims:
-            _known("row", [*claim.rising, *filter(None, [claim.lowest, claim.highest])], rows)
-            part = self.part(claim.part)
-            _known("column", [claim.column], part.measures)
-        return self
-
-    def part(self, name: str) -> Part:
-        """The part with a heading, the first for an empty one."""
-        for part in self.parts:
-            if name in ("", heading(part)):
-                return part
-        raise unknown("part", name, map(heading, self.parts))
-
-
-def _known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
-    names = list(known)
-    for name in given:
-        if name not in names:
-            raise unknown(kind, name, names)
-
-
-def heading(part: Part) -> str:
-    """What a part is called."""
-    return part.name or part.preset
-
-
-# --- reading recipes ----------------------------------------------------------------------------
-
-
-def _folder() -> Path:
-    return Path(str(files("latentrank") / "recipes"))
-
-
-def names() -> list[str]:
-    """The recipes that come with the package.
-
-    Example:
-        >>> "lorae-table-7" in names()
-        True
-    """
-    return sorted(
-        (path.stem for path in _folder().glob("*.yaml") if path.stem != "presets"), key=_natural
-    )
-
-
-def _natural(name: str) -> list[int | str]:
-    """So that table 10 comes after table 9."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
-
-
-def load(name: str) -> Recipe:
-    """A recipe by name, or from a file of your own.
-
-    Args:
-        name: one of `names()`, or the path of a `.yaml` file.
-
-    Raises:
-        InputError: there is none, or the file is not a recipe.
-
-    Example:
-        >>> load("lorae-table-7").parts[0].published["rank"]["1e-3"]
-        18.0
-    """
-    own = Path(name)
-    if own.suffix not in (".yaml", ".yml") and name not in names():
-        raise unknown("recipe", name, names())
-    path = own if own.suffix in (".yaml", ".yml") else _folder() / f"{name}.yaml"
-    try:
-        recipe = Recipe(**read_yaml(path))
-    except ValidationError as error:
-        raise InputError(_told(error, path.name)) from None
-    except TypeError as error:
-        raise InputError(f"{path.name} is not a recipe ({error}); see the recipes' own.") from None
-    _known("preset", (part.preset for part in recipe.parts), presets())
-    return recipe
-
-
-@cache
-def presets() -> dict[str, Preset]:
-    """The data sets of the recipes, with the papers' settings and the small ones."""
-    return {name: Preset(**row) for name, row in read_yaml(_folder() / "presets.yaml").items()}
-
-
-def _told(error: ValidationError, source: str) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{where} in {source} cannot be used: {message}."
 
 
 # --- trainings ----------------------------------------------------------------------------------
@@ -327,7 +142,7 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
     }
     config = check(values, f"the recipe's row '{row.name}'")
     return Job(
-        heading(part),
+        part.heading,
         row.name,
         config,
         runs / folder_name(config, row.trained),
@@ -587,6 +402,7 @@ def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
         InputError: there is no such part.
 
     Example:
+        >>> from latentrank.recipes import load
         >>> [part.preset for part in only(load("lorae-table-3"), ["celeba"]).parts]
         ['celeba']
     """
@@ -594,8 +410,9 @@ def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
         return recipe
     wanted = [recipe.part(name) for name in parts]
     kept = [part for part in recipe.parts if part in wanted]
-    first = heading(recipe.parts[0])
-    claims = [claim for claim in recipe.claims if (claim.part or first) in map(heading, kept)]
+    first = recipe.parts[0].heading
+    headings = [part.heading for part in kept]
+    claims = [claim for claim in recipe.claims if (claim.part or first) in headings]
     return recipe.model_copy(update={"parts": kept, "claims": claims})
 
 
@@ -651,7 +468,7 @@ def _grid(part: Part, recipe: Recipe, jobs: Sequence[Job], found: Sequence[Found
                 values=[
                     values[column]
                     for job, (values, _) in zip(jobs, found, strict=True)
-                    if (job.part, job.row) == (heading(part), row.name) and column in values
+                    if (job.part, job.row) == (part.heading, row.name) and column in values
                 ],
                 published=_published(part, column, row.name),
             )
@@ -659,7 +476,7 @@ def _grid(part: Part, recipe: Recipe, jobs: Sequence[Job], found: Sequence[Found
         }
         for row in recipe.rows
     }
-    return Grid(heading(part), list(part.measures), cells)
+    return Grid(part.heading, list(part.measures), cells)
 
 
 def _published(part: Part, column: str, row: str) -> tuple[float, float | None] | None:
@@ -693,8 +510,8 @@ def differences(recipe: Recipe, budget: Budget) -> list[str]:
             if value != preset.paper.get(name)
         ]
         if changed:
-            told.append(f"{heading(part)}, budget {budget}: {'; '.join(changed)}.")
-        told += [f"{heading(part)}: {text}" for text in preset.differences]
+            told.append(f"{part.heading}, budget {budget}: {'; '.join(changed)}.")
+        told += [f"{part.heading}: {text}" for text in preset.differences]
     return list(dict.fromkeys([*told, *recipe.differences]))
 
 
@@ -748,17 +565,15 @@ def _figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
             subjects = {
                 row: job.subject(None, False)
                 for (where, row), job in shown.items()
-                if where == heading(part)
+                if where == part.heading
             }
             if not subjects:
                 continue
             if kind == "spectrum":
-                drawn.append(
-                    drawing.spectra(heading(part), {n: s.run for n, s in subjects.items()})
-                )
+                drawn.append(drawing.spectra(part.heading, {n: s.run for n, s in subjects.items()}))
                 continue
             for row, subject in subjects.items():
-                drawn += _picture(kind, argument, f"{row}, {heading(part)}", subject)
+                drawn += _picture(kind, argument, f"{row}, {part.heading}", subject)
     if recipe.power is not None:
         drawn += _power(recipe, recipe.power, page)
     return drawn

@@ -1,0 +1,209 @@
+"""What a recipe is, and the recipes that come with the package: a YAML file for each table.
+
+A recipe says which methods are trained on which data, what is measured of them, what the paper
+published, and what differs in the set-up. `latentrank.reproduce` carries it out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from latentrank import measures as measuring
+from latentrank import methods
+from latentrank.config import read_yaml
+from latentrank.errors import InputError, unknown
+
+Budget = Literal["small", "paper"]
+BUDGETS: tuple[Budget, ...] = ("small", "paper")
+Settings = dict[str, Any]
+
+_FOLDER = Path(__file__).parent
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Preset(_Strict):
+    """A data set and how the papers train on it, shared by recipes: `recipes/presets.yaml`."""
+
+    data: str = Field(description="name of the data set")
+    paper: Settings = Field(description="settings of the papers")
+    small: Settings = Field(description="those that differ in the small budget")
+    samples: dict[Budget, int] = Field(
+        {"small": 10_000, "paper": 10_000}, description="generated samples for a distance"
+    )
+    components: int = Field(4, description="Gaussians in the density gmm")
+    differences: list[str] = Field(default_factory=list, description="from the papers' set-up")
+
+    def settings(self, budget: Budget) -> Settings:
+        """What a run is configured with."""
+        return self.paper if budget == "paper" else {**self.paper, **self.small}
+
+
+class Part(_Strict):
+    """The part of a recipe on one data set."""
+
+    preset: str = Field(description="name of a preset")
+    name: str = Field("", description="heading; the preset's name unless given")
+    settings: Settings = Field(default_factory=dict, description="over the preset's, both budgets")
+    options: Settings = Field(
+        default_factory=dict, description="options for those methods that have them"
+    )
+    measures: dict[str, str] = Field(description="column: measure, see `latentrank.measures`")
+    published: dict[str, dict[str, float | tuple[float, float]]] = Field(
+        default_factory=dict, description="column: row: the paper's value, or value and spread"
+    )
+
+    @property
+    def heading(self) -> str:
+        """What it is called."""
+        return self.name or self.preset
+
+
+class Row(_Strict):
+    """A method with options: one row of the table."""
+
+    name: str = Field(description="as the table and the figures say it")
+    method: str = Field(description="name of the method")
+    options: Settings = Field(default_factory=dict, description="of the method")
+    settings: Settings = Field(default_factory=dict, description="over the part's")
+    x: float | None = Field(None, description="where it stands in a power law")
+    trained: bool = Field(True, description="false: its measures need no trained model")
+    measures: dict[str, str] = Field(default_factory=dict, description="over the part's")
+    small_seeds: int | None = Field(None, ge=1, description="at most so many, small budget")
+
+
+class Claim(_Strict):
+    """A statement of the paper that the measured means bear out or not."""
+
+    text: str
+    part: str = Field("", description="heading of the part; the first unless given")
+    column: str
+    rising: list[str] = Field(default_factory=list, description="rows in rising order")
+    lowest: str | None = Field(None, description="row")
+    highest: str | None = Field(None, description="row")
+
+
+class Power(_Strict):
+    """A power law through a column."""
+
+    column: str
+    x_label: str
+    expected: float
+
+
+class Recipe(_Strict):
+    """A table or figure of a paper."""
+
+    title: str
+    paper: str = Field(description="which paper, and which table or figure of it")
+    parts: list[Part] = Field(min_length=1)
+    rows: list[Row] = Field(min_length=1)
+    figures: list[str] = Field(
+        default_factory=list,
+        description="spectrum, interpolation, pca, samples:DENSITY, tsne:DENSITY, bars:COLUMN",
+    )
+    power: Power | None = None
+    claims: list[Claim] = Field(default_factory=list)
+    differences: list[str] = Field(default_factory=list, description="from the paper's set-up")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        rows = [row.name for row in self.rows]
+        for name, count in Counter(rows).items():
+            if count > 1:
+                raise ValueError(f"there are {count} rows called '{name}'")
+        for part in self.parts:
+            for column, values in part.published.items():
+                _known("column", [column], part.measures)
+                _known("row", values, rows)
+            for measure in part.measures.values():
+                measuring.check(measure)
+        for row in self.rows:
+            methods.resolve(row.method, row.options)
+            for measure in row.measures.values():
+                measuring.check(measure)
+        for claim in self.claims:
+            _known("row", [*claim.rising, *filter(None, [claim.lowest, claim.highest])], rows)
+            part = self.part(claim.part)
+            _known("column", [claim.column], part.measures)
+        return self
+
+    def part(self, name: str) -> Part:
+        """The part with a heading, the first for an empty one."""
+        for part in self.parts:
+            if name in ("", part.heading):
+                return part
+        raise unknown("part", name, (part.heading for part in self.parts))
+
+
+def _known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise unknown(kind, name, names)
+
+
+def names() -> list[str]:
+    """The recipes that come with the package.
+
+    Example:
+        >>> "lorae-table-7" in names()
+        True
+    """
+    return sorted(
+        (path.stem for path in _FOLDER.glob("*.yaml") if path.stem != "presets"), key=_natural
+    )
+
+
+def _natural(name: str) -> list[int | str]:
+    """So that table 10 comes after table 9."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def load(name: str) -> Recipe:
+    """A recipe by name, or from a file of your own.
+
+    Args:
+        name: one of `names()`, or the path of a `.yaml` file.
+
+    Raises:
+        InputError: there is none, or the file is not a recipe.
+
+    Example:
+        >>> load("lorae-table-7").parts[0].published["rank"]["1e-3"]
+        18.0
+    """
+    own = Path(name)
+    if own.suffix not in (".yaml", ".yml") and name not in names():
+        raise unknown("recipe", name, names())
+    path = own if own.suffix in (".yaml", ".yml") else _FOLDER / f"{name}.yaml"
+    try:
+        recipe = Recipe(**read_yaml(path))
+    except ValidationError as error:
+        raise InputError(_told(error, path.name)) from None
+    except TypeError as error:
+        raise InputError(f"{path.name} is not a recipe ({error}); see the recipes' own.") from None
+    _known("preset", (part.preset for part in recipe.parts), presets())
+    return recipe
+
+
+@cache
+def presets() -> dict[str, Preset]:
+    """The data sets of the recipes, with the papers' settings and the small ones."""
+    return {name: Preset(**row) for name, row in read_yaml(_FOLDER / "presets.yaml").items()}
+
+
+def _told(error: ValidationError, source: str) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{where} in {source} cannot be used: {message}."
