@@ -39,7 +39,7 @@ lint: $(READY) ## check style, formatting and types
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-bench: $(READY) ## time the linear algebra against torch's own
+bench: $(READY) ## run every script in benchmarks/
 	@for file in benchmarks/*.py; do echo "$$file"; $(PY) "$$file" || exit 1; done
 
 $(READY): pyproject.toml
