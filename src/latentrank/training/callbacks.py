@@ -20,6 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from torch import Tensor
 
 from latentrank.config import write_text
@@ -126,7 +127,8 @@ class ProgressLine(Callback):
             BarColumn(bar_width=12),
             TaskProgressColumn(),
             TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
+            # in a narrow terminal the bar gives way, not the time
+            TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
             TextColumn("left"),
             console=self.console,
         )
