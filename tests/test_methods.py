@@ -63,7 +63,8 @@ def test_every_parameter_receives_gradient(name, bounded):
 @pytest.mark.parametrize("name", ALL)
 def test_perturbing_any_matrix_changes_what_the_model_computes(name):
     """No matrix is built, and perhaps penalised, but never applied."""
-    model = build(name, (6,), samples=9) if "samples" in methods.options(name) else build(name)
+    learned = "learned_coefficients" in methods.options(name)
+    model = build(name, **({"learned_coefficients": True, "samples": 9} if learned else {}))
     x = torch.rand(9, 6)
 
     def outputs() -> Tensor:

@@ -288,7 +288,10 @@ _TABLE = [
         options={
             "rank": _RANK,
             "penalty": Option(1.0, "weight of the misfit of codes and basis"),
-            "kappa": Option(0.25, "learning rate of the coefficients, times the common one"),
+            "learned_coefficients": Option(
+                False, "learn each training sample's coefficients in the basis, as the paper does"
+            ),
+            "kappa": Option(0.25, "their learning rate, times the common one"),
             "samples": Option(None, "rows of the training set; filled in by the trainer"),
         },
         reconstruction="relative",

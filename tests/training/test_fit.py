@@ -100,7 +100,7 @@ def test_resuming_without_a_checkpoint_is_refused(dataset, tmp_path):
 def test_only_the_coefficients_of_the_weak_form_learn_at_their_own_rate(dataset):
     from latentrank.training.module import TrainingModule
 
-    model = build("rrae-weak", samples=50, kappa=0.1, rank=2)
+    model = build("rrae-weak", learned_coefficients=True, samples=50, kappa=0.1, rank=2)
     optimizer = TrainingModule(model, TrainConfig(learning_rate=0.01)).configure_optimizers()
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     assert len(rates) == len(list(model.parameters()))

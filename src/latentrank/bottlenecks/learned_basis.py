@@ -8,33 +8,40 @@ from torch import Tensor, nn
 from latentrank.bottlenecks.base import Bottleneck, Latent
 from latentrank.distributed import total
 from latentrank.errors import InputError
-from latentrank.linalg import leading_basis
 
 
 class LearnedBasis(Bottleneck):
     """The decoder sees `E(x)`; `||Y - U A|| / ||Y||` is a term (Mounayer et al. 2024).
 
-    `U`, `(L, k)` with columns of length one, and `A`, `(k, D)`, one column a training sample,
-    are trained with the networks. Inference projects on the span of `U`.
+    `U`, `(L, k)` with columns of length one, is trained with the networks. Inference projects on
+    its span. The coefficients `A` are those that minimise the term for the batch. The paper trains
+    them instead, `(k, D)` with one column a training sample: each learns from its own sample
+    alone, once an epoch, which takes more epochs than large data allow.
 
     Args:
         latent_dim: width `L` of the code.
         rank: `k`.
-        samples: `D`, rows of the training set. None leaves `A` out: each sample then has
-            the coefficients that minimise its own term.
-        kappa: learning rate of `A` as a multiple of the common one (0.05 to 0.81 in the paper).
+        learned_coefficients: train `A`, as the paper does.
+        samples: `D`, rows of the training set; needed for that alone.
+        kappa: learning rate of a trained `A` as a multiple of the common one (0.05 to 0.81 in the
+            paper).
 
     Raises:
-        InputError: `rank` out of range.
+        InputError: `rank` out of range, or `A` is to be trained and `samples` is missing.
 
     Example:
-        >>> bottleneck = LearnedBasis(16, rank=3, samples=100)
+        >>> bottleneck = LearnedBasis(16, rank=3, learned_coefficients=True, samples=100)
         >>> sorted(bottleneck(torch.randn(4, 16), torch.arange(4)).terms)
         ['basis_fit']
     """
 
     def __init__(
-        self, latent_dim: int, rank: int, samples: int | None = None, kappa: float = 0.25
+        self,
+        latent_dim: int,
+        rank: int,
+        learned_coefficients: bool = False,
+        samples: int | None = None,
+        kappa: float = 0.25,
     ) -> None:
         super().__init__(latent_dim)
         if not 1 <= rank <= latent_dim:
@@ -45,21 +52,28 @@ class LearnedBasis(Bottleneck):
         self.rank = rank
         self.kappa = kappa
         self.directions = nn.Parameter(torch.randn(latent_dim, rank))
-        self.coefficients = nn.Parameter(torch.randn(rank, samples)) if samples else None
+        self.coefficients = None
+        if learned_coefficients:
+            if samples is None:
+                raise InputError(
+                    "Coefficients are to be learned for each training sample, and how many there "
+                    "are is not known; give samples."
+                )
+            self.coefficients = nn.Parameter(torch.randn(rank, samples))
 
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
         """The encoding itself in training, and the term `basis_fit`.
 
         Raises:
-            InputError: `A` was asked for and `index` is missing or beyond it.
+            InputError: `A` is trained and `index` is missing.
         """
         unit = self.directions / self.directions.norm(dim=0)
         if self.coefficients is None or not self.training:
             fit = self.encode(h)
         elif index is None:
             raise InputError(
-                "rrae-weak keeps coefficients for each training sample and was called without "
-                "sample indices; pass index, or build it with samples=None."
+                "rrae-weak learns coefficients for each training sample and was called without "
+                "sample indices; pass index, or leave learned_coefficients out."
             )
         else:
             fit = (unit @ self.coefficients[:, index]).T
@@ -81,11 +95,6 @@ class LearnedBasis(Bottleneck):
         """The orthogonal projector on the span of `U`."""
         basis = self.basis()
         return basis @ basis.T
-
-    @torch.no_grad()
-    def start_at(self, h: Tensor) -> None:
-        """Start `U` at the leading directions of some encodings, `(B, L)` with B >= k."""
-        self.directions.copy_(leading_basis(h, self.rank).to(self.directions))
 
     def learning_rate_factors(self) -> dict[nn.Parameter, float]:
         """`A` learns at `kappa` times the common rate."""

@@ -1,0 +1,47 @@
+"""The weak form of RRAE: coefficients solved for, or learned as in the paper."""
+
+import pytest
+import torch
+
+from latentrank.bottlenecks import LearnedBasis
+from latentrank.errors import InputError
+
+
+def learned(samples=20):
+    torch.manual_seed(0)
+    return LearnedBasis(6, 2, learned_coefficients=True, samples=samples)
+
+
+def test_the_term_is_the_relative_misfit_of_the_samples_coefficients():
+    bottleneck, h = learned(), torch.randn(4, 6)
+    index = torch.tensor([3, 0, 19, 7])
+    u = (bottleneck.directions / bottleneck.directions.norm(dim=0)).detach()
+    misfit = sum(
+        float((row - u @ bottleneck.coefficients[:, i].detach()).square().sum())
+        for row, i in zip(h, index, strict=True)
+    )
+    latent = bottleneck(h, index)
+    assert float(latent.terms["basis_fit"]) == pytest.approx((misfit / float(h.norm()) ** 2) ** 0.5)
+    assert torch.equal(latent.z, h)
+
+
+def test_solved_coefficients_are_the_best_there_are():
+    trained, h = learned(), torch.randn(20, 6)
+    solved = LearnedBasis(6, 2)
+    solved.directions = trained.directions
+    lowest = float(solved(h).terms["basis_fit"])
+    assert lowest < float(trained(h, torch.arange(20)).terms["basis_fit"])
+    u = (trained.directions / trained.directions.norm(dim=0)).detach()
+    with torch.no_grad():
+        trained.coefficients.copy_(torch.linalg.lstsq(u, h.T).solution)
+    at_solution = float(trained(h, torch.arange(20)).terms["basis_fit"])
+    assert lowest == pytest.approx(at_solution, rel=1e-5)
+
+
+def test_what_is_missing_is_told():
+    with pytest.raises(InputError, match="how many there are is not known; give samples"):
+        LearnedBasis(6, 2, learned_coefficients=True)
+    with pytest.raises(InputError, match="without sample indices; pass index"):
+        learned()(torch.randn(4, 6))
+    with pytest.raises(InputError, match="rank is 7 with latent_dim 6"):
+        LearnedBasis(6, 7)
