@@ -21,7 +21,7 @@ def test_the_term_is_the_relative_misfit_of_the_samples_coefficients():
         for row, i in zip(h, index, strict=True)
     )
     latent = bottleneck(h, index)
-    assert float(latent.terms["basis_fit"]) == pytest.approx((misfit / float(h.norm()) ** 2) ** 0.5)
+    assert latent.terms["basis_fit"].item() == pytest.approx((misfit / float(h.norm()) ** 2) ** 0.5)
     assert torch.equal(latent.z, h)
 
 
