@@ -29,12 +29,12 @@ def test_solved_coefficients_are_the_best_there_are():
     trained, h = learned(), torch.randn(20, 6)
     solved = LearnedBasis(6, 2)
     solved.directions = trained.directions
-    lowest = float(solved(h).terms["basis_fit"])
-    assert lowest < float(trained(h, torch.arange(20)).terms["basis_fit"])
+    lowest = solved(h).terms["basis_fit"].item()
+    assert lowest < trained(h, torch.arange(20)).terms["basis_fit"].item()
     u = (trained.directions / trained.directions.norm(dim=0)).detach()
     with torch.no_grad():
         trained.coefficients.copy_(torch.linalg.lstsq(u, h.T).solution)
-    at_solution = float(trained(h, torch.arange(20)).terms["basis_fit"])
+    at_solution = trained(h, torch.arange(20)).terms["basis_fit"].item()
     assert lowest == pytest.approx(at_solution, rel=1e-5)
 
 
