@@ -22,6 +22,7 @@ from latentrank import data
 from latentrank.config import TrainConfig, parse_value
 from latentrank.data import Dataset, Split
 from latentrank.training import fit
+from latentrank.training.rank_control import Probe
 
 METHODS = [
     "rrae,rank=auto",
@@ -77,8 +78,7 @@ def main() -> None:
     torch.set_num_threads(1)
     dataset = small_gaussians()
     truth = dataset.true_dimension
-    x = torch.from_numpy(dataset.test.x)
-    variance = float(x.var(dim=0).mean())
+    variance = Probe(dataset.test).variance()
     print(
         f"{dataset.name}, true dimension {truth}, variance {variance:.2f}, "
         f"{arguments.epochs} epochs"

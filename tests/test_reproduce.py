@@ -9,7 +9,7 @@ from filelock import FileLock
 from latentrank import measures, methods, reproduce, run
 from latentrank.config import check
 from latentrank.errors import InputError
-from latentrank.recipes import BUDGETS, Claim, load, names, presets
+from latentrank.recipes import BUDGETS, Claim, load, names, only, presets
 from latentrank.report.reproduction import Cell, Grid, Page
 from latentrank.reproduce import content, folder_name, plan, verdict
 
@@ -121,14 +121,14 @@ def test_the_comparison_has_every_method(tmp_path):
 
 
 def test_one_part_of_a_recipe_has_its_own_claims_and_command():
-    whole, faces = load("lorae-table-3"), reproduce.only(load("lorae-table-3"), ["celeba"])
+    whole, faces = load("lorae-table-3"), only(load("lorae-table-3"), ["celeba"])
     assert [part.preset for part in faces.parts] == ["celeba"]
     assert whole.claims
     assert not faces.claims  # they are about the first part
-    assert reproduce.only(whole, ["mnist"]).claims == whole.claims
+    assert only(whole, ["mnist"]).claims == whole.claims
     assert reproduce.command("x", 1, "small", ["a b"]).endswith("--part 'a b'")
     with pytest.raises(InputError, match="mnist"):
-        reproduce.only(whole, ["mnits"])
+        only(whole, ["mnits"])
 
 
 def test_presets_name_settings_that_exist():

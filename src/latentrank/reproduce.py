@@ -38,6 +38,7 @@ from latentrank.recipes import (
     Row,
     Settings,
     load,
+    only,
     presets,
 )
 from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
@@ -389,31 +390,6 @@ def reproduce(
     usable = [job for job in jobs if job.folder.name not in failed and job.trained]
     write_reproduction(page, _figures(recipe, page, usable), out / stem)
     return page
-
-
-def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
-    """A recipe cut down to some of its data sets.
-
-    Args:
-        recipe: the whole.
-        parts: headings; none leaves all.
-
-    Raises:
-        InputError: there is no such part.
-
-    Example:
-        >>> from latentrank.recipes import load
-        >>> [part.preset for part in only(load("lorae-table-3"), ["celeba"]).parts]
-        ['celeba']
-    """
-    if not parts:
-        return recipe
-    wanted = [recipe.part(name) for name in parts]
-    kept = [part for part in recipe.parts if part in wanted]
-    first = recipe.parts[0].heading
-    headings = [part.heading for part in kept]
-    claims = [claim for claim in recipe.claims if (claim.part or first) in headings]
-    return recipe.model_copy(update={"parts": kept, "claims": claims})
 
 
 def command(name: str, seeds: int, budget: str, parts: Sequence[str] = ()) -> str:

@@ -88,6 +88,23 @@ class Bottleneck(nn.Module):
         return {}
 
 
+def check_rank(rank: int, latent_dim: int) -> None:
+    """Refuse a rank that a code of this width cannot have.
+
+    Args:
+        rank: `k`.
+        latent_dim: width `L` of the code.
+
+    Raises:
+        InputError: `rank` is not from 1 to `latent_dim`.
+    """
+    if not 1 <= rank <= latent_dim:
+        raise InputError(
+            f"rank is {rank} with latent_dim {latent_dim}, expected 1 to {latent_dim}; "
+            "lower the rank or raise latent_dim."
+        )
+
+
 class RankBottleneck(Bottleneck):
     """A bottleneck whose code has rank at most `rank`, in one basis after training.
 
@@ -110,11 +127,7 @@ class RankBottleneck(Bottleneck):
 
     def __init__(self, latent_dim: int, rank: int) -> None:
         super().__init__(latent_dim)
-        if not 1 <= rank <= latent_dim:
-            raise InputError(
-                f"rank is {rank} with latent_dim {latent_dim}, expected 1 to {latent_dim}; "
-                "lower the rank or raise latent_dim."
-            )
+        check_rank(rank, latent_dim)
         self.max_rank = rank
         self._rank = rank
         self._consolidated = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from latentrank.bottlenecks.base import Bottleneck, Latent
+from latentrank.bottlenecks.base import Bottleneck, Latent, check_rank
 from latentrank.distributed import total
 from latentrank.errors import InputError
 
@@ -44,11 +44,7 @@ class LearnedBasis(Bottleneck):
         kappa: float = 0.25,
     ) -> None:
         super().__init__(latent_dim)
-        if not 1 <= rank <= latent_dim:
-            raise InputError(
-                f"rank is {rank} with latent_dim {latent_dim}, expected 1 to {latent_dim}; "
-                "lower the rank or raise latent_dim."
-            )
+        check_rank(rank, latent_dim)
         self.rank = rank
         self.kappa = kappa
         self.directions = nn.Parameter(torch.randn(latent_dim, rank))

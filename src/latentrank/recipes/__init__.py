@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -194,6 +194,30 @@ def load(name: str) -> Recipe:
         raise InputError(f"{path.name} is not a recipe ({error}); see the recipes' own.") from None
     _known("preset", (part.preset for part in recipe.parts), presets())
     return recipe
+
+
+def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
+    """A recipe cut down to some of its data sets.
+
+    Args:
+        recipe: the whole.
+        parts: headings; none leaves all.
+
+    Raises:
+        InputError: there is no such part.
+
+    Example:
+        >>> [part.preset for part in only(load("lorae-table-3"), ["celeba"]).parts]
+        ['celeba']
+    """
+    if not parts:
+        return recipe
+    wanted = [recipe.part(name) for name in parts]
+    kept = [part for part in recipe.parts if part in wanted]
+    first = recipe.parts[0].heading
+    headings = [part.heading for part in kept]
+    claims = [claim for claim in recipe.claims if (claim.part or first) in headings]
+    return recipe.model_copy(update={"parts": kept, "claims": claims})
 
 
 @cache
