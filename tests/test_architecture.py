@@ -28,9 +28,8 @@ LAYERS = (
     ("report",),
     ("estimator", "export", "inference"),
     ("assessment", "measures"),
-    ("recipes",),
-    ("reproduce",),
-    ("sweep",),
+    ("recipes", "trainings"),
+    ("reproduce", "sweep"),
     ("cli",),
     ("__main__",),
 )

@@ -1,17 +1,16 @@
 import json
 import math
-import threading
 
 import pytest
 import yaml
-from filelock import FileLock
 
 from latentrank import measures, methods, reproduce, run
 from latentrank.config import check
 from latentrank.errors import InputError
 from latentrank.recipes import BUDGETS, Claim, load, names, only, presets
 from latentrank.report.reproduction import Cell, Grid, Page
-from latentrank.reproduce import content, folder_name, plan, verdict
+from latentrank.reproduce import plan, verdict
+from latentrank.trainings import train
 
 TINY = {
     "title": "A tiny table",
@@ -198,21 +197,6 @@ def test_an_interrupted_recipe_goes_on(recipe, trained, tmp_path, monkeypatch):
     assert all(row["rank"].values for row in page.grids[0].rows.values())
 
 
-def test_a_training_that_another_process_does_is_waited_for(recipe, trained, tmp_path):
-    job = plan(load(recipe), "small", 1, tmp_path)[0]
-    reproduce.train(job)
-    (job.folder / "metrics.json").rename(tmp_path / "metrics.json")
-    waiting = threading.Thread(target=reproduce.train, args=(job,))
-    with FileLock(job.folder.with_name(f".{job.folder.name}.lock")):
-        waiting.start()
-        waiting.join(0.5)
-        assert waiting.is_alive()
-        (tmp_path / "metrics.json").rename(job.folder / "metrics.json")
-    waiting.join(30)
-    assert not waiting.is_alive()
-    assert len(trained) == 1  # the second found it done
-
-
 def test_a_training_that_fails_leaves_the_others(recipe, tmp_path, monkeypatch):
     real = run.train
 
@@ -230,7 +214,7 @@ def test_a_training_that_fails_leaves_the_others(recipe, tmp_path, monkeypatch):
 
 def test_measures_are_kept(recipe, tmp_path, monkeypatch):
     job = plan(load(recipe), "small", 1, tmp_path, device="cpu")[0]
-    reproduce.train(job)
+    train(job.training)
     subject = job.subject(None, False)
     before = measures.measure(subject, "contrast:lowest")
     monkeypatch.setattr(measures, "relative_contrasts", None)
@@ -249,16 +233,6 @@ def test_the_gradient_norm_needs_no_training(tmp_path):
 
 
 # --- pieces -------------------------------------------------------------------------------------
-
-
-def test_folders_are_named_by_content_and_not_by_machine():
-    base = {"method": "lorae", "data": "blobs"}
-    one = folder_name(check({**base, "device": "cpu", "data_root": "/a"}, "x"))
-    same = folder_name(check({**base, "learning_rate": 5e-4, "latent_dim": 32}, "x"))
-    assert one == same
-    for change in ({"seed": 1}, {"epochs": 11}, {"options": {"penalty": 0.1}}):
-        assert folder_name(check({**base, **change}, "x")) != one
-    assert content(check(base, "x"))["options"]["penalty"] == 1e-3
 
 
 @pytest.mark.parametrize(
@@ -335,14 +309,3 @@ def test_an_unknown_budget_and_no_seeds_are_told(recipe, tmp_path):
         plan(load(recipe), "large", 1, tmp_path)
     with pytest.raises(InputError, match="seeds is 0"):
         plan(load(recipe), "small", 0, tmp_path)
-
-
-@pytest.mark.slow
-def test_trainings_run_side_by_side_where_there_are_several_devices(recipe, tmp_path, monkeypatch):
-    """Two processes, told to take no card: what comes out is what one process gives."""
-    monkeypatch.setattr(reproduce, "devices", lambda: [None, None])
-    jobs = plan(load(recipe), "small", 1, tmp_path, device="cpu")
-    said = []
-    assert reproduce.train_all(jobs, said.append) == {}
-    assert all(reproduce.is_done(job) for job in jobs)
-    assert [text.split(":")[0] for text in said[1:]] == ["trained 1 of 2", "trained 2 of 2"]

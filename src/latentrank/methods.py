@@ -382,6 +382,19 @@ def register(method: Method) -> None:
     _METHODS[method.name] = method
 
 
+def is_built_in(name: str) -> bool:
+    """Whether a method comes with the library, and so is known to every process.
+
+    Args:
+        name: as in `names()`.
+
+    Example:
+        >>> is_built_in("lorae")
+        True
+    """
+    return any(method.name == name for method in _TABLE)
+
+
 def get(name: str) -> Method:
     """The row of one method.
 

@@ -1,28 +1,18 @@
 """The papers' tables and figures as something to run: train what is missing, measure, compare.
 
-Recipes are those of `latentrank.recipes`, or your own. Every training of every recipe has a folder
-named by the content of its configuration, so recipes share trainings, and whatever was interrupted
-goes on where it stopped.
+Recipes are those of `latentrank.recipes`, or your own. Trainings are those of
+`latentrank.trainings`, which recipes share.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import shlex
-import statistics
 import subprocess
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock
-
-from latentrank import __version__, data, methods, run
+from latentrank import __version__, methods
 from latentrank import measures as measuring
 from latentrank.config import RunConfig, check
 from latentrank.errors import InputError, unknown
@@ -42,15 +32,9 @@ from latentrank.recipes import (
     presets,
 )
 from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
-from latentrank.report.view import duration
+from latentrank.trainings import Say, Training, folder_name, train_all
 
-Say = Callable[[str], None]
-
-# Settings that say where a run is computed, and not what comes out.
-_MACHINE = ("device", "devices", "strategy", "loggers", "data_root", "download")
-
-
-# --- trainings ----------------------------------------------------------------------------------
+# --- what is trained and measured ---------------------------------------------------------------
 
 
 class Job(NamedTuple):
@@ -80,6 +64,11 @@ class Job(NamedTuple):
     def told(self) -> str:
         """Which one it is, for the reader of the progress."""
         return f"{self.row}, {self.part}, seed {self.config.seed}"
+
+    @property
+    def training(self) -> Training:
+        """What has to be there before it can be measured."""
+        return Training(self.told, self.part, self.config, self.folder)
 
     def subject(self, weights: Path | None, download: bool) -> Subject:
         """What its measures are taken of."""
@@ -154,179 +143,6 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
     )
 
 
-def content(config: RunConfig) -> Settings:
-    """All that decides what comes out of a run, with the defaults of method and data filled in.
-
-    Args:
-        config: of the run.
-
-    Example:
-        >>> one, other = (check(v, "x") for v in (
-        ...     {"method": "lorae", "data": "shapes", "device": "cpu"},
-        ...     {"method": "lorae", "data": "shapes", "options": {"penalty": 1e-3}},
-        ... ))
-        >>> content(one) == content(other)
-        True
-    """
-    row = methods.get(config.method)
-    widths = {described.name: described.latent_dim for described in data.describe()}
-    kept = {name: v for name, v in config.model_dump().items() if name not in _MACHINE}
-    return {
-        **kept,
-        "options": methods.resolve(config.method, config.options),
-        "latent_dim": config.latent_dim or widths.get(config.data),
-        "learning_rate": config.learning_rate or row.learning_rate,
-        "weight_decay": row.weight_decay if config.weight_decay is None else config.weight_decay,
-    }
-
-
-def folder_name(config: RunConfig, trained: bool = True) -> str:
-    """A name that says what a run is, ending in a digest of its whole content.
-
-    Args:
-        config: of the run.
-        trained: whether it is trained; what is not is kept apart.
-
-    Example:
-        >>> config = check({"method": "lorae", "data": "blobs", "options": {"penalty": 0.1}}, "x")
-        >>> folder_name(config)[:-11]
-        'blobs-lorae-penalty-0.1-seed-0'
-    """
-    whole = json.dumps([content(config), trained], sort_keys=True, default=str)
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:10]
-    options = [part for name, value in config.options.items() for part in (name, str(value))]
-    words = [Path(config.data).stem, config.method, *options, "seed", str(config.seed)]
-    return f"{re.sub(r'[^A-Za-z0-9.]+', '-', '-'.join(words))}-{digest}"
-
-
-def train(job: Job, progress: bool = False) -> None:
-    """Train what a job needs, from the start or from where it stopped; nothing if it is there.
-
-    Where another process trains the same, its end is waited for.
-
-    Args:
-        job: what is to be there.
-        progress: show a progress line.
-
-    Raises:
-        InputError: the configuration or the data cannot be used, or the training diverges.
-    """
-    if is_done(job):
-        return
-    job.folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(job.folder.with_name(f".{job.folder.name}.lock")):
-        if is_done(job):
-            return
-        if (job.folder / "config.yaml").is_file():
-            machine = {name: getattr(job.config, name) for name in _MACHINE}
-            run.resume(job.folder, machine, progress=progress)
-        else:
-            run.train(job.config, job.folder, progress=progress)
-
-
-def is_done(job: Job) -> bool:
-    """Whether nothing is left to train."""
-    return not job.trained or (job.folder / "metrics.json").is_file()
-
-
-def devices() -> list[int]:
-    """The graphics cards that trainings can run on side by side."""
-    import torch
-
-    return list(range(torch.cuda.device_count()))
-
-
-@dataclass
-class _Clock:
-    """How long the trainings that are left will take, judged by those that are done."""
-
-    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def learn(self, job: Job) -> None:
-        if job.trained and is_done(job):
-            self.seconds[job.part].append(run.Run(job.folder).metrics["seconds"])
-
-    def left(self, jobs: Sequence[Job], workers: int) -> str:
-        known = [span for spans in self.seconds.values() for span in spans]
-        if not known:
-            return ""
-        spans = (statistics.fmean(self.seconds.get(job.part) or known) for job in jobs)
-        return f", about {duration(sum(spans) / workers)} left"
-
-
-def train_all(jobs: Sequence[Job], say: Say, progress: bool = False) -> dict[str, str]:
-    """Train what is missing, side by side where there are several graphics cards.
-
-    Args:
-        jobs: what is to be there.
-        say: told how far it is.
-        progress: show a progress line for each training, where one runs at a time.
-
-    Returns:
-        Jobs that could not be trained, by folder name, and why.
-    """
-    clock = _Clock()
-    for job in jobs:
-        clock.learn(job)
-    missing = list({job.folder: job for job in jobs if not is_done(job)}.values())
-    reused = len({job.folder for job in jobs if job.trained}) - len(missing)
-    say(f"{len(missing)} trainings to do, {reused} are there already")
-    cards = devices()
-    if len(cards) > 1 and len(missing) > 1:
-        return _side_by_side(missing, cards, clock, say)
-    failed: dict[str, str] = {}
-    for index, job in enumerate(missing):
-        left = clock.left(missing[index:], 1)
-        say(f"training {index + 1} of {len(missing)}: {job.told}{left}")
-        try:
-            train(job, progress)
-        except InputError as error:
-            failed[job.folder.name] = str(error)
-            say(f"left out: {error}")
-        clock.learn(job)
-    return failed
-
-
-def _side_by_side(
-    jobs: Sequence[Job], cards: Sequence[int], clock: _Clock, say: Say
-) -> dict[str, str]:
-    """One process for each card; a process takes the next training as soon as it is free."""
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")
-    free = context.Queue()
-    for card in cards:
-        free.put(card)
-    failed: dict[str, str] = {}
-    workers = min(len(cards), len(jobs))
-    with ProcessPoolExecutor(workers, context, _take_card, (free,)) as pool:
-        running: dict[Future[None], Job] = {pool.submit(_train_there, job): job for job in jobs}
-        for count, done in enumerate(as_completed(running), start=1):
-            job = running.pop(done)
-            try:
-                done.result()
-            except InputError as error:
-                failed[job.folder.name] = str(error)
-            clock.learn(job)
-            left = clock.left([*running.values()], workers)
-            say(f"trained {count} of {len(jobs)}: {job.told}{left}")
-    return failed
-
-
-_card: int | None = None
-
-
-def _take_card(free: Any) -> None:
-    global _card
-    _card = free.get()
-
-
-def _train_there(job: Job) -> None:
-    """Train in a process that has a card of its own."""
-    where = {} if _card is None else {"device": "cuda", "devices": f"{_card},"}
-    train(job._replace(config=job.config.model_copy(update=where)))
-
-
 # --- tables -------------------------------------------------------------------------------------
 
 
@@ -367,7 +183,7 @@ def reproduce(
     """
     recipe, out = only(load(name), parts), Path(out)
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
-    failed = train_all(jobs, say, progress)
+    failed = train_all([job.training for job in jobs if job.trained], say, progress)
     found = [_measured(job, failed, weights, download, say) for job in jobs]
     if not any(values for values, _ in found):
         raise InputError(next(reason for _, notes in found for reason in notes))

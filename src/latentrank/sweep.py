@@ -14,7 +14,7 @@ from latentrank import methods, run
 from latentrank.config import RunConfig, parse_value
 from latentrank.errors import InputError
 from latentrank.measures import Subject
-from latentrank.reproduce import content
+from latentrank.trainings import content
 
 
 @dataclass(frozen=True)
