@@ -185,6 +185,13 @@ def test_training_prints_rank_truth_and_where_the_report_is(capfd):
     assert "<html" in (where / "report.html").read_text(encoding="utf-8")
 
 
+def test_training_says_whether_the_rank_was_found(folder, capfd):
+    assert main(["train", "rrae", "--data", squares(folder), "--rank", "auto", *SMALL]) == 0
+    control = metrics_of("runs/squares-rrae")["rank_control"]
+    assert not control["settled"]
+    assert control["says"] in " ".join(capfd.readouterr().err.split())
+
+
 def test_options_of_the_method_and_settings_reach_the_run(folder):
     config = config_of(run_of(folder))
     assert config["options"]["rank"] == 2

@@ -22,6 +22,7 @@ from rich.table import Table
 from latentrank import __version__
 from latentrank.config import RunConfig, TrainConfig, parse_value
 from latentrank.errors import InputError
+from latentrank.wording import as_text, duration
 
 if TYPE_CHECKING:
     from latentrank.report.reproduction import Page
@@ -260,25 +261,19 @@ def _summary(run: Run) -> None:
     truth = "" if known is None else f"   (true dimension {known})"
     lines = {
         "rank": f"[bold]{metrics['rank']}[/bold] of {metrics['latent_dim']}{truth}",
-        "validation error": _number(metrics["validation_error"]),
-        "time": f"{_duration(metrics['seconds'])}, epochs: {metrics['epochs']}",
+        "validation error": as_text(metrics["validation_error"]),
+        "time": f"{duration(metrics['seconds'])}, epochs: {metrics['epochs']}",
         "run": str(run.folder),
     }
     if (run.folder / "report.html").is_file():
         lines["report"] = str(run.folder / "report.html")
     console.print(f"[bold]{metrics['method']}[/bold] on {Path(metrics['data']).name}")
     _print_pairs(lines)
+    control = metrics.get("rank_control", {})
+    if control:
+        remarks.print(control["says"], style="dim" if control["settled"] else "yellow")
     if metrics.get("warning"):
-        remarks.print(str(metrics["warning"]), style="yellow")
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+        remarks.print(metrics["warning"], style="yellow")
 
 
 def _print_pairs(lines: Mapping[str, str]) -> None:
@@ -578,7 +573,7 @@ def _print_assessment(found: Mapping[str, Any]) -> None:
     _print_pairs(
         {
             "rank": f"[bold]{found['rank']}[/bold] of {found['latent_dim']}",
-            "reconstruction error": _number(found["reconstruction_error"]),
+            "reconstruction error": as_text(found["reconstruction_error"]),
         }
     )
     columns = found.get("generation", {})

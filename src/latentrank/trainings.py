@@ -39,7 +39,7 @@ from rich.progress import (
 from latentrank import data, methods, run
 from latentrank.config import RunConfig, check
 from latentrank.errors import InputError
-from latentrank.report.view import duration
+from latentrank.wording import duration
 
 Say = Callable[[str], None]
 Settings = dict[str, Any]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from latentrank.errors import InputError
-from latentrank.report.view import View, display_name, duration
+from latentrank.report.view import View, display_name
 from tests.report.fake import fake_run
 
 
@@ -70,10 +70,3 @@ def test_names_are_those_of_the_papers():
         "RRAE-adaptive",
         "RAE-GP",
     ]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(59.97, "1 min 0 s"), (3599.6, "1 h 0 min"), (0, "0.0 s")]
-)
-def test_time_never_shows_sixty(seconds, text):
-    assert duration(seconds) == text

@@ -22,7 +22,8 @@ from latentrank.report import html
 from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, widened
 from latentrank.report.html import Html
 from latentrank.report.style import CELL, INK, PALETTE
-from latentrank.report.view import RANK_TOLERANCE, RunLike, View, as_text
+from latentrank.report.view import RANK_TOLERANCE, RunLike, View
+from latentrank.wording import as_text
 
 DIRECTIONS: Final = 8
 STEPS: Final = 17  # odd, so that no change is one of them

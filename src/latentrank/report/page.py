@@ -24,10 +24,9 @@ from latentrank.report.view import (
     RANK_TOLERANCE,
     RunLike,
     View,
-    as_text,
-    duration,
     flat_settings,
 )
+from latentrank.wording import as_text, duration
 
 _MODEL: Final = (
     "method",

@@ -13,7 +13,8 @@ from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
 from latentrank.report import figures
 from latentrank.report.cells import Array
-from latentrank.report.view import RANK_TOLERANCE, View, as_text
+from latentrank.report.view import RANK_TOLERANCE, View
+from latentrank.wording import as_text
 
 SAMPLES: Final = 64
 _STEPS: Final = 9

@@ -20,7 +20,8 @@ from latentrank.evaluation import tsne
 from latentrank.report import figures, html, pictures
 from latentrank.report.html import Html
 from latentrank.report.style import to_svg
-from latentrank.report.view import RANK_TOLERANCE, RunLike, as_text
+from latentrank.report.view import RANK_TOLERANCE, RunLike
+from latentrank.wording import as_text
 
 _PLUS = "\N{PLUS-MINUS SIGN}"
 _NONE = "\N{EN DASH}"
