@@ -53,6 +53,8 @@ figure img { display: block; max-width: 100%; height: auto; }
 figcaption, .note { color: var(--muted); font-size: 0.9rem; max-width: 42rem; }
 figcaption { margin-top: 0.9rem; }
 .note { margin: 0; padding: 0.8rem 1.1rem; background: var(--well); border-radius: 6px; }
+ul.note { padding-left: 2.2rem; }
+.note li + li { margin-top: 0.4rem; }
 .note + *, .below + .note, .scroll + .note { margin-top: 1.4rem; }
 .columns {
   display: grid; gap: 1.8rem; grid-template-columns: repeat(var(--columns), minmax(0, 1fr));
@@ -277,17 +279,22 @@ def table(
     return Html(f'<div class="scroll"><table{kind}>{head}{body}</table></div>')
 
 
-def note(text: str) -> Html:
-    """A plain remark, such as why a figure is missing.
+def note(*texts: str) -> Html:
+    """A plain remark, such as why a figure is missing, or a list of them.
 
     Args:
-        text: one or two sentences.
+        texts: each of one or two sentences.
 
     Returns:
-        A paragraph.
+        A paragraph, or a list where there are several.
 
     Example:
         >>> print(note("a & b"))
         <p class="note">a &amp; b</p>
+        >>> print(note("a", "b"))
+        <ul class="note"><li>a</li><li>b</li></ul>
     """
-    return Html(f'<p class="note">{escape(text)}</p>')
+    if len(texts) == 1:
+        return Html(f'<p class="note">{escape(texts[0])}</p>')
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return Html(f'<ul class="note">{items}</ul>')

@@ -302,10 +302,7 @@ def document(page: Page, drawn: Sequence[Drawn]) -> str:
         header, rows = cells(grid)
         sections.append(html.section(grid.name, html.table(header, rows)))
     sections.append(html.section("How to read it", html.note(_reading(page))))
-    sections += [
-        html.section(title, *(html.note(text) for text in texts))
-        for title, texts in _texts(page).items()
-    ]
+    sections += [html.section(title, html.note(*texts)) for title, texts in _texts(page).items()]
     if drawn:
         sections.append(html.section("Figures", *map(_picture, drawn)))
     footer = f"Written by latentrank {page.version}: {page.command}"
