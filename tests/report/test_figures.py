@@ -303,6 +303,11 @@ def test_fit_and_theory_pass_through_each_other_in_the_middle():
     assert np.allclose(measured.get_ydata(), 2 * x**-0.5)
 
 
+def test_measured_places_are_named_on_the_axis():
+    axes = figures.power_law(np.array([25.0, 400, 50]), np.ones(3), (1.0, 0.0)).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["25", "50", "400"]
+
+
 @pytest.mark.parametrize(("x", "y"), [([1, 2], [1, 0]), ([1], [1, 2]), ([], []), ([1], [np.nan])])
 def test_numbers_without_a_logarithm(x, y):
     with pytest.raises(InputError, match="pairs of positive numbers"):

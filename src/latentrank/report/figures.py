@@ -46,6 +46,7 @@ SPECTRUM_FLOOR: Final = (
     1e-12  # below it a normalised singular value is rounding, drawn at the floor
 )
 _FEW: Final = 40  # values in a spectrum up to which each is marked by a point
+_MOST_NAMED: Final = 8  # places on a logarithmic axis up to which each has its own tick
 _NOT_A_LOSS: Final = frozenset({"epoch", "step", "seconds", "time", "lr", "learning_rate"})
 _SPLIT: Final = re.compile(r"^(train|val|valid|validation|test)[/_](.+)$")
 
@@ -701,6 +702,10 @@ def power_law(
         axes.plot(ends, through, "--", color=INK, linewidth=1, label=label)
     axes.plot(across, up, "o", color=PALETTE[0], markersize=5, label="measured")
     axes.set(xscale="log", yscale="log", xlabel=x_label, ylabel=y_label)
+    places = np.unique(across)
+    if len(places) <= _MOST_NAMED:
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.legend()
     return figure
 
