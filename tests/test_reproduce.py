@@ -130,6 +130,14 @@ def test_one_part_of_a_recipe_has_its_own_claims_and_command():
         only(whole, ["mnits"])
 
 
+def test_a_row_can_have_settings_of_its_own_on_a_data_set(tmp_path):
+    jobs = plan(load("rrae-curves"), "small", 1, tmp_path)
+    narrow = {job.part: job.config.latent_dim for job in jobs if job.row == "AE narrow"}
+    ranks = {job.part: job.config.options["rank"] for job in jobs if job.row == "RRAE"}
+    assert narrow == ranks
+    assert not any(job.config.latent_dim == ranks[job.part] for job in jobs if job.row == "AE")
+
+
 def test_presets_name_settings_that_exist():
     for preset in presets().values():
         for budget in BUDGETS:

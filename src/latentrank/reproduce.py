@@ -124,7 +124,7 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
         **preset.settings(budget),
         **part.settings,
         **row.settings,
-        **part.rows.get(row.name, {}),
+        **part.row_settings.get(row.name, {}),
         "method": row.method,
         "data": preset.data,
         "options": {**shared, **row.options},

@@ -54,7 +54,7 @@ class Part(_Strict):
     preset: str = Field(description="name of a preset")
     name: str = Field("", description="heading; the preset's name unless given")
     settings: Settings = Field(default_factory=dict, description="over the preset's, both budgets")
-    rows: dict[str, Settings] = Field(
+    row_settings: dict[str, Settings] = Field(
         default_factory=dict, description="row: its settings here, over all others"
     )
     options: Settings = Field(
@@ -125,7 +125,7 @@ class Recipe(_Strict):
             if count > 1:
                 raise ValueError(f"there are {count} rows called '{name}'")
         for part in self.parts:
-            _known("row", part.rows, rows)
+            _known("row", part.row_settings, rows)
             for column, values in part.published.items():
                 _known("column", [column], part.measures)
                 _known("row", values, rows)
