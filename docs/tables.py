@@ -4,6 +4,7 @@
     python docs/tables.py datasets
     python docs/tables.py results RUN...
     python docs/tables.py reproductions FOLDER...
+    python docs/tables.py claims FOLDER...
 
 Each prints Markdown. With `--into FILE --at NAME` it replaces what stands in FILE between
 `<!-- NAME -->` and `<!-- /NAME -->` instead.
@@ -84,9 +85,9 @@ def datasets_table() -> str:
     )
 
 
-def results_table(runs: Sequence[Run]) -> str:
+def results_table(folders: Sequence[Path]) -> str:
     """Rank, error and time of each run, mean and spread where only the seed differs."""
-    rows = grouped(runs)
+    rows = grouped([Run(folder) for folder in folders])
     shared = {
         name: value
         for name, value in rows[0].settings.items()
@@ -209,6 +210,17 @@ def reproductions(folders: Sequence[Path]) -> str:
     return "\n".join((folder / "table.md").read_text(encoding="utf-8") for folder in folders)
 
 
+def claims(folders: Sequence[Path]) -> str:
+    """What the papers say and whether it came out, with links to the tables on the same page."""
+    rows = []
+    for folder in folders:
+        found = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+        anchor = re.sub(r"[^\w -]", "", found["title"].lower()).replace(" ", "-")
+        names = [f"[{found['name']}](#{anchor})", *[""] * len(found["claims"])]
+        rows += [[name, claim] for name, claim in zip(names, found["claims"], strict=False)]
+    return markdown(["recipe", "what the paper says, and whether it comes out"], rows)
+
+
 def measured(values: Sequence[float | None], one: str, mean: str, spread: str) -> str:
     """What was measured, in the format `one`, or its mean and spread; empty for nothing."""
     numbers = [value for value in values if value is not None]
@@ -232,29 +244,31 @@ def replaced(text: str, name: str, table: str) -> str:
     return pattern.sub(lambda _: f"{start}\n\n{table}\n{end}", text)
 
 
+_OF_THE_PACKAGE = {"methods": methods_table, "datasets": datasets_table}
+_OF_FOLDERS = {"results": results_table, "reproductions": reproductions, "claims": claims}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table, or put it into a document."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", choices=["methods", "datasets", "results", "reproductions"])
+    parser.add_argument("table", choices=[*_OF_THE_PACKAGE, *_OF_FOLDERS])
     parser.add_argument(
         "folders", nargs="*", type=Path, metavar="FOLDER", help="of finished runs or reproductions"
     )
     parser.add_argument("--into", type=Path, metavar="FILE", help="document to put the table into")
     parser.add_argument("--at", metavar="NAME", help="name of its place there")
     given = parser.parse_args(arguments)
-    made_of_folders = given.table in ("results", "reproductions")
+    made_of_folders = given.table in _OF_FOLDERS
     if made_of_folders != bool(given.folders) or (given.into is None) != (given.at is None):
         parser.error(
-            "results and reproductions need folders, methods and datasets none; "
+            f"{', '.join(_OF_FOLDERS)} need folders, {', '.join(_OF_THE_PACKAGE)} none; "
             "--into and --at go together"
         )
     try:
-        if given.table == "results":
-            table = results_table([Run(folder) for folder in given.folders])
-        elif given.table == "reproductions":
-            table = reproductions(given.folders)
+        if made_of_folders:
+            table = _OF_FOLDERS[given.table](given.folders)
         else:
-            table = {"methods": methods_table, "datasets": datasets_table}[given.table]()
+            table = _OF_THE_PACKAGE[given.table]()
         if given.into is None:
             print(table, end="")
         else:

@@ -10,7 +10,6 @@ import yaml
 from latentrank import methods
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
-from latentrank.run import Run
 
 ROOT = Path(__file__).parent.parent
 SPEC = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
@@ -38,7 +37,7 @@ def run(parent, method, *, seed=0, rank=8, error=0.0123456, seconds=61.6, option
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     metrics = {"rank": rank, "validation_error": error, "seconds": seconds}
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    return Run(folder)
+    return folder
 
 
 def cells(table):
@@ -147,3 +146,11 @@ def test_reproductions_stand_one_after_the_other(tmp_path):
     tables.main(["reproductions", *folders, "--into", str(document), "--at", "all"])
     text = "Before <!-- all --> ## one ## two <!-- /all --> After"
     assert " ".join(document.read_text().split()) == text
+
+
+def test_claims_link_to_their_tables(tmp_path, capsys):
+    found = {"name": "x-1", "title": "Rank, against lambda (1/2)", "claims": ["A. Out.", "B. Not."]}
+    (tmp_path / "table.json").write_text(json.dumps(found))
+    tables.main(["claims", str(tmp_path)])
+    rows = cells(capsys.readouterr().out)
+    assert rows == [["[x-1](#rank-against-lambda-12)", "A. Out."], ["", "B. Not."]]
