@@ -38,6 +38,32 @@ def test_solved_coefficients_are_the_best_there_are():
     assert lowest == pytest.approx(at_solution, rel=1e-5)
 
 
+def test_the_basis_begins_with_the_first_batch_and_with_no_other():
+    bottleneck, h = LearnedBasis(6, 2), torch.randn(20, 6)
+    best = torch.linalg.svd(h)[2][:2]
+    z = bottleneck.train()(h).terms["basis_fit"]
+    left = float(torch.linalg.svdvals(h)[2:].norm() / h.norm())
+    assert z.item() == pytest.approx(left, rel=1e-5)
+    torch.testing.assert_close(bottleneck.linear_map(), best.T @ best)
+    before = bottleneck.directions.clone()
+    bottleneck(torch.randn(20, 6))
+    assert torch.equal(bottleneck.directions, before)
+
+
+def test_a_basis_from_a_checkpoint_stays():
+    trained, again = LearnedBasis(6, 2), LearnedBasis(6, 2)
+    trained.train()(torch.randn(20, 6))
+    again.load_state_dict(trained.state_dict())
+    again.train()(torch.randn(20, 6))
+    assert torch.equal(again.directions, trained.directions)
+
+
+def test_a_batch_of_fewer_samples_than_directions_begins_a_whole_basis():
+    bottleneck = LearnedBasis(6, 4)
+    bottleneck.train()(torch.randn(2, 6))
+    torch.testing.assert_close(bottleneck.directions.T @ bottleneck.directions, torch.eye(4))
+
+
 def test_what_is_missing_is_told():
     with pytest.raises(InputError, match="how many there are is not known; give samples"):
         LearnedBasis(6, 2, learned_coefficients=True)

@@ -6,22 +6,27 @@ import torch
 from torch import Tensor, nn
 
 from latentrank.bottlenecks.base import Bottleneck, Latent, check_rank
-from latentrank.distributed import total
+from latentrank.distributed import gather_rows, total
 from latentrank.errors import InputError
+from latentrank.linalg import leading_basis
 
 
 class LearnedBasis(Bottleneck):
     """The decoder sees `E(x)`; `||Y - U A|| / ||Y||` is a term (Mounayer et al. 2024).
 
-    `U`, `(L, k)` with columns of length one, is trained with the networks. Inference projects on
-    its span. The coefficients `A` are those that minimise the term for the batch. The paper trains
-    them instead, `(k, D)` with one column a training sample: each learns from its own sample
-    alone, once an epoch, which takes more epochs than large data allow.
+    `U`, `(L, k)`, is trained with the networks. Inference projects on its span. It begins with the
+    leading directions of the first batch: at random, it would be nearest for the encoder to put
+    all codes along one line in the span, and to lose what tells them apart. The coefficients `A`
+    are those that minimise the term for the batch.
+
+    The paper begins with random columns, kept at length one, and trains `A` as well, `(k, D)` with
+    one column a training sample: each learns from its own sample alone, once an epoch, which takes
+    more epochs than large data allow.
 
     Args:
         latent_dim: width `L` of the code.
         rank: `k`.
-        learned_coefficients: train `A`, as the paper does.
+        learned_coefficients: train `A`, and begin at random, as the paper does.
         samples: `D`, rows of the training set; needed for that alone.
         kappa: learning rate of a trained `A` as a multiple of the common one (0.05 to 0.81 in the
             paper).
@@ -47,7 +52,9 @@ class LearnedBasis(Bottleneck):
         check_rank(rank, latent_dim)
         self.rank = rank
         self.kappa = kappa
-        self.directions = nn.Parameter(torch.randn(latent_dim, rank))
+        # Zeros stand for directions that no batch has determined yet.
+        self.directions = nn.Parameter(torch.zeros(latent_dim, rank))
+        self._may_begin = not learned_coefficients
         self.coefficients = None
         if learned_coefficients:
             if samples is None:
@@ -55,6 +62,7 @@ class LearnedBasis(Bottleneck):
                     "Coefficients are to be learned for each training sample, and how many there "
                     "are is not known; give samples."
                 )
+            nn.init.normal_(self.directions)
             self.coefficients = nn.Parameter(torch.randn(rank, samples))
 
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
@@ -63,7 +71,8 @@ class LearnedBasis(Bottleneck):
         Raises:
             InputError: `A` is trained and `index` is missing.
         """
-        unit = self.directions / self.directions.norm(dim=0)
+        if self.training and self._may_begin:
+            self._begin(h)
         if self.coefficients is None or not self.training:
             fit = self.encode(h)
         elif index is None:
@@ -72,10 +81,18 @@ class LearnedBasis(Bottleneck):
                 "sample indices; pass index, or leave learned_coefficients out."
             )
         else:
+            unit = self.directions / self.directions.norm(dim=0)
             fit = (unit @ self.coefficients[:, index]).T
         misfit = total((h - fit).square().sum()).sqrt()
         size = total(h.square().sum()).sqrt().clamp_min(torch.finfo(h.dtype).tiny)
         return Latent(h if self.training else self.encode(h), {"basis_fit": misfit / size})
+
+    @torch.no_grad()
+    def _begin(self, h: Tensor) -> None:
+        """Take the directions of the first batch, unless a checkpoint has brought some."""
+        self._may_begin = False
+        if not self.directions.any():
+            self.directions.copy_(leading_basis(gather_rows(h), self.rank))
 
     def encode(self, h: Tensor) -> Tensor:
         """Projection on the span of `U`."""
