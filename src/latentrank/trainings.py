@@ -341,15 +341,17 @@ class _Board:
     """
 
     def __init__(self, total: int, shown: bool) -> None:
+        console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=12),
             TaskProgressColumn(),
             TimeRemainingColumn(),
             TextColumn("left"),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
-            disable=not shown,
+            # elsewhere than in a terminal nothing can be taken back, and blank lines would stay
+            disable=not (shown and console.is_terminal),
             speed_estimate_period=3600,
         )
         self._all = self._progress.add_task("all trainings", total=float(total))
