@@ -364,6 +364,8 @@ class _Board:
 
     def show(self, running: Sequence[Training]) -> None:
         """Show how far each of those that run is."""
+        if self._progress.disable:
+            return  # nobody looks, so no history is read
         folders = [training.folder for training in running]
         for folder in [folder for folder in self._lines if folder not in folders]:
             self._progress.remove_task(self._lines.pop(folder))
