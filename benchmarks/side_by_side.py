@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 
 from latentrank.config import check
-from latentrank.trainings import Training, lanes, train, train_all
+from latentrank.lanes import lanes, train_all
+from latentrank.trainings import Training, train
 
 ROUNDS = 3
 SETTINGS = {

@@ -29,6 +29,7 @@ LAYERS = (
     ("estimator", "export", "inference"),
     ("assessment", "measures"),
     ("recipes", "trainings"),
+    ("lanes",),
     ("reproduce", "sweep"),
     ("cli",),
     ("__main__",),

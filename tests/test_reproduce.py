@@ -263,7 +263,8 @@ def test_digits_follow_the_spread(values, text):
     [
         ([1.0, 1.1], [2.0, 2.1], "beyond the spread"),
         ([1.0, 3.0], [2.0, 2.1], "does not exclude chance"),
-        ([1.0], [2.0], "does not exclude chance"),
+        ([1.0], [2.0], "for one seed"),
+        ([1.0, 1.1], [2.0], "for one seed"),
         ([3.0], [2.0], "does not come out"),
         ([], [2.0], "Not measured"),
     ],
@@ -298,6 +299,23 @@ def test_every_changed_setting_is_told(recipe):
     assert "epochs 2 instead of 20" in told
     assert "learning rate" not in told
     assert "epochs 5 instead of 50" in reproduce.differences(load("lorae-table-7"), "small")[0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        ("lorae-table-7", ["FD-classifier", "FID"]),
+        ("vrrae-celeba", ["FID"]),
+        ("irmae-figure-2", []),
+    ],
+)
+def test_only_distances_that_are_measured_are_spoken_of(recipe, told):
+    found = " ".join(reproduce.differences(load(recipe), "small"))
+    assert [
+        word
+        for word in ("FD-classifier", "FID")
+        if f"{word} is" in found or f"{word} needs" in found
+    ] == told
 
 
 def test_an_unknown_method_is_told(recipe, tmp_path):

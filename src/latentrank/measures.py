@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -122,6 +122,28 @@ def check(name: str) -> None:
     head, colon, _ = name.partition(":")
     if head not in _TABLE or bool(colon) != bool(_TABLE[head].argument):
         raise unknown("measure", name, names())
+
+
+def caveats(names: Iterable[str]) -> list[str]:
+    """What has to be known before values are compared with published ones.
+
+    Args:
+        names: of the measures that are taken.
+
+    Example:
+        >>> caveats(["rank", "fd:gmm"])
+        ["FD-classifier is the Fréchet distance on features of a classifier of ..."]
+    """
+    heads = {name.partition(":")[0] for name in names}
+    return [text for head, text in _CAVEATS.items() if head in heads]
+
+
+_CAVEATS = {
+    "fd": "FD-classifier is the Fréchet distance on features of a classifier of the data's own "
+    "labels; it compares with other values of its kind, and with no FID.",
+    "fid": "FID needs the Inception weights; on a processor of two cores it takes about two "
+    "minutes for 2000 images.",
+}
 
 
 def measure(subject: Subject, name: str) -> float:

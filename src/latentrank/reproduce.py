@@ -16,6 +16,7 @@ from latentrank import __version__, methods
 from latentrank import measures as measuring
 from latentrank.config import RunConfig, check
 from latentrank.errors import InputError, unknown
+from latentrank.lanes import Say, train_all
 from latentrank.measures import Subject
 from latentrank.recipes import (
     BUDGETS,
@@ -32,7 +33,7 @@ from latentrank.recipes import (
     presets,
 )
 from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
-from latentrank.trainings import Say, Training, folder_name, train_all
+from latentrank.trainings import Training, folder_name
 
 # --- what is trained and measured ---------------------------------------------------------------
 
@@ -305,6 +306,11 @@ def differences(recipe: Recipe, budget: Budget) -> list[str]:
         if changed:
             told.append(f"{part.heading}, budget {budget}: {'; '.join(changed)}.")
         told += [f"{part.heading}: {text}" for text in preset.differences]
+        taken = [
+            *part.measures.values(),
+            *(m for row in recipe.rows for m in row.measures.values()),
+        ]
+        told += [f"{part.heading}: {text}" for text in measuring.caveats(taken)]
     return list(dict.fromkeys([*told, *recipe.differences]))
 
 
@@ -322,8 +328,8 @@ def verdict(claim: Claim, page: Page) -> str:
         page: what was measured.
 
     Returns:
-        The claim with one of: it comes out, it comes out for the means alone, it does not come
-        out, it was not measured.
+        The claim with one of: it comes out, it comes out for the means alone, it comes out for a
+        single seed, it does not come out, it was not measured.
     """
     grid = next(g for g in page.grids if claim.part in ("", g.name))
     cells = {row: columns[claim.column] for row, columns in grid.rows.items()}
@@ -336,6 +342,8 @@ def verdict(claim: Claim, page: Page) -> str:
         return f"{claim.text} Not measured."
     if not all(low.mean < high.mean for low, high in known):
         return f"{claim.text} This does not come out here."
+    if any(len(cell.values) < 2 for pair in known for cell in pair):
+        return f"{claim.text} This comes out here, for one seed; the spread was not measured."
     if all(low.mean + low.spread < high.mean - high.spread for low, high in known):
         return f"{claim.text} This comes out here, beyond the spread."
     return f"{claim.text} This comes out here for the means; the spread does not exclude chance."

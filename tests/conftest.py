@@ -1,0 +1,22 @@
+"""What several test modules ask for."""
+
+import pytest
+
+from latentrank.config import check
+from latentrank.trainings import Training, folder_name
+
+TINY = {
+    "data": "blobs", "device": "cpu", "train_size": 32, "test_size": 16, "epochs": 2,
+    "latent_dim": 4, "batch_size": 16,
+}  # fmt: skip
+
+
+@pytest.fixture
+def wanted(tmp_path):
+    """A training by method and settings."""
+
+    def make(method="ae", **settings):
+        config = check({**TINY, "method": method, **settings}, "x")
+        return Training(method, "blobs", config, tmp_path / folder_name(config))
+
+    return make
