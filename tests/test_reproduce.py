@@ -220,6 +220,18 @@ def test_a_training_that_fails_leaves_the_others(recipe, tmp_path, monkeypatch):
     assert page.claims == ["Low. Not measured."]
 
 
+def test_each_reason_for_empty_cells_is_told_once(tmp_path):
+    columns = {"rank": "rank", "active": "active-units", "KL": "kl-per-unit"}
+    changed = {**TINY, "parts": [{**TINY["parts"][0], "measures": columns}]}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(changed))
+    page = reproduce.reproduce(
+        str(tmp_path / "tiny.yaml"), seeds=2, out=tmp_path / "out", device="cpu"
+    )
+    assert [note.partition(":")[0] for note in page.notes] == [
+        "KL and active of AE (blobs), LoRAE (blobs)"
+    ]
+
+
 def test_measures_are_kept(recipe, tmp_path, monkeypatch):
     job = plan(load(recipe), "small", 1, tmp_path, device="cpu")[0]
     train(job.training)

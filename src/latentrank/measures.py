@@ -322,7 +322,7 @@ def _metric(name: str) -> Callable[[Subject, str], float]:
     def metric(subject: Subject, _: str) -> float:
         value = subject.run.metrics[name]
         if value is None:
-            raise InputError(f"A {subject.config.method} has no {name.replace('_', ' ')}.")
+            raise InputError(f"The method {subject.config.method} has no {name.replace('_', ' ')}.")
         return float(value)
 
     return metric
@@ -338,7 +338,7 @@ def _posterior(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
     elif isinstance(part, Gaussian):
         take = part.posterior
     else:
-        raise InputError(f"A {subject.config.method} has no Gaussian posterior.")
+        raise InputError("There is no Gaussian posterior, as vae and vrrae have one.")
     x = subject.dataset.test.x
     parts = [take(model.encoder(to_float(x[i : i + _BATCH]))) for i in range(0, len(x), _BATCH)]
     means, logvars = (torch.cat(rows).numpy() for rows in zip(*parts, strict=True))

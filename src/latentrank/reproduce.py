@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -187,8 +188,8 @@ def reproduce(
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
     failed = train_all([job.training for job in jobs if job.trained], say, progress)
     found = [_measured(job, failed, weights, download, say) for job in jobs]
-    if not any(values for values, _ in found):
-        raise InputError(next(reason for _, notes in found for reason in notes))
+    if not any(one.values for one in found):
+        raise InputError(next(reason for one in found for reason in one.reasons.values()))
     stem = Path(name).stem
     page = Page(
         name=stem,
@@ -234,25 +235,28 @@ def source_version() -> str:
     return f"{__version__}, commit {commit}"
 
 
-Found = tuple[dict[str, float], list[str]]
+class Found(NamedTuple):
+    """What was measured of one job: values by column, and why the other columns are empty."""
+
+    values: dict[str, float]
+    reasons: dict[str, str]
 
 
 def _measured(
     job: Job, failed: dict[str, str], weights: Path | None, download: bool, say: Say
 ) -> Found:
-    """The measures of one job by column, and the reasons for those that cannot be had."""
+    found = Found({}, {})
     if job.folder.name in failed:
-        return {}, [failed[job.folder.name]]
+        found.reasons.update(dict.fromkeys(job.measures, failed[job.folder.name]))
+        return found
     say(f"measuring {job.told}")
     subject = job.subject(weights, download)
-    values: dict[str, float] = {}
-    reasons: list[str] = []
     for column, measure in job.measures.items():
         try:
-            values[column] = measuring.measure(subject, measure)
+            found.values[column] = measuring.measure(subject, measure)
         except InputError as error:
-            reasons.append(f"{column}: {error}")
-    return values, reasons
+            found.reasons[column] = str(error)
+    return found
 
 
 def _grid(part: Part, recipe: Recipe, jobs: Sequence[Job], found: Sequence[Found]) -> Grid:
@@ -260,9 +264,9 @@ def _grid(part: Part, recipe: Recipe, jobs: Sequence[Job], found: Sequence[Found
         row.name: {
             column: Cell(
                 values=[
-                    values[column]
-                    for job, (values, _) in zip(jobs, found, strict=True)
-                    if (job.part, job.row) == (part.heading, row.name) and column in values
+                    one.values[column]
+                    for job, one in zip(jobs, found, strict=True)
+                    if (job.part, job.row) == (part.heading, row.name) and column in one.values
                 ],
                 published=_published(part, column, row.name),
             )
@@ -281,15 +285,18 @@ def _published(part: Part, column: str, row: str) -> tuple[float, float | None] 
 
 
 def _notes(jobs: Sequence[Job], found: Sequence[Found]) -> list[str]:
-    """Why cells are empty, each reason once with the rows that it is about."""
-    about: dict[str, list[str]] = {}
-    for job, (_, reasons) in zip(jobs, found, strict=True):
-        for reason in reasons:
-            rows = about.setdefault(reason, [])
-            told = f"{job.row} ({job.part})"
-            if told not in rows:
-                rows.append(told)
-    return [f"Not measured for {', '.join(rows)}. {reason}" for reason, rows in about.items()]
+    """Why cells are empty: each reason once, with the rows and columns that it is about."""
+    rows: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for job, one in zip(jobs, found, strict=True):
+        for column, reason in one.reasons.items():
+            if (told := f"{job.row} ({job.part})") not in rows[reason, column]:
+                rows[reason, column].append(told)
+    columns: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (reason, column), about in rows.items():
+        columns[reason, ", ".join(about)].append(column)
+    return [
+        f"{' and '.join(names)} of {about}: {reason}" for (reason, about), names in columns.items()
+    ]
 
 
 def differences(recipe: Recipe, budget: Budget) -> list[str]:
