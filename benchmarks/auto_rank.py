@@ -65,8 +65,7 @@ def find(method: str, options: dict[str, Any], dataset: Dataset, seed: int, epoc
     history = fit(model, dataset, config, progress=False)
     seconds = time.process_time() - start
     report = history.reports["rank_control"]
-    sure = next(report[name] for name in ("settled", "held", "clear") if name in report)
-    return Found(report["rank"], sure, history.rows[-1]["validation_error"], seconds)
+    return Found(report["rank"], report["sure"], history.rows[-1]["validation_error"], seconds)
 
 
 def main() -> None:

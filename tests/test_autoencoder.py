@@ -1,5 +1,7 @@
 """The model around the bottleneck: statistics of the codes, rank, fold, compress."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -82,3 +84,25 @@ def test_training_and_evaluation_paths_agree_where_a_method_is_deterministic():
         model = latentrank.build(method, (6,), latent_dim=4)
         trained = model.train()(x)
         torch.testing.assert_close(model.eval()(x), trained)
+
+
+def test_compression_does_not_train():
+    norm = torch.nn.BatchNorm1d(6)
+    encoder = torch.nn.Sequential(norm, torch.nn.Linear(6, 3))
+    model = latentrank.build("ae", (6,), 3, encoder=encoder, decoder=torch.nn.Linear(3, 6))
+    x = torch.randn(40, 6)
+    model.eval().consolidate(lambda: [x])
+    before = norm.running_mean.clone()
+    model.train().compress(x=x)
+    assert torch.equal(norm.running_mean, before)
+    assert model.training
+
+
+def test_codes_that_depend_on_their_batch_are_warned_of():
+    model, x = latentrank.build("rrae", (6,), 3, rank=2).eval(), torch.randn(5, 6)
+    with pytest.warns(UserWarning, match="no basis of its own yet"):
+        model.encode(x)
+    model.consolidate(lambda: [x])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        torch.testing.assert_close(model.encode(x)[:1], model.encode(x[:1]))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import typer
 import yaml
 
@@ -185,10 +186,21 @@ def test_training_prints_rank_truth_and_where_the_report_is(capfd):
     assert "<html" in (where / "report.html").read_text(encoding="utf-8")
 
 
-def test_training_says_whether_the_rank_was_found(folder, capfd):
-    assert main(["train", "rrae", "--data", squares(folder), "--rank", "auto", *SMALL]) == 0
-    control = metrics_of("runs/squares-rrae")["rank_control"]
-    assert not control["settled"]
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["rrae", "--rank", "auto"],
+        ["vrrae", "--rank", "auto", "--adapt", "grow"],
+        ["lorae", "--rank", "auto"],
+        ["lorae", "--target-rank", "2"],
+        ["irmae-wd"],
+    ],
+    ids=" ".join,
+)
+def test_training_says_whether_the_rank_was_found(command, folder, capfd):
+    assert main(["train", *command, "--data", squares(folder), *SMALL]) == 0
+    control = metrics_of(f"runs/squares-{command[0]}")["rank_control"]
+    assert isinstance(control["sure"], bool)
     assert control["says"] in " ".join(capfd.readouterr().err.split())
 
 
@@ -239,6 +251,39 @@ def test_a_resumed_run_equals_an_uninterrupted_one(folder):
     assert config_of("short") == config_of("long")
     ours, theirs = latentrank.load("short").state_dict(), latentrank.load("long").state_dict()
     assert all((ours[name] == theirs[name]).all() for name in theirs)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["--epochs", "4", "--device", "nowhere"],
+        ["--epochs", "1"],
+        ["--steps", "1000"],
+        ["--epochs", "4", "--precision", "12"],
+    ],
+    ids=" ".join,
+)
+def test_a_resumption_that_is_refused_leaves_the_run_as_it_was(change, folder, capfd):
+    assert main(["train", "ae", "--data", squares(folder), *SMALL, "--out", "run"]) == 0
+    files = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    capfd.readouterr()
+    refused(["train", "--resume", "run", *change, "--no-report"], capfd)
+    assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == files
+
+
+def test_a_checkpoint_that_would_run_code_is_not_loaded(folder, capfd):
+    assert main(["train", "ae", "--data", squares(folder), *SMALL, "--out", "run"]) == 0
+    with Path("run/checkpoints/last.ckpt").open("wb") as file:
+        torch.save(_RunsCode(), file)
+    capfd.readouterr()
+    refused(["train", "--resume", "run", "--epochs", "2", "--no-report"], capfd)
+    assert not Path("was-here").exists()
+    assert Path("run/metrics.json").is_file()
+
+
+class _RunsCode:
+    def __reduce__(self):
+        return Path.touch, (Path("was-here"),)
 
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_again(folder):
@@ -333,6 +378,12 @@ def test_explore(folder, capfd):
 def test_compare(folder):
     assert main(["compare", run_of(folder), run_of(folder), "--out", "page.html"]) == 0
     assert "<html" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_a_comparison_of_no_name_is_written_anew(folder):
+    for _ in range(2):
+        assert main(["compare", run_of(folder)]) == 0
+    assert Path("compare.html").is_file()
 
 
 def test_export(folder, capfd):

@@ -62,3 +62,39 @@ def test_alone_every_function_leaves_things_as_they_are():
     assert distributed.local_rows(x, x) is x
     assert distributed.total(x) is x
     assert distributed.noise_like(x).shape == x.shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["rrae", "wae", "ae"])
+def test_any_number_of_samples_can_be_spread_over_processes(method, tmp_path):
+    command = [
+        *(sys.executable, "-m", "latentrank", "train", method, "--data", "blobs"),
+        *("--train-size", "21", "--test-size", "7", "--batch-size", "4", "--latent-dim", "4"),
+        *("--net", "mlp", "--epochs", "2", "--device", "cpu", "--devices", "2"),
+        *("--strategy", "ddp", "--no-report", "--out", str(tmp_path / "run")),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+def test_sums_over_graphics_cards_are_sent_from_a_card(monkeypatch):
+    """NCCL refuses what lies in main memory. Here the second process has what the first has."""
+    devices = []
+
+    def sum_of_two(x):
+        devices.append(x.device)
+        x *= 2
+
+    monkeypatch.setattr(distributed, "world", lambda: (0, 2))
+    monkeypatch.setattr(torch.distributed, "all_reduce", sum_of_two)
+    monkeypatch.setattr(torch.distributed, "get_backend", lambda: "gloo")
+    x = torch.ones(3)
+    assert distributed.reduce_(x) is x
+    assert x.tolist() == [2, 2, 2]
+    # A device that any machine has stands for the card.
+    monkeypatch.setattr(torch.distributed, "get_backend", lambda: "nccl")
+    monkeypatch.setattr(distributed, "_card", lambda: torch.device("meta"))
+    with pytest.raises(NotImplementedError, match="meta"):
+        distributed.reduce_(x)
+    assert devices == [torch.device("cpu"), torch.device("meta")]

@@ -373,3 +373,17 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     )
     again = run.load(run.save(model.eval(), tmp_path))
     assert again.spec == model.spec
+
+
+@pytest.mark.parametrize("method", ["ae", "lorae", "rrae", "vae"])
+def test_cross_entropy_is_of_probabilities(method):
+    """Where the output were negative, the clamp of the logarithm would leave no gradient."""
+    x = torch.rand(16, 1, 6, 6)
+    model = latentrank.build(method, (1, 6, 6), 3, "mlp", reconstruction="bce")
+    output = model(x)
+    assert 0 < output.min() < output.max() < 1
+    output.retain_grad()
+    torch.nn.functional.binary_cross_entropy(output, x).backward()
+    assert (output.grad != 0).all()
+    with pytest.raises(InputError, match=r"data in \[0, 1\]"):
+        latentrank.build(method, (6,), 3, bounded=False, reconstruction="bce")

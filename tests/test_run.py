@@ -2,6 +2,7 @@
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 import latentrank
-from latentrank import run
+from latentrank import methods, run
 from latentrank.config import RunConfig, check, read_yaml, write_text
 from latentrank.errors import InputError
 
@@ -74,11 +75,42 @@ def test_a_second_run_does_not_take_the_place_of_the_first(finished):
         latentrank.train(finished.settings, finished.folder, progress=False)
 
 
-def test_no_code_in_a_model_file_is_run(finished):
-    with (finished.folder / "model.safetensors").open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    assert all(set(entry) == {"dtype", "shape", "data_offsets"} for entry in header.values())
+def test_no_code_in_a_model_file_is_run(finished, tmp_path):
+    folder = broken_copy(finished.folder, tmp_path / "pickled")
+    torch.save(_RunsCode(tmp_path / "was-here"), folder / "model.safetensors")
+    with pytest.raises(InputError, match="damaged"):
+        latentrank.load(folder)
+    assert not (tmp_path / "was-here").exists()
+
+
+class _RunsCode:
+    """What a pickle of it does on loading: touch a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_weights_that_are_tied_are_saved_and_come_back(tmp_path):
+    encoder, decoder = (torch.nn.Linear(4, 4, bias=False) for _ in range(2))
+    decoder.weight = encoder.weight
+    model = latentrank.build("ae", (4,), 4, encoder=encoder, decoder=decoder).eval()
+    latentrank.save(model, tmp_path)
+    own = {name: torch.nn.Linear(4, 4, bias=False) for name in ("encoder", "decoder")}
+    x = torch.randn(3, 4)
+    assert torch.equal(latentrank.load(tmp_path, **own)(x), model(x))
+
+
+def test_a_saved_model_does_not_change_with_the_defaults(tmp_path, monkeypatch):
+    model = latentrank.build("lorae", (4,), 2)
+    latentrank.save(model.eval(), tmp_path)
+    row = methods.get("lorae")
+    options = {**row.options, "penalty": replace(row.options["penalty"], default=9.0)}
+    monkeypatch.setitem(methods._METHODS, "lorae", replace(row, options=options))
+    assert latentrank.build("lorae", (4,), 2).objective.weights == {"nuclear_norm": 9.0}
+    assert latentrank.load(tmp_path).objective.weights == model.objective.weights
 
 
 def broken_copy(source: Path, target: Path) -> Path:

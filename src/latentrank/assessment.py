@@ -75,7 +75,7 @@ def assess(
         "reconstruction_error": metrics["validation_error"],
     }
     if features is not None:
-        named = usual_densities(run) if densities is None else densities
+        named = usual_densities(run.model()) if densities is None else densities
         for name in named:
             # A mistake is told before the minutes that the features take.
             density.defaults(name)

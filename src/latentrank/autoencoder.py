@@ -246,8 +246,9 @@ class Autoencoder(nn.Module):
         """An autoencoder whose code has only as many numbers as the reconstructions need.
 
         The new code is the old one's leading principal coefficients, centred: the encoder's
-        last layer and the decoder's first shrink. The fewest coefficients are kept with which
-        `||D(z) - D(z_k)|| <= tol ||D(z)||`.
+        last layer and the decoder's first shrink. So many coefficients `k` are kept that
+        `||D(z) - D(z_k)|| <= tol ||D(z)||`; bisection finds the fewest where the change falls
+        with each further one, as it nearly always does.
 
         Args:
             tol: largest relative change of the reconstructions, above 0.
@@ -273,15 +274,14 @@ class Autoencoder(nn.Module):
         return self._inference(encoder, decoder, statistics, k)
 
     def _coefficients_needed(self, tol: float, x: Tensor | None) -> int:
-        stats = self.statistics
+        stats, was_training = self.statistics, self.training
+        self.eval()
         if x is None:
             generator = torch.Generator().manual_seed(0)
             drawn = torch.randn(512, len(stats.variances), generator=generator).to(stats.mean)
             coefficients = drawn * stats.variances.sqrt()
         else:
             coefficients = (self.encode(x) - stats.mean) @ stats.directions
-        was_training = self.training
-        self.eval()
         whole = self.decode(stats.mean + coefficients @ stats.directions.T)
 
         def change(k: int) -> float:

@@ -271,7 +271,7 @@ def _summary(run: Run) -> None:
     _print_pairs(lines)
     control = metrics.get("rank_control", {})
     if control:
-        remarks.print(control["says"], style="dim" if control["settled"] else "yellow")
+        remarks.print(control["says"], style="dim" if control["sure"] else "yellow")
     if metrics.get("warning"):
         remarks.print(metrics["warning"], style="yellow")
 
@@ -452,7 +452,7 @@ def sample(
     from latentrank.run import finished_run
 
     opened = finished_run(run)
-    density = density or inference.usual_densities(opened)[0]
+    density = density or inference.usual_densities(opened.model())[0]
     path = _free(out, run / f"samples-{density}.npz", [".npz", ".png"])
     picture = path.suffix == ".png"
     options = {"components": _components(components)} if density == "gmm" else {}
@@ -618,7 +618,9 @@ def _accuracy(result: Mapping[str, Any]) -> str:
 @app.command(rich_help_panel=LOOK)
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
-    out: Annotated[Path, typer.Option(help="The page.")] = Path("compare.html"),
+    out: Annotated[
+        Path | None, typer.Option(help="The page; by default compare.html, written anew.")
+    ] = None,
 ) -> None:
     """Set runs on the same data side by side on one page; repetitions share a column.
 
@@ -627,7 +629,7 @@ def compare(
     from latentrank.report import write_comparison
     from latentrank.run import finished_run
 
-    path = _free(out, out, [".html"])
+    path = _free(out, Path("compare.html"), [".html"])
     opened = [finished_run(run) for run in runs]
     with remarks.status("Drawing the comparison"):
         console.print(str(write_comparison(opened, path)), soft_wrap=True)

@@ -33,7 +33,7 @@ class TrainConfig(BaseModel):
         None, ge=0, description="AdamW's; by default the method's, which is mostly none"
     )
     patience: int | None = Field(
-        None, ge=1, description="stop when the validation error has not fallen for so many epochs"
+        None, ge=1, description="stop after so many validations without a lower error"
     )
     validate_every: int = Field(1, ge=1, description="epochs between validations")
     seed: int = Field(0, ge=0, description="of initialisation, order and noise")
@@ -44,6 +44,16 @@ class TrainConfig(BaseModel):
     loggers: list[Logger] = Field(
         default_factory=list, description="tensorboard, wandb or mlflow, beside history.csv"
     )
+
+    @property
+    def length(self) -> tuple[str, int]:
+        """What the training is counted in, `"steps"` or `"epochs"`, and how many.
+
+        Example:
+            >>> TrainConfig(epochs=3).length, TrainConfig(epochs=3, steps=10).length
+            (('epochs', 3), ('steps', 10))
+        """
+        return ("epochs", self.epochs) if self.steps is None else ("steps", self.steps)
 
 
 class RunConfig(TrainConfig):

@@ -61,11 +61,19 @@ def noise_like(x: Tensor) -> Tensor:
     return local_rows(drawn, x)
 
 
+def _card() -> torch.device:
+    """The graphics card of this process."""
+    return torch.device("cuda", torch.cuda.current_device())
+
+
 @torch.no_grad()
 def reduce_(x: Tensor) -> Tensor:
     """Sum a tensor over all processes, in place."""
     if world()[1] > 1:
-        dist.all_reduce(x)
+        # NCCL, which graphics cards use among themselves, takes tensors on a card alone.
+        sent = x.to(_card()) if dist.get_backend() == "nccl" else x
+        dist.all_reduce(sent)
+        x.copy_(sent)
     return x
 
 

@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from latentrank import density, methods
+from latentrank import inference, methods
+from latentrank.adversarial import GAN
 from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split, to_float
 from latentrank.errors import InputError
@@ -53,7 +54,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             directions.
         explained_variance_ratio_: `(L,)`, the same as parts of their sum.
         embedding_: codes of the training data, `(N, L)` float32.
-        mean_, scale_: what the data were centred by and divided by.
+        mean_, scale_: what the data were centred by and divided by; uint8 data by 0 and 255.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn, for tables.
 
     Example:
@@ -116,7 +117,9 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         from latentrank.training import fit
 
         x = self._validated(X, reset=True)
+        self._of_bytes = x.dtype == np.uint8
         self.mean_, self.scale_ = _centre_and_scale(x)
+        self._mean_sample = x.mean(axis=0, dtype=np.float64)
         scaled = Split(self._scaled(x))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         config = TrainConfig(
@@ -128,7 +131,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             seed=seed,
             device=self.device,
         )
-        dataset = Dataset("the data", scaled, scaled, bounded=x.dtype == np.uint8)
+        dataset = Dataset("the data", scaled, scaled, bounded=self._of_bytes)
         options = dict(self.options or {})
         if self.rank is not None:
             options["rank"] = self.rank
@@ -139,7 +142,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             model = methods.build(
                 self.method, dataset.shape, self.latent_dim, self.net, dataset.bounded, **options
             )
-            if x.dtype != np.uint8:
+            if not self._of_bytes:
                 model.spec = model.spec.with_units(self.mean_, self.scale_)
             fit(model, dataset, config, progress=self.verbose)
         self.model_ = (
@@ -202,13 +205,14 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self._unscaled(self._decode(codes))
 
     def sample(
-        self, n: int = 1, *, density_name: str = "gaussian", random_state: int | None = None
+        self, n: int = 1, *, density_name: str | None = None, random_state: int | None = None
     ) -> Array:
         """New samples: codes drawn from a density fitted to the training codes, decoded.
 
         Args:
             n: how many, from 1.
-            density_name: one of `latentrank.density.names()`.
+            density_name: one of `latentrank.density.names()`; by default `"gaussian"`, of a GAN
+                `"prior"`.
             random_state: None or a number.
 
         Returns:
@@ -216,28 +220,40 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: `n` below 1, or an unknown density.
+            ValueError: `n` below 1, an unknown density, or one that the method does not have.
         """
         check_is_fitted(self)
-        codes = density.fit(density_name, self.embedding_).sample(n, seed=random_state)
-        return self._unscaled(self._decode(codes))
+        name = density_name or inference.usual_densities(self.model_)[0]
+        drawn = inference.density_of_codes(self.model_, self.embedding_, name)
+        return self._unscaled(self._decode(drawn.sample(n, seed=random_state)))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The share of the variance of `X` that its reconstruction explains.
 
-        `1 - sum (x - x')^2 / sum (x - mean)^2`, with the mean of the training data.
+        `1 - sum (x - x')^2 / sum (x - mean)^2`, with the mean sample of the training data.
 
         Args:
             X: samples of the shape that `fit` saw.
             y: ignored.
 
         Returns:
-            At most 1; 0 is the score of the mean.
+            At most 1; 0 is the score of the mean sample.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: samples of another shape or not finite, or the method is a GAN, which
+                reconstructs nothing.
         """
         check_is_fitted(self)
+        if isinstance(self.model_, GAN):
+            raise InputError(
+                f"The method {self.method} reconstructs nothing, so there is no score; look at "
+                "its samples."
+            )
         x = self._validated(X, reset=False)
-        unexplained = np.square(self._unscaled(self._decode(self.transform(x))) - x).sum()
-        return float(1 - unexplained / np.square(x - self.mean_).sum())
+        rebuilt = self._unscaled(self._decode(self._encode(self._scaled(x))))
+        unexplained = np.square(rebuilt - x.astype(np.float64)).sum()
+        return float(1 - unexplained / np.square(x - self._mean_sample).sum())
 
     def _validated(self, X: ArrayLike, *, reset: bool) -> Array:
         shaped = getattr(X, "ndim", None) or (np.ndim(X) if isinstance(X, list | tuple) else 2)
@@ -260,10 +276,14 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return array
 
     def _scaled(self, x: Array) -> Array:
-        return x if x.dtype == np.uint8 else ((x - self.mean_) / self.scale_).astype(np.float32)
+        """As the model wants it: by what `fit` saw, whatever the dtype of `x`."""
+        if self._of_bytes and x.dtype == np.uint8:
+            return x
+        return ((x - self.mean_) / self.scale_).astype(np.float32)
 
     def _unscaled(self, x: Array) -> Array:
-        return (x * self.scale_ + self.mean_).astype(np.float32)
+        unscaled = (x * self.scale_ + self.mean_).astype(np.float32)
+        return np.clip(unscaled, 0, 255) if self._of_bytes else unscaled
 
     def _encode(self, x: Array) -> NDArray[np.float32]:
         return _in_batches(self.model_.encode, x)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from latentrank import data, density
 from latentrank.adversarial import GAN
+from latentrank.autoencoder import Autoencoder
 from latentrank.data import Dataset, Split, to_float
 from latentrank.density import Density
 from latentrank.errors import InputError, unknown
@@ -97,32 +98,52 @@ def _basis(run: Run) -> NDArray[np.float32]:
     return np.asarray(basis.numpy())
 
 
-def usual_densities(run: Run) -> tuple[str, ...]:
+def usual_densities(model: Autoencoder) -> tuple[str, ...]:
     """The densities that new codes are drawn from unless others are asked for.
 
     Args:
-        run: a finished run.
+        model: a trained model.
 
     Returns:
         The papers' two; of a GAN, whose generator starts from noise, the prior.
     """
-    return ("prior",) if isinstance(run.model(), GAN) else ("gaussian", "gmm")
+    return ("prior",) if isinstance(model, GAN) else ("gaussian", "gmm")
 
 
 def fit_density(run: Run, name: str, **options: Any) -> Density:
-    """A density fitted to the run's training codes.
+    """A density fitted to the run's training codes, by `density_of_codes`.
 
     Args:
         run: a finished run.
+        name: one of `latentrank.density.names()`.
+        **options: as the density has them.
+
+    Raises:
+        InputError: an unknown density or option, or one that the method does not have.
+    """
+    return density_of_codes(run.model(), run.codes("train"), name, **options)
+
+
+def density_of_codes(model: Autoencoder, codes: NDArray[Any], name: str, **options: Any) -> Density:
+    """A density that new codes of a model can be drawn from.
+
+    Args:
+        model: a trained model.
+        codes: `(N, L)`, its training codes.
         name: one of `latentrank.density.names()`. The prior of a method that keeps its codes in
             a basis is the standard normal over the coefficients.
         **options: as the density has them.
 
     Raises:
-        InputError: an unknown density or option, or any but the prior for a GAN.
+        InputError: an unknown density or option, any but the prior for a GAN, or the prior for
+            a compressed model.
     """
-    model = run.model()
     if name == "prior":
+        if model.spec.code_dim is not None:
+            raise InputError(
+                "The codes of a compressed model are principal coefficients, which have no prior; "
+                "take another density, such as gaussian."
+            )
         basis = model.bottleneck.basis()
         options["basis"] = None if basis is None else basis.numpy()
     elif isinstance(model, GAN) and name in density.names():
@@ -130,7 +151,7 @@ def fit_density(run: Run, name: str, **options: Any) -> Density:
             f"A {model.spec.method} has no codes of samples to fit the density {name} to; "
             "take the density prior."
         )
-    return density.fit(name, run.codes("train"), **options)
+    return density.fit(name, codes, **options)
 
 
 def sample(run: Run, name: str, n: int, seed: int = 0, **options: Any) -> Samples:

@@ -216,7 +216,7 @@ def _extractor(subject: Subject, kind: str) -> Extractor:
 
 def density_of(subject: Subject, name: str) -> str:
     """A density's name; `"usual"` is one Gaussian, and the prior where there are no codes."""
-    return inference.usual_densities(subject.run)[0] if name == "usual" else name
+    return inference.usual_densities(subject.run.model())[0] if name == "usual" else name
 
 
 def generated(subject: Subject, density: str, n: int) -> NDArray[Any]:

@@ -494,7 +494,9 @@ def build(
     if (encoder is None) != (decoder is None):
         raise InputError("Only one of encoder and decoder was given; give both, or neither.")
     if encoder is None or decoder is None:
-        activation = row.output if bounded else None
+        loss = resolved.get("reconstruction") or row.reconstruction
+        # Cross-entropy is of probabilities; where Tanh is negative it would have no gradient.
+        activation = ("sigmoid" if loss == "bce" else row.output) if bounded else None
         encoder, decoder = nets.build(
             net, tuple(input_shape), part.encoder_dim, latent_dim, activation
         )
@@ -504,8 +506,9 @@ def build(
         encoder = row.prepare_encoder(encoder)
     if row.prepare_decoder is not None:
         decoder = row.prepare_decoder(decoder)
-    # numpy's numbers are taken as Python's, which JSON can hold
-    plain = {name: getattr(value, "item", lambda v=value: v)() for name, value in options.items()}
+    # All of them, so that a saved model does not change with the defaults; numpy's numbers are
+    # taken as Python's, which JSON can hold.
+    plain = {name: getattr(value, "item", lambda v=value: v)() for name, value in resolved.items()}
     spec = Spec(method, tuple(input_shape), latent_dim, net, bounded, plain)
     if isinstance(part, Discriminator):
         return GAN(encoder, part, decoder, GAMES[str(row.adversarial)], spec)
@@ -522,6 +525,10 @@ def _bottleneck(row: Method, latent_dim: int, resolved: Mapping[str, Any]) -> Bo
 
 
 def _objective(row: Method, resolved: Mapping[str, Any], bounded: bool) -> Objective:
+    if resolved["reconstruction"] == "bce" and not bounded:
+        raise InputError(
+            "reconstruction is bce, which is for data in [0, 1], and these are not; take mse."
+        )
     default = row.reconstruction if bounded or row.reconstruction == "relative" else "mse"
     return Objective(
         reconstruction=resolved["reconstruction"] or default,

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,11 @@ def save(model: Autoencoder, folder: str | Path) -> Path:
         True
     """
     folder = Path(folder)
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    # Copies, since the file format knows no tensors that share memory, as tied weights do.
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     with whole(folder / "model.safetensors") as temporary:
         try:
             save_file(tensors, temporary)
@@ -448,18 +452,23 @@ def resume(
                 "train a new run."
             )
     config = check({**before.model_dump(), **given}, "the command line")
-    if run.finished and (config.steps or config.epochs) <= (before.steps or before.epochs):
+    (unit, done), (new_unit, asked) = before.length, config.length
+    if run.finished and (new_unit != unit or asked <= done):
         raise InputError(
-            f"The run in {run.folder} is finished; to train it for longer, give more epochs than "
-            f"its {before.epochs}."
+            f"The run in {run.folder} is finished; to train it for longer, give more {unit} than "
+            f"its {done}."
         )
     dataset = load_data(config, progress)
     model = _model(config, dataset)
-    if is_first_process():
-        write_yaml(run.folder / "config.yaml", config.model_dump())
-        (run.folder / "metrics.json").unlink(missing_ok=True)
+
+    def begin() -> None:
+        """From here on, the run is another one: until then it is as it was."""
+        if is_first_process():
+            write_yaml(run.folder / "config.yaml", config.model_dump())
+            (run.folder / "metrics.json").unlink(missing_ok=True)
+
     begun = (run.folder / "checkpoints" / "last.ckpt").is_file()
-    return _train(model, config, run.folder, dataset, begun, progress)
+    return _train(model, config, run.folder, dataset, begun, progress, begin)
 
 
 def _model(config: RunConfig, dataset: Dataset) -> Autoencoder:
@@ -489,11 +498,22 @@ def _train(
     dataset: Dataset,
     from_checkpoint: bool,
     progress: bool,
+    begin: Callable[[], None] = lambda: None,
 ) -> Run:
-    """Fit a model and write what came out."""
+    """Fit a model and write what came out; `begin` is called before its first step."""
+    from lightning.pytorch.callbacks import LambdaCallback
+
     from latentrank.training import fit
 
-    history = fit(model, dataset, config, folder=folder, resume=from_checkpoint, progress=progress)
+    history = fit(
+        model,
+        dataset,
+        config,
+        folder=folder,
+        resume=from_checkpoint,
+        progress=progress,
+        callbacks=[LambdaCallback(on_train_start=lambda trainer, module: begin())],
+    )
     return finish(folder, config, model, dataset, history) if is_first_process() else Run(folder)
 
 

@@ -46,8 +46,8 @@ class Training(NamedTuple):
             history = run.Run(self.folder).history
         except (OSError, ValueError, InputError):
             return 0.0  # not begun
-        config = self.config
-        unit, whole = ("step", config.steps) if config.steps else ("epoch", config.epochs)
+        units, whole = self.config.length
+        unit = units.removesuffix("s")  # as the history's column is called
         return min(1.0, float(history[unit][-1]) / whole) if unit in history else 0.0
 
 

@@ -71,3 +71,13 @@ def test_what_is_missing_is_told():
         learned()(torch.randn(4, 6))
     with pytest.raises(InputError, match="rank is 7 with latent_dim 6"):
         LearnedBasis(6, 7)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_gradients_stay_numbers_where_nothing_is_amiss(scale):
+    """A code as wide as the basis is never amiss, and codes of zeros have no size."""
+    h = (scale * torch.randn(5, 3)).requires_grad_()
+    bottleneck = LearnedBasis(3, rank=3)
+    bottleneck(h).terms["basis_fit"].backward()
+    assert torch.isfinite(h.grad).all()
+    assert torch.isfinite(bottleneck.directions.grad).all()

@@ -314,3 +314,12 @@ def test_truncation_is_the_projection_on_the_leading_basis():
     y = orthonormal(8, 5) * torch.tensor([9.0, 5.0, 3.0, 2.0, 1.0], dtype=torch.float64)
     basis = leading_basis(y, 2)
     assert torch.allclose(truncate_rank(y, 2), y @ basis @ basis.mT)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e-20, 3e8])
+@pytest.mark.parametrize("n_rows", [2, 300, 20_000])
+def test_rows_that_are_all_alike_have_no_principal_direction(value, n_rows):
+    sums = GramAccumulator(5)
+    for batch in torch.full((n_rows, 5), value).split(64):
+        sums.update(batch)
+    assert set(sums.principal()[0].tolist()) == {0.0}

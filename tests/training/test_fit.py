@@ -1,6 +1,7 @@
 """Training: what is repeated, resumed and recorded."""
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from lightning.pytorch import Callback
 
 import latentrank
+from latentrank import methods
 from latentrank.config import RunConfig, TrainConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
@@ -27,6 +29,9 @@ def build(method="ae", **options):
     return latentrank.build(method, (6,), 4, bounded=False, **options)
 
 
+NAMES = [name for name in methods.names() if methods.get(name).adversarial is None]
+
+
 class StopAfter(Callback):
     """Interrupts like a person at the keyboard, in the middle of an epoch."""
 
@@ -38,8 +43,10 @@ class StopAfter(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("method", ["ae", "vae", "vrrae"])
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize(
+    ("method", "schedule"),
+    [*((name, "cosine") for name in NAMES), ("ae", "constant"), ("vrrae", "constant")],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(method, schedule, dataset, tmp_path):
     """With noise, momentum and schedule; interrupted in the middle of an epoch."""
     config = TrainConfig(epochs=4, batch_size=16, seed=3, schedule=schedule)
@@ -126,3 +133,39 @@ def test_a_seed_repeats_a_run_and_another_changes_it(tmp_path, dataset):
     first = codes(0, "a")
     np.testing.assert_array_equal(first, codes(0, "b"))
     assert not np.array_equal(first, codes(1, "c"))
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
+@pytest.mark.parametrize("method", methods.names())
+def test_every_method_trains_in_every_precision_and_is_float32_afterwards(
+    method, precision, dataset
+):
+    options = {"samples": 50} if "samples" in methods.options(method) else {}
+    model = build(method, **options)
+    fit(model, dataset, TrainConfig(epochs=1, precision=precision, device="cpu"), progress=False)
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
+    assert torch.isfinite(model(torch.from_numpy(dataset.test.x))).all()
+
+
+def test_the_order_of_the_training_set_does_not_matter_to_the_validation_error():
+    """Two classes in subspaces that have nothing in common, one after the other in the file."""
+    rng = np.random.default_rng(0)
+    x = np.zeros((9000, 8), dtype=np.float32)
+    x[:4500, :2] = rng.normal(size=(4500, 2))
+    x[4500:, 2:4] = rng.normal(size=(4500, 2))
+    test = Split(x[::45])
+    data = Dataset("sorted", Split(x), test, bounded=False)
+    torch.manual_seed(0)
+    model = latentrank.build("rrae", (8,), 6, bounded=False, rank=4)
+    config = TrainConfig(epochs=2, batch_size=250, learning_rate=3e-3, device="cpu")
+    seen = fit(model, data, config, progress=False).rows[-1]["validation_error"]
+    with torch.no_grad():
+        x = torch.from_numpy(test.x)
+        assert seen == pytest.approx(float((model(x) - x).square().mean()), rel=0.1)
+
+
+def test_the_clock_stops_with_the_training(dataset):
+    history = fit(build(), dataset, TrainConfig(epochs=1), progress=False)
+    seconds = history.seconds
+    time.sleep(0.02)
+    assert history.seconds == seconds > 0

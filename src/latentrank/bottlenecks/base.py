@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -110,7 +111,7 @@ class RankBottleneck(Bottleneck):
 
     In training the batch decides its own leading directions. `consolidate` then finds one
     basis `U`, `(L, k)`, of all training encodings together, and inference projects on it:
-    `encode(h) = h U U^T`. Until then, inference truncates the batch it is given.
+    `encode(h) = h U U^T`. Until then, inference truncates the batch it is given, and warns.
 
     `rank` may be lowered or raised during training, up to the value given here.
 
@@ -161,6 +162,13 @@ class RankBottleneck(Bottleneck):
         """`h U U^T`; before `consolidate`, the best rank-k approximation of the batch."""
         basis = self.basis()
         if basis is None:
+            if not self.training:
+                warnings.warn(
+                    "The model has no basis of its own yet, so that codes depend on the batch they "
+                    "are computed in; train it with fit, or call consolidate with the training "
+                    "data.",
+                    stacklevel=2,
+                )
             return truncate_rank(h, self.rank)
         return (h @ basis) @ basis.T
 

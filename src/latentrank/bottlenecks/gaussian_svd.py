@@ -11,6 +11,7 @@ from latentrank.bottlenecks.base import Latent, RankBottleneck
 from latentrank.bottlenecks.gaussian import gaussian_kl
 from latentrank.distributed import gather_rows, local_rows, noise_like
 from latentrank.linalg import leading_basis, truncate_rank
+from latentrank.linalg.precision import at_least_float32
 
 
 class GaussianSVD(RankBottleneck):
@@ -20,9 +21,9 @@ class GaussianSVD(RankBottleneck):
     encodings afterwards; the log-variance is a linear map of `a`. The term is `kl` over the
     k coefficients, in nats a sample.
 
-    Singular vectors have no sign, and no order where values coincide, so a linear map of
-    coefficients in each batch's own vectors would be a map of nothing. Each batch's basis is
-    therefore turned, inside its span, to lie closest to the last one. The gradient through the
+    Singular vectors may flip their sign or change places from one batch to the next, and the
+    log-variance layer would see its inputs permuted. Each batch's basis is therefore rotated,
+    inside its span, to lie closest to the last one. The gradient through the
     coefficients' mean is the exact one of the truncation; the basis in which the noise is
     added counts as a constant.
 
@@ -49,7 +50,7 @@ class GaussianSVD(RankBottleneck):
 
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
         """A draw in training, the mean in evaluation; the term `kl`."""
-        z = super().encode(h) if not self.training else self._truncated(h)
+        z = self._truncated(h) if self.training else super().encode(h)
         basis = self._batch_basis(h)
         mean = z @ basis
         log_variance = self._log_variance(mean)
@@ -70,21 +71,22 @@ class GaussianSVD(RankBottleneck):
         consolidated = self.basis()
         if consolidated is not None and not self.training:
             return consolidated
-        basis = self._aligned(leading_basis(gather_rows(h), self.rank))
+        rows = at_least_float32(gather_rows(h))
+        begun = bool(self._reference.any())
+        # More directions than rows would be made up; the last basis knows better.
+        basis = leading_basis(rows, min(self.rank, len(rows)) if begun else self.rank)
+        if begun:
+            basis = self._aligned(basis)
         if self.training:
             self._reference[:, : self.rank] = basis.to(self._reference)
-        return basis
+        return basis.to(h.dtype)
 
     def _aligned(self, basis: Tensor) -> Tensor:
-        """The orthonormal basis of the span of `basis` nearest to the last one.
+        """The k orthonormal directions nearest to the last ones that span `basis`, `(L, <= k)`.
 
-        Directions that a batch smaller than k cannot supply are taken from the last basis.
+        Where it has fewer than k columns, the rest are what they leave of the last ones.
         """
         reference = self._reference[:, : self.rank].to(basis)
-        if not bool(reference.any()):
-            reference = torch.eye(*reference.shape, dtype=basis.dtype, device=basis.device)
-            if basis.shape[1] == self.rank:
-                return basis
         projected = basis @ (basis.T @ reference)
         left, _, right = torch.linalg.svd(projected + 1e-6 * reference, full_matrices=False)
         turned: Tensor = left @ right
@@ -94,8 +96,8 @@ class GaussianSVD(RankBottleneck):
         """The basis of all encodings together, turned to the one training ended with."""
         super().consolidate(h_batches)
         basis = self.basis()
-        if basis is not None:
-            self._keep_basis(self._aligned(basis))
+        if basis is not None and bool(self._reference.any()):
+            self._keep_basis(self._aligned(at_least_float32(basis)))
 
     def coefficients(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance of the k coefficients, each `(B, k)`."""

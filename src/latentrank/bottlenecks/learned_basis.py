@@ -9,6 +9,7 @@ from latentrank.bottlenecks.base import Bottleneck, Latent, check_rank
 from latentrank.distributed import gather_rows, total
 from latentrank.errors import InputError
 from latentrank.linalg import leading_basis
+from latentrank.linalg.precision import at_least_float32
 
 
 class LearnedBasis(Bottleneck):
@@ -83,8 +84,9 @@ class LearnedBasis(Bottleneck):
         else:
             unit = self.directions / self.directions.norm(dim=0)
             fit = (unit @ self.coefficients[:, index]).T
-        misfit = total((h - fit).square().sum()).sqrt()
-        size = total(h.square().sum()).sqrt().clamp_min(torch.finfo(h.dtype).tiny)
+        tiny = torch.finfo(h.dtype).tiny  # the root has no slope at 0
+        misfit = total((h - fit).square().sum()).clamp_min(tiny).sqrt()
+        size = total(h.square().sum()).clamp_min(tiny).sqrt()
         return Latent(h if self.training else self.encode(h), {"basis_fit": misfit / size})
 
     @torch.no_grad()
@@ -101,8 +103,8 @@ class LearnedBasis(Bottleneck):
 
     def basis(self) -> Tensor:
         """An orthonormal basis of the span of `U`, `(L, k)`."""
-        orthonormal: Tensor = torch.linalg.qr(self.directions)[0]
-        return orthonormal
+        orthonormal: Tensor = torch.linalg.qr(at_least_float32(self.directions))[0]
+        return orthonormal.to(self.directions.dtype)
 
     def linear_map(self) -> Tensor:
         """The orthogonal projector on the span of `U`."""

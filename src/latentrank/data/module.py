@@ -20,8 +20,11 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
 
     With `W` processes of batch size `b`, step `t` takes the rows `[t b W, (t + 1) b W)` of the
     epoch's order, and each process a contiguous part of them: together they see what one process
-    with batch size `b W` sees. A last partial batch is kept. Where fewer than `W` rows remain,
-    so that some process would get none, they join the batch before.
+    with batch size `b W` sees. A last partial batch is kept.
+
+    What the last batch leaves over when it is divided among the processes, `W - 1` rows at most,
+    is left out of a shuffled epoch: the processes average their gradients, and put batches
+    together, as equals. In order, nothing is left out, and the last shares differ by a row.
 
     It is a `DistributedSampler` so that Lightning sets its epoch and does not wrap it in another.
 
@@ -65,8 +68,9 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
         order = np.arange(self.n)
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+            order = order[: self.n - self.n % self.num_replicas]
         bounds = [step * self.batch_size * self.num_replicas for step in range(len(self))]
-        for start, stop in zip(bounds, [*bounds[1:], self.n], strict=True):
+        for start, stop in zip(bounds, [*bounds[1:], len(order)], strict=True):
             yield np.array_split(order[start:stop], self.num_replicas)[self.rank]
 
     def __len__(self) -> int:
@@ -90,6 +94,17 @@ class _Rows(TorchDataset[Batch]):
             torch.from_numpy(index),
             None if labels is None else torch.from_numpy(labels[index]),
         )
+
+
+def spread_evenly(n: int, limit: int | None = None) -> NDArray[np.int64]:
+    """Row numbers from the first to the last, at most `limit` of them; None takes all `n`.
+
+    Example:
+        >>> spread_evenly(9, 3)
+        array([0, 4, 8])
+    """
+    count = n if limit is None else min(limit, n)
+    return np.linspace(0, n - 1, count).round().astype(np.int64)
 
 
 class DataModule(LightningDataModule):
@@ -134,20 +149,18 @@ class DataModule(LightningDataModule):
         """Test batches in order, each process its own part."""
         return self._loader(self.dataset.test, self.eval_batch_size, shuffle=False)
 
-    def train_batches(self) -> Iterator[Batch]:
-        """All training samples in order, in every process."""
-        return self._in_order(self.dataset.train)
+    def train_batches(self, limit: int | None = None) -> Iterator[Batch]:
+        """All training samples in order, or `limit` spread evenly over them, in every process."""
+        return self._in_order(self.dataset.train, limit)
 
     def test_batches(self) -> Iterator[Batch]:
         """All test samples in order, in every process."""
         return self._in_order(self.dataset.test)
 
-    def _in_order(self, split: Split) -> Iterator[Batch]:
-        rows = _Rows(split)
-        return (
-            rows[index]
-            for index in SeededBatchSampler(len(split), self.eval_batch_size, shuffle=False)
-        )
+    def _in_order(self, split: Split, limit: int | None = None) -> Iterator[Batch]:
+        rows, chosen = _Rows(split), spread_evenly(len(split), limit)
+        starts = range(0, len(chosen), self.eval_batch_size)
+        return (rows[chosen[start : start + self.eval_batch_size]] for start in starts)
 
     def _loader(self, split: Split, batch_size: int, shuffle: bool) -> DataLoader[Batch]:
         world_size, rank = 1, 0

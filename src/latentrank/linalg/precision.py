@@ -28,6 +28,16 @@ def to_float64(x: Tensor) -> Tensor:
     return x.to(device, torch.float64)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x`, in float32 if it has half precision: no factorisation takes that.
+
+    Example:
+        >>> at_least_float32(torch.ones(2, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def check_matrix(x: Tensor, name: str) -> None:
     """Refuse what is not a matrix of real numbers.
 

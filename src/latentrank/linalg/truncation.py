@@ -241,7 +241,11 @@ class GramAccumulator:
             values, vectors = _sketched_eigen(covariance, 2 * rows)
         else:
             values, vectors = _symmetric_eigen(covariance)
-        return values.flip(0).clamp_min(0), vectors.flip(1)
+        values = values.flip(0)
+        # What subtracting the mean leaves of rows that are all alike is the rounding of sums.
+        total = self.matrix.diagonal().sum() / (self.count - 1)
+        noise = total * torch.finfo(torch.float64).eps * self.count
+        return torch.where(values > noise, values, 0.0), vectors.flip(1)
 
     def _check_rows(self, needed: int) -> None:
         if self.count < needed:

@@ -47,16 +47,22 @@ class History(Callback):
         self.reports: dict[str, dict[str, Any]] = {}
         self._seconds_before = 0.0
         self._started = time.monotonic()
+        self._ended: float | None = None
         self._validated = False
 
     @property
     def seconds(self) -> float:
         """Time spent training, over all parts of an interrupted run."""
-        return self._seconds_before + time.monotonic() - self._started
+        now = time.monotonic() if self._ended is None else self._ended
+        return self._seconds_before + now - self._started
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
-        self._started = time.monotonic()
+        self._started, self._ended = time.monotonic(), None
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Stop the clock: what is measured of the trained model is not training."""
+        self._ended = time.monotonic()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember that this epoch is to have a row."""

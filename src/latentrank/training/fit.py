@@ -7,6 +7,7 @@ import os
 import signal
 import warnings
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -109,7 +110,12 @@ def fit(
         model.to(memory_format=torch.channels_last)
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=False)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except UnpicklingError:
+        raise InputError(
+            f"The checkpoint {checkpoint} holds more than numbers and settings, or is damaged, and "
+            "was not loaded; train from the start."
+        ) from None
     except SystemExit:
         # Lightning answers Ctrl-C by leaving, deaf to further ones; whether to leave is the
         # caller's decision.

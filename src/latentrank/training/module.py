@@ -15,6 +15,7 @@ from latentrank.autoencoder import Autoencoder
 from latentrank.config import TrainConfig
 from latentrank.data import Batch, DataModule
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
+from latentrank.linalg.precision import to_float64
 
 # Training samples from which a basis is found before each validation; after training it is
 # found from all of them.
@@ -68,7 +69,7 @@ class TrainingModule(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add up the squared error and the codes' covariance."""
         z = self.model.encode(batch.x)
-        error = (self.model.decode(z) - batch.x).double().square()
+        error = to_float64(self.model.decode(z) - batch.x).square()
         self._squared_error += torch.tensor([float(error.sum()), float(error.numel())])
         self._gram.update(z)
 
@@ -82,20 +83,18 @@ class TrainingModule(LightningModule):
         self.log("rank", float(rank_of_spectrum(variances)), sync_dist=False)
 
     def on_fit_end(self) -> None:
-        """Find what needs the whole training set."""
+        """Find what needs the whole training set, in float32, as the model is used from now on."""
+        self.model.float()
         self.model.consolidate(self.training_samples)
 
     def training_samples(self, limit: int | None = None) -> Iterator[Tensor]:
-        """This process's share of the training set, or of its start, in order."""
+        """This process's share of the training set, or of `limit` samples spread evenly over it."""
         data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         rank, size = distributed.world()
-        seen = 0
-        for i, batch in enumerate(data.train_batches()):
-            if limit is not None and seen >= limit:
-                return
-            seen += len(batch.x)
+        like = next(self.model.parameters())
+        for i, batch in enumerate(data.train_batches(limit)):
             if i % size == rank:
-                yield batch.x.to(self.device)
+                yield batch.x.to(like)
 
     def configure_optimizers(self) -> Any:
         """Adam, or AdamW with weight decay; some parameters learn at a multiple of the rate."""

@@ -10,10 +10,9 @@ of the data's variance more unexplained than many directions do.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -23,10 +22,13 @@ from latentrank.autoencoder import Autoencoder
 from latentrank.bottlenecks.base import RankBottleneck
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Split, to_float
+from latentrank.data.module import spread_evenly
 from latentrank.linalg import gap, rank_of_spectrum, spectrum, truncate_rank
+from latentrank.linalg.precision import to_float64
 from latentrank.ranks import Request
 from latentrank.training.module import TrainingModule
 from latentrank.training.trackers import (
+    ErrorAt,
     Growing,
     Shrinking,
     Steering,
@@ -71,9 +73,8 @@ class Probe:
     """
 
     def __init__(self, split: Split, samples: int | None = SAMPLES) -> None:
-        count = len(split) if samples is None else min(samples, len(split))
         self._x = split.x
-        self._rows = np.unique(np.linspace(0, len(split) - 1, count).round().astype(np.int64))
+        self._rows = spread_evenly(len(split), samples)
 
     def batches(self) -> Iterator[Tensor]:
         """The samples, float32, a few hundred at a time."""
@@ -108,7 +109,7 @@ class Probe:
         parts = zip(torch.split(codes, _BATCH), self.batches(), strict=True)
         for z, x in parts:
             output = model.decode(z)
-            squared += float((output - x.to(output)).double().square().sum())
+            squared += float(to_float64(output - x.to(output)).square().sum())
             count += x.numel()
         model.train(training)
         return squared / count
@@ -118,7 +119,10 @@ class RankControl(Callback):
     """Finds a rank while a model is trained, and reports what came out."""
 
     def report(self, model: Autoencoder) -> dict[str, Any]:
-        """What was found, for the metrics: plain values, with a sentence as `says`.
+        """What was found, for the metrics: plain values.
+
+        `rank` is always among them, with `sure`, whether it can be relied on, and `says`, a
+        sentence on both.
 
         Args:
             model: after training.
@@ -133,7 +137,7 @@ class GapReading(RankControl):
     """
 
     def report(self, model: Autoencoder) -> dict[str, Any]:
-        """`rank`, the `ratio` of the values on the two sides of the gap, whether it is `clear`."""
+        """`rank`, the `ratio` of the values beside the gap; `sure` if that is clear."""
         variances = model.statistics.variances
         values = torch.zeros(model.latent_dim, dtype=torch.float64)
         values[: len(variances)] = variances.double()
@@ -143,7 +147,7 @@ class GapReading(RankControl):
         return {
             "rank": rank,
             "ratio": ratio,
-            "clear": clear,
+            "sure": clear,
             "says": f"The spectrum falls the furthest after {rank} directions: {times}."
             if clear
             else f"The spectrum has no clear gap; the largest is after {rank} directions, where "
@@ -213,26 +217,35 @@ class AdaptiveRank(_Measured):
         """Let the tracker choose the rank."""
         if self.tracker.closed or (share < BEGIN_AUTO and not self._request.grow):
             return
+        self._decide(trainer, model, self.tracker.update if share < SETTLE else self.tracker.stop)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave no trial open where training ends early, as with patience it may."""
+        if not self.tracker.closed:
+            self._decide(trainer, _model(pl_module), self.tracker.stop)
+
+    def _decide(
+        self, trainer: Trainer, model: Autoencoder, decision: Callable[[ErrorAt, float], int]
+    ) -> None:
         encodings = self._probe.encodings(model)
 
         def error_at(k: int) -> float:
             error = self._probe.error(model, truncate_rank(encodings, k))
             return max(_agreed(trainer, error), 1e-30)
 
-        decide = self.tracker.update if share < SETTLE else self.tracker.stop
-        _rank_bottleneck(model).rank = decide(error_at, self.slack)
+        _rank_bottleneck(model).rank = decision(error_at, self.slack)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the rank as `directions`."""
         pl_module.log("directions", float(self.tracker.rank))
 
     def report(self, model: Autoencoder) -> dict[str, Any]:
-        """`rank`, and whether the search came to its end, `settled`."""
+        """`rank`; `sure` if the search came to its end."""
         rank, settled = self.tracker.rank, self.tracker.settled
         way = "up from 1" if self._request.grow else f"down from {self._request.most}"
         return {
             "rank": rank,
-            "settled": settled,
+            "sure": settled,
             "says": f"The rank was adapted {way}: {_count(rank)}"
             + ("." if settled else "; the search was cut short, train for longer."),
         }
@@ -322,7 +335,7 @@ class SteeredPenalty(_Measured):
             held = error <= self._request.error
         else:
             held = self._probe.error(model, _codes(model, self._probe)) <= self._highest
-        self._reached: dict[str, Any] = {"rank": rank, "error": error, "held": held}
+        self._reached: dict[str, Any] = {"rank": rank, "error": error, "sure": held}
 
     @property
     def _highest(self) -> float:
@@ -330,7 +343,7 @@ class SteeredPenalty(_Measured):
         return self._request.error or self.plateau + self._slack
 
     def report(self, model: Autoencoder) -> dict[str, Any]:
-        """`rank` and `error` reached, whether the target `held`, and the last `penalty`."""
+        """`rank` and `error` reached, the last `penalty`; `sure` if the target holds."""
         asked, reached = self._request, self._reached
         penalty = model.objective.weights[self._term]
         aim = _count(asked.rank) if asked.rank is not None else f"an error of {self._highest:.3g}"
@@ -341,7 +354,7 @@ class SteeredPenalty(_Measured):
             "target_error": None if asked.rank is not None else self._highest,
             "says": f"The penalty was steered to {penalty:.3g}, for {aim}: "
             f"{_count(reached['rank'])} with an error of {reached['error']:.3g}"
-            + ("." if reached["held"] else "; the target does not hold."),
+            + ("." if reached["sure"] else "; the target does not hold."),
         }
 
     def state_dict(self) -> dict[str, Any]:
