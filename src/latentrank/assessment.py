@@ -26,11 +26,13 @@ class Features(NamedTuple):
         name: `"classifier"` or `"inception"`.
         weights: file of Inception weights.
         download: Inception weights may be downloaded.
+        device: where they are computed: auto, cpu, cuda, ...
     """
 
     name: str
     weights: Path | None = None
     download: bool = False
+    device: str = "cpu"
 
 
 def assess(
@@ -127,6 +129,7 @@ def _extractor(dataset: Dataset, features: Features, say: Callable[[str], None])
         weights=features.weights,
         download=features.download,
         cache=cache_folder(),
+        device=features.device,
     )
 
 

@@ -541,6 +541,9 @@ def evaluate(
         bool, typer.Option(metavar="", help="Train classifiers on the codes, if there are labels.")
     ] = True,
     seed: Seed = 0,
+    device: Annotated[
+        str, typer.Option(help="Where features are computed: auto, cpu, cuda, ...")
+    ] = "auto",
 ) -> None:
     """Measure a run: reconstruction, generated images, and how much codes tell of the labels.
 
@@ -554,7 +557,7 @@ def evaluate(
     with remarks.status("") as status:
         found = assess(
             opened,
-            Features(features, weights, download) if features else None,
+            Features(features, weights, download, device) if features else None,
             [name.strip() for name in density.split(",")] if density else None,
             n,
             seed=seed,

@@ -30,6 +30,7 @@ from latentrank.evaluation import (
     interpolation_entropy,
     kl_per_unit,
     parameter_error,
+    place,
     probe,
     real_features,
     supervised,
@@ -195,10 +196,18 @@ def _key(subject: Subject, head: str, name: str) -> str:
 
 @lru_cache(maxsize=2)
 def _features_of(
-    kind: str, source: str, root: str | None, size: int | None, weights: Path | None, download: bool
+    kind: str,
+    source: str,
+    root: str | None,
+    size: int | None,
+    weights: Path | None,
+    download: bool,
+    device: str,
 ) -> Extractor:
     whole = data.load(source, root=root, image_size=size, progress=False)
-    return extractor(kind, whole, weights=weights, download=download, cache=cache_folder())
+    return extractor(
+        kind, whole, weights=weights, download=download, cache=cache_folder(), device=device
+    )
 
 
 def _extractor(subject: Subject, kind: str) -> Extractor:
@@ -211,6 +220,7 @@ def _extractor(subject: Subject, kind: str) -> Extractor:
         config.image_size,
         subject.weights if kind == "inception" else None,
         subject.download if kind == "inception" else False,
+        place(config.device),
     )
 
 
@@ -306,7 +316,15 @@ def _supervised(subject: Subject, argument: str) -> float:
         return methods.build(config.method, whole.shape, width, config.net or whole.net).encoder
 
     found = supervised(
-        encoder, whole.train.x, train, whole.test.x, test, count, _draws(count), config.seed
+        encoder,
+        whole.train.x,
+        train,
+        whole.test.x,
+        test,
+        count,
+        _draws(count),
+        config.seed,
+        place(config.device),
     )
     return 100 * found.accuracy_mean
 

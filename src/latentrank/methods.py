@@ -160,7 +160,7 @@ _TABLE = [
     ),
     Method(
         "vae",
-        "Variational autoencoder: Gaussian posterior, drawn to N(0, I).",
+        "Variational autoencoder: Gaussian posterior, pulled towards N(0, I).",
         VAE,
         bottleneck=Gaussian,
         terms={"kl": "beta"},
@@ -187,7 +187,7 @@ _TABLE = [
     ),
     Method(
         "wae",
-        "Autoencoder whose codes, all together, are drawn to N(0, I) by their MMD.",
+        "Autoencoder whose codes, all together, are pulled towards N(0, I) by their MMD.",
         WAE,
         terms={"mmd": "penalty"},
         penalties={"mmd": objectives.mmd},
@@ -236,7 +236,7 @@ _TABLE = [
     ),
     Method(
         "irmae-wd",
-        "IRMAE with a little weight decay: what is not needed falls off a cliff.",
+        "IRMAE with slight weight decay: unused directions shrink until the spectrum has a gap.",
         IRMAE_WD,
         bottleneck=LinearChain,
         options={
@@ -281,7 +281,7 @@ _TABLE = [
     ),
     Method(
         "rrae-weak",
-        "A low-rank basis is learned beside the encoder and drawn to its codes.",
+        "A low-rank basis is learned beside the encoder, which is pulled into its span.",
         RRAE,
         bottleneck=LearnedBasis,
         terms={"basis_fit": "penalty"},

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset as TorchDataset
 from latentrank.data.base import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.evaluation.distances import frechet_distance, kernel_distance, precision_recall
-from latentrank.evaluation.features import extractor, features, to_uint8
+from latentrank.evaluation.features import extractor, features, place, to_uint8
 
 
 class Recorder:
@@ -219,3 +219,16 @@ def test_a_classifier_without_labelled_data_is_explained(blobs):
         extractor("classifier", Dataset("bare", split, split))
     with pytest.raises(InputError, match="without data to train it on"):
         extractor("classifier")
+
+
+def test_a_device_goes_by_its_name_in_a_configuration(monkeypatch):
+    for there, expected in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        monkeypatch.setattr(torch, "empty", lambda *size, device: None)
+        assert place("auto") == expected
+        assert place("gpu") == place("cuda") == "cuda"
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match="The device is nowhere"):
+        place("nowhere")

@@ -1,4 +1,4 @@
-"""VAE: a Gaussian posterior for each sample, drawn towards N(0, I)."""
+"""VAE: a Gaussian posterior for each sample, pulled towards N(0, I)."""
 
 from __future__ import annotations
 

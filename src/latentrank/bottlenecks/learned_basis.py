@@ -16,9 +16,8 @@ class LearnedBasis(Bottleneck):
     """The decoder sees `E(x)`; `||Y - U A|| / ||Y||` is a term (Mounayer et al. 2024).
 
     `U`, `(L, k)`, is trained with the networks. Inference projects on its span. It begins with the
-    leading directions of the first batch: at random, it would be nearest for the encoder to put
-    all codes along one line in the span, and to lose what tells them apart. The coefficients `A`
-    are those that minimise the term for the batch.
+    leading directions of the first batch: from a random start the encoder tends to collapse all
+    codes onto one line. The coefficients `A` are those that minimise the term for the batch.
 
     The paper begins with random columns, kept at length one, and trains `A` as well, `(k, D)` with
     one column a training sample: each learns from its own sample alone, once an epoch, which takes

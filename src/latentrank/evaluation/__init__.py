@@ -16,7 +16,7 @@ from latentrank.evaluation.distances import (
 )
 from latentrank.evaluation.embedding import tsne
 from latentrank.evaluation.entropy import Entropy, interpolation_entropy, mean_entropy
-from latentrank.evaluation.features import Extractor, extractor, features
+from latentrank.evaluation.features import Extractor, extractor, features, place
 from latentrank.evaluation.generation import evaluate_generation, real_features
 from latentrank.evaluation.interpolation import parameter_error, relative_error
 from latentrank.evaluation.probe import ProbeResult, label_curve, probe, supervised
@@ -43,6 +43,7 @@ __all__ = [
     "label_curve",
     "mean_entropy",
     "parameter_error",
+    "place",
     "precision_recall",
     "probe",
     "real_features",

@@ -187,6 +187,32 @@ def _labelled(split: Split, dataset: Dataset) -> tuple[Images, NDArray[np.int64]
     return split.x, split.labels
 
 
+def place(device: str) -> str:
+    """Torch's name of a device that is named as in a configuration.
+
+    Args:
+        device: `"auto"` takes a graphics card where there is one, `"gpu"` asks for it; any other
+            name is torch's own.
+
+    Raises:
+        InputError: there is no such device here.
+
+    Example:
+        >>> place("cpu")
+        'cpu'
+    """
+    name = {"gpu": "cuda", "auto": "cuda" if torch.cuda.is_available() else "cpu"}.get(
+        device, device
+    )
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):  # a name unknown to torch; a torch without CUDA
+        raise InputError(
+            f"The device is {device}, and there is none here; take auto or cpu."
+        ) from None
+    return name
+
+
 def extractor(
     name: str,
     dataset: Dataset | None = None,
@@ -205,15 +231,15 @@ def extractor(
         weights: file of Inception weights; None takes those downloaded earlier.
         download: whether Inception weights may be downloaded (about 95 MB).
         cache: folder that keeps trained classifiers; None keeps nothing.
-        device: where to compute.
+        device: where to compute, as `place` takes it.
         progress: whether to show the progress of a download or a training.
 
     Returns:
         An `Extractor`, to be passed to `features`.
 
     Raises:
-        InputError: an unknown name; weights that are missing, unreadable or not downloadable;
-            torch-fidelity not installed; a classifier without labelled images.
+        InputError: an unknown name or device; weights that are missing, unreadable or not
+            downloadable; torch-fidelity not installed; a classifier without labelled images.
 
     Example:
         >>> extractor("inceptoin")
@@ -228,7 +254,7 @@ def extractor(
                 f"There is no file {path}; give the Inception weights that torch-fidelity "
                 "publishes, or allow their download with --download (download=True)."
             )
-        return Inception(path, device)
+        return Inception(path, place(device))
     if name != "classifier":
         raise unknown("feature extractor", name, NAMES)
     if dataset is None:
@@ -237,7 +263,7 @@ def extractor(
             "give a labelled data set, or choose the features 'inception'."
         )
     train, test = _labelled(dataset.train, dataset), _labelled(dataset.test, dataset)
-    return train_classifier(*train, *test, cache=cache, device=device, progress=progress)
+    return train_classifier(*train, *test, cache=cache, device=place(device), progress=progress)
 
 
 def features(

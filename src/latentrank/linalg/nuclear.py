@@ -44,8 +44,9 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
 
     Tolerance, against the singular value decomposition in float64 and for condition numbers up
     to 1e4: the value's relative error is at most 1e-6 in float32 and 1e-12 in float64, the
-    gradient's (Frobenius) at most 2e-4 and 1e-8. Below full rank values agree as well, gradients
-    up to their part on directions of zero singular value.
+    gradient's (Frobenius) at most 2e-4 and 1e-8. Below full rank the values agree as well, and
+    the gradients do on the row and column space; on the null space, where every choice of
+    spectral norm up to 1 is a subgradient, they may differ.
 
     Args:
         m: `(R, C)` floating-point. Half precision is computed in float32.
