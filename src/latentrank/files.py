@@ -11,11 +11,12 @@ from latentrank.errors import InputError
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def whole(path: str | Path, advice: str = "free or change it") -> Iterator[Path]:
     """A path to write to, beside `path`, which it becomes when the block ends well.
 
     Args:
         path: the file's final name; its folder is made when missing.
+        advice: what to do where it cannot be written.
 
     Yields:
         The temporary path, with the same suffix.
@@ -39,7 +40,7 @@ def whole(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"{path} cannot be written ({reason}); free or change it.") from None
+        raise InputError(f"{path} cannot be written ({reason}); {advice}.") from None
     finally:
         _remove(temporary)
 

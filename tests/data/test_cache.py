@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_what_a_killed_process_left_is_never_read(cache_folder):
 def test_a_folder_that_cannot_be_made_is_a_plain_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("LATENTRANK_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.raises(InputError, match="Could not write the prepared data"):
+    with pytest.raises(InputError, match=r"cannot be written .* LATENTRANK_CACHE"):
         cache.cached("key", build)
 
 
@@ -95,3 +96,11 @@ def test_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("LATENTRANK_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache.folder() == tmp_path / "latentrank"
+
+
+def test_the_folder_is_the_users_unless_set(monkeypatch, tmp_path):
+    monkeypatch.delenv("LATENTRANK_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.folder() == tmp_path / "latentrank"
+    monkeypatch.setenv("LATENTRANK_CACHE", "~/mine")
+    assert cache.folder() == Path.home() / "mine"

@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from latentrank.data.base import Array
-from latentrank.errors import InputError
+from latentrank.files import whole
+
+#: What to do where nothing can be kept.
+ADVICE = "free some space there, or set LATENTRANK_CACHE to a folder on another disk"
 
 
 def folder() -> Path:
@@ -67,25 +70,13 @@ def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable
     Raises:
         InputError: when the system refuses to write, such as on a full disk.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
-    try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
-                for block in blocks:
-                    _append(file, block)
-                file.flush()
-                os.fsync(file.fileno())  # before the name says that it is whole
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"Could not write the prepared data to {path.parent} ({error.strerror or error}); "
-            "free some space there, or set LATENTRANK_CACHE to a folder on another disk."
-        ) from error
+    with whole(path, ADVICE) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+        for block in blocks:
+            _append(file, block)
+        file.flush()
+        os.fsync(file.fileno())  # before the name says that it is whole
 
 
 def _append(file: BinaryIO, block: Array) -> None:

@@ -1,6 +1,5 @@
 """Numbers that say how good a latent space is."""
 
-from latentrank.evaluation.cache import default_cache
 from latentrank.evaluation.classifier import Classifier, train_classifier
 from latentrank.evaluation.collapse import active_units, kl_per_unit
 from latentrank.evaluation.distances import (
@@ -31,7 +30,6 @@ __all__ = [
     "ProbeResult",
     "Statistics",
     "active_units",
-    "default_cache",
     "density_coverage",
     "evaluate_generation",
     "extractor",

@@ -21,8 +21,10 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from latentrank.data.base import to_float
+from latentrank.data.cache import ADVICE
 from latentrank.errors import InputError
-from latentrank.evaluation.cache import content_key, write_whole
+from latentrank.evaluation.cache import content_key
+from latentrank.files import whole
 
 FEATURES = 128
 BATCH = 128
@@ -184,7 +186,10 @@ def _save(classifier: Classifier, path: Path) -> None:
     tensors = nn.Sequential(classifier.body, classifier.head).state_dict()
     # The accuracy rides in the file's JSON header: one file cannot disagree with another.
     header = {"accuracy": repr(classifier.accuracy)}
-    write_whole(path, to_bytes({k: v.cpu().contiguous() for k, v in tensors.items()}, header))
+    with whole(path, ADVICE) as temporary:
+        temporary.write_bytes(
+            to_bytes({k: v.cpu().contiguous() for k, v in tensors.items()}, header)
+        )
 
 
 def _load(classifier: Classifier, path: Path) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.evaluation.cache import content_key, write_whole
+from latentrank.data.cache import ADVICE
+from latentrank.evaluation.cache import content_key
 from latentrank.evaluation.distances import (
     density_coverage,
     frechet_distance,
@@ -17,6 +17,7 @@ from latentrank.evaluation.distances import (
     precision_recall,
 )
 from latentrank.evaluation.features import Extractor, features
+from latentrank.files import whole
 
 Images = NDArray[Any]
 
@@ -51,9 +52,8 @@ def real_features(
     if path.exists():
         return np.asarray(np.load(path), dtype=np.float32)
     values = features(images, extractor, batch_size, progress)
-    content = io.BytesIO()
-    np.save(content, values)
-    write_whole(path, content.getvalue())
+    with whole(path, ADVICE) as temporary:
+        np.save(temporary, values)
     return values
 
 
