@@ -224,3 +224,28 @@ def test_a_lower_rank_keeps_and_draws_fewer_coefficients():
     assert int(torch.linalg.matrix_rank(added)) == 2
     torch.testing.assert_close(added @ directions @ directions.T, added, **TURNED)
     assert made.coefficients(h)[0].shape == made.coefficients(h)[1].shape == (200, 2)
+
+
+def test_a_rank_that_grows_keeps_and_draws_in_the_span_of_the_batch():
+    made, h = bottleneck(rank=3), encodings(200)
+    made.rank = 1
+    made(h)
+    made.rank = 2
+    added, directions = noise(made, h), cut(h)[1]
+    torch.testing.assert_close(added @ directions @ directions.T, added, **TURNED)
+
+
+def test_directions_that_a_small_batch_cannot_supply_are_those_of_the_last_one():
+    made, h = bottleneck(rank=3), encodings(200)
+    made(h)
+    last = made._batch_basis(h)
+    small = made._batch_basis(h[:2])
+    rows = torch.linalg.qr(h[:2].T)[0]
+    # what the two rows span, and the part of the last basis across it
+    across = last - rows @ (rows.T @ last)
+    expected = torch.linalg.matrix_rank(torch.cat([rows, small], dim=1), atol=1e-4)
+    assert int(expected) == 3
+    rest = small - rows @ (rows.T @ small)
+    direction = torch.linalg.svd(rest)[0][:, :1]
+    known = torch.linalg.svd(across)[0][:, : int(torch.linalg.matrix_rank(across, atol=1e-4))]
+    torch.testing.assert_close(known @ (known.T @ direction), direction, **TURNED)

@@ -233,3 +233,15 @@ def test_patience_leaves_no_trial_open(plane):
         error = float((model(x) - x).square().mean())
     variance = Probe(plane.train).variance()
     assert error < 0.05 * variance
+
+
+def test_directions_given_up_while_networks_still_learned_are_not_relied_on():
+    """After a few epochs one direction of a curved surface is as good as eight."""
+    rng = np.random.default_rng(0)
+    x = np.sin(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 12))).astype(np.float32)
+    data = Dataset("waves", Split(x[:240]), Split(x[240:]), bounded=False)
+    torch.manual_seed(0)
+    model = latentrank.build("rrae", (12,), 8, bounded=False, rank="auto")
+    report = fit(model, data, TrainConfig(epochs=30), progress=False).reports["rank_control"]
+    assert not report["sure"]
+    assert "still learned" in report["says"]

@@ -87,6 +87,9 @@ class GaussianSVD(RankBottleneck):
         Where it has fewer than k columns, the rest are what they leave of the last ones.
         """
         reference = self._reference[:, : self.rank].to(basis)
+        if basis.shape[1] == self.rank:
+            left, _, right = torch.linalg.svd(basis.T @ reference)  # Procrustes
+            return basis @ (left @ right)
         projected = basis @ (basis.T @ reference)
         left, _, right = torch.linalg.svd(projected + 1e-6 * reference, full_matrices=False)
         turned: Tensor = left @ right

@@ -32,6 +32,7 @@ from latentrank.training.trackers import (
     Growing,
     Shrinking,
     Steering,
+    Trend,
     miss_of_error,
     miss_of_rank,
     restore,
@@ -46,6 +47,11 @@ SAMPLES = 1000
 #: `auto` needs to know which error many directions reach.
 BEGIN = 0.1
 BEGIN_AUTO = 0.3
+
+#: Share of a run up to which `auto` waits for networks that still learn. How much they would still
+#: learn, at their present pace, is compared with so many times the tolerance.
+WAIT = 0.5
+LEARNING = 2.0
 
 #: Share of the data's variance that must be explained before directions are given up.
 LEARNED = 0.1
@@ -188,7 +194,10 @@ class _Measured(RankControl):
 class AdaptiveRank(_Measured):
     """Moves the rank of a `RankBottleneck` by `Shrinking` or by `Growing`.
 
-    Errors are those of training samples: the test split has no say.
+    Errors are those of training samples: the test split has no say. Networks learn one direction
+    after the other, and before they have, one is as good as many: shrinking waits until what they
+    would still learn at their present pace is no more than twice the tolerance, or half of the run
+    is over. In the second case the rank is not to be relied on, and the report says so.
 
     Args:
         config: how the model is trained.
@@ -202,6 +211,8 @@ class AdaptiveRank(_Measured):
             Growing(request.most) if request.grow else Shrinking(request.most)
         )
         self.slack = 0.0
+        self.learning = Trend()
+        self.hurried = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the rank to start, or to go on, with."""
@@ -215,7 +226,7 @@ class AdaptiveRank(_Measured):
 
     def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
         """Let the tracker choose the rank."""
-        if self.tracker.closed or (share < BEGIN_AUTO and not self._request.grow):
+        if self.tracker.closed or not (self._request.grow or self._learned(trainer, model, share)):
             return
         self._decide(trainer, model, self.tracker.update if share < SETTLE else self.tracker.stop)
 
@@ -223,6 +234,19 @@ class AdaptiveRank(_Measured):
         """Leave no trial open where training ends early, as with patience it may."""
         if not self.tracker.closed:
             self._decide(trainer, _model(pl_module), self.tracker.stop)
+
+    def _learned(self, trainer: Trainer, model: Autoencoder, share: float) -> bool:
+        """Whether directions may be given up: not while each further one would soon be of use."""
+        if not math.isinf(cast(Shrinking, self.tracker).best):
+            return True  # it has begun
+        if share < BEGIN:
+            return False
+        codes = truncate_rank(self._probe.encodings(model), self.tracker.rank)
+        error = max(_agreed(trainer, self._probe.error(model, codes)), 1e-30)
+        self.learning.update(math.log(error))
+        still = -error * math.expm1(min(self.learning.pace, 0.0) * READINGS * (1 - share))
+        self.hurried = still > LEARNING * self.slack
+        return share >= (WAIT if self.hurried else BEGIN_AUTO)
 
     def _decide(
         self, trainer: Trainer, model: Autoencoder, decision: Callable[[ErrorAt, float], int]
@@ -243,20 +267,29 @@ class AdaptiveRank(_Measured):
         """`rank`; `sure` if the search came to its end."""
         rank, settled = self.tracker.rank, self.tracker.settled
         way = "up from 1" if self._request.grow else f"down from {self._request.most}"
+        if self.hurried:
+            doubt = "; directions were given up while the networks still learned, train for longer."
+        else:
+            doubt = "." if settled else "; the search was cut short, train for longer."
         return {
             "rank": rank,
-            "sure": settled,
-            "says": f"The rank was adapted {way}: {_count(rank)}"
-            + ("." if settled else "; the search was cut short, train for longer."),
+            "sure": settled and not self.hurried,
+            "says": f"The rank was adapted {way}: {_count(rank)}{doubt}",
         }
 
     def state_dict(self) -> dict[str, Any]:
         """The tracker's state, for checkpoints."""
-        return state(self.tracker)
+        return {
+            **state(self.tracker),
+            "learning": dict(vars(self.learning)),
+            "hurried": self.hurried,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        restore(self.tracker, state_dict)
+        kept = dict(state_dict)
+        self.learning, self.hurried = Trend(**kept.pop("learning")), kept.pop("hurried")
+        restore(self.tracker, kept)
 
 
 class SteeredPenalty(_Measured):
