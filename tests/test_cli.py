@@ -368,6 +368,15 @@ def test_evaluate_without_a_choice_of_features_measures_no_distance(folder, capf
     assert "--features classifier or inception" in err
 
 
+def test_what_was_evaluated_before_remains(folder, capfd):
+    kept = Path(run_of(folder)) / "evaluation.json"
+    kept.write_text(json.dumps({"generation": {}, "protocol": "of before"}))
+    assert main(["evaluate", run_of(folder), "--no-probes"]) == 0
+    found = json.loads(kept.read_text())
+    assert found["protocol"] == "of before"
+    assert "rank" in found
+
+
 def test_explore(folder, capfd):
     assert main(["explore", run_of(folder)]) == 0
     where = Path(run_of(folder)) / "explore.html"
@@ -427,6 +436,7 @@ def test_export(folder, capfd):
         (["sample", "{run}", "--out", "x.jpg"], "expected a name that ends in .npz or .png"),
         (["embed", "{run}", "--data", "{folder}/table.npy"], "give data of that shape"),
         (["embed", "{run}", "--out", "{folder}/squares.npz"], "exists already"),
+        (["export", "{run}", "--tol", "0.1"], "--tol is 0.1, which is for --compress"),
         (["export", "{run}", "--tol", "-1", "--compress", "--format", "safetensors"], "tol is -1"),
         (["interpolate", "{run}", "--kind", "parameters"], "has no parameters"),
         (["evaluate", "{run}", "--density", "foo", "--features", "classifier"], "'foo'"),

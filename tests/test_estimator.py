@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -168,3 +168,16 @@ def test_digits_are_reduced_in_seconds():
     digits, _ = load_digits(return_X_y=True)
     estimator = LowRankAutoencoder("lorae", epochs=5, random_state=0).fit(digits)
     assert estimator.score(digits) > 0.4
+
+
+def test_a_search_for_the_rank_without_a_sure_end_is_warned_of(plane):
+    estimator = LowRankAutoencoder("rrae", latent_dim=6, rank="auto", epochs=2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="The rank was adapted"):
+        estimator.fit(plane)
+    assert not estimator.rank_control_["sure"]
+    assert LowRankAutoencoder("ae", **SMALL).fit(plane).rank_control_ is None
+
+
+def test_a_setting_out_of_range_is_one_sentence(plane):
+    with pytest.raises(InputError, match="epochs is 0 in the estimator: input should be"):
+        LowRankAutoencoder("ae", epochs=0).fit(plane)

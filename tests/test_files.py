@@ -49,3 +49,15 @@ def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), whole(tmp_path / "file" / "a.txt"):
         pass
+
+
+def test_files_are_as_readable_as_others_of_the_user(tmp_path):
+    def private(path):
+        path.write_text("")
+        path.chmod(0o600)
+
+    (tmp_path / "usual").write_text("")
+    with whole(tmp_path / "ours") as temporary:
+        private(temporary)
+    modes = {path.name: path.stat().st_mode for path in tmp_path.iterdir()}
+    assert modes["ours"] == modes["usual"]

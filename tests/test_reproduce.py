@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import yaml
 
@@ -347,3 +348,13 @@ def test_an_unknown_budget_and_no_seeds_are_told(recipe, tmp_path):
         plan(load(recipe), "large", 1, tmp_path)
     with pytest.raises(InputError, match="seeds is 0"):
         plan(load(recipe), "small", 0, tmp_path)
+
+
+def test_a_recipe_of_ones_own_may_have_data_of_ones_own(tmp_path):
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).normal(size=(40, 6)))
+    part = {**TINY["parts"][0], "settings": {"data": str(tmp_path / "mine.npy"), "epochs": 1}}
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({**TINY, "parts": [part]}))
+    jobs = plan(load(str(path)), "small", 1, tmp_path, device="cpu")
+    assert {job.config.data for job in jobs} == {str(tmp_path / "mine.npy")}
+    assert "mine.npy instead of blobs" in " ".join(reproduce.differences(load(str(path)), "small"))

@@ -189,3 +189,18 @@ def test_settings_that_cannot_be_used_are_named(tmp_path):
         read_yaml(file)
     with pytest.raises(InputError, match="cannot be read"):
         read_yaml(tmp_path / "nothing.yaml")
+
+
+def test_numbers_that_may_mislead_come_with_a_warning(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "few.npy", rng.normal(size=(20, 9)).astype(np.float32))
+    config = {"method": "ae", "data": str(tmp_path / "few.npy"), "latent_dim": 8, "epochs": 1}
+    warning = latentrank.train(RunConfig(**config), tmp_path / "few").metrics["warning"]
+    assert "4 test samples cannot have a rank above 3" in warning
+    config |= {"learning_rate": 1e3, "train_size": 16}
+    warning = latentrank.train(RunConfig(**config), tmp_path / "fast").metrics["warning"]
+    assert "no better than the mean of the data" in warning
+
+
+def test_a_good_run_is_not_warned_of(finished):
+    assert "warning" not in finished.metrics

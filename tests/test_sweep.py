@@ -49,7 +49,14 @@ def test_trials_are_run_folders_and_the_study_goes_on(tmp_path):
 def test_a_typo_is_told_before_anything_is_trained(tmp_path):
     with pytest.raises(InputError, match="did you mean 'penalty'"):
         sweep(BASE, [parse_search("penalti=1..2")], 1, out=tmp_path)
+    with pytest.raises(InputError, match="did you mean 'error'"):
+        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise="eror", out=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_why_no_trial_ended_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"the last one says: .*no labels"):
+        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise="accuracy:10", out=tmp_path)
 
 
 def test_what_is_given_and_searched_is_refused():

@@ -62,7 +62,7 @@ def assess(
     Returns:
         Nested plain values, as `evaluation.json` holds them: `rank`, `latent_dim`,
         `reconstruction_error` (None for a GAN); `features`, `protocol` and `generation` by
-        density, with `reconstruction` as the floor that no density can beat; `probes` by kind
+        density, with `reconstruction` for what the decoder can do at best; `probes` by kind
         and number of labels.
 
     Raises:

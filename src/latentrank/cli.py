@@ -37,6 +37,9 @@ app = typer.Typer(
 )
 
 # Groups of commands in the help.
+#: Accuracy of a classifier below which its features are not to be relied on.
+POOR_CLASSIFIER = 0.8
+
 TRAIN, LOOK, USE, THERE_IS = "Train", "Look at a run", "Use a run", "What there is"
 
 console = Console(highlight=False)
@@ -551,6 +554,7 @@ def evaluate(
     latentrank evaluate runs/celeba-lorae --features inception --weights inception.pth
     """
     from latentrank.assessment import Features, assess
+    from latentrank.report.measured import read_evaluation
     from latentrank.run import finished_run
 
     opened = finished_run(run)
@@ -565,7 +569,8 @@ def evaluate(
             probes=probes,
             say=lambda text: status.update(f"Measuring: {text}"),
         )
-    opened.write("evaluation.json", found)
+    # what was measured before and is not now remains
+    opened.write("evaluation.json", {**read_evaluation(run), **found})
     _print_assessment(found)
     if features is None:
         remarks.print("Distances of generated images: --features classifier or inception.")
@@ -579,43 +584,26 @@ def _print_assessment(found: Mapping[str, Any]) -> None:
             "reconstruction error": as_text(found["reconstruction_error"]),
         }
     )
-    columns = found.get("generation", {})
-    if columns:
-        _print_distances(columns, found["protocol"])
-    probes = found.get("probes", {})
-    if probes:
-        counts = list(next(iter(probes.values())))
-        table = _table("accuracy by labels", *counts, numbers=counts)
-        for kind, curve in probes.items():
-            table.add_row(kind, *(_accuracy(curve[count]) for count in counts))
-        console.print(table)
+    from latentrank.report.measured import generation_table, probe_table
+
+    if found.get("generation"):
+        _print_table(*generation_table(found))
+        console.print(f"{found['protocol']}.", style="dim")
+        if found.get("classifier_accuracy", 1.0) < POOR_CLASSIFIER:
+            remarks.print(
+                f"The classifier knows {100 * found['classifier_accuracy']:.0f} % of the test "
+                "images; distances on its features say little.",
+                style="yellow",
+            )
+    if found.get("probes"):
+        _print_table(*probe_table(found))
 
 
-def _print_distances(columns: Mapping[str, Mapping[str, Any]], protocol: str) -> None:
-    first = next(iter(columns.values()))
-    names = [name for name in first if not name.endswith(" std") and not name.startswith("n_")]
-    table = _table("", *columns, numbers=columns)
-    for name in names:
-        table.add_row(name, *(_measured(values, name) for values in columns.values()))
-    sizes = [f"{values['n_fake']:,} / {values['n_real']:,}" for values in columns.values()]
-    table.add_row("generated / test images", *sizes)
+def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = _table(*header, numbers=header[1:])
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
-    floor = "reconstruction: of the test images, the floor that no density can beat. "
-    console.print(f"{floor if 'reconstruction' in columns else ''}{protocol}.", style="dim")
-
-
-def _measured(values: Mapping[str, Any], name: str) -> str:
-    spread = values.get(f"{name} std")
-    return f"{values[name]:.3g}" + ("" if spread is None else f" \N{PLUS-MINUS SIGN} {spread:.1g}")
-
-
-def _accuracy(result: Mapping[str, Any]) -> str:
-    mean, spread = 100 * result["accuracy"], 100 * result["accuracy_std"]
-    return (
-        f"{mean:.1f} %"
-        if result["draws"] == 1
-        else (f"{mean:.1f} \N{PLUS-MINUS SIGN} {spread:.1f} %")
-    )
 
 
 @app.command(rich_help_panel=LOOK)
@@ -651,8 +639,12 @@ def export(
         bool, typer.Option(metavar="", help="Shrink the code to the coefficients that matter.")
     ] = False,
     tol: Annotated[
-        float, typer.Option(help="With --compress: largest relative change of reconstructions.")
-    ] = 1e-3,
+        float | None,
+        typer.Option(
+            help="With --compress: largest relative change of reconstructions of codes like those "
+            "of the training data; by default 0.001."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The file; by default RUN/PART.FORMAT.")] = None,
 ) -> None:
     """Write a trained model for use elsewhere, its linear part folded into the encoder.
@@ -663,11 +655,14 @@ def export(
     from latentrank import export as exporting
     from latentrank.run import finished_run
 
+    if tol is not None and not compress:
+        raise InputError(f"--tol is {tol}, which is for --compress; add that, or leave it out.")
+    tolerance = (1e-3 if tol is None else tol) if compress else None
     model = finished_run(run).model()
     path = _free(out, run / f"{part}.{format}", [f".{format}"])
     write = exporting.export_onnx if format == "onnx" else exporting.export_safetensors
     with remarks.status(f"Writing {path.name}"):
-        write(model, path, part, tol=tol if compress else None)
+        write(model, path, part, tol=tolerance)
     size = path.stat().st_size / 2**20
     console.print(f"{path}: {part}, {size:.1f} MiB", soft_wrap=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -9,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from latentrank import inference, methods
 from latentrank.adversarial import GAN
-from latentrank.config import TrainConfig
+from latentrank.config import check
 from latentrank.data import Dataset, Split, to_float
 from latentrank.errors import InputError
 from latentrank.linalg import rank_of_spectrum, spectrum
@@ -54,6 +56,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             directions.
         explained_variance_ratio_: `(L,)`, the same as parts of their sum.
         embedding_: codes of the training data, `(N, L)` float32.
+        rank_control_: what the search for a rank found, with `sure` and `says`; None without one.
         mean_, scale_: what the data were centred by and divided by; uint8 data by 0 and 255.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn, for tables.
 
@@ -113,6 +116,9 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
         Raises:
             ValueError: `X` cannot be used, or an option of the method is unknown or out of range.
+
+        Warns:
+            ConvergenceWarning: a search for the rank did not come to a sure end.
         """
         from latentrank.training import fit
 
@@ -122,15 +128,17 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self._mean_sample = x.mean(axis=0, dtype=np.float64)
         scaled = Split(self._scaled(x))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        config = TrainConfig(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            schedule="cosine",
-            validate_every=self.epochs,
-            seed=seed,
-            device=self.device,
-        )
+        settings = {
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "schedule": "cosine",
+            "validate_every": self.epochs,
+            "seed": seed,
+            "device": self.device,
+        }
+        # a run's configuration, since its check says in one sentence what is wrong
+        config = check({**settings, "method": self.method, "data": "X"}, "the estimator")
         dataset = Dataset("the data", scaled, scaled, bounded=self._of_bytes)
         options = dict(self.options or {})
         if self.rank is not None:
@@ -144,7 +152,10 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
             if not self._of_bytes:
                 model.spec = model.spec.with_units(self.mean_, self.scale_)
-            fit(model, dataset, config, progress=self.verbose)
+            history = fit(model, dataset, config, progress=self.verbose)
+        self.rank_control_ = history.reports.get("rank_control")
+        if self.rank_control_ is not None and not self.rank_control_["sure"]:
+            warnings.warn(self.rank_control_["says"], ConvergenceWarning, stacklevel=2)
         self.model_ = (
             model.compress(self.tol, to_float(scaled.x[:_BATCH])) if self.compress else model
         )

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from latentrank.errors import InputError
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextmanager
 def whole(path: str | Path, advice: str = "free or change it") -> Iterator[Path]:
@@ -37,6 +40,7 @@ def whole(path: str | Path, advice: str = "free or change it") -> Iterator[Path]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        temporary.chmod(0o666 & ~_UMASK)  # some writers leave files to their owner alone
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or error

@@ -123,12 +123,12 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
     known = methods.options(row.method)
     shared = {name: value for name, value in part.options.items() if name in known}
     values = {
+        "data": preset.data,
         **preset.settings(budget),
         **part.settings,
         **row.settings,
         **part.row_settings.get(row.name, {}),
         "method": row.method,
-        "data": preset.data,
         "options": {**shared, **row.options},
         "seed": seed,
         **machine,
@@ -322,6 +322,8 @@ def differences(recipe: Recipe, budget: Budget) -> list[str]:
 
 
 def _usual(preset: Preset, name: str) -> Any:
+    if name == "data":
+        return preset.data
     if name in preset.paper:
         return preset.paper[name]
     return "all" if name.endswith("_size") and name != "image_size" else "the paper's"

@@ -322,8 +322,14 @@ def finish(
     save(model, folder)
     run = Run(folder)
     run._model, run._dataset = model, dataset
-    values = spectrum(torch.from_numpy(run.codes("test")))
-    metrics = {
+    codes = torch.from_numpy(run.codes("test"))
+    if not bool(torch.isfinite(codes).all()):
+        raise InputError(
+            "The codes of the trained model hold values that are infinite or not numbers; lower "
+            "the learning rate, or look for such values in the data."
+        )
+    values = spectrum(codes)
+    metrics: dict[str, Any] = {
         "method": config.method,
         "data": config.data,
         "rank": int(rank_of_spectrum(values)),
@@ -341,8 +347,40 @@ def finish(
     }
     if isinstance(model, GAN):
         metrics |= _of_gan(model, dataset)
+    elif doubts := _doubts(metrics, dataset):
+        metrics["warning"] = " ".join(doubts)
     run.write("metrics.json", metrics | history.reports)
     return run
+
+
+def _doubts(metrics: Mapping[str, Any], dataset: Dataset) -> list[str]:
+    """Why the numbers of a run may not mean what they seem to."""
+    doubts = []
+    most = len(dataset.test) - 1
+    if metrics["rank"] >= most < metrics["latent_dim"]:
+        doubts.append(
+            f"The codes of {most + 1} test samples cannot have a rank above {most}; that of the "
+            f"training codes is {metrics['rank_training_codes']}."
+        )
+    constant = _error_of_the_mean(dataset)
+    if not metrics["validation_error"] < constant:
+        doubts.append(
+            f"The reconstructions are no better than the mean of the data, whose error is "
+            f"{constant:.3g}; train for longer, or lower the learning rate."
+        )
+    return doubts
+
+
+def _error_of_the_mean(dataset: Dataset) -> float:
+    """The validation error of the mean training sample."""
+    total, squared, count = torch.zeros(dataset.shape, dtype=torch.float64), 0.0, 0
+    for x in _batches(dataset, "train"):
+        total += x.double().sum(0)
+    mean = total / len(dataset.train)
+    for x in _batches(dataset, "test"):
+        squared += float((x.double() - mean).square().sum())
+        count += x.numel()
+    return squared / count
 
 
 def _of_gan(model: GAN, dataset: Dataset) -> dict[str, Any]:

@@ -138,6 +138,8 @@ def sweep(
             f"{trials} trials over {len(searches)} searches were asked for; give at least one "
             "of each, such as --search penalty=1e-5..1e-1:log."
         )
+    if minimise not in METRICS:
+        measuring.check(minimise)
     base = configured(given, searches, {search.name: search.first for search in searches})
     name = study_name(base, searches, minimise)
     folder = Path(out) / name
@@ -161,7 +163,11 @@ def sweep(
         trial.set_user_attr("folder", str(place))
         say(f"trial {trial.number}: {_told(proposed)}")
         config = configured(given, searches, proposed)
-        found = value(run.train(config, place, progress=progress), config, minimise)
+        try:
+            found = value(run.train(config, place, progress=progress), config, minimise)
+        except InputError as error:
+            trial.set_user_attr("reason", str(error))
+            raise
         say(f"trial {trial.number}: {minimise} {found:.4g}")
         return found
 
@@ -170,10 +176,14 @@ def sweep(
     done = [trial for trial in study.trials if trial.value is not None]
     if not done:
         raise InputError(
-            f"None of {trials} trials ended with a {minimise}; see why with latentrank train."
+            f"None of {trials} trials ended with a {minimise}; the last one says: {_last(study)}"
         )
     found = [Trial(t.number, t.value, dict(t.params), t.user_attrs["folder"]) for t in done]
     return sorted(found, key=lambda trial: trial.value)
+
+
+def _last(study: Any) -> str:
+    return str(study.trials[-1].user_attrs.get("reason", "nothing"))
 
 
 def _optuna() -> Any:
@@ -217,6 +227,18 @@ def study_name(base: RunConfig, searches: Sequence[Search], minimise: str) -> st
     about = json.dumps([fixed, [vars(s) for s in searches], minimise], sort_keys=True, default=str)
     digest = hashlib.sha256(about.encode()).hexdigest()[:8]
     return f"{Path(base.data).stem.replace(':', '-')}-{base.method}-{digest}"
+
+
+#: Numbers of `metrics.json` that can be minimised.
+METRICS = (
+    "validation_error",
+    "rank",
+    "rank_training_codes",
+    "effective_rank",
+    "participation_ratio",
+    "gap_rank",
+    "seconds",
+)
 
 
 def value(trained: run.Run, config: RunConfig, name: str) -> float:

@@ -10,6 +10,7 @@ from latentrank.linalg import (
     rank_of_spectrum,
     spectrum,
 )
+from latentrank.linalg.spectrum import NOISE_FLOOR
 
 from .matrices import orthonormal
 
@@ -117,8 +118,8 @@ def test_a_common_factor_does_not_matter(method):
     [
         ([8.0, 4.0, 2.0, 1e-6], Gap(3, 2e6)),
         ([1.0, 1e-3, 9e-4], Gap(1, 1e3)),
-        ([1.0, 0.5, 1e-17, 1e-32, 0.0], Gap(2, 0.5e12)),
-        ([1.0, 0.0, 0.0], Gap(1, 1e12)),
+        ([1.0, 0.5, 1e-17, 1e-32, 0.0], Gap(2, 0.5 / NOISE_FLOOR)),
+        ([1.0, 0.0, 0.0], Gap(1, 1 / NOISE_FLOOR)),
         ([2.0], Gap(1, 1.0)),
         ([0.0, 0.0], Gap(0, 1.0)),
     ],

@@ -36,7 +36,7 @@ def test_table_has_a_column_for_every_density():
     assert rows == [
         ["FID", "5.5", "9.25"],
         ["KID", "0.5 ± 0.01", "0.75 ± 0.02"],
-        ["samples", "30", "5\u202f000"],
+        ["generated / test samples", "30 / 30", "5\u202f000 / 30"],
     ]
 
 

@@ -146,7 +146,7 @@ def test_evaluation_is_shown_where_there_is_one(tmp_path):
     assert "Generated samples, measured" not in read(write_report(run))
     (tmp_path / "evaluation.json").write_text(json.dumps(EVALUATION), encoding="utf-8")
     text = read(write_report(run))
-    for fact in ("FID5.59.25", "the floor that no density can beat", "mlp50.0 ± 2.0 %"):
+    for fact in ("FID5.59.25", "what the decoder can do with the best of codes", "mlp50.0 ± 2.0 %"):
         assert fact in text
 
 

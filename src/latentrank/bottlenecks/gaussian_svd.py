@@ -87,12 +87,14 @@ class GaussianSVD(RankBottleneck):
         Where it has fewer than k columns, the rest are what they leave of the last ones.
         """
         reference = self._reference[:, : self.rank].to(basis)
+        turned: Tensor
         if basis.shape[1] == self.rank:
             left, _, right = torch.linalg.svd(basis.T @ reference)  # Procrustes
-            return basis @ (left @ right)
-        projected = basis @ (basis.T @ reference)
-        left, _, right = torch.linalg.svd(projected + 1e-6 * reference, full_matrices=False)
-        turned: Tensor = left @ right
+            turned = basis @ (left @ right)
+        else:
+            projected = basis @ (basis.T @ reference)
+            left, _, right = torch.linalg.svd(projected + 1e-6 * reference, full_matrices=False)
+            turned = left @ right
         return turned
 
     def consolidate(self, h_batches: Iterable[Tensor]) -> None:

@@ -11,9 +11,10 @@ from torch import Tensor
 from latentrank.errors import InputError, unknown
 from latentrank.linalg.precision import check_matrix, to_float64
 
-#: Ratios are not read below this part of the largest value. Float64 eigenvalues err by about
-#: 1e-14 of the largest, and float32 codes carry rounding noise of the same size.
-NOISE_FLOOR = 1e-12
+#: Ratios are not read below this part of the largest value, a deviation of 1e-4. Float64
+#: eigenvalues err by about 1e-14 of the largest; what several layers in float32 leave in codes,
+#: by up to 1e-10.
+NOISE_FLOOR = 1e-8
 
 METHODS = ("count", "effective", "participation", "gap")
 

@@ -67,8 +67,8 @@ def generation_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[str
     columns = found["generation"]
     names = list(dict.fromkeys(name for values in columns.values() for name in _distances(values)))
     rows = [[name, *(_with_spread(values, name) for values in columns.values())] for name in names]
-    sizes = [as_text(values["n_fake"]) for values in columns.values()]
-    return ["", *columns], [*rows, ["samples", *sizes]]
+    sizes = [f"{as_text(v['n_fake'])} / {as_text(v['n_real'])}" for v in columns.values()]
+    return ["", *columns], [*rows, ["generated / test samples", *sizes]]
 
 
 def probe_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

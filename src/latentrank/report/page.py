@@ -126,8 +126,8 @@ def _evaluation(found: Mapping[str, Any]) -> list[Html]:
     sections = []
     if found.get("generation"):
         floor = (
-            ' The column "reconstruction" is of reconstructed test samples, the floor that no '
-            "density can beat."
+            ' The column "reconstruction" is of reconstructed test samples: what the decoder can '
+            "do with the best of codes."
         )
         reading = (
             "Distances of generated from test samples, a column for each density that codes were "

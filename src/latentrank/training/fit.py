@@ -76,6 +76,11 @@ def fit(
             f"The model takes samples of shape {model.spec.input_shape} and those of "
             f"{dataset.name} are {dataset.shape}; build a model for that shape."
         )
+    if min(len(dataset.train), len(dataset.test)) < 2:
+        raise InputError(
+            f"{dataset.name} has {len(dataset.train)} samples to train on and {len(dataset.test)} "
+            "to test on, expected two or more of either, since one alone has no spread; give more."
+        )
     if isinstance(model, GAN) and config.patience is not None:
         raise InputError(
             f"patience is {config.patience}, and {model.spec.method} has no validation error to "

@@ -244,8 +244,7 @@ class AdaptiveRank(_Measured):
         codes = truncate_rank(self._probe.encodings(model), self.tracker.rank)
         error = max(_agreed(trainer, self._probe.error(model, codes)), 1e-30)
         self.learning.update(math.log(error))
-        still = -error * math.expm1(min(self.learning.pace, 0.0) * READINGS * (1 - share))
-        self.hurried = still > LEARNING * self.slack
+        self.hurried = _still_to_learn(self.learning, share) > LEARNING * self.slack
         return share >= (WAIT if self.hurried else BEGIN_AUTO)
 
     def _decide(
@@ -317,6 +316,8 @@ class SteeredPenalty(_Measured):
         self.steering = Steering(penalty)
         self.plateau = math.inf
         self.size = math.inf
+        self.learning = Trend()
+        self.hurried = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the penalty to start, or to go on, with."""
@@ -333,7 +334,7 @@ class SteeredPenalty(_Measured):
         """Move the penalty."""
         begin = BEGIN_AUTO if self._request.auto else BEGIN
         early = share < begin
-        miss = self._miss(trainer, model, early)
+        miss = self._miss(trainer, model, share, early)
         size = _agreed(trainer, _size(model))
         if early:
             self.size = size
@@ -344,13 +345,16 @@ class SteeredPenalty(_Measured):
             self.steering.update(min(miss, 0.0) if bounded else miss)
         self._apply(model, share)
 
-    def _miss(self, trainer: Trainer, model: Autoencoder, early: bool) -> float:
+    def _miss(self, trainer: Trainer, model: Autoencoder, share: float, early: bool) -> float:
         codes = _codes(model, self._probe)
         if self._request.rank is not None:
             return _agreed(trainer, miss_of_rank(spectrum(codes), self._request.rank))
         error = max(_agreed(trainer, self._probe.error(model, codes)), 1e-30)
         if early:
             self.plateau = min(self.plateau, error)
+            self.learning.update(math.log(error))
+            still = _still_to_learn(self.learning, share)
+            self.hurried = self._request.auto and still > LEARNING * self._slack
         return miss_of_error(error, self._request.error or self.plateau + self._slack)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -368,7 +372,8 @@ class SteeredPenalty(_Measured):
             held = error <= self._request.error
         else:
             held = self._probe.error(model, _codes(model, self._probe)) <= self._highest
-        self._reached: dict[str, Any] = {"rank": rank, "error": error, "sure": held}
+        self._held = held
+        self._reached: dict[str, Any] = {"rank": rank, "error": error}
 
     @property
     def _highest(self) -> float:
@@ -380,24 +385,37 @@ class SteeredPenalty(_Measured):
         asked, reached = self._request, self._reached
         penalty = model.objective.weights[self._term]
         aim = _count(asked.rank) if asked.rank is not None else f"an error of {self._highest:.3g}"
+        if not self._held:
+            doubt = "; the target does not hold."
+        elif self.hurried:
+            doubt = "; the target was set while the networks still learned, train for longer."
+        else:
+            doubt = "."
         return {
             **reached,
+            "sure": self._held and not self.hurried,
             "penalty": penalty,
             "target_rank": asked.rank,
             "target_error": None if asked.rank is not None else self._highest,
             "says": f"The penalty was steered to {penalty:.3g}, for {aim}: "
-            f"{_count(reached['rank'])} with an error of {reached['error']:.3g}"
-            + ("." if reached["sure"] else "; the target does not hold."),
+            f"{_count(reached['rank'])} with an error of {reached['error']:.3g}{doubt}",
         }
 
     def state_dict(self) -> dict[str, Any]:
         """The steering's state, for checkpoints."""
-        return {**state(self.steering), "plateau": self.plateau, "size": self.size}
+        return {
+            **state(self.steering),
+            "plateau": self.plateau,
+            "size": self.size,
+            "learning": dict(vars(self.learning)),
+            "hurried": self.hurried,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         kept = dict(state_dict)
         self.plateau, self.size = float(kept.pop("plateau")), float(kept.pop("size"))
+        self.learning, self.hurried = Trend(**kept.pop("learning")), kept.pop("hurried")
         restore(self.steering, kept)
 
 
@@ -448,6 +466,17 @@ def _codes(model: Autoencoder, probe: Probe) -> Tensor:
 
 
 @torch.no_grad()
+def _still_to_learn(learning: Trend, share: float) -> float:
+    """How far an error would fall in the rest of the run, if it went on as it does.
+
+    Args:
+        learning: of the logarithm of the error.
+        share: of the run that is over.
+    """
+    pace = min(learning.pace, 0.0)
+    return -math.exp(learning.value) * math.expm1(pace * READINGS * (1 - share))
+
+
 def _size(model: Autoencoder) -> float:
     """The spectral norm of the matrix in front of the code."""
     matrix = model.bottleneck.linear_map()
