@@ -363,6 +363,11 @@ def _posterior(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
     return means, logvars
 
 
+def _active_share(means: NDArray[Any]) -> float:
+    """Of all units, so that codes of different width compare."""
+    return active_units(means) / means.shape[1]
+
+
 def _contrast(subject: Subject, argument: str) -> float:
     if argument not in ("lowest", "median"):
         raise unknown("contrast", argument, ("lowest", "median"))
@@ -424,6 +429,7 @@ _TABLE = {
     "entropy": _Measure(_entropy),
     "relative-error": _Measure(lambda s, _: parameter_error(s.run.model(), s.dataset)),
     "active-units": _Measure(lambda s, _: active_units(_posterior(s)[0])),
+    "active-share": _Measure(lambda s, _: _active_share(_posterior(s)[0])),
     "kl-per-unit": _Measure(lambda s, _: float(kl_per_unit(*_posterior(s)).mean())),
     "contrast": _Measure(_contrast, "lowest|median"),
     "gradient": _Measure(_gradient, "STEPS"),
