@@ -47,12 +47,12 @@ def test_coefficients_are_the_codes_in_the_basis(table_run):
 
 
 def test_all_samples_of_a_file_are_embedded_in_its_order(folder, table_run):
-    found = inference.embed(table_run, "all", folder / "other.npz")
-    with np.load(folder / "other.npz") as file:
-        n = len(file["x"])
-    assert found["rows"].tolist() == list(range(n))
+    x = np.random.default_rng(1).normal(size=(30, 5))
+    np.save(folder / "one.npy", x)
+    found = inference.embed(table_run, "all", folder / "one.npy")
+    assert found["rows"].tolist() == list(range(30))
     for split in ("train", "test"):
-        part = inference.embed(table_run, split, folder / "other.npz")
+        part = inference.embed(table_run, split, folder / "one.npy")
         np.testing.assert_array_equal(part["codes"], found["codes"][part["rows"]])
 
 

@@ -172,9 +172,8 @@ class ProgressLine(Callback):
         self._progress.update(self._task, figures=figures)
         task = self._progress.tasks[self._task]
         tenths = int(10 * task.completed / (task.total or 1))
-        if (
-            not self.console.is_terminal and self._tenths < tenths < 10
-        ):  # the last line comes anyway
+        # the last line comes in any case
+        if not self.console.is_terminal and self._tenths < tenths < 10:
             self.console.print(f"{self.title}  {10 * tenths} %  {figures}", highlight=False)
         self._tenths = tenths
 
