@@ -46,6 +46,16 @@ def test_coefficients_are_the_codes_in_the_basis(table_run):
     np.testing.assert_allclose(found, table_run.model().coefficients(x).detach(), atol=1e-5)
 
 
+def test_all_samples_of_a_file_are_embedded_in_its_order(folder, table_run):
+    x = np.random.default_rng(1).normal(size=(30, 5))
+    np.save(folder / "one.npy", x)
+    found = inference.embed(table_run, "all", folder / "one.npy")
+    assert found["rows"].tolist() == list(range(30))
+    for split in ("train", "test"):
+        part = inference.embed(table_run, split, folder / "one.npy")
+        np.testing.assert_array_equal(part["codes"], found["codes"][part["rows"]])
+
+
 def test_labels_and_parameters_come_along(folder):
     values = {"method": "ae", "data": "curves:shifted-sine", "latent_dim": 2, "epochs": 1}
     sine = run.train(check({**values, "test_size": 6}, "here"), folder / "sine", progress=False)

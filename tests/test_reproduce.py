@@ -277,7 +277,7 @@ def test_digits_follow_the_spread(values, text):
         ([1.0, 1.1], [2.0, 2.1], "beyond the spread"),
         ([1.0, 3.0], [2.0, 2.1], "does not exclude chance"),
         ([1.0], [2.0], "for one seed"),
-        ([1.0, 1.1], [2.0], "for one seed"),
+        ([1.0, 1.1], [2.0], "not every spread"),
         ([3.0], [2.0], "does not come out"),
         ([], [2.0], "Not measured"),
     ],

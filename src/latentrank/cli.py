@@ -386,7 +386,10 @@ def embed(
         str | None,
         typer.Option(help="Other data of the same shape; by default the run's own."),
     ] = None,
-    split: Annotated[Literal["train", "test"], typer.Option(help="Which part.")] = "test",
+    split: Annotated[
+        Literal["train", "test", "all"] | None,
+        typer.Option(help="Which part; by default test, and all of other data."),
+    ] = None,
     coefficients: Annotated[
         bool,
         typer.Option(
@@ -397,7 +400,7 @@ def embed(
         Path | None, typer.Option(help="An .npz file; by default RUN/codes-SPLIT.npz.")
     ] = None,
 ) -> None:
-    """Write the codes of data: an .npz file with codes, and labels and parameters if known.
+    """Write the codes of data: an .npz file with codes, and labels, parameters and rows if known.
 
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
@@ -409,6 +412,7 @@ def embed(
     from latentrank.run import finished_run
 
     opened = finished_run(run)
+    split = split or ("test" if data is None else "all")
     path = _free(out, run / f"codes-{split}.npz", [".npz"])
     arrays = codes_of(opened, split, data, coefficients=coefficients)
     with whole(path) as temporary:

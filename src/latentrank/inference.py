@@ -21,6 +21,9 @@ from latentrank.run import Run
 _BATCH = 512
 
 
+SPLITS = ("train", "test", "all")
+
+
 @dataclass(frozen=True)
 class Samples:
     """Generated samples and the codes that they were decoded from.
@@ -41,29 +44,43 @@ def embed(
 
     Args:
         run: a finished run.
-        split: `"train"` or `"test"`.
+        split: `"train"`, `"test"`, or `"all"`, both in the order in which they stand in their
+            file, where they stand in one.
         source: name or path of other data; it is brought to the units that the run's data has.
         coefficients: give the codes in the bottleneck's own basis, `(N, k)`, where it has one.
 
     Returns:
-        `codes`, `(N, L)` float32 or `(N, k)`; and `labels` and `parameters` where known.
+        `codes`, `(N, L)` float32 or `(N, k)`; and `labels`, `parameters` and `rows`, where each
+        sample stands in its file, where known.
 
     Raises:
         InputError: an unknown split, data of another shape, or a method without a basis.
     """
-    if split not in ("train", "test"):
-        raise unknown("split", split, ("train", "test"))
-    if source is None:
-        part = _part(run.dataset(), split)
-        codes = run.codes(split)
-    else:
-        other = data.load(source, root=run.settings.data_root, image_size=run.settings.image_size)
-        part = _part(other, split)
-        codes = _encode(run, other, part)
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    names = ("train", "test") if split == "all" else (split,)
+    found = [_embedded(run, name, source) for name in names]
+    joined = {
+        name: np.concatenate([part[name] for part in found])
+        for name in found[0]
+        if all(name in part for part in found)
+    }
     if coefficients:
-        codes = codes @ _basis(run)
-    known = {"labels": part.labels, "parameters": part.parameters}
-    return {"codes": codes, **{name: rows for name, rows in known.items() if rows is not None}}
+        joined["codes"] = joined["codes"] @ _basis(run)
+    if split == "all" and "rows" in joined:
+        order = np.argsort(joined["rows"], kind="stable")
+        joined = {name: values[order] for name, values in joined.items()}
+    return joined
+
+
+def _embedded(run: Run, split: str, source: str | Path | None) -> dict[str, NDArray[Any]]:
+    if source is None:
+        dataset, codes = run.dataset(), run.codes(split)
+    else:
+        settings = run.settings
+        dataset = data.load(source, root=settings.data_root, image_size=settings.image_size)
+        codes = _encode(run, dataset, _part(dataset, split))
+    return {"codes": codes, **_part(dataset, split).beside}
 
 
 def _part(dataset: Dataset, split: str) -> Split:

@@ -365,7 +365,7 @@ def _posterior(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _active_share(means: NDArray[Any]) -> float:
     """Of all units, so that codes of different width compare."""
-    return active_units(means) / means.shape[1]
+    return active_units(means) / len(means.T)
 
 
 def _contrast(subject: Subject, argument: str) -> float:

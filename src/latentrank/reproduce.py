@@ -351,8 +351,11 @@ def verdict(claim: Claim, page: Page) -> str:
         return f"{claim.text} Not measured."
     if not all(low.mean < high.mean for low, high in known):
         return f"{claim.text} This does not come out here."
-    if any(len(cell.values) < 2 for pair in known for cell in pair):
+    seeds = [len(cell.values) for pair in known for cell in pair]
+    if max(seeds) < 2:
         return f"{claim.text} This comes out here, for one seed; the spread was not measured."
+    if min(seeds) < 2:
+        return f"{claim.text} This comes out here for the means; not every spread was measured."
     if all(low.mean + low.spread < high.mean - high.spread for low, high in known):
         return f"{claim.text} This comes out here, beyond the spread."
     return f"{claim.text} This comes out here for the means; the spread does not exclude chance."

@@ -236,7 +236,7 @@ def _split(path: Path, part: _Part, mean: _Number, std: _Number) -> Split:
     labels = part.labels
     if labels is not None and part.rows is not None:
         labels = labels[part.rows]
-    return Split(_prepared(path, part, mean, std), labels)
+    return Split(_prepared(path, part, mean, std), labels, rows=part.rows)
 
 
 def _prepared(path: Path, part: _Part, mean: _Number, std: _Number) -> Array:

@@ -23,6 +23,8 @@ class Split:
         x: `(N, *shape)`, uint8 for images or float32 for anything else.
         labels: `(N,)` int64, or None where the data has no classes.
         parameters: `(N, P)` float64, what each sample was generated from, or None.
+        rows: `(N,)` int64, where each sample stands in the file, or among the images in the order
+            of their names, that the split was taken from; or None.
 
     Raises:
         InputError: when the arrays disagree about the number of samples.
@@ -35,14 +37,21 @@ class Split:
     x: Array
     labels: NDArray[np.int64] | None = None
     parameters: NDArray[np.float64] | None = None
+    rows: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        for what, rows in (("labels", self.labels), ("parameters", self.parameters)):
-            if rows is not None and len(rows) != len(self.x):
+        for what, values in self.beside.items():
+            if len(values) != len(self.x):
                 raise InputError(
-                    f"There are {len(rows)} {what} for {len(self.x)} samples; "
+                    f"There are {len(values)} {what} for {len(self.x)} samples; "
                     "give exactly one for each sample."
                 )
+
+    @property
+    def beside(self) -> dict[str, NDArray[Any]]:
+        """What is known of the samples: those of `labels`, `parameters` and `rows` that are."""
+        known = {"labels": self.labels, "parameters": self.parameters, "rows": self.rows}
+        return {name: values for name, values in known.items() if values is not None}
 
     def __len__(self) -> int:
         return len(self.x)
@@ -60,11 +69,7 @@ class Split:
             >>> Split(np.arange(6).reshape(3, 2)).take(np.array([2, 0])).x.tolist()
             [[4, 5], [0, 1]]
         """
-        return Split(
-            self.x[index],
-            None if self.labels is None else self.labels[index],
-            None if self.parameters is None else self.parameters[index],
-        )
+        return Split(self.x[index], **{name: values[index] for name, values in self.beside.items()})
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,7 +79,7 @@ def load(path: Path, image_size: int | None = None, progress: bool = True) -> Da
     order = np.concatenate([train, test])
     x = decode(source, order, image_size, progress=progress)
     labels = _labels(groups)
-    split = Split(x, None if labels is None else labels[order])
+    split = Split(x, None if labels is None else labels[order], rows=order)
     return Dataset(
         str(path), split.take(slice(len(train))), split.take(slice(len(train), len(order)))
     )

@@ -113,6 +113,8 @@ class History(Callback):
 class ProgressLine(Callback):
     """One line for the whole run: epoch, reconstruction error, rank, time left.
 
+    In a file, where a line cannot be drawn anew, one is written every tenth of the run.
+
     Args:
         title: what is trained.
         console: where it is shown; standard error by default.
@@ -123,6 +125,7 @@ class ProgressLine(Callback):
         self.console = console or Console(stderr=True)
         self._progress: Progress | None = None
         self._task = TaskID(0)
+        self._tenths = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the line."""
@@ -163,8 +166,16 @@ class ProgressLine(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the newest figures."""
-        if self._progress is not None:
-            self._progress.update(self._task, figures=self._figures(trainer))
+        if self._progress is None:
+            return
+        figures = self._figures(trainer)
+        self._progress.update(self._task, figures=figures)
+        task = self._progress.tasks[self._task]
+        tenths = int(10 * task.completed / (task.total or 1))
+        # the last line comes in any case
+        if not self.console.is_terminal and self._tenths < tenths < 10:
+            self.console.print(f"{self.title}  {10 * tenths} %  {figures}", highlight=False)
+        self._tenths = tenths
 
     def _stop(self) -> None:
         if self._progress is not None:

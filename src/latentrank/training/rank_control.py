@@ -465,7 +465,6 @@ def _codes(model: Autoencoder, probe: Probe) -> Tensor:
     return model.bottleneck.encode(probe.encodings(model))
 
 
-@torch.no_grad()
 def _still_to_learn(learning: Trend, share: float) -> float:
     """How far an error would fall in the rest of the run, if it went on as it does.
 
@@ -477,6 +476,7 @@ def _still_to_learn(learning: Trend, share: float) -> float:
     return -math.exp(learning.value) * math.expm1(pace * READINGS * (1 - share))
 
 
+@torch.no_grad()
 def _size(model: Autoencoder) -> float:
     """The spectral norm of the matrix in front of the code."""
     matrix = model.bottleneck.linear_map()
