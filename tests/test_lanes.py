@@ -66,6 +66,8 @@ def test_no_training_outlives_whoever_started_it(wanted, ending):
     """Two trainings without end; Ctrl-C, and an end that no process can see coming."""
     asked = [wanted(method, epochs=1_000_000) for method in ("ae", "lorae")]
     code = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may take it away
         "from pathlib import Path\n"
         "from latentrank import lanes\n"
         "from latentrank.config import check\n"

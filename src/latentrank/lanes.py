@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -274,6 +275,8 @@ class _Board:
 
 def _work() -> None:
     """Carry out what standard input asks for, line by line, until that is closed."""
+    # A shell has what it starts in the background ignore interrupts, also the one below.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # What is printed on the way belongs to the errors; standard output is for answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
