@@ -217,8 +217,30 @@ def claims(folders: Sequence[Path]) -> str:
         found = json.loads((folder / "table.json").read_text(encoding="utf-8"))
         anchor = re.sub(r"[^\w -]", "", found["title"].lower()).replace(" ", "-")
         names = [f"[{found['name']}](#{anchor})", *[""] * len(found["claims"])]
-        rows += [[name, claim] for name, claim in zip(names, found["claims"], strict=False)]
-    return markdown(["recipe", "what the paper says, and whether it comes out"], rows)
+        rows += [
+            [name, *_claim_and_verdict(claim)]
+            for name, claim in zip(names, found["claims"], strict=False)
+        ]
+    return markdown(["recipe", "what the paper says", "here"], rows)
+
+
+#: How `latentrank.reproduce.verdict` ends, and what a table says for it.
+VERDICTS = {
+    "This comes out here, beyond the spread.": "yes, beyond the spread",
+    "This comes out here for the means; the spread does not exclude chance.": "for the means",
+    "This comes out here for the means; not every spread was measured.": "for the means",
+    "This comes out here, for one seed; the spread was not measured.": "for one seed",
+    "This does not come out here.": "**no**",
+    "Not measured.": "not measured",
+}
+
+
+def _claim_and_verdict(text: str) -> tuple[str, str]:
+    for end, short in VERDICTS.items():
+        if text.endswith(f" {end}"):
+            return text.removesuffix(f" {end}"), short
+    claim, _, seen = text.partition(" Seen: ")  # of a theorem
+    return claim, seen
 
 
 def measured(values: Sequence[float | None], one: str, mean: str, spread: str) -> str:

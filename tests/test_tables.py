@@ -10,6 +10,9 @@ import yaml
 from latentrank import methods
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
+from latentrank.recipes import Claim
+from latentrank.report.reproduction import Cell, Grid, Page
+from latentrank.reproduce import verdict
 
 ROOT = Path(__file__).parent.parent
 SPEC = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
@@ -149,8 +152,25 @@ def test_reproductions_stand_one_after_the_other(tmp_path):
 
 
 def test_claims_link_to_their_tables(tmp_path, capsys):
-    found = {"name": "x-1", "title": "Rank, against lambda (1/2)", "claims": ["A. Out.", "B. Not."]}
+    found = {"name": "x-1", "title": "Rank, against lambda (1/2)", "claims": [
+        "A. This does not come out here.", "Theory: -1. Seen: -0.5.",
+    ]}  # fmt: skip
     (tmp_path / "table.json").write_text(json.dumps(found))
     tables.main(["claims", str(tmp_path)])
     rows = cells(capsys.readouterr().out)
-    assert rows == [["[x-1](#rank-against-lambda-12)", "A. Out."], ["", "B. Not."]]
+    assert rows == [
+        ["[x-1](#rank-against-lambda-12)", "A.", "**no**"],
+        ["", "Theory: -1.", "-0.5."],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [([1, 1.1], [2, 2.1]), ([1, 3], [2, 2.1]), ([1], [2]), ([1, 1.1], [2]), ([3], [2]), ([], [2])],
+)
+def test_every_verdict_has_a_short_form(low, high):
+    rows = {"a": {"rank": Cell(low)}, "b": {"rank": Cell(high)}}
+    page = Page("n", "t", "p", "small", 1, "0", "c", [Grid("blobs", ["rank"], rows)])
+    told = verdict(Claim(text="Claim.", column="rank", rising=["a", "b"]), page)
+    assert tables._claim_and_verdict(told)[0] == "Claim."
+    assert tables._claim_and_verdict(told)[1] in tables.VERDICTS.values()
