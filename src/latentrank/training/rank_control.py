@@ -30,9 +30,9 @@ from latentrank.training.module import TrainingModule
 from latentrank.training.trackers import (
     ErrorAt,
     Growing,
+    Learning,
     Shrinking,
     Steering,
-    Trend,
     miss_of_error,
     miss_of_rank,
     restore,
@@ -48,10 +48,8 @@ SAMPLES = 1000
 BEGIN = 0.1
 BEGIN_AUTO = 0.3
 
-#: Share of a run up to which `auto` waits for networks that still learn. How much they would still
-#: learn, at their present pace, is compared with so many times the tolerance.
+#: Share of a run up to which `auto` waits for networks that still learn.
 WAIT = 0.5
-LEARNING = 2.0
 
 #: Share of the data's variance that must be explained before directions are given up.
 LEARNED = 0.1
@@ -211,8 +209,7 @@ class AdaptiveRank(_Measured):
             Growing(request.most) if request.grow else Shrinking(request.most)
         )
         self.slack = 0.0
-        self.learning = Trend()
-        self.hurried = False
+        self.learning = Learning()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the rank to start, or to go on, with."""
@@ -243,9 +240,8 @@ class AdaptiveRank(_Measured):
             return False
         codes = truncate_rank(self._probe.encodings(model), self.tracker.rank)
         error = max(_agreed(trainer, self._probe.error(model, codes)), 1e-30)
-        self.learning.update(math.log(error))
-        self.hurried = _still_to_learn(self.learning, share) > LEARNING * self.slack
-        return share >= (WAIT if self.hurried else BEGIN_AUTO)
+        self.learning.update(error, READINGS * (1 - share), self.slack)
+        return share >= (WAIT if self.learning.still else BEGIN_AUTO)
 
     def _decide(
         self, trainer: Trainer, model: Autoencoder, decision: Callable[[ErrorAt, float], int]
@@ -266,13 +262,13 @@ class AdaptiveRank(_Measured):
         """`rank`; `sure` if the search came to its end."""
         rank, settled = self.tracker.rank, self.tracker.settled
         way = "up from 1" if self._request.grow else f"down from {self._request.most}"
-        if self.hurried:
+        if self.learning.still:
             doubt = "; directions were given up while the networks still learned, train for longer."
         else:
             doubt = "." if settled else "; the search was cut short, train for longer."
         return {
             "rank": rank,
-            "sure": settled and not self.hurried,
+            "sure": settled and not self.learning.still,
             "says": f"The rank was adapted {way}: {_count(rank)}{doubt}",
         }
 
@@ -280,14 +276,13 @@ class AdaptiveRank(_Measured):
         """The tracker's state, for checkpoints."""
         return {
             **state(self.tracker),
-            "learning": dict(vars(self.learning)),
-            "hurried": self.hurried,
+            "learning": state(self.learning),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         kept = dict(state_dict)
-        self.learning, self.hurried = Trend(**kept.pop("learning")), kept.pop("hurried")
+        restore(self.learning, kept.pop("learning"))
         restore(self.tracker, kept)
 
 
@@ -316,8 +311,7 @@ class SteeredPenalty(_Measured):
         self.steering = Steering(penalty)
         self.plateau = math.inf
         self.size = math.inf
-        self.learning = Trend()
-        self.hurried = False
+        self.learning = Learning()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the penalty to start, or to go on, with."""
@@ -352,9 +346,8 @@ class SteeredPenalty(_Measured):
         error = max(_agreed(trainer, self._probe.error(model, codes)), 1e-30)
         if early:
             self.plateau = min(self.plateau, error)
-            self.learning.update(math.log(error))
-            still = _still_to_learn(self.learning, share)
-            self.hurried = self._request.auto and still > LEARNING * self._slack
+            if self._request.auto:
+                self.learning.update(error, READINGS * (1 - share), self._slack)
         return miss_of_error(error, self._request.error or self.plateau + self._slack)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -387,13 +380,13 @@ class SteeredPenalty(_Measured):
         aim = _count(asked.rank) if asked.rank is not None else f"an error of {self._highest:.3g}"
         if not self._held:
             doubt = "; the target does not hold."
-        elif self.hurried:
+        elif self.learning.still:
             doubt = "; the target was set while the networks still learned, train for longer."
         else:
             doubt = "."
         return {
             **reached,
-            "sure": self._held and not self.hurried,
+            "sure": self._held and not self.learning.still,
             "penalty": penalty,
             "target_rank": asked.rank,
             "target_error": None if asked.rank is not None else self._highest,
@@ -407,15 +400,14 @@ class SteeredPenalty(_Measured):
             **state(self.steering),
             "plateau": self.plateau,
             "size": self.size,
-            "learning": dict(vars(self.learning)),
-            "hurried": self.hurried,
+            "learning": state(self.learning),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         kept = dict(state_dict)
         self.plateau, self.size = float(kept.pop("plateau")), float(kept.pop("size"))
-        self.learning, self.hurried = Trend(**kept.pop("learning")), kept.pop("hurried")
+        restore(self.learning, kept.pop("learning"))
         restore(self.steering, kept)
 
 
@@ -463,17 +455,6 @@ def _rank_bottleneck(model: Autoencoder) -> RankBottleneck:
 def _codes(model: Autoencoder, probe: Probe) -> Tensor:
     """The codes of a bottleneck that learns nothing beside its parameters."""
     return model.bottleneck.encode(probe.encodings(model))
-
-
-def _still_to_learn(learning: Trend, share: float) -> float:
-    """How far an error would fall in the rest of the run, if it went on as it does.
-
-    Args:
-        learning: of the logarithm of the error.
-        share: of the run that is over.
-    """
-    pace = min(learning.pace, 0.0)
-    return -math.exp(learning.value) * math.expm1(pace * READINGS * (1 - share))
 
 
 @torch.no_grad()

@@ -52,6 +52,39 @@ class Trend:
 
 
 @dataclass
+class Learning:
+    """Whether networks still learn so much that what they find now is no answer.
+
+    Attributes:
+        still: in the rest of the run the error would fall by more than twice the slack, if it
+            went on as it does.
+        trend: of the logarithm of the error.
+
+    Example:
+        >>> learning = Learning()
+        >>> for error in (0.4, 0.2, 0.1):
+        ...     learning.update(error, left=50.0, slack=0.01)
+        >>> learning.still
+        True
+    """
+
+    still: bool = False
+    trend: Trend = field(default_factory=Trend)
+
+    def update(self, error: float, left: float, slack: float) -> None:
+        """Take the next reading.
+
+        Args:
+            error: measured, above 0.
+            left: readings in the rest of the run.
+            slack: loss of error that is accepted.
+        """
+        self.trend.update(math.log(error))
+        fall = -math.exp(self.trend.value) * math.expm1(min(self.trend.pace, 0.0) * left)
+        self.still = fall > 2 * slack
+
+
+@dataclass
 class Shrinking:
     """Gives directions up while the error regains its best; goes back one when it no longer does.
 
@@ -301,7 +334,7 @@ def miss_of_error(error: float, target: float) -> float:
     return 0.0 if 0.8 * target <= error <= 0.95 * target else math.log(0.95 * target / error)
 
 
-Tracker = Shrinking | Growing | Steering
+Tracker = Learning | Shrinking | Growing | Steering
 
 
 def state(tracker: Tracker) -> dict[str, Any]:
