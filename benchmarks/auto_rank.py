@@ -19,10 +19,11 @@ from lightning.pytorch import seed_everything
 
 import latentrank
 from latentrank import data
-from latentrank.config import TrainConfig, parse_value
+from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split
+from latentrank.io import parse_value
 from latentrank.training import fit
-from latentrank.training.rank_control import Probe
+from latentrank.training.rank_search.callbacks import Probe
 
 METHODS = [
     "rrae,rank=auto",

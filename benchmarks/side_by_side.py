@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from latentrank.config import check
-from latentrank.lanes import lanes, train_all
-from latentrank.trainings import Training, train
+from latentrank.runs.cache import Training, train
+from latentrank.runs.executor import lanes, train_all
 
 ROUNDS = 3
 SETTINGS = {

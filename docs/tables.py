@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from latentrank import data, methods, recipes
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
-from latentrank.run import Run
+from latentrank.runs import Run
 
 Settings = dict[str, Any]
 

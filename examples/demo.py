@@ -17,7 +17,7 @@ from rich.table import Table
 import latentrank
 from latentrank import RunConfig
 from latentrank.report import write_comparison, write_report
-from latentrank.run import resume
+from latentrank.runs import resume
 
 FOLDER = Path("runs/demo")
 COMMON = {"data": "blobs", "epochs": 25, "learning_rate": 1e-3, "schedule": "cosine"}

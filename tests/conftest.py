@@ -3,7 +3,7 @@
 import pytest
 
 from latentrank.config import check
-from latentrank.trainings import Training, folder_name
+from latentrank.runs.cache import Training, folder_name
 
 TINY = {
     "data": "blobs", "device": "cpu", "train_size": 32, "test_size": 16, "epochs": 2,

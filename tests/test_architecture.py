@@ -14,23 +14,22 @@ PACKAGE = Path(latentrank.__file__).parent
 # Lowest first. A module imports from the layers below its own, and from its own package.
 LAYERS = (
     ("errors",),
-    ("files", "linalg", "ranks", "wording"),
+    ("formatting", "io", "linalg"),
     ("distributed",),
-    ("nets", "bottlenecks", "objectives"),
-    ("autoencoder",),
-    ("adversarial",),
+    ("nets", "bottlenecks", "losses"),
+    ("models",),
     ("methods",),
+    ("serialization",),
     ("config", "data"),
     ("training",),
-    ("run",),
+    ("runs",),
     ("density",),
     ("evaluation",),
     ("report",),
     ("export", "inference"),
     ("estimator",),
     ("assessment", "measures"),
-    ("recipes", "trainings"),
-    ("lanes",),
+    ("recipes",),
     ("reproduce", "sweep"),
     ("cli",),
     ("__main__",),
@@ -111,10 +110,10 @@ import latentrank.linalg.spectrum
 def late():
     from latentrank.nets.conv import conv
 if TYPE_CHECKING:
-    from latentrank.run import Run
+    from latentrank.runs import Run
 import torch
 """
-    seen = ["", "data", "linalg.spectrum", "nets.conv", "run"]
+    seen = ["", "data", "linalg.spectrum", "nets.conv", "runs"]
     assert sorted(imported(ast.parse(source))) == seen
 
 

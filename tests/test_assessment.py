@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from latentrank import assessment, run
+from latentrank import assessment, runs
 from latentrank.assessment import Features, assess
 from latentrank.config import check
 from latentrank.errors import InputError
@@ -32,8 +32,8 @@ def trained(folder, method, data):
     where = folder / f"{method}-{data}"
     if not where.exists():
         values = {"method": method, "data": str(folder / data), "latent_dim": 4, "epochs": 1}
-        run.train(check(values, "here"), where, progress=False)
-    return run.Run(where)
+        runs.train(check(values, "here"), where, progress=False)
+    return runs.Run(where)
 
 
 def test_distances_of_each_density_and_of_reconstructions(folder):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from latentrank.config import RunConfig, TrainConfig, check, parse_value, read_yaml, write_yaml
+from latentrank.config import RunConfig, TrainConfig, check
 from latentrank.errors import InputError
+from latentrank.io import parse_value, read_yaml, write_yaml
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import typer
 
 from latentrank import data, density, methods
 from latentrank.__main__ import main
-from latentrank.cli import app, extra_options
+from latentrank.cli import app
+from latentrank.cli.options import extra_options
 from latentrank.config import RunConfig
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +44,7 @@ def having(language):
 @pytest.fixture
 def table(monkeypatch):
     """The table of methods, restored afterwards."""
-    monkeypatch.setattr(methods, "_METHODS", dict(methods._METHODS))
+    monkeypatch.setattr(methods.table, "_METHODS", dict(methods.table._METHODS))
 
 
 def run_blocks(path, folder, monkeypatch):

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import yaml
 
-from latentrank import measures, methods, reproduce, run
+from latentrank import measures, methods, reproduce, runs
 from latentrank.config import check
 from latentrank.errors import InputError
 from latentrank.recipes import BUDGETS, Claim, load, names, only, presets
 from latentrank.report.reproduction import Cell, Grid, Page
 from latentrank.reproduce import plan, verdict
-from latentrank.trainings import train
+from latentrank.runs.cache import train
 
 TINY = {
     "title": "A tiny table",
@@ -48,14 +48,14 @@ def trained(monkeypatch):
     """Names of the folders that are trained or gone on with."""
     seen = []
     for name in ("train", "resume"):
-        real = getattr(run, name)
+        real = getattr(runs, name)
 
         def watched(*args, real=real, name=name, **kwargs):
             folder = args[1] if name == "train" else args[0]
             seen.append((name, folder.name))
             return real(*args, **kwargs)
 
-        monkeypatch.setattr(run, name, watched)
+        monkeypatch.setattr(runs, name, watched)
     return seen
 
 
@@ -207,14 +207,14 @@ def test_an_interrupted_recipe_goes_on(recipe, trained, tmp_path, monkeypatch):
 
 
 def test_a_training_that_fails_leaves_the_others(recipe, tmp_path, monkeypatch):
-    real = run.train
+    real = runs.train
 
     def failing(config, folder, **kwargs):
         if config.method == "ae":
             raise InputError("The loss is no longer a number.")
         return real(config, folder, **kwargs)
 
-    monkeypatch.setattr(run, "train", failing)
+    monkeypatch.setattr(runs, "train", failing)
     page = reproduce.reproduce(recipe, seeds=1, out=tmp_path / "out", device="cpu")
     assert page.grids[0].rows["AE"]["rank"].values == []
     assert any("no longer a number" in note for note in page.notes)

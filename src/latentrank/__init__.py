@@ -10,30 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latentrank import data, density, evaluation, linalg, methods, nets, report
-    from latentrank.autoencoder import Autoencoder
     from latentrank.config import RunConfig, TrainConfig
     from latentrank.data import Dataset, Split
     from latentrank.errors import InputError
     from latentrank.estimator import LowRankAutoencoder
     from latentrank.methods import build
-    from latentrank.run import Run, load, save, train
+    from latentrank.models.autoencoder import Autoencoder
+    from latentrank.runs import Run
+    from latentrank.runs.train import train
+    from latentrank.serialization import load, save
 
 __version__ = "0.1.0"
 
 _MODULES = ("data", "density", "evaluation", "linalg", "methods", "nets", "report")
 _HOMES = {
-    "Autoencoder": "autoencoder",
+    "Autoencoder": "models",
     "Dataset": "data",
     "InputError": "errors",
     "LowRankAutoencoder": "estimator",
-    "Run": "run",
+    "Run": "runs",
     "RunConfig": "config",
     "Split": "data",
     "TrainConfig": "config",
     "build": "methods",
-    "load": "run",
-    "save": "run",
-    "train": "run",
+    "load": "serialization",
+    "save": "serialization",
+    "train": "runs.train",
 }
 
 __all__ = [  # noqa: RUF022 - grouped

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from latentrank import density
-from latentrank.adversarial import GAN
 from latentrank.data import Dataset
 from latentrank.data.cache import folder as cache_folder
 from latentrank.errors import InputError
@@ -16,7 +15,8 @@ from latentrank.evaluation.features import Extractor, extractor
 from latentrank.evaluation.generation import evaluate_generation
 from latentrank.evaluation.probe import KINDS, label_curve
 from latentrank.inference import decode, sample, usual_densities
-from latentrank.run import Run
+from latentrank.models.gan import GAN
+from latentrank.runs import Run
 
 
 class Features(NamedTuple):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from latentrank.errors import InputError, unknown
-from latentrank.files import whole
 
 Logger = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -98,75 +94,3 @@ def check(values: dict[str, Any], source: str) -> RunConfig:
             raise InputError(f"{name} is missing in {source}; give it.") from None
         message = first["msg"][0].lower() + first["msg"][1:]
         raise InputError(f"{name} is {first['input']!r} in {source}: {message}.") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as everybody who writes it means it."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes what `_Loader` reads: text that looks like a number is quoted."""
-
-
-# YAML 1.1, which PyYAML follows, asks for a point in every float: 1.0e-3.
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-        list("-+0123456789"),
-    )
-
-
-def parse_value(text: str) -> Any:
-    """A value as it would be read from a YAML file.
-
-    Args:
-        text: as typed on the command line.
-
-    Returns:
-        A number, truth value, None, list or text.
-
-    Example:
-        >>> [parse_value(text) for text in ("1e-3", "8", "true", "null", "polar", "[1, 2]")]
-        [0.001, 8, True, None, 'polar', [1, 2]]
-    """
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError:
-        return text
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds.
-
-    Args:
-        path: the file.
-
-    Raises:
-        InputError: there is no such file, it is not YAML, or it holds no mapping.
-    """
-    path = Path(path)
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check the path.") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise InputError(f"{path} is not YAML; write lines such as 'epochs: 5'.") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path} holds no settings; write lines such as 'epochs: 5'.")
-    return values
-
-
-def write_yaml(path: Path, values: dict[str, Any]) -> None:
-    """Write a mapping as YAML, whole or not at all."""
-    write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
-
-    Raises:
-        InputError: the disk does not take it.
-    """
-    with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -7,6 +7,8 @@ gradients, as data parallelism does, gives the whole batch's gradient.
 
 from __future__ import annotations
 
+import os
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -20,6 +22,19 @@ def world() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+def is_first_process() -> bool:
+    """Whether this is the only process of a training, or the first of several.
+
+    Asked before the processes have met, too: then their launcher's environment tells.
+    """
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank() == 0
+    number = next(
+        (os.environ[k] for k in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if k in os.environ), 0
+    )
+    return int(number) == 0
 
 
 def gather_rows(x: Tensor) -> Tensor:

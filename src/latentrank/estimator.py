@@ -15,11 +15,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from latentrank import inference, methods
-from latentrank.adversarial import GAN
 from latentrank.config import check
 from latentrank.data import Dataset, Split, to_float
 from latentrank.errors import InputError
 from latentrank.linalg import rank_of_spectrum, spectrum
+from latentrank.models.gan import GAN
 
 Array = NDArray[Any]
 _BATCH = 1024

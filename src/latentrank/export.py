@@ -19,11 +19,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from latentrank.autoencoder import Autoencoder, Spec
 from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError, unknown
-from latentrank.files import whole
-from latentrank.run import skeleton
+from latentrank.io import atomic_write
+from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.spec import Spec
+from latentrank.serialization import skeleton
 
 PARTS = ("encoder", "decoder", "autoencoder")
 
@@ -168,7 +169,7 @@ def export_onnx(
     shipped = deployed(model, tol)
     module = in_own_units(part_of(shipped, part), shipped.spec, part)
     source, target = _NAMES[part]
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         with _silence():
             program: Any = torch.onnx.export(
                 module,
@@ -251,7 +252,7 @@ def export_safetensors(
     """
     shipped = deployed(model, tol)
     tensors = part_of(shipped, part).state_dict()
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             save_file(
                 {name: tensor.contiguous() for name, tensor in tensors.items()},

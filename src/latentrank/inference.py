@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank import data, density
-from latentrank.adversarial import GAN
-from latentrank.autoencoder import Autoencoder
 from latentrank.data import Dataset, Split, to_float
 from latentrank.density import Density
 from latentrank.errors import InputError, unknown
-from latentrank.run import Run
+from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.gan import GAN
+from latentrank.runs import Run
 
 _BATCH = 512
 

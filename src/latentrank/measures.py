@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from latentrank import data, inference, methods
 from latentrank.bottlenecks.gaussian import Gaussian
 from latentrank.bottlenecks.gaussian_svd import GaussianSVD
-from latentrank.config import RunConfig, write_text
+from latentrank.config import RunConfig
 from latentrank.data import Dataset, to_float
 from latentrank.data.cache import folder as cache_folder
 from latentrank.errors import InputError, unknown
@@ -42,7 +42,8 @@ from latentrank.evaluation.theory import (
     relative_contrasts,
     theorem_step_size,
 )
-from latentrank.run import Run, finished_run, load_data
+from latentrank.io import write_text
+from latentrank.runs import Run, finished_run, load_data
 
 KEPT = "measures.json"
 

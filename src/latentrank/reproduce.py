@@ -1,7 +1,7 @@
 """The papers' tables and figures as something to run: train what is missing, measure, compare.
 
 Recipes are those of `latentrank.recipes`, or your own. Trainings are those of
-`latentrank.trainings`, which recipes share.
+`latentrank.runs.cache`, which recipes share.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from latentrank import __version__, methods
 from latentrank import measures as measuring
 from latentrank.config import RunConfig, check
 from latentrank.errors import InputError, unknown
-from latentrank.lanes import Say, train_all
 from latentrank.measures import Subject
 from latentrank.recipes import (
     BUDGETS,
@@ -34,7 +33,8 @@ from latentrank.recipes import (
     presets,
 )
 from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
-from latentrank.trainings import Training, folder_name
+from latentrank.runs.cache import Training, folder_name
+from latentrank.runs.executor import Say, train_all
 
 # --- what is trained and measured ---------------------------------------------------------------
 

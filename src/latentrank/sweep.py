@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from latentrank import measures as measuring
-from latentrank import methods, run
-from latentrank.config import RunConfig, parse_value
+from latentrank import methods, runs
+from latentrank.config import RunConfig
 from latentrank.errors import InputError
+from latentrank.io import parse_value
 from latentrank.measures import Subject
-from latentrank.trainings import content
+from latentrank.runs.cache import content
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def sweep(
         say(f"trial {trial.number}: {_told(proposed)}")
         config = configured(given, searches, proposed)
         try:
-            found = value(run.train(config, place, progress=progress), config, minimise)
+            found = value(runs.train(config, place, progress=progress), config, minimise)
         except InputError as error:
             trial.set_user_attr("reason", str(error))
             raise
@@ -213,7 +214,7 @@ def configured(
     for search in searches:
         if search.name in given:
             raise InputError(f"{search.name} is both given and searched; leave one out.")
-    config = run.configure({**given, **proposed})
+    config = runs.configure({**given, **proposed})
     methods.resolve(config.method, config.options)
     return config
 
@@ -241,7 +242,7 @@ METRICS = (
 )
 
 
-def value(trained: run.Run, config: RunConfig, name: str) -> float:
+def value(trained: runs.Run, config: RunConfig, name: str) -> float:
     """What is minimised, of one run.
 
     Args:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentrank import run
+from latentrank import runs
 from latentrank.config import check
 from latentrank.errors import InputError
 from latentrank.report import explore
@@ -33,8 +33,8 @@ def trained(folder, data, method="rrae", **options):
     values = {"method": method, "data": str(folder / data), "latent_dim": 6, "epochs": 1}
     where = folder / f"{method}-{data}"
     if not where.exists():
-        run.train(check({**values, "options": options}, "here"), where, progress=False)
-    return run.Run(where)
+        runs.train(check({**values, "options": options}, "here"), where, progress=False)
+    return runs.Run(where)
 
 
 def written(found):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latentrank import run
+from latentrank import runs
 from latentrank.config import check
 from latentrank.errors import InputError
 from latentrank.report import pictures
@@ -20,8 +20,8 @@ def folder(tmp_path_factory):
 def trained(folder, method):
     values = {"method": method, "data": str(folder / "images.npz"), "latent_dim": 4, "epochs": 1}
     if not (folder / method).exists():
-        run.train(check(values, "here"), folder / method, progress=False)
-    return run.Run(folder / method)
+        runs.train(check(values, "here"), folder / method, progress=False)
+    return runs.Run(folder / method)
 
 
 @pytest.mark.parametrize("kind", pictures.KINDS)

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 import latentrank
-from latentrank.adversarial import GAMES
 from latentrank.config import RunConfig, TrainConfig
 from latentrank.data import DataModule, Dataset, Split
 from latentrank.errors import InputError
-from latentrank.run import finish, resolve, start
+from latentrank.models.gan import GAMES
+from latentrank.runs.train import finish, resolve, start
 from latentrank.training import fit
 from latentrank.training.module import seed_step
 

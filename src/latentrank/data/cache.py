@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from latentrank.data.base import Array
-from latentrank.files import whole
+from latentrank.io import atomic_write
 
 #: What to do where nothing can be kept.
 ADVICE = "free some space there, or set LATENTRANK_CACHE to a folder on another disk"
@@ -71,7 +71,7 @@ def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable
         InputError: when the system refuses to write, such as on a full disk.
     """
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
-    with whole(path, ADVICE) as temporary, temporary.open("wb") as file:
+    with atomic_write(path, ADVICE) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
         for block in blocks:
             _append(file, block)

@@ -24,7 +24,7 @@ from latentrank.data.base import to_float
 from latentrank.data.cache import ADVICE
 from latentrank.errors import InputError
 from latentrank.evaluation.cache import content_key
-from latentrank.files import whole
+from latentrank.io import atomic_write
 
 FEATURES = 128
 BATCH = 128
@@ -186,7 +186,7 @@ def _save(classifier: Classifier, path: Path) -> None:
     tensors = nn.Sequential(classifier.body, classifier.head).state_dict()
     # The accuracy rides in the file's JSON header: one file cannot disagree with another.
     header = {"accuracy": repr(classifier.accuracy)}
-    with whole(path, ADVICE) as temporary:
+    with atomic_write(path, ADVICE) as temporary:
         temporary.write_bytes(
             to_bytes({k: v.cpu().contiguous() for k, v in tensors.items()}, header)
         )

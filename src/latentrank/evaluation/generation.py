@@ -17,7 +17,7 @@ from latentrank.evaluation.distances import (
     precision_recall,
 )
 from latentrank.evaluation.features import Extractor, features
-from latentrank.files import whole
+from latentrank.io import atomic_write
 
 Images = NDArray[Any]
 
@@ -52,7 +52,7 @@ def real_features(
     if path.exists():
         return np.asarray(np.load(path), dtype=np.float32)
     values = features(images, extractor, batch_size, progress)
-    with whole(path, ADVICE) as temporary:
+    with atomic_write(path, ADVICE) as temporary:
         np.save(temporary, values)
     return values
 

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from latentrank import measures as measuring
 from latentrank import methods
-from latentrank.config import read_yaml
 from latentrank.errors import InputError, unknown
+from latentrank.io import read_yaml
 
 Budget = Literal["small", "paper"]
 BUDGETS: tuple[Budget, ...] = ("small", "paper")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from latentrank.errors import InputError
+from latentrank.formatting import as_text, duration
 from latentrank.report.measured import evaluation_numbers, read_evaluation
 from latentrank.report.view import RunLike, View, flat_settings
-from latentrank.wording import as_text, duration
 
 # What a repetition of the same experiment may change.
 _NOT_THE_EXPERIMENT: Final = frozenset(

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from latentrank.adversarial import GAN
-from latentrank.autoencoder import CodeStatistics
-from latentrank.config import write_text
 from latentrank.errors import InputError
+from latentrank.formatting import as_text
+from latentrank.io import write_text
+from latentrank.models.gan import GAN
+from latentrank.models.statistics import CodeStatistics
 from latentrank.report import html
 from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, widened
 from latentrank.report.html import Html
 from latentrank.report.style import CELL, INK, PALETTE
 from latentrank.report.view import RANK_TOLERANCE, RunLike, View
-from latentrank.wording import as_text
 
 DIRECTIONS: Final = 8
 STEPS: Final = 17  # odd, so that no change is one of them

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from latentrank.wording import as_text
+from latentrank.formatting import as_text
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from latentrank import methods
-from latentrank.config import write_text
 from latentrank.errors import InputError
-from latentrank.files import whole
+from latentrank.formatting import as_text, duration
+from latentrank.io import atomic_write, write_text
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
 from latentrank.report.comparison import Column, columns_of, measures, metric_rows
@@ -26,7 +26,6 @@ from latentrank.report.view import (
     View,
     flat_settings,
 )
-from latentrank.wording import as_text, duration
 
 _MODEL: Final = (
     "method",
@@ -71,7 +70,7 @@ def write_report(run: RunLike) -> Path:
             path.unlink(missing_ok=True)
             sections.append(html.section(title, html.note(str(reason))))
             continue
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(to_png(drawn.figure))
         sections.append(html.section(title, _picture(drawn), *map(html.note, drawn.remarks)))
     sections += _evaluation(read_evaluation(run.folder))

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from latentrank import methods
 from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
+from latentrank.formatting import as_text
 from latentrank.report import figures
 from latentrank.report.cells import Array
 from latentrank.report.view import RANK_TOLERANCE, View
-from latentrank.wording import as_text
 
 SAMPLES: Final = 64
 _STEPS: Final = 9

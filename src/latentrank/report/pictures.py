@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from latentrank.adversarial import GAN
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
-from latentrank.files import whole
+from latentrank.io import atomic_write
+from latentrank.models.gan import GAN
 from latentrank.report import figures
 from latentrank.report.style import to_png
 from latentrank.report.view import RunLike, View
@@ -78,6 +78,6 @@ def write_png(figure: Figure, path: str | Path) -> Path:
     Raises:
         InputError: it cannot be written.
     """
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(to_png(figure))
     return Path(path)

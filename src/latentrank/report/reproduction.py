@@ -15,13 +15,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from latentrank.config import write_text
 from latentrank.evaluation import tsne
+from latentrank.formatting import as_text
+from latentrank.io import write_text
 from latentrank.report import figures, html, pictures
 from latentrank.report.html import Html
 from latentrank.report.style import to_svg
 from latentrank.report.view import RANK_TOLERANCE, RunLike
-from latentrank.wording import as_text
 
 _PLUS = "\N{PLUS-MINUS SIGN}"
 _NONE = "\N{EN DASH}"

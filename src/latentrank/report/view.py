@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentrank.adversarial import GAN
 from latentrank.data import Dataset, to_float
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
+from latentrank.models.gan import GAN
 from latentrank.report.cells import Limits, value_limits
 
 Floats = NDArray[np.floating]
@@ -38,7 +38,7 @@ class Model(Protocol):
 
 
 class RunLike(Protocol):
-    """What a report reads of a run; `latentrank.run.Run` has it."""
+    """What a report reads of a run; `latentrank.runs.Run` has it."""
 
     folder: Path
 

@@ -10,10 +10,10 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from latentrank import distributed
-from latentrank.adversarial import GAN, HEALTH_SAMPLES, Health
 from latentrank.config import TrainConfig
 from latentrank.data import Batch
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
+from latentrank.models.gan import GAN, HEALTH_SAMPLES, Health
 from latentrank.training.module import TrainingModule
 
 # Radford, Metz and Chintala (2016): with Adam's usual first moment, training oscillates.

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Column
 from torch import Tensor
 
-from latentrank.config import write_text
+from latentrank.io import write_text
 
 
 class History(Callback):

@@ -16,15 +16,16 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from latentrank import methods
-from latentrank.adversarial import GAN
-from latentrank.autoencoder import Autoencoder
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
 from latentrank.errors import InputError
-from latentrank.training import rank_control, second_stage
+from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.gan import GAN
+from latentrank.training import second_stage
 from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, ProgressLine
 from latentrank.training.module import TrainingModule
+from latentrank.training.rank_search import callbacks as rank_search
 from latentrank.training.second_stage import SecondStage
 
 _IMAGE_AXES = 3
@@ -89,7 +90,7 @@ def fit(
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
     history = History(folder / "history.csv" if folder else None)
-    control, stage = rank_control.callback(model, config), second_stage.callback(model, config)
+    control, stage = rank_search.callback(model, config), second_stage.callback(model, config)
     watching: list[Callback] = [part for part in (control, stage) if part is not None]
     watching += [history, *(callbacks or [])]
     if progress:

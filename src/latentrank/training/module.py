@@ -11,11 +11,11 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from latentrank import distributed, methods
-from latentrank.autoencoder import Autoencoder
 from latentrank.config import TrainConfig
 from latentrank.data import Batch, DataModule
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.linalg.precision import to_float64
+from latentrank.models.autoencoder import Autoencoder
 
 # Training samples from which a basis is found before each validation; after training it is
 # found from all of them.

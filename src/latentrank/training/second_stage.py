@@ -8,9 +8,9 @@ from typing import cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from latentrank import methods
-from latentrank.autoencoder import Autoencoder
 from latentrank.config import TrainConfig
 from latentrank.errors import InputError
+from latentrank.models.autoencoder import Autoencoder
 from latentrank.training.module import TrainingModule
 
 

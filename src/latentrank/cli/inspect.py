@@ -1,0 +1,238 @@
+"""Commands that inspect: methods, datasets, report, evaluate, compare, interpolate, explore."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from latentrank.cli.app import CATALOGUE, INSPECT, app
+from latentrank.cli.options import Components, RunFolder, Seed
+from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
+from latentrank.cli.train import write_run_report
+from latentrank.cli.use import parse_components
+from latentrank.formatting import as_text
+
+if TYPE_CHECKING:
+    pass
+
+#: Accuracy of a classifier below which its features are not to be relied on.
+POOR_CLASSIFIER = 0.8
+
+
+@app.command(rich_help_panel=INSPECT)
+def report(run: RunFolder) -> None:
+    """Write a run's report anew: RUN/report.html and RUN/figures."""
+    from latentrank.runs import finished_run
+
+    console.print(str(write_run_report(finished_run(run))))
+
+
+@app.command(rich_help_panel=CATALOGUE)
+def methods(
+    name: Annotated[
+        str | None, typer.Argument(metavar="METHOD", help="Show the options of this one.")
+    ] = None,
+) -> None:
+    """List the methods, or one method's options, defaults and paper.
+
+    latentrank methods
+    latentrank methods irmae
+    """
+    from latentrank import methods as known
+
+    if name is None:
+        table = new_table("method", "what it does")
+        for method in map(known.get, known.names()):
+            table.add_row(f"[bold]{method.name}[/bold]", method.summary)
+        console.print(table)
+        console.print("latentrank methods METHOD shows one method's options.", style="dim")
+        return
+    method = known.get(name)
+    console.print(f"[bold]{method.name}[/bold]  {method.summary}")
+    console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
+    table = new_table("option", "default", "what it is")
+    for option, row in known.options(name).items():
+        default = "" if row.default is None else str(row.default)
+        table.add_row(f"--{option.replace('_', '-')}", default, row.help)
+    console.print(table)
+
+
+@app.command(rich_help_panel=CATALOGUE)
+def datasets() -> None:
+    """List the data sets that have a name. Folders of images and arrays are data, too.
+
+    latentrank train lorae --data photographs/       a folder or .zip of images
+    latentrank train rrae --data curves.npy          an array (N, ...), .npy or .npz
+    """
+    from latentrank.data import describe
+
+    table = new_table(
+        "data", "sample", "train", "test", "dim", "what it is",
+        numbers=("sample", "train", "test", "dim"),
+    )  # fmt: skip
+    for row in describe():
+        table.add_row(
+            f"[bold]{row.name}[/bold]",
+            "\N{MULTIPLICATION SIGN}".join(map(str, row.shape)),
+            f"{row.train_size:,}",
+            f"{row.test_size:,}",
+            "" if row.true_dimension is None else str(row.true_dimension),
+            row.summary,
+        )
+    console.print(table)
+    console.print(
+        "dim: of how many numbers the data was generated. Files are looked for in --data-root, "
+        "or LATENTRANK_DATA, and fetched only with --download.",
+        style="dim",
+    )
+
+
+@app.command(rich_help_panel=INSPECT)
+def interpolate(
+    run: RunFolder,
+    kind: Annotated[
+        Literal["linear", "spherical", "pca", "parameters"],
+        typer.Option(
+            help="Lines or arcs between test samples; the plane of the first two principal "
+            "directions; or codes interpolated over the parameters of the data."
+        ),
+    ] = "linear",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A .png file; by default RUN/figures/interpolation-KIND.png."),
+    ] = None,
+) -> None:
+    """Draw what lies between codes, or measure it where the data has parameters.
+
+    latentrank interpolate runs/mnist-rrae --kind spherical --out between.png
+    latentrank interpolate runs/curves-two-gaussians-rrae --kind parameters
+    """
+    from latentrank.runs import finished_run
+
+    opened = finished_run(run)
+    if kind == "parameters":
+        from latentrank.evaluation import parameter_error
+
+        error = parameter_error(opened.model(), opened.dataset())
+        console.print(f"relative test error {error:.2f} %")
+        return
+    from latentrank.report import pictures
+
+    path = free_path(out, run / "figures" / f"interpolation-{kind}.png", [".png"])
+    console.print(str(pictures.write_png(pictures.interpolation(opened, kind), path)))
+
+
+@app.command(rich_help_panel=INSPECT)
+def explore(run: RunFolder) -> None:
+    """Write RUN/explore.html, a page with a slider for each principal direction of the code."""
+    from latentrank.report.explore import write_explore
+    from latentrank.runs import finished_run
+
+    opened = finished_run(run)
+    with messages.status("Decoding"):
+        console.print(str(write_explore(opened)), soft_wrap=True)
+
+
+@app.command(rich_help_panel=INSPECT)
+def evaluate(
+    run: RunFolder,
+    features: Annotated[
+        Literal["classifier", "inception"] | None,
+        typer.Option(
+            help="Measure distances of generated from test images on these: a classifier of the "
+            "data's own labels (FD-classifier), or Inception (FID)."
+        ),
+    ] = None,
+    density: Annotated[
+        str | None,
+        typer.Option(
+            help="Densities to draw from, separated by commas; by default gaussian,gmm, of a GAN "
+            "prior."
+        ),
+    ] = None,
+    components: Components = "4",
+    n: Annotated[int, typer.Option(min=6, help="Samples from each density.")] = 10_000,
+    weights: Annotated[Path | None, typer.Option(help="File of Inception weights.")] = None,
+    download: Annotated[
+        bool, typer.Option("--download", metavar="", help="Inception weights may be downloaded.")
+    ] = False,
+    probes: Annotated[
+        bool, typer.Option(metavar="", help="Train classifiers on the codes, if there are labels.")
+    ] = True,
+    seed: Seed = 0,
+    device: Annotated[
+        str, typer.Option(help="Where features are computed: auto, cpu, cuda, ...")
+    ] = "auto",
+) -> None:
+    """Measure a run: reconstruction, generated images, and how much codes tell of the labels.
+
+    latentrank evaluate runs/mnist-lorae --features classifier
+    latentrank evaluate runs/celeba-lorae --features inception --weights inception.pth
+    """
+    from latentrank.assessment import Features, assess
+    from latentrank.report.measured import read_evaluation
+    from latentrank.runs import finished_run
+
+    opened = finished_run(run)
+    with messages.status("") as status:
+        found = assess(
+            opened,
+            Features(features, weights, download, device) if features else None,
+            [name.strip() for name in density.split(",")] if density else None,
+            n,
+            seed=seed,
+            components=parse_components(components),
+            probes=probes,
+            say=lambda text: status.update(f"Measuring: {text}"),
+        )
+    # what was measured before and is not now remains
+    opened.write("evaluation.json", {**read_evaluation(run), **found})
+    _print_assessment(found)
+    if features is None:
+        messages.print("Distances of generated images: --features classifier or inception.")
+    console.print(str(run / "evaluation.json"), soft_wrap=True)
+
+
+def _print_assessment(found: Mapping[str, Any]) -> None:
+    print_pairs(
+        {
+            "rank": f"[bold]{found['rank']}[/bold] of {found['latent_dim']}",
+            "reconstruction error": as_text(found["reconstruction_error"]),
+        }
+    )
+    from latentrank.report.measured import generation_table, probe_table
+
+    if found.get("generation"):
+        print_table(*generation_table(found))
+        console.print(f"{found['protocol']}.", style="dim")
+        if found.get("classifier_accuracy", 1.0) < POOR_CLASSIFIER:
+            messages.print(
+                f"The classifier knows {100 * found['classifier_accuracy']:.0f} % of the test "
+                "images; distances on its features say little.",
+                style="yellow",
+            )
+    if found.get("probes"):
+        print_table(*probe_table(found))
+
+
+@app.command(rich_help_panel=INSPECT)
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page; by default compare.html, written anew.")
+    ] = None,
+) -> None:
+    """Set runs on the same data side by side on one page; repetitions share a column.
+
+    latentrank compare runs/mnist-ae runs/mnist-lorae runs/mnist-lorae-2
+    """
+    from latentrank.report import write_comparison
+    from latentrank.runs import finished_run
+
+    path = free_path(out, Path("compare.html"), [".html"])
+    opened = [finished_run(run) for run in runs]
+    with messages.status("Drawing the comparison"):
+        console.print(str(write_comparison(opened, path)), soft_wrap=True)

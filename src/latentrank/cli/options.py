@@ -1,0 +1,131 @@
+"""Command-line options that commands share, made from the fields of the configuration."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latentrank.config import RunConfig, TrainConfig
+from latentrank.io import parse_value
+
+if TYPE_CHECKING:
+    pass
+
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
+Components = Annotated[
+    str, typer.Option(help="Of gmm: how many Gaussians, or bic to choose.", metavar="N|bic")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
+
+_MACHINE = ("precision", "device", "devices", "strategy", "loggers", "data_root", "download")
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command every field of `RunConfig` as an option, its description as the help.
+
+    Args:
+        command: takes `ctx`, and `settings`: those given on the command line, by name.
+
+    Returns:
+        The command with a signature for Typer to read.
+    """
+    fields = sorted(
+        (name for name in RunConfig.model_fields if name not in ("method", "options")),
+        key=lambda name: (name in _MACHINE, name in TrainConfig.model_fields),
+    )
+    own = inspect.signature(command, eval_str=True)
+    parameters = [p for p in own.parameters.values() if p.name != "settings"]
+
+    @functools.wraps(command)
+    def wrapped(ctx: typer.Context, **values: Any) -> None:
+        every = {name: values.pop(name) for name in fields}
+        settings = {name: value for name, value in every.items() if _is_given(ctx, name)}
+        command(ctx=ctx, settings=settings, **values)
+
+    parameters += [_option(name) for name in fields]
+    wrapped.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapped
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _option(name: str) -> inspect.Parameter:
+    """A field of `RunConfig` as Typer wants an option."""
+    field = RunConfig.model_fields[name]
+    text = field.description or ""
+    panel = "Training" if name in TrainConfig.model_fields else "Model and data"
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    declared: list[str] = []
+    more: dict[str, Any] = {}
+    kind: Any = _without_none(field.annotation)
+    if typing.get_origin(kind) is list:
+        # Given once for each of its values.
+        kind, declared, more = list[str], [f"--{name.rstrip('s')}"], {"metavar": "NAME"}
+    elif isinstance(kind, types.UnionType):
+        kind, default, more = str, str(default), {"parser": parse_value, "metavar": "N|auto"}
+    elif kind is bool:
+        more = {"metavar": ""}
+    info = typer.Option(
+        *declared,
+        help=text[:1].upper() + text[1:] + ".",
+        rich_help_panel="Machine and files" if name in _MACHINE else panel,
+        **more,
+    )
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+    )
+
+
+def _without_none(annotation: Any) -> Any:
+    kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+    if type(None) in typing.get_args(annotation) and len(kinds) == 1:
+        return kinds[0]
+    return annotation
+
+
+def extra_options(tokens: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Sort what Typer does not know into words and options.
+
+    Args:
+        tokens: such as `["lorae", "--penalty", "1e-3", "--no-fixed"]`.
+
+    Returns:
+        The words, and the options by name with values as YAML reads them; an option without a
+        value is true, and false if its name begins with `no-`.
+
+    Raises:
+        InputError: a single dash.
+
+    Example:
+        >>> extra_options(["lorae", "--penalty", "1e-3", "--init-variance=2", "--no-fixed"])
+        (['lorae'], {'penalty': 0.001, 'init_variance': 2, 'fixed': False})
+    """
+    words: list[str] = []
+    options: dict[str, Any] = {}
+    waiting = list(tokens)
+    while waiting:
+        token = waiting.pop(0)
+        if not token.startswith("--"):
+            words.append(token)
+            continue
+        name, equals, value = token[2:].partition("=")
+        if not equals and waiting and not waiting[0].startswith("--"):
+            equals, value = "=", waiting.pop(0)
+        name = name.replace("-", "_")
+        if equals:
+            options[name] = parse_value(value)
+        else:
+            options[name.removeprefix("no_")] = not name.startswith("no_")
+    return words, options

@@ -1,0 +1,55 @@
+"""What commands print: tables, pairs, and where files may be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from latentrank.errors import InputError
+
+if TYPE_CHECKING:
+    pass
+
+console = Console(highlight=False)
+messages = Console(stderr=True, highlight=False)
+
+
+def print_pairs(lines: Mapping[str, str]) -> None:
+    """Print names and values, one pair a line."""
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        console.print(f"  [dim]{name:<{width}}[/dim]  {value}", soft_wrap=True)
+
+
+def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
+    """An empty table; the columns named in `numbers` are set flush right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for index, column in enumerate(columns):
+        number = column in numbers
+        whole = number or index == 0
+        table.add_column(column, justify="right" if number else "left", no_wrap=whole)
+    return table
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of text, the first column of which names them."""
+    table = new_table(*header, numbers=header[1:])
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def free_path(out: Path | None, usual: Path, suffixes: Sequence[str]) -> Path:
+    """Where to write: the usual place anew, or a place of the user's where nothing is yet."""
+    if out is None:
+        return usual
+    if out.suffix not in suffixes:
+        raise InputError(f"--out is {out}; expected a name that ends in {' or '.join(suffixes)}.")
+    if out.exists():
+        raise InputError(f"{out} exists already; give another --out, or remove it.")
+    return out

@@ -1,0 +1,253 @@
+"""Commands that train: train, reproduce, sweep."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from latentrank.cli.app import TRAIN, Stopped, app
+from latentrank.cli.options import extra_options, with_settings
+from latentrank.cli.output import console, messages, new_table, print_pairs
+from latentrank.errors import InputError
+from latentrank.formatting import as_text, duration
+
+if TYPE_CHECKING:
+    from latentrank.report.reproduction import Page
+    from latentrank.runs import Run
+
+
+@app.command(
+    rich_help_panel=TRAIN,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="METHOD has options of its own, such as --penalty or --depth: "
+    "[bold]latentrank methods METHOD[/bold] lists them.",
+)
+@with_settings
+def train(
+    ctx: typer.Context,
+    settings: dict[str, Any],
+    method: Annotated[
+        str | None,
+        typer.Argument(metavar="METHOD", help="One that `latentrank methods` lists."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with any of these settings; the command line goes first."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the new run; by default runs/DATA-METHOD."),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with the interrupted run RUN.")
+    ] = None,
+    report: Annotated[bool, typer.Option(metavar="", help="Write the run's report.")] = True,
+) -> None:
+    """Train a METHOD on data and write a run folder with its report.
+
+    latentrank train lorae --data shapes
+    latentrank train irmae --data mnist --depth 8 --epochs 5 --data-root ~/data
+    latentrank train rrae --data measurements.npy --latent-dim 64 --rank 4
+    latentrank train --config run.yaml --seed 1
+    """
+    from latentrank import runs
+
+    words, options = extra_options([*([method] if method else []), *ctx.args])
+    if len(words) > 1:
+        raise InputError(f"'{words[1]}' is one word too many; only METHOD has no -- before it.")
+    given = {**settings, **options, **({"method": words[0]} if words else {})}
+    if resume is not None:
+        folder = resume
+    else:
+        settled = runs.configure(given, config)
+        folder = out or runs.default_folder(settled)
+    try:
+        if resume is not None:
+            run = runs.resume(folder, given, progress=True)
+        else:
+            run = runs.train(settled, folder)
+    except KeyboardInterrupt:
+        again = f"latentrank train --resume {shlex.quote(str(folder))}"
+        raise Stopped(f"Stopped; go on with: {again}") from None
+    from latentrank.distributed import is_first_process
+
+    if not is_first_process():
+        return
+    if report:
+        write_run_report(run)
+    _summary(run)
+
+
+def write_run_report(run: Run) -> Path:
+    """Write the report of a run, showing that it is being drawn."""
+    from latentrank.report import write_report
+
+    with messages.status("Drawing the report"):
+        return write_report(run)
+
+
+def _summary(run: Run) -> None:
+    """What came out of a training, in a few lines."""
+    metrics = run.metrics
+    known = metrics["true_dimension"]
+    truth = "" if known is None else f"   (true dimension {known})"
+    lines = {
+        "rank": f"[bold]{metrics['rank']}[/bold] of {metrics['latent_dim']}{truth}",
+        "validation error": as_text(metrics["validation_error"]),
+        "time": f"{duration(metrics['seconds'])}, epochs: {metrics['epochs']}",
+        "run": str(run.folder),
+    }
+    if (run.folder / "report.html").is_file():
+        lines["report"] = str(run.folder / "report.html")
+    console.print(f"[bold]{metrics['method']}[/bold] on {Path(metrics['data']).name}")
+    print_pairs(lines)
+    control = metrics.get("rank_control", {})
+    if control:
+        messages.print(control["says"], style="dim" if control["sure"] else "yellow")
+    if metrics.get("warning"):
+        messages.print(metrics["warning"], style="yellow")
+
+
+@app.command(rich_help_panel=TRAIN)
+def reproduce(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(metavar="RECIPE", help="One that --list shows, or a .yaml of your own."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row.")] = 3,
+    budget: Annotated[
+        Literal["small", "paper"],
+        typer.Option(help="About an hour on two cores, or the papers' full setting."),
+    ] = "small",
+    part: Annotated[
+        list[str] | None, typer.Option(help="One of its data sets alone, such as mnist; repeated.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of all reproductions, which share their trainings.")
+    ] = Path("reproductions"),
+    data_root: Annotated[str | None, typer.Option(help="Where data files lie.")] = None,
+    download: Annotated[
+        bool, typer.Option("--download", metavar="", help="Data and weights may be downloaded.")
+    ] = False,
+    weights: Annotated[Path | None, typer.Option(help="File of Inception weights.")] = None,
+    device: Annotated[str, typer.Option(help="Where: auto, cpu, gpu, mps, ...")] = "auto",
+    listing: Annotated[
+        bool, typer.Option("--list", metavar="", help="List the recipes and do nothing.")
+    ] = False,
+) -> None:
+    """Train what a table or figure of the papers needs, and set it beside the published values.
+
+    latentrank reproduce --list
+    latentrank reproduce lorae-table-7 --seeds 3 --budget small
+    latentrank reproduce lorae-table-3 --part mnist
+    """
+    from latentrank import reproduce as reproducing
+
+    if listing or recipe is None:
+        _print_recipes(seeds)
+        return
+    try:
+        page = reproducing.reproduce(
+            recipe,
+            seeds=seeds,
+            budget=budget,
+            parts=part or (),
+            out=out,
+            data_root=data_root,
+            download=download,
+            weights=weights,
+            device=device,
+            say=lambda text: messages.print(text, style="dim", soft_wrap=True),
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        raise Stopped("Stopped; the same command goes on where it was.") from None
+    _print_page(page)
+    console.print(str(out / page.name / "report.html"), soft_wrap=True)
+
+
+def _print_recipes(seeds: int) -> None:
+    from latentrank import recipes
+    from latentrank.reproduce import plan
+
+    table = new_table("recipe", "trainings", "what it is", numbers=["trainings"])
+    for name in recipes.names():
+        found = recipes.load(name)
+        jobs = plan(found, "small", seeds, Path())
+        count = len({job.folder for job in jobs if job.trained})
+        table.add_row(f"[bold]{name}[/bold]", str(count), found.title)
+    console.print(table)
+    console.print(f"trainings: with {seeds} seeds; recipes share those alike.", style="dim")
+
+
+def _print_page(page: Page) -> None:
+    from latentrank.report.reproduction import cells
+
+    for grid in page.grids:
+        header, rows = cells(grid)
+        table = new_table(*header, numbers=header[1:])
+        table.columns[0].min_width = max(len(row[0]) for row in rows)
+        for column in table.columns[1:]:
+            # many columns: better on two lines than cut off
+            column.no_wrap, column.overflow = False, "fold"
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for text in [*page.claims, *page.notes]:
+        console.print(text, style="dim", markup=False)
+
+
+@app.command(
+    rich_help_panel=TRAIN,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+@with_settings
+def sweep(
+    ctx: typer.Context,
+    settings: dict[str, Any],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="As for latentrank train.")],
+    search: Annotated[
+        list[str],
+        typer.Option(help="NAME=LOW..HIGH, with :log for its logarithm, or NAME=A,B,C; repeated."),
+    ],
+    trials: Annotated[int, typer.Option(min=1, help="How many to add to the study.")] = 20,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="URL of the study's database; machines that name the same share it."),
+    ] = None,
+    minimise: Annotated[
+        str, typer.Option(help="A number of metrics.json, or a measure such as fd:gmm.")
+    ] = "validation_error",
+    out: Annotated[Path, typer.Option(help="Folder of the studies' runs.")] = Path("sweeps"),
+) -> None:
+    """Search over settings and options of METHOD with Optuna; each trial is a run folder.
+
+    latentrank sweep lorae --data shapes --search penalty=1e-5..1e-1:log --trials 20
+    """
+    from latentrank import sweep as sweeping
+
+    words, options = extra_options([method, *ctx.args])
+    if len(words) > 1:
+        raise InputError(f"'{words[1]}' is one word too many; only METHOD has no -- before it.")
+    try:
+        found = sweeping.sweep(
+            {**settings, **options, "method": words[0]},
+            [sweeping.parse_search(text) for text in search],
+            trials,
+            minimise=minimise,
+            storage=storage,
+            out=out,
+            say=lambda text: messages.print(text, style="dim", soft_wrap=True),
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        raise Stopped("Stopped; the same command adds trials to the study.") from None
+    names = list(found[0].settings)
+    table = new_table("trial", minimise, *names, "run", numbers=["trial", minimise, *names])
+    for trial in found:
+        chosen = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.settings.values()]
+        table.add_row(str(trial.number), f"{trial.value:.4g}", *chosen, trial.folder)
+    console.print(table)

@@ -1,0 +1,154 @@
+"""Commands that use a run: embed, sample, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from latentrank.cli.app import GENERATE, app
+from latentrank.cli.options import Components, RunFolder, Seed
+from latentrank.cli.output import console, free_path, messages
+from latentrank.errors import InputError
+
+if TYPE_CHECKING:
+    pass
+
+
+@app.command(rich_help_panel=GENERATE)
+def embed(
+    run: RunFolder,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Other data of the same shape; by default the run's own."),
+    ] = None,
+    split: Annotated[
+        Literal["train", "test", "all"] | None,
+        typer.Option(help="Which part; by default test, and all of other data."),
+    ] = None,
+    coefficients: Annotated[
+        bool,
+        typer.Option(
+            "--coefficients", metavar="", help="In the method's own basis, k numbers each."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="An .npz file; by default RUN/codes-SPLIT.npz.")
+    ] = None,
+) -> None:
+    """Write the codes of data: an .npz file with codes, and labels, parameters and rows if known.
+
+    latentrank embed runs/shapes-lorae --split train
+    latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
+    """
+    import numpy as np
+
+    from latentrank.inference import embed as codes_of
+    from latentrank.io import atomic_write
+    from latentrank.runs import finished_run
+
+    opened = finished_run(run)
+    split = split or ("test" if data is None else "all")
+    path = free_path(out, run / f"codes-{split}.npz", [".npz"])
+    arrays = codes_of(opened, split, data, coefficients=coefficients)
+    with atomic_write(path) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes bools only
+    kept = ", ".join(f"{name} {rows.shape}" for name, rows in arrays.items())
+    console.print(f"{path}: {kept}", soft_wrap=True)
+
+
+def parse_components(text: str) -> int | str:
+    """The value of `--components`: a whole number, or bic."""
+    if text != "bic" and not text.isdecimal():
+        raise InputError(f"--components is {text}, expected a whole number from 1, or bic.")
+    return text if text == "bic" else int(text)
+
+
+@app.command(rich_help_panel=GENERATE)
+def sample(
+    run: RunFolder,
+    density: Annotated[
+        str | None,
+        typer.Option(
+            help="Fitted to the training codes: gaussian, gmm, prior, kde or flow; by default "
+            "gaussian, of a GAN prior."
+        ),
+    ] = None,
+    components: Components = "4",
+    n: Annotated[int, typer.Option(min=1, help="How many samples.")] = 10_000,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="An .npz file, or a .png to see 64 of them; by default RUN/samples-DENSITY.npz."
+        ),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Generate new samples: draw codes from a density, decode them.
+
+    latentrank sample runs/mnist-lorae --density gmm --n 10000 --out samples.npz
+    latentrank sample runs/mnist-lorae --out samples.png
+    """
+    import numpy as np
+
+    from latentrank import inference
+    from latentrank.io import atomic_write
+    from latentrank.runs import finished_run
+
+    opened = finished_run(run)
+    density = density or inference.usual_densities(opened.model())[0]
+    path = free_path(out, run / f"samples-{density}.npz", [".npz", ".png"])
+    picture = path.suffix == ".png"
+    options = {"components": parse_components(components)} if density == "gmm" else {}
+    made = inference.sample(opened, density, min(n, 64) if picture else n, seed, **options)
+    if picture:
+        from latentrank.report import pictures
+
+        pictures.write_png(pictures.sample_grid(opened, made.x), path)
+        console.print(str(path), soft_wrap=True)
+        return
+    with atomic_write(path) as temporary:
+        np.savez(temporary, x=made.x, codes=made.codes)
+    console.print(f"{path}: x {made.x.shape}, codes {made.codes.shape}", soft_wrap=True)
+
+
+@app.command(rich_help_panel=GENERATE)
+def export(
+    run: RunFolder,
+    format: Annotated[  # noqa: A002 - the option's name
+        Literal["onnx", "safetensors"], typer.Option(help="Of the file.")
+    ] = "onnx",
+    part: Annotated[
+        Literal["encoder", "decoder", "autoencoder"], typer.Option(help="What is written.")
+    ] = "encoder",
+    compress: Annotated[
+        bool, typer.Option(metavar="", help="Shrink the code to the coefficients that matter.")
+    ] = False,
+    tol: Annotated[
+        float | None,
+        typer.Option(
+            help="With --compress: largest relative change of reconstructions of codes like those "
+            "of the training data; by default 0.001."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The file; by default RUN/PART.FORMAT.")] = None,
+) -> None:
+    """Write a trained model for use elsewhere, its linear part folded into the encoder.
+
+    latentrank export runs/mnist-lorae --format onnx --compress
+    latentrank export runs/mnist-lorae --format safetensors --part decoder --out decoder.safetensors
+    """
+    from latentrank import export as exporting
+    from latentrank.runs import finished_run
+
+    if tol is not None and not compress:
+        raise InputError(f"--tol is {tol}, which is for --compress; add that, or leave it out.")
+    tolerance = (1e-3 if tol is None else tol) if compress else None
+    model = finished_run(run).model()
+    path = free_path(out, run / f"{part}.{format}", [f".{format}"])
+    write = exporting.export_onnx if format == "onnx" else exporting.export_safetensors
+    with messages.status(f"Writing {path.name}"):
+        write(model, path, part, tol=tolerance)
+    size = path.stat().st_size / 2**20
+    console.print(f"{path}: {part}, {size:.1f} MiB", soft_wrap=True)

@@ -1,0 +1,133 @@
+"""Atomic file writes, and reading and writing of YAML."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from latentrank.errors import InputError
+
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+@contextmanager
+def atomic_write(path: str | Path, advice: str = "free or change it") -> Iterator[Path]:
+    """A path to write to, beside `path`, which it becomes when the block ends well.
+
+    Args:
+        path: the file's final name; its folder is made when missing.
+        advice: what to do where it cannot be written.
+
+    Yields:
+        The temporary path, with the same suffix.
+
+    Raises:
+        InputError: the system refuses to write, such as on a full disk; nothing is left behind.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic_write(folder / "a.txt") as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> [file.name for file in folder.iterdir()]
+        ['a.txt']
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.chmod(0o666 & ~_UMASK)  # some writers leave files to their owner alone
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path} cannot be written ({reason}); {advice}.") from None
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        # Its folder is none, or not ours: then nothing was written either.
+        return
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as everybody who writes it means it."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads: text that looks like a number is quoted."""
+
+
+# YAML 1.1, which PyYAML follows, asks for a point in every float: 1.0e-3.
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
+
+
+def parse_value(text: str) -> Any:
+    """A value as it would be read from a YAML file.
+
+    Args:
+        text: as typed on the command line.
+
+    Returns:
+        A number, truth value, None, list or text.
+
+    Example:
+        >>> [parse_value(text) for text in ("1e-3", "8", "true", "null", "polar", "[1, 2]")]
+        [0.001, 8, True, None, 'polar', [1, 2]]
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        return text
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: there is no such file, it is not YAML, or it holds no mapping.
+    """
+    path = Path(path)
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check the path.") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise InputError(f"{path} is not YAML; write lines such as 'epochs: 5'.") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no settings; write lines such as 'epochs: 5'.")
+    return values
+
+
+def write_yaml(path: Path, values: dict[str, Any]) -> None:
+    """Write a mapping as YAML, whole or not at all."""
+    write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        InputError: the disk does not take it.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

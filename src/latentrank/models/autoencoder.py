@@ -1,0 +1,226 @@
+"""The model that every method is: encoder -> bottleneck -> decoder."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from latentrank.bottlenecks import Bottleneck, Identity
+from latentrank.errors import InputError
+from latentrank.linalg import rank_of_spectrum
+from latentrank.losses import Objective
+from latentrank.models.spec import Spec
+from latentrank.models.statistics import CodeStatistics
+from latentrank.nets import surgery
+
+
+class Autoencoder(nn.Module):
+    """`x -> encoder -> bottleneck -> decoder -> x'`.
+
+    Args:
+        encoder: maps `(B, *input_shape)` to `(B, bottleneck.encoder_dim)`.
+        bottleneck: maps that to the code, `(B, L)`.
+        decoder: maps `(B, L)` to `(B, *input_shape)`.
+        objective: which loss terms are added up, and how.
+        spec: what the model was built from; `latentrank.build` fills it in.
+
+    Example:
+        >>> import latentrank
+        >>> model = latentrank.build("lorae", input_shape=(1, 8, 8), latent_dim=4)
+        >>> x = torch.rand(5, 1, 8, 8)
+        >>> model.encode(x).shape, model(x).shape
+        (torch.Size([5, 4]), torch.Size([5, 1, 8, 8]))
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        bottleneck: Bottleneck,
+        decoder: nn.Module,
+        objective: Objective,
+        spec: Spec,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.bottleneck = bottleneck
+        self.decoder = decoder
+        self.objective = objective
+        self.spec = spec
+        self.statistics = CodeStatistics(bottleneck.latent_dim)
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers in a code."""
+        return self.bottleneck.latent_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct `x`, `(B, *input_shape)`: as in training, or by `encode` in evaluation."""
+        if not self.training:
+            return self.decode(self.encode(x))
+        return self.decode(self.bottleneck(self.encoder(x)).z)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The deterministic codes, `(B, L)`, of `x`, `(B, *input_shape)`."""
+        return self.bottleneck.encode(self.encoder(x))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The samples, `(B, *input_shape)`, that codes `z`, `(B, L)`, stand for."""
+        output: Tensor = self.decoder(z)
+        return output
+
+    def coefficients(self, x: Tensor) -> Tensor:
+        """The codes in the bottleneck's own basis: `U^T z`, `(B, k)`, or `z` without a basis."""
+        basis = self.bottleneck.basis()
+        z = self.encode(x)
+        return z if basis is None else z @ basis
+
+    def losses(self, x: Tensor, index: Tensor | None = None) -> dict[str, Tensor]:
+        """Every loss term by name, unweighted, and their weighted sum as `loss`.
+
+        Args:
+            x: `(B, *input_shape)`.
+            index: `(B,)` int64, the rows of the training set; see `Bottleneck.forward`.
+        """
+        z, terms = self.bottleneck(self.encoder(x), index)
+        return self.objective(self.decode(z), x, z, terms, self.decoder)
+
+    @torch.no_grad()
+    def consolidate(self, batches: Callable[[], Iterable[Tensor]]) -> None:
+        """Learn what needs the whole training set: a basis, and the codes' statistics.
+
+        Args:
+            batches: gives the training samples, `(B, *input_shape)` batch by batch, anew at
+                each call.
+        """
+        was_training = self.training
+        self.eval()
+
+        def encodings() -> Iterator[Tensor]:
+            for x in batches():
+                yield self.encoder(x)
+
+        self.bottleneck.consolidate(encodings())
+        self.statistics.update(self.bottleneck.encode(h) for h in encodings())
+        self.train(was_training)
+
+    def rank(self, tol: float = 1e-4) -> int:
+        """How many covariance singular values of the training codes exceed `tol` of the largest.
+
+        Args:
+            tol: relative, in (0, 1).
+
+        Raises:
+            InputError: the model has not been consolidated.
+        """
+        self._need_statistics("rank")
+        return int(rank_of_spectrum(self.statistics.variances.double(), tol=tol))
+
+    def fold(self) -> Autoencoder:
+        """The same autoencoder with its linear part absorbed into the encoder's last layer.
+
+        Codes and reconstructions stay the same up to rounding; the bottleneck is gone.
+
+        Raises:
+            InputError: inference is not linear in the encoder's output.
+
+        Example:
+            >>> import latentrank
+            >>> model = latentrank.build("irmae", (6,), latent_dim=4, depth=3).eval()
+            >>> x = torch.randn(5, 6)
+            >>> torch.allclose(model.fold().encode(x), model.encode(x), atol=1e-5)
+            True
+        """
+        encoder = surgery.absorb_output(self.encoder, self._linear_map("fold"))
+        decoder = copy.deepcopy(self.decoder)
+        return self._inference(encoder, decoder, copy.deepcopy(self.statistics), None)
+
+    @torch.no_grad()
+    def compress(self, tol: float = 1e-3, x: Tensor | None = None) -> Autoencoder:
+        """An autoencoder whose code has only as many numbers as the reconstructions need.
+
+        The new code is the old one's leading principal coefficients, centred: the encoder's
+        last layer and the decoder's first shrink. So many coefficients `k` are kept that
+        `||D(z) - D(z_k)|| <= tol ||D(z)||`; bisection finds the fewest where the change falls
+        with each further one, as it nearly always does.
+
+        Args:
+            tol: largest relative change of the reconstructions, above 0.
+            x: `(B, *input_shape)`, samples on which the change is measured. By default it is
+                measured on 512 codes drawn from a Gaussian fitted to the training codes.
+
+        Raises:
+            InputError: inference is not linear, the model has not been consolidated, or `tol`
+                is not positive.
+        """
+        matrix = self._linear_map("compress").double()
+        self._need_statistics("compress")
+        if not tol > 0:
+            raise InputError(f"tol is {tol}, expected a positive relative change; raise it.")
+        k = self._coefficients_needed(tol, x)
+        mean = self.statistics.mean.double()
+        directions = self.statistics.directions[:, :k].double()
+        encoder = surgery.absorb_output(self.encoder, directions.T @ matrix, -directions.T @ mean)
+        decoder = surgery.absorb_input(self.decoder, directions, mean)
+        statistics = CodeStatistics(k).to(self.statistics.mean)
+        statistics.directions = torch.eye(k).to(self.statistics.mean)
+        statistics.variances = self.statistics.variances[:k].clone()
+        return self._inference(encoder, decoder, statistics, k)
+
+    def _coefficients_needed(self, tol: float, x: Tensor | None) -> int:
+        stats, was_training = self.statistics, self.training
+        self.eval()
+        if x is None:
+            generator = torch.Generator().manual_seed(0)
+            drawn = torch.randn(512, len(stats.variances), generator=generator).to(stats.mean)
+            coefficients = drawn * stats.variances.sqrt()
+        else:
+            coefficients = (self.encode(x) - stats.mean) @ stats.directions
+        whole = self.decode(stats.mean + coefficients @ stats.directions.T)
+
+        def change(k: int) -> float:
+            part = stats.mean + coefficients[:, :k] @ stats.directions[:, :k].T
+            return float((self.decode(part) - whole).norm() / whole.norm())
+
+        low, high = 1, len(stats.variances)
+        while low < high:
+            middle = (low + high) // 2
+            if change(middle) <= tol:
+                high = middle
+            else:
+                low = middle + 1
+        self.train(was_training)
+        return low
+
+    def _inference(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        statistics: CodeStatistics,
+        code_dim: int | None,
+    ) -> Autoencoder:
+        spec = replace(self.spec, folded=True, code_dim=code_dim)
+        bottleneck = Identity(len(statistics.mean)).to(statistics.mean)
+        model = Autoencoder(encoder, bottleneck, decoder, Objective(), spec)
+        model.statistics = statistics
+        return model.eval()
+
+    def _linear_map(self, purpose: str) -> Tensor:
+        matrix = self.bottleneck.linear_map()
+        if matrix is None:
+            raise InputError(
+                f"{purpose} needs a latent that is linear in the encoder's output, and that of "
+                f"{self.spec.method} is not (or its basis has not been found yet: consolidate "
+                "the model first)."
+            )
+        return matrix.detach()
+
+    def _need_statistics(self, purpose: str) -> None:
+        if not self.statistics.known:
+            raise InputError(
+                f"{purpose} needs the statistics of the training codes, and this model has "
+                "none; train it with latentrank, or call model.consolidate(batches) first."
+            )

@@ -1,0 +1,1 @@
+"""Automatic rank selection while a model is trained."""

@@ -1,0 +1,489 @@
+"""The commands: what they write, what they print, and one sentence for every mistake."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+import yaml
+
+import latentrank
+from latentrank import cli, runs
+from latentrank.__main__ import main
+from latentrank.cli import options
+from latentrank.config import RunConfig
+from latentrank.errors import InputError
+from latentrank.runs.train import start
+
+SMALL = ["--epochs", "1", "--latent-dim", "4", "--no-report"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Labelled images, curves with no labels, and a run on the images."""
+    folder = tmp_path_factory.mktemp("cli")
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    x = rng.integers(0, 80, (80, 1, 8, 8), dtype=np.uint8)
+    x[y == 1, :, 2:6, 2:6] += 120
+    np.savez(folder / "squares.npz", x=x, y=y)
+    np.save(folder / "table.npy", rng.normal(size=(40, 6)))
+    command = ["train", "rrae", "--data", squares(folder), "--rank", "2", *SMALL]
+    assert main([*command, "--out", run_of(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _somewhere_else(folder, monkeypatch, tmp_path):
+    """Work in an empty folder, so that nothing is left in the repository."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LATENTRANK_CACHE", str(folder / "cache"))
+
+
+def run_of(folder):
+    return str(folder / "run")
+
+
+def squares(folder):
+    return str(folder / "squares.npz")
+
+
+def config_of(path):
+    return yaml.safe_load((Path(path) / "config.yaml").read_text())
+
+
+def metrics_of(path):
+    return json.loads((Path(path) / "metrics.json").read_text())
+
+
+def refused(arguments, capfd):
+    """The sentence with which a command refuses its input."""
+    assert main([str(argument) for argument in arguments]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("latentrank: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    return err
+
+
+# --- the command itself -------------------------------------------------------------------------
+
+
+def test_alone_it_shows_help(capfd):
+    assert main([]) == 0
+    assert "Usage: latentrank" in capfd.readouterr().out
+
+
+def test_version(capfd):
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out == f"latentrank {latentrank.__version__}\n"
+
+
+def test_it_is_a_module_too_and_help_needs_no_torch():
+    code = (
+        "import sys, runpy; sys.argv = ['latentrank', 'train', '--help']\n"
+        "try: runpy.run_module('latentrank', run_name='__main__')\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "slow = {'torch', 'lightning', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--learning-rate" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", sorted(c.callback.__name__ for c in cli.app.registered_commands)
+)
+def test_every_command_explains_itself(command, capfd):
+    assert main([command, "--help"]) == 0
+    assert f"latentrank {command}" in capfd.readouterr().out
+
+
+def test_every_setting_is_an_option():
+    command = typer.main.get_command(cli.app).commands["train"]
+    named = {parameter.name for parameter in command.params}
+    assert set(RunConfig.model_fields) - {"options"} <= named
+    explained = {p.name: p.help for p in command.params if p.name in RunConfig.model_fields}
+    assert all(explained.values())
+
+
+def test_words_and_options_are_told_apart():
+    tokens = ["--penalty", "-1e-3", "lorae", "--fixed", "--no-shared", "--solver=polar"]
+    assert options.extra_options(tokens) == (
+        ["lorae"],
+        {"penalty": -1e-3, "fixed": True, "shared": False, "solver": "polar"},
+    )
+
+
+def test_a_failure_of_ours_is_one_sentence_and_leaves_its_traceback(monkeypatch, capfd, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("latentrank.methods.names", lambda: 1 / 0)
+    assert main(["methods"]) == 1
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert "ZeroDivisionError" in err
+    (kept,) = tmp_path.glob("latentrank-*.txt")
+    assert str(kept) in err
+    assert "Traceback" in kept.read_text()
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(capfd):
+    assert main(["methods", "lorea", "--debug"]) == 2
+    err = capfd.readouterr().err
+    assert "Traceback" in err
+    assert err.endswith("nsgan.\n")
+
+
+def test_a_stopped_training_says_how_to_go_on(folder, monkeypatch, capfd):
+    def stopped(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "train", stopped)
+    assert main(["train", "ae", "--data", squares(folder), "--out", "my run"]) == 130
+    assert capfd.readouterr().err == (
+        "latentrank: Stopped; go on with: latentrank train --resume 'my run'\n"
+    )
+
+
+# --- what there is ------------------------------------------------------------------------------
+
+
+def test_methods_lists_all_of_them(capfd):
+    assert main(["methods"]) == 0
+    out = capfd.readouterr().out
+    assert all(name in out for name in latentrank.methods.names())
+
+
+@pytest.mark.parametrize("name", latentrank.methods.names())
+def test_a_method_shows_its_options(name, capfd):
+    assert main(["methods", name]) == 0
+    out = capfd.readouterr().out
+    for option in latentrank.methods.options(name):
+        assert f"--{option.replace('_', '-')}" in out
+
+
+def test_datasets_lists_all_of_them(capfd):
+    assert main(["datasets"]) == 0
+    out = capfd.readouterr().out
+    assert all(name in out for name in latentrank.data.names())
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def test_training_prints_rank_truth_and_where_the_report_is(capfd):
+    small = ["--train-size", "16", "--test-size", "9", "--epochs", "1", "--latent-dim", "4"]
+    assert main(["train", "ae", "--data", "gaussian2d", "--net", "mlp", *small]) == 0
+    out = capfd.readouterr().out
+    where = Path("runs/gaussian2d-ae")
+    rank = metrics_of(where)["rank"]
+    assert f"{rank} of 4   (true dimension 2)" in out
+    assert str(where / "report.html") in out
+    assert "<html" in (where / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["rrae", "--rank", "auto"],
+        ["vrrae", "--rank", "auto", "--adapt", "grow"],
+        ["lorae", "--rank", "auto"],
+        ["lorae", "--target-rank", "2"],
+        ["irmae-wd"],
+    ],
+    ids=" ".join,
+)
+def test_training_says_whether_the_rank_was_found(command, folder, capfd):
+    assert main(["train", *command, "--data", squares(folder), *SMALL]) == 0
+    control = metrics_of(f"runs/squares-{command[0]}")["rank_control"]
+    assert isinstance(control["sure"], bool)
+    assert control["says"] in " ".join(capfd.readouterr().err.split())
+
+
+def test_options_of_the_method_and_settings_reach_the_run(folder):
+    config = config_of(run_of(folder))
+    assert config["options"]["rank"] == 2
+    assert (config["epochs"], config["latent_dim"], config["method"]) == (1, 4, "rrae")
+    assert metrics_of(run_of(folder))["rank"] == 2
+
+
+def test_runs_are_numbered_where_a_name_is_taken(folder):
+    command = ["train", "ae", "--data", squares(folder), *SMALL]
+    assert main(command) == main(command) == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["squares-ae", "squares-ae-2"]
+
+
+def test_a_file_says_the_same_as_options_and_the_command_line_goes_first(folder):
+    Path("run.yaml").write_text(
+        f"method: irmae\ndata: {squares(folder)}\nepochs: 1\nlatent_dim: 4\nlearning_rate: 1e-3\n"
+        "depth: 2\noptions: {init_variance: 2}\n"
+    )
+    assert main(["train", "--config", "run.yaml", "--no-report", "--out", "a", "--seed", "3"]) == 0
+    options = ["--depth", "2", "--init-variance", "2", "--learning-rate", "1e-3", "--seed", "3"]
+    command = ["train", "irmae", "--data", squares(folder), *SMALL, *options, "--out", "b"]
+    assert main(command) == 0
+    assert config_of("a") == config_of("b")
+    over = ["--depth", "3", "--learning-rate", "2e-3", "--no-report", "--out", "c"]
+    assert main(["train", "--config", "run.yaml", *over]) == 0
+    assert config_of("c")["options"] == {**config_of("a")["options"], "depth": 3}
+    assert config_of("c")["learning_rate"] == 2e-3
+
+
+def test_the_resolved_configuration_repeats_the_run(folder):
+    given = Path(run_of(folder)) / "config.yaml"
+    assert main(["train", "--config", str(given), "--no-report", "--out", "again"]) == 0
+    assert config_of("again") == config_of(run_of(folder))
+    weights = [Path(f) / "model.safetensors" for f in ("again", run_of(folder))]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(folder):
+    command = ["train", "lorae", "--data", squares(folder), *SMALL]
+    assert main([*command, "--out", "short"]) == 0
+    before = runs.Run("short").history["seconds"][0]
+    assert main(["train", "--resume", "short", "--epochs", "2", "--no-report"]) == 0
+    assert runs.Run("short").history["seconds"][0] == before, "it did not begin again"
+    assert main([*command, "--epochs", "2", "--out", "long"]) == 0
+    assert config_of("short") == config_of("long")
+    ours, theirs = latentrank.load("short").state_dict(), latentrank.load("long").state_dict()
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["--epochs", "4", "--device", "nowhere"],
+        ["--epochs", "1"],
+        ["--steps", "1000"],
+        ["--epochs", "4", "--precision", "12"],
+    ],
+    ids=" ".join,
+)
+def test_a_resumption_that_is_refused_leaves_the_run_as_it_was(change, folder, capfd):
+    assert main(["train", "ae", "--data", squares(folder), *SMALL, "--out", "run"]) == 0
+    files = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    capfd.readouterr()
+    refused(["train", "--resume", "run", *change, "--no-report"], capfd)
+    assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == files
+
+
+def test_a_checkpoint_that_would_run_code_is_not_loaded(folder, capfd):
+    assert main(["train", "ae", "--data", squares(folder), *SMALL, "--out", "run"]) == 0
+    with Path("run/checkpoints/last.ckpt").open("wb") as file:
+        torch.save(_RunsCode(), file)
+    capfd.readouterr()
+    refused(["train", "--resume", "run", "--epochs", "2", "--no-report"], capfd)
+    assert not Path("was-here").exists()
+    assert Path("run/metrics.json").is_file()
+
+
+class _RunsCode:
+    def __reduce__(self):
+        return Path.touch, (Path("was-here"),)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_again(folder):
+    settled = runs.configure(
+        {"method": "ae", "data": squares(folder), "epochs": 1, "latent_dim": 4}
+    )
+    start(settled, Path("early"), runs.load_data(settled))
+    assert main(["train", "--resume", "early", "--no-report"]) == 0
+    assert metrics_of("early")["epochs"] == 1
+
+
+def test_a_refused_training_leaves_no_folder(folder, capfd):
+    refused(["train", "ae", "--data", squares(folder), "--precision", "12"], capfd)
+    refused(["train", "rrae", "--data", squares(folder), "--latent-dim", 4, "--rank", 9], capfd)
+    assert not Path("runs").exists() or not list(Path("runs").iterdir())
+
+
+# --- using a run --------------------------------------------------------------------------------
+
+
+def test_report(folder, capfd, monkeypatch):
+    monkeypatch.setattr("latentrank.report.write_report", lambda run: run.folder / "there.html")
+    assert main(["report", run_of(folder)]) == 0
+    assert capfd.readouterr().out.strip().endswith("there.html")
+
+
+def test_embed(folder):
+    assert main(["embed", run_of(folder), "--out", "codes.npz"]) == 0
+    with np.load("codes.npz") as found:
+        assert found["codes"].shape == (16, 4)
+        assert found["labels"].shape == (16,)
+    assert main(["embed", run_of(folder), "--split", "train", "--coefficients"]) == 0
+    with np.load(Path(run_of(folder)) / "codes-train.npz") as found:
+        assert found["codes"].shape == (64, 2)
+
+
+def test_sample(folder):
+    for seed in ("1", "1", "2"):
+        command = ["sample", run_of(folder), "--density", "gmm", "--n", "9", "--seed", seed]
+        assert main([*command, "--components", "2"]) == 0
+    with np.load(Path(run_of(folder)) / "samples-gmm.npz") as found:
+        assert found["x"].shape == (9, 1, 8, 8)
+        assert found["x"].dtype == np.uint8
+        assert np.linalg.matrix_rank(found["codes"], tol=1e-4) <= 3
+    assert main(["sample", run_of(folder), "--out", "grid.png"]) == 0
+    assert Path("grid.png").read_bytes()[1:4] == b"PNG"
+
+
+@pytest.mark.parametrize("kind", ["linear", "spherical", "pca"])
+def test_interpolate(folder, kind):
+    assert main(["interpolate", run_of(folder), "--kind", kind, "--out", "between.png"]) == 0
+    assert Path("between.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_interpolate_over_parameters(capfd):
+    data = ["--data", "curves:shifted-sine", "--test-size", "5"]
+    assert main(["train", "rrae", *data, "--rank", "1", *SMALL, "--out", "sine"]) == 0
+    assert main(["interpolate", "sine", "--kind", "parameters"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1].startswith("relative test error ")
+
+
+def test_evaluate(folder, capfd):
+    command = ["evaluate", run_of(folder), "--features", "classifier", "--n", "20"]
+    assert main([*command, "--density", "gaussian, prior", "--no-probes"]) == 0
+    out = capfd.readouterr().out
+    assert "FD-classifier" in out
+    assert "FID" not in out
+    found = json.loads((Path(run_of(folder)) / "evaluation.json").read_text())
+    assert list(found["generation"]) == ["reconstruction", "gaussian", "prior"]
+    assert found["generation"]["prior"]["n_fake"] == 20
+
+
+def test_evaluate_prints_what_probes_found(folder, capfd, monkeypatch):
+    curve = {"10": {"accuracy": 0.5, "accuracy_std": 0.25, "draws": 3}}
+    monkeypatch.setattr("latentrank.assessment._probes", lambda run, seed, say: {"mlp": curve})
+    assert main(["evaluate", run_of(folder)]) == 0
+    assert "50.0 \N{PLUS-MINUS SIGN} 25.0 %" in capfd.readouterr().out
+
+
+def test_evaluate_without_a_choice_of_features_measures_no_distance(folder, capfd):
+    assert main(["evaluate", run_of(folder), "--no-probes"]) == 0
+    out, err = capfd.readouterr()
+    assert "FD-classifier" not in out
+    assert "--features classifier or inception" in err
+
+
+def test_what_was_evaluated_before_remains(folder, capfd):
+    kept = Path(run_of(folder)) / "evaluation.json"
+    kept.write_text(json.dumps({"generation": {}, "protocol": "of before"}))
+    assert main(["evaluate", run_of(folder), "--no-probes"]) == 0
+    found = json.loads(kept.read_text())
+    assert found["protocol"] == "of before"
+    assert "rank" in found
+
+
+def test_explore(folder, capfd):
+    assert main(["explore", run_of(folder)]) == 0
+    where = Path(run_of(folder)) / "explore.html"
+    assert str(where) in capfd.readouterr().out
+    assert where.is_file()
+
+
+def test_compare(folder):
+    assert main(["compare", run_of(folder), run_of(folder), "--out", "page.html"]) == 0
+    assert "<html" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_a_comparison_of_no_name_is_written_anew(folder):
+    for _ in range(2):
+        assert main(["compare", run_of(folder)]) == 0
+    assert Path("compare.html").is_file()
+
+
+def test_export(folder, capfd):
+    command = ["export", run_of(folder), "--format", "safetensors", "--compress"]
+    assert main([*command, "--out", "encoder.safetensors"]) == 0
+    assert "encoder.safetensors" in capfd.readouterr().out
+    assert Path("encoder.safetensors").is_file()
+
+
+# --- mistakes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["trian"], "Did you mean 'train'?"),
+        (["embed"], "Missing argument 'RUN'"),
+        (["embed", "nowhere"], "nowhere is not the folder of a run"),
+        (["train"], "No method is given"),
+        (["train", "lorae"], "No data is given"),
+        (["train", "lorea", "--data", "shapes"], "did you mean 'lorae'?"),
+        (["train", "lorae", "--data", "shaps"], "did you mean 'shapes'?"),
+        (["train", "lorae", "--data", "a/b.npy"], "There is no a/b.npy"),
+        (["train", "lorae", "--data", "shapes", "--epoch", "3"], "did you mean 'epochs'?"),
+        (["train", "lorae", "--data", "shapes", "--penlty", "3"], "did you mean 'penalty'?"),
+        (["train", "lorae", "--data", "shapes", "--penalty", "high"], "expected a number"),
+        (["train", "irmae", "--data", "shapes", "--depth", "2.5"], "expected a whole number"),
+        (["train", "irmae", "--data", "shapes", "--depth", "true"], "expected a whole number"),
+        (["train", "irmae", "--data", "shapes", "--fixed", "3"], "expected true or false"),
+        (["train", "lorae", "--data", "shapes", "--epochs", "0"], "epochs is 0"),
+        (["train", "lorae", "--data", "shapes", "--epochs", "x"], "'--epochs'"),
+        (["train", "lorae", "--data", "shapes", "--schedule", "x"], "'--schedule'"),
+        (["train", "lorae", "--data", "shapes", "--logger", "x"], "loggers.0 is 'x'"),
+        (["train", "lorae", "more", "--data", "shapes"], "'more' is one word too many"),
+        (["train", "--config", "none.yaml"], "none.yaml cannot be read"),
+        (["train", "--resume", "nowhere"], "nowhere is not the folder of a run"),
+        (["sample", "{run}", "--density", "gnm"], "did you mean 'gmm'?"),
+        (["sample", "{run}", "--n", "0"], "'--n'"),
+        (["sample", "{run}", "--density", "gmm", "--components", "2.5"], "--components is 2.5"),
+        (["sample", "{run}", "--nn", "3"], "--n"),
+        (["sample", "{run}", "--out", "x.jpg"], "expected a name that ends in .npz or .png"),
+        (["embed", "{run}", "--data", "{folder}/table.npy"], "give data of that shape"),
+        (["embed", "{run}", "--out", "{folder}/squares.npz"], "exists already"),
+        (["export", "{run}", "--tol", "0.1"], "--tol is 0.1, which is for --compress"),
+        (["export", "{run}", "--tol", "-1", "--compress", "--format", "safetensors"], "tol is -1"),
+        (["interpolate", "{run}", "--kind", "parameters"], "has no parameters"),
+        (["evaluate", "{run}", "--density", "foo", "--features", "classifier"], "'foo'"),
+        (["train", "--resume", "{run}"], "is finished; to train it for longer"),
+        (["train", "--resume", "{run}", "--seed", "2"], "seed of the run"),
+        (["train", "--resume", "{run}", "--rank", "2"], "rank of the run"),
+        (["train", "ae", "--data", "{folder}/squares.npz", "--out", "{run}"], "There is a run in"),
+        (["train", "ae", "--config", "{run}/config.yaml"], "holds options of rrae"),
+        (["train", "ae", "--data", "{folder}/squares.npz", "--device", "x"], "device x"),
+        (["train", "ae", "--data", "{folder}/squares.npz", "--precision", "x"], "precision x"),
+        (["train", "ae", "--data", "{folder}/squares.npz", "--strategy", "x"], "strategy x"),
+        (["train", "ae", "--data", "{folder}/squares.npz", "--net", "x"], "no network 'x'"),
+        (["train", "ae", "--data", "{folder}/squares.npz", "--devices", "999"], "devices is 999"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_status_2(arguments, told, folder, capfd):
+    filled = [text.format(run=run_of(folder), folder=folder) for text in arguments]
+    assert told in refused(filled, capfd)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("epochs: [", "is not YAML"),
+        ("just words", "holds no settings"),
+        ("method: ae\ndata: shapes\nepochs: 0\n", "epochs is 0 in run.yaml"),
+        ("method: ae\ndata: shapes\nepoch: 1\n", "did you mean 'epochs'?"),
+        ("method: ae\ndata: shapes\noptions: 3\n", "options is 3"),
+        ("method: 3\ndata: shapes\n", "no method '3'"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(text, told, capfd):
+    Path("run.yaml").write_text(text)
+    assert told in refused(["train", "--config", "run.yaml"], capfd)
+
+
+@pytest.mark.parametrize("command", ["report", "embed", "sample", "evaluate", "export", "compare"])
+def test_an_unfinished_run_says_how_to_go_on(command, folder, capfd):
+    settled = runs.configure({"method": "ae", "data": squares(folder), "latent_dim": 4})
+    start(settled, Path("half"), runs.load_data(settled))
+    assert "latentrank train --resume half" in refused([command, "half"], capfd)
+
+
+def test_settings_from_python_are_checked_alike():
+    with pytest.raises(InputError, match="did you mean 'penalty'"):
+        runs.configure({"method": "lorae", "data": "shapes", "penalyt": 1.0})

@@ -1,0 +1,44 @@
+import threading
+
+from filelock import FileLock
+
+from latentrank import runs
+from latentrank.config import check
+from latentrank.runs.cache import content, folder_name, train
+
+
+def test_folders_are_named_by_content_and_not_by_machine():
+    base = {"method": "lorae", "data": "blobs"}
+    one = folder_name(check({**base, "device": "cpu", "data_root": "/a"}, "x"))
+    same = folder_name(check({**base, "learning_rate": 5e-4, "latent_dim": 32}, "x"))
+    assert one == same
+    for change in ({"seed": 1}, {"epochs": 11}, {"options": {"penalty": 0.1}}):
+        assert folder_name(check({**base, **change}, "x")) != one
+    assert content(check(base, "x"))["options"]["penalty"] == 1e-3
+
+
+def test_a_training_that_another_process_does_is_waited_for(wanted, tmp_path, monkeypatch):
+    training = wanted()
+    train(training)
+    (training.folder / "metrics.json").rename(tmp_path / "metrics.json")
+    monkeypatch.setattr(runs, "train", None)
+    monkeypatch.setattr(runs, "resume", None)
+    waiting = threading.Thread(target=train, args=(training,))
+    with FileLock(training.folder.with_name(f".{training.folder.name}.lock")):
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        (tmp_path / "metrics.json").rename(training.folder / "metrics.json")
+    waiting.join(30)
+    assert not waiting.is_alive()  # it found it done
+
+
+def test_the_fraction_that_is_behind_is_that_of_the_history(wanted):
+    training = wanted(epochs=8)
+    assert training.fraction == 0
+    training.folder.mkdir()
+    (training.folder / "config.yaml").touch()
+    (training.folder / "history.csv").write_text("epoch,step\n1,10\n2,20\n")
+    assert training.fraction == 0.25
+    steps = training._replace(config=training.config.model_copy(update={"steps": 25}))
+    assert steps.fraction == 0.8

@@ -1,0 +1,207 @@
+"""The run folder: whole or not at all, and readable by nobody's mistake."""
+
+import errno
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import latentrank
+from latentrank import methods
+from latentrank.config import RunConfig, check
+from latentrank.errors import InputError
+from latentrank.io import read_yaml, write_text
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "x.npy"
+    rng = np.random.default_rng(0)
+    np.save(path, (rng.normal(size=(80, 3)) @ rng.normal(size=(3, 9))).astype(np.float32))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(arrays, tmp_path_factory):
+    config = RunConfig(method="rrae", data=str(arrays), epochs=3, batch_size=16, latent_dim=6)
+    config = config.model_copy(update={"options": {"rank": 2}})
+    return latentrank.train(config, tmp_path_factory.mktemp("runs") / "a", progress=False)
+
+
+def test_a_run_folder_holds_what_it_promises(finished):
+    names = {path.name for path in finished.folder.iterdir()}
+    assert {
+        "config.yaml",
+        "model.json",
+        "model.safetensors",
+        "metrics.json",
+        "history.csv",
+    } <= names
+    metrics = finished.metrics
+    assert metrics["rank"] == 2
+    assert metrics["latent_dim"] == 6
+    assert metrics["seconds"] > 0
+    assert len(metrics["singular_values"]) == 6
+    assert finished.history["epoch"].tolist() == [1, 2, 3]
+    assert {"train/loss", "train/reconstruction", "validation_error", "rank"} <= set(
+        finished.history
+    )
+
+
+def test_metrics_agree_with_the_reloaded_model(finished):
+    again = latentrank.Run(finished.folder)
+    x = latentrank.data.to_float(again.dataset().test.x)
+    with torch.no_grad():
+        error = float((again.model()(x).double() - x.double()).square().mean())
+    assert again.metrics["validation_error"] == pytest.approx(error, rel=1e-6)
+    covariance = np.cov(again.codes("test").astype(np.float64).T)
+    values = np.linalg.svd(covariance, compute_uv=False)
+    np.testing.assert_allclose(
+        again.metrics["singular_values"], values / values[0], rtol=1e-5, atol=1e-9
+    )
+
+
+def test_the_resolved_configuration_repeats_the_run(finished, tmp_path):
+    config = check(finished.config, "config.yaml")
+    assert config.options["rank"] == 2
+    again = latentrank.train(config, tmp_path / "again", progress=False)
+    np.testing.assert_array_equal(again.codes("test"), finished.codes("test"))
+
+
+def test_a_second_run_does_not_take_the_place_of_the_first(finished):
+    with pytest.raises(InputError, match="There is a run in"):
+        latentrank.train(finished.settings, finished.folder, progress=False)
+
+
+def test_no_code_in_a_model_file_is_run(finished, tmp_path):
+    folder = broken_copy(finished.folder, tmp_path / "pickled")
+    torch.save(_RunsCode(tmp_path / "was-here"), folder / "model.safetensors")
+    with pytest.raises(InputError, match="damaged"):
+        latentrank.load(folder)
+    assert not (tmp_path / "was-here").exists()
+
+
+class _RunsCode:
+    """What a pickle of it does on loading: touch a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_weights_that_are_tied_are_saved_and_come_back(tmp_path):
+    encoder, decoder = (torch.nn.Linear(4, 4, bias=False) for _ in range(2))
+    decoder.weight = encoder.weight
+    model = latentrank.build("ae", (4,), 4, encoder=encoder, decoder=decoder).eval()
+    latentrank.save(model, tmp_path)
+    own = {name: torch.nn.Linear(4, 4, bias=False) for name in ("encoder", "decoder")}
+    x = torch.randn(3, 4)
+    assert torch.equal(latentrank.load(tmp_path, **own)(x), model(x))
+
+
+def test_a_saved_model_does_not_change_with_the_defaults(tmp_path, monkeypatch):
+    model = latentrank.build("lorae", (4,), 2)
+    latentrank.save(model.eval(), tmp_path)
+    row = methods.get("lorae")
+    options = {**row.options, "penalty": replace(row.options["penalty"], default=9.0)}
+    monkeypatch.setitem(methods.table._METHODS, "lorae", replace(row, options=options))
+    assert latentrank.build("lorae", (4,), 2).objective.weights == {"nuclear_norm": 9.0}
+    assert latentrank.load(tmp_path).objective.weights == model.objective.weights
+
+
+def broken_copy(source: Path, target: Path) -> Path:
+    target.mkdir()
+    for name in ("config.yaml", "model.json", "model.safetensors", "metrics.json"):
+        (target / name).write_bytes((source / name).read_bytes())
+    return target
+
+
+def test_damaged_models_are_refused_in_one_sentence(finished, tmp_path):
+    folder = broken_copy(finished.folder, tmp_path / "short")
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="damaged"):
+        latentrank.load(folder)
+
+    folder = broken_copy(finished.folder, tmp_path / "json")
+    (folder / "model.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        latentrank.load(folder)
+
+    folder = broken_copy(finished.folder, tmp_path / "other")
+    description = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**description, "latent_dim": 7}))
+    with pytest.raises(InputError, match="not those of the model"):
+        latentrank.load(folder)
+
+    with pytest.raises(InputError, match=r"There is no model in .*model\.json is missing"):
+        latentrank.load(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is not the folder of a run"):
+        latentrank.Run(tmp_path / "nowhere")
+
+
+def test_an_unfinished_run_says_how_to_go_on(finished, tmp_path):
+    folder = broken_copy(finished.folder, tmp_path / "unfinished")
+    (folder / "metrics.json").unlink()
+    unfinished = latentrank.Run(folder)
+    assert not unfinished.finished
+    with pytest.raises(InputError, match="latentrank train --resume"):
+        _ = unfinished.metrics
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = tmp_path / "text"
+    write_text(target, "before")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(InputError, match="No space left"):
+        write_text(target, "after")
+    assert [path.name for path in tmp_path.iterdir()] == ["text"]
+    assert target.read_text() == "before"
+
+    monkeypatch.setattr("latentrank.serialization.save_file", full)
+    model = latentrank.build("ae", (3,), 2)
+    with pytest.raises(InputError, match="No space left"):
+        latentrank.save(model, tmp_path / "model")
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_settings_that_cannot_be_used_are_named(tmp_path):
+    base = {"method": "ae", "data": "shapes"}
+    with pytest.raises(InputError, match="did you mean 'epochs'"):
+        check({**base, "epoch": 3}, "the command line")
+    with pytest.raises(InputError, match=r"batch_size is 0 in run\.yaml"):
+        check({**base, "batch_size": 0}, "run.yaml")
+    with pytest.raises(InputError, match="method is missing"):
+        check({"data": "shapes"}, "run.yaml")
+    file = tmp_path / "run.yaml"
+    file.write_text("a: [1")
+    with pytest.raises(InputError, match="is not YAML"):
+        read_yaml(file)
+    file.write_text("only words")
+    with pytest.raises(InputError, match="holds no settings"):
+        read_yaml(file)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_yaml(tmp_path / "nothing.yaml")
+
+
+def test_numbers_that_may_mislead_come_with_a_warning(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "few.npy", rng.normal(size=(20, 9)).astype(np.float32))
+    config = {"method": "ae", "data": str(tmp_path / "few.npy"), "latent_dim": 8, "epochs": 1}
+    warning = latentrank.train(RunConfig(**config), tmp_path / "few").metrics["warning"]
+    assert "4 test samples cannot have a rank above 3" in warning
+    config |= {"learning_rate": 1e3, "train_size": 16}
+    warning = latentrank.train(RunConfig(**config), tmp_path / "fast").metrics["warning"]
+    assert "no better than the mean of the data" in warning
+
+
+def test_a_good_run_is_not_warned_of(finished):
+    assert "warning" not in finished.metrics
