@@ -1,0 +1,110 @@
+"""Named things that users can add to: methods, data sets, densities, networks, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar
+
+from latentrank.errors import InputError, unknown
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Values by name: those of this library, those registered by hand, those of other packages.
+
+    Another package adds a value with an entry point, and it is known wherever that package is
+    installed; it is imported when it is asked for, not before:
+
+        [project.entry-points."latentrank.methods"]
+        schatten = "my_package:SCHATTEN"
+
+    Args:
+        kind: what a name stands for, such as `"method"`; for messages.
+        group: group of entry points, such as `"latentrank.methods"`.
+
+    Example:
+        >>> squares = Registry[int]("square", "latentrank.doctest")
+        >>> squares.register("four", 4)
+        4
+        >>> squares.get("fuor")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: There is no square 'fuor'; did you mean 'four'? Known: four.
+    """
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind = kind
+        self.group = group
+        self._values: dict[str, T] = {}
+
+    @cached_property
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group)}
+
+    def names(self) -> list[str]:
+        """All names: in order of registration, then those of other packages."""
+        return list({**dict.fromkeys(self._values), **dict.fromkeys(self._entry_points)})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values or name in self._entry_points
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def get(self, name: str) -> T:
+        """The value of a name.
+
+        Raises:
+            InputError: there is no such name, or the package that provides it cannot be imported.
+        """
+        if name not in self._values:
+            if name not in self._entry_points:
+                raise unknown(self.kind, name, self.names())
+            self._values[name] = self._load(self._entry_points[name])
+        return self._values[name]
+
+    def _load(self, point: EntryPoint) -> T:
+        try:
+            loaded: T = point.load()
+        except Exception as error:  # whatever another package raises on import
+            raise InputError(
+                f"The {self.kind} '{point.name}' is provided by {point.value}, which cannot be "
+                f"imported ({type(error).__name__}: {error}); repair or uninstall that package."
+            ) from error
+        return loaded
+
+    def register(self, name: str, value: T) -> T:
+        """Add a value, for as long as this process runs.
+
+        Returns:
+            The value.
+
+        Raises:
+            InputError: the name is taken.
+        """
+        if name in self:
+            raise InputError(f"There is a {self.kind} '{name}' already; choose another name.")
+        self._values[name] = value
+        return value
+
+    def add(self, name: str) -> Callable[[T], T]:
+        """`register` as a decorator."""
+        return lambda value: self.register(name, value)
+
+    def built_in(self, name: str) -> bool:
+        """Whether every process that has the same packages installed knows the name."""
+        return name in self._shared or name in self._entry_points
+
+    @cached_property
+    def _shared(self) -> frozenset[str]:
+        return frozenset(self._values)
+
+    def seal(self) -> None:
+        """Take what is registered so far as coming with the library."""
+        self.__dict__.pop("_shared", None)
+        _ = self._shared

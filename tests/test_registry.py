@@ -1,0 +1,44 @@
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from latentrank.errors import InputError
+from latentrank.registry import Registry
+
+
+@pytest.fixture
+def numbers():
+    registry = Registry[int]("number", "latentrank.tests")
+    registry.register("one", 1)
+    registry.seal()
+    return registry
+
+
+def provide(registry, name, value):
+    registry.__dict__["_entry_points"] = {name: EntryPoint(name, value, registry.group)}
+
+
+def test_an_entry_point_is_listed_without_being_imported(numbers):
+    sys.modules.pop("colorsys", None)
+    provide(numbers, "hue", "colorsys:ONE_SIXTH")
+    assert numbers.names() == ["one", "hue"]
+    assert "colorsys" not in sys.modules
+    assert numbers.get("hue") == pytest.approx(1 / 6)
+
+
+def test_an_entry_point_that_cannot_be_imported_names_its_package(numbers):
+    provide(numbers, "two", "no_such_package:TWO")
+    with pytest.raises(InputError, match=r"'two' is provided by no_such_package:TWO"):
+        numbers.get("two")
+
+
+def test_a_name_is_given_once(numbers):
+    with pytest.raises(InputError, match="already"):
+        numbers.register("one", 11)
+
+
+def test_only_what_comes_with_the_library_or_a_package_is_known_to_other_processes(numbers):
+    numbers.add("two")(2)
+    provide(numbers, "hue", "colorsys:ONE_SIXTH")
+    assert [numbers.built_in(name) for name in ("one", "two", "hue")] == [True, False, True]
