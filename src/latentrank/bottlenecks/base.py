@@ -35,9 +35,15 @@ class Bottleneck(nn.Module):
         latent_dim: width `L` of the code.
         encoder_dim: numbers the encoder must give per sample; `latent_dim` by default.
 
+    Attributes:
+        adjustable_rank: the attribute `rank` may be lowered and raised while training, from 1 to
+            what it was built with.
+
     Raises:
         InputError: `latent_dim` is not a whole number from 1.
     """
+
+    adjustable_rank = False
 
     def __init__(self, latent_dim: int, encoder_dim: int | None = None) -> None:
         super().__init__()
@@ -123,6 +129,7 @@ class RankBottleneck(Bottleneck):
         InputError: `rank` is out of range.
     """
 
+    adjustable_rank = True
     _basis: Tensor
     _state: Tensor
 

@@ -29,7 +29,7 @@ from latentrank.bottlenecks import (
 )
 from latentrank.errors import InputError, check_count, unknown
 from latentrank.losses import Objective, Penalty
-from latentrank.methods import rank_target
+from latentrank.methods.rank_target import rank_target
 from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.gan import GAMES, GAN, Discriminator
 from latentrank.models.spec import Spec
@@ -84,8 +84,10 @@ class Method:
         prepare_decoder: likewise to the decoder.
         adversarial: name of the game that a GAN's two networks play, one of
             `latentrank.models.gan.GAMES`; None for an autoencoder.
-        rank_control: how the method finds its rank where nobody sets it: by moving `k`
-            (`"adapt"`), by moving the penalty (`"steer"`), or read off the spectrum (`"gap"`).
+        rank_search: name of the search that finds the method's rank where nobody gives one, as
+            in `latentrank.training.rank_search`: `"shrink"` and `"grow"` move `k`, `"penalty"`
+            the weight of a term, `"gap"` looks at the spectrum.
+        rank_search_term: the loss term whose weight the search `"penalty"` moves.
     """
 
     name: str
@@ -103,7 +105,8 @@ class Method:
     prepare_encoder: Callable[[nn.Module], nn.Module] | None = None
     prepare_decoder: Callable[[nn.Module], nn.Module] | None = None
     adversarial: str | None = None
-    rank_control: rank_target.Control | None = None
+    rank_search: str | None = None
+    rank_search_term: str | None = None
 
 
 _RANK = Option(None, "directions kept, 1 to latent_dim (8 when there are as many)")
@@ -244,10 +247,9 @@ _TABLE = [
         options={
             "depth": _DEPTH,
             "init_variance": _INIT_VARIANCE,
-            "rank": Option("auto", "auto: read off where the spectrum falls the furthest"),
         },
         weight_decay=1e-6,
-        rank_control="gap",
+        rank_search="gap",
     ),
     Method(
         "lorae",
@@ -259,11 +261,11 @@ _TABLE = [
             "penalty": Option(1e-3, "weight of the nuclear norm"),
             "solver": Option("auto", "how the norm is computed: auto, svd, gram or polar"),
             "rank": Option(None, "directions that the penalty is steered to, or auto"),
-            "target_rank": Option(None, "the same as rank"),
             "target_error": Option(None, "validation error that the penalty is steered to"),
             "tolerance": _TOLERANCE,
         },
-        rank_control="steer",
+        rank_search="penalty",
+        rank_search_term="nuclear_norm",
     ),
     Method(
         "rrae",
@@ -271,15 +273,15 @@ _TABLE = [
         RRAE,
         bottleneck=TruncatedSVD,
         options=_RRAE,
-        rank_control="adapt",
+        rank_search="shrink",
     ),
     Method(
         "rrae-adaptive",
-        "RRAE that gives directions up while its error comes back, and so finds its own rank.",
+        "RRAE that lowers its rank while the error recovers, and so finds it by itself.",
         RRAE,
         bottleneck=TruncatedSVD,
         options={**_RRAE, "rank": Option("auto", _ADAPTIVE["rank"].help)},
-        rank_control="adapt",
+        rank_search="shrink",
     ),
     Method(
         "rrae-weak",
@@ -306,7 +308,7 @@ _TABLE = [
         terms={"kl": "beta"},
         options={**_ADAPTIVE, "beta": Option(1e-3, "weight of the divergence")},
         reconstruction="relative",
-        rank_control="adapt",
+        rank_search="shrink",
     ),
     # Adam's rate and the Tanh at the end are those of DCGAN (Radford, Metz and Chintala 2016). The
     # networks here have none of its batch normalisation; without anything in its place the
@@ -445,7 +447,7 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if option not in known:
             raise unknown(f"option of {name} called", option, known)
         default = known[option].default
-        # A rank is a number or a word: `rank_target.request` checks it.
+        # A rank is a number or a word: `rank_target` checks it.
         kind, told = (object, "") if option == "rank" else _KINDS.get(type(default), (object, ""))
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise InputError(f"{option} is {value!r}, expected {told} such as {default}.")
@@ -520,7 +522,7 @@ def build(
 def _bottleneck(row: Method, latent_dim: int, resolved: Mapping[str, Any]) -> Bottleneck:
     wanted = inspect.signature(row.bottleneck).parameters
     given = {name: value for name, value in resolved.items() if name in wanted}
-    asked = rank_target.request(row.name, row.rank_control, latent_dim, resolved)
+    asked = rank_target(row.name, row.rank_search, latent_dim, resolved)
     if "rank" in given:
         given["rank"] = asked.directions
     return row.bottleneck(latent_dim, **given)

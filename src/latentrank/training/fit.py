@@ -21,11 +21,9 @@ from latentrank.data import DataModule, Dataset
 from latentrank.errors import InputError
 from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.gan import GAN
-from latentrank.training import second_stage
 from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, ProgressLine
 from latentrank.training.module import TrainingModule
-from latentrank.training.rank_search import callbacks as rank_search
 from latentrank.training.second_stage import SecondStage
 
 _IMAGE_AXES = 3
@@ -90,9 +88,8 @@ def fit(
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
     history = History(folder / "history.csv" if folder else None)
-    control, stage = rank_search.callback(model, config), second_stage.callback(model, config)
-    watching: list[Callback] = [part for part in (control, stage) if part is not None]
-    watching += [history, *(callbacks or [])]
+    module = _module(model, config)
+    watching: list[Callback] = [history, *(callbacks or [])]
     if progress:
         watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}"))
     if config.patience is not None:
@@ -101,15 +98,7 @@ def fit(
         watching.append(
             ModelCheckpoint(folder / "checkpoints", "last", enable_version_counter=False)
         )
-    trainer = _trainer(_lengthened(config, stage), folder, watching)
-    decay = config.weight_decay
-    if decay is None:
-        decay = methods.get(model.spec.method).weight_decay
-    module = (
-        AdversarialModule(model, config, decay)
-        if isinstance(model, GAN)
-        else TrainingModule(model, config, decay)
-    )
+    trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
     data = DataModule(dataset, config.batch_size, seed=config.seed)
     if len(dataset.shape) == _IMAGE_AXES:
         # Processors and GPUs convolve images faster in this layout; the weights are the same.
@@ -128,9 +117,17 @@ def fit(
         signal.signal(signal.SIGINT, on_interrupt)
         raise KeyboardInterrupt from None
     model.cpu().eval().to(memory_format=torch.contiguous_format)
-    if control is not None:
-        history.reports["rank_control"] = control.report(model)
+    if module.search is not None:
+        history.reports["rank_search"] = module.search.report(model)
     return history
+
+
+def _module(model: Autoencoder, config: TrainConfig) -> TrainingModule:
+    decay = config.weight_decay
+    if decay is None:
+        decay = methods.get(model.spec.method).weight_decay
+    kind = AdversarialModule if isinstance(model, GAN) else TrainingModule
+    return kind(model, config, decay)  # type: ignore[arg-type]
 
 
 def _lengthened(config: TrainConfig, stage: SecondStage | None) -> TrainConfig:

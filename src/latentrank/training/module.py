@@ -7,15 +7,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 
 from latentrank import distributed, methods
 from latentrank.config import TrainConfig
-from latentrank.data import Batch, DataModule
+from latentrank.data import Batch
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.linalg.precision import to_float64
 from latentrank.models.autoencoder import Autoencoder
+from latentrank.training.context import training_samples
+from latentrank.training.rank_search import search_for
+from latentrank.training.second_stage import second_stage_of
 
 # Training samples from which a basis is found before each validation; after training it is
 # found from all of them.
@@ -33,6 +36,14 @@ class TrainingModule(LightningModule):
         model: the autoencoder.
         config: how it is trained.
         weight_decay: AdamW's; 0 means Adam.
+
+    Attributes:
+        search: finds the model's rank, if that is asked for.
+        second_stage: trains the decoder alone at the end, if that is asked for.
+
+    Raises:
+        InputError: the model lacks what its rank search needs, or the options of a second stage
+            do not fit the configuration.
     """
 
     def __init__(self, model: Autoencoder, config: TrainConfig, weight_decay: float = 0.0) -> None:
@@ -40,6 +51,16 @@ class TrainingModule(LightningModule):
         self.model = model
         self.config = config
         self.weight_decay = weight_decay
+        self.search = search_for(model, config)
+        self.second_stage = second_stage_of(model, config)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """What the method itself has to do beside the steps."""
+        return [part for part in (self.search, self.second_stage) if part is not None]
+
+    def training_samples(self) -> Iterator[Tensor]:
+        """This process's share of the training set."""
+        return training_samples(self)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Noise depends on (seed, step) alone, so a resumed run draws what it would have drawn."""
@@ -63,7 +84,7 @@ class TrainingModule(LightningModule):
         moved = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
         if moved and not self.trainer.sanity_checking:
             self.model.bottleneck.consolidate(
-                self.model.encoder(x) for x in self.training_samples(PROVISIONAL_SAMPLES)
+                self.model.encoder(x) for x in training_samples(self, PROVISIONAL_SAMPLES)
             )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -86,15 +107,6 @@ class TrainingModule(LightningModule):
         """Find what needs the whole training set, in float32, as the model is used from now on."""
         self.model.float()
         self.model.consolidate(self.training_samples)
-
-    def training_samples(self, limit: int | None = None) -> Iterator[Tensor]:
-        """This process's share of the training set, or of `limit` samples spread evenly over it."""
-        data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        rank, size = distributed.world()
-        like = next(self.model.parameters())
-        for i, batch in enumerate(data.train_batches(limit)):
-            if i % size == rank:
-                yield batch.x.to(like)
 
     def configure_optimizers(self) -> Any:
         """Adam, or AdamW with weight decay; some parameters learn at a multiple of the rate."""
