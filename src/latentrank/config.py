@@ -20,20 +20,38 @@ class TrainConfig(BaseModel):
     steps: int | None = Field(None, ge=1, description="stop after so many batches instead")
     batch_size: int = Field(64, ge=1, description="samples in a batch, of each process")
     learning_rate: float | None = Field(
-        None, gt=0, description="of Adam, at the start; by default the method's, mostly 5e-4"
+        None, gt=0, description="at the start; by default the method's, mostly 5e-4"
     )
-    schedule: Literal["constant", "cosine", "steps"] = Field(
+    optimizer: str = Field(
+        "adam", description="adam, one of torch's, or one of pytorch_optimizer's (adabelief, ...)"
+    )
+    schedule: Literal["constant", "cosine", "multistep"] = Field(
         "constant", description="course of the rate: cosine to 0, or a tenth at 1/3 and at 2/3"
     )
     weight_decay: float | None = Field(
-        None, ge=0, description="AdamW's; by default the method's, which is mostly none"
+        None, ge=0, description="of the optimiser; by default the method's, which is mostly none"
     )
     patience: int | None = Field(
-        None, ge=1, description="stop after so many validations without a lower error"
+        None,
+        ge=1,
+        description="stop after so many validations without a lower error; with the schedule "
+        "multistep, go on to the next rate first",
+    )
+    keep: Literal["best", "last"] | None = Field(
+        None,
+        description="weights kept: of the lowest validation error (usual with patience), or the "
+        "last ones",
     )
     validate_every: int = Field(1, ge=1, description="epochs between validations")
     seed: int = Field(0, ge=0, description="of initialisation, order and noise")
-    precision: str = Field("32-true", description="as Lightning's Trainer takes it, or bf16-mixed")
+    precision: str = Field(
+        "32-true",
+        description="as Lightning's Trainer takes it (bf16-mixed, ...), or auto: bf16-mixed where "
+        "the hardware has units for it",
+    )
+    threads: int | None = Field(
+        None, ge=1, description="of a training on processors; by default as many as help"
+    )
     device: str = Field("auto", description="where: auto, cpu, gpu, mps, ... as Lightning takes it")
     devices: int | str = Field(1, description="how many devices, or auto")
     strategy: str = Field("auto", description="as Lightning's Trainer takes it, such as ddp")

@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 
 from latentrank import methods
 from latentrank.config import TrainConfig
@@ -22,9 +22,13 @@ from latentrank.errors import InputError
 from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.gan import GAN
 from latentrank.training.adversarial import AdversarialModule
-from latentrank.training.callbacks import History, ProgressLine
+from latentrank.training.callbacks import History, LogTerms, ProgressLine
+from latentrank.training.checkpoints import Checkpoint
+from latentrank.training.machine import resolve_precision, threads
 from latentrank.training.module import TrainingModule
+from latentrank.training.rank_search import PeriodicSearch
 from latentrank.training.second_stage import SecondStage
+from latentrank.training.stopping import BestWeights, FiniteWeights, Patience
 
 _IMAGE_AXES = 3
 
@@ -57,8 +61,8 @@ def fit(
         The history, one row a validation.
 
     Raises:
-        InputError: the data do not suit the model, there is nothing to resume, or the loss is
-            no longer a number.
+        InputError: the data do not suit the model, there is nothing to resume, or training
+            diverged; the model then has the weights of the last validation.
 
     Example:
         >>> import numpy as np, latentrank
@@ -80,29 +84,40 @@ def fit(
             f"{dataset.name} has {len(dataset.train)} samples to train on and {len(dataset.test)} "
             "to test on, expected two or more of either, since one alone has no spread; give more."
         )
-    if isinstance(model, GAN) and config.patience is not None:
-        raise InputError(
-            f"patience is {config.patience}, and {model.spec.method} has no validation error to "
-            "wait for; leave patience out."
-        )
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
+    precision = resolve_precision(config.precision, config.device)
+    config = config.model_copy(update={"precision": precision})
     history = History(folder / "history.csv" if folder else None)
-    module = _module(model, config)
-    watching: list[Callback] = [history, *(callbacks or [])]
+    module, good = _module(model, config), FiniteWeights()
+    watching: list[Callback] = [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
     if progress:
         watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}"))
-    if config.patience is not None:
-        watching.append(EarlyStopping("validation_error", patience=config.patience))
     if folder is not None:
-        watching.append(
-            ModelCheckpoint(folder / "checkpoints", "last", enable_version_counter=False)
-        )
+        watching.append(Checkpoint(folder / "checkpoints"))
     trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
     data = DataModule(dataset, config.batch_size, seed=config.seed)
     if len(dataset.shape) == _IMAGE_AXES:
         # Processors and GPUs convolve images faster in this layout; the weights are the same.
         model.to(memory_format=torch.channels_last)
+    with threads(config.threads, model, config.batch_size) as history.threads:
+        try:
+            _run(trainer, module, data, checkpoint)
+        except Exception as error:
+            good.explain(module, folder, error)
+            raise
+        finally:
+            model.cpu().eval().to(memory_format=torch.contiguous_format)
+    history.precision = precision
+    if module.search is not None:
+        history.reports["rank_search"] = module.search.report(model)
+    return history
+
+
+def _run(
+    trainer: pl.Trainer, module: TrainingModule, data: DataModule, checkpoint: Path | None
+) -> None:
+    """Lightning's fit, with its ways to leave turned into ours."""
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -116,10 +131,26 @@ def fit(
         # caller's decision.
         signal.signal(signal.SIGINT, on_interrupt)
         raise KeyboardInterrupt from None
-    model.cpu().eval().to(memory_format=torch.contiguous_format)
-    if module.search is not None:
-        history.reports["rank_search"] = module.search.report(model)
-    return history
+
+
+def _stopping(module: TrainingModule) -> list[Callback]:
+    """What stops a training early and keeps its best weights, as configured."""
+    config, method = module.config, module.model.spec.method
+    acts = isinstance(module.search, PeriodicSearch)
+    keep = config.keep or ("best" if config.patience is not None and not acts else "last")
+    for name, value in (("patience", config.patience), ("keep", keep if keep == "best" else None)):
+        if isinstance(module, AdversarialModule) and value is not None:
+            raise InputError(
+                f"{name} is {value}, and {method} has no validation error to go by; leave {name} "
+                "out."
+            )
+    if keep == "best" and acts:
+        raise InputError(
+            "keep is best, and the rank is searched for while the model is trained: the lowest "
+            "error would be that of a larger rank; leave keep out."
+        )
+    stopping: list[Callback] = [BestWeights()] if keep == "best" else []
+    return stopping + ([] if config.patience is None else [Patience(config.patience)])
 
 
 def _module(model: Autoencoder, config: TrainConfig) -> TrainingModule:
