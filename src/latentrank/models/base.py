@@ -56,6 +56,11 @@ class LatentModel(nn.Module):
         """Numbers in a code."""
         return self.bottleneck.latent_dim
 
+    @property
+    def term_weights(self) -> dict[str, float]:
+        """Weight of each loss term beside the reconstruction, by name; changes take effect."""
+        return {}
+
     def encode(self, x: Tensor) -> Tensor:
         """The deterministic codes, `(B, L)`, of `x`, `(B, *input_shape)`."""
         return self.bottleneck.encode(self.encoder(x))
