@@ -93,7 +93,9 @@ def assemble(name: str, contents: Contents, meaning: Meaning = Meaning()) -> Dat
         InputError: a shape or dtype cannot be used, a value is NaN or infinite, or labels or
             parameters do not fit.
     """
-    parts = [_checked(part, meaning.kind or contents.kind, meaning.layout) for part in contents.parts]
+    parts = [
+        _checked(part, meaning.kind or contents.kind, meaning.layout) for part in contents.parts
+    ]
     layouts = [layout for _, layout in parts]
     found = [part for part, _ in parts]
     _check_alike(found)

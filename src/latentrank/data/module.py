@@ -90,7 +90,9 @@ class _Rows(TorchDataset[Batch]):
         self.split = split
         self.preprocessing = preprocessing
         values = 4 * math.prod(split.x.shape)
-        self.normalised = preprocessing.normalise(np.asarray(split.x)) if values <= _AT_ONCE else None
+        self.normalised = (
+            preprocessing.normalise(np.asarray(split.x)) if values <= _AT_ONCE else None
+        )
 
     def __len__(self) -> int:
         return len(self.split)

@@ -273,7 +273,7 @@ def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
 def _from_path(text: str, request: Request) -> Dataset:
     path, inner = _inside(Path(text).expanduser())
     reader = readers.find(path)
-    if path.is_dir() and reader is None or path.is_file() and path.suffix.lower() == ".zip":
+    if (path.is_dir() and reader is None) or (path.is_file() and path.suffix.lower() == ".zip"):
         return images.load(path, request.image_size, request.progress, request.meaning)
     if reader is None and len(path.parts) == 1 and not path.suffix and not path.exists():
         raise unknown("data set", text, names())

@@ -181,8 +181,4 @@ def _said(ranges: list[Moments], high: float) -> str:
     most = max(float(found.high.max()) for found in ranges)
     low = min(float(found.low.min()) for found in ranges)
     kind = "whole numbers" if all(found.whole for found in ranges) else "real numbers"
-    return (
-        f"The values are {kind} from {low:g} to {most:g}; networks see 0 to {high:g} as 0 to 1."
-    )
-
-
+    return f"The values are {kind} from {low:g} to {most:g}; networks see 0 to {high:g} as 0 to 1."

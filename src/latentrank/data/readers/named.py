@@ -38,8 +38,7 @@ def contents(
     labels = _by_role(what, held, meaning.labels, "y")
     parameter_names = meaning.parameters or ("parameters",)
     parameters = [
-        _by_role(what, held, name if meaning.parameters else None, name)
-        for name in parameter_names
+        _by_role(what, held, name if meaning.parameters else None, name) for name in parameter_names
     ]
     parts = {
         split: Part(
@@ -63,7 +62,7 @@ def _known(what: str, held: Mapping[str, Any], name: str) -> str:
     key = next((key for key in (name, name.strip("/")) if key in held), None)
     if key is None:
         raise InputError(
-            f"{what} holds no {name}; it holds {', '.join(held) or 'nothing'}: take one of these."
+            f"{what} holds no {name.strip('/')}; it holds {', '.join(held) or 'nothing'}: take one of these."
         )
     return key
 
