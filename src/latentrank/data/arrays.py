@@ -38,6 +38,10 @@ class Meaning(NamedTuple):
     validation: str = "train"
 
 
+#: Of data that nobody says anything of.
+UNSAID = Meaning()
+
+
 @dataclass(frozen=True)
 class Part:
     """Samples of one split as they stand in a file.
@@ -81,7 +85,7 @@ class Contents:
     latent_dim: int | None = None
 
 
-def assemble(name: str, contents: Contents, meaning: Meaning = Meaning()) -> Dataset:
+def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:
     """A data set of what a reader found.
 
     Args:
@@ -105,9 +109,11 @@ def assemble(name: str, contents: Contents, meaning: Meaning = Meaning()) -> Dat
         for part, label in zip(found, labels, strict=True)
     ]
     train, test = whole if len(whole) == 2 else _held_out(whole[0], name)
-    made, said = contents.preprocessing, []
-    if made is None:
-        made, said = units.infer(train.x, test.x, what=name)
+    made, said = (
+        units.infer(train.x, test.x, what=name)
+        if contents.preprocessing is None
+        else (contents.preprocessing, [])
+    )
     if layouts[0] != LAYOUTS[layouts[0]]:
         said = [f"Axes are read as {layouts[0]}.", *said]
     parameters = train.parameters

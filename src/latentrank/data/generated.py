@@ -53,13 +53,10 @@ def generate(
     """
     train, test = grid(ranges, train_size), uniform(ranges, test_size, seed)
     samples = function(train)
-    splits = [
-        Split(x.astype(np.float32), parameters=parameters)
-        for x, parameters in ((samples, train), (function(test), test))
-    ]
     return Dataset(
         name,
-        *splits,
+        Split(samples.astype(np.float32), parameters=train),
+        Split(function(test).astype(np.float32), parameters=test),
         Preprocessing(float(samples.mean()), float(samples.std())),
         true_dimension=len(ranges),
         latent_dim=latent_dim,

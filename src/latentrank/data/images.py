@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from latentrank.data import cache
-from latentrank.data.arrays import Meaning
+from latentrank.data.arrays import UNSAID, Meaning
 from latentrank.data.base import Array, Dataset, Split, holdout
 from latentrank.data.units import BYTES
 from latentrank.errors import InputError
@@ -50,7 +50,7 @@ def load(
     path: Path,
     image_size: int | None = None,
     progress: bool = True,
-    meaning: Meaning = Meaning(),
+    meaning: Meaning = UNSAID,
 ) -> Dataset:
     """A folder or a zip of images, at any depth, as a data set.
 
@@ -64,6 +64,7 @@ def load(
         image_size: crop the middle square of every image and resize it to this height and
             width; without it the images must agree in size.
         progress: show a progress bar while decoding.
+        meaning: what their owner says of them.
 
     Returns:
         uint8 images `(N, C, H, W)`, memory-mapped from the cache.

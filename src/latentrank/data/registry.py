@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from latentrank.data import blobs, curves, fields, images, readers, shapes, standard
-from latentrank.data.arrays import Meaning, assemble
+from latentrank.data.arrays import UNSAID, Meaning, assemble
 from latentrank.data.base import Dataset, Split
 from latentrank.errors import InputError, unknown
 from latentrank.registry import Registry
@@ -51,7 +51,7 @@ class Request(NamedTuple):
     image_size: int | None
     seed: int
     progress: bool
-    meaning: Meaning = Meaning()
+    meaning: Meaning = UNSAID
 
 
 @dataclass(frozen=True)

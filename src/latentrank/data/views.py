@@ -62,9 +62,9 @@ class RowView:
         chosen: Array = self.x[self.rows[first]]
         if not rest:
             return chosen
-        return cast(Array, chosen[(slice(None), *rest)] if np.ndim(chosen) == self.ndim else chosen)
+        return chosen[(slice(None), *rest)] if chosen.ndim == self.ndim else chosen[tuple(rest)]
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         return np.asarray(self.x[self.rows], dtype=dtype)
 
     def astype(self, dtype: DTypeLike) -> Array:
@@ -83,13 +83,14 @@ def take_rows(x: Array, index: Rows | slice) -> Array:
         >>> take_rows(np.arange(4), np.array([2, 0])).tolist()
         [2, 0]
     """
-    if isinstance(x, RowView):
-        return cast(Array, RowView(x.x, x.rows[index]))
+    view: Any = x
+    if isinstance(view, RowView):
+        return cast(Array, RowView(view.x, view.rows[index]))
     if isinstance(index, slice):
         return x[index]
     if len(index) * math.prod(x.shape[1:]) * x.dtype.itemsize > LARGE:
         return cast(Array, RowView(x, index))
-    return cast(Array, x[index])
+    return x[index]
 
 
 def blocks(x: Array) -> Iterator[Array]:

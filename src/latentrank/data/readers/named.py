@@ -62,7 +62,8 @@ def _known(what: str, held: Mapping[str, Any], name: str) -> str:
     key = next((key for key in (name, name.strip("/")) if key in held), None)
     if key is None:
         raise InputError(
-            f"{what} holds no {name.strip('/')}; it holds {', '.join(held) or 'nothing'}: take one of these."
+            f"{what} holds no {name.strip('/')}; it holds {', '.join(held) or 'nothing'}: take "
+            "one of these."
         )
     return key
 
