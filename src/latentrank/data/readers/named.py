@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.splits import join, role, split_of
+from latentrank.data.views import Array
 from latentrank.errors import InputError
 
 # Names that labels have elsewhere: better refused than passed over in silence.
@@ -17,7 +18,11 @@ _EXPECTED = "expected x, or x_train and x_test (labels: y, or y_train and y_test
 
 
 def contents(
-    what: str, held: Mapping[str, Any], meaning: Meaning, inner: str | None = None
+    what: str,
+    held: Mapping[str, Any],
+    meaning: Meaning,
+    inner: str | None = None,
+    read: Callable[[Any], Array] = np.asarray,
 ) -> Contents:
     """The samples of a file of named arrays, with their labels and parameters.
 
@@ -30,6 +35,7 @@ def contents(
         held: its arrays; each is looked up only if it is used.
         meaning: other names of labels and parameters.
         inner: the name of the samples, where the user gave one.
+        read: makes an array of what is held under a name.
 
     Raises:
         InputError: the samples cannot be told, or a name is not there.
@@ -43,7 +49,7 @@ def contents(
     parts = {
         split: Part(
             f"{what}: {name}",
-            held[name],
+            read(held[name]),
             _of_split(held, labels, split, samples),
             _stacked([_of_split(held, roles, split, samples) for roles in parameters]),
         )
