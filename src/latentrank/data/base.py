@@ -227,6 +227,8 @@ def _restored(
     train: Split, test: Split, mean: Any, std: Any, bounded: bool
 ) -> tuple[Split, Split, Preprocessing]:
     """Splits in their own units, of splits that were normalised by their owner."""
+    if train.x.dtype == np.uint8:
+        return train, test, units.BYTES
     low, high = (0.0, 1.0) if bounded else (None, None)
     offset, scale = 0.0 if mean is None else mean, 1.0 if std is None else std
     made = Preprocessing.of_numbers(offset, scale, low=low, high=high, dtype="float64")
