@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latentrank import data
 from latentrank.config import RunConfig, check
-from latentrank.data import Dataset, to_float
+from latentrank.data import Dataset
 from latentrank.errors import InputError
 from latentrank.io import read_yaml, write_text
 from latentrank.models.autoencoder import Autoencoder
@@ -150,7 +150,8 @@ def load_data(config: RunConfig, progress: bool = False) -> Dataset:
 def batches(dataset: Dataset, split: str) -> Iterator[Tensor]:
     """The samples of a split in order, float32, a few hundred at a time."""
     x = dataset.train.x if split == "train" else dataset.test.x
-    return (to_float(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH))
+    normalise = dataset.preprocessing.normalise
+    return (normalise(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH))
 
 
 @torch.no_grad()

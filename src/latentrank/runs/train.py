@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from latentrank import data, methods
 from latentrank.config import RunConfig, check
-from latentrank.data import Dataset, to_float
+from latentrank.data import Dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.io import write_yaml
@@ -125,11 +126,17 @@ def _model(config: RunConfig, dataset: Dataset) -> Autoencoder:
         dataset.shape,
         int(config.latent_dim or dataset.latent_dim),
         config.net or dataset.net,
-        dataset.bounded,
+        dataset.preprocessing.bounded,
         **options,
     )
-    model.spec = model.spec.with_units(dataset.mean, dataset.std)
+    model.spec = model.spec.with_units(*_units(dataset))
     return model
+
+
+def _units(dataset: Dataset) -> tuple[Any, Any]:
+    """Mean and deviation; bounded data are at home in [0, 1]."""
+    made = dataset.preprocessing
+    return (0.0, 1.0) if made.bounded else (np.asarray(made.offset), np.asarray(made.scale))
 
 
 def _train(
@@ -270,7 +277,7 @@ def _error_of_the_mean(dataset: Dataset) -> float:
 
 def _of_gan(model: GAN, dataset: Dataset) -> dict[str, Any]:
     """What the metrics of a GAN say more: what its ranks are of, and how the game ended."""
-    health = model.health(to_float(dataset.test.x[:HEALTH_SAMPLES]))
+    health = model.health(dataset.preprocessing.normalise(dataset.test.x[:HEALTH_SAMPLES]))
     return {
         "rank_of": "discriminator features",
         "diversity": health.diversity if math.isfinite(health.diversity) else None,

@@ -21,13 +21,14 @@ from torch import Tensor
 from latentrank import methods
 from latentrank.bottlenecks.base import RankBottleneck
 from latentrank.config import TrainConfig
-from latentrank.data import DataModule, Split, to_float
+from latentrank.data import DataModule, Split
 from latentrank.data.module import spread_evenly
 from latentrank.linalg import gap, rank_of_spectrum, spectrum, truncate_rank
 from latentrank.linalg.precision import to_float64
 from latentrank.methods import rank_target
 from latentrank.methods.rank_target import Request
 from latentrank.models.autoencoder import Autoencoder
+from latentrank.preprocessing import Preprocessing
 from latentrank.training.module import TrainingModule
 from latentrank.training.rank_search.trackers import (
     ErrorAt,
@@ -76,16 +77,23 @@ class Probe:
     Args:
         split: where they are from.
         samples: how many at most; None takes all.
+        preprocessing: what makes them into what the model takes.
     """
 
-    def __init__(self, split: Split, samples: int | None = SAMPLES) -> None:
+    def __init__(
+        self,
+        split: Split,
+        samples: int | None = SAMPLES,
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
         self._x = split.x
+        self._preprocessing = preprocessing or Preprocessing()
         self._rows = spread_evenly(len(split), samples)
 
     def batches(self) -> Iterator[Tensor]:
         """The samples, float32, a few hundred at a time."""
         for start in range(0, len(self._rows), _BATCH):
-            yield to_float(self._x[self._rows[start : start + _BATCH]])
+            yield self._preprocessing.normalise(self._x[self._rows[start : start + _BATCH]])
 
     def variance(self) -> float:
         """Mean squared error of the best constant: what there is to explain."""
@@ -119,6 +127,11 @@ class Probe:
             count += x.numel()
         model.train(training)
         return squared / count
+
+
+def _probe(data: DataModule, split: str, samples: int | None = SAMPLES) -> Probe:
+    part = data.dataset.train if split == "train" else data.dataset.test
+    return Probe(part, samples, data.preprocessing)
 
 
 class RankControl(Callback):
@@ -215,7 +228,7 @@ class AdaptiveRank(_Measured):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the rank to start, or to go on, with."""
-        self._probe = Probe(_data(trainer).dataset.train)
+        self._probe = _probe(_data(trainer), "train")
         variance = self._probe.variance()
         if isinstance(self.tracker, Shrinking):
             self.tracker.begin = (1 - LEARNED) * variance
@@ -317,8 +330,7 @@ class SteeredPenalty(_Measured):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the penalty to start, or to go on, with."""
-        dataset = _data(trainer).dataset
-        self._probe = Probe(dataset.train if self._request.auto else dataset.test)
+        self._probe = _probe(_data(trainer), "train" if self._request.auto else "test")
         self._slack = self._request.tolerance * self._probe.variance()
         self._apply(_model(pl_module), trainer.global_step / self.horizon(trainer))
 
@@ -358,7 +370,7 @@ class SteeredPenalty(_Measured):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure what was reached, on the whole test split."""
-        model, probe = _model(pl_module), Probe(_data(trainer).dataset.test, None)
+        model, probe = _model(pl_module), _probe(_data(trainer), "test", None)
         codes = _codes(model, probe)
         rank, error = int(rank_of_spectrum(spectrum(codes))), probe.error(model, codes)
         if self._request.rank is not None:
