@@ -18,7 +18,8 @@ from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split
 from latentrank.training import fit
 
-AUTOENCODERS = [
+ROWS = [methods.get(name) for name in methods.names()]
+AUTOENCODERS = [row.name for row in ROWS if not (row.game or row.closed_form)]
     name
     for name in methods.names()
     if not (methods.get(name).game or methods.get(name).closed_form)
