@@ -9,14 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from filelock import FileLock
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentrank import data, methods, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
+from latentrank.runs.locking import locked
+
+if TYPE_CHECKING:
+    # importing Lightning takes seconds, which using a trained model should not
+    from lightning.pytorch import Callback
 
 Settings = dict[str, Any]
 
@@ -103,7 +107,13 @@ def folder_name(config: RunConfig, trained: bool = True) -> str:
     return f"{re.sub(r'[^A-Za-z0-9.]+', '-', '-'.join(words))}-{digest}"
 
 
-def train(training: Training, progress: bool = False) -> None:
+def train(
+    training: Training,
+    progress: bool = False,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+    callbacks: Sequence[Callback] = (),
+) -> None:
     """Train what is asked for, from the start or from where it stopped; nothing if it is there.
 
     Where another process trains the same, its end is waited for.
@@ -111,6 +121,9 @@ def train(training: Training, progress: bool = False) -> None:
     Args:
         training: what is to be there.
         progress: show a progress line.
+        waiting: called about once a second while another process trains the same; what it raises
+            ends the wait.
+        callbacks: further callbacks of Lightning's.
 
     Raises:
         InputError: the configuration or the data cannot be used, or the training diverges.
@@ -118,12 +131,11 @@ def train(training: Training, progress: bool = False) -> None:
     if is_done(training):
         return
     folder = training.folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder, waiting):
         if is_done(training):
             return
         if (folder / "config.yaml").is_file():
             machine = {name: getattr(training.config, name) for name in _MACHINE}
-            runs.resume(folder, machine, progress=progress)
+            runs.resume(folder, machine, progress=progress, callbacks=callbacks)
         else:
-            runs.train(training.config, folder, progress=progress)
+            runs.train(training.config, folder, progress=progress, callbacks=callbacks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,13 @@ from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.gan import GAN, HEALTH_SAMPLES
 from latentrank.runs.configure import absolute
 from latentrank.runs.folder import Run, batches, load_data, validation_error
+from latentrank.runs.locking import locked
 from latentrank.serialization import save
 
 if TYPE_CHECKING:
     # importing Lightning takes seconds, which using a trained model should not
+    from lightning.pytorch import Callback
+
     from latentrank.training.callbacks import History
 
 
@@ -35,7 +38,12 @@ CHANGEABLE = (
 
 
 def train(
-    config: RunConfig, folder: str | Path, *, resume: bool = False, progress: bool = True
+    config: RunConfig,
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Train as configured and leave a run folder behind.
 
@@ -44,29 +52,36 @@ def train(
         folder: where; a new folder, or with `resume` that of an interrupted run.
         resume: go on from the newest checkpoint.
         progress: show a progress line.
+        callbacks: further callbacks of Lightning's.
 
     Returns:
         The run. Of several processes only the first writes, and only its run is finished.
 
     Raises:
-        InputError: the configuration cannot be used, or the folder holds a run already.
+        InputError: the configuration cannot be used, the folder holds a run already, or another
+            process is training in it.
     """
     folder = Path(folder)
-    methods.resolve(config.method, config.options)
-    dataset = load_data(config, progress)
-    resolved = resolve(config, dataset)
-    model = _model(resolved, dataset)
-    if not resume and is_first_process():
-        start(config, folder, dataset)
-    try:
-        return _train(model, resolved, folder, dataset, resume, progress)
-    except InputError:
-        _remove_if_nothing_was_done(folder)
-        raise
+    with locked(folder):
+        methods.resolve(config.method, config.options)
+        dataset = load_data(config, progress)
+        resolved = resolve(config, dataset)
+        model = _model(resolved, dataset)
+        if not resume and is_first_process():
+            start(config, folder, dataset)
+        try:
+            return _train(model, resolved, folder, dataset, resume, progress, callbacks)
+        except InputError:
+            _remove_if_nothing_was_done(folder)
+            raise
 
 
 def resume(
-    folder: str | Path, changes: Mapping[str, Any] | None = None, *, progress: bool = True
+    folder: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Go on with an interrupted run, or train a finished one for longer.
 
@@ -77,15 +92,24 @@ def resume(
         folder: of the run.
         changes: settings to change, of those in `CHANGEABLE`.
         progress: show a progress line.
+        callbacks: further callbacks of Lightning's.
 
     Returns:
         The run.
 
     Raises:
-        InputError: there is no run, it is finished, or a setting cannot be changed any more.
+        InputError: there is no run, it is finished, a setting cannot be changed any more, or
+            another process is training in its folder.
     """
     run = Run(folder)
-    before, given = run.settings, dict(changes or {})
+    with locked(run.folder):
+        return _resume(run, changes or {}, progress, callbacks)
+
+
+def _resume(
+    run: Run, changes: Mapping[str, Any], progress: bool, callbacks: Sequence[Callback]
+) -> Run:
+    before, given = run.settings, dict(changes)
     for name in given:
         if name not in CHANGEABLE:
             raise InputError(
@@ -109,7 +133,7 @@ def resume(
             (run.folder / "metrics.json").unlink(missing_ok=True)
 
     begun = (run.folder / "checkpoints" / "last.ckpt").is_file()
-    return _train(model, config, run.folder, dataset, begun, progress, begin)
+    return _train(model, config, run.folder, dataset, begun, progress, callbacks, begin)
 
 
 def _model(config: RunConfig, dataset: Dataset) -> Autoencoder:
@@ -139,6 +163,7 @@ def _train(
     dataset: Dataset,
     from_checkpoint: bool,
     progress: bool,
+    callbacks: Sequence[Callback],
     begin: Callable[[], None] = lambda: None,
 ) -> Run:
     """Fit a model and write what came out; `begin` is called before its first step."""
@@ -153,7 +178,7 @@ def _train(
         folder=folder,
         resume=from_checkpoint,
         progress=progress,
-        callbacks=[LambdaCallback(on_train_start=lambda trainer, module: begin())],
+        callbacks=[LambdaCallback(on_train_start=lambda trainer, module: begin()), *callbacks],
     )
     return finish(folder, config, model, dataset, history) if is_first_process() else Run(folder)
 
