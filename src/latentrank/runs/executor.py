@@ -39,6 +39,9 @@ _MOST_ON_A_PROCESSOR = 8
 # So often in a row may workers end without one training being done.
 _MOST_ATTEMPTS = 3
 
+# So long a process waits for its next training: it may be the command that has been killed.
+_SECONDS_IDLE = 5
+
 _SECONDS_BETWEEN_LOOKS = 0.5
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -220,14 +223,15 @@ def _processes(count: int) -> Iterator[Executor]:
     from joblib.externals.loky import ProcessPoolExecutor
 
     threads = str(max(1, torch.get_num_threads() // count))
-    environment = dict.fromkeys(_THREADS, threads)
-    with ProcessPoolExecutor(count, env=environment, initializer=_ignore_interrupts) as executor:
+    with ProcessPoolExecutor(
+        count,
+        timeout=_SECONDS_IDLE,
+        env=dict.fromkeys(_THREADS, threads),
+        # Ctrl-C, which a terminal sends to workers too, is for the command alone.
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as executor:
         yield executor
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which a terminal sends to workers too, to the command."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

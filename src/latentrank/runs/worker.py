@@ -64,19 +64,19 @@ def train_for(command: Path, training: Training) -> str:
         TrainingError: it ended with an error that is not the user's.
         CommandEnded: the command has ended, or this process was told to; the checkpoints are kept.
     """
-    from lightning.pytorch.callbacks import LambdaCallback
-
     if not command.parent.is_dir():
         return (
             f"The worker on {socket.gethostname()} does not see {command.parent}; give --out on "
             "storage that all machines of the cluster share."
         )
-    watch = _Watch(command)
-    stop = LambdaCallback(on_train_batch_end=lambda *_: watch())
-    _bound_threads()
 
     def work() -> None:
+        from lightning.pytorch.callbacks import LambdaCallback
+
+        watch = _Watch(command)
         watch()
+        _bound_threads()
+        stop = LambdaCallback(on_train_batch_end=lambda *_: watch())
         with own_card(training.config.device, watch):
             train(training, waiting=watch, callbacks=[stop])
 
