@@ -22,13 +22,13 @@ COMMAND = """
 import json, signal, sys
 signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))
 from pathlib import Path
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.runs import executor
 from latentrank.runs.cache import Training
 if sys.argv[3] == "here":
     executor.at_once = lambda device, most, cluster: 2
 asked = [
-    Training(Path(folder).name, "", check(config, "x"), Path(folder))
+    Training(Path(folder).name, "", RunConfig(**config), Path(folder))
     for config, folder in json.loads(sys.argv[2])
 ]
 executor.train_all(asked, print, cluster=None if sys.argv[3] == "here" else sys.argv[3])
@@ -42,7 +42,7 @@ def two_at_once(monkeypatch):
 
 def command(asked, interrupts="default_int_handler", cluster="here"):
     """A command of its own, as a terminal starts it: with a process group of its own."""
-    wanted = json.dumps([(t.config.model_dump(), str(t.folder)) for t in asked])
+    wanted = json.dumps([(t.config.model_dump(mode="json"), str(t.folder)) for t in asked])
     return subprocess.Popen(
         # no guard for __main__ is asked of a script
         [sys.executable, "-c", COMMAND, interrupts, wanted, cluster],
@@ -179,7 +179,7 @@ def assert_resumed(asked, before):
         # which hold the seconds that they took, so a second start shows
         assert rows(training)[:3] == first
         epochs = runs.Run(training.folder).history["epoch"]
-        assert epochs.tolist() == list(range(1, training.config.epochs + 1))
+        assert epochs.tolist() == list(range(1, training.config.training.epochs + 1))
 
 
 @pytest.mark.slow
@@ -230,7 +230,7 @@ def test_an_error_of_ours_does_not_stop_the_others(wanted, monkeypatch):
 
 
 def test_a_method_of_ones_own_is_trained_in_this_process(wanted, two_at_once, monkeypatch):
-    monkeypatch.setattr(methods.table, "_METHODS", dict(methods.table._METHODS))
+    monkeypatch.setattr(methods.METHODS, "_values", dict(methods.METHODS._values))
     methods.register(Method("mine", "Nothing new.", "nowhere"))
     training = wanted("mine")
     assert train_all([training, wanted("ae")], str) == {}

@@ -76,7 +76,7 @@ def train_all(
     reused = len({t.folder for t in trainings}) - len(missing)
     say(f"{len(missing)} trainings to do, {reused} are there already")
     shared = [training for training in missing if _is_known_everywhere(training.config)]
-    count = at_once(shared[0].config.device, len(shared), cluster) if shared else 0
+    count = at_once(shared[0].config.machine.device, len(shared), cluster) if shared else 0
     if count < 2 and cluster is None:
         shared = []
     session = _Session(len(missing), clock, say, progress)
@@ -121,7 +121,7 @@ def at_once(device: str, most: int, cluster: str | None = None) -> int:
 
 def _is_known_everywhere(config: RunConfig) -> bool:
     """Whether any process with the same packages can carry it out, on one device."""
-    return config.devices == 1 and methods.is_built_in(config.method)
+    return config.machine.devices == 1 and methods.METHODS.built_in(config.method)
 
 
 @dataclass
@@ -269,10 +269,11 @@ def _client(address: str) -> Iterator[Any]:
 
 def _absolute(training: Training) -> Training:
     """The same training for a process with another working folder and other defaults."""
-    config = training.config
-    changes = {"data_root": absolute(config.data_root or os.environ.get("LATENTRANK_DATA", "data"))}
-    if config.data not in data.names():
-        changes["data"] = absolute(config.data)
+    read = training.config.data
+    root = read.data_root or os.environ.get("LATENTRANK_DATA", "data")
+    changes = {"data_root": absolute(root)}
+    if read.source not in data.names():
+        changes["data"] = absolute(read.source)
     return training._replace(
-        config=config.model_copy(update=changes), folder=training.folder.absolute()
+        config=training.config.updated(changes), folder=training.folder.absolute()
     )

@@ -77,7 +77,7 @@ def train_for(command: Path, training: Training) -> str:
         watch()
         _bound_threads()
         stop = LambdaCallback(on_train_batch_end=lambda *_: watch())
-        with own_card(training.config.device, watch):
+        with own_card(training.config.machine.device, watch):
             train(training, waiting=watch, callbacks=[stop])
 
     try:
