@@ -30,7 +30,7 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a fini
 Components = Annotated[
     str, typer.Option(help="Of gmm: how many Gaussians, or bic to choose.", metavar="N|bic")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed for sampling.")]
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
