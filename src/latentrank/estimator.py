@@ -235,7 +235,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         check_is_fitted(self)
         name = density_name or inference.usual_densities(self.model_)[0]
-        drawn = inference.density_of_codes(self.model_, self.embedding_, name)
+        drawn = inference.density_of_model(self.model_, name, self.embedding_)
         return self._unscaled(self._decode(drawn.sample(n, seed=random_state)))
 
     def score(self, X: ArrayLike, y: object = None) -> float:

@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 from torch import Tensor
 
 from latentrank import data
 from latentrank.config import RunConfig, check
 from latentrank.data import Dataset, to_float
 from latentrank.errors import InputError
-from latentrank.io import read_yaml, write_text
+from latentrank.io import atomic_write, read_yaml, write_text
 from latentrank.models.autoencoder import Autoencoder
+from latentrank.preprocessing import Preprocessing
 from latentrank.serialization import load
 
 if TYPE_CHECKING:
     # importing Lightning takes seconds, which using a trained model should not
     pass
 
+
+CODES = "codes.safetensors"
 
 _BATCH = 512
 
@@ -46,7 +51,7 @@ class Run:
                 f"{self.folder} is not the folder of a run (it has no config.yaml); "
                 "give a folder that latentrank train has made."
             )
-        self._codes: dict[str, np.ndarray] = {}
+        self._encoded: dict[str, dict[str, np.ndarray]] = {}
         self._model: Autoencoder | None = None
         self._dataset: Dataset | None = None
 
@@ -102,9 +107,43 @@ class Run:
         Args:
             split: `"train"` or `"test"`.
         """
-        if split not in self._codes:
-            self._codes[split] = codes_of(self.model(), self.dataset(), split)
-        return self._codes[split]
+        return self.encoded(split)["codes"]
+
+    def encoded(self, split: str) -> dict[str, np.ndarray]:
+        """The codes of a split, with `labels`, `parameters` and `rows` of its samples where known.
+
+        A finished run keeps them, so its data are not read.
+
+        Args:
+            split: `"train"` or `"test"`.
+        """
+        if split not in self._encoded:
+            kept = _read_arrays(self.folder / CODES, split)
+            self._encoded[split] = kept or encoded(self.model(), self.dataset(), split)
+        return self._encoded[split]
+
+    def keep_codes(self, model: Autoencoder, dataset: Dataset) -> None:
+        """Encode both splits and keep the codes, as `encoded` reads them.
+
+        Args:
+            model: the trained model.
+            dataset: what it was trained on.
+        """
+        self._encoded = {split: encoded(model, dataset, split) for split in ("train", "test")}
+        arrays = {
+            f"{split}/{name}": np.ascontiguousarray(values)
+            for split, found in self._encoded.items()
+            for name, values in found.items()
+        }
+        with atomic_write(self.folder / CODES) as temporary:
+            save_file(arrays, temporary, {"preprocessing": json.dumps(_units(dataset).to_dict())})
+
+    def preprocessing(self) -> Preprocessing:
+        """What was done to the data before the model saw them; the data are not read."""
+        if (self.folder / CODES).is_file():
+            with safe_open(self.folder / CODES, "numpy") as file:
+                return Preprocessing.from_dict(json.loads(file.metadata()["preprocessing"]))
+        return _units(self.dataset())
 
     def write(self, name: str, values: dict[str, Any]) -> None:
         """Add a JSON file, whole or not at all."""
@@ -154,10 +193,31 @@ def batches(dataset: Dataset, split: str) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def codes_of(model: Autoencoder, dataset: Dataset, split: str) -> np.ndarray:
-    """The codes of a split, `(N, L)` float32."""
-    codes = [model.encode(x) for x in batches(dataset, split)]
-    return torch.cat(codes).numpy()
+def encoded(model: Autoencoder, dataset: Dataset, split: str) -> dict[str, np.ndarray]:
+    """`codes`, `(N, L)` float32, of a split, and what else is known of its samples."""
+    codes = torch.cat([model.encode(x) for x in batches(dataset, split)])
+    return {"codes": codes.numpy(), **getattr(dataset, split).beside}
+
+
+def _units(dataset: Dataset) -> Preprocessing:
+    if dataset.train.x.dtype == np.uint8:
+        return Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
+    bounds = {"low": 0.0, "high": 1.0} if dataset.bounded else {}
+    return Preprocessing.of_numbers(dataset.mean, dataset.std, **bounds)
+
+
+def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
+    """The arrays `PREFIX/NAME` of a safetensors file by name; none where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        with safe_open(path, "numpy") as file:
+            names = [name for name in file.keys() if name.startswith(f"{prefix}/")]  # noqa: SIM118
+            return {name.removeprefix(f"{prefix}/"): file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise InputError(
+            f"{path} is damaged ({error}); remove it, and the codes are computed from the data."
+        ) from None
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.gan import GAN, HEALTH_SAMPLES
 from latentrank.runs.configure import absolute
-from latentrank.runs.folder import Run, batches, load_data, validation_error
+from latentrank.runs.folder import CODES, Run, batches, load_data, validation_error
 from latentrank.serialization import save
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def resume(
         if is_first_process():
             write_yaml(run.folder / "config.yaml", config.model_dump())
             (run.folder / "metrics.json").unlink(missing_ok=True)
+            (run.folder / CODES).unlink(missing_ok=True)
 
     begun = (run.folder / "checkpoints" / "last.ckpt").is_file()
     return _train(model, config, run.folder, dataset, begun, progress, begin)
@@ -207,6 +208,7 @@ def finish(
     save(model, folder)
     run = Run(folder)
     run._model, run._dataset = model, dataset
+    run.keep_codes(model, dataset)
     codes = torch.from_numpy(run.codes("test"))
     if not bool(torch.isfinite(codes).all()):
         raise InputError(
