@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from latentrank.cli.app import CATALOGUE, GENERATE, app
-from latentrank.cli.options import RunFolder, Seed
+from latentrank.cli.options import DensityCommand, RunFolder, Seed
 from latentrank.cli.output import console, free_path, messages, new_table
 from latentrank.errors import InputError
 
@@ -26,19 +26,17 @@ def embed(
     ] = None,
     split: Annotated[
         Literal["train", "test", "all"] | None,
-        typer.Option(help="Which part; by default test, and all of other data."),
+        typer.Option(help="Part of the data; by default test, for other data all."),
     ] = None,
     coefficients: Annotated[
         bool,
-        typer.Option(
-            "--coefficients", metavar="", help="In the method's own basis, k numbers each."
-        ),
+        typer.Option("--coefficients", metavar="", help="Coefficients in the method's own basis."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="An .npz file; by default RUN/codes-SPLIT.npz.")
     ] = None,
 ) -> None:
-    """Write the codes of data: an .npz file with codes, and labels, parameters and rows if known.
+    """Write codes to an .npz file, with labels, parameters and rows where known.
 
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
@@ -66,15 +64,15 @@ def parse_components(text: str) -> int | str:
     return text if text == "bic" else int(text)
 
 
-@app.command(rich_help_panel=GENERATE)
+@app.command(cls=DensityCommand, rich_help_panel=GENERATE)
 def sample(
     run: RunFolder,
     density: Annotated[
         str | None,
         typer.Option(
             metavar="NAME[:OPTION=VALUE,...]",
-            help="Density to draw codes from: gaussian, gmm, kde, flow or prior; by default "
-            "gaussian, for a GAN prior. Options: latentrank densities.",
+            help="Density to draw codes from, one of NAMES; by default gaussian, for a GAN prior. "
+            "Options: latentrank densities.",
         ),
     ] = None,
     n: Annotated[int, typer.Option(min=1, help="Number of samples.")] = 10_000,

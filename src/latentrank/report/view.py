@@ -16,6 +16,7 @@ from latentrank.data import Dataset, to_float
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
 from latentrank.models.gan import GAN
+from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import Limits, value_limits
 
 Floats = NDArray[np.floating]
@@ -62,6 +63,9 @@ class RunLike(Protocol):
 
     def codes(self, split: str) -> NDArray[Any]:
         """`(N, L)` codes of `"train"` or `"test"`."""
+
+    def preprocessing(self) -> Preprocessing:
+        """What was done to the data before the model saw them."""
 
 
 class View:
