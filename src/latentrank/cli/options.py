@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from typer.core import TyperCommand, TyperOption
 
@@ -27,7 +26,7 @@ class DensityCommand(TyperCommand):
     They are looked up when the help is shown, so that other commands start without them.
     """
 
-    def format_help(self, ctx: typer.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, with the names in place of `NAMES`."""
         from latentrank import density
 
