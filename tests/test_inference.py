@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentrank import inference, runs
+from latentrank import density, inference, runs
 from latentrank.config import check
 from latentrank.errors import InputError
 from latentrank.io import write_yaml
@@ -76,7 +76,10 @@ def test_samples_are_decoded_codes_in_the_datas_own_units(table_run):
     assert np.array_equal(made.x, inference.sample(table_run, "gaussian", 50, seed=3).x)
 
 
-@pytest.mark.parametrize("spec", ["gaussian", "gmm:components=2,covariance=diag", "kde", "prior"])
+QUICK = {"gmm": "gmm:components=2,covariance=diag", "flow": "flow:steps=2"}
+
+
+@pytest.mark.parametrize("spec", [QUICK.get(name, name) for name in density.names()])
 def test_no_data_are_needed_after_training(folder, tmp_path, spec):
     """The folder of a run can be given to somebody who does not have the data."""
     run = trained(folder, "vrrae", rank=2)
@@ -109,6 +112,13 @@ def test_codes_of_a_damaged_file_are_refused(table_run, tmp_path):
     (copy.folder / "codes.safetensors").write_bytes(b"12345678")
     with pytest.raises(InputError, match=r"codes\.safetensors is damaged"):
         copy.codes("train")
+
+
+def test_densities_are_fitted_to_the_training_codes(table_run):
+    codes = table_run.codes("train")
+    expected = density.fit("kde", codes, bandwidth=0.5).log_prob(codes)
+    found = inference.fit_density(table_run, "kde:bandwidth=0.5").log_prob(codes)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_samples_repeat_with_random_states_of_every_kind(table_run):

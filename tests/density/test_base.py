@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import cumulative_trapezoid
 
 from latentrank import density
 from latentrank.density import Subspace
@@ -136,6 +137,24 @@ class TestEveryDensity:
     def test_drawing_advances_a_state(self, name, kind):
         fitted, state = quick(name, low_rank(50, 5, 2)), kind(0)
         assert not np.array_equal(fitted.sample(10, seed=state), fitted.sample(10, seed=state))
+
+    def test_samples_follow_the_density(self, name):
+        """Their distribution function is the integral of the density, along a line.
+
+        By the inequality of Dvoretzky, Kiefer and Wolfowitz, the two differ by more than
+        `sqrt(log(2 / a) / 2n)` anywhere with probability below `a`, whatever the density.
+        """
+        direction = np.array([0.6, 0.0, 0.8])
+        codes = np.random.default_rng(0).gamma(2.0, size=(200, 1)) * direction
+        fitted, n = quick(name, codes), 20_000
+        t = np.linspace(-10, 25, 100_001)  # hardly trained, the flow has narrow peaks
+        integral = cumulative_trapezoid(
+            np.exp(fitted.log_prob(t[:, None] * direction)), t, initial=0
+        )
+        drawn = np.sort(fitted.sample(n, seed=0).astype(np.float64) @ direction)
+        difference = np.abs(np.interp(drawn, t, integral) - (np.arange(n) + 0.5) / n)
+        assert integral[-1] == pytest.approx(1, abs=1e-3)
+        assert difference.max() < np.sqrt(np.log(2 / 1e-6) / (2 * n)) + 0.5 / n + 1e-3
 
     def test_samples_are_in_no_order(self, name):
         """As many runs of one side as independent draws have, in the direction of largest variance.
