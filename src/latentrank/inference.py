@@ -7,19 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from latentrank import data, density
-from latentrank.data import Dataset, Split, to_float
+from latentrank.data import Dataset, Split
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
-from latentrank.models.autoencoder import Autoencoder
-from latentrank.models.gan import GAN
+from latentrank.models.base import LatentModel
 from latentrank.runs import Run
-
-_BATCH = 512
-
 
 SPLITS = ("train", "test", "all")
 
@@ -79,7 +74,8 @@ def _embedded(run: Run, split: str, source: str | Path | None) -> dict[str, NDAr
     if source is None:
         return dict(run.encoded(split))
     settings = run.settings
-    dataset = data.load(source, root=settings.data_root, image_size=settings.image_size)
+    root, size = settings.data.data_root, settings.data.image_size
+    dataset = data.load(source, root=root, image_size=size)
     part = _part(dataset, split)
     return {"codes": _encode(run, dataset, part), **part.beside}
 
@@ -88,22 +84,15 @@ def _part(dataset: Dataset, split: str) -> Split:
     return dataset.train if split == "train" else dataset.test
 
 
-@torch.no_grad()
 def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
     """Codes of other data, normalised as the training data were."""
     model = run.model()
-    spec = model.spec
-    if other.shape != spec.input_shape:
+    if other.shape != model.spec.input_shape:
         raise InputError(
-            f"The samples of {other.name} have shape {other.shape}, expected {spec.input_shape} "
-            "as in training; give data of that shape."
+            f"The samples of {other.name} have shape {other.shape}, expected "
+            f"{model.spec.input_shape} as in training; give data of that shape."
         )
-    codes = []
-    for start in range(0, len(part), _BATCH):
-        x = other.denormalise(to_float(part.x[start : start + _BATCH]).numpy())
-        x = (x - np.asarray(spec.mean)) / np.asarray(spec.std)
-        codes.append(model.encode(to_float(x.astype(np.float32))))
-    return np.asarray(torch.cat(codes).numpy())
+    return model.encode_array(part.x)
 
 
 def _basis(run: Run) -> NDArray[np.float32]:
@@ -116,7 +105,7 @@ def _basis(run: Run) -> NDArray[np.float32]:
     return np.asarray(basis.numpy())
 
 
-def usual_densities(model: Autoencoder) -> tuple[str, ...]:
+def usual_densities(model: LatentModel) -> tuple[str, ...]:
     """The densities that samples are drawn from by default.
 
     Args:
@@ -125,7 +114,7 @@ def usual_densities(model: Autoencoder) -> tuple[str, ...]:
     Returns:
         Those of the papers, `gaussian` and `gmm`; for a GAN, whose input is noise, `prior`.
     """
-    return ("prior",) if isinstance(model, GAN) else ("gaussian", "gmm")
+    return model.usual_densities
 
 
 def fit_density(run: Run, spec: str, **options: Any) -> Density:
@@ -146,7 +135,7 @@ def fit_density(run: Run, spec: str, **options: Any) -> Density:
 
 
 def density_of_model(
-    model: Autoencoder, spec: str, codes: NDArray[Any] | None = None, **options: Any
+    model: LatentModel, spec: str, codes: NDArray[Any] | None = None, **options: Any
 ) -> Density:
     """A density to draw codes of a model from.
 
@@ -163,8 +152,9 @@ def density_of_model(
     """
     name = density.parse(spec).name
     if name == "prior":
-        return _prior(model)
-    if isinstance(model, GAN):
+        basis = model.prior_basis()
+        return density.standard_normal(model.latent_dim, None if basis is None else basis.cpu())
+    if not model.reconstructs:
         raise InputError(
             f"The density is {name}, but {model.spec.method} does not encode samples to codes "
             "that it could be fitted to; use the density prior."
@@ -172,16 +162,6 @@ def density_of_model(
     if codes is None:
         raise InputError(f"The density {name} is fitted to codes, and none are given; give some.")
     return density.fit(spec, codes, **options)
-
-
-def _prior(model: Autoencoder) -> Density:
-    if model.spec.code_dim is not None:
-        raise InputError(
-            "The codes of a compressed model are principal coefficients, which have no prior; "
-            "use another density, such as gaussian."
-        )
-    basis = model.bottleneck.basis()
-    return density.standard_normal(model.latent_dim, None if basis is None else basis.numpy())
 
 
 def sample(run: Run, spec: str, n: int, seed: RandomState = 0, **options: Any) -> Samples:
@@ -201,7 +181,6 @@ def sample(run: Run, spec: str, n: int, seed: RandomState = 0, **options: Any) -
     return Samples(codes, decode(run, codes))
 
 
-@torch.no_grad()
 def decode(run: Run, codes: NDArray[Any]) -> NDArray[Any]:
     """Decode codes.
 
@@ -212,7 +191,4 @@ def decode(run: Run, codes: NDArray[Any]) -> NDArray[Any]:
     Returns:
         `(N, *shape)`, in the units and the dtype of the data that the model was trained on.
     """
-    model, units = run.model(), run.preprocessing()
-    codes = np.asarray(codes, dtype=np.float32)
-    parts = [codes[start : start + _BATCH] for start in range(0, len(codes), _BATCH)]
-    return np.concatenate([units.denormalise(model.decode(torch.from_numpy(z))) for z in parts])
+    return run.model().decode_array(codes)

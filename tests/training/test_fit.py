@@ -29,7 +29,7 @@ def build(method="ae", **options):
     return latentrank.build(method, (6,), 4, bounded=False, **options)
 
 
-NAMES = [name for name in methods.names() if methods.get(name).adversarial is None]
+NAMES = [name for name in methods.names() if methods.get(name).game is None]
 
 
 class StopAfter(Callback):
@@ -107,7 +107,7 @@ def test_resuming_without_a_checkpoint_is_refused(dataset, tmp_path):
 def test_only_the_coefficients_of_the_weak_form_learn_at_their_own_rate(dataset):
     from latentrank.training.module import TrainingModule
 
-    model = build("rrae-weak", learned_coefficients=True, samples=50, kappa=0.1, rank=2)
+    model = build("rrae-weak", learned_coefficients=True, kappa=0.1, rank=2)
     optimizer = TrainingModule(model, TrainConfig(learning_rate=0.01)).configure_optimizers()
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     assert len(rates) == len(list(model.parameters()))
@@ -140,7 +140,7 @@ def test_a_seed_repeats_a_run_and_another_changes_it(tmp_path, dataset):
 def test_every_method_trains_in_every_precision_and_is_float32_afterwards(
     method, precision, dataset
 ):
-    options = {"samples": 50} if "samples" in methods.options(method) else {}
+    options: dict = {}
     model = build(method, **options)
     fit(model, dataset, TrainConfig(epochs=1, precision=precision, device="cpu"), progress=False)
     assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
 from latentrank.io import atomic_write
-from latentrank.models.gan import GAN
 from latentrank.report import figures
 from latentrank.report.cells import value_limits
 from latentrank.report.style import to_png
@@ -39,7 +38,7 @@ def interpolation(run: RunLike, kind: str = "linear") -> Figure:
     if kind not in KINDS:
         raise unknown("kind of interpolation", kind, KINDS)
     view = View(run)
-    if isinstance(run.model(), GAN):
+    if not run.model().reconstructs:
         raise InputError(
             f"A {view.config['method']} has no codes of samples, so there is nothing to "
             "interpolate between; take a run of an autoencoder."
@@ -66,7 +65,7 @@ def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
         most: number of samples drawn, the first ones.
     """
     shown = x[:most].astype(np.float64)
-    units = run.preprocessing()
+    units = run.model().spec.preprocessing
     if units.low is None or units.high is None:
         return figures.samples(shown, value_limits(shown))
     return figures.samples(shown, (units.low, units.high))

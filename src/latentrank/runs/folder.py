@@ -1,44 +1,40 @@
-"""The run folder: what a training leaves behind."""
+"""The run folder: what a training leaves behind, and the only place that knows its file names."""
 
 from __future__ import annotations
 
 import csv
 import json
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from torch import Tensor
 
 from latentrank import data
-from latentrank.config import RunConfig, check
-from latentrank.data import Dataset, to_float
+from latentrank.config import RunConfig
+from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.io import atomic_write, read_yaml, write_text
-from latentrank.models.autoencoder import Autoencoder
-from latentrank.preprocessing import Preprocessing
+from latentrank.models.base import LatentModel
 from latentrank.serialization import load
 
-if TYPE_CHECKING:
-    # importing Lightning takes seconds, which using a trained model should not
-    pass
-
-
+CONFIG = "config.yaml"
+METRICS = "metrics.json"
+HISTORY = "history.csv"
 CODES = "codes.safetensors"
-
-_BATCH = 512
+CHECKPOINTS = "checkpoints"
+LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
+FIGURES = "figures"
+REPORT = "report.html"
 
 
 class Run:
     """A run folder, read lazily.
 
     Args:
-        folder: the folder of a finished run.
+        folder: the folder of a run.
 
     Raises:
         InputError: it is not one.
@@ -46,36 +42,41 @@ class Run:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        if not (self.folder / "config.yaml").is_file():
+        if not (self.folder / CONFIG).is_file():
             raise InputError(
-                f"{self.folder} is not the folder of a run (it has no config.yaml); "
+                f"{self.folder} is not the folder of a run (it has no {CONFIG}); "
                 "give a folder that latentrank train has made."
             )
         self._encoded: dict[str, dict[str, np.ndarray]] = {}
-        self._model: Autoencoder | None = None
+        self._model: LatentModel | None = None
         self._dataset: Dataset | None = None
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration."""
-        return read_yaml(self.folder / "config.yaml")
+        """The resolved configuration, every setting by its name alone."""
+        return self.settings.flat()
 
     @property
     def settings(self) -> RunConfig:
-        """The resolved configuration, checked."""
-        return check(self.config, str(self.folder / "config.yaml"))
+        """The resolved configuration."""
+        return RunConfig(**read_yaml(self.folder / CONFIG))
 
     @property
     def finished(self) -> bool:
-        """Whether the training came to its end."""
-        return (self.folder / "metrics.json").is_file()
+        """Whether the training has finished."""
+        return (self.folder / METRICS).is_file()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to resume from."""
+        return (self.folder / LAST_CHECKPOINT).is_file()
 
     @property
     def metrics(self) -> dict[str, Any]:
         """What was measured at the end."""
         try:
             metrics: dict[str, Any] = json.loads(
-                (self.folder / "metrics.json").read_text(encoding="utf-8")
+                (self.folder / METRICS).read_text(encoding="utf-8")
             )
         except (OSError, ValueError):
             raise _unfinished(self.folder) from None
@@ -84,12 +85,12 @@ class Run:
     @property
     def history(self) -> dict[str, np.ndarray]:
         """The columns of history.csv, float64, NaN where a row has no value."""
-        with (self.folder / "history.csv").open(encoding="utf-8", newline="") as file:
+        with (self.folder / HISTORY).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         names = rows[0].keys() if rows else []
         return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
 
-    def model(self) -> Autoencoder:
+    def model(self) -> LatentModel:
         """The trained model, in evaluation mode."""
         if self._model is None:
             self._model = load(self.folder)
@@ -100,6 +101,20 @@ class Run:
         if self._dataset is None:
             self._dataset = load_data(self.settings)
         return self._dataset
+
+    def attach(self, model: LatentModel | None = None, dataset: Dataset | None = None) -> Run:
+        """Use a model or data that are in memory already, such as data that were moved."""
+        self._model, self._dataset = model or self._model, dataset or self._dataset
+        return self
+
+    def split(self, name: str) -> Split:
+        """The training or the test samples.
+
+        Args:
+            name: `"train"` or `"test"`.
+        """
+        dataset = self.dataset()
+        return dataset.train if name == "train" else dataset.test
 
     def codes(self, split: str) -> np.ndarray:
         """The codes of a split, `(N, L)` float32.
@@ -118,40 +133,31 @@ class Run:
             split: `"train"` or `"test"`.
         """
         if split not in self._encoded:
-            kept = _read_arrays(self.folder / CODES, split)
-            self._encoded[split] = kept or encoded(self.model(), self.dataset(), split)
+            self._encoded[split] = _read_arrays(self.folder / CODES, split) or self._encode(split)
         return self._encoded[split]
 
-    def keep_codes(self, model: Autoencoder, dataset: Dataset) -> None:
-        """Encode both splits and keep the codes, as `encoded` reads them.
+    def _encode(self, split: str) -> dict[str, np.ndarray]:
+        part = self.split(split)
+        return {"codes": self.model().encode_array(part.x), **part.beside}
 
-        Args:
-            model: the trained model.
-            dataset: what it was trained on.
-        """
-        self._encoded = {split: encoded(model, dataset, split) for split in ("train", "test")}
+    def write_codes(self) -> None:
+        """Encode both splits and keep what `encoded` returns."""
+        self._encoded = {split: self._encode(split) for split in ("train", "test")}
         arrays = {
             f"{split}/{name}": np.ascontiguousarray(values)
             for split, found in self._encoded.items()
             for name, values in found.items()
         }
         with atomic_write(self.folder / CODES) as temporary:
-            save_file(arrays, temporary, {"preprocessing": json.dumps(_units(dataset).to_dict())})
+            save_file(arrays, temporary)
 
-    def preprocessing(self) -> Preprocessing:
-        """What was done to the data before the model saw them; the data are not read."""
-        if (self.folder / CODES).is_file():
-            with safe_open(self.folder / CODES, "numpy") as file:
-                return Preprocessing.from_dict(json.loads(file.metadata()["preprocessing"]))
-        return _units(self.dataset())
-
-    def write(self, name: str, values: dict[str, Any]) -> None:
-        """Add a JSON file, whole or not at all."""
-        write_text(self.folder / name, json.dumps(values, indent=2) + "\n")
+    def write_metrics(self, values: dict[str, Any]) -> None:
+        """Write what was measured; the run counts as finished from then on."""
+        write_text(self.folder / METRICS, json.dumps(values, indent=2) + "\n")
 
 
 def finished_run(folder: str | Path) -> Run:
-    """The run in a folder, if its training came to its end.
+    """The run in a folder, if its training has finished.
 
     Args:
         folder: of the run.
@@ -167,43 +173,21 @@ def finished_run(folder: str | Path) -> Run:
 
 def _unfinished(folder: Path) -> InputError:
     return InputError(
-        f"The run in {folder} is not finished; go on with: latentrank train --resume "
+        f"The run in {folder} is not finished; resume it with: latentrank train --resume "
         f"{shlex.quote(str(folder))}"
     )
 
 
 def load_data(config: RunConfig, progress: bool = False) -> Dataset:
     """The data set that a configuration names."""
+    how = config.data.model_dump()
     return data.load(
-        config.data,
-        root=config.data_root,
-        download=config.download,
-        train_size=config.train_size,
-        test_size=config.test_size,
-        image_size=config.image_size,
-        seed=config.seed,
+        how.pop("source"),
+        root=how.pop("data_root"),
+        seed=config.training.seed,
         progress=progress,
+        **how,
     )
-
-
-def batches(dataset: Dataset, split: str) -> Iterator[Tensor]:
-    """The samples of a split in order, float32, a few hundred at a time."""
-    x = dataset.train.x if split == "train" else dataset.test.x
-    return (to_float(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH))
-
-
-@torch.no_grad()
-def encoded(model: Autoencoder, dataset: Dataset, split: str) -> dict[str, np.ndarray]:
-    """`codes`, `(N, L)` float32, of a split, and what else is known of its samples."""
-    codes = torch.cat([model.encode(x) for x in batches(dataset, split)])
-    return {"codes": codes.numpy(), **getattr(dataset, split).beside}
-
-
-def _units(dataset: Dataset) -> Preprocessing:
-    if dataset.train.x.dtype == np.uint8:
-        return Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
-    bounds = {"low": 0.0, "high": 1.0} if dataset.bounded else {}
-    return Preprocessing.of_numbers(dataset.mean, dataset.std, **bounds)
 
 
 def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
@@ -218,13 +202,3 @@ def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
         raise InputError(
             f"{path} is damaged ({error}); remove it, and the codes are computed from the data."
         ) from None
-
-
-@torch.no_grad()
-def validation_error(model: Autoencoder, dataset: Dataset) -> float:
-    """Mean squared error over all numbers of all test samples, in the units of training."""
-    squared, count = 0.0, 0
-    for x in batches(dataset, "test"):
-        squared += float((model(x) - x).double().square().sum())
-        count += x.numel()
-    return squared / count

@@ -33,11 +33,10 @@ class AdversarialModule(TrainingModule):
     Args:
         model: the GAN.
         config: how it is trained.
-        weight_decay: AdamW's; 0 means Adam.
     """
 
-    def __init__(self, model: GAN, config: TrainConfig, weight_decay: float = 0.0) -> None:
-        super().__init__(model, config, weight_decay)
+    def __init__(self, model: GAN, config: TrainConfig) -> None:
+        super().__init__(model, config)
         self.automatic_optimization = False
         self._warned = False
 

@@ -10,12 +10,12 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from latentrank import distributed, methods
+from latentrank import distributed
 from latentrank.config import TrainConfig
 from latentrank.data import Batch, DataModule
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.linalg.precision import to_float64
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 
 # Training samples from which a basis is found before each validation; after training it is
 # found from all of them.
@@ -32,14 +32,12 @@ class TrainingModule(LightningModule):
     Args:
         model: the autoencoder.
         config: how it is trained.
-        weight_decay: AdamW's; 0 means Adam.
     """
 
-    def __init__(self, model: Autoencoder, config: TrainConfig, weight_decay: float = 0.0) -> None:
+    def __init__(self, model: LatentModel, config: TrainConfig) -> None:
         super().__init__()
         self.model = model
         self.config = config
-        self.weight_decay = weight_decay
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Noise depends on (seed, step) alone, so a resumed run draws what it would have drawn."""
@@ -62,7 +60,7 @@ class TrainingModule(LightningModule):
         self._squared_error = torch.zeros(2, dtype=torch.float64)
         moved = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
         if moved and not self.trainer.sanity_checking:
-            self.model.bottleneck.consolidate(
+            self.model.bottleneck.finalize(
                 self.model.encoder(x) for x in self.training_samples(PROVISIONAL_SAMPLES)
             )
 
@@ -85,7 +83,7 @@ class TrainingModule(LightningModule):
     def on_fit_end(self) -> None:
         """Find what needs the whole training set, in float32, as the model is used from now on."""
         self.model.float()
-        self.model.consolidate(self.training_samples)
+        self.model.finalize(self.training_samples)
 
     def training_samples(self, limit: int | None = None) -> Iterator[Tensor]:
         """This process's share of the training set, or of `limit` samples spread evenly over it."""
@@ -114,8 +112,9 @@ class TrainingModule(LightningModule):
 
     @property
     def learning_rate(self) -> float:
-        """As configured, or else the method's."""
-        return self.config.learning_rate or methods.get(self.model.spec.method).learning_rate
+        """At the start, as configured."""
+        assert self.config.learning_rate is not None, "resolved at the start of fit"
+        return self.config.learning_rate
 
     def adam(
         self, groups: Iterable[Any], betas: tuple[float, float] = (0.9, 0.999)
@@ -125,7 +124,7 @@ class TrainingModule(LightningModule):
             groups,
             lr=self.learning_rate,
             betas=betas,
-            weight_decay=self.weight_decay,
+            weight_decay=self.config.weight_decay or 0.0,
             # one pass over the parameters instead of one for each operation
             fused=self.device.type in ("cpu", "cuda"),
         )

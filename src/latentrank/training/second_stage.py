@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from latentrank import methods
 from latentrank.config import TrainConfig
 from latentrank.errors import InputError
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.module import TrainingModule
 
 
@@ -38,7 +36,7 @@ class SecondStage(Callback):
         module = cast(TrainingModule, pl_module)
         if not self._frozen:
             module.model.encoder.requires_grad_(False)
-            module.model.consolidate(module.training_samples)
+            module.model.finalize(module.training_samples)
             self._frozen = True
         module.model.encoder.eval()
         module.model.bottleneck.eval()
@@ -49,7 +47,7 @@ class SecondStage(Callback):
             cast(TrainingModule, pl_module).model.encoder.requires_grad_(True)
 
 
-def callback(model: Autoencoder, config: TrainConfig) -> SecondStage | None:
+def callback(model: LatentModel, config: TrainConfig) -> SecondStage | None:
     """The second stage that a model's options ask for, or None.
 
     Args:
@@ -67,12 +65,7 @@ def callback(model: Autoencoder, config: TrainConfig) -> SecondStage | None:
         >>> stage.begin, stage.epochs
         (10, 3)
     """
-    options = methods.resolve(model.spec.method, model.spec.options)
-    epochs = options.get("second_stage_epochs", 0)
-    if isinstance(epochs, bool) or not isinstance(epochs, Integral) or int(epochs) < 0:
-        raise InputError(
-            f"second_stage_epochs is {epochs}, expected a whole number of epochs, 0 for none."
-        )
+    epochs = model.spec.options.get("second_stage_epochs", 0)
     if not epochs:
         return None
     for name in ("steps", "patience"):

@@ -25,9 +25,9 @@ from latentrank.data import DataModule, Split, to_float
 from latentrank.data.module import spread_evenly
 from latentrank.linalg import gap, rank_of_spectrum, spectrum, truncate_rank
 from latentrank.linalg.precision import to_float64
-from latentrank.methods import rank_target
-from latentrank.methods.rank_target import Request
+from latentrank.methods.rank_target import RankTarget, rank_target
 from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.module import TrainingModule
 from latentrank.training.rank_search.trackers import (
     ErrorAt,
@@ -97,7 +97,7 @@ class Probe:
         return float((squares / count - (total / count).square()).mean())
 
     @torch.no_grad()
-    def encodings(self, model: Autoencoder) -> Tensor:
+    def encodings(self, model: LatentModel) -> Tensor:
         """What the encoder makes of them, `(N, encoder_dim)`."""
         like = next(model.parameters())
         training = model.training
@@ -107,7 +107,7 @@ class Probe:
         return encoded
 
     @torch.no_grad()
-    def error(self, model: Autoencoder, codes: Tensor) -> float:
+    def error(self, model: LatentModel, codes: Tensor) -> float:
         """Mean squared error of their reconstructions from codes, `(N, L)`."""
         training = model.training
         model.eval()
@@ -124,7 +124,7 @@ class Probe:
 class RankControl(Callback):
     """Finds a rank while a model is trained, and reports what came out."""
 
-    def report(self, model: Autoencoder) -> dict[str, Any]:
+    def report(self, model: LatentModel) -> dict[str, Any]:
         """What was found, for the metrics: plain values.
 
         `rank` is always among them, with `sure`, whether it can be relied on, and `says`, a
@@ -142,7 +142,7 @@ class GapReading(RankControl):
     Nothing is done in training (Zeng and Graham 2023).
     """
 
-    def report(self, model: Autoencoder) -> dict[str, Any]:
+    def report(self, model: LatentModel) -> dict[str, Any]:
         """`rank`, the `ratio` of the values beside the gap; `sure` if that is clear."""
         variances = model.statistics.variances
         values = torch.zeros(model.latent_dim, dtype=torch.float64)
@@ -180,7 +180,7 @@ class _Measured(RankControl):
         """Steps of the run, without those of a second stage."""
         return self._config.steps or self._config.epochs * int(trainer.num_training_batches)
 
-    def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
+    def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
         """Measure and act.
 
         Args:
@@ -204,11 +204,11 @@ class AdaptiveRank(_Measured):
         request: what is asked of the rank.
     """
 
-    def __init__(self, config: TrainConfig, request: Request) -> None:
+    def __init__(self, config: TrainConfig, request: RankTarget) -> None:
         super().__init__(config)
         self._request = request
         self.tracker: Shrinking | Growing = (
-            Growing(request.most) if request.grow else Shrinking(request.most)
+            Growing(request.most) if request.search == "grow" else Shrinking(request.most)
         )
         self.slack = 0.0
         self.learning = Learning()
@@ -223,9 +223,11 @@ class AdaptiveRank(_Measured):
         self.slack = max(self._request.tolerance * variance, 1e-12)
         _rank_bottleneck(_model(pl_module)).rank = self.tracker.rank
 
-    def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
+    def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
         """Let the tracker choose the rank."""
-        if self.tracker.closed or not (self._request.grow or self._learned(trainer, model, share)):
+        if self.tracker.closed or not (
+            self._request.search == "grow" or self._learned(trainer, model, share)
+        ):
             return
         self._decide(trainer, model, self.tracker.update if share < SETTLE else self.tracker.stop)
 
@@ -234,7 +236,7 @@ class AdaptiveRank(_Measured):
         if not self.tracker.closed:
             self._decide(trainer, _model(pl_module), self.tracker.stop)
 
-    def _learned(self, trainer: Trainer, model: Autoencoder, share: float) -> bool:
+    def _learned(self, trainer: Trainer, model: LatentModel, share: float) -> bool:
         """Whether directions may be given up: not while each further one would soon be of use."""
         if not math.isinf(cast(Shrinking, self.tracker).best):
             return True  # it has begun
@@ -246,7 +248,7 @@ class AdaptiveRank(_Measured):
         return share >= (WAIT if self.learning.still else BEGIN_AUTO)
 
     def _decide(
-        self, trainer: Trainer, model: Autoencoder, decision: Callable[[ErrorAt, float], int]
+        self, trainer: Trainer, model: LatentModel, decision: Callable[[ErrorAt, float], int]
     ) -> None:
         encodings = self._probe.encodings(model)
 
@@ -260,10 +262,10 @@ class AdaptiveRank(_Measured):
         """Log the rank as `directions`."""
         pl_module.log("directions", float(self.tracker.rank))
 
-    def report(self, model: Autoencoder) -> dict[str, Any]:
+    def report(self, model: LatentModel) -> dict[str, Any]:
         """`rank`; `sure` if the search came to its end."""
         rank, settled = self.tracker.rank, self.tracker.settled
-        way = "up from 1" if self._request.grow else f"down from {self._request.most}"
+        way = "up from 1" if self._request.search == "grow" else f"down from {self._request.most}"
         if self.learning.still:
             doubt = "; directions were given up while the networks still learned, train for longer."
         else:
@@ -304,11 +306,10 @@ class SteeredPenalty(_Measured):
     """
 
     def __init__(
-        self, model: Autoencoder, config: TrainConfig, request: Request, penalty: float
+        self, model: LatentModel, config: TrainConfig, request: RankTarget, penalty: float
     ) -> None:
         super().__init__(config)
-        weights = methods.get(model.spec.method).terms.items()
-        self._term = next(term for term, weight in weights if weight == "penalty")
+        self._term = str(methods.get(model.spec.method).rank_search_term)
         self._request = request
         self.steering = Steering(penalty)
         self.plateau = math.inf
@@ -322,11 +323,12 @@ class SteeredPenalty(_Measured):
         self._slack = self._request.tolerance * self._probe.variance()
         self._apply(_model(pl_module), trainer.global_step / self.horizon(trainer))
 
-    def _apply(self, model: Autoencoder, share: float) -> None:
+    def _apply(self, model: LatentModel, share: float) -> None:
         plain = self._request.auto and share < BEGIN_AUTO
-        model.objective.weights[self._term] = self.steering.penalty / (100 if plain else 1)
+        weights = cast(Autoencoder, model).objective.weights
+        weights[self._term] = self.steering.penalty / (100 if plain else 1)
 
-    def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
+    def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
         """Move the penalty."""
         begin = BEGIN_AUTO if self._request.auto else BEGIN
         early = share < begin
@@ -341,7 +343,7 @@ class SteeredPenalty(_Measured):
             self.steering.update(min(miss, 0.0) if bounded else miss)
         self._apply(model, share)
 
-    def _miss(self, trainer: Trainer, model: Autoencoder, share: float, early: bool) -> float:
+    def _miss(self, trainer: Trainer, model: LatentModel, share: float, early: bool) -> float:
         codes = _codes(model, self._probe)
         if self._request.rank is not None:
             return _agreed(trainer, miss_of_rank(spectrum(codes), self._request.rank))
@@ -354,7 +356,7 @@ class SteeredPenalty(_Measured):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the penalty."""
-        pl_module.log("penalty", _model(pl_module).objective.weights[self._term])
+        pl_module.log("penalty", cast(Autoencoder, _model(pl_module)).objective.weights[self._term])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure what was reached, on the whole test split."""
@@ -375,10 +377,10 @@ class SteeredPenalty(_Measured):
         """The error that is not to be exceeded, unless a rank is asked for."""
         return self._request.error or self.plateau + self._slack
 
-    def report(self, model: Autoencoder) -> dict[str, Any]:
+    def report(self, model: LatentModel) -> dict[str, Any]:
         """`rank` and `error` reached, the last `penalty`; `sure` if the target holds."""
         asked, reached = self._request, self._reached
-        penalty = model.objective.weights[self._term]
+        penalty = cast(Autoencoder, model).objective.weights[self._term]
         aim = _count(asked.rank) if asked.rank is not None else f"an error of {self._highest:.3g}"
         if not self._held:
             doubt = "; the target does not hold."
@@ -413,7 +415,7 @@ class SteeredPenalty(_Measured):
         restore(self.steering, kept)
 
 
-def callback(model: Autoencoder, config: TrainConfig) -> RankControl | None:
+def callback(model: LatentModel, config: TrainConfig) -> RankControl | None:
     """What finds the rank of a model while it is trained; None where it was given a number.
 
     Args:
@@ -428,20 +430,19 @@ def callback(model: Autoencoder, config: TrainConfig) -> RankControl | None:
         >>> callback(latentrank.build("rrae", (6,), latent_dim=4, rank=2), TrainConfig())
     """
     spec = model.spec
-    control = methods.get(spec.method).rank_control
-    options = methods.resolve(spec.method, spec.options)
-    request = rank_target.request(spec.method, control, spec.latent_dim, options)
+    control, options = methods.get(spec.method).rank_search, spec.options
+    request = rank_target(spec.method, control, spec.latent_dim, options)
     if control == "gap":
         return GapReading()
-    if control == "adapt" and request.auto:
+    if control in ("shrink", "grow") and request.auto:
         return AdaptiveRank(config, request)
     asked = request.auto or request.rank is not None or request.error is not None
-    if control == "steer" and asked:
+    if control == "penalty" and asked:
         return SteeredPenalty(model, config, request, float(options["penalty"]))
     return None
 
 
-def _model(pl_module: LightningModule) -> Autoencoder:
+def _model(pl_module: LightningModule) -> LatentModel:
     return cast(TrainingModule, pl_module).model
 
 
@@ -449,18 +450,18 @@ def _data(trainer: Trainer) -> DataModule:
     return cast(DataModule, trainer.datamodule)  # type: ignore[attr-defined]
 
 
-def _rank_bottleneck(model: Autoencoder) -> RankBottleneck:
+def _rank_bottleneck(model: LatentModel) -> RankBottleneck:
     return cast(RankBottleneck, model.bottleneck)
 
 
 @torch.no_grad()
-def _codes(model: Autoencoder, probe: Probe) -> Tensor:
+def _codes(model: LatentModel, probe: Probe) -> Tensor:
     """The codes of a bottleneck that learns nothing beside its parameters."""
     return model.bottleneck.encode(probe.encodings(model))
 
 
 @torch.no_grad()
-def _size(model: Autoencoder) -> float:
+def _size(model: LatentModel) -> float:
     """The spectral norm of the matrix in front of the code."""
     matrix = model.bottleneck.linear_map()
     return math.inf if matrix is None else float(torch.linalg.matrix_norm(matrix.float(), ord=2))
