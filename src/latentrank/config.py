@@ -86,6 +86,12 @@ class MachineConfig(_Section):
         description="strategy of Lightning's Trainer, such as ddp",
         json_schema_extra=_RESUMABLE,
     )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="threads of a training on processors; by default as many as help",
+        json_schema_extra=_RESUMABLE,
+    )
     loggers: list[Logger] = Field(
         default_factory=list,
         description="tensorboard, wandb or mlflow, beside history.csv",
@@ -109,18 +115,29 @@ class TrainConfig(_Section):
     learning_rate: float | None = Field(
         None, gt=0, description="initial learning rate; by default the method's, mostly 5e-4"
     )
-    schedule: Literal["constant", "cosine", "steps"] = Field(
+    optimizer: str = Field(
+        "adam",
+        description="optimiser: adam, one of torch's, or one of pytorch_optimizer's (adabelief, "
+        "...)",
+    )
+    schedule: Literal["constant", "cosine", "multistep"] = Field(
         "constant",
         description="learning rate schedule: cosine to 0, or divided by 10 at 1/3 and at 2/3",
     )
     weight_decay: float | None = Field(
-        None, ge=0, description="AdamW's; by default the method's, which is mostly none"
+        None, ge=0, description="the optimiser's; by default the method's, which is mostly none"
     )
     patience: int | None = Field(
         None,
         ge=1,
-        description="stop after so many validations without a lower error",
+        description="stop after so many validations without a lower error; with the schedule "
+        "multistep, continue at the next rate first",
         json_schema_extra=_RESUMABLE,
+    )
+    keep: Literal["best", "last"] | None = Field(
+        None,
+        description="which weights are kept: those of the lowest validation error (the default "
+        "with patience), or the last ones",
     )
     validate_every: int = Field(
         1, ge=1, description="epochs between validations", json_schema_extra=_RESUMABLE
@@ -128,7 +145,8 @@ class TrainConfig(_Section):
     seed: int = Field(0, ge=0, description="random seed of initialisation, order and noise")
     precision: str = Field(
         "32-true",
-        description="as Lightning's Trainer takes it, or bf16-mixed",
+        description="as Lightning's Trainer takes it (bf16-mixed, ...), or auto: bf16-mixed where "
+        "the hardware has units for it",
         json_schema_extra=_RESUMABLE,
     )
     machine: MachineConfig = Field(default_factory=MachineConfig, description="where it runs")

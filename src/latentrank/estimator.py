@@ -56,7 +56,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             directions.
         explained_variance_ratio_: `(L,)`, the same as parts of their sum.
         embedding_: codes of the training data, `(N, L)` float32.
-        rank_control_: what the search for a rank found, with `sure` and `says`; None without one.
+        rank_search_: the result of a rank search, with `reliable` and `message`; None without one.
         mean_, scale_: what the data were centred by and divided by; uint8 data by 0 and 255.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn, for tables.
 
@@ -146,15 +146,15 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = methods.build(
-                self.method, dataset.shape, self.latent_dim, self.net, dataset.bounded, **options
+                self.method, dataset.shape, self.latent_dim, self.net, self._of_bytes, **options
             )
             if not self._of_bytes:
                 preprocessing = Preprocessing.of_numbers(self.mean_, self.scale_)
                 model.spec = model.spec.model_copy(update={"preprocessing": preprocessing})
             history = fit(model, dataset, config, progress=self.verbose)
-        self.rank_control_ = history.reports.get("rank_control")
-        if self.rank_control_ is not None and not self.rank_control_["sure"]:
-            warnings.warn(self.rank_control_["says"], ConvergenceWarning, stacklevel=2)
+        self.rank_search_ = history.reports.get("rank_search")
+        if self.rank_search_ is not None and not self.rank_search_["reliable"]:
+            warnings.warn(self.rank_search_["message"], ConvergenceWarning, stacklevel=2)
         self.model_ = (
             model.compress(self.tol, to_float(scaled.x[:_BATCH])) if self.compress else model
         )

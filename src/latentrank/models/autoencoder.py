@@ -45,6 +45,11 @@ class Autoencoder(LatentModel):
         super().__init__(encoder, bottleneck, decoder, spec)
         self.objective = objective
 
+    @property
+    def term_weights(self) -> dict[str, float]:
+        """Weight of each loss term beside the reconstruction, by name; changes take effect."""
+        return self.objective.weights
+
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct `x`, `(B, *input_shape)`: as in training, or by `encode` in evaluation."""
         if not self.training:

@@ -65,7 +65,7 @@ def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
         most: number of samples drawn, the first ones.
     """
     shown = x[:most].astype(np.float64)
-    units = run.model().spec.preprocessing
+    units = run.model().preprocessing
     if units.low is None or units.high is None:
         return figures.samples(shown, value_limits(shown))
     return figures.samples(shown, (units.low, units.high))

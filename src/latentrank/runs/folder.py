@@ -144,7 +144,7 @@ class Run:
         """Encode both splits and keep what `encoded` returns."""
         self._encoded = {split: self._encode(split) for split in ("train", "test")}
         arrays = {
-            f"{split}/{name}": np.ascontiguousarray(values)
+            f"{split}/{name}": _as_numbers(values)
             for split, found in self._encoded.items()
             for name, values in found.items()
         }
@@ -197,8 +197,18 @@ def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
     try:
         with safe_open(path, "numpy") as file:
             names = [name for name in file.keys() if name.startswith(f"{prefix}/")]  # noqa: SIM118
-            return {name.removeprefix(f"{prefix}/"): file.get_tensor(name) for name in names}
+            stored = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise InputError(
             f"{path} is damaged ({error}); remove it, and the codes are computed from the data."
         ) from None
+    found = {name.removeprefix(f"{prefix}/"): values for name, values in stored.items()}
+    if "names" in found:
+        found["names"] = found["names"].view(f"U{found['names'].shape[1]}")[:, 0]
+    return found
+
+
+def _as_numbers(values: np.ndarray) -> np.ndarray:
+    """An array as safetensors holds one; text, which it does not, as code points `(N, width)`."""
+    values = np.ascontiguousarray(values)
+    return values.view(np.uint32).reshape(len(values), -1) if values.dtype.kind == "U" else values
