@@ -8,6 +8,7 @@ import torch
 
 from latentrank import density, inference, runs
 from latentrank.config import RunConfig
+from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.io import write_yaml
 
@@ -107,6 +108,21 @@ def test_the_codes_kept_with_a_run_are_those_of_its_data(table_run, split):
     # float32, in batches of another size
     tolerance = 64 * np.finfo(np.float32).eps * np.abs(expected).max()
     np.testing.assert_allclose(runs.Run(table_run.folder).codes(split), expected, atol=tolerance)
+
+
+def test_what_is_known_of_the_samples_is_kept_with_their_codes(tmp_path):
+    x = np.random.default_rng(0).normal(size=(12, 3))
+    names = np.array([f"größe/{i}.png" for i in range(12)])
+    parameters = np.arange(24.0).reshape(12, 2)
+    whole = Split(x, np.arange(12) % 2, parameters, np.arange(12), names)
+    dataset = Dataset("mine", whole.take(slice(8)), whole.take(slice(8, 12)))
+    config = RunConfig(method="ae", data="mine", latent_dim=2, epochs=1)
+    runs.train(config, tmp_path / "run", dataset=dataset, progress=False)
+    for split in ("train", "test"):
+        kept, beside = runs.Run(tmp_path / "run").encoded(split), getattr(dataset, split).beside
+        assert set(kept) == {"codes", "labels", "parameters", "rows", "names"}
+        for name, values in beside.items():
+            np.testing.assert_array_equal(kept[name], values)
 
 
 def test_codes_of_a_damaged_file_are_refused(table_run, tmp_path):
