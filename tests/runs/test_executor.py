@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from latentrank import methods, runs
+from latentrank.data import DATASETS
 from latentrank.errors import InputError
 from latentrank.methods import Method
+from latentrank.nets import NETWORKS
 from latentrank.runs import executor, worker
 from latentrank.runs.cache import is_done, train
 from latentrank.runs.executor import at_once, train_all
@@ -235,6 +237,22 @@ def test_a_method_of_ones_own_is_trained_in_this_process(wanted, two_at_once, mo
     training = wanted("mine")
     assert train_all([training, wanted("ae")], str) == {}
     assert is_done(training)
+
+
+@pytest.mark.parametrize(
+    ("registry", "like", "setting"), [(DATASETS, "blobs", "data"), (NETWORKS, "conv", "net")]
+)
+def test_data_or_networks_of_ones_own_are_not_asked_of_other_processes(
+    registry, like, setting, wanted, monkeypatch
+):
+    monkeypatch.setattr(registry, "_values", dict(registry._values))
+    registry.register("mine", registry.get(like))
+    assert executor._is_known_everywhere(wanted(**{setting: like}).config)
+    assert not executor._is_known_everywhere(wanted(**{setting: "mine"}).config)
+
+
+def test_a_training_on_several_devices_has_the_machine_to_itself(wanted):
+    assert not executor._is_known_everywhere(wanted(devices=2).config)
 
 
 def test_bad_input_in_this_process_leaves_the_others(wanted, tmp_path, monkeypatch):

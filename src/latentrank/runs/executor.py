@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from latentrank import data, methods
+from latentrank import data, methods, nets
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
+from latentrank.registry import Registry
 from latentrank.runs.cache import Training, is_done
 from latentrank.runs.configure import absolute
 from latentrank.runs.progress import Board, Clock
@@ -121,7 +122,15 @@ def at_once(device: str, most: int, cluster: str | None = None) -> int:
 
 def _is_known_everywhere(config: RunConfig) -> bool:
     """Whether any process with the same packages can carry it out, on one device."""
-    return config.machine.devices == 1 and methods.METHODS.built_in(config.method)
+    named: list[tuple[Registry[Any], str | None]] = [
+        (methods.METHODS, config.method),
+        (data.DATASETS, config.data.source),
+        (nets.NETWORKS, config.net),
+    ]
+    # A path, or a network that is left to the data, is in no registry.
+    return config.machine.devices == 1 and all(
+        registry.built_in(name) for registry, name in named if name and name in registry
+    )
 
 
 @dataclass
