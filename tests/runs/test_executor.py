@@ -157,6 +157,34 @@ def test_no_training_outlives_its_command(wanted, ending, interrupts):
     assert list(asked[0].folder.parent.glob(".command-*")) == []
 
 
+SLEEPERS = """
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from latentrank.runs import executor
+with executor._processes(2) as processes:
+    processes.submit(time.sleep, 1000)
+    print("ready", flush=True)
+    time.sleep(1000)
+"""
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_does_not_wait_for_the_workers():
+    call = [sys.executable, "-c", SLEEPERS]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            workers = workers_of(process.pid)
+            process.send_signal(signal.SIGINT)
+            time.sleep(1)
+            assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+            assert soon(lambda: not any(child.is_running() for child in workers))
+        finally:
+            process.kill()
+
+
 @pytest.mark.slow
 def test_what_was_stopped_is_resumed_by_the_same_command(wanted):
     asked = [wanted(method, epochs=150) for method in ("ae", "lorae")]

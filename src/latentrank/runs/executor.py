@@ -197,6 +197,10 @@ class _Session:
                             self.say(f"trained {self.ended} of {self.total}: {training.name}{left}")
                     # workers take them in this order
                     board.show(list(running.values())[:count], self.ended)
+            except KeyboardInterrupt:
+                board.clear()
+                self.say("stopping the workers; Ctrl-C again ends them at once")
+                raise
             finally:
                 board.clear()
                 for future in running:
@@ -232,15 +236,22 @@ def _processes(count: int) -> Iterator[Executor]:
     from joblib.externals.loky import ProcessPoolExecutor
 
     threads = str(max(1, torch.get_num_threads() // count))
-    with ProcessPoolExecutor(
+    executor = ProcessPoolExecutor(
         count,
         timeout=_SECONDS_IDLE,
         env=dict.fromkeys(_THREADS, threads),
         # Ctrl-C, which a terminal sends to workers too, is for the command alone.
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
-    ) as executor:
+    )
+    try:
         yield executor
+    finally:
+        try:
+            executor.shutdown()
+        except KeyboardInterrupt:  # a second one, while workers finish their batches
+            executor.shutdown(kill_workers=True)
+            raise
 
 
 @contextmanager
