@@ -163,7 +163,7 @@ class _Session:
             waiting = [training for training, _ in lost]
         if waiting:
             raise InputError(
-                f"Workers ended {attempts} times in a row before one of {len(waiting)} trainings "
+                f"Workers failed {attempts} times in a row before one of {len(waiting)} trainings "
                 f"was done ({lost[0][1]}); if memory is short, train fewer at once, which "
                 "OMP_NUM_THREADS bounds."
             )
