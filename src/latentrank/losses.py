@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from latentrank.distributed import gather_rows, noise_like, total
+from latentrank.distributed import batch_mean, gather_rows, noise_like, total
 from latentrank.errors import InputError, unknown
 
 Penalty = Callable[[Tensor, nn.Module], Tensor]
@@ -33,7 +33,7 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
         >>> float(squared_error(torch.zeros(2, 3), torch.ones(2, 3)))
         3.0
     """
-    return (output - target).square().flatten(1).sum(1).mean()
+    return batch_mean((output - target).square().flatten(1).sum(1))
 
 
 def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
     inside = _at_least_float32(output).clamp(1e-6, 1 - 1e-6)
     target = _at_least_float32(target)
     likelihood = target * inside.log() + (1 - target) * torch.log1p(-inside)
-    return -likelihood.flatten(1).sum(1).mean()
+    return -batch_mean(likelihood.flatten(1).sum(1))
 
 
 def relative_error(output: Tensor, target: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def l1(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
         z: `(B, L)`.
         decoder: not used.
     """
-    return z.abs().sum(-1).mean()
+    return batch_mean(z.abs().sum(-1))
 
 
 def l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
@@ -81,7 +81,7 @@ def l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
         z: `(B, L)`.
         decoder: not used.
     """
-    return z.square().sum(-1).mean()
+    return batch_mean(z.square().sum(-1))
 
 
 def half_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
@@ -175,7 +175,7 @@ def decoder_gradient(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
         (gradient,) = torch.autograd.grad(
             output, point, grad_outputs=noise_like(output), create_graph=True
         )
-    return gradient.square().sum(-1).mean()
+    return batch_mean(gradient.square().sum(-1))
 
 
 RECONSTRUCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

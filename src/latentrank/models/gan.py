@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from latentrank.bottlenecks import Bottleneck
-from latentrank.distributed import noise_like
+from latentrank.distributed import batch_mean, noise_like
 from latentrank.losses import Objective
 from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.spec import Spec
@@ -45,7 +45,7 @@ def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
         >>> round(float(cross_entropy(torch.zeros(3), torch.zeros(3))), 4)
         1.3863
     """
-    return softplus(-real).mean() + softplus(fake).mean()
+    return batch_mean(softplus(-real)) + batch_mean(softplus(fake))
 
 
 def saturating(fake: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def saturating(fake: Tensor) -> Tensor:
     Args:
         fake: `(B,)`, scores of generated samples.
     """
-    return -softplus(fake).mean()
+    return -batch_mean(softplus(fake))
 
 
 def non_saturating(fake: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def non_saturating(fake: Tensor) -> Tensor:
     Args:
         fake: `(B,)`, scores of generated samples.
     """
-    return softplus(-fake).mean()
+    return batch_mean(softplus(-fake))
 
 
 def least_squares(real: Tensor, fake: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def least_squares(real: Tensor, fake: Tensor) -> Tensor:
     Returns:
         A scalar, what the discriminator minimises.
     """
-    return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+    return 0.5 * (batch_mean((real - 1).square()) + batch_mean(fake.square()))
 
 
 def least_squares_generator(fake: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def least_squares_generator(fake: Tensor) -> Tensor:
     Args:
         fake: `(B,)`, scores of generated samples.
     """
-    return 0.5 * (fake - 1).square().mean()
+    return 0.5 * batch_mean((fake - 1).square())
 
 
 @dataclass(frozen=True)
