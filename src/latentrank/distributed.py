@@ -47,6 +47,11 @@ def _rows_of_each(x: Tensor) -> list[int]:
     return [int(count) for count in counts]
 
 
+def batch_rows(x: Tensor) -> int:
+    """How many rows all processes hold together."""
+    return len(x) if world()[1] == 1 else sum(_rows_of_each(x))
+
+
 def gather_rows(x: Tensor) -> Tensor:
     """The rows of all processes, in process order, differentiable.
 
@@ -137,8 +142,8 @@ def noise_like(x: Tensor) -> Tensor:
     """
     if world()[1] == 1:
         return torch.randn_like(x)
-    rows = sum(_rows_of_each(x))
-    return local_rows(torch.randn(rows, *x.shape[1:], dtype=x.dtype, device=x.device), x)
+    shape = (batch_rows(x), *x.shape[1:])
+    return local_rows(torch.randn(shape, dtype=x.dtype, device=x.device), x)
 
 
 def _card() -> torch.device:

@@ -68,15 +68,15 @@ class AdversarialModule(TrainingModule):
         logged = {
             "discriminator": discriminator.detach(),
             "generator": generator.detach(),
-            "real_accuracy": (real_scores >= gan.game.threshold).float().mean(),
-            "fake_accuracy": (fake_scores < gan.game.threshold).float().mean(),
+            "real_accuracy": distributed.batch_mean((real_scores >= gan.game.threshold).float()),
+            "fake_accuracy": distributed.batch_mean((fake_scores < gan.game.threshold).float()),
         }
         self.log_dict(
             {f"train/{name}": value for name, value in logged.items()},
             on_step=False,
             on_epoch=True,
             sync_dist=True,
-            batch_size=len(x),
+            batch_size=distributed.batch_rows(x),
         )
 
     def _step(self, player: int, loss: Tensor) -> None:
