@@ -54,7 +54,7 @@ def train(name, batch, rank, size):
 
 
 def gradient_of_truncation(batch, rank, size):
-    """Gradient of `<G, truncate_rank(Y)>` with respect to this process's rows, from strided ones."""
+    """Gradient of `<G, truncate_rank(Y)>` with respect to all rows; each process holds some."""
     torch.manual_seed(0)
     y, weights = torch.randn(2, WIDTH, batch, dtype=torch.float64).mT
     part = torch.arange(batch).tensor_split(size)[rank]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
-from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from latentrank.errors import InputError
 from latentrank.linalg.precision import to_float64
-
+from latentrank.linalg.threads import threads
 
 #: Rows per block of the Gram matrix: small enough to skip most of one triangle, large enough for
 #: fast products, and a multiple of what their kernels take at a time.
@@ -24,10 +21,6 @@ _GRAM_BLOCK = 48
 #: From this many rows on, and with no more than a part of them kept, a few eigenvectors of the
 #: tridiagonal form take less time than all of them.
 _SMALLEST_TRIDIAGONAL, _LARGEST_PART = 96, 0.25
-
-#: Up to this many rows a factorisation runs on one thread: a second one gains little, and waits
-#: for as long as another process has its core.
-_LARGEST_ON_ONE_THREAD = 512
 
 #: Workspace of the tridiagonalisation, in columns; LAPACK's default is half as fast.
 _WORK_COLUMNS = 32
@@ -101,6 +94,7 @@ class FullEigen:
         self.kept_rows = self.vectors.mT.to(rows.dtype) @ rows.to(values.device)
 
     def divide_by_gaps(self, c: Tensor) -> Tensor:
+        """See `GramEigen`."""
         return _divided(c, self.values, self._others, self._dropped)
 
 
@@ -147,6 +141,7 @@ class TridiagonalEigen:
         self.separated = float(self.values[0]) - rough > gap * largest
 
     def divide_by_gaps(self, c: Tensor) -> Tensor:
+        """See `GramEigen`."""
         n, rank = len(self._diagonal), len(self.values)
         with threads(n):
             c = torch.from_numpy(self._turned(c.numpy().T, "T").T)
@@ -174,7 +169,8 @@ class TridiagonalEigen:
 
     def _outside(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the vectors found do not hold."""
-        return columns - self._inner @ (self._inner.T @ columns)
+        held: NDArray[np.float64] = self._inner @ (self._inner.T @ columns)
+        return columns - held
 
 
 def _divided(c: Tensor, values: Tensor, others: Tensor, vectors: Tensor) -> Tensor:
@@ -215,7 +211,7 @@ def _leading_of_tridiagonal(
         diagonal, off, 2, 0.0, 0.0, n - count, n, tolerance, "B"
     )
     order = np.argsort(values[:found], kind="stable")
-    vectors, _ = lapack.dstein(diagonal, off, values[:found], blocks, splits)
+    vectors: NDArray[np.float64] = lapack.dstein(diagonal, off, values[:found], blocks, splits)[0]
     return float(values[order[0]]), vectors[:, order[1:]]
 
 
@@ -259,14 +255,3 @@ def check_finite(diagonal: Tensor) -> None:
             "The codes hold values that are infinite or not numbers, expected finite ones; lower "
             "the learning rate, or look for such values in the data."
         )
-
-
-@functools.cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(internal_api="openblas")
-
-
-def threads(size: int) -> AbstractContextManager[object]:
-    """Inside, a factorisation of a matrix of this size takes no more threads than help."""
-    count = 1 if size <= _LARGEST_ON_ONE_THREAD else torch.get_num_threads()
-    return _blas().limit(limits=count) if count else nullcontext()
