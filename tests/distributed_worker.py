@@ -14,7 +14,7 @@ from latentrank import methods
 from latentrank.distributed import gather_rows, local_rows
 from latentrank.linalg import truncate_rank
 
-NAMES = [name for name in methods.names() if methods.get(name).adversarial is None]
+NAMES = [name for name in methods.names() if methods.get(name).game is None]
 STEPS, WIDTH, RANK = 3, 5, 2
 #: Samples in a batch of all processes: more than the code is wide, fewer, and an odd number.
 BATCHES = {"above the width": 12, "below the width": 4, "uneven": 9}
@@ -34,9 +34,8 @@ class Losses(nn.Module):
 def train(name, batch, rank, size):
     """A few steps, then everything that is learned from the whole training set."""
     torch.manual_seed(0)
-    options = {"rank": RANK} if "rrae" in name else {}  # others take a rank as something to find
-    if "samples" in methods.options(name):
-        options["samples"] = batch
+    # Others take a rank as something to find.
+    options = {"rank": RANK} if "rrae" in name else {}
     model = latentrank.build(name, (1, 6, 6), WIDTH, **options).double()
     x = torch.rand(batch, 1, 6, 6, dtype=torch.float64)
     part = torch.arange(batch).tensor_split(size)[rank]
@@ -49,7 +48,7 @@ def train(name, batch, rank, size):
         optimizer.zero_grad()
         losses(x[part], part).backward()
         optimizer.step()
-    model.consolidate(lambda: x[part].split(3))
+    model.finalize(lambda: x[part].split(3))
     return dict(model.state_dict())
 
 

@@ -15,7 +15,6 @@ from latentrank.evaluation.features import Extractor, extractor
 from latentrank.evaluation.generation import evaluate_generation
 from latentrank.evaluation.probe import KINDS, label_curve
 from latentrank.inference import decode, sample, usual_densities
-from latentrank.models.gan import GAN
 from latentrank.runs import Run
 
 
@@ -80,7 +79,7 @@ def assess(
         named = usual_densities(run.model()) if densities is None else densities
         for name in named:
             # A mistake is told before the minutes that the features take.
-            density.defaults(name)
+            density.parse(name)
         found |= _generation(run, features, named, n, seed, components, say)
     if probes and run.dataset().train.labels is not None:
         found["probes"] = _probes(run, seed, say)
@@ -99,7 +98,7 @@ def _generation(
     dataset = run.dataset()
     network = _extractor(dataset, features, say)
     table = {}
-    floor = () if isinstance(run.model(), GAN) else ("reconstruction",)
+    floor = () if not run.model().reconstructs else ("reconstruction",)
     for name in (*floor, *densities):
         say(f"distances, {name}")
         if name == "reconstruction":
@@ -116,11 +115,12 @@ def _generation(
 
 
 def _extractor(dataset: Dataset, features: Features, say: Callable[[str], None]) -> Extractor:
-    if len(dataset.shape) != 3 or not dataset.bounded:
+    if len(dataset.shape) != 3 or not dataset.preprocessing.bounded:
         raise InputError(
             f"Distances of generated samples are measured on images, and {dataset.name} holds "
             f"none (one sample has shape {dataset.shape}"
-            f"{'' if dataset.bounded else ', values outside 0 to 1'}); leave --features out."
+            f"{'' if dataset.preprocessing.bounded else ', values outside 0 to 1'}); leave "
+            "--features out."
         )
     say(f"features, {features.name}")
     return extractor(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from latentrank import __version__, methods
 from latentrank import measures as measuring
-from latentrank.config import RunConfig, check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError, unknown
 from latentrank.measures import Subject
 from latentrank.recipes import (
@@ -65,7 +65,7 @@ class Job(NamedTuple):
     @property
     def told(self) -> str:
         """Which one it is, for the reader of the progress."""
-        return f"{self.row}, {self.part}, seed {self.config.seed}"
+        return f"{self.row}, {self.part}, seed {self.config.training.seed}"
 
     @property
     def training(self) -> Training:
@@ -120,7 +120,7 @@ def _most_seeds(row: Row, budget: Budget) -> int | None:
 
 def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: Settings) -> Job:
     preset = presets()[part.preset]
-    known = methods.options(row.method)
+    known = methods.get(row.method).options.model_fields
     shared = {name: value for name, value in part.options.items() if name in known}
     values = {
         "data": preset.data,
@@ -133,7 +133,7 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
         "seed": seed,
         **machine,
     }
-    config = check(values, f"the recipe's row '{row.name}'")
+    config = RunConfig(**values)
     return Job(
         part.heading,
         row.name,
@@ -160,6 +160,7 @@ def reproduce(
     download: bool = False,
     weights: Path | None = None,
     device: str = "auto",
+    cluster: str | None = None,
     say: Say = lambda text: None,
     progress: bool = False,
 ) -> Page:
@@ -175,6 +176,7 @@ def reproduce(
         download: data files and Inception weights may be downloaded.
         weights: file of Inception weights.
         device: where to train.
+        cluster: address of a Dask scheduler whose workers train; None for this machine.
         say: told how far it is.
         progress: show a progress line for each training.
 
@@ -186,7 +188,7 @@ def reproduce(
     """
     recipe, out = only(load(name), parts), Path(out)
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
-    failed = train_all([job.training for job in jobs if job.trained], say, progress)
+    failed = train_all([job.training for job in jobs if job.trained], say, progress, cluster)
     found = [_measured(job, failed, weights, download, say) for job in jobs]
     if not any(one.values for one in found):
         raise InputError(next(reason for one in found for reason in one.reasons.values()))
@@ -367,7 +369,7 @@ def verdict(claim: Claim, page: Page) -> str:
 def _figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
     from latentrank.report import reproduction as drawing
 
-    shown = {(job.part, job.row): job for job in jobs if job.config.seed == 0}
+    shown = {(job.part, job.row): job for job in jobs if job.config.training.seed == 0}
     drawn: list[Any] = []
     for name in recipe.figures:
         kind, _, argument = name.partition(":")

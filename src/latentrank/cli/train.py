@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from latentrank.cli.app import TRAIN, Stopped, app
+from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
 from latentrank.cli.output import console, messages, new_table, print_pairs
 from latentrank.errors import InputError
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from latentrank.report.reproduction import Page
     from latentrank.runs import Run
 
+CLUSTER = "Train on the workers of the Dask scheduler at this address, such as tcp://host:8786."
+
 
 @app.command(
     rich_help_panel=TRAIN,
+    cls=MethodCommand,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="METHOD has options of its own, such as --penalty or --depth: "
-    "[bold]latentrank methods METHOD[/bold] lists them.",
+    "[bold]latentrank train METHOD --help[/bold] lists them.",
 )
 @with_settings
 def train(
@@ -35,14 +39,16 @@ def train(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="YAML file with any of these settings; the command line goes first."),
+        typer.Option(
+            help="YAML file with any of these settings; the command line takes precedence."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the new run; by default runs/DATA-METHOD."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with the interrupted run RUN.")
+        Path | None, typer.Option(metavar="RUN", help="Resume the interrupted run RUN.")
     ] = None,
     report: Annotated[bool, typer.Option(metavar="", help="Write the run's report.")] = True,
 ) -> None:
@@ -57,7 +63,7 @@ def train(
 
     words, options = extra_options([*([method] if method else []), *ctx.args])
     if len(words) > 1:
-        raise InputError(f"'{words[1]}' is one word too many; only METHOD has no -- before it.")
+        raise InputError(f"'{words[1]}' is an unexpected argument; only METHOD stands without --.")
     given = {**settings, **options, **({"method": words[0]} if words else {})}
     if resume is not None:
         folder = resume
@@ -71,7 +77,7 @@ def train(
             run = runs.train(settled, folder)
     except KeyboardInterrupt:
         again = f"latentrank train --resume {shlex.quote(str(folder))}"
-        raise Stopped(f"Stopped; go on with: {again}") from None
+        raise Stopped(f"Stopped; resume with: {again}") from None
     from latentrank.distributed import is_first_process
 
     if not is_first_process():
@@ -104,9 +110,9 @@ def _summary(run: Run) -> None:
         lines["report"] = str(run.folder / "report.html")
     console.print(f"[bold]{metrics['method']}[/bold] on {Path(metrics['data']).name}")
     print_pairs(lines)
-    control = metrics.get("rank_control", {})
+    control = metrics.get("rank_search", {})
     if control:
-        messages.print(control["says"], style="dim" if control["sure"] else "yellow")
+        messages.print(control["message"], style="dim" if control["reliable"] else "yellow")
     if metrics.get("warning"):
         messages.print(metrics["warning"], style="yellow")
 
@@ -134,6 +140,7 @@ def reproduce(
     ] = False,
     weights: Annotated[Path | None, typer.Option(help="File of Inception weights.")] = None,
     device: Annotated[str, typer.Option(help="Where: auto, cpu, gpu, mps, ...")] = "auto",
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
     listing: Annotated[
         bool, typer.Option("--list", metavar="", help="List the recipes and do nothing.")
     ] = False,
@@ -160,6 +167,7 @@ def reproduce(
             download=download,
             weights=weights,
             device=device,
+            cluster=cluster,
             say=lambda text: messages.print(text, style="dim", soft_wrap=True),
             progress=True,
         )
@@ -202,6 +210,7 @@ def _print_page(page: Page) -> None:
 
 @app.command(
     rich_help_panel=TRAIN,
+    cls=MethodCommand,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 @with_settings
@@ -222,6 +231,7 @@ def sweep(
         str, typer.Option(help="A number of metrics.json, or a measure such as fd:gmm.")
     ] = "validation_error",
     out: Annotated[Path, typer.Option(help="Folder of the studies' runs.")] = Path("sweeps"),
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
 ) -> None:
     """Search over settings and options of METHOD with Optuna; each trial is a run folder.
 
@@ -231,7 +241,7 @@ def sweep(
 
     words, options = extra_options([method, *ctx.args])
     if len(words) > 1:
-        raise InputError(f"'{words[1]}' is one word too many; only METHOD has no -- before it.")
+        raise InputError(f"'{words[1]}' is an unexpected argument; only METHOD stands without --.")
     try:
         found = sweeping.sweep(
             {**settings, **options, "method": words[0]},
@@ -240,6 +250,7 @@ def sweep(
             minimise=minimise,
             storage=storage,
             out=out,
+            cluster=cluster,
             say=lambda text: messages.print(text, style="dim", soft_wrap=True),
             progress=True,
         )

@@ -86,7 +86,7 @@ def _coded(view: View) -> str:
 def _sayings(view: View) -> list[str]:
     """Sentences that parts of the training left in the metrics, such as how a rank was found."""
     parts = [part for part in view.metrics.values() if isinstance(part, Mapping)]
-    return [str(part["says"]) for part in parts if part.get("says")]
+    return [str(part["message"]) for part in parts if part.get("message")]
 
 
 def _interpolation(view: View) -> Drawn:
@@ -169,7 +169,7 @@ def generated(view: View, count: int) -> Array:
     from latentrank import density
 
     if view.starts_from_noise:
-        prior = density.fit("prior", np.zeros((1, int(view.metrics["latent_dim"]))))
+        prior = density.standard_normal(int(view.metrics["latent_dim"]))
         return view.decode(prior.sample(count, seed=0))
     view.need_directions("nothing to sample")
     return view.decode(density.fit("gaussian", view.training_codes).sample(count, seed=0))
@@ -234,7 +234,7 @@ def _trains_on_mean_squares(view: View) -> bool:
     """Whether the reconstruction term is in the units of the validation error."""
     options = view.config.get("options", {})
     default = methods.get(str(view.config["method"])).reconstruction
-    if default == "bce" and not view.dataset.bounded:
+    if default == "bce" and not view.dataset.preprocessing.bounded:
         default = "mse"
     kind = options.get("reconstruction") or default
     return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
