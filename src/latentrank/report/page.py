@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from markupsafe import Markup
 
 from latentrank import methods
 from latentrank.errors import InputError
@@ -16,7 +17,6 @@ from latentrank.io import atomic_write, write_text
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
 from latentrank.report.comparison import Column, columns_of, measures, metric_rows
-from latentrank.report.html import Html
 from latentrank.report.measured import generation_table, probe_table, read_evaluation
 from latentrank.report.panels import PANELS, SAMPLES, Drawn, drawn_as_lines, generated, walks
 from latentrank.report.style import to_png, to_svg
@@ -120,7 +120,7 @@ def _warnings(view: View) -> list[str]:
     return [str(warning)] if warning else []
 
 
-def _evaluation(found: Mapping[str, Any]) -> list[Html]:
+def _evaluation(found: Mapping[str, Any]) -> list[Markup]:
     """What was measured after training, where it was."""
     sections = []
     if found.get("generation"):
@@ -145,7 +145,7 @@ def _evaluation(found: Mapping[str, Any]) -> list[Html]:
     return sections
 
 
-def _settings_table(config: Mapping[str, object]) -> Html:
+def _settings_table(config: Mapping[str, object]) -> Markup:
     """The whole resolved configuration, what the model is before how it was trained."""
     settings = flat_settings(config)
     model = [name for name in settings if name.split(".")[0] in _MODEL]
@@ -160,7 +160,7 @@ def _settings_table(config: Mapping[str, object]) -> Html:
     )
 
 
-def _picture(drawn: Drawn, heading: str = "") -> Html:
+def _picture(drawn: Drawn, heading: str = "") -> Markup:
     """A figure as the page embeds it."""
     width = drawn.figure.get_figwidth() * 96
     return html.picture(to_svg(drawn.figure), drawn.alt, drawn.caption, width, heading)
@@ -250,7 +250,7 @@ def _ranks(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
     return facts
 
 
-def _numbers(columns: Sequence[Column]) -> list[Html]:
+def _numbers(columns: Sequence[Column]) -> list[Markup]:
     """The table of metrics and how to read it."""
     rows, best = metric_rows(columns)
     if min(len(column.runs) for column in columns) < 2:
@@ -282,7 +282,7 @@ def _spectra(columns: Sequence[Column]) -> Drawn:
     )
 
 
-def _shared_reconstructions(columns: Sequence[Column]) -> list[Html]:
+def _shared_reconstructions(columns: Sequence[Column]) -> list[Markup]:
     """The same test samples, a row for each method that has codes of them."""
     first = columns[0].view
     rows: dict[str, Array] = {"original": first.originals}
@@ -318,7 +318,7 @@ def _sample_grid(column: Column, first: View) -> Drawn:
 
 def _side_by_side(
     columns: Sequence[Column], draw: Callable[[Column, View], Drawn], caption: str, most: int
-) -> list[Html]:
+) -> list[Markup]:
     """A picture for each method, notes for those that allow none."""
     pictures, notes = [], []
     for column in columns:
@@ -329,7 +329,7 @@ def _side_by_side(
     return ([html.side_by_side(pictures, caption, most)] if pictures else []) + notes
 
 
-def _differences(columns: Sequence[Column]) -> Html:
+def _differences(columns: Sequence[Column]) -> Markup:
     """Settings that are not the same for all methods."""
     settings = [flat_settings(column.view.config) for column in columns]
     names = list(dict.fromkeys(name for values in settings for name in values))

@@ -1,0 +1,200 @@
+"""Points in the latent plane and in an embedding."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+
+from latentrank.errors import InputError
+from latentrank.report.cells import Array, Floats
+from latentrank.report.style import CONTINUOUS, PALETTE, PAPER, WIDTH, new_figure, styled
+
+
+@styled
+def latent_scatter(codes: Array, labels: Array | None = None) -> Figure:
+    """Codes in the plane of their first two principal directions, coloured by what is known.
+
+    Args:
+        codes: `(N, 2)` coordinates; `(N, 1)` where the code has one direction, and then what is
+            known is drawn upwards.
+        labels: `(N,)` whole numbers are classes, each with a colour and its number at its middle;
+            `(N,)` or `(N, P)` real numbers are parameters, a panel each; None: one colour.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: codes with no or more than two columns, or labels of another length.
+
+    Example:
+        >>> codes = np.random.rand(50, 2)
+        >>> len(latent_scatter(codes, np.arange(50) % 3).axes)
+        1
+    """
+    if codes.ndim != 2 or codes.shape[1] not in (1, 2) or not len(codes):
+        raise InputError(
+            f"Codes to draw have the shape {codes.shape}, expected (N, 2) or (N, 1); "
+            "project them on one or two directions."
+        )
+    if labels is not None and len(labels) != len(codes):
+        raise InputError(
+            f"There are {len(labels)} labels for {len(codes)} codes, expected one each; "
+            "give the labels of these samples."
+        )
+    if labels is None:
+        return _plain_scatter(codes)
+    if np.issubdtype(labels.dtype, np.integer) and labels.ndim == 1:
+        return _class_scatter(codes, labels)
+    return _parameter_scatter(codes, labels.reshape(len(labels), -1).astype(np.float64))
+
+
+@styled
+def tsne(real: Array, sampled: Array) -> Figure:
+    """Real and sampled data embedded together: sampled points should cover what the real ones do.
+
+    Args:
+        real: `(N, 2)` embedded real samples.
+        sampled: `(M, 2)` embedded generated samples, from the same embedding.
+
+    Returns:
+        The figure: real ones blue, sampled ones orange.
+
+    Example:
+        >>> figure = tsne(np.random.rand(9, 2), np.random.rand(9, 2))
+        >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        ['real', 'sampled']
+    """
+    figure = new_figure(5.2, 4.6)
+    axes = figure.subplots()
+    size = _dot_size(len(real) + len(sampled))
+    for points, colour, name in ((real, PALETTE[0], "real"), (sampled, PALETTE[1], "sampled")):
+        axes.scatter(
+            points[:, 0],
+            points[:, 1],
+            s=size,
+            color=colour,
+            alpha=0.55,
+            linewidths=0,
+            label=name,
+            rasterized=True,
+        )
+    axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
+    legend = axes.legend(loc="upper right", markerscale=max(1.0, 5 / math.sqrt(size)))
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
+    return figure
+
+
+def _dot_size(count: int) -> float:
+    """Area of a dot in points: smaller the more there are, so that density stays visible."""
+    return float(np.clip(9000 / count, 3.5, 22))
+
+
+def _scatter_axes(axes: Axes, one_direction: bool) -> None:
+    axes.set_xlabel("first principal direction")
+    if not one_direction:
+        axes.set_ylabel("second principal direction")
+    axes.tick_params(labelsize=7)
+
+
+def _plain_scatter(codes: Array) -> Figure:
+    figure = new_figure(5.2, 4.4)
+    axes = figure.subplots()
+    if codes.shape[1] == 1:
+        axes.hist(codes[:, 0], bins=min(60, max(5, len(codes) // 10)), color=PALETTE[0])
+        axes.set_ylabel("codes")
+    else:
+        axes.scatter(
+            codes[:, 0],
+            codes[:, 1],
+            s=_dot_size(len(codes)),
+            color=PALETTE[0],
+            alpha=0.6,
+            lw=0,
+            rasterized=True,
+        )
+    _scatter_axes(axes, one_direction=codes.shape[1] == 1)
+    return figure
+
+
+def _class_scatter(codes: Array, labels: Array) -> Figure:
+    """One colour a class, the class's number at its median."""
+    classes = np.unique(labels)
+    colours = _class_colours(len(classes))
+    figure = new_figure(6.2, 5.0)
+    axes = figure.subplots()
+    one = codes.shape[1] == 1
+    points = np.column_stack([codes[:, 0], labels]) if one else codes
+    colour_of = np.asarray(colours)[np.searchsorted(classes, labels)]
+    size = _dot_size(len(codes))
+    axes.scatter(
+        points[:, 0], points[:, 1], s=size, c=colour_of, alpha=0.65, linewidths=0, rasterized=True
+    )
+    _scatter_axes(axes, one_direction=one)
+    if one:
+        axes.set_ylabel("class")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        return figure
+    for label, colour in zip(classes, colours, strict=True):
+        x, y = np.median(points[labels == label].astype(np.float64), axis=0)
+        halo = [withStroke(linewidth=3.5, foreground=PAPER)]
+        axes.text(
+            x,
+            y,
+            str(label),
+            color=colour,
+            fontsize=14,
+            weight="bold",
+            ha="center",
+            va="center",
+            path_effects=halo,
+        )
+    return figure
+
+
+def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
+    """A colour for every class: the palette while it lasts, else steps of one continuous map."""
+    if count <= len(PALETTE):
+        return [to_rgba(colour) for colour in PALETTE[:count]]
+    return [tuple(colour) for colour in CONTINUOUS(np.linspace(0, 1, count))]
+
+
+def _parameter_scatter(codes: Array, parameters: Floats) -> Figure:
+    """One panel for every parameter `(N, P)`."""
+    count = parameters.shape[1]
+    columns = min(4, count)
+    rows = math.ceil(count / columns)
+    width = WIDTH if columns > 1 else 5.6
+    figure = new_figure(width, rows * (2.3 if columns > 2 else 3.8))
+    panels = list(figure.subplots(rows, columns, sharex=True, squeeze=False).flat)
+    one = codes.shape[1] == 1
+    for index, panel in enumerate(panels[:count]):
+        values = parameters[:, index]
+        height = values if one else codes[:, 1]
+        drawn = panel.scatter(
+            codes[:, 0],
+            height,
+            c=values,
+            s=_dot_size(len(codes)) / (1 if columns < 3 else 2),
+            cmap=CONTINUOUS,
+            linewidths=0,
+            rasterized=True,
+        )
+        panel.set_title(f"parameter {index + 1}")
+        panel.tick_params(labelsize=7)
+        if not one:
+            bar = figure.colorbar(drawn, ax=panel, pad=0.02, aspect=28)
+            bar.ax.tick_params(labelsize=7)
+            bar.outline.set_visible(False)
+    for panel in panels[count:]:
+        panel.set_visible(False)
+    figure.supxlabel("first principal direction", fontsize=9)
+    figure.supylabel("parameter" if one else "second principal direction", fontsize=9)
+    return figure
