@@ -10,6 +10,7 @@ import torch
 import latentrank
 from latentrank.data import Dataset, Split, to_float
 from latentrank.linalg import rank, spectrum
+from latentrank.models.statistics import CodeStatistics
 
 WIDTH = 6
 
@@ -21,6 +22,7 @@ class LinearModel:
         self.shape = shape
         size = int(np.prod(shape))
         basis = torch.linalg.qr(torch.randn(size, WIDTH, generator=torch.manual_seed(3)))[0]
+        self.statistics = CodeStatistics(WIDTH)
         self.basis = basis * (torch.arange(WIDTH) < kept)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:

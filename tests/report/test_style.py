@@ -26,7 +26,7 @@ def figure():
 
 def test_drawing_leaves_matplotlib_as_it_was():
     before = dict(matplotlib.rcParams)
-    style.to_png(figures.loss_curves({"train/loss": [3.0, 2.0]}))
+    style.to_bytes(figures.loss_curves({"train/loss": [3.0, 2.0]}))
     assert dict(matplotlib.rcParams) == before
 
 
@@ -38,7 +38,7 @@ def test_figures_enter_no_global_list():
 
 
 def test_png_has_the_size_that_was_asked_for():
-    png = style.to_png(style.new_figure(2, 1))
+    png = style.to_bytes(style.new_figure(2, 1))
     width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
     assert (width, height) == (320, 160)
 

@@ -104,8 +104,9 @@ def sample(
     made = inference.sample(opened, density, min(n, 64) if picture else n, seed, **options)
     if picture:
         from latentrank.report import pictures
+        from latentrank.report.style import write_figure
 
-        pictures.write_png(pictures.sample_grid(opened, made.x), path)
+        write_figure(pictures.sample_grid(opened, made.x), path)
         console.print(str(path), soft_wrap=True)
         return
     with atomic_write(path) as temporary:

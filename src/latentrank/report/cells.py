@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
 from latentrank.errors import InputError
-from latentrank.report.style import CELL, INK, PALETTE, STYLE, WIDTH, new_figure, styled
+from latentrank.report.style import CELL, INK, PALETTE, new_figure, page_width, styled, text_inches
 
 Array = NDArray[np.generic]
 Floats = NDArray[np.floating]
@@ -201,8 +200,9 @@ def grid_figure(
     aspect = cells.shape[2] / cells.shape[3] if cells.ndim == 4 else 0.7
     if cells.ndim != 4:
         cell_width *= 1.3
-    left = max(margin_left, _text_inches(row_labels))
-    cell = min(cell_width, (WIDTH - left) / columns)
+    words = 0.14 + max(map(text_inches, row_labels)) if row_labels else 0.0
+    left = max(margin_left, words)
+    cell = min(cell_width, (page_width() - left) / columns)
     width, height = left + columns * cell, rows * cell * aspect + margin_bottom
     figure = new_figure(width, height, constrained=False)
     axes = figure.add_axes(
@@ -218,14 +218,6 @@ def grid_figure(
     for row, label in enumerate(row_labels):
         axes.text(-gap_text, row + 0.5 - _GAP / 2, label, ha="right", va="center")
     return figure
-
-
-def _text_inches(labels: Sequence[str]) -> float:
-    """Room for the longest label at the style's font size, none for none."""
-    widths = [
-        TextPath((0, 0), label, size=STYLE["font.size"]).get_extents().width for label in labels
-    ]
-    return 0.14 + max(widths) / 72 if widths else 0.0
 
 
 def _draw_cells(axes: Axes, grid: Array, limits: Limits) -> None:

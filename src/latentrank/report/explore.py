@@ -118,8 +118,7 @@ def walks(view: View) -> NDArray[np.float64]:
 
 def _statistics(view: View) -> CodeStatistics:
     """Of the training codes, kept with the weights: no training sample is encoded again."""
-    statistics: CodeStatistics = view.run.model().statistics  # type: ignore[attr-defined]
-    return statistics
+    return view.run.model().statistics
 
 
 def _scales(view: View) -> NDArray[np.float64]:

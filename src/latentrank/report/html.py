@@ -113,11 +113,13 @@ def section(title: str, *blocks: Markup) -> Markup:
     return Markup(_blocks.section(title, blocks))
 
 
-def picture(svg: str, alt: str, caption: str, width: float, heading: str = "") -> Markup:
+def picture(
+    content: str | bytes, alt: str, caption: str, width: float, heading: str = ""
+) -> Markup:
     """An embedded drawing with its caption.
 
     Args:
-        svg: the SVG document.
+        content: an SVG document, or the bytes of a PNG file.
         alt: what is seen, for a reader who does not see it.
         caption: one sentence below; may be empty.
         width: natural width in CSS pixels; a narrower page shrinks it.
@@ -135,7 +137,8 @@ def picture(svg: str, alt: str, caption: str, width: float, heading: str = "") -
     """
     if not alt.strip():
         raise ValueError("A picture needs alternative text for readers who do not see it.")
-    source = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    kind, data = ("svg+xml", content.encode()) if isinstance(content, str) else ("png", content)
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     return Markup(_blocks.picture(source, alt, caption, round(width), heading))
 
 

@@ -11,12 +11,19 @@ from matplotlib.figure import Figure
 from latentrank import methods
 from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
+from latentrank.evaluation.coefficients import MOST_SAMPLES
 from latentrank.formatting import as_text
 from latentrank.report import figures
 from latentrank.report.cells import Array
+from latentrank.report.errors import counted, percent
 from latentrank.report.view import RANK_TOLERANCE, View
 
 SAMPLES: Final = 64
+ERRORS_CAPTION: Final = (
+    "Squared error of reconstructed test samples as a share of their variance, from codes cut to "
+    "their leading principal directions; PCA is fitted to the training samples. "
+    f"At most {MOST_SAMPLES} test samples are used, evenly spread."
+)
 _STEPS: Final = 9
 _GRID: Final = 9  # odd, so that the mean is one of its points
 _SCATTERED: Final = 4000
@@ -41,6 +48,19 @@ class Drawn(NamedTuple):
 def drawn_as_lines(view: View) -> bool:
     """Whether a sample is a curve or a vector rather than a picture."""
     return view.noun in ("curve", "vector")
+
+
+def _coefficients(view: View) -> Drawn:
+    """Errors of codes cut to their leading directions, beside PCA."""
+    found = view.errors
+    rank = {view.name: view.metrics["rank"]}
+    return Drawn(
+        figures.error_by_coefficients({view.name: found.model}, found.pca, rank),
+        f"Falling curves of the error of {view.name} and of PCA.",
+        f"{ERRORS_CAPTION} The dot marks the rank. With "
+        f"{counted(int(found.model.ks[-1]))} the error is {percent(found.share)} of the "
+        f"variance; {found.pca_needs}.",
+    )
 
 
 def _reconstructions(view: View) -> Drawn:
@@ -241,6 +261,7 @@ def _trains_on_mean_squares(view: View) -> bool:
 
 
 PANELS: Final[tuple[tuple[str, str, Callable[[View], Drawn]], ...]] = (
+    ("coefficients", "Error by number of coefficients", _coefficients),
     ("reconstructions", "Reconstructions", _reconstructions),
     ("spectrum", "How many directions the code uses", _spectrum),
     ("interpolation", "Between two samples", _interpolation),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,8 @@ from numpy.typing import NDArray
 
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
-from latentrank.io import atomic_write
 from latentrank.models.gan import GAN
 from latentrank.report import figures
-from latentrank.report.style import to_png
 from latentrank.report.view import RunLike, View
 
 KINDS = ("linear", "spherical", "pca")
@@ -66,18 +63,3 @@ def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
     """
     shown = x[:most] / 255 if x.dtype == np.uint8 else x[:most]
     return figures.samples(shown, View(run).limits)
-
-
-def write_png(figure: Figure, path: str | Path) -> Path:
-    """Write a figure, whole or not at all.
-
-    Args:
-        figure: of this package.
-        path: the PNG file.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(to_png(figure))
-    return Path(path)

@@ -20,7 +20,7 @@ from latentrank.evaluation import tsne
 from latentrank.formatting import as_text
 from latentrank.io import write_text
 from latentrank.report import figures, html, pictures
-from latentrank.report.style import to_svg
+from latentrank.report.style import to_svg, write_figure
 from latentrank.report.view import RANK_TOLERANCE, RunLike
 
 _PLUS = "\N{PLUS-MINUS SIGN}"
@@ -202,7 +202,7 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
     write_text(folder / "table.md", markdown(page))
     write_text(folder / "table.json", json.dumps(as_values(page), indent=2) + "\n")
     for picture in drawn:
-        pictures.write_png(picture.figure, folder / f"{slug(picture.name)}.png")
+        write_figure(picture.figure, folder / f"{slug(picture.name)}.png")
     write_text(folder / "report.html", document(page, drawn))
     return folder
 

@@ -15,12 +15,20 @@ from torch import Tensor
 from latentrank.data import Dataset, to_float
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
+from latentrank.evaluation.coefficients import (
+    ErrorCurve,
+    error_by_coefficients,
+    pca_error_by_coefficients,
+)
 from latentrank.models.gan import GAN
+from latentrank.models.statistics import CodeStatistics
 from latentrank.report.cells import Limits, value_limits
+from latentrank.report.errors import Errors
 
 Floats = NDArray[np.floating]
 
 RANK_TOLERANCE: Final = 1e-4  # of the largest covariance singular value, as everywhere
+ERRORS: Final = "figures/coefficients.csv"
 _SHOWN: Final = 12
 _BATCH: Final = 256
 _KINDS: Final = {1: "vector", 2: "curve", 3: "image", 4: "volume"}
@@ -29,6 +37,8 @@ _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "f
 
 class Model(Protocol):
     """Anything that encodes and decodes, such as an `Autoencoder`."""
+
+    statistics: CodeStatistics
 
     def encode(self, x: Tensor) -> Tensor:
         """Samples `(B, *shape)` to codes `(B, L)`."""
@@ -64,15 +74,21 @@ class RunLike(Protocol):
         """`(N, L)` codes of `"train"` or `"test"`."""
 
 
+class MissingDataError(InputError):
+    """The data of a run cannot be read, so that nothing can be drawn that needs them."""
+
+
 class View:
     """A run as the figures want it: everything in the data's own units, computed once.
 
     Args:
         run: a finished run.
+        first: the view of a run on the same data, whose PCA is taken for this one, too.
     """
 
-    def __init__(self, run: RunLike) -> None:
+    def __init__(self, run: RunLike, first: View | None = None) -> None:
         self.run = run
+        self.first = first or self
         self.config = run.config
         self.metrics = run.metrics
 
@@ -88,8 +104,59 @@ class View:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data."""
-        return self.run.dataset()
+        """The data.
+
+        Raises:
+            MissingDataError: they cannot be read.
+        """
+        try:
+            return self.run.dataset()
+        except InputError as error:
+            raise MissingDataError(str(error)) from None
+
+    @cached_property
+    def errors(self) -> Errors:
+        """Errors by number of coefficients; where the data are not there, as last measured.
+
+        Raises:
+            InputError: the model encodes no samples, or the test samples are all equal.
+            MissingDataError: the data cannot be read, and were never measured on.
+        """
+        self.need_codes("no reconstruction error")
+        try:
+            model = error_by_coefficients(self.run.model(), self.dataset)
+            return Errors(model, self.first.pca)
+        except MissingDataError:
+            found = Errors.read(self.run.folder / ERRORS)
+            if found is None:
+                raise
+            return found
+
+    @property
+    def errors_if_known(self) -> Errors | None:
+        """The same, or None where there are none."""
+        try:
+            return self.errors
+        except InputError:
+            return None
+
+    @cached_property
+    def pca(self) -> ErrorCurve:
+        """Errors of PCA on the same data."""
+        return pca_error_by_coefficients(self.dataset)
+
+    @property
+    def rank_is_given(self) -> bool:
+        """Whether the rank was set by the user and not found in training."""
+        asked = self.config.get("options", {}).get("rank")
+        found = self.metrics.get("rank_control")
+        return isinstance(asked, int) and not isinstance(asked, bool) and not found
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the training warns of."""
+        warning = self.metrics.get("warning")
+        return [str(warning)] if warning else []
 
     @property
     def noun(self) -> str:

@@ -22,8 +22,8 @@ def test_rank_is_marked_on_its_curve():
     for axes in figure.axes:
         (dot,) = [line for line in axes.lines if line.get_marker() == "o"]
         assert (dot.get_xdata(), dot.get_ydata()) == ([2], [0.5])
-    (text,) = figure.axes[0].get_legend().get_texts()
-    assert text.get_text() == "a (rank 2)"
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a (rank 2)"]
 
 
 @pytest.mark.parametrize("rank", [0, 0.4])

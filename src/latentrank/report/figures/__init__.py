@@ -4,6 +4,7 @@ Samples are given in the units of the data, `(N, *shape)`: images `(C, H, W)`, c
 vectors `(F,)` or volumes `(C, D, H, W)`, of which the middle slice is drawn.
 """
 
+from latentrank.report.figures.coefficients import error_by_coefficients
 from latentrank.report.figures.losses import loss_curves
 from latentrank.report.figures.measurements import bars, power_law
 from latentrank.report.figures.samples import labelled_rows, reconstructions, samples
@@ -14,6 +15,7 @@ from latentrank.report.figures.walks import interpolation, pca_grid
 __all__ = [
     "SPECTRUM_FLOOR",
     "bars",
+    "error_by_coefficients",
     "interpolation",
     "labelled_rows",
     "latent_scatter",

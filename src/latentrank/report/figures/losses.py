@@ -14,7 +14,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
-from latentrank.report.style import INK, PALETTE, WIDTH, new_figure, styled
+from latentrank.report.style import (
+    INK,
+    PALETTE,
+    legend_above,
+    narrow,
+    new_figure,
+    page_width,
+    styled,
+)
 
 _NOT_A_LOSS: Final = frozenset({"epoch", "step", "seconds", "time", "lr", "learning_rate"})
 _SPLIT: Final = re.compile(r"^(train|val|valid|validation|test)[/_](.+)$")
@@ -46,9 +54,11 @@ def loss_curves(history: Mapping[str, Array]) -> Figure:
             "train for longer."
         )
     axis = next((name for name in ("epoch", "step") if name in history), None)
-    columns = min(4, len(panels))
+    columns = min(2 if narrow() else 4, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = new_figure(max(3.6, WIDTH * columns / 4), 0.25 + 2.1 * rows)
+    figure = new_figure(
+        page_width() * max(columns, 1.5) / (2 if narrow() else 4), 0.25 + 2.1 * rows
+    )
     cells = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, (term, curves) in zip(cells, panels.items(), strict=False):
         _draw_term(axes, term, curves, None if axis is None else np.asarray(history[axis]))
@@ -61,9 +71,7 @@ def loss_curves(history: Mapping[str, Array]) -> Figure:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     if set(handles) - {""}:
-        figure.legend(
-            list(handles.values()), list(handles), loc="outside upper left", ncols=len(handles)
-        )
+        legend_above(figure, list(handles.values()), list(handles))
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
-from latentrank.report.style import INK, PALETTE, new_figure, styled
+from latentrank.report.style import INK, PALETTE, new_figure, page_width, styled
 
 _MOST_NAMED: Final = 8  # places on a logarithmic axis up to which each has its own tick
 
@@ -54,7 +54,7 @@ def power_law(
             f"A power law needs pairs of positive numbers; given {across.size} and {up.size} "
             "numbers, not all positive or not in pairs; leave out what has no logarithm."
         )
-    figure = new_figure(5.2, 3.6)
+    figure = new_figure(min(5.2, page_width()), 3.6)
     axes = figure.subplots()
     factor, exponent = fit
     ends = np.array([across.min(), across.max()])
@@ -105,7 +105,9 @@ def bars(
     """
     if not values:
         raise InputError("There are no values to draw, expected at least one bar; give some.")
-    figure = new_figure(6.2, 0.75 + 0.34 * len(values) + (0.25 if published else 0))
+    figure = new_figure(
+        min(6.2, page_width()), 0.75 + 0.34 * len(values) + (0.25 if published else 0)
+    )
     axes = figure.subplots()
     places = np.arange(len(values))
     means = np.array([mean for mean, _ in values.values()])

@@ -20,7 +20,15 @@ from latentrank.report.cells import (
     value_limits,
     widened,
 )
-from latentrank.report.style import MUTED, PALETTE, WIDTH, new_figure, styled
+from latentrank.report.style import (
+    MUTED,
+    PALETTE,
+    legend_above,
+    narrow,
+    new_figure,
+    page_width,
+    styled,
+)
 
 
 @styled
@@ -122,9 +130,9 @@ def _same_shape(samples: Mapping[str, Array]) -> None:
 
 def _overlaid(originals: Array, versions: Array, limits: Limits | None) -> Figure:
     """Curves `(N, C, T)` in small panels, the original wide and pale below its reconstruction."""
-    columns = min(4, len(originals))
+    columns = min(2 if narrow() else 4, len(originals))
     rows = math.ceil(len(originals) / columns)
-    figure = new_figure(WIDTH, 0.3 + 1.35 * rows)
+    figure = new_figure(page_width(), 0.3 + 1.35 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
     low, high = widened(limits or value_limits(originals), versions)
     for panel, original, version in zip(panels, originals, versions, strict=False):
@@ -136,5 +144,5 @@ def _overlaid(originals: Array, versions: Array, limits: Limits | None) -> Figur
     for panel in list(panels)[len(originals) :]:
         panel.set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles[:2], labels[:2], loc="outside upper left", ncols=2)
+    legend_above(figure, handles[:2], labels[:2])
     return figure

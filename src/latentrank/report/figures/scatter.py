@@ -13,7 +13,16 @@ from matplotlib.ticker import MaxNLocator
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
-from latentrank.report.style import CONTINUOUS, PALETTE, PAPER, WIDTH, new_figure, styled
+from latentrank.report.style import (
+    CONTINUOUS,
+    PALETTE,
+    PAPER,
+    font_size,
+    narrow,
+    new_figure,
+    page_width,
+    styled,
+)
 
 
 @styled
@@ -70,7 +79,7 @@ def tsne(real: Array, sampled: Array) -> Figure:
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         ['real', 'sampled']
     """
-    figure = new_figure(5.2, 4.6)
+    figure = new_figure(min(5.2, page_width()), 4.6)
     axes = figure.subplots()
     size = _dot_size(len(real) + len(sampled))
     for points, colour, name in ((real, PALETTE[0], "real"), (sampled, PALETTE[1], "sampled")):
@@ -101,11 +110,11 @@ def _scatter_axes(axes: Axes, one_direction: bool) -> None:
     axes.set_xlabel("first principal direction")
     if not one_direction:
         axes.set_ylabel("second principal direction")
-    axes.tick_params(labelsize=7)
+    axes.tick_params(labelsize="small")
 
 
 def _plain_scatter(codes: Array) -> Figure:
-    figure = new_figure(5.2, 4.4)
+    figure = new_figure(min(5.2, page_width()), 4.4)
     axes = figure.subplots()
     if codes.shape[1] == 1:
         axes.hist(codes[:, 0], bins=min(60, max(5, len(codes) // 10)), color=PALETTE[0])
@@ -128,7 +137,7 @@ def _class_scatter(codes: Array, labels: Array) -> Figure:
     """One colour a class, the class's number at its median."""
     classes = np.unique(labels)
     colours = _class_colours(len(classes))
-    figure = new_figure(6.2, 5.0)
+    figure = new_figure(min(6.2, page_width()), 5.0)
     axes = figure.subplots()
     one = codes.shape[1] == 1
     points = np.column_stack([codes[:, 0], labels]) if one else codes
@@ -169,9 +178,9 @@ def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
 def _parameter_scatter(codes: Array, parameters: Floats) -> Figure:
     """One panel for every parameter `(N, P)`."""
     count = parameters.shape[1]
-    columns = min(4, count)
+    columns = min(2 if narrow() else 4, count)
     rows = math.ceil(count / columns)
-    width = WIDTH if columns > 1 else 5.6
+    width = page_width() if columns > 1 else min(5.6, page_width())
     figure = new_figure(width, rows * (2.3 if columns > 2 else 3.8))
     panels = list(figure.subplots(rows, columns, sharex=True, squeeze=False).flat)
     one = codes.shape[1] == 1
@@ -188,13 +197,13 @@ def _parameter_scatter(codes: Array, parameters: Floats) -> Figure:
             rasterized=True,
         )
         panel.set_title(f"parameter {index + 1}")
-        panel.tick_params(labelsize=7)
+        panel.tick_params(labelsize="small")
         if not one:
             bar = figure.colorbar(drawn, ax=panel, pad=0.02, aspect=28)
-            bar.ax.tick_params(labelsize=7)
+            bar.ax.tick_params(labelsize="small")
             bar.outline.set_visible(False)
     for panel in panels[count:]:
         panel.set_visible(False)
-    figure.supxlabel("first principal direction", fontsize=9)
-    figure.supylabel("parameter" if one else "second principal direction", fontsize=9)
+    figure.supxlabel("first principal direction", fontsize=font_size())
+    figure.supylabel("parameter" if one else "second principal direction", fontsize=font_size())
     return figure

@@ -13,7 +13,17 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array
-from latentrank.report.style import INK, MUTED, PALETTE, PAPER, WIDTH, new_figure, styled
+from latentrank.report.style import (
+    INK,
+    MUTED,
+    PAPER,
+    curve_style,
+    legend_above,
+    narrow,
+    new_figure,
+    page_width,
+    styled,
+)
 
 #: Normalised singular values below this are rounding; they are drawn at the floor.
 SPECTRUM_FLOOR: Final = 1e-12
@@ -30,13 +40,14 @@ def spectrum(
     """Singular values of the codes' covariance, on a linear and on a logarithmic axis.
 
     Args:
-        spectra: name to `(L,)` values, largest first, divided by the largest; lengths may differ.
+        spectra: name to `(L,)` values, largest first, divided by the largest, or `(S, L)` of S
+            seeds: their median, in a band from the smallest to the largest. Widths may differ.
         rank: name to rank, marked by a dot on its curve and in the legend; need not be whole.
         true_dimension: what the data was made from, a dashed line.
         tolerance: the level below which a value no longer counts towards the rank, a dotted line.
 
     Returns:
-        The figure: the first value stands at 1; zeros lie at the bottom of the logarithmic axis.
+        The figure: the first value is 1; zeros lie at the bottom of the logarithmic axis.
 
     Raises:
         InputError: no spectrum, or an empty one.
@@ -48,47 +59,52 @@ def spectrum(
     """
     if not spectra or not all(np.size(values) for values in spectra.values()):
         raise InputError("There is no spectrum to draw, expected at least one value; give one.")
-    figure = new_figure(WIDTH, 3.3)
-    linear, logarithmic = figure.subplots(1, 2)
+    figure = new_figure(page_width(), 5.4 if narrow() else 3.5)
+    linear, logarithmic = figure.subplots(2, 1) if narrow() else figure.subplots(1, 2)
     for index, (name, values) in enumerate(spectra.items()):
         found = None if rank is None else rank.get(name)
-        _draw_spectrum(linear, name, values, found, PALETTE[index % len(PALETTE)], floor=0.0)
-        _draw_spectrum(
-            logarithmic, name, values, found, PALETTE[index % len(PALETTE)], SPECTRUM_FLOOR
-        )
+        for axes, floor in ((linear, 0.0), (logarithmic, SPECTRUM_FLOOR)):
+            _draw_spectrum(axes, name, values, found, index, floor)
     bottom = _lowest(spectra, tolerance) / 2
-    # Above 1 there are no values: the room is for the legend, also over a flat spectrum.
-    logarithmic.set(yscale="log", ylim=(bottom, bottom**-0.12))
+    logarithmic.set(yscale="log", ylim=(bottom, 2.0))
     logarithmic.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
     logarithmic.yaxis.set_minor_locator(NullLocator())
-    if tolerance is not None:
-        label = f"rank counts values above {tolerance:g}"
-        line = logarithmic.axhline(
-            tolerance, color=MUTED, linestyle=":", linewidth=1.2, zorder=1, label=label
-        )
-        logarithmic.legend(handles=[line], loc="upper right")
-    longest = max(np.size(values) for values in spectra.values())
+    longest = max(np.shape(values)[-1] for values in spectra.values())
     for axes in (linear, logarithmic):
         if true_dimension is not None:
             label = f"true dimension {true_dimension}"
             axes.axvline(true_dimension, color=INK, linestyle="--", linewidth=1, label=label)
         axes.set(xlabel="index of the singular value", xlim=(1 - 0.02 * longest, 1.02 * longest))
         axes.set_xticks(_ticks_from_one(longest))
-    linear.set_ylim(-0.03, 1.05)
-    linear.set_ylabel("singular value / largest")
-    linear.legend(loc="best")
+    if tolerance is not None:
+        label = f"rank counts values above {tolerance:g}"
+        logarithmic.axhline(
+            tolerance, color=MUTED, linestyle=":", linewidth=1.2, zorder=1, label=label
+        )
+    linear.set(ylim=(-0.03, 1.05), ylabel="singular value / largest")
+    if narrow():
+        logarithmic.set_ylabel("singular value / largest")
+    legend_above(figure, *logarithmic.get_legend_handles_labels())
     return figure
 
 
 def _draw_spectrum(
-    axes: Axes, name: str, values: Array, rank: float | None, colour: str, floor: float
+    axes: Axes, name: str, values: Array, rank: float | None, index: int, floor: float
 ) -> None:
     """One curve with its rank, values clipped from below."""
-    heights = np.maximum(np.nan_to_num(np.asarray(values, dtype=np.float64)), floor)
+    seeds = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    seeds = np.maximum(np.nan_to_num(seeds), floor)
+    heights = np.median(seeds, axis=0)
     places = np.arange(1.0, len(heights) + 1)
+    colour, dash = curve_style(index)
     label = name if rank is None else f"{name} (rank {rank:.4g})"
     marker = "." if len(heights) <= _FEW else None
-    axes.plot(places, heights, color=colour, label=label, marker=marker, markersize=4)
+    if len(seeds) > 1:
+        low, high = seeds.min(axis=0), seeds.max(axis=0)
+        axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.plot(
+        places, heights, color=colour, linestyle=dash, label=label, marker=marker, markersize=4
+    )
     if rank is not None and rank >= 1:
         height = float(np.interp(rank, places, heights))
         axes.plot(

@@ -16,7 +16,7 @@ from latentrank.report.cells import (
     value_limits,
     widened,
 )
-from latentrank.report.style import CONTINUOUS, WIDTH, new_figure, styled
+from latentrank.report.style import CONTINUOUS, legend_above, narrow, new_figure, page_width, styled
 
 
 @styled
@@ -88,9 +88,9 @@ def pca_grid(images: Array, limits: Limits | None = None, reach: float = 2.0) ->
 def _walks(rows: Array, limits: Limits) -> Figure:
     """Walks between curves `(R, S, C, T)` or vectors `(R, S, F)`, one panel each."""
     count, steps = rows.shape[:2]
-    columns = min(3, count)
+    columns = min(1 if narrow() else 3, count)
     lines = math.ceil(count / columns)
-    figure = new_figure(WIDTH, 0.3 + 1.7 * lines)
+    figure = new_figure(page_width(), 0.3 + 1.7 * lines)
     panels = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
     colours = CONTINUOUS(np.linspace(0, 1, steps))
     low, high = limits
@@ -102,5 +102,5 @@ def _walks(rows: Array, limits: Limits) -> Figure:
     for panel in panels[count:]:
         panel.set_visible(False)
     ends = [panels[0].lines[0], panels[0].lines[-1]]
-    figure.legend(ends, ["from", "to"], loc="outside upper left", ncols=2)
+    legend_above(figure, ends, ["from", "to"])
     return figure
