@@ -396,6 +396,7 @@ def test_compare(folder):
 
 def test_a_comparison_is_overwritten_by_force_only(folder, capfd):
     assert main(["compare", run_of(folder)]) == 0
+    capfd.readouterr()
     assert "--force" in refused(["compare", run_of(folder)], capfd)
     Path("compare.html").unlink()
     assert "compare-files exists already" in refused(["compare", run_of(folder)], capfd)
@@ -410,6 +411,7 @@ def test_figures_in_another_format_and_style(folder, capfd):
     drawing = Path("compare-files/spectrum.svg").read_text(encoding="utf-8")
     assert "index of the singular value</text>" in drawing
     assert 'width="237.6pt"' in drawing
+    capfd.readouterr()
     assert "no style file" in refused([*command, "--style", "none.mplstyle"], capfd)
 
 

@@ -28,6 +28,30 @@ def test_runs_of_one_method_are_told_apart_by_what_differs(tmp_path):
     ]
 
 
+def test_names_hold_no_more_than_tells_runs_apart(tmp_path):
+    runs = [
+        fake_run(tmp_path, options={"penalty": 0.1}, latent_dim=8, epochs=3),
+        fake_run(tmp_path, options={"penalty": 0.2}, latent_dim=9, epochs=4),
+    ]
+    assert [c.name for c in columns_of(runs)] == ["LoRAE, penalty 0.1", "LoRAE, penalty 0.2"]
+    runs.append(fake_run(tmp_path, options={"penalty": 0.2}, latent_dim=9, epochs=5))
+    assert [c.name for c in columns_of(runs)] == [f"LoRAE, epochs {count}" for count in (3, 4, 5)]
+
+
+def test_names_that_would_be_long_become_numbers(tmp_path):
+    runs = [fake_run(tmp_path, options={"a_very_long_name_of_a_setting": p}) for p in (1, 2)]
+    assert [column.name for column in columns_of(runs)] == ["LoRAE #1", "LoRAE #2"]
+
+
+def test_seeds_whose_codes_have_fewer_directions_keep_their_last_error(tmp_path):
+    runs = [fake_run(tmp_path, kept=kept, seed=kept) for kept in (2, 5)]
+    (column,) = columns_of(runs)
+    ks, errors = column.errors
+    assert ks.tolist() == [1, 2, 3, 4, 5]
+    assert errors[0, 1] == errors[0, 4] == column.shares[0]
+    assert errors[1, 4] == column.shares[1]
+
+
 def test_mean_and_spread_are_those_of_the_seeds(tmp_path):
     errors = [0.1, 0.2, 0.6]
     runs = [fake_run(tmp_path, seed=seed, error=error) for seed, error in enumerate(errors)]

@@ -1,6 +1,11 @@
+import csv
+import re
+
 import pytest
 
+from latentrank.errors import InputError
 from latentrank.report import write_comparison
+from latentrank.report.comparison import files_of
 from tests.report.fake import fake_gan, fake_run
 from tests.report.test_page import read, undrawn
 
@@ -41,7 +46,9 @@ def test_same_test_samples_for_all(tmp_path):
     encode = second.the_model.encode
     second.the_model.encode = lambda x: given.append(x) or encode(x)
     write_comparison([first, second], tmp_path / "comparison.html")
-    assert all(float(x.max()) > 0 for x in given)
+    shown = [x for x in given if len(x) == 12]
+    assert shown
+    assert all(float(x.max()) > 0 for x in shown)
 
 
 def test_comparison_with_a_constant_code(tmp_path):
@@ -65,3 +72,54 @@ def test_settings_that_differ_are_listed(tmp_path):
     assert "Settings that differ None." not in text
     alone = read(write_comparison(runs[:1], tmp_path / "comparison.html"))
     assert "Settings that differ None." in alone
+
+
+def test_errors_lead_the_page_and_their_bands_cover_all_seeds(tmp_path):
+    runs = [fake_run(tmp_path, seed=seed) for seed in (0, 1)]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert text.index("Error by number of coefficients") < text.index("Numbers")
+    assert "bands reach from the smallest to the largest" in text
+    assert re.search(r"LoRAE: [0-9.]+ % of the variance with all of the code; PCA needs", text)
+
+
+def test_given_ranks_are_marked(tmp_path):
+    runs = [fake_run(tmp_path, method="rrae", options={"rank": 4}), fake_run(tmp_path)]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert "RRAErank 4 of 6, given; error" in text
+    assert "LoRAErank 4 of 6; error" in text
+
+
+def test_tables_and_figures_lie_beside_the_page(tmp_path):
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path)]
+    write_comparison(runs, tmp_path / "a.html", figure_format="pdf")
+    folder = files_of(tmp_path / "a.html")
+    assert {path.name for path in folder.iterdir()} == {
+        "coefficients.pdf",
+        "interpolation-1.pdf",
+        "interpolation-2.pdf",
+        "reconstructions.pdf",
+        "samples-1.pdf",
+        "samples-2.pdf",
+        "spectrum.pdf",
+        "table.csv",
+        "table.tex",
+    }
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    (error,) = [row for row in rows if (row["method"], row["metric"]) == ("AE", "validation_error")]
+    assert float(error["mean"]) == runs[0].metrics["validation_error"]
+    assert (error["std"], error["seeds"]) == ("", "1")
+
+
+def test_labels_name_the_columns(tmp_path):
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path)]
+    text = read(write_comparison(runs, tmp_path / "a.html", labels=["base", "<b>ours"]))
+    assert "base, <b>ours on digits" in text
+    for labels in (["one"], ["same", "same"]):
+        with pytest.raises(InputError, match="expected 2 different ones for AE, LoRAE"):
+            write_comparison(runs, tmp_path / "a.html", labels=labels)
+
+
+def test_many_methods_are_counted_in_the_title(tmp_path):
+    runs = [fake_run(tmp_path, options={"penalty": float(p)}) for p in range(1, 6)]
+    assert "5 methods on digits" in read(write_comparison(runs, tmp_path / "a.html"))

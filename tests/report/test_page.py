@@ -193,3 +193,50 @@ def test_metrics_survive_json(tmp_path):
     run = fake_run(tmp_path)
     run.metrics = json.loads(json.dumps(run.metrics))
     read(write_report(run))
+
+
+# --- data that are not there ---------------------------------------------------------------------
+
+
+def without_data(run):
+    def dataset():
+        raise InputError("The file x.npz is not there; move it back.")
+
+    run.dataset = dataset
+    run.codes = lambda split: dataset()
+    return run
+
+
+def test_figures_that_cannot_be_drawn_again_are_kept(tmp_path, real_drawing):
+    run = fake_run(tmp_path)
+    before = write_report(run).read_text(encoding="utf-8")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    told = []
+    after = write_report(without_data(run), notify=told.append)
+    text = read(after)
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == set(kept)
+    for name in ("reconstructions", "samples", "latent"):
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes() == kept[f"{name}.png"]
+    assert before.count("<img") == after.read_text(encoding="utf-8").count("<img")
+    assert "never trained on. Bottom: what the decoder makes" in text
+    assert "PCA needs" in text
+    (sentence,) = told
+    assert "Reconstructions" in sentence
+    assert "kept from an earlier report, because The file x.npz is not there" in sentence
+    # and once more: nothing wears off
+    write_report(run)
+    assert read(after) == text
+
+
+def test_figures_that_never_were_are_an_error_after_the_page(tmp_path):
+    with pytest.raises(InputError, match=r"no figures of: .*Reconstructions.*x\.npz is not there"):
+        write_report(without_data(fake_run(tmp_path)))
+    assert "The file x.npz is not there" in read(tmp_path / "report.html")
+    assert {"spectrum", "losses"} <= drawn(tmp_path)
+
+
+def test_figures_come_in_the_format_asked_for_too(tmp_path, real_drawing):
+    write_report(fake_run(tmp_path), "pdf")
+    files = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")} <= files
+    assert (tmp_path / "figures" / "spectrum.pdf").read_bytes().startswith(b"%PDF")

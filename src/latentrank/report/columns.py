@@ -68,11 +68,14 @@ class Column:
 
     @property
     def errors(self) -> ErrorCurve:
-        """Errors by number of coefficients, `(S, K)`, at those counts that all seeds have."""
+        """Errors by number of coefficients, `(S, K)`.
+
+        A seed whose codes have fewer directions than another's has its last error from there on.
+        """
         curves = [view.errors.model for view in self.views]
-        shared = [k for k in curves[0].ks if all(k in curve.ks for curve in curves)]
-        rows = [curve.errors[np.isin(curve.ks, shared)] for curve in curves]
-        return ErrorCurve(np.asarray(shared), np.stack(rows))
+        ks = np.unique(np.concatenate([curve.ks for curve in curves]))
+        rows = [np.interp(np.log(ks), np.log(curve.ks), curve.errors) for curve in curves]
+        return ErrorCurve(ks, np.stack(rows))
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -293,7 +296,7 @@ def _text(name: str, value: Measure | None, counted: bool) -> str:
         return "\N{EN DASH}"
     if name == "seconds":
         text = duration(value.mean)
-        if value.spread > 0:
+        if value.spread >= 0.05:  # below, it would be given as 0.0 s
             text += f" \N{PLUS-MINUS SIGN} {duration(value.spread)}"
     else:
         text = mean_and_spread(value.mean, value.spread)

@@ -198,7 +198,7 @@ def generated(view: View, count: int) -> Array:
 def _latent(view: View) -> Drawn:
     """Test codes in the principal plane, coloured by what is known of them."""
     view.need_directions("no plane to look at")
-    codes, test = view.run.codes("test"), view.dataset.test
+    codes, test = view.codes("test"), view.dataset.test
     rows = np.arange(len(codes))
     if len(rows) > _SCATTERED:
         rows = np.sort(np.random.default_rng(0).permutation(len(codes))[:_SCATTERED])

@@ -216,7 +216,18 @@ class View:
     @cached_property
     def training_codes(self) -> NDArray[Any]:
         """`(N, L)`."""
-        return self.run.codes("train")
+        return self.codes("train")
+
+    def codes(self, split: str) -> NDArray[Any]:
+        """Codes of `"train"` or `"test"`, `(N, L)`.
+
+        Raises:
+            MissingDataError: they were not kept, and the data cannot be read.
+        """
+        try:
+            return self.run.codes(split)
+        except InputError as error:
+            raise MissingDataError(str(error)) from None
 
     @cached_property
     def plane(self) -> Subspace:

@@ -92,7 +92,7 @@ def _scale(axes: Axes, longest: int) -> None:
     """Percent upwards, and coefficients doubling across unless they are few."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    if high / low < 30:  # so that ticks at 1, 2 and 5 are enough to read it by
+    if high / low < 100:  # so that ticks at 1, 2 and 5 are enough to read it by
         axes.yaxis.get_major_locator().set_params(subs=(1.0, 2.0, 5.0))  # type: ignore[call-arg]
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     axes.yaxis.set_minor_locator(NullLocator())
