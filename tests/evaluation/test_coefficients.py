@@ -33,6 +33,7 @@ def linear_autoencoder(dataset, width):
     rotation = torch.linalg.qr(torch.randn(width, width, generator=torch.manual_seed(1)).double())
     basis = basis @ rotation.Q
     model = SimpleNamespace(
+        reconstructs=True,
         encode=lambda x: (x.double() - mean) @ basis + 3,
         decode=lambda z: (z - 3) @ basis.mT + mean,
         statistics=CodeStatistics(width).double(),

@@ -18,6 +18,8 @@ WIDTH = 6
 class LinearModel:
     """Codes are the first `kept` of six orthonormal coordinates, the others zero."""
 
+    reconstructs = True
+
     def __init__(self, shape: tuple[int, ...], kept: int) -> None:
         self.shape = shape
         size = int(np.prod(shape))

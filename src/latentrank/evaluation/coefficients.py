@@ -15,7 +15,7 @@ the training split, cut to `k` directions, is the best linear encoder and decode
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ _BATCH: Final = 256
 
 class Encoder(Protocol):
     """What is measured, such as an `Autoencoder`."""
+
+    reconstructs: ClassVar[bool]
 
     @property
     def statistics(self) -> CodeStatistics:
@@ -98,7 +100,7 @@ def error_by_coefficients(model: Encoder, dataset: Dataset) -> ErrorCurve:
         >>> ks.tolist()
         [1, 2, 3, 4]
     """
-    if not getattr(model, "reconstructs", True):
+    if not model.reconstructs:
         raise InputError(
             "The model generates from noise and encodes no samples, so it has no reconstruction "
             "error; give an autoencoder."

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from latentrank.config import MachineConfig
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
 from latentrank.formatting import as_text, duration, mean_and_spread
@@ -21,7 +22,7 @@ from latentrank.report.view import RunLike, View, flat_settings
 
 # What a repetition of the same experiment may change.
 _NOT_THE_EXPERIMENT: Final = frozenset(
-    {"seed", "device", "devices", "strategy", "loggers", "data_root", "download"}
+    {"seed", "data_root", "download", *MachineConfig.model_fields}
 )
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
 _NAMES: Final = {"seconds": "training time"}
@@ -204,7 +205,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
         name: float(value)
         for name, value in flat_settings(metrics).items()
         if name not in _NOT_A_RESULT
-        and not name.startswith("rank_control.")
+        and not name.startswith("rank_search.")
         and isinstance(value, int | float)
         and not isinstance(value, bool)
     }

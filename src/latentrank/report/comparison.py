@@ -29,7 +29,7 @@ from latentrank.report.style import Format, write_figure
 from latentrank.report.tables import to_csv, to_latex
 from latentrank.report.view import RANK_TOLERANCE, RunLike, View, flat_settings
 
-_LONGEST_TITLE: Final = 48
+_LONGEST_TITLE: Final = 30  # characters; longer ones would wrap on a phone
 _WALKS: Final = (
     "Straight lines between the codes of the same pairs of test samples, decoded; both ends are "
     "reconstructions. Where a method generates from noise: great circles between pairs of noise."
@@ -182,7 +182,7 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
         f"{ERRORS_CAPTION} Dots mark the ranks{_bands(columns)}.",
     )
     told = [
-        f"{c.name}: {percent(float(c.shares.mean()))} of the variance with all of the code; "
+        f"{c.name}: {percent(float(c.shares.mean()))} of the variance with the whole code; "
         f"{c.view.errors.pca_needs}."
         for c in having
     ]

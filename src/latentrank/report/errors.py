@@ -43,6 +43,8 @@ class Errors(NamedTuple):
             >>> Errors(curve, full).pca_needs
             'PCA does not reach that with 2 coefficients'
         """
+        if self.share >= 1:
+            return "the mean of the data is no worse"
         needed = self.pca.needed(self.share)
         if needed is None:
             return f"PCA does not reach that with {counted(int(self.pca.ks[-1]))}"

@@ -106,7 +106,7 @@ def _coded(view: View) -> str:
 def _sayings(view: View) -> list[str]:
     """Sentences that parts of the training left in the metrics, such as how a rank was found."""
     parts = [part for part in view.metrics.values() if isinstance(part, Mapping)]
-    return [str(part["says"]) for part in parts if part.get("says")]
+    return [str(part["message"]) for part in parts if part.get("message")]
 
 
 def _interpolation(view: View) -> Drawn:
@@ -253,10 +253,8 @@ def _losses(view: View) -> Drawn:
 def _trains_on_mean_squares(view: View) -> bool:
     """Whether the reconstruction term is in the units of the validation error."""
     options = view.config.get("options", {})
-    default = methods.get(str(view.config["method"])).reconstruction
-    if default == "bce" and not view.dataset.bounded:
-        default = "mse"
-    kind = options.get("reconstruction") or default
+    method = methods.get(str(view.config["method"]))
+    kind = options.get("reconstruction") or method.default_reconstruction(view.dataset.bounded)
     return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from latentrank.evaluation.coefficients import (
     error_by_coefficients,
     pca_error_by_coefficients,
 )
-from latentrank.models.gan import GAN
 from latentrank.models.statistics import CodeStatistics
 from latentrank.report.cells import Limits, value_limits
 from latentrank.report.errors import Errors
@@ -39,6 +38,7 @@ class Model(Protocol):
     """Anything that encodes and decodes, such as an `Autoencoder`."""
 
     statistics: CodeStatistics
+    reconstructs: ClassVar[bool]
 
     def encode(self, x: Tensor) -> Tensor:
         """Samples `(B, *shape)` to codes `(B, L)`."""
@@ -149,7 +149,7 @@ class View:
     def rank_is_given(self) -> bool:
         """Whether the rank was set by the user and not found in training."""
         asked = self.config.get("options", {}).get("rank")
-        found = self.metrics.get("rank_control")
+        found = self.metrics.get("rank_search")
         return isinstance(asked, int) and not isinstance(asked, bool) and not found
 
     @property
@@ -243,7 +243,7 @@ class View:
     @cached_property
     def starts_from_noise(self) -> bool:
         """Whether the decoder takes noise in place of codes of samples, as a GAN's does."""
-        return isinstance(self.run.model(), GAN)
+        return not self.run.model().reconstructs
 
     def anchors(self, first: View) -> NDArray[Any]:
         """What interpolations start from and end at.
