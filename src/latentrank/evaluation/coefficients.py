@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from latentrank.data import Dataset, to_float
+from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.models.statistics import CodeStatistics
 
@@ -140,7 +140,7 @@ def pca_error_by_coefficients(dataset: Dataset, most: int = MOST_COMPONENTS) -> 
     """
     size = int(np.prod(dataset.shape))
     rows = evenly(len(dataset.train), max(2, MOST_NUMBERS // size))
-    x = to_float(dataset.train.x[rows]).flatten(1).numpy()
+    x = _seen(dataset, dataset.train, rows).flatten(1).numpy()
     test = _test_samples(dataset)
     components = min(most, size, len(x) - 1)
     total = _variance(test)
@@ -177,7 +177,12 @@ def evenly(count: int, most: int) -> NDArray[np.int64]:
 
 def _test_samples(dataset: Dataset) -> Tensor:
     """The test samples that errors are measured on, as networks take them."""
-    return to_float(dataset.test.x[evenly(len(dataset.test), MOST_SAMPLES)])
+    return _seen(dataset, dataset.test, evenly(len(dataset.test), MOST_SAMPLES))
+
+
+def _seen(dataset: Dataset, split: Split, rows: NDArray[np.int64]) -> Tensor:
+    """Samples of a split as networks see them, `(n, *shape)` float32."""
+    return dataset.preprocessing.normalise(split.take(rows).x)
 
 
 def _statistics(model: Encoder, dataset: Dataset) -> CodeStatistics:
@@ -185,8 +190,9 @@ def _statistics(model: Encoder, dataset: Dataset) -> CodeStatistics:
     if model.statistics.known:
         return model.statistics
     found = CodeStatistics(len(model.statistics.mean))
-    rows = range(0, len(dataset.train), _BATCH)
-    found.update(model.encode(to_float(dataset.train.x[row : row + _BATCH])) for row in rows)
+    rows = np.arange(len(dataset.train))
+    batches = np.array_split(rows, range(_BATCH, len(rows), _BATCH))
+    found.update(model.encode(_seen(dataset, dataset.train, batch)) for batch in batches)
     return found
 
 

@@ -17,7 +17,7 @@ from latentrank.formatting import as_text
 from latentrank.io import write_text
 from latentrank.models.statistics import CodeStatistics
 from latentrank.report import html
-from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, widened
+from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, rgb, widened
 from latentrank.report.style import CELL, INK, PALETTE
 from latentrank.report.view import RANK_TOLERANCE, RunLike, View
 
@@ -132,19 +132,10 @@ def _drawn(decoded: Array, limits: Limits) -> NDArray[np.uint8]:
     outer = decoded.shape[:3]
     flat = displayable(decoded.reshape(-1, *decoded.shape[3:]))
     if flat.ndim == 4:
-        pictures = _pixels(flat, limits)
+        pictures = rgb(flat, limits).transpose(0, 2, 3, 1)
     else:
         pictures = _lines(as_curves(flat), widened(limits, flat))
     return pictures.reshape(*outer, *pictures.shape[1:])
-
-
-def _pixels(images: Array, limits: Limits) -> NDArray[np.uint8]:
-    low, high = limits
-    values = np.clip((np.nan_to_num(images.astype(np.float64), nan=low) - low) / (high - low), 0, 1)
-    pixels = np.round(values * 255).astype(np.uint8)
-    # Anything but three channels has no colour of its own to show: the first stands for all.
-    colours = pixels if pixels.shape[1] == 3 else np.repeat(pixels[:, :1], 3, axis=1)
-    return colours.transpose(0, 2, 3, 1)
 
 
 def _lines(curves: Array, limits: Limits) -> NDArray[np.uint8]:

@@ -205,12 +205,14 @@ def _latent(view: View) -> Drawn:
     axes = view.plane.basis[:, : min(view.directions, 2)]
     known = test.parameters if test.parameters is not None else test.labels
     figure = figures.latent_scatter(
-        (codes[rows] - view.plane.mean) @ axes, None if known is None else known[rows]
+        (codes[rows] - view.plane.mean) @ axes,
+        None if known is None else known[rows],
+        view.dataset.class_names if test.parameters is None else view.dataset.parameter_names,
     )
     colour = (
         "one panel for each number that they were generated from"
         if test.parameters is not None
-        else "coloured by class, the class's number at its median"
+        else "coloured by class, its name at the median"
     )
     place = (
         "in the plane of the first two principal directions"
@@ -254,7 +256,9 @@ def _trains_on_mean_squares(view: View) -> bool:
     """Whether the reconstruction term is in the units of the validation error."""
     options = view.config.get("options", {})
     method = methods.get(str(view.config["method"]))
-    kind = options.get("reconstruction") or method.default_reconstruction(view.dataset.bounded)
+    kind = options.get("reconstruction") or method.reconstruction
+    if kind == "bce" and not options.get("reconstruction"):
+        kind = method.default_reconstruction(view.dataset.preprocessing.bounded)
     return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
 
 

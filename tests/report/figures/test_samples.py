@@ -3,6 +3,8 @@ import pytest
 
 from latentrank.errors import InputError
 from latentrank.report import figures
+from latentrank.report.cells import FieldLimits, Limits
+from latentrank.report.style import CONTINUOUS
 from tests.report.figures.drawing import draws, shown_pixels
 
 SHAPES = {
@@ -72,3 +74,20 @@ def test_nothing_to_compare():
 def test_no_samples():
     with pytest.raises(InputError, match="draw some first"):
         figures.samples(np.zeros((0, 1, 8, 8)))
+
+
+def test_fields_have_a_colour_bar_with_their_values(rng):
+    fields = rng.random((3, 1, 8, 8)) * 40 - 20
+    figure = figures.samples(fields, FieldLimits(-20.0, 20.0))
+    grid, bar = figure.axes
+    assert bar.get_ylim() == (-20, 20)
+    mosaic = np.asarray(grid.images[0].get_array())
+    shown = mosaic[:8, :8, :3]
+    place = np.unravel_index(fields[0, 0].argmax(), (8, 8))
+    step = (fields[0, 0][place] + 20) / 40
+    assert shown[place].tolist() == list(CONTINUOUS(step, bytes=True)[:3])
+    assert draws(figure)
+
+
+def test_images_with_bounds_have_none(rng):
+    assert len(figures.samples(rng.random((3, 1, 8, 8)), Limits(0.0, 1.0)).axes) == 1

@@ -51,3 +51,12 @@ def test_labels_of_another_length(rng):
 def test_codes_that_are_not_in_a_plane(shape):
     with pytest.raises(InputError, match="project them"):
         figures.latent_scatter(np.zeros(shape))
+
+
+def test_classes_and_parameters_carry_their_names(rng):
+    codes = rng.random((4, 2))
+    figure = figures.latent_scatter(codes, np.array([0, 2, 2, 3]), ["cat", "dog", "owl"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "owl", "3"]
+    assert not figure.axes[0].texts
+    figure = figures.latent_scatter(codes, rng.random((4, 2)), ["speed (m/s)", "angle"])
+    assert {"speed (m/s)", "angle"} <= set(panels(figure))

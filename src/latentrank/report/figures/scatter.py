@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
@@ -18,15 +21,20 @@ from latentrank.report.style import (
     PALETTE,
     PAPER,
     font_size,
+    legend_above,
     narrow,
     new_figure,
     page_width,
     styled,
 )
 
+_IN_LEGEND: Final = 20  # named classes up to which a legend tells them apart
+
 
 @styled
-def latent_scatter(codes: Array, labels: Array | None = None) -> Figure:
+def latent_scatter(
+    codes: Array, labels: Array | None = None, names: Sequence[str] | None = None
+) -> Figure:
     """Codes in the plane of their first two principal directions, coloured by what is known.
 
     Args:
@@ -34,6 +42,7 @@ def latent_scatter(codes: Array, labels: Array | None = None) -> Figure:
             known is drawn upwards.
         labels: `(N,)` whole numbers are classes, each with a colour and its number at its middle;
             `(N,)` or `(N, P)` real numbers are parameters, a panel each; None: one colour.
+        names: what the classes 0, 1, ..., or the parameters, are called.
 
     Returns:
         The figure.
@@ -59,8 +68,8 @@ def latent_scatter(codes: Array, labels: Array | None = None) -> Figure:
     if labels is None:
         return _plain_scatter(codes)
     if np.issubdtype(labels.dtype, np.integer) and labels.ndim == 1:
-        return _class_scatter(codes, labels)
-    return _parameter_scatter(codes, labels.reshape(len(labels), -1).astype(np.float64))
+        return _class_scatter(codes, labels, names)
+    return _parameter_scatter(codes, labels.reshape(len(labels), -1).astype(np.float64), names)
 
 
 @styled
@@ -133,8 +142,8 @@ def _plain_scatter(codes: Array) -> Figure:
     return figure
 
 
-def _class_scatter(codes: Array, labels: Array) -> Figure:
-    """One colour a class, the class's number at its median."""
+def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> Figure:
+    """One colour a class; its number at its median, or its name in a legend."""
     classes = np.unique(labels)
     colours = _class_colours(len(classes))
     figure = new_figure(min(6.2, page_width()), 5.0)
@@ -151,13 +160,17 @@ def _class_scatter(codes: Array, labels: Array) -> Figure:
         axes.set_ylabel("class")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         return figure
+    if names is not None and len(classes) <= _IN_LEGEND:
+        dots = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in colours]
+        legend_above(figure, dots, [_name(names, int(label)) for label in classes])
+        return figure
     for label, colour in zip(classes, colours, strict=True):
         x, y = np.median(points[labels == label].astype(np.float64), axis=0)
         halo = [withStroke(linewidth=3.5, foreground=PAPER)]
         axes.text(
             x,
             y,
-            str(label),
+            str(label) if names is None else _name(names, int(label)),
             color=colour,
             fontsize=14,
             weight="bold",
@@ -168,6 +181,13 @@ def _class_scatter(codes: Array, labels: Array) -> Figure:
     return figure
 
 
+def _name(names: Sequence[str], index: int, otherwise: str | None = None) -> str:
+    """The name of a class or parameter; `otherwise`, or its number, where it has none."""
+    if 0 <= index < len(names):
+        return names[index]
+    return str(index) if otherwise is None else otherwise
+
+
 def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
     """A colour for every class: the palette while it lasts, else steps of one continuous map."""
     if count <= len(PALETTE):
@@ -175,7 +195,7 @@ def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
     return [tuple(colour) for colour in CONTINUOUS(np.linspace(0, 1, count))]
 
 
-def _parameter_scatter(codes: Array, parameters: Floats) -> Figure:
+def _parameter_scatter(codes: Array, parameters: Floats, names: Sequence[str] | None) -> Figure:
     """One panel for every parameter `(N, P)`."""
     count = parameters.shape[1]
     columns = min(2 if narrow() else 4, count)
@@ -196,7 +216,7 @@ def _parameter_scatter(codes: Array, parameters: Floats) -> Figure:
             linewidths=0,
             rasterized=True,
         )
-        panel.set_title(f"parameter {index + 1}")
+        panel.set_title(_name(names or (), index, f"parameter {index + 1}"))
         panel.tick_params(labelsize="small")
         if not one:
             bar = figure.colorbar(drawn, ax=panel, pad=0.02, aspect=28)
