@@ -20,8 +20,9 @@ from latentrank.report.measured import generation_table, probe_table, read_evalu
 from latentrank.report.panels import PANELS, Drawn
 from latentrank.report.style import Format, to_svg, write_figure
 from latentrank.report.view import ERRORS, MissingDataError, RunLike, View, flat_settings
+from latentrank.runs.folder import FIGURES, REPORT
 
-_CAPTIONS: Final = "figures/captions.json"
+_CAPTIONS: Final = f"{FIGURES}/captions.json"
 _KEPT_WIDTH: Final = 900  # CSS pixels of a figure that an earlier report drew
 
 _MODEL: Final = (
@@ -68,7 +69,7 @@ def write_report(
     missing: list[str] = []
     reason: MissingDataError | None = None
     for name, title, draw in PANELS:
-        path = run.folder / "figures" / f"{name}.png"
+        path = run.folder / FIGURES / f"{name}.png"
         try:
             drawn = draw(view)
         except MissingDataError as error:
@@ -91,7 +92,7 @@ def write_report(
     write_text(run.folder / _CAPTIONS, json.dumps(words, indent=2) + "\n")
     sections += _evaluation(read_evaluation(run.folder))
     sections.append(html.section("Settings", _settings_table(view.config)))
-    target = run.folder / "report.html"
+    target = run.folder / REPORT
     write_text(
         target,
         html.page(

@@ -23,11 +23,12 @@ from latentrank.evaluation.coefficients import (
 from latentrank.models.statistics import CodeStatistics
 from latentrank.report.cells import FieldLimits, Limits, value_limits
 from latentrank.report.errors import Errors
+from latentrank.runs.folder import FIGURES
 
 Floats = NDArray[np.floating]
 
 RANK_TOLERANCE: Final = 1e-4  # of the largest covariance singular value, as everywhere
-ERRORS: Final = "figures/coefficients.csv"
+ERRORS: Final = f"{FIGURES}/coefficients.csv"
 _SHOWN: Final = 12
 _BATCH: Final = 256
 _KINDS: Final = {1: "vector", 2: "curve", 3: "image", 4: "volume"}
