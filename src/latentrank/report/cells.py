@@ -238,8 +238,9 @@ def grid_figure(
     )
     _draw_cells(axes, cells.reshape(rows, columns, *cells.shape[1:]), limits)
     if right:
-        tall = min(rows * cell * aspect, 2.6)
-        place = ((width - right + 0.12) / width, 1 - tall / height, 0.12 / width, tall / height)
+        # Half a number's height is left free at either end.
+        tall, top = min(rows * cell * aspect, 2.8) - 0.2, height - 0.1
+        place = ((width - right + 0.12) / width, (top - tall) / height, 0.12 / width, tall / height)
         scale = ScalarMappable(Normalize(*limits), CONTINUOUS)
         figure.colorbar(scale, cax=figure.add_axes(place)).outline.set_visible(False)
     gap_text = 0.08 / cell

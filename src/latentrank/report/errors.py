@@ -103,13 +103,14 @@ def counted(number: int) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of the variance, two digits of it.
+    r"""A share of the variance in two digits, never broken across lines.
 
     Example:
-        >>> [percent(share) for share in (0.0263, 0.5, 1.234, 0.00012, 1e-9)]
-        ['2.6 %', '50 %', '123 %', '0.012 %', 'below 0.001 %']
+        >>> shares = (0.0263, 0.02, 0.5, 1.234, 0.00012, 1e-9)
+        >>> [percent(share).replace("\u202f", " ") for share in shares]
+        ['2.6 %', '2.0 %', '50 %', '123 %', '0.012 %', 'below 0.001 %']
     """
     value = 100 * share
-    if 0 < value < 1e-3:
-        return "below 0.001 %"
-    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
+    number = f"{value:.0f}" if value >= 10 else f"{value:#.2g}"
+    text = "below 0.001" if 0 < value < 1e-3 else number
+    return f"{text}\N{NARROW NO-BREAK SPACE}%"

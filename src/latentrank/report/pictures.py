@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
 from latentrank.report import figures
+from latentrank.report.cells import Limits, value_limits
 from latentrank.report.view import RunLike, View
 
 KINDS = ("linear", "spherical", "pca")
@@ -56,9 +57,12 @@ def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
     """Generated samples in a grid.
 
     Args:
-        run: the run that they are from.
-        x: `(n, *shape)`, uint8 or in the data's own units.
-        most: how many are drawn, the first ones.
+        run: the run that they come from; its data are not needed.
+        x: `(n, *shape)`, in the units of the data.
+        most: number of samples drawn, the first ones.
     """
-    shown = x[:most] / 255 if x.dtype == np.uint8 else x[:most]
-    return figures.samples(shown, View(run).limits)
+    shown = x[:most].astype(np.float64)
+    units = run.model().preprocessing
+    if units.low is None or units.high is None:
+        return figures.samples(shown, value_limits(shown))
+    return figures.samples(shown, Limits(units.low, units.high))

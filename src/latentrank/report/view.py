@@ -21,6 +21,7 @@ from latentrank.evaluation.coefficients import (
     pca_error_by_coefficients,
 )
 from latentrank.models.statistics import CodeStatistics
+from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import FieldLimits, Limits, value_limits
 from latentrank.report.errors import Errors
 from latentrank.runs.folder import FIGURES
@@ -40,6 +41,10 @@ class Model(Protocol):
 
     statistics: CodeStatistics
     reconstructs: ClassVar[bool]
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to samples before the networks see them."""
 
     def encode(self, x: Tensor) -> Tensor:
         """Samples `(B, *shape)` to codes `(B, L)`."""
