@@ -29,6 +29,7 @@ Array = NDArray[np.generic]
 Floats = NDArray[np.floating]
 
 _GAP: Final = 0.06  # of a cell, between neighbours
+MOST_POINTS: Final = 20_000  # of all lines of a figure; more are held as pixels
 _LONGEST_STEPS: Final = 32  # vectors up to this long are drawn as steps, one a feature
 
 
@@ -320,4 +321,6 @@ def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
             lines.append(np.column_stack([inner_x, inner_y]))
             colours.append(INK if len(sample) == 1 else PALETTE[channel % len(PALETTE)])
     axes.add_collection(PolyCollection(grounds, facecolors=CELL, edgecolors="none"))
-    axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.0))
+    axes.add_collection(
+        LineCollection(lines, colors=colours, linewidths=1.0, rasterized=grid.size > MOST_POINTS)
+    )

@@ -213,7 +213,8 @@ def _numbers(columns: Sequence[Column], files: _Files) -> list[Markup]:
     header = ["", *(column.name for column in columns)]
     files.table(header, rows, best)
     warnings = [f"{c.name}: {text}" for c in columns for text in c.view.warnings]
-    return [html.table(header, rows, best), *map(html.note, [reading, *warnings])]
+    notes = [html.note(reading), *([html.note(*warnings)] if warnings else [])]
+    return [html.table(header, rows, best), *notes]
 
 
 def _spectra(columns: Sequence[Column]) -> Drawn:

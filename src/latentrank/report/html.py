@@ -132,8 +132,8 @@ def picture(
         ValueError: no alternative text.
 
     Example:
-        >>> str(picture("<svg/>", "a curve", "What it is.", 300))[:45]
-        '<figure><img alt="a curve" width="300" src="d'
+        >>> str(picture("<svg/>", "a curve", "What it is.", 300))[:44]
+        '<figure><img alt="a curve" width="300" style'
     """
     if not alt.strip():
         raise ValueError("A picture needs alternative text for readers who do not see it.")

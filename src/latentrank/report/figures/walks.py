@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from latentrank.report.cells import (
+    MOST_POINTS,
     Array,
     Limits,
     as_curves,
@@ -97,7 +98,12 @@ def _walks(rows: Array, limits: Limits) -> Figure:
     for panel, walk in zip(panels, rows, strict=False):
         for colour, sample in zip(colours, as_curves(walk), strict=True):
             for values in sample:
-                panel.plot(*line_points(values), color=colour, linewidth=1.2)
+                panel.plot(
+                    *line_points(values),
+                    color=colour,
+                    linewidth=1.2,
+                    rasterized=rows.size > MOST_POINTS,
+                )
         panel.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
     for panel in panels[count:]:
         panel.set_visible(False)
