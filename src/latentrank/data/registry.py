@@ -274,7 +274,7 @@ def _from_path(text: str, request: Request) -> Dataset:
     path, inner = _inside(Path(text).expanduser())
     reader = readers.find(path)
     if (path.is_dir() and reader is None) or (path.is_file() and path.suffix.lower() == ".zip"):
-        return images.load(path, request.image_size, request.progress, request.meaning)
+        return images.load(path, request.image_size, request.progress, request.meaning.validation)
     if reader is None and len(path.parts) == 1 and not path.suffix and not path.exists():
         raise unknown("data set", text, names())
     if not path.exists():
