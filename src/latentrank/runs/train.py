@@ -271,8 +271,8 @@ def _reconstruction(model: LatentModel, dataset: Dataset) -> dict[str, Any]:
         "error_of_the_mean": float(variance.sum()) / count,
     }
     if 1 < len(squared) <= _MOST_CHANNELS:
-        explained = _explained(squared.flatten(1).sum(1), variance.flatten(1).sum(1))
-        found["explained_variance_by_channel"] = explained
+        sums = [of_each.reshape(len(of_each), -1).sum(1) for of_each in (squared, variance)]
+        found["explained_variance_by_channel"] = _explained(*sums)
     return found
 
 
