@@ -190,6 +190,12 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
     return Arrangement(train, test, _classes(groups))
 
 
+def classes_of(names: list[str]) -> list[str] | None:
+    """The class of each file whatever its split, or None."""
+    groups = _groups(names)
+    return _classes([tuple(f for f in group if split_of(f) is None) for group in groups])
+
+
 def _by_folder(
     groups: list[tuple[str, ...]],
     places: list[str | None],

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from latentrank.data import cache, folders, pages
 from latentrank.data.base import Dataset, Split
-from latentrank.data.folders import Source, arrange, number
+from latentrank.data.folders import Source, arrange, classes_of, number
 from latentrank.data.pages import SUFFIXES
 from latentrank.data.units import infer
 from latentrank.data.views import Array
@@ -73,6 +73,27 @@ def load(
         class_names=class_names,
         notes=(*source.notes, *found.notes, *notes, *said),
     )
+
+
+def load_all(
+    path: Path, image_size: int | None = None, progress: bool = True
+) -> tuple[Split, tuple[str, ...] | None]:
+    """All images in a folder or zip in the order of their names, and the names of classes.
+
+    Args:
+        path: the folder or `.zip` file.
+        image_size: as in `load`.
+        progress: show a progress bar while decoding.
+
+    Raises:
+        InputError: as in `load`.
+    """
+    source = find(path)
+    order = np.arange(len(source.names))
+    x = decode(source, order, image_size, progress=progress)
+    classes = classes_of(source.names)
+    class_names, labels = (None, None) if classes is None else number(classes)
+    return Split(x, labels, rows=order, names=np.array(source.names)), class_names
 
 
 def find(path: Path) -> Source:
@@ -141,7 +162,7 @@ def decode_with_notes(
         channels = 1 if all(head.grey for head in heads) else 3
         width, height = heads[0].size if image_size is None else (image_size, image_size)
         if image_size is None:
-            _check_sizes(names, [head.size for head in heads])
+            pages.check_sizes(names, heads)
         cache.note(key, pages.notes(heads))
         pixels = _map(
             lambda name: pages.pixels(source, name, channels, dtype, image_size, crop),
@@ -164,14 +185,3 @@ def _map(
         # block by block, since a pool's map would run ahead of a slow disk and fill the memory
         for start in track(starts, title, console=console, disable=not progress, transient=True):
             yield from pool.map(function, names[start : start + _BLOCK])
-
-
-def _check_sizes(names: list[str], sizes: list[tuple[int, int]]) -> None:
-    for name, size in zip(names, sizes, strict=True):
-        if size != sizes[0]:
-            (width, height), (other_width, other_height) = sizes[0], size
-            raise InputError(
-                f"Images differ in size: {names[0]} is {width}x{height} and {name} is "
-                f"{other_width}x{other_height}; bring them to one with image_size "
-                "(--image-size 64, say)."
-            )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
+from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.folders import Source
 from latentrank.data.views import Array
 from latentrank.errors import InputError
@@ -52,18 +54,23 @@ def head(source: Source, name: str) -> Head:
     """
     try:
         with source.open(name) as file, Image.open(file) as image:
-            width, height = image.size
-            sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
-            return Head(
-                (height, width) if sideways else (width, height),
-                _is_grey(image),
-                _dtype(image),
-                image.has_transparency_data,
-                getattr(image, "n_frames", 1),
-                "RGB;16" in repr(image.tile),
-            )
+            return head_of(image)
     except Exception as error:  # decoders raise of every kind
         raise _unreadable(source, name) from error
+
+
+def head_of(image: Image.Image) -> Head:
+    """What is known of an opened image."""
+    width, height = image.size
+    sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
+    return Head(
+        (height, width) if sideways else (width, height),
+        _is_grey(image),
+        _dtype(image),
+        image.has_transparency_data,
+        getattr(image, "n_frames", 1),
+        "RGB;16" in repr(getattr(image, "tile", "")),
+    )
 
 
 def _unreadable(source: Source, name: str) -> InputError:
@@ -104,6 +111,22 @@ def common_dtype(names: Sequence[str], heads: Sequence[Head]) -> str:
     )
 
 
+def check_sizes(names: Sequence[str], heads: Sequence[Head]) -> None:
+    """Refuse images of several sizes.
+
+    Raises:
+        InputError: they differ.
+    """
+    for name, head in zip(names, heads, strict=True):
+        if head.size != heads[0].size:
+            (width, height), (other_width, other_height) = heads[0].size, head.size
+            raise InputError(
+                f"Images differ in size: {names[0]} is {width}x{height} and {name} is "
+                f"{other_width}x{other_height}; bring them to one with image_size "
+                "(--image-size 64, say)."
+            )
+
+
 def notes(heads: Sequence[Head]) -> list[str]:
     """What a user should be told of images."""
     transparent = sum(head.transparent for head in heads)
@@ -135,10 +158,20 @@ def pixels(
     """
     try:
         with source.open(name) as file, Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened)
-            bands = _bands(image, channels, dtype)
+            return pixels_of(opened, channels, dtype, image_size, crop)
     except Exception as error:  # decoders raise of every kind
         raise _unreadable(source, name) from error
+
+
+def pixels_of(
+    image: Image.Image,
+    channels: int,
+    dtype: str,
+    image_size: int | None = None,
+    crop: float = 1.0,
+) -> Array:
+    """An opened image, `(1, C, H, W)`; see `pixels`."""
+    bands = _bands(ImageOps.exif_transpose(image), channels, dtype)
     if image_size is not None:
         bands = [_resized(band, image_size, crop) for band in bands]
     return np.stack([_values(band, dtype) for band in bands])[None]
@@ -177,3 +210,21 @@ def _resized(image: Image.Image, size: int, crop: float) -> Image.Image:
     left, top = ((length - side) // 2 for length in image.size)
     square = image.crop((left, top, left + side, top + side))
     return square.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """The pages or frames of one file, each of them a sample."""
+    source = Source(path.parent, [path.name], None, lambda name: (path.parent / name).open("rb"))
+    try:
+        with Image.open(path) as image:
+            frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
+            heads = [replace(head_of(frame), pages=1) for frame in frames]
+    except Exception as error:  # decoders raise of every kind
+        raise _unreadable(source, path.name) from error
+    if len(frames) == 1:
+        raise InputError(f"{path} holds one picture; give the folder that it is in.")
+    names = [f"{path.name} page {i + 1}" for i in range(len(heads))]
+    check_sizes(names, heads)
+    dtype, channels = common_dtype(names, heads), 1 if all(head.grey for head in heads) else 3
+    x = np.concatenate([pixels_of(frame, channels, dtype) for frame in frames])
+    return Contents([Part(str(path), x)], notes=tuple(notes(heads)), layout="NCHW")
