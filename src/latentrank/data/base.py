@@ -182,7 +182,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """A text that changes whenever the values of the samples do, whatever file they are in.
 
-        Of splits of more than 64 MiB it takes 4096 rows evenly spread.
+        Of splits of more than 64 MiB it takes so much, at most 4096 rows, evenly spread.
         """
         known: str | None = self.__dict__["_fingerprint"]
         if known is None:
@@ -218,7 +218,8 @@ def _hash(digest: Any, x: Array) -> None:
     """Add an array's values; equal values of any dtype and memory order are the same."""
     digest.update(repr(tuple(int(size) for size in x.shape)).encode())
     if x.nbytes > _ALL_BYTES:
-        x = x[np.linspace(0, len(x) - 1, min(len(x), _SPREAD_ROWS)).astype(np.int64)]
+        count = max(2, min(_SPREAD_ROWS, len(x) * _ALL_BYTES // x.nbytes))
+        x = x[np.linspace(0, len(x) - 1, count).astype(np.int64)]
     for block in blocks(x):
         digest.update(np.ascontiguousarray(block, dtype=np.float64).data)
 
