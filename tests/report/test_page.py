@@ -231,8 +231,6 @@ def test_figures_that_cannot_be_drawn_again_are_kept(tmp_path, real_drawing):
 def test_figures_that_never_were_are_an_error_after_the_page(tmp_path):
     sentence = r"lacks figures .*x\.npz is not there.*: .*Reconstructions"
     with pytest.raises(InputError, match=sentence):
-        InputError, match=r"lacks figures .*x\.npz is not there.*: .*Reconstructions"
-    ):
         write_report(without_data(fake_run(tmp_path)))
     assert "The file x.npz is not there" in read(tmp_path / "report.html")
     assert {"spectrum", "losses"} <= drawn(tmp_path)
