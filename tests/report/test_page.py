@@ -222,14 +222,15 @@ def test_figures_that_cannot_be_drawn_again_are_kept(tmp_path, real_drawing):
     assert "PCA needs" in text
     (sentence,) = told
     assert "Reconstructions" in sentence
-    assert "kept from an earlier report, because The file x.npz is not there" in sentence
+    assert "because the data cannot be read (The file x.npz is not there" in sentence
     # and once more: nothing wears off
     write_report(run)
     assert read(after) == text
 
 
 def test_figures_that_never_were_are_an_error_after_the_page(tmp_path):
-    with pytest.raises(InputError, match=r"no figures of: .*Reconstructions.*x\.npz is not there"):
+    sentence = r"lacks figures .*x\.npz is not there.*: .*Reconstructions"
+    with pytest.raises(InputError, match=sentence):
         write_report(without_data(fake_run(tmp_path)))
     assert "The file x.npz is not there" in read(tmp_path / "report.html")
     assert {"spectrum", "losses"} <= drawn(tmp_path)

@@ -104,11 +104,12 @@ def write_report(
         ),
     )
     if kept and not missing:
-        notify(f"{', '.join(kept)}: not redrawn but kept from an earlier report, because {reason}")
+        why = f"the data cannot be read ({str(reason).rstrip('.')})"
+        notify(f"Kept from an earlier report, because {why}: {', '.join(kept)}.")
     if missing:
         raise InputError(
-            f"{target} has no figures of: {', '.join(missing)}. They were never drawn, and cannot "
-            f"be, because {reason}"
+            f"{target} lacks figures that no earlier report drew, because the data cannot be read "
+            f"({str(reason).rstrip('.')}): {', '.join(missing)}."
         )
     return target
 
