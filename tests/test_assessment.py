@@ -7,7 +7,7 @@ import pytest
 
 from latentrank import assessment, runs
 from latentrank.assessment import Features, assess
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError
 
 
@@ -32,7 +32,7 @@ def trained(folder, method, data):
     where = folder / f"{method}-{data}"
     if not where.exists():
         values = {"method": method, "data": str(folder / data), "latent_dim": 4, "epochs": 1}
-        runs.train(check(values, "here"), where, progress=False)
+        runs.train(RunConfig(**values), where, progress=False)
     return runs.Run(where)
 
 

@@ -15,7 +15,6 @@ from latentrank.evaluation.features import Extractor, extractor
 from latentrank.evaluation.generation import evaluate_generation
 from latentrank.evaluation.probe import KINDS, label_curve
 from latentrank.inference import decode, sample, usual_densities
-from latentrank.models.gan import GAN
 from latentrank.runs import Run
 
 
@@ -99,7 +98,7 @@ def _generation(
     dataset = run.dataset()
     network = _extractor(dataset, features, say)
     table = {}
-    floor = () if isinstance(run.model(), GAN) else ("reconstruction",)
+    floor = () if not run.model().reconstructs else ("reconstruction",)
     for name in (*floor, *densities):
         say(f"distances, {name}")
         if name == "reconstruction":

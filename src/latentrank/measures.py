@@ -16,8 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank import data, inference, methods
-from latentrank.bottlenecks.gaussian import Gaussian
-from latentrank.bottlenecks.gaussian_svd import GaussianSVD
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, to_float
 from latentrank.data.cache import folder as cache_folder
@@ -77,7 +75,7 @@ class Subject:
         """The finished run."""
         run = finished_run(self.folder)
         # Its data may lie elsewhere than when it was trained.
-        run._dataset = self.dataset
+        run.attach(dataset=self.dataset)
         return run
 
     @cached_property
@@ -89,10 +87,10 @@ class Subject:
     def whole(self) -> Dataset:
         """All of that data, so that runs on parts of it are measured alike."""
         return data.load(
-            self.config.data,
-            root=self.config.data_root,
-            download=self.config.download,
-            image_size=self.config.image_size,
+            self.config.data.source,
+            root=self.config.data.data_root,
+            download=self.config.data.download,
+            image_size=self.config.data.image_size,
             progress=False,
         )
 
@@ -216,12 +214,12 @@ def _extractor(subject: Subject, kind: str) -> Extractor:
     config = subject.config
     return _features_of(
         kind,
-        config.data,
-        config.data_root,
-        config.image_size,
+        config.data.source,
+        config.data.data_root,
+        config.data.image_size,
         subject.weights if kind == "inception" else None,
         subject.download if kind == "inception" else False,
-        place(config.device),
+        place(config.machine.device),
     )
 
 
@@ -234,14 +232,14 @@ def generated(subject: Subject, density: str, n: int) -> NDArray[Any]:
     """Samples of a density fitted to the training codes, `(n, *shape)` in the data's units."""
     density = density_of(subject, density)
     options = {"components": subject.components} if density == "gmm" else {}
-    return inference.sample(subject.run, density, n, subject.config.seed, **options).x
+    return inference.sample(subject.run, density, n, subject.config.training.seed, **options).x
 
 
 def _distance(kind: str) -> Callable[[Subject, str], float]:
     def distance(subject: Subject, density: str) -> float:
         if len(subject.dataset.shape) != 3 or not subject.dataset.bounded:
             raise InputError(
-                f"Distances are measured on images, and {subject.config.data} holds none."
+                f"Distances are measured on images, and {subject.config.data.source} holds none."
             )
         network = _extractor(subject, kind)
         if density == "reconstruction":
@@ -259,7 +257,7 @@ def _entropy(subject: Subject, _: str) -> float:
     if not isinstance(classifier, Classifier):
         raise InputError("The entropy of interpolated images needs a classifier.")
     model, images = subject.run.model(), subject.dataset.train.x
-    return interpolation_entropy(model, images, classifier, seed=subject.config.seed).mean
+    return interpolation_entropy(model, images, classifier, seed=subject.config.training.seed).mean
 
 
 # --- probes -------------------------------------------------------------------------------------
@@ -268,7 +266,7 @@ def _entropy(subject: Subject, _: str) -> float:
 def _labels(subject: Subject) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     train, test = subject.whole.train.labels, subject.whole.test.labels
     if train is None or test is None:
-        raise InputError(f"The data {subject.config.data} has no labels to classify by.")
+        raise InputError(f"The data {subject.config.data.source} has no labels to classify by.")
     return train, test
 
 
@@ -302,7 +300,7 @@ def _accuracy(subject: Subject, argument: str) -> float:
         "mlp",
         count,
         _draws(count),
-        subject.config.seed,
+        subject.config.training.seed,
     )
     return 100 * found.accuracy_mean
 
@@ -324,8 +322,8 @@ def _supervised(subject: Subject, argument: str) -> float:
         test,
         count,
         _draws(count),
-        config.seed,
-        place(config.device),
+        config.training.seed,
+        place(config.machine.device),
     )
     return 100 * found.accuracy_mean
 
@@ -351,15 +349,13 @@ def _metric(name: str) -> Callable[[Subject, str], float]:
 def _posterior(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
     """Means and log-variances of the test samples' Gaussian posteriors."""
     model = subject.run.model()
-    part = model.bottleneck
-    if isinstance(part, GaussianSVD):
-        take: Callable[..., Any] = part.coefficients
-    elif isinstance(part, Gaussian):
-        take = part.posterior
-    else:
-        raise InputError("There is no Gaussian posterior, as vae and vrrae have one.")
     x = subject.dataset.test.x
-    parts = [take(model.encoder(to_float(x[i : i + _BATCH]))) for i in range(0, len(x), _BATCH)]
+    parts = [
+        model.bottleneck.posterior(model.encoder(to_float(x[i : i + _BATCH])))
+        for i in range(0, len(x), _BATCH)
+    ]
+    if parts[0] is None:
+        raise InputError("There is no Gaussian posterior, as vae and vrrae have one.")
     means, logvars = (torch.cat(rows).numpy() for rows in zip(*parts, strict=True))
     return means, logvars
 
@@ -372,7 +368,7 @@ def _active_share(means: NDArray[Any]) -> float:
 def _contrast(subject: Subject, argument: str) -> float:
     if argument not in ("lowest", "median"):
         raise unknown("contrast", argument, ("lowest", "median"))
-    found = relative_contrasts(subject.run.codes("test"), seed=subject.config.seed)
+    found = relative_contrasts(subject.run.codes("test"), seed=subject.config.training.seed)
     return float(found.min() if argument == "lowest" else np.median(found))
 
 
@@ -384,14 +380,14 @@ def _gradient(subject: Subject, argument: str) -> float:
     """
     config, x = subject.config, to_float(subject.dataset.train.x)
     width = config.latent_dim or subject.dataset.latent_dim
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.training.seed)
     model = methods.build(
         config.method,
         subject.dataset.shape,
         width,
         config.net or subject.dataset.net,
         subject.dataset.bounded,
-        **config.options,
+        **config.options.model_dump(),
     ).train()
     pilot, horizon = copy.deepcopy(model), int(argument)
     start = float(model.losses(x)["loss"].detach())

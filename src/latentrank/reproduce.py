@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from latentrank import __version__, methods
 from latentrank import measures as measuring
-from latentrank.config import RunConfig, check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError, unknown
 from latentrank.measures import Subject
 from latentrank.recipes import (
@@ -65,7 +65,7 @@ class Job(NamedTuple):
     @property
     def told(self) -> str:
         """Which one it is, for the reader of the progress."""
-        return f"{self.row}, {self.part}, seed {self.config.seed}"
+        return f"{self.row}, {self.part}, seed {self.config.training.seed}"
 
     @property
     def training(self) -> Training:
@@ -120,7 +120,7 @@ def _most_seeds(row: Row, budget: Budget) -> int | None:
 
 def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: Settings) -> Job:
     preset = presets()[part.preset]
-    known = methods.options(row.method)
+    known = methods.get(row.method).options.model_fields
     shared = {name: value for name, value in part.options.items() if name in known}
     values = {
         "data": preset.data,
@@ -133,7 +133,7 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
         "seed": seed,
         **machine,
     }
-    config = check(values, f"the recipe's row '{row.name}'")
+    config = RunConfig(**values)
     return Job(
         part.heading,
         row.name,
@@ -367,7 +367,7 @@ def verdict(claim: Claim, page: Page) -> str:
 def _figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
     from latentrank.report import reproduction as drawing
 
-    shown = {(job.part, job.row): job for job in jobs if job.config.seed == 0}
+    shown = {(job.part, job.row): job for job in jobs if job.config.training.seed == 0}
     drawn: list[Any] = []
     for name in recipe.figures:
         kind, _, argument = name.partition(":")

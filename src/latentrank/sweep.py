@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from latentrank import measures as measuring
-from latentrank import methods, runs
+from latentrank import runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.io import parse_value
@@ -214,20 +214,18 @@ def configured(
     for search in searches:
         if search.name in given:
             raise InputError(f"{search.name} is both given and searched; leave one out.")
-    config = runs.configure({**given, **proposed})
-    methods.resolve(config.method, config.options)
-    return config
+    return runs.configure({**given, **proposed})
 
 
 def study_name(base: RunConfig, searches: Sequence[Search], minimise: str) -> str:
     """Data, method, and a digest of all that the study is about."""
     fixed = content(base)
     for search in searches:
-        fixed.pop(search.name, None)
+        fixed["settings"].pop(search.name, None)
         fixed["options"].pop(search.name, None)
     about = json.dumps([fixed, [vars(s) for s in searches], minimise], sort_keys=True, default=str)
     digest = hashlib.sha256(about.encode()).hexdigest()[:8]
-    return f"{Path(base.data).stem.replace(':', '-')}-{base.method}-{digest}"
+    return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{digest}"
 
 
 #: Numbers of `metrics.json` that can be minimised.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,7 @@ from latentrank.cli.output import console, free_path, messages, new_table, print
 from latentrank.cli.train import write_run_report
 from latentrank.cli.use import parse_components
 from latentrank.formatting import as_text
+from latentrank.io import write_text
 
 if TYPE_CHECKING:
     pass
@@ -54,9 +56,9 @@ def methods(
     console.print(f"[bold]{method.name}[/bold]  {method.summary}")
     console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
     table = new_table("option", "default", "what it is")
-    for option, row in known.options(name).items():
-        default = "" if row.default is None else str(row.default)
-        table.add_row(f"--{option.replace('_', '-')}", default, row.help)
+    for option, field in method.options.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        table.add_row(f"--{option.replace('_', '-')}", default, field.description)
     console.print(table)
 
 
@@ -189,7 +191,7 @@ def evaluate(
             say=lambda text: status.update(f"Measuring: {text}"),
         )
     # what was measured before and is not now remains
-    opened.write("evaluation.json", {**read_evaluation(run), **found})
+    write_text(run / "evaluation.json", json.dumps({**read_evaluation(run), **found}, indent=2))
     _print_assessment(found)
     if features is None:
         messages.print("Distances of generated images: --features classifier or inception.")

@@ -132,7 +132,7 @@ class Recipe(_Strict):
             for measure in part.measures.values():
                 measuring.check(measure)
         for row in self.rows:
-            methods.resolve(row.method, row.options)
+            methods.options(row.method, row.options)
             for measure in row.measures.values():
                 measuring.check(measure)
         for claim in self.claims:

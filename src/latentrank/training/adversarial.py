@@ -33,11 +33,10 @@ class AdversarialModule(TrainingModule):
     Args:
         model: the GAN.
         config: how it is trained.
-        weight_decay: the optimiser's, from 0.
     """
 
-    def __init__(self, model: GAN, config: TrainConfig, weight_decay: float = 0.0) -> None:
-        super().__init__(model, config, weight_decay)
+    def __init__(self, model: GAN, config: TrainConfig) -> None:
+        super().__init__(model, config)
         self._warned = False
 
     @property

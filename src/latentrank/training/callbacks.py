@@ -98,7 +98,17 @@ class History(Callback):
                 **{name: float(value) for name, value in logged.items()},
             }
         )
-        if self.path is not None and trainer.is_global_zero:
+        if trainer.is_global_zero:
+            self._write()
+
+    def record(self, row: dict[str, float]) -> None:
+        """Add a row of a model that no trainer trains; the clock stops with it."""
+        self._ended = time.monotonic()
+        self.rows.append({**row, "seconds": round(self.seconds, 3)})
+        self._write()
+
+    def _write(self) -> None:
+        if self.path is not None:
             write_text(self.path, self._csv())
 
     def _csv(self) -> str:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from latentrank import distributed
 from latentrank.data import DataModule
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 
 
-def model_of(pl_module: LightningModule) -> Autoencoder:
+def model_of(pl_module: LightningModule) -> LatentModel:
     """The model that a module trains."""
-    return cast(Autoencoder, pl_module.model)
+    return cast(LatentModel, pl_module.model)
 
 
 def data_of(trainer: Trainer) -> DataModule:

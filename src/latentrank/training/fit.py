@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,15 +16,15 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
-from latentrank import methods
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
 from latentrank.errors import InputError
-from latentrank.models.autoencoder import Autoencoder
-from latentrank.models.gan import GAN
+from latentrank.models.base import LatentModel
+from latentrank.models.pca import PCA
 from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, LogTerms, ProgressLine
 from latentrank.training.checkpoints import Checkpoint
+from latentrank.training.closed_form import solve
 from latentrank.training.machine import quick_device_check, resolve_precision, threads
 from latentrank.training.module import TrainingModule
 from latentrank.training.rank_search import PeriodicSearch
@@ -32,12 +33,18 @@ from latentrank.training.stopping import BestWeights, FiniteWeights, Patience
 
 _IMAGE_AXES = 3
 
+#: What trains a model, by `LatentModel.trained_by`.
+MODULES: dict[str, Callable[[Any, TrainConfig], TrainingModule]] = {
+    "gradient": TrainingModule,
+    "adversarial": AdversarialModule,
+}
+
 # Data parallelism has to be told that parameters may go without gradient.
 _WITH_UNUSED = {"ddp": "ddp_find_unused_parameters_true"}
 
 
 def fit(
-    model: Autoencoder,
+    model: LatentModel,
     dataset: Dataset,
     config: TrainConfig,
     *,
@@ -46,7 +53,7 @@ def fit(
     progress: bool = True,
     callbacks: list[Callback] | None = None,
 ) -> History:
-    """Train `model` in place; it is consolidated and in evaluation mode afterwards.
+    """Train `model` in place; it is finalized and in evaluation mode afterwards.
 
     Args:
         model: the autoencoder.
@@ -84,12 +91,16 @@ def fit(
             f"{dataset.name} has {len(dataset.train)} samples to train on and {len(dataset.test)} "
             "to test on, expected two or more of either, since one alone has no spread; give more."
         )
+    config = config.resolved(model.spec.method)
+    if isinstance(model, PCA):
+        return solve(model, dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
-    precision = resolve_precision(config.precision, config.device)
+    precision = resolve_precision(config.precision, config.machine.device)
     config = config.model_copy(update={"precision": precision})
+    model.bottleneck.prepare(len(dataset.train))
     history = History(folder / "history.csv" if folder else None)
-    module, good = _module(model, config), FiniteWeights()
+    module, good = MODULES[model.trained_by](model, config), FiniteWeights()
     watching: list[Callback] = [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
     if progress:
         watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}"))
@@ -100,8 +111,8 @@ def fit(
     if len(dataset.shape) == _IMAGE_AXES:
         # Processors and GPUs convolve images faster in this layout; the weights are the same.
         model.to(memory_format=torch.channels_last)
-    with quick_device_check(), threads(config.threads, model, config.batch_size) as number:
-        history.threads = number
+    number = config.machine.threads
+    with quick_device_check(), threads(number, model, config.batch_size) as history.threads:
         try:
             _run(trainer, module, data, checkpoint)
         except Exception as error:
@@ -154,34 +165,28 @@ def _stopping(module: TrainingModule) -> list[Callback]:
     return stopping + ([] if config.patience is None else [Patience(config.patience)])
 
 
-def _module(model: Autoencoder, config: TrainConfig) -> TrainingModule:
-    decay = config.weight_decay
-    if decay is None:
-        decay = methods.get(model.spec.method).weight_decay
-    kind = AdversarialModule if isinstance(model, GAN) else TrainingModule
-    return kind(model, config, decay)  # type: ignore[arg-type]
-
-
 def _lengthened(config: TrainConfig, stage: SecondStage | None) -> TrainConfig:
     """The configuration with the epochs of a second stage, in which the encoder has no gradient."""
     if stage is None:
         return config
-    strategy = _WITH_UNUSED.get(config.strategy, config.strategy)
-    return config.model_copy(update={"epochs": config.epochs + stage.epochs, "strategy": strategy})
+    strategy = _WITH_UNUSED.get(config.machine.strategy, config.machine.strategy)
+    machine = config.machine.model_copy(update={"strategy": strategy})
+    return config.model_copy(update={"epochs": config.epochs + stage.epochs, "machine": machine})
 
 
 def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]) -> pl.Trainer:
     cores = os.cpu_count() or 1
-    if isinstance(config.devices, int) and config.devices > cores:
+    if isinstance(config.machine.devices, int) and config.machine.devices > cores:
         # Lightning would start as many processes on the CPU as are asked for.
         raise InputError(
-            f"devices is {config.devices}, and this machine has {cores} cores; give fewer devices."
+            f"devices is {config.machine.devices}, and this machine has {cores} cores; give fewer "
+            "devices."
         )
     try:
         return pl.Trainer(
-            accelerator=config.device,
-            devices=config.devices,
-            strategy=config.strategy,
+            accelerator=config.machine.device,
+            devices=config.machine.devices,
+            strategy=config.machine.strategy,
             precision=config.precision,  # type: ignore[arg-type]
             max_epochs=-1 if config.steps else config.epochs,
             max_steps=config.steps or -1,
@@ -198,7 +203,8 @@ def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]
     except InputError:
         raise
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-        asked = f"device {config.device}, devices {config.devices}, strategy {config.strategy}"
+        where = config.machine
+        asked = f"device {where.device}, devices {where.devices}, strategy {where.strategy}"
         raise InputError(
             f"Training cannot run with {asked}, precision {config.precision}: "
             f"{_first_sentence(error)}; change one of them."
@@ -221,7 +227,7 @@ def _loggers(config: TrainConfig, folder: Path | None) -> Any:
 
     made: list[Any] = []
     where = str(folder or Path.cwd())
-    for name in config.loggers:
+    for name in config.machine.loggers:
         try:
             if name == "tensorboard":
                 made.append(loggers.TensorBoardLogger(where, name="tensorboard", version=""))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 
 #: Features of processors with units for matrices of bfloat16, as Linux lists them.
 _BF16_UNITS = {"amx_bf16", "avx512_bf16"}
@@ -60,7 +60,7 @@ def _features() -> set[str]:
 
 
 @contextmanager
-def threads(number: int | None, model: Autoencoder, batch_size: int) -> Iterator[int]:
+def threads(number: int | None, model: LatentModel, batch_size: int) -> Iterator[int]:
     """Within this context torch computes on as many threads as help.
 
     An explicit number is never changed: one given here, by `torch.set_num_threads`, or in the
@@ -96,7 +96,7 @@ def _is_explicit(number: int) -> bool:
     return number not in (cores, affinity, cores // 2, affinity // 2)
 
 
-def operations(model: Autoencoder, batch_size: int) -> float:
+def operations(model: LatentModel, batch_size: int) -> float:
     """Floating point operations of the networks in a step: forward, and twice that backward.
 
     Args:

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from latentrank import distributed, methods
+from latentrank import distributed
 from latentrank.config import TrainConfig
 from latentrank.data import Batch
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.linalg.precision import to_float64
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.context import training_samples
 from latentrank.training.optimizers import create, schedule
 from latentrank.training.rank_search import search_for
@@ -41,7 +41,6 @@ class TrainingModule(LightningModule):
     Args:
         model: the autoencoder.
         config: how it is trained.
-        weight_decay: the optimiser's, from 0.
 
     Attributes:
         terms: adds up the loss terms.
@@ -53,11 +52,10 @@ class TrainingModule(LightningModule):
             do not fit the configuration.
     """
 
-    def __init__(self, model: Autoencoder, config: TrainConfig, weight_decay: float = 0.0) -> None:
+    def __init__(self, model: LatentModel, config: TrainConfig) -> None:
         super().__init__()
         self.model = model
         self.config = config
-        self.weight_decay = weight_decay
         self.terms = TermLog()
         self.automatic_optimization = False
         self.search = search_for(model, config)
@@ -109,7 +107,7 @@ class TrainingModule(LightningModule):
         self._squared_error = torch.zeros(2, dtype=torch.float64)
         moved = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
         if moved and not self.trainer.sanity_checking:
-            self.model.bottleneck.consolidate(
+            self.model.bottleneck.finalize(
                 self.model.encoder(x) for x in training_samples(self, PROVISIONAL_SAMPLES)
             )
 
@@ -149,7 +147,7 @@ class TrainingModule(LightningModule):
     def on_fit_end(self) -> None:
         """Find what needs the whole training set, in float32, as the model is used from now on."""
         self.model.float()
-        self.model.consolidate(self.training_samples)
+        self.model.finalize(self.training_samples)
 
     def configure_optimizers(self) -> Any:
         """The optimiser of the run; some parameters learn at a multiple of the common rate."""
@@ -171,16 +169,17 @@ class TrainingModule(LightningModule):
 
     @property
     def learning_rate(self) -> float:
-        """As configured, or else the method's."""
-        return self.config.learning_rate or methods.get(self.model.spec.method).learning_rate
+        """At the start, as configured."""
+        assert self.config.learning_rate is not None, "resolved at the start of fit"
+        return self.config.learning_rate
 
     def optimizer(
         self, groups: Iterable[Any], betas: tuple[float, float] | None = None
     ) -> Optimizer:
         """The optimiser of the run at its learning rate."""
         fused = self.device.type in ("cpu", "cuda")
-        name = self.config.optimizer
-        return create(name, groups, self.learning_rate, self.weight_decay, betas, fused)
+        name, decay = self.config.optimizer, self.config.weight_decay or 0.0
+        return create(name, groups, self.learning_rate, decay, betas, fused)
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:

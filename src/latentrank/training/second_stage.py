@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from latentrank import methods
 from latentrank.config import TrainConfig
 from latentrank.errors import InputError
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.context import model_of, training_samples
 
 
@@ -37,7 +34,7 @@ class SecondStage(Callback):
         model = model_of(pl_module)
         if not self._frozen:
             model.encoder.requires_grad_(False)
-            model.consolidate(lambda: training_samples(pl_module))
+            model.finalize(lambda: training_samples(pl_module))
             self._frozen = True
         model.encoder.eval()
         model.bottleneck.eval()
@@ -48,7 +45,7 @@ class SecondStage(Callback):
             model_of(pl_module).encoder.requires_grad_(True)
 
 
-def second_stage_of(model: Autoencoder, config: TrainConfig) -> SecondStage | None:
+def second_stage_of(model: LatentModel, config: TrainConfig) -> SecondStage | None:
     """The second stage that a model's options ask for, or None.
 
     Args:
@@ -66,12 +63,7 @@ def second_stage_of(model: Autoencoder, config: TrainConfig) -> SecondStage | No
         >>> stage.begin, stage.epochs
         (10, 3)
     """
-    options = methods.resolve(model.spec.method, model.spec.options)
-    epochs = options.get("second_stage_epochs", 0)
-    if isinstance(epochs, bool) or not isinstance(epochs, Integral) or int(epochs) < 0:
-        raise InputError(
-            f"second_stage_epochs is {epochs}, expected a whole number of epochs, 0 for none."
-        )
+    epochs = model.spec.options.get("second_stage_epochs", 0)
     if not epochs:
         return None
     for name in ("steps", "patience"):

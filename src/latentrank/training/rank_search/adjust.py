@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from latentrank.config import TrainConfig
 from latentrank.linalg import truncate_rank
 from latentrank.methods.rank_target import RankTarget
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.context import data_of, model_of
 from latentrank.training.rank_search.base import (
     SETTLE,
@@ -50,12 +50,12 @@ class AdjustSearch(PeriodicSearch):
     way: str
     tracker: RankTracker
 
-    def __init__(self, model: Autoencoder, config: TrainConfig, target: RankTarget) -> None:
+    def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
         super().__init__(model, config, target)
         self.slack = 0.0
 
     @classmethod
-    def suits(cls, model: Autoencoder) -> bool:
+    def suits(cls, model: LatentModel) -> bool:
         """Whether the bottleneck's rank can be changed."""
         return model.bottleneck.adjustable_rank
 
@@ -71,11 +71,11 @@ class AdjustSearch(PeriodicSearch):
     def begin(self, variance: float) -> None:
         """What else depends on the data's variance."""
 
-    def ready(self, trainer: Trainer, model: Autoencoder, share: float) -> bool:
+    def ready(self, trainer: Trainer, model: LatentModel, share: float) -> bool:
         """Whether the rank may be moved yet."""
         return True
 
-    def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
+    def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
         """Let the tracker choose the rank."""
         if not self.tracker.closed and self.ready(trainer, model, share):
             tracker = self.tracker
@@ -87,7 +87,7 @@ class AdjustSearch(PeriodicSearch):
             self._decide(trainer, model_of(pl_module), self.tracker.stop)
 
     def _decide(
-        self, trainer: Trainer, model: Autoencoder, decision: Callable[[ErrorAt, float], int]
+        self, trainer: Trainer, model: LatentModel, decision: Callable[[ErrorAt, float], int]
     ) -> None:
         encodings = self._subset.encodings(model)
 
@@ -96,13 +96,13 @@ class AdjustSearch(PeriodicSearch):
 
         self._set(model, decision(error_at, self.slack))
 
-    def error(self, trainer: Trainer, model: Autoencoder) -> float:
+    def error(self, trainer: Trainer, model: LatentModel) -> float:
         """Error of the present networks at the present rank."""
         codes = truncate_rank(self._subset.encodings(model), self.tracker.rank)
         return agreed_error(trainer, self._subset.error(model, codes))
 
     @staticmethod
-    def _set(model: Autoencoder, rank: int) -> None:
+    def _set(model: LatentModel, rank: int) -> None:
         model.bottleneck.rank = rank  # type: ignore[assignment]
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -114,7 +114,7 @@ class AdjustSearch(PeriodicSearch):
         """Why the result is not to be relied on, or None."""
         return None if self.tracker.settled else "the search was cut short, train for longer"
 
-    def report(self, model: Autoencoder) -> dict[str, Any]:
+    def report(self, model: LatentModel) -> dict[str, Any]:
         """`rank`; `reliable` if the search came to its end."""
         rank, doubt = self.tracker.rank, self.doubt
         ending = "." if doubt is None else f"; {doubt}."

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from latentrank.config import TrainConfig
 from latentrank.methods.rank_target import RankTarget
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.context import model_of
 
 #: How often a run is measured.
@@ -49,7 +49,7 @@ class RankSearch(Callback):
 
     needs: ClassVar[str] = "nothing"
 
-    def __init__(self, model: Autoencoder, config: TrainConfig, target: RankTarget) -> None:
+    def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
         self.config = config
         self.target = target
 
@@ -59,11 +59,11 @@ class RankSearch(Callback):
         return target.auto
 
     @classmethod
-    def suits(cls, model: Autoencoder) -> bool:
+    def suits(cls, model: LatentModel) -> bool:
         """Whether the model has what the search needs."""
         return True
 
-    def report(self, model: Autoencoder) -> dict[str, Any]:
+    def report(self, model: LatentModel) -> dict[str, Any]:
         """The result, as plain values for the metrics.
 
         `rank` is always among them, with `reliable`, whether the search came to its proper end,
@@ -91,7 +91,7 @@ class PeriodicSearch(RankSearch):
         """Steps of the run, without those of a second stage."""
         return self.config.steps or self.config.epochs * int(trainer.num_training_batches)
 
-    def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
+    def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
         """Measure and act.
 
         Args:

@@ -8,7 +8,7 @@ import torch
 
 from latentrank.linalg import gap
 from latentrank.methods.rank_target import RankTarget
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.rank_search.base import RankSearch, directions
 
 #: A gap is clear if the values on its two sides differ by this factor.
@@ -32,11 +32,11 @@ class GapSearch(RankSearch):
         return True
 
     @classmethod
-    def suits(cls, model: Autoencoder) -> bool:
+    def suits(cls, model: LatentModel) -> bool:
         """Whether the latent is linear."""
         return model.bottleneck.linear_map() is not None
 
-    def report(self, model: Autoencoder) -> dict[str, Any]:
+    def report(self, model: LatentModel) -> dict[str, Any]:
         """`rank`, the `ratio` of the values beside the gap; `reliable` if that is clear."""
         variances = model.statistics.variances
         values = torch.zeros(model.latent_dim, dtype=torch.float64)

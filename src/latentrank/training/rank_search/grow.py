@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from latentrank.config import TrainConfig
 from latentrank.methods.rank_target import RankTarget
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.rank_search.adjust import AdjustSearch
 from latentrank.training.rank_search.trend import ErrorAt, Trend
 
@@ -89,6 +89,6 @@ class GrowSearch(AdjustSearch):
 
     way = "up from 1"
 
-    def __init__(self, model: Autoencoder, config: TrainConfig, target: RankTarget) -> None:
+    def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
         super().__init__(model, config, target)
         self.tracker: Growing = Growing(target.most)

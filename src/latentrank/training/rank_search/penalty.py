@@ -14,7 +14,7 @@ from latentrank import methods
 from latentrank.config import TrainConfig
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.methods.rank_target import RankTarget
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.context import data_of, model_of
 from latentrank.training.rank_search.base import (
     BEGIN,
@@ -143,10 +143,10 @@ class PenaltySearch(PeriodicSearch):
         "a loss term whose weight it may move; the method's row names it (rank_search_term)"
     )
 
-    def __init__(self, model: Autoencoder, config: TrainConfig, target: RankTarget) -> None:
+    def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
         super().__init__(model, config, target)
         self._term = str(_term(model))
-        self.steering = Steering(model.objective.weights[self._term])
+        self.steering = Steering(model.term_weights[self._term])
         self.plateau = math.inf
         self.size = math.inf
         self.learning = Learning()
@@ -157,9 +157,9 @@ class PenaltySearch(PeriodicSearch):
         return target.auto or target.rank is not None or target.error is not None
 
     @classmethod
-    def suits(cls, model: Autoencoder) -> bool:
+    def suits(cls, model: LatentModel) -> bool:
         """Whether the named term is among the weighted ones."""
-        return _term(model) in model.objective.weights
+        return _term(model) in model.term_weights
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the weight to start, or to go on, with."""
@@ -168,11 +168,11 @@ class PenaltySearch(PeriodicSearch):
         self._slack = self.target.tolerance * self._subset.variance()
         self._apply(model_of(pl_module), trainer.global_step / self.horizon(trainer))
 
-    def _apply(self, model: Autoencoder, share: float) -> None:
+    def _apply(self, model: LatentModel, share: float) -> None:
         plain = self.target.auto and share < BEGIN_AUTO
-        model.objective.weights[self._term] = self.steering.penalty / (100 if plain else 1)
+        model.term_weights[self._term] = self.steering.penalty / (100 if plain else 1)
 
-    def read(self, trainer: Trainer, model: Autoencoder, share: float) -> None:
+    def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
         """Move the weight."""
         early = share < (BEGIN_AUTO if self.target.auto else BEGIN)
         miss = self._miss(trainer, model, share, early)
@@ -186,7 +186,7 @@ class PenaltySearch(PeriodicSearch):
             self.steering.update(min(miss, 0.0) if bounded else miss)
         self._apply(model, share)
 
-    def _miss(self, trainer: Trainer, model: Autoencoder, share: float, early: bool) -> float:
+    def _miss(self, trainer: Trainer, model: LatentModel, share: float, early: bool) -> float:
         codes = self._subset.codes(model)
         if self.target.rank is not None:
             return agreed(trainer, miss_of_rank(spectrum(codes), self.target.rank))
@@ -199,7 +199,7 @@ class PenaltySearch(PeriodicSearch):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the weight as `penalty`."""
-        pl_module.log("penalty", model_of(pl_module).objective.weights[self._term])
+        pl_module.log("penalty", model_of(pl_module).term_weights[self._term])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure what was reached, on the whole test split."""
@@ -229,10 +229,10 @@ class PenaltySearch(PeriodicSearch):
             return "the target was set while the networks still learned, train for longer"
         return None
 
-    def report(self, model: Autoencoder) -> dict[str, Any]:
+    def report(self, model: LatentModel) -> dict[str, Any]:
         """`rank` and `error` reached, the last `penalty`; `reliable` if the target holds."""
         asked, reached, doubt = self.target, self._reached, self._doubt
-        penalty = model.objective.weights[self._term]
+        penalty = model.term_weights[self._term]
         aim = f"an error of {self._highest:.3g}"
         if asked.rank is not None:
             aim = directions(asked.rank)
@@ -264,13 +264,13 @@ class PenaltySearch(PeriodicSearch):
         restore(self.steering, kept)
 
 
-def _term(model: Autoencoder) -> str | None:
+def _term(model: LatentModel) -> str | None:
     """The loss term whose weight the model's method lets a search move."""
     return methods.get(model.spec.method).rank_search_term
 
 
 @torch.no_grad()
-def _size(model: Autoencoder) -> float:
+def _size(model: LatentModel) -> float:
     """The spectral norm of the matrix in front of the code; infinite without one."""
     matrix = model.bottleneck.linear_map()
     return math.inf if matrix is None else float(torch.linalg.matrix_norm(matrix.float(), ord=2))

@@ -6,7 +6,7 @@ from latentrank import methods
 from latentrank.config import TrainConfig
 from latentrank.errors import InputError
 from latentrank.methods.rank_target import rank_target
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.registry import Registry
 from latentrank.training.rank_search.base import RankSearch
 from latentrank.training.rank_search.gap import GapSearch
@@ -22,7 +22,7 @@ SEARCHES.register("gap", GapSearch)
 SEARCHES.seal()
 
 
-def search_for(model: Autoencoder, config: TrainConfig) -> RankSearch | None:
+def search_for(model: LatentModel, config: TrainConfig) -> RankSearch | None:
     """The search that finds the rank of a model in training; None where its rank is given.
 
     Args:
@@ -41,8 +41,7 @@ def search_for(model: Autoencoder, config: TrainConfig) -> RankSearch | None:
     """
     spec = model.spec
     row = methods.get(spec.method)
-    options = methods.resolve(spec.method, spec.options)
-    target = rank_target(spec.method, row.rank_search, spec.latent_dim, options)
+    target = rank_target(spec.method, row.rank_search, spec.latent_dim, spec.options)
     if target.search is None:
         return None
     search = SEARCHES.get(target.search)

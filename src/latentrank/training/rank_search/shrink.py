@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 
 from latentrank.config import TrainConfig
 from latentrank.methods.rank_target import RankTarget
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.training.rank_search.adjust import AdjustSearch
 from latentrank.training.rank_search.base import BEGIN, BEGIN_AUTO, READINGS, WAIT
 from latentrank.training.rank_search.trend import ErrorAt, Learning, Trend, restore, state
@@ -115,7 +115,7 @@ class ShrinkSearch(AdjustSearch):
     and the report says so.
     """
 
-    def __init__(self, model: Autoencoder, config: TrainConfig, target: RankTarget) -> None:
+    def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
         super().__init__(model, config, target)
         self.tracker: Shrinking = Shrinking(target.most)
         self.learning = Learning()
@@ -125,7 +125,7 @@ class ShrinkSearch(AdjustSearch):
         """Nothing is dropped before some of the variance is explained."""
         self.tracker.begin = (1 - LEARNED) * variance
 
-    def ready(self, trainer: Trainer, model: Autoencoder, share: float) -> bool:
+    def ready(self, trainer: Trainer, model: LatentModel, share: float) -> bool:
         """Whether directions may be dropped: not while each further one would soon be of use."""
         if not math.isinf(self.tracker.best):
             return True  # it has begun

@@ -10,7 +10,7 @@ from torch import Tensor
 from latentrank.data import Split, to_float
 from latentrank.data.module import spread_evenly
 from latentrank.linalg.precision import to_float64
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 
 #: Samples that a measurement takes at most, and how many at a time.
 SAMPLES = 1000
@@ -44,7 +44,7 @@ class Subset:
         return float((squares / count - (total / count).square()).mean())
 
     @torch.no_grad()
-    def encodings(self, model: Autoencoder) -> Tensor:
+    def encodings(self, model: LatentModel) -> Tensor:
         """The encoder's output for them, `(N, encoder_dim)`."""
         like = next(model.parameters())
         training = model.training
@@ -54,12 +54,12 @@ class Subset:
         return encoded
 
     @torch.no_grad()
-    def codes(self, model: Autoencoder) -> Tensor:
+    def codes(self, model: LatentModel) -> Tensor:
         """Their codes, `(N, L)`, of a bottleneck that learns nothing beside its parameters."""
         return model.bottleneck.encode(self.encodings(model))
 
     @torch.no_grad()
-    def error(self, model: Autoencoder, codes: Tensor) -> float:
+    def error(self, model: LatentModel, codes: Tensor) -> float:
         """Mean squared error of their reconstructions from codes, `(N, L)`."""
         training = model.training
         model.eval()
