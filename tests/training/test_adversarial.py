@@ -14,7 +14,7 @@ import latentrank
 from latentrank.config import RunConfig, TrainConfig
 from latentrank.data import DataModule, Dataset, Split
 from latentrank.errors import InputError
-from latentrank.models.gan import GAMES
+from latentrank.losses import GAMES
 from latentrank.runs.train import finish, resolve, start
 from latentrank.training import fit
 from latentrank.training.module import seed_step
