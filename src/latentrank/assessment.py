@@ -115,11 +115,12 @@ def _generation(
 
 
 def _extractor(dataset: Dataset, features: Features, say: Callable[[str], None]) -> Extractor:
-    if len(dataset.shape) != 3 or not dataset.bounded:
+    if len(dataset.shape) != 3 or not dataset.preprocessing.bounded:
         raise InputError(
             f"Distances of generated samples are measured on images, and {dataset.name} holds "
             f"none (one sample has shape {dataset.shape}"
-            f"{'' if dataset.bounded else ', values outside 0 to 1'}); leave --features out."
+            f"{'' if dataset.preprocessing.bounded else ', values outside 0 to 1'}); leave "
+            "--features out."
         )
     say(f"features, {features.name}")
     return extractor(

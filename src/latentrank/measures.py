@@ -237,7 +237,7 @@ def generated(subject: Subject, density: str, n: int) -> NDArray[Any]:
 
 def _distance(kind: str) -> Callable[[Subject, str], float]:
     def distance(subject: Subject, density: str) -> float:
-        if len(subject.dataset.shape) != 3 or not subject.dataset.bounded:
+        if len(subject.dataset.shape) != 3 or not subject.dataset.preprocessing.bounded:
             raise InputError(
                 f"Distances are measured on images, and {subject.config.data.source} holds none."
             )
@@ -256,8 +256,13 @@ def _entropy(subject: Subject, _: str) -> float:
     classifier = _extractor(subject, "classifier")
     if not isinstance(classifier, Classifier):
         raise InputError("The entropy of interpolated images needs a classifier.")
-    model, images = subject.run.model(), subject.dataset.train.x
+    model, images = subject.run.model(), _seen(subject.dataset, subject.dataset.train.x)
     return interpolation_entropy(model, images, classifier, seed=subject.config.training.seed).mean
+
+
+def _seen(dataset: Dataset, x: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples as networks see them, float32."""
+    return np.asarray(dataset.preprocessing.normalise(x).numpy())
 
 
 # --- probes -------------------------------------------------------------------------------------
@@ -285,6 +290,7 @@ def _draws(count: int) -> int:
 @torch.no_grad()
 def _codes(subject: Subject, x: NDArray[Any]) -> NDArray[np.float32]:
     model = subject.run.model()
+    x = _seen(subject.whole, x)
     parts = [model.encode(to_float(x[i : i + _BATCH])) for i in range(0, len(x), _BATCH)]
     return np.asarray(torch.cat(parts).numpy())
 
@@ -316,9 +322,9 @@ def _supervised(subject: Subject, argument: str) -> float:
 
     found = supervised(
         encoder,
-        whole.train.x,
+        _seen(whole, whole.train.x),
         train,
-        whole.test.x,
+        _seen(whole, whole.test.x),
         test,
         count,
         _draws(count),
@@ -349,7 +355,7 @@ def _metric(name: str) -> Callable[[Subject, str], float]:
 def _posterior(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
     """Means and log-variances of the test samples' Gaussian posteriors."""
     model = subject.run.model()
-    x = subject.dataset.test.x
+    x = _seen(subject.dataset, subject.dataset.test.x)
     parts = [
         model.bottleneck.posterior(model.encoder(to_float(x[i : i + _BATCH])))
         for i in range(0, len(x), _BATCH)
@@ -378,7 +384,8 @@ def _gradient(subject: Subject, argument: str) -> float:
     The loss is at least 0, which stands in for its unknown minimum; the bound on the gradient is
     the largest norm of a short pilot, and K is that bound, as the theorem says of the loss.
     """
-    config, x = subject.config, to_float(subject.dataset.train.x)
+    config = subject.config
+    x = subject.dataset.preprocessing.normalise(subject.dataset.train.x)
     width = config.latent_dim or subject.dataset.latent_dim
     torch.manual_seed(config.training.seed)
     model = methods.build(
@@ -386,7 +393,7 @@ def _gradient(subject: Subject, argument: str) -> float:
         subject.dataset.shape,
         width,
         config.net or subject.dataset.net,
-        subject.dataset.bounded,
+        subject.dataset.preprocessing.bounded,
         **config.options.model_dump(),
     ).train()
     pilot, horizon = copy.deepcopy(model), int(argument)
