@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,8 @@ from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.io import parse_value
 from latentrank.measures import Subject
-from latentrank.runs.cache import content
+from latentrank.runs.cache import Training, content
+from latentrank.runs.executor import Say, at_once, train_all
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def sweep(
     minimise: str = "validation_error",
     storage: str | None = None,
     out: str | Path = "sweeps",
-    say: Callable[[str], None] = lambda text: None,
+    cluster: str | None = None,
+    say: Say = lambda text: None,
     progress: bool = False,
 ) -> list[Trial]:
     """Train with settings that Optuna proposes, and tell all trials of the study.
@@ -123,6 +125,7 @@ def sweep(
         minimise: a number of `metrics.json`, or a measure such as `"fd:gmm"`.
         storage: URL of the database that holds the study; by default a file in `out`.
         out: folder of the studies' runs.
+        cluster: address of a Dask scheduler whose workers train; None for this machine.
         say: told how far it is.
         progress: show a progress line for each training.
 
@@ -158,22 +161,18 @@ def sweep(
             "URL such as sqlite:///study.db."
         ) from error
 
-    def objective(trial: Any) -> float:
-        proposed = {search.name: _propose(trial, search) for search in searches}
-        place = folder / f"trial-{trial.number}"
-        trial.set_user_attr("folder", str(place))
-        say(f"trial {trial.number}: {_told(proposed)}")
-        config = configured(given, searches, proposed)
+    count = at_once(base.machine.device, trials, cluster)
+    for start in range(0, trials, count):
+        asked = [study.ask() for _ in range(min(count, trials - start))]
+        proposals = [_proposal(trial, given, searches, folder, say) for trial in asked]
         try:
-            found = value(runs.train(config, place, progress=progress), config, minimise)
-        except InputError as error:
-            trial.set_user_attr("reason", str(error))
+            failed = train_all(proposals, lambda text: None, progress, cluster)
+        except BaseException:  # Ctrl-C, too: nobody is working on these trials any more
+            for trial in asked:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise
-        say(f"trial {trial.number}: {minimise} {found:.4g}")
-        return found
-
-    # A training that diverges is a bad proposal and not the end of the study.
-    study.optimize(objective, n_trials=trials, catch=(InputError,))
+        for trial, training in zip(asked, proposals, strict=True):
+            _settle(study, trial, training, failed.get(training.folder.name), minimise, say)
     done = [trial for trial in study.trials if trial.value is not None]
     if not done:
         raise InputError(
@@ -181,6 +180,34 @@ def sweep(
         )
     found = [Trial(t.number, t.value, dict(t.params), t.user_attrs["folder"]) for t in done]
     return sorted(found, key=lambda trial: trial.value)
+
+
+def _proposal(
+    trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path, say: Say
+) -> Training:
+    """The training of a new trial."""
+    proposed = {search.name: _propose(trial, search) for search in searches}
+    place = folder / f"trial-{trial.number}"
+    trial.set_user_attr("folder", str(place))
+    name = f"trial {trial.number}: {_told(proposed)}"
+    say(name)
+    return Training(name, "", configured(given, searches, proposed), place)
+
+
+def _settle(
+    study: Any, trial: Any, training: Training, reason: str | None, minimise: str, say: Say
+) -> None:
+    """Tell the study what a trial gave; one that diverges is a bad proposal, and not its end."""
+    try:
+        if reason:
+            raise InputError(reason)
+        found = value(runs.Run(training.folder), training.config, minimise)
+    except InputError as error:
+        trial.set_user_attr("reason", str(error))
+        study.tell(trial, state=_optuna().trial.TrialState.FAIL)
+        return
+    study.tell(trial, found)
+    say(f"trial {trial.number}: {minimise} {found:.4g}")
 
 
 def _last(study: Any) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from latentrank.report.reproduction import Page
     from latentrank.runs import Run
 
+CLUSTER = "Train on the workers of the Dask scheduler at this address, such as tcp://host:8786."
+
 
 @app.command(
     rich_help_panel=TRAIN,
@@ -134,6 +136,7 @@ def reproduce(
     ] = False,
     weights: Annotated[Path | None, typer.Option(help="File of Inception weights.")] = None,
     device: Annotated[str, typer.Option(help="Where: auto, cpu, gpu, mps, ...")] = "auto",
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
     listing: Annotated[
         bool, typer.Option("--list", metavar="", help="List the recipes and do nothing.")
     ] = False,
@@ -160,6 +163,7 @@ def reproduce(
             download=download,
             weights=weights,
             device=device,
+            cluster=cluster,
             say=lambda text: messages.print(text, style="dim", soft_wrap=True),
             progress=True,
         )
@@ -222,6 +226,7 @@ def sweep(
         str, typer.Option(help="A number of metrics.json, or a measure such as fd:gmm.")
     ] = "validation_error",
     out: Annotated[Path, typer.Option(help="Folder of the studies' runs.")] = Path("sweeps"),
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
 ) -> None:
     """Search over settings and options of METHOD with Optuna; each trial is a run folder.
 
@@ -240,6 +245,7 @@ def sweep(
             minimise=minimise,
             storage=storage,
             out=out,
+            cluster=cluster,
             say=lambda text: messages.print(text, style="dim", soft_wrap=True),
             progress=True,
         )
