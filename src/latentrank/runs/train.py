@@ -271,7 +271,9 @@ def _reconstruction(model: LatentModel, dataset: Dataset) -> dict[str, Any]:
         "error_of_the_mean": float(variance.sum()) / count,
     }
     if 1 < len(squared) <= _MOST_CHANNELS:
-        explained = _explained(*(part.reshape(len(part), -1).sum(1) for part in (squared, variance)))
+        explained = _explained(
+            *(part.reshape(len(part), -1).sum(1) for part in (squared, variance))
+        )
         found["explained_variance_by_channel"] = explained
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -123,9 +122,10 @@ class TrainingModule(LightningModule):
         distributed.reduce_(self._squared_error)
         distributed.reduce_gram_(self._gram)
         error, count = self._squared_error.tolist()
-        if not (math.isfinite(error) and finite(self._gram.tensors)):
+        # The model keeps the statistics of its codes in float32.
+        if not finite(part.float() for part in (self._squared_error, *self._gram.tensors)):
             raise DivergenceError(
-                f"The validation error or the codes were no longer finite at step "
+                f"The validation error or the codes were too large for float32 after step "
                 f"{self.global_step}."
             )
         variances, _ = self._gram.principal()

@@ -35,7 +35,8 @@ class TestSubset:
     def test_variance_is_what_the_best_constant_leaves(self):
         x = np.random.default_rng(0).normal(3, 2, size=(1300, 2, 3)).astype(np.float32)
         expected = x.astype(np.float64).var(axis=0).mean()
-        assert Subset(Split(x), Preprocessing(), None).variance() == pytest.approx(expected, rel=1e-6)
+        subset = Subset(Split(x), Preprocessing(), None)
+        assert subset.variance() == pytest.approx(expected, rel=1e-6)
 
     def test_samples_are_spread_evenly_over_the_split(self):
         subset = Subset(Split(np.arange(1001, dtype=np.float32)[:, None]), Preprocessing(), 11)
