@@ -173,3 +173,24 @@ def test_a_single_sample_is_refused_before_anything_is_trained(train, test, data
     with pytest.raises(InputError, match="two or more of either"):
         fit(build(), few, TrainConfig(), folder=tmp_path, progress=False)
     assert not list(tmp_path.iterdir())
+
+
+class InsideSteps(Callback):
+    """Looks at gradients, as callbacks of users' own do."""
+
+    def __init__(self):
+        self.norms = []
+
+    def on_before_optimizer_step(self, trainer, module, optimizer):
+        self.norms.append(float(sum(p.grad.square().sum() for p in module.model.parameters())))
+
+
+def test_callbacks_inside_a_step_are_called_and_change_nothing(dataset):
+    config = TrainConfig(epochs=2, batch_size=16, schedule="cosine")
+    watched, unwatched, inside = build("lorae"), build("lorae"), InsideSteps()
+    rows = fit(watched, dataset, config, progress=False, callbacks=[inside]).rows
+    fit(unwatched, dataset, config, progress=False)
+    assert len(inside.norms) == rows[-1]["step"] == 8
+    assert min(inside.norms) > 0
+    for name, tensor in watched.state_dict().items():
+        assert torch.equal(unwatched.state_dict()[name], tensor), name
