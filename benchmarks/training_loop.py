@@ -1,8 +1,8 @@
 """What a training costs beside the network's own step: one thread, processor time.
 
 Runs of a plain loop and of `latentrank.training.fit` take turns in one process, so that whatever
-else the machine does meets both. Each step is timed; compared are the fifth percentiles, which other
-processes disturb the least, beside the medians.
+else the machine does meets both. Each step is timed; compared are the fifth percentiles, which
+other processes disturb the least, beside the medians.
 
     OMP_NUM_THREADS=1 python benchmarks/training_loop.py
 """

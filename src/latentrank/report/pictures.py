@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
-from latentrank.io import atomic_write
 from latentrank.report import figures
-from latentrank.report.style import to_png
+from latentrank.report.cells import Limits, value_limits
 from latentrank.report.view import RunLike, View
 
 KINDS = ("linear", "spherical", "pca")
@@ -59,24 +57,12 @@ def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
     """Generated samples in a grid.
 
     Args:
-        run: the run that they are from.
-        x: `(n, *shape)`, uint8 or in the data's own units.
-        most: how many are drawn, the first ones.
+        run: the run that they come from; its data are not needed.
+        x: `(n, *shape)`, in the units of the data.
+        most: number of samples drawn, the first ones.
     """
-    shown = x[:most] / 255 if x.dtype == np.uint8 else x[:most]
-    return figures.samples(shown, View(run).limits)
-
-
-def write_png(figure: Figure, path: str | Path) -> Path:
-    """Write a figure, whole or not at all.
-
-    Args:
-        figure: of this package.
-        path: the PNG file.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(to_png(figure))
-    return Path(path)
+    shown = x[:most].astype(np.float64)
+    units = run.model().preprocessing
+    if units.low is None or units.high is None:
+        return figures.samples(shown, value_limits(shown))
+    return figures.samples(shown, Limits(units.low, units.high))

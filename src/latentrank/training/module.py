@@ -85,7 +85,7 @@ class TrainingModule(LightningModule):
         """
         self.seed_step()
         losses = self.model.losses(batch.x, batch.index)
-        self.terms.add(losses, len(batch.x), self._steps_done)
+        self.terms.add(losses, distributed.batch_rows(batch.x), self._steps_done)
         self._steps_done += 1
         self.descend(losses["loss"], cast(LightningOptimizer, self.optimizers()))
         self.step_schedules()
