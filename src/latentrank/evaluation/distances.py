@@ -7,17 +7,22 @@ Where the features come from, and so what the number may be called, is decided e
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg.blas import dtrmm
 
 from latentrank.errors import InputError
 
 Array = NDArray[np.float64]
 
 CHUNK = 128  # rows of a distance matrix held at once: 10 MB against 10 000 columns
+ROWS = 1024  # rows that statistics take in at once
+WIDE = 512  # features above which covariances, and not the features, are factorised
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,16 @@ class _Root(NamedTuple):
 
     mean: Array
     factor: Array
+    triangular: bool = False
 
 
 def _checked(features: ArrayLike, name: str) -> Array:
     values = np.asarray(features, dtype=np.float64)
+    _check(values, name)
+    return values
+
+
+def _check(values: NDArray[Any], name: str) -> None:
     if values.ndim != 2:
         raise InputError(
             f"{name} has shape {values.shape}, expected (samples, features); "
@@ -79,7 +90,6 @@ def _checked(features: ArrayLike, name: str) -> Array:
             f"{name} holds NaN or infinite values, expected finite numbers; "
             "look for a decoder that diverged."
         )
-    return values
 
 
 def _same_width(width_a: int, width_b: int) -> None:
@@ -113,10 +123,56 @@ def statistics(features: ArrayLike) -> Statistics:
         >>> s.mean.tolist(), s.covariance.tolist(), s.count
         ([1.0, 1.0], [[2.0, 0.0], [0.0, 0.0]], 2)
     """
-    x = _checked(features, "The features")
-    mean = x.mean(axis=0)
-    centred = x - mean
-    return Statistics(mean, centred.T @ centred / (len(x) - 1), len(x))
+    x = np.asarray(features)
+    _check(x, "The features")
+    running = RunningStatistics(x.shape[1])
+    for start in range(0, len(x), ROWS):
+        running.update(x[start : start + ROWS])
+    return running.result()
+
+
+class RunningStatistics:
+    r"""Mean and covariance in one pass over batches of features, in float64.
+
+    Batches of counts n and m combine exactly, with :math:`\delta` the difference of their means:
+    :math:`M_2 = M_2^a + M_2^b + \delta\delta^\top nm/(n + m)` [Chan et al. 1983, Eq. 2.1].
+
+    Args:
+        width: number of features.
+
+    Example:
+        >>> running = RunningStatistics(1)
+        >>> for batch in ([[0.0], [1.0]], [[5.0]]):
+        ...     running.update(batch)
+        >>> running.result().mean.tolist(), running.result().covariance.tolist()
+        ([2.0], [[7.0]])
+    """
+
+    def __init__(self, width: int) -> None:
+        self.count = 0
+        self.mean: Array = np.zeros(width)
+        self.squares: Array = np.zeros((width, width))
+
+    def update(self, features: ArrayLike) -> None:
+        """Take a batch in.
+
+        Args:
+            features: `(n, width)` numbers, n from 0.
+        """
+        x = np.asarray(features, dtype=np.float64)
+        if not len(x):
+            return
+        mean = x.mean(axis=0)
+        shift, total = mean - self.mean, self.count + len(x)
+        centred = x - mean
+        self.squares += centred.T @ centred
+        self.squares += np.outer(shift, shift * (self.count * len(x) / total))
+        self.mean = self.mean + shift * (len(x) / total)
+        self.count = total
+
+    def result(self) -> Statistics:
+        """The statistics of all batches, the covariance divided by `count - 1`."""
+        return Statistics(self.mean, self.squares / (self.count - 1), self.count)
 
 
 def _root_of_samples(features: ArrayLike, name: str) -> _Root:
@@ -130,6 +186,10 @@ def _root_of_samples(features: ArrayLike, name: str) -> _Root:
 
 
 def _root_of_statistics(given: Statistics) -> _Root:
+    if given.count > len(given.mean) > WIDE:
+        # a tenth of the time of an eigendecomposition, where the covariance has full rank
+        with suppress(np.linalg.LinAlgError):
+            return _Root(given.mean, np.linalg.cholesky(given.covariance).T, True)
     values, vectors = np.linalg.eigh(given.covariance)
     # A covariance of n samples has rank n - 1 at most. The eigenvalues beyond it are rounding,
     # and square roots of rounding (1e-8 of the first) are large enough to be seen in the sum.
@@ -141,7 +201,22 @@ def _root_of_statistics(given: Statistics) -> _Root:
 def _root(given: ArrayLike | Statistics, name: str) -> _Root:
     if isinstance(given, Statistics):
         return _root_of_statistics(given)
-    return _root_of_samples(given, name)
+    x = np.asarray(given)
+    _check(x, name)
+    if len(x) > x.shape[1] > WIDE:
+        return _root_of_statistics(statistics(x))
+    return _root_of_samples(x, name)
+
+
+def _nuclear_norm(product: Array) -> float:
+    """Sum of the singular values; of large matrices from the eigenvalues of the smaller Gram.
+
+    A singular value below 1e-8 of the largest is then known to 1e-8 of the largest only.
+    """
+    if min(product.shape) <= WIDE:
+        return float(np.linalg.svd(product, compute_uv=False).sum())
+    small = product if product.shape[0] <= product.shape[1] else product.T
+    return float(np.sqrt(np.clip(np.linalg.eigvalsh(small @ small.T), 0.0, None)).sum())
 
 
 def frechet_distance(
@@ -156,7 +231,9 @@ def frechet_distance(
     such as the centred data themselves, the last trace is the nuclear norm of
     :math:`F_a F_b^\top`: its squared singular values are the eigenvalues of
     :math:`\Sigma_a\Sigma_b`. So no square root of a matrix is taken, and fewer samples than
-    features are the easy case rather than the unstable one.
+    features are the easy case rather than the unstable one. Above 512 features the factors are
+    Cholesky's and the singular values come from a Gram matrix: relative to the traces, the
+    distance is then exact to about 1e-8 instead of 1e-12.
 
     Args:
         features_a: `(n, d)` features, or their `Statistics`. Features are a little more accurate.
@@ -175,7 +252,9 @@ def frechet_distance(
     """
     a, b = _root(features_a, "The first set"), _root(features_b, "The second set")
     _same_width(len(a.mean), len(b.mean))
-    overlap = np.linalg.svd(a.factor @ b.factor.T, compute_uv=False).sum()
+    # a triangular factor halves the work of the product
+    multiply = partial(dtrmm, 1.0) if a.triangular else np.matmul
+    overlap = _nuclear_norm(multiply(a.factor, b.factor.T))
     spread = np.square(a.factor).sum() + np.square(b.factor).sum() - 2.0 * overlap
     # The three terms cancel for equal covariances; what rounding leaves may be below zero.
     return float(np.square(a.mean - b.mean).sum() + max(spread, 0.0))
