@@ -22,11 +22,18 @@ from latentrank.io import atomic_write
 Images = NDArray[Any]
 
 
+def kernel_distance_name(extractor: Extractor) -> str:
+    """What the kernel distance on these features is called: `KID`, or `KD-` and the features."""
+    if extractor.distance == "FID":
+        return "KID"
+    return f"KD-{extractor.distance.removeprefix('FD-')}"
+
+
 def real_features(
     images: Images,
     extractor: Extractor,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     cache: Path | None = None,
     progress: bool = False,
 ) -> NDArray[np.float32]:
@@ -62,7 +69,7 @@ def evaluate_generation(
     fake_images: Images,
     extractor: Extractor,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     cache: Path | None = None,
     progress: bool = False,
 ) -> dict[str, float | int | str]:
@@ -80,8 +87,8 @@ def evaluate_generation(
         progress: whether to show progress bars.
 
     Returns:
-        `FID` or `FD-classifier`; `KID` or `KD-classifier`, mean over subsets, and the same with
-        ` std` behind it; `precision`, `recall`, `density`, `coverage`; `n_real`, `n_fake`;
+        `FID` or `FD-` and the features; `KID` or `KD-` and the features, mean over subsets, and
+        the same with ` std` behind it; `precision`, `recall`, `density`, `coverage`; `n_real`, `n_fake`;
         `features` (the extractor's name) and `protocol`.
 
     Raises:
@@ -101,7 +108,7 @@ def evaluate_generation(
     )
     fake = features(fake_images, extractor, batch_size, progress)
     kernel = kernel_distance(real, fake)
-    kernel_name = "KID" if extractor.distance == "FID" else "KD-classifier"
+    kernel_name = kernel_distance_name(extractor)
     shares = precision_recall(real, fake)
     filling = density_coverage(real, fake)
     return {

@@ -15,6 +15,7 @@ from torch import nn
 
 from latentrank.data.base import to_float
 from latentrank.errors import InputError, unknown
+from latentrank.evaluation.fitting import fit_classes
 
 Kind = Literal["mlp", "linear", "knn"]
 KINDS: tuple[Kind, ...] = ("mlp", "linear", "knn")
@@ -183,20 +184,18 @@ def _train(network: nn.Module, data: _Labelled, seed: int, device: torch.device)
     held = len(order) // 5 if len(order) >= ENOUGH else 0
     stop = _EarlyStop(network, _Labelled(data.x[order[:held]], data.y[order[:held]]), device)
     kept = order[held:]
-    per_epoch = math.ceil(len(kept) / BATCH)
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
-    for step in range(MAX_STEPS if held else FIXED_STEPS):
-        if step % per_epoch == 0:
-            batches = np.array_split(rng.permutation(kept), per_epoch)
-        rows = batches[step % per_epoch]
-        network.train()
-        logits = network(to_float(data.x[rows]).to(device))
-        loss = nn.functional.cross_entropy(logits, torch.from_numpy(data.y[rows]).to(device))
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
-        if held and (step + 1) % max(per_epoch, CHECK_EVERY) == 0 and stop.look():
-            break
+    looks = max(math.ceil(len(kept) / BATCH), CHECK_EVERY)
+    fit_classes(
+        network,
+        lambda rows: to_float(data.x[rows]).to(device),
+        data.y,
+        kept,
+        torch.optim.Adam(network.parameters(), lr=1e-3),
+        rng,
+        batch_size=BATCH,
+        steps=MAX_STEPS if held else FIXED_STEPS,
+        after_step=lambda step: held and step % looks == 0 and stop.look(),
+    )
     if held:
         network.load_state_dict(stop.weights)
 
