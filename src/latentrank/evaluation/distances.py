@@ -189,7 +189,7 @@ def _root_of_statistics(given: Statistics) -> _Root:
     if given.count > len(given.mean) > WIDE:
         # a tenth of the time of an eigendecomposition, where the covariance has full rank
         with suppress(np.linalg.LinAlgError):
-            return _Root(given.mean, np.linalg.cholesky(given.covariance).T, True)
+            return _Root(given.mean, np.asarray(np.linalg.cholesky(given.covariance).T), True)
     values, vectors = np.linalg.eigh(given.covariance)
     # A covariance of n samples has rank n - 1 at most. The eigenvalues beyond it are rounding,
     # and square roots of rounding (1e-8 of the first) are large enough to be seen in the sum.

@@ -88,8 +88,8 @@ def evaluate_generation(
 
     Returns:
         `FID` or `FD-` and the features; `KID` or `KD-` and the features, mean over subsets, and
-        the same with ` std` behind it; `precision`, `recall`, `density`, `coverage`; `n_real`, `n_fake`;
-        `features` (the extractor's name) and `protocol`.
+        the same with ` std` behind it; `precision`, `recall`, `density`, `coverage`; `n_real`,
+        `n_fake`; `features` (the extractor's name) and `protocol`.
 
     Raises:
         InputError: images that the extractor cannot take, or fewer than 6 of either.
