@@ -1,21 +1,27 @@
-"""Searching over settings with Optuna: each trial is a run folder, many machines share a study."""
+"""Search over settings with Optuna: each trial is a run folder, machines may share a study."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from latentrank import measures as measuring
-from latentrank import methods, runs
+from latentrank import methods, metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.io import parse_value
-from latentrank.measures import Subject
+from latentrank.metrics import Subject
 from latentrank.runs.cache import content
+
+Objective = Callable[[Any, Mapping[str, Any]], float]
+
+_MOST_LISTED = 10_000  # combinations of choices
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,22 @@ class Search:
         """A value that it can take."""
         return self.choices[0] if self.choices else self.low
 
+    @property
+    def values(self) -> Sequence[Any] | None:
+        """All values that it can take; None for a continuous range."""
+        if self.choices:
+            return self.choices
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return range(self.low, self.high + 1)
+        return None
+
 
 class Trial(NamedTuple):
     """A finished trial.
 
     Attributes:
         number: in the study, from 0.
-        value: of what is minimised.
+        value: of the metric.
         settings: those that were searched.
         folder: of its run, on the machine that trained it.
     """
@@ -106,24 +121,27 @@ def sweep(
     trials: int,
     *,
     minimise: str = "validation_error",
+    maximise: str | None = None,
     storage: str | None = None,
     out: str | Path = "sweeps",
     say: Callable[[str], None] = lambda text: None,
     progress: bool = False,
 ) -> list[Trial]:
-    """Train with settings that Optuna proposes, and tell all trials of the study.
+    """Train with settings that Optuna proposes, and return all trials of the study.
 
     A study is named by everything but the machine: whoever gives the same settings, searches and
-    storage takes part in it.
+    storage takes part in it. No settings are trained twice, and proposals follow from the seed of
+    the settings and the number of trials before.
 
     Args:
         given: settings that stay, by name, method and data among them.
         searches: settings that vary, one or more.
-        trials: how many to add.
-        minimise: a number of `metrics.json`, or a measure such as `"fd:gmm"`.
+        trials: how many to add; fewer where all combinations of choices have been tried.
+        minimise: a metric, such as `"validation_error"` or `"fd:gmm"`.
+        maximise: a metric to maximise instead, such as `"accuracy:100"`.
         storage: URL of the database that holds the study; by default a file in `out`.
         out: folder of the studies' runs.
-        say: told how far it is.
+        say: called with progress messages.
         progress: show a progress line for each training.
 
     Returns:
@@ -139,10 +157,10 @@ def sweep(
             f"{trials} trials over {len(searches)} searches were asked for; give at least one "
             "of each, such as --search penalty=1e-5..1e-1:log."
         )
-    if minimise not in METRICS:
-        measuring.check(minimise)
+    metric, direction = (maximise, "maximize") if maximise else (minimise, "minimize")
+    metrics.parse(metric)
     base = configured(given, searches, {search.name: search.first for search in searches})
-    name = study_name(base, searches, minimise)
+    name = study_name(base, searches, f"{direction} {metric}")
     folder = Path(out) / name
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -150,6 +168,7 @@ def sweep(
         study = optuna.create_study(
             study_name=name,
             storage=storage or f"sqlite:///{folder / 'study.db'}",
+            direction=direction,
             load_if_exists=True,
         )
     except Exception as error:  # what a storage raises depends on its driver
@@ -157,30 +176,96 @@ def sweep(
             f"The study's storage {storage} cannot be used ({str(error).splitlines()[0]}); give a "
             "URL such as sqlite:///study.db."
         ) from error
+    # A restarted sampler would propose its first values again.
+    study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials))
 
-    def objective(trial: Any) -> float:
-        proposed = {search.name: _propose(trial, search) for search in searches}
+    def objective(trial: Any, proposed: Mapping[str, Any]) -> float:
         place = folder / f"trial-{trial.number}"
         trial.set_user_attr("folder", str(place))
-        say(f"trial {trial.number}: {_told(proposed)}")
+        say(f"trial {trial.number}: {_listed(proposed)}")
         config = configured(given, searches, proposed)
-        try:
-            found = value(runs.train(config, place, progress=progress), config, minimise)
-        except InputError as error:
-            trial.set_user_attr("reason", str(error))
-            raise
-        say(f"trial {trial.number}: {minimise} {found:.4g}")
+        runs.train(config, place, progress=progress)
+        found = metrics.measure(Subject(config, place), metric).value
+        say(f"trial {trial.number}: {metric} {found:.4g}")
         return found
 
-    # A training that diverges is a bad proposal and not the end of the study.
-    study.optimize(objective, n_trials=trials, catch=(InputError,))
+    for _ in range(trials):
+        trial, proposed = _new_trial(study, searches, base.seed)
+        if trial is None:
+            say("all combinations have been tried")
+            break
+        _run(study, trial, proposed, objective)
     done = [trial for trial in study.trials if trial.value is not None]
     if not done:
         raise InputError(
-            f"None of {trials} trials ended with a {minimise}; the last one says: {_last(study)}"
+            f"None of {trials} trials ended with a {metric}; the last one failed: {_last(study)}"
         )
     found = [Trial(t.number, t.value, dict(t.params), t.user_attrs["folder"]) for t in done]
-    return sorted(found, key=lambda trial: trial.value)
+    return sorted(found, key=lambda trial: -trial.value if maximise else trial.value)
+
+
+def _run(study: Any, trial: Any, proposed: Mapping[str, Any], objective: Objective) -> None:
+    """A training that diverges is a bad proposal and not the end of the study."""
+    try:
+        study.tell(trial, objective(trial, proposed))
+    except InputError as error:
+        trial.set_user_attr("reason", str(error))
+        study.tell(trial, state=_optuna().trial.TrialState.FAIL)
+    except BaseException:
+        study.tell(trial, state=_optuna().trial.TrialState.FAIL)
+        raise
+
+
+def _new_trial(study: Any, searches: Sequence[Search], seed: int) -> tuple[Any, dict[str, Any]]:
+    """A trial whose settings have not been tried; none where all combinations have been."""
+    pruned = _optuna().trial.TrialState.PRUNED
+    tried = _tried(study)
+    while not _exhausted(searches, tried):
+        trial = study.ask()
+        proposed = {search.name: _propose(trial, search) for search in searches}
+        if _plain(proposed) not in tried:
+            return trial, proposed
+        study.tell(trial, state=pruned)
+        if left := _untried(searches, tried):
+            rng = random.Random(seed + len(study.trials))
+            study.enqueue_trial(rng.choice(left))
+    return None, {}
+
+
+def _tried(study: Any) -> set[str]:
+    """Settings of trials that are finished, that failed for a reason of their own, or that run."""
+    return {
+        _plain(trial.params)
+        for trial in study.trials
+        if trial.state.name in ("COMPLETE", "RUNNING")
+        or (trial.state.name == "FAIL" and "reason" in trial.user_attrs)
+    }
+
+
+def _combinations(searches: Sequence[Search]) -> int | None:
+    """How many different settings there are; None where a range is continuous."""
+    counts = [None if search.values is None else len(search.values) for search in searches]
+    return None if None in counts else math.prod(count for count in counts if count is not None)
+
+
+def _exhausted(searches: Sequence[Search], tried: Collection[str]) -> bool:
+    count = _combinations(searches)
+    return count is not None and len(tried) >= count
+
+
+def _untried(searches: Sequence[Search], tried: Collection[str]) -> list[dict[str, Any]]:
+    """The settings that are left, where they are few enough to list."""
+    count = _combinations(searches)
+    if count is None or count > _MOST_LISTED:
+        return []
+    names = [search.name for search in searches]
+    every = itertools.product(*(search.values or () for search in searches))
+    settings = (dict(zip(names, values, strict=True)) for values in every)
+    return [one for one in settings if _plain(one) not in tried]
+
+
+def _plain(settings: Mapping[str, Any]) -> str:
+    return json.dumps(dict(settings), sort_keys=True, default=str)
 
 
 def _last(study: Any) -> str:
@@ -219,44 +304,15 @@ def configured(
     return config
 
 
-def study_name(base: RunConfig, searches: Sequence[Search], minimise: str) -> str:
+def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> str:
     """Data, method, and a digest of all that the study is about."""
     fixed = content(base)
     for search in searches:
         fixed.pop(search.name, None)
         fixed["options"].pop(search.name, None)
-    about = json.dumps([fixed, [vars(s) for s in searches], minimise], sort_keys=True, default=str)
+    about = json.dumps([fixed, [vars(s) for s in searches], objective], sort_keys=True, default=str)
     digest = hashlib.sha256(about.encode()).hexdigest()[:8]
     return f"{Path(base.data).stem.replace(':', '-')}-{base.method}-{digest}"
-
-
-#: Numbers of `metrics.json` that can be minimised.
-METRICS = (
-    "validation_error",
-    "rank",
-    "rank_training_codes",
-    "effective_rank",
-    "participation_ratio",
-    "gap_rank",
-    "seconds",
-)
-
-
-def value(trained: runs.Run, config: RunConfig, name: str) -> float:
-    """What is minimised, of one run.
-
-    Args:
-        trained: the run.
-        config: its configuration.
-        name: a number of its metrics, or a measure.
-
-    Raises:
-        InputError: the run has no such number.
-    """
-    number = trained.metrics.get(name)
-    if isinstance(number, int | float) and not isinstance(number, bool):
-        return float(number)
-    return measuring.measure(Subject(config, trained.folder), name)
 
 
 def _propose(trial: Any, search: Search) -> Any:
@@ -267,7 +323,7 @@ def _propose(trial: Any, search: Search) -> Any:
     return trial.suggest_float(search.name, search.low, search.high, log=search.log)
 
 
-def _told(settings: Mapping[str, Any]) -> str:
+def _listed(settings: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {v:.4g}" if isinstance(v, float) else f"{name} {v}" for name, v in settings.items()
     )

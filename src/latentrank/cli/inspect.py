@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from latentrank.cli.app import CATALOGUE, INSPECT, app
-from latentrank.cli.options import Components, RunFolder, Seed
+from latentrank.cli.features import Weights, weights_by_name
+from latentrank.cli.options import RunFolder
 from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
 from latentrank.cli.train import write_run_report
-from latentrank.cli.use import parse_components
 from latentrank.formatting import as_text
 
 if TYPE_CHECKING:
-    pass
+    from latentrank.metrics import Value
 
 #: Accuracy of a classifier below which its features are not to be relied on.
 POOR_CLASSIFIER = 0.8
@@ -140,82 +140,104 @@ def explore(run: RunFolder) -> None:
 def evaluate(
     run: RunFolder,
     features: Annotated[
-        Literal["classifier", "inception"] | None,
+        str | None,
         typer.Option(
-            help="Measure distances of generated from test images on these: a classifier of the "
-            "data's own labels (FD-classifier), or Inception (FID)."
+            metavar="FEATURES",
+            help="Measure distances of generated from test images on these: inception (FID), a "
+            "classifier of the data's own labels (FD-classifier), or timm:NAME, any network of "
+            "timm (FD-NAME).",
         ),
     ] = None,
     density: Annotated[
         str | None,
         typer.Option(
-            help="Densities to draw from, separated by commas; by default gaussian,gmm, of a GAN "
-            "prior."
+            metavar="NAME[:OPTION=VALUE,...]",
+            help="Densities to draw codes from, separated by commas; by default gaussian,gmm, of "
+            "a GAN prior.",
         ),
     ] = None,
-    components: Components = "4",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC", help="Measure this metric instead of the usual ones; repeated."
+        ),
+    ] = None,
     n: Annotated[int, typer.Option(min=6, help="Samples from each density.")] = 10_000,
-    weights: Annotated[Path | None, typer.Option(help="File of Inception weights.")] = None,
+    weights: Weights = None,
     download: Annotated[
-        bool, typer.Option("--download", metavar="", help="Inception weights may be downloaded.")
+        bool, typer.Option("--download", metavar="", help="Weights may be downloaded.")
     ] = False,
     probes: Annotated[
         bool, typer.Option(metavar="", help="Train classifiers on the codes, if there are labels.")
     ] = True,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Random seed for sampling; by default the run's.")
+    ] = None,
     device: Annotated[
         str, typer.Option(help="Where features are computed: auto, cpu, cuda, ...")
     ] = "auto",
 ) -> None:
-    """Measure a run: reconstruction, generated images, and how much codes tell of the labels.
+    """Measure a run: distances of generated images, labels predicted from codes, and others.
+
+    Values are kept in RUN/metrics.json and not computed again.
 
     latentrank evaluate runs/mnist-lorae --features classifier
-    latentrank evaluate runs/celeba-lorae --features inception --weights inception.pth
+    latentrank evaluate runs/celeba-lorae --features timm:tf_efficientnet_lite0 --download
+    latentrank evaluate runs/mnist-lorae --metric accuracy:100 --metric fd:gmm:components=10
     """
-    from latentrank.assessment import Features, assess
-    from latentrank.report.measured import read_evaluation
+    from latentrank import metrics
     from latentrank.runs import finished_run
 
     opened = finished_run(run)
+    settings = opened.settings
     with messages.status("") as status:
-        found = assess(
-            opened,
-            Features(features, weights, download, device) if features else None,
-            [name.strip() for name in density.split(",")] if density else None,
+        subject = metrics.Subject(
+            settings.model_copy(update={"device": device}),
+            run,
             n,
-            seed=seed,
-            components=parse_components(components),
-            probes=probes,
-            say=lambda text: status.update(f"Measuring: {text}"),
+            settings.seed if seed is None else seed,
+            weights_by_name(weights, features or "inception"),
+            download,
+            lambda text: status.update(f"Measuring: {text}"),
         )
-    # what was measured before and is not now remains
-    opened.write("evaluation.json", {**read_evaluation(run), **found})
-    _print_assessment(found)
-    if features is None:
-        messages.print("Distances of generated images: --features classifier or inception.")
-    console.print(str(run / "evaluation.json"), soft_wrap=True)
+        named = split_densities(density) if density else None
+        asked = metric or metrics.usual(subject, features, named, probes=probes)
+        found = [metrics.measure(subject, text) for text in asked]
+    _print_values(opened.metrics, found)
+    if features is None and not metric:
+        messages.print(
+            "Distances of generated images: --features classifier, inception or timm:NAME."
+        )
+    console.print(str(run / "metrics.json"), soft_wrap=True)
 
 
-def _print_assessment(found: Mapping[str, Any]) -> None:
+def split_densities(text: str) -> list[str]:
+    """Densities separated by commas; a comma before `OPTION=` belongs to the one on its left."""
+    import re
+
+    return [part.strip() for part in re.split(r",(?!\s*[\w-]+\s*=)", text) if part.strip()]
+
+
+def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
+    from latentrank.metrics import tables
+
     print_pairs(
         {
-            "rank": f"[bold]{found['rank']}[/bold] of {found['latent_dim']}",
-            "reconstruction error": as_text(found["reconstruction_error"]),
+            "rank": f"[bold]{trained['rank']}[/bold] of {trained['latent_dim']}",
+            "reconstruction error": as_text(trained["validation_error"]),
         }
     )
-    from latentrank.report.measured import generation_table, probe_table
-
-    if found.get("generation"):
-        print_table(*generation_table(found))
-        console.print(f"{found['protocol']}.", style="dim")
-        if found.get("classifier_accuracy", 1.0) < POOR_CLASSIFIER:
+    for table in tables(found):
+        print_table(table.header, table.rows)
+        if table.note:
+            console.print(table.note, style="dim")
+    for accuracy in {v.identity.get("features", {}).get("accuracy", 1.0) for v in found}:
+        if accuracy < POOR_CLASSIFIER:
             messages.print(
-                f"The classifier knows {100 * found['classifier_accuracy']:.0f} % of the test "
-                "images; distances on its features say little.",
+                f"The classifier is right about {100 * accuracy:.0f} % of the test images; "
+                "distances on its features mean little.",
                 style="yellow",
             )
-    if found.get("probes"):
-        print_table(*probe_table(found))
 
 
 @app.command(rich_help_panel=INSPECT)

@@ -19,7 +19,7 @@ from latentrank.errors import InputError, unknown
 from latentrank.evaluation.classifier import train_classifier
 from latentrank.evaluation.images import Images
 from latentrank.evaluation.inception import Inception, inception_weights
-from latentrank.evaluation.timm_network import TimmNetwork, timm_weights
+from latentrank.evaluation.timm_network import TimmNetwork, short_name, timm_weights
 
 NAMES = ("inception", "classifier", "timm:NAME")
 
@@ -71,6 +71,21 @@ def check_features(name: str) -> None:
     """
     if name not in NAMES[:2] and not (name.startswith("timm:") and name != "timm:"):
         raise unknown("feature network", name, NAMES)
+
+
+def distance_name(name: str) -> str:
+    """What a Fréchet distance is called, by its features.
+
+    Args:
+        name: as `extractor` takes it.
+
+    Example:
+        >>> [distance_name(name) for name in ("inception", "timm:tf_efficientnet_lite0")]
+        ['FID', 'FD-efficientnet_lite0']
+    """
+    if name == "inception":
+        return "FID"
+    return f"FD-{short_name(name.removeprefix('timm:'))}"
 
 
 def _labelled(split: Split, dataset: Dataset) -> tuple[Images, NDArray[np.int64]]:

@@ -22,11 +22,14 @@ from latentrank.io import atomic_write
 Images = NDArray[Any]
 
 
-def kernel_distance_name(extractor: Extractor) -> str:
-    """What the kernel distance on these features is called: `KID`, or `KD-` and the features."""
-    if extractor.distance == "FID":
-        return "KID"
-    return f"KD-{extractor.distance.removeprefix('FD-')}"
+def kernel_distance_name(distance: str) -> str:
+    """What a kernel distance is called where a Fréchet distance on the same features has a name.
+
+    Example:
+        >>> kernel_distance_name("FID"), kernel_distance_name("FD-classifier")
+        ('KID', 'KD-classifier')
+    """
+    return "KID" if distance == "FID" else f"KD-{distance.removeprefix('FD-')}"
 
 
 def real_features(
@@ -108,7 +111,7 @@ def evaluate_generation(
     )
     fake = features(fake_images, extractor, batch_size, progress)
     kernel = kernel_distance(real, fake)
-    kernel_name = kernel_distance_name(extractor)
+    kernel_name = kernel_distance_name(extractor.distance)
     shares = precision_recall(real, fake)
     filling = density_coverage(real, fake)
     return {

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from latentrank.errors import InputError
 from latentrank.formatting import as_text, duration
-from latentrank.report.measured import evaluation_numbers, read_evaluation
+from latentrank.metrics import METRICS, Value, comparable, read
 from latentrank.report.view import RunLike, View, flat_settings
 
 # What a repetition of the same experiment may change.
@@ -20,8 +20,6 @@ _NOT_THE_EXPERIMENT: Final = frozenset(
 )
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
 _NAMES: Final = {"seconds": "training time"}
-_LESS_IS_BETTER: Final = ("error", "FID", "KID", "FD-classifier", "KD-classifier")
-_MORE_IS_BETTER: Final = ("accuracy", "precision", "recall", "density", "coverage")
 
 
 class Measure(NamedTuple):
@@ -109,19 +107,28 @@ def _names(views: Sequence[View]) -> list[str]:
     return names
 
 
-def measures(column: Column) -> dict[str, Measure]:
-    """Every number that all repetitions measured.
+def measures(columns: Sequence[Column]) -> list[dict[str, Measure]]:
+    """Every number that all repetitions of a method measured, for each method.
 
     Args:
-        column: a method.
+        columns: the methods; their values get names under which they may be compared.
 
     Returns:
         Name to mean, spread and number of seeds.
     """
-    tables = [
-        _numbers(run.metrics) | evaluation_numbers(read_evaluation(run.folder))
-        for run in column.runs
+    runs = [run for column in columns for run in column.runs]
+    measured = iter(comparable([read(run.folder) for run in runs]))
+    return [
+        _shared([_numbers(run.metrics) | _values(next(measured)) for run in column.runs])
+        for column in columns
     ]
+
+
+def _values(measured: Mapping[str, Value]) -> dict[str, float]:
+    return {name: value.value for name, value in measured.items()}
+
+
+def _shared(tables: Sequence[Mapping[str, float]]) -> dict[str, Measure]:
     shared = [name for name in tables[0] if all(name in table for table in tables)]
     return {name: _measure([table[name] for table in tables]) for name in shared}
 
@@ -132,7 +139,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
         name: float(value)
         for name, value in flat_settings(metrics).items()
         if name not in _NOT_A_RESULT
-        and not name.startswith("rank_control.")
+        and not name.startswith(("rank_control.", "measured."))
         and isinstance(value, int | float)
         and not isinstance(value, bool)
     }
@@ -187,13 +194,14 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
         the index of the cell to mark as best. The number of seeds stands in brackets where
         methods differ in it.
     """
-    found = [measures(column) for column in columns]
+    found = measures(columns)
+    better = _better(columns)
     counted = len({len(column.runs) for column in columns}) > 1
     rows: list[list[str]] = []
     best: dict[int, int] = {}
     for name in dict.fromkeys(name for table in found for name in table):
         values = [table.get(name) for table in found]
-        winner = _winner(name, values)
+        winner = _winner(better.get(name), values)
         if winner is not None:
             best[len(rows)] = winner + 1
         cells = [_text(name, value, counted) for value in values]
@@ -201,21 +209,22 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
     return rows, best
 
 
-def _winner(name: str, values: Sequence[Measure | None]) -> int | None:
+def _better(columns: Sequence[Column]) -> dict[str, str]:
+    """Which way is better, for those numbers by which methods are compared."""
+    runs = [run for column in columns for run in column.runs]
+    measured = comparable([read(run.folder) for run in runs])
+    found = {name: value.better for table in measured for name, value in table.items()}
+    found |= {name: METRICS.get(name).better for name in METRICS}
+    return {name: better for name, better in found.items() if better}
+
+
+def _winner(better: str | None, values: Sequence[Measure | None]) -> int | None:
     """The best of those methods that have the number; none where they are not compared by it."""
-    direction = _direction(name)
-    having = [index for index, value in enumerate(values) if value is not None]
-    if direction is None:
+    if better is None:
         return None
-    place = best_of([value for value in values if value is not None], direction)
+    having = [index for index, value in enumerate(values) if value is not None]
+    place = best_of([value for value in values if value is not None], better == "lower")
     return None if place is None else having[place]
-
-
-def _direction(name: str) -> bool | None:
-    """Whether less is better; None where neither is."""
-    if name.endswith(_LESS_IS_BETTER):
-        return True
-    return False if name.endswith(_MORE_IS_BETTER) else None
 
 
 def _text(name: str, value: Measure | None, counted: bool) -> str:

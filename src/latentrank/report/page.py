@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from latentrank import methods
 from latentrank.errors import InputError
 from latentrank.formatting import as_text, duration
 from latentrank.io import atomic_write, write_text
+from latentrank.metrics import read, tables
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
 from latentrank.report.comparison import Column, columns_of, measures, metric_rows
 from latentrank.report.html import Html
-from latentrank.report.measured import generation_table, probe_table, read_evaluation
 from latentrank.report.panels import PANELS, SAMPLES, Drawn, drawn_as_lines, generated, walks
 from latentrank.report.style import to_png, to_svg
 from latentrank.report.view import (
@@ -73,7 +73,7 @@ def write_report(run: RunLike) -> Path:
         with atomic_write(path) as temporary:
             temporary.write_bytes(to_png(drawn.figure))
         sections.append(html.section(title, _picture(drawn), *map(html.note, drawn.remarks)))
-    sections += _evaluation(read_evaluation(run.folder))
+    sections += _evaluation(run.folder)
     sections.append(html.section("Settings", _settings_table(view.config)))
     target = run.folder / "report.html"
     write_text(
@@ -120,29 +120,16 @@ def _warnings(view: View) -> list[str]:
     return [str(warning)] if warning else []
 
 
-def _evaluation(found: Mapping[str, Any]) -> list[Html]:
-    """What was measured after training, where it was."""
-    sections = []
-    if found.get("generation"):
-        floor = (
-            ' The column "reconstruction" is of reconstructed test samples: what the decoder can '
-            "do with the best of codes."
+def _evaluation(folder: Path) -> list[Html]:
+    """What was measured after training."""
+    return [
+        html.section(
+            table.title,
+            html.table(table.header, table.rows),
+            *([html.note(table.note)] if table.note else []),
         )
-        reading = (
-            "Distances of generated from test samples, a column for each density that codes were "
-            f"drawn from; {found['protocol']}."
-            + (floor if "reconstruction" in found["generation"] else "")
-        )
-        table = html.table(*generation_table(found))
-        sections.append(html.section("Generated samples, measured", table, html.note(reading)))
-    if found.get("probes"):
-        reading = (
-            "Accuracy on test samples of classifiers trained on the codes of few labelled "
-            "training samples; mean and standard deviation over draws of the labels."
-        )
-        table = html.table(*probe_table(found))
-        sections.append(html.section("What codes tell of labels", table, html.note(reading)))
-    return sections
+        for table in tables(read(folder))
+    ]
 
 
 def _settings_table(config: Mapping[str, object]) -> Html:
@@ -240,8 +227,8 @@ def _seeds(columns: Sequence[Column]) -> str:
 def _ranks(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
     """The rank of every method, and the truth where it is known."""
     facts: dict[str, str | tuple[str, str]] = {}
-    for column in columns:
-        found = measures(column)["rank"]
+    for column, measured in zip(columns, measures(columns), strict=True):
+        found = measured["rank"]
         width = column.view.metrics["latent_dim"]
         facts[f"rank, {column.name}"] = (as_text(round(found.mean, 1)), f"of {as_text(width)}")
     true = columns[0].view.metrics.get("true_dimension")
