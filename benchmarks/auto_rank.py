@@ -15,6 +15,7 @@ import time
 from typing import Any, NamedTuple
 
 import torch
+from latentrank.training.rank_search.callbacks import Probe
 from lightning.pytorch import seed_everything
 
 import latentrank
@@ -23,7 +24,6 @@ from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split
 from latentrank.io import parse_value
 from latentrank.training import fit
-from latentrank.training.rank_search.callbacks import Probe
 
 METHODS = [
     "rrae,rank=auto",
@@ -65,8 +65,8 @@ def find(method: str, options: dict[str, Any], dataset: Dataset, seed: int, epoc
     start = time.process_time()
     history = fit(model, dataset, config, progress=False)
     seconds = time.process_time() - start
-    report = history.reports["rank_control"]
-    return Found(report["rank"], report["sure"], history.rows[-1]["validation_error"], seconds)
+    report = history.reports["rank_search"]
+    return Found(report["rank"], report["reliable"], history.rows[-1]["validation_error"], seconds)
 
 
 def main() -> None:

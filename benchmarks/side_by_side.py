@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.runs.cache import Training, train
 from latentrank.runs.executor import lanes, train_all
 
@@ -30,7 +30,7 @@ SETTINGS = {
 def seconds(folder: Path, count: int, at_once: bool) -> float:
     """How long `count` trainings take, from nothing."""
     asked = [
-        Training(str(seed), "", check({**SETTINGS, "seed": seed}, "here"), folder / str(seed))
+        Training(str(seed), "", RunConfig(**{**SETTINGS, "seed": seed}), folder / str(seed))
         for seed in range(count)
     ]
     started = time.perf_counter()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.runs.cache import Training, folder_name
 
 TINY = {
@@ -16,7 +16,7 @@ def wanted(tmp_path):
     """A training by method and settings."""
 
     def make(method="ae", **settings):
-        config = check({**TINY, "method": method, **settings}, "x")
+        config = RunConfig(**{**TINY, "method": method, **settings})
         return Training(method, "blobs", config, tmp_path / folder_name(config))
 
     return make

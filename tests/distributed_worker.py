@@ -12,7 +12,7 @@ from torch import nn
 import latentrank
 from latentrank import methods
 
-NAMES = [name for name in methods.names() if methods.get(name).adversarial is None]
+NAMES = [name for name in methods.names() if methods.get(name).game is None]
 STEPS, BATCH = 3, 12
 
 
@@ -30,7 +30,7 @@ class Losses(nn.Module):
 def train(name, rank, size):
     """A few steps, then everything that is learned from the whole training set."""
     torch.manual_seed(0)
-    options = {"samples": BATCH} if "samples" in methods.options(name) else {}
+    options: dict = {}
     model = latentrank.build(name, (1, 6, 6), 5, **options).double()
     x = torch.rand(BATCH, 1, 6, 6, dtype=torch.float64)
     part = torch.arange(BATCH).chunk(size)[rank]
@@ -43,7 +43,7 @@ def train(name, rank, size):
         optimizer.zero_grad()
         losses(x[part], part).backward()
         optimizer.step()
-    model.consolidate(lambda: x[part].split(3))
+    model.finalize(lambda: x[part].split(3))
     return dict(model.state_dict())
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from latentrank.config import RunConfig, TrainConfig, check
+from latentrank import methods
+from latentrank.config import RunConfig, TrainConfig, settings
 from latentrank.errors import InputError
 from latentrank.io import parse_value, read_yaml, write_yaml
 
@@ -35,20 +36,56 @@ def test_what_is_written_is_read_again(tmp_path):
     assert read_yaml(tmp_path / "a.yaml") == values
 
 
-def test_every_setting_is_described():
-    fields = {**RunConfig.model_fields, **TrainConfig.model_fields}
-    assert all(field.description for field in fields.values())
+def test_every_setting_and_every_option_is_described():
+    described = [*settings().values()]
+    described += [f for n in methods.names() for f in methods.get(n).options.model_fields.values()]
+    assert all(field.description for field in described)
+
+
+SETTINGS = {"epochs": 3, "device": "cpu", "image_size": 8, "latent_dim": 5, "learning_rate": 0.1}
+
+
+def test_a_setting_may_be_given_by_its_name_or_in_its_section():
+    by_name = RunConfig(method="rrae", data="x.npy", options={"rank": 4}, **SETTINGS)
+    in_sections = RunConfig(
+        method="rrae",
+        options={"rank": 4},
+        latent_dim=5,
+        data={"source": "x.npy", "image_size": 8},
+        training={"epochs": 3, "learning_rate": 0.1, "machine": {"device": "cpu"}},
+    )
+    assert by_name == in_sections
+    assert {name: by_name.get(name) for name in SETTINGS} == SETTINGS
+    assert RunConfig(**by_name.model_dump()) == by_name
+    assert RunConfig(**by_name.flat()) == by_name
+
+
+def test_names_of_other_libraries_lead_to_ours():
+    with pytest.raises(InputError, match="did you mean 'learning_rate'"):
+        TrainConfig(lr=0.1)
+
+
+def test_the_configuration_of_a_method_holds_its_defaults():
+    config = RunConfig(method="irmae-wd", data="shapes")
+    assert config.training.weight_decay == methods.get("irmae-wd").weight_decay
+    assert config.options == methods.options("irmae-wd")
 
 
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"data": "shapes"}, "method is missing in here; give it"),
-        ({"method": "ae", "data": "shapes", "epochs": -1}, "epochs is -1 in here"),
+        ({"data": "shapes"}, "No method is given; name it"),
+        (
+            {"method": "ae", "data": "shapes", "epochs": -1},
+            "epochs is -1, expected a whole number from 1",
+        ),
         ({"method": "ae", "data": "shapes", "epoch": 1}, "did you mean 'epochs'"),
-        ({"method": "ae", "data": "shapes", "schedule": "up"}, "schedule is 'up' in here"),
+        (
+            {"method": "ae", "data": "shapes", "schedule": "up"},
+            "schedule is 'up', expected constant, cosine or",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(values, told):
     with pytest.raises(InputError, match=told):
-        check(values, "here")
+        RunConfig(**values)

@@ -44,7 +44,7 @@ def having(language):
 @pytest.fixture
 def table(monkeypatch):
     """The table of methods, restored afterwards."""
-    monkeypatch.setattr(methods.table, "_METHODS", dict(methods.table._METHODS))
+    monkeypatch.setattr(methods.METHODS, "_values", dict(methods.METHODS._values))
 
 
 def run_blocks(path, folder, monkeypatch):
@@ -75,7 +75,7 @@ def check_latentrank(words):
     extra, options = extra_options(context.args)
     assert extra == []
     if options:
-        assert set(options) <= set(methods.options(given["method"]))
+        assert set(options) <= set(methods.get(given["method"]).options.model_fields)
     if given.get("method") or given.get("name"):
         methods.get(given.get("method") or given.get("name"))
     if given.get("data") is not None:

@@ -174,8 +174,8 @@ def test_a_search_for_the_rank_without_a_sure_end_is_warned_of(plane):
     estimator = LowRankAutoencoder("rrae", latent_dim=6, rank="auto", epochs=2, random_state=0)
     with pytest.warns(ConvergenceWarning, match="The rank was adapted"):
         estimator.fit(plane)
-    assert not estimator.rank_control_["sure"]
-    assert LowRankAutoencoder("ae", **SMALL).fit(plane).rank_control_ is None
+    assert not estimator.rank_search_["reliable"]
+    assert LowRankAutoencoder("ae", **SMALL).fit(plane).rank_search_ is None
 
 
 def test_a_setting_out_of_range_is_one_sentence(plane):

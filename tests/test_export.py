@@ -24,7 +24,7 @@ def trained(method, shape=(6,), bounded=False, **options):
     torch.manual_seed(1)
     model = latentrank.build(method, shape, latent_dim=5, bounded=bounded, **options)
     x = torch.rand(64, *shape)
-    model.consolidate(lambda: [x])
+    model.finalize(lambda: [x])
     return model.eval(), x[:7]
 
 

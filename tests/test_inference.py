@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentrank import inference, runs
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError
 
 
@@ -25,7 +25,7 @@ def trained(folder, method, data="table.npz", **options):
     where = folder / f"{method}-{data}"
     if not where.exists():
         values = {"method": method, "data": str(folder / data), "latent_dim": 4, "epochs": 1}
-        runs.train(check({**values, "options": options}, "here"), where, progress=False)
+        runs.train(RunConfig(**{**values, "options": options}), where, progress=False)
     return runs.Run(where)
 
 
@@ -58,7 +58,7 @@ def test_all_samples_of_a_file_are_embedded_in_its_order(folder, table_run):
 
 def test_labels_and_parameters_come_along(folder):
     values = {"method": "ae", "data": "curves:shifted-sine", "latent_dim": 2, "epochs": 1}
-    sine = runs.train(check({**values, "test_size": 6}, "here"), folder / "sine", progress=False)
+    sine = runs.train(RunConfig(**{**values, "test_size": 6}), folder / "sine", progress=False)
     found = inference.embed(sine)
     assert sorted(found) == ["codes", "parameters"]
     assert len(found["parameters"]) == len(found["codes"]) == 6

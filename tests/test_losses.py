@@ -7,7 +7,7 @@ from torch import nn
 
 from latentrank import losses as terms
 from latentrank.errors import InputError
-from latentrank.losses import Objective
+from latentrank.losses import Objective, Term
 
 
 def pair(shape=(5, 2, 3)):
@@ -225,8 +225,7 @@ def test_mean_reduction_divides_the_reconstruction_and_no_weight(reconstruction)
     output, x = tensors(*pair((4, 2, 3)))
     settings = {
         "reconstruction": reconstruction,
-        "weights": {"l2": 0.5},
-        "penalties": {"l2": terms.l2},
+        "terms": [Term("l2", 0.5, terms.l2)],
     }
     mean, total = (losses(x, output, reduction=r, **settings) for r in ("mean", "sum"))
     torch.testing.assert_close(mean["reconstruction"] * 6, total["reconstruction"])
@@ -236,20 +235,19 @@ def test_mean_reduction_divides_the_reconstruction_and_no_weight(reconstruction)
 
 def test_weights_for_a_sum_keep_their_meaning_under_the_mean():
     output, x = tensors(*pair((4, 2, 3)))
-    settings = {"weights": {"l2": 0.5}, "penalties": {"l2": terms.l2}, "weighs_sum": True}
+    settings = {"terms": [Term("l2", 0.5, terms.l2)], "weights_assume_sum": True}
     mean, total = (losses(x, output, reduction=r, **settings) for r in ("mean", "sum"))
     torch.testing.assert_close(mean["loss"] * 6, total["loss"])
     assert float(mean["l2"]) == float(total["l2"]) == 3.0
 
 
-@pytest.mark.parametrize("weighs_sum", [True, False])
-def test_the_relative_error_knows_neither_sum_nor_mean(weighs_sum):
+@pytest.mark.parametrize("weights_assume_sum", [True, False])
+def test_the_relative_error_knows_neither_sum_nor_mean(weights_assume_sum):
     output, x = tensors(*pair((4, 2, 3)))
     settings = {
         "reconstruction": "relative",
-        "weights": {"l2": 0.5},
-        "penalties": {"l2": terms.l2},
-        "weighs_sum": weighs_sum,
+        "terms": [Term("l2", 0.5, terms.l2)],
+        "weights_assume_sum": weights_assume_sum,
     }
     mean, total = (losses(x, output, reduction=r, **settings) for r in ("mean", "sum"))
     assert float(mean["loss"]) == float(total["loss"])
@@ -260,7 +258,7 @@ def test_the_relative_error_knows_neither_sum_nor_mean(weighs_sum):
 
 def test_a_term_without_weight_is_reported_and_not_added():
     output, x = tensors(*pair((4, 3)))
-    found = losses(x, output, penalties={"l1": terms.l1})
+    found = losses(x, output, terms=[Term("l1", 0.0, terms.l1)])
     assert float(found["l1"]) == 3.0
     assert float(found["loss"]) == float(found["reconstruction"])
 
@@ -268,7 +266,7 @@ def test_a_term_without_weight_is_reported_and_not_added():
 def test_the_bottlenecks_own_terms_are_weighed_by_name():
     output, x = tensors(*pair((4, 3)))
     terms = {"kl": torch.tensor(2.0), "other": torch.tensor(5.0)}
-    found = Objective(weights={"kl": 0.25})(output, x, x, terms, nn.Identity())
+    found = Objective(terms=[Term("kl", 0.25)])(output, x, x, terms, nn.Identity())
     assert float(found["loss"] - found["reconstruction"]) == pytest.approx(0.5)
     assert float(found["other"]) == 5.0
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from latentrank import methods, metrics, reproduce, runs
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.recipes import BUDGETS, Claim, load, names, only, presets
 from latentrank.report.reproduction import Cell, Grid, Page
@@ -149,7 +149,7 @@ def test_densities_have_the_options_of_the_preset(tmp_path):
 def test_presets_name_settings_that_exist():
     for preset in presets().values():
         for budget in BUDGETS:
-            check({"method": "ae", "data": preset.data, **preset.settings(budget)}, "presets")
+            RunConfig(**{"method": "ae", "data": preset.data, **preset.settings(budget)})
 
 
 # --- a recipe at work ---------------------------------------------------------------------------
@@ -252,9 +252,7 @@ def test_measures_are_kept(recipe, tmp_path, monkeypatch):
 
 
 def test_the_gradient_norm_needs_no_training(tmp_path):
-    config = check(
-        {"method": "lorae", "data": "blobs", "train_size": 8, "test_size": 2, "latent_dim": 4}, "x"
-    )
+    config = RunConfig(method="lorae", data="blobs", train_size=8, test_size=2, latent_dim=4)
     subject = metrics.Subject(config, tmp_path / "untrained")
     short, long = (metrics.measure(subject, f"gradient:{steps}").value for steps in (2, 8))
     assert 0 < long < short

@@ -1,45 +1,155 @@
-"""Everything that decides a run, checked before anything runs."""
+"""Everything that decides a run, checked before anything runs, in sections.
+
+A setting is written in its section, or simply by its name: `RunConfig(method="ae", data="x.npy",
+epochs=3)` is `RunConfig(method="ae", data={"source": "x.npy"}, training={"epochs": 3})`.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 
+from latentrank import methods
 from latentrank.errors import InputError, unknown
+from latentrank.methods import MethodOptions
+from latentrank.methods.option_types import expected
 
 Logger = Literal["tensorboard", "wandb", "mlflow"]
 
+#: Version of the settings and of their defaults. A new setting whose default leaves things as they
+#: were needs no new version; a changed default does.
+SCHEMA = 1
 
-class TrainConfig(BaseModel):
-    """How a model is trained; every field is also an option of `latentrank train`."""
+#: Marks settings that may differ when a run is resumed.
+_RESUMABLE: dict[str, Any] = {"resumable": True}
 
-    model_config = ConfigDict(extra="forbid")
 
-    epochs: int = Field(10, ge=1, description="passes over the training set")
-    steps: int | None = Field(None, ge=1, description="stop after so many batches instead")
+class _Section(BaseModel):
+    """Settings that belong together; those of its sections may be given by their names alone."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    if not TYPE_CHECKING:  # editors complete the fields, which this signature would hide
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise _input_error(error, type(self)) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sort_into_sections(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        paths = _paths(cls)
+        for name in values:
+            if name not in paths and name not in cls.model_fields:
+                raise _unknown_setting(str(name), cls, paths)
+        sorted_: dict[str, Any] = {}
+        for name, value in values.items():
+            if name in cls.model_fields and not (name == "data" and isinstance(value, str)):
+                kept = sorted_.get(name, {})
+                sorted_[name] = {**value, **kept} if kept and isinstance(value, Mapping) else value
+            else:
+                section = paths[name][0]
+                inner = sorted_.get(section, {})
+                inner = inner.model_dump() if isinstance(inner, BaseModel) else dict(inner)
+                sorted_[section] = {**inner, paths[name][-1] if name == "data" else name: value}
+        return sorted_
+
+
+class MachineConfig(_Section):
+    """Where a training runs; nothing here is meant to change what comes out."""
+
+    device: str = Field(
+        "auto",
+        description="device: auto, cpu, gpu, mps, ... as Lightning takes it",
+        json_schema_extra=_RESUMABLE,
+    )
+    devices: int | str = Field(
+        1, description="number of devices, or auto", json_schema_extra=_RESUMABLE
+    )
+    strategy: str = Field(
+        "auto",
+        description="strategy of Lightning's Trainer, such as ddp",
+        json_schema_extra=_RESUMABLE,
+    )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="threads of a training on processors; by default as many as help",
+        json_schema_extra=_RESUMABLE,
+    )
+    loggers: list[Logger] = Field(
+        default_factory=list,
+        description="tensorboard, wandb or mlflow, beside history.csv",
+        json_schema_extra=_RESUMABLE,
+    )
+
+
+class TrainConfig(_Section):
+    """How a model is trained."""
+
+    epochs: int = Field(
+        10, ge=1, description="passes over the training set", json_schema_extra=_RESUMABLE
+    )
+    steps: int | None = Field(
+        None,
+        ge=1,
+        description="number of batches, instead of epochs",
+        json_schema_extra=_RESUMABLE,
+    )
     batch_size: int = Field(64, ge=1, description="samples in a batch, of each process")
     learning_rate: float | None = Field(
-        None, gt=0, description="of Adam, at the start; by default the method's, mostly 5e-4"
+        None, gt=0, description="initial learning rate; by default the method's, mostly 5e-4"
     )
-    schedule: Literal["constant", "cosine", "steps"] = Field(
-        "constant", description="course of the rate: cosine to 0, or a tenth at 1/3 and at 2/3"
+    optimizer: str = Field(
+        "adam",
+        description="optimiser: adam, one of torch's, or one of pytorch_optimizer's (adabelief, "
+        "...)",
+    )
+    schedule: Literal["constant", "cosine", "multistep"] = Field(
+        "constant",
+        description="learning rate schedule: cosine to 0, or divided by 10 at 1/3 and at 2/3",
     )
     weight_decay: float | None = Field(
-        None, ge=0, description="AdamW's; by default the method's, which is mostly none"
+        None, ge=0, description="the optimiser's; by default the method's, which is mostly none"
     )
     patience: int | None = Field(
-        None, ge=1, description="stop after so many validations without a lower error"
+        None,
+        ge=1,
+        description="stop after so many validations without a lower error; with the schedule "
+        "multistep, continue at the next rate first",
+        json_schema_extra=_RESUMABLE,
     )
-    validate_every: int = Field(1, ge=1, description="epochs between validations")
-    seed: int = Field(0, ge=0, description="of initialisation, order and noise")
-    precision: str = Field("32-true", description="as Lightning's Trainer takes it, or bf16-mixed")
-    device: str = Field("auto", description="where: auto, cpu, gpu, mps, ... as Lightning takes it")
-    devices: int | str = Field(1, description="how many devices, or auto")
-    strategy: str = Field("auto", description="as Lightning's Trainer takes it, such as ddp")
-    loggers: list[Logger] = Field(
-        default_factory=list, description="tensorboard, wandb or mlflow, beside history.csv"
+    keep: Literal["best", "last"] | None = Field(
+        None,
+        description="which weights are kept: those of the lowest validation error (the default "
+        "with patience), or the last ones",
     )
+    validate_every: int = Field(
+        1, ge=1, description="epochs between validations", json_schema_extra=_RESUMABLE
+    )
+    seed: int = Field(0, ge=0, description="random seed of initialisation, order and noise")
+    precision: str = Field(
+        "32-true",
+        description="as Lightning's Trainer takes it (bf16-mixed, ...), or auto: bf16-mixed where "
+        "the hardware has units for it",
+        json_schema_extra=_RESUMABLE,
+    )
+    machine: MachineConfig = Field(default_factory=MachineConfig, description="where it runs")
 
     @property
     def length(self) -> tuple[str, int]:
@@ -51,46 +161,203 @@ class TrainConfig(BaseModel):
         """
         return ("epochs", self.epochs) if self.steps is None else ("steps", self.steps)
 
+    def resolved(self, method: str) -> TrainConfig:
+        """These settings, with the method's learning rate and weight decay where none is given.
 
-class RunConfig(TrainConfig):
+        Example:
+            >>> TrainConfig().resolved("lorae").learning_rate
+            0.0005
+        """
+        row = methods.get(method)
+        return self.model_copy(
+            update={
+                "learning_rate": self.learning_rate or row.learning_rate,
+                "weight_decay": row.weight_decay
+                if self.weight_decay is None
+                else self.weight_decay,
+            }
+        )
+
+
+class DataConfig(_Section):
+    """Which data, and how they are read."""
+
+    source: str = Field(description="name of a data set, or a path")
+    data_root: str | None = Field(
+        None, description="folder of data files", json_schema_extra=_RESUMABLE
+    )
+    download: bool = Field(
+        False, description="data files may be downloaded", json_schema_extra=_RESUMABLE
+    )
+    image_size: int | None = Field(
+        None, ge=1, description="height and width to which images are cropped and resized"
+    )
+    train_size: int | None = Field(None, ge=2, description="number of training samples to use")
+    test_size: int | None = Field(None, ge=2, description="number of test samples to use")
+
+
+class RunConfig(_Section):
     """A whole run: the method, the data, and how it is trained."""
 
     method: str = Field(description="name of the method")
-    data: str = Field(description="name of a data set, or a path")
-    options: dict[str, Any] = Field(default_factory=dict, description="options of the method")
+    options: SerializeAsAny[MethodOptions] = Field(
+        default_factory=MethodOptions, description="options of the method"
+    )
     latent_dim: int | None = Field(None, ge=1, description="width of the code; default: the data's")
     net: str | None = Field(None, description="family of networks; default: the data's")
-    image_size: int | None = Field(None, ge=1, description="images are cut square and resized")
-    train_size: int | None = Field(None, ge=2, description="use only so many training samples")
-    test_size: int | None = Field(None, ge=2, description="use only so many test samples")
-    data_root: str | None = Field(None, description="where data files lie")
-    download: bool = Field(False, description="data files may be downloaded")
+    data: DataConfig = Field(description="which data, and how they are read")
+    training: TrainConfig = Field(default_factory=TrainConfig, description="how it is trained")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _typed_options(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and isinstance(values.get("method"), str):
+            given = values.get("options") or {}
+            if not isinstance(given, Mapping | MethodOptions):
+                raise InputError(
+                    f"options is {given!r}; give names and values, such as 'penalty: 1e-3'."
+                )
+            return {**values, "options": methods.options(values["method"], given)}
+        return values
+
+    @model_validator(mode="after")
+    def _method_decides(self) -> RunConfig:
+        # object.__setattr__ would skip validation; the copy is complete and valid as it is
+        self.__dict__["training"] = self.training.resolved(self.method)
+        return self
+
+    @property
+    def machine(self) -> MachineConfig:
+        """Where it runs."""
+        return self.training.machine
+
+    def updated(self, settings: Mapping[str, Any]) -> RunConfig:
+        """This configuration with other values of some settings, given by their names.
+
+        Raises:
+            InputError: a name or a value that cannot be used.
+        """
+        values = self.model_dump()
+        for name, value in settings.items():
+            place = values
+            *sections, last = path_of(name)
+            for section in sections:
+                place = place[section]
+            place[last] = value
+        return RunConfig(**values)
+
+    def flat(self) -> dict[str, Any]:
+        """Every setting by its name alone, as plain values, and the options under `options`."""
+        values = {name: self.get(name) for name in settings()}
+        return {**values, "options": self.options.model_dump(mode="json")}
+
+    def get(self, name: str) -> Any:
+        """The value of a setting, by its name alone."""
+        value: Any = self
+        for part in path_of(name):
+            value = getattr(value, part)
+        return value
 
 
-def check(values: dict[str, Any], source: str) -> RunConfig:
-    """A configuration from plain values.
+def _paths(section: type[BaseModel]) -> dict[str, tuple[str, ...]]:
+    """Where the settings of a section and of those in it are, by name."""
+    found: dict[str, tuple[str, ...]] = {}
+    if "data" in section.model_fields:
+        found["data"] = ("data", "source")  # named by the section that it is the heart of
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, _Section):
+            found |= {deeper: (name, *path) for deeper, path in _paths(inner).items()}
+        elif name != "options":
+            found[name] = (name,)
+    if "data" in found:
+        del found["source"]
+    return found
 
-    Args:
-        values: fields of `RunConfig` by name.
-        source: where they are from, for the error.
 
-    Raises:
-        InputError: a field that does not exist, is missing, or is out of range.
+@cache
+def settings() -> dict[str, FieldInfo]:
+    """Every setting of a run by name, the options of methods left out, with its description.
 
     Example:
-        >>> check({"method": "ae", "data": "shapes", "epochs": 0}, "the command line")
-        Traceback (most recent call last):
-        latentrank.errors.InputError: epochs is 0 in the command line: input should be greater than or equal to 1.
-    """  # noqa: E501 - the message is one line
-    for name in values:
-        if name not in RunConfig.model_fields:
-            raise unknown(f"setting in {source} called", name, RunConfig.model_fields)
-    try:
-        return RunConfig(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "missing":
-            raise InputError(f"{name} is missing in {source}; give it.") from None
-        message = first["msg"][0].lower() + first["msg"][1:]
-        raise InputError(f"{name} is {first['input']!r} in {source}: {message}.") from None
+        >>> settings()["epochs"].description, settings()["data"].description
+        ('passes over the training set', 'name of a data set, or a path')
+    """
+    return {name: _field(path) for name, path in _paths(RunConfig).items()}
+
+
+def _field(path: tuple[str, ...]) -> FieldInfo:
+    section: Any = RunConfig
+    for part in path[:-1]:
+        section = section.model_fields[part].annotation
+    field: FieldInfo = section.model_fields[path[-1]]
+    return field
+
+
+def path_of(name: str) -> tuple[str, ...]:
+    """The sections in which a setting is, and its name there.
+
+    Raises:
+        InputError: there is no such setting.
+
+    Example:
+        >>> path_of("device"), path_of("data")
+        (('training', 'machine', 'device'), ('data', 'source'))
+    """
+    paths = _paths(RunConfig)
+    if name not in paths:
+        raise unknown("setting", name, paths)
+    return paths[name]
+
+
+def section_of(name: str) -> type[BaseModel]:
+    """The class in which a setting is defined.
+
+    Example:
+        >>> section_of("device").__name__
+        'MachineConfig'
+    """
+    section: Any = RunConfig
+    for part in path_of(name)[:-1]:
+        section = section.model_fields[part].annotation
+    kind: type[BaseModel] = section
+    return kind
+
+
+def resumable() -> list[str]:
+    """Names of the settings that may differ when a run is resumed.
+
+    Example:
+        >>> "epochs" in resumable(), "latent_dim" in resumable()
+        (True, False)
+    """
+    return [
+        name
+        for name, field in settings().items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("resumable")
+    ]
+
+
+def _input_error(error: ValidationError, section: type[BaseModel]) -> InputError:
+    """The first thing that is wrong, in one sentence."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return cause
+    name = str(first["loc"][0]) if first["loc"] else "the configuration"
+    if first["type"] == "missing":
+        return InputError(f"No {'data' if name == 'source' else name} is given; name it.")
+    if name not in section.model_fields:
+        return InputError(f"{name} is {first['input']!r}: {first['msg']}.")
+    return InputError(f"{name} is {first['input']!r}, expected {expected(section, name)}.")
+
+
+#: What other libraries call a setting, where spelling alone would not suggest it.
+_ELSEWHERE = {"lr": "learning_rate", "batch": "batch_size", "random_state": "seed"}
+
+
+def _unknown_setting(name: str, section: type[BaseModel], known: Iterable[str]) -> InputError:
+    kind = "setting" if section is RunConfig else f"setting of {section.__name__}"
+    if name in _ELSEWHERE:
+        return InputError(f"There is no {kind} '{name}'; did you mean '{_ELSEWHERE[name]}'?")
+    return unknown(kind, name, known)

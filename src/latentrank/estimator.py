@@ -15,11 +15,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from latentrank import inference, methods
-from latentrank.config import check
+from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split, to_float
 from latentrank.errors import InputError
 from latentrank.linalg import rank_of_spectrum, spectrum
-from latentrank.models.gan import GAN
+from latentrank.preprocessing import Preprocessing
 
 Array = NDArray[Any]
 _BATCH = 1024
@@ -56,7 +56,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             directions.
         explained_variance_ratio_: `(L,)`, the same as parts of their sum.
         embedding_: codes of the training data, `(N, L)` float32.
-        rank_control_: what the search for a rank found, with `sure` and `says`; None without one.
+        rank_search_: the result of a rank search, with `reliable` and `message`; None without one.
         mean_, scale_: what the data were centred by and divided by; uint8 data by 0 and 255.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn, for tables.
 
@@ -138,24 +138,23 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             "device": self.device,
         }
         # a run's configuration, since its check says in one sentence what is wrong
-        config = check({**settings, "method": self.method, "data": "X"}, "the estimator")
+        config = TrainConfig(**settings)
         dataset = Dataset("the data", scaled, scaled, bounded=self._of_bytes)
         options = dict(self.options or {})
         if self.rank is not None:
             options["rank"] = self.rank
-        if "samples" in methods.options(self.method):
-            options.setdefault("samples", len(x))
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = methods.build(
                 self.method, dataset.shape, self.latent_dim, self.net, dataset.bounded, **options
             )
             if not self._of_bytes:
-                model.spec = model.spec.with_units(self.mean_, self.scale_)
+                preprocessing = Preprocessing.of_numbers(self.mean_, self.scale_)
+                model.spec = model.spec.model_copy(update={"preprocessing": preprocessing})
             history = fit(model, dataset, config, progress=self.verbose)
-        self.rank_control_ = history.reports.get("rank_control")
-        if self.rank_control_ is not None and not self.rank_control_["sure"]:
-            warnings.warn(self.rank_control_["says"], ConvergenceWarning, stacklevel=2)
+        self.rank_search_ = history.reports.get("rank_search")
+        if self.rank_search_ is not None and not self.rank_search_["reliable"]:
+            warnings.warn(self.rank_search_["message"], ConvergenceWarning, stacklevel=2)
         self.model_ = (
             model.compress(self.tol, to_float(scaled.x[:_BATCH])) if self.compress else model
         )
@@ -256,7 +255,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 reconstructs nothing.
         """
         check_is_fitted(self)
-        if isinstance(self.model_, GAN):
+        if not self.model_.reconstructs:
             raise InputError(
                 f"The method {self.method} reconstructs nothing, so there is no score; look at "
                 "its samples."

@@ -8,7 +8,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError, unknown
 from latentrank.io import atomic_write
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.serialization import skeleton
 
@@ -39,7 +38,7 @@ _NAMES = {
 }
 
 
-def deployed(model: Autoencoder, tol: float | None = None) -> Autoencoder:
+def deployed(model: LatentModel, tol: float | None = None) -> LatentModel:
     """The model as it is shipped: folded where its latent is linear, on the CPU.
 
     Args:
@@ -65,7 +64,7 @@ def deployed(model: Autoencoder, tol: float | None = None) -> Autoencoder:
 class _Encoder(nn.Module):
     """The way from samples to codes of a model that cannot be folded."""
 
-    def __init__(self, model: Autoencoder) -> None:
+    def __init__(self, model: LatentModel) -> None:
         super().__init__()
         self.encoder = model.encoder
         self.bottleneck = model.bottleneck
@@ -75,7 +74,7 @@ class _Encoder(nn.Module):
         return codes
 
 
-def part_of(model: Autoencoder, part: str) -> nn.Module:
+def part_of(model: LatentModel, part: str) -> nn.Module:
     """One part of a model, as a module of its own.
 
     Args:
@@ -107,8 +106,8 @@ class _Scaled(nn.Module):
         super().__init__()
         self.inner = inner
         self.takes, self.gives = takes, gives
-        self.register_buffer("mean", torch.tensor(spec.mean))
-        self.register_buffer("std", torch.tensor(spec.std))
+        self.register_buffer("mean", torch.tensor(spec.preprocessing.offset))
+        self.register_buffer("std", torch.tensor(spec.preprocessing.scale))
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.inner((x - self.mean) / self.std if self.takes else x)
@@ -126,13 +125,18 @@ def in_own_units(module: nn.Module, spec: Spec, part: str) -> nn.Module:
     Returns:
         `module` itself where the data was not normalised, as images are not.
     """
-    if spec.mean == 0 and spec.std == 1:
+    if spec_is_plain(spec):
         return module
     return _Scaled(module, spec, takes=part != "decoder", gives=part != "encoder").eval()
 
 
+def spec_is_plain(spec: Spec) -> bool:
+    """Whether a model takes samples as they are."""
+    return spec.preprocessing.identity or spec.bounded
+
+
 def export_onnx(
-    model: Autoencoder,
+    model: LatentModel,
     path: str | Path,
     part: str = "encoder",
     *,
@@ -189,7 +193,7 @@ def export_onnx(
 
 
 @torch.no_grad()
-def _inputs(model: Autoencoder, part: str, size: int) -> Tensor:
+def _inputs(model: LatentModel, part: str, size: int) -> Tensor:
     """A batch to try a part on, always the same."""
     generator = torch.Generator().manual_seed(size)
     shape = (size, *model.spec.input_shape)
@@ -197,7 +201,10 @@ def _inputs(model: Autoencoder, part: str, size: int) -> Tensor:
     x = draw(shape, generator=generator)
     if part == "decoder":
         return model.encode(x)
-    return x * torch.tensor(model.spec.std) + torch.tensor(model.spec.mean)
+    if spec_is_plain(model.spec):
+        return x
+    units = model.spec.preprocessing
+    return x * torch.tensor(units.scale) + torch.tensor(units.offset)
 
 
 @torch.no_grad()
@@ -230,7 +237,7 @@ def _silence() -> Iterator[None]:
 
 
 def export_safetensors(
-    model: Autoencoder, path: str | Path, part: str = "encoder", *, tol: float | None = None
+    model: LatentModel, path: str | Path, part: str = "encoder", *, tol: float | None = None
 ) -> Path:
     """Write the weights of a part of a model, with its description in the file's metadata.
 
@@ -289,7 +296,7 @@ def load_safetensors(path: str | Path) -> nn.Module:
         with safe_open(path, "pt") as file:
             description = json.loads(file.metadata()["latentrank"])
         part = description.pop("part")
-        spec = Spec.read(description)
+        spec = Spec(**description)
     except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
         raise InputError(
             f"{path} is not a file that latentrank export --format safetensors wrote ({error}); "
@@ -305,5 +312,5 @@ def load_safetensors(path: str | Path) -> nn.Module:
     return in_own_units(module.eval(), spec, part)
 
 
-def _description(model: Autoencoder, part: str) -> str:
-    return json.dumps({**asdict(model.spec), "part": part})
+def _description(model: LatentModel, part: str) -> str:
+    return json.dumps({**model.spec.model_dump(mode="json"), "part": part})

@@ -14,8 +14,7 @@ from latentrank import data, density
 from latentrank.data import Dataset, Split, to_float
 from latentrank.density import Density
 from latentrank.errors import InputError, unknown
-from latentrank.models.autoencoder import Autoencoder
-from latentrank.models.gan import GAN
+from latentrank.models.base import LatentModel
 from latentrank.runs import Run
 
 _BATCH = 512
@@ -78,7 +77,8 @@ def _embedded(run: Run, split: str, source: str | Path | None) -> dict[str, NDAr
         dataset, codes = run.dataset(), run.codes(split)
     else:
         settings = run.settings
-        dataset = data.load(source, root=settings.data_root, image_size=settings.image_size)
+        root, size = settings.data.data_root, settings.data.image_size
+        dataset = data.load(source, root=root, image_size=size)
         codes = _encode(run, dataset, _part(dataset, split))
     return {"codes": codes, **_part(dataset, split).beside}
 
@@ -100,8 +100,7 @@ def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
     codes = []
     for start in range(0, len(part), _BATCH):
         x = other.denormalise(to_float(part.x[start : start + _BATCH]).numpy())
-        x = (x - np.asarray(spec.mean)) / np.asarray(spec.std)
-        codes.append(model.encode(to_float(x.astype(np.float32))))
+        codes.append(model.encode(spec.preprocessing.normalise(x)))
     return np.asarray(torch.cat(codes).numpy())
 
 
@@ -115,7 +114,7 @@ def _basis(run: Run) -> NDArray[np.float32]:
     return np.asarray(basis.numpy())
 
 
-def usual_densities(model: Autoencoder) -> tuple[str, ...]:
+def usual_densities(model: LatentModel) -> tuple[str, ...]:
     """The densities that new codes are drawn from unless others are asked for.
 
     Args:
@@ -124,7 +123,7 @@ def usual_densities(model: Autoencoder) -> tuple[str, ...]:
     Returns:
         The papers' two; of a GAN, whose generator starts from noise, the prior.
     """
-    return ("prior",) if isinstance(model, GAN) else ("gaussian", "gmm")
+    return model.usual_densities
 
 
 def fit_density(run: Run, name: str, **options: Any) -> Density:
@@ -141,7 +140,7 @@ def fit_density(run: Run, name: str, **options: Any) -> Density:
     return density_of_codes(run.model(), run.codes("train"), name, **options)
 
 
-def density_of_codes(model: Autoencoder, codes: NDArray[Any], name: str, **options: Any) -> Density:
+def density_of_codes(model: LatentModel, codes: NDArray[Any], name: str, **options: Any) -> Density:
     """A density that new codes of a model can be drawn from.
 
     Args:
@@ -163,7 +162,7 @@ def density_of_codes(model: Autoencoder, codes: NDArray[Any], name: str, **optio
             )
         basis = model.bottleneck.basis()
         options["basis"] = None if basis is None else basis.numpy()
-    elif isinstance(model, GAN) and name in density.names():
+    elif not model.reconstructs and name in density.names():
         raise InputError(
             f"A {model.spec.method} has no codes of samples to fit the density {name} to; "
             "take the density prior."

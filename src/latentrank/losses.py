@@ -1,17 +1,17 @@
-"""Loss terms as pure functions of tensors, and the objective that weighs and adds them."""
+"""Loss terms as pure functions of tensors, and the objective: their weighted sum."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from latentrank.distributed import gather_rows, noise_like, total
 from latentrank.errors import InputError, unknown
-
-Penalty = Callable[[Tensor, nn.Module], Tensor]
+from latentrank.term import Term
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
@@ -194,16 +194,16 @@ class Objective:
         reduction: `"mean"` divides the squared error and the cross-entropy by the numbers in
             a sample; `"sum"` does not. It moves the meaning of every weight, so say which.
             The relative error knows no such difference.
-        weights: weight of each term by name; a term without weight is only reported.
-        penalties: terms computed here from the code and the decoder, by name.
-        weighs_sum: the weights are published for a reconstruction summed over a sample, so
-            under `"mean"` they are divided as the reconstruction is.
+        terms: added to it, with numbers for weights.
+        weights_assume_sum: the weights are published for a reconstruction summed over a sample,
+            so under `"mean"` they are divided as the reconstruction is.
+        weights: the present weight of each term by name; a search for the rank may move it.
 
     Raises:
         InputError: unknown reconstruction or reduction.
 
     Example:
-        >>> objective = Objective(weights={"l2": 0.5}, penalties={"l2": l2})
+        >>> objective = Objective(terms=[Term("l2", 0.5, l2)])
         >>> x, z = torch.zeros(2, 4), torch.ones(2, 3)
         >>> losses = objective(x + 1, x, z, {}, decoder=nn.Identity())
         >>> {name: float(value) for name, value in losses.items()}
@@ -212,22 +212,23 @@ class Objective:
 
     reconstruction: str = "mse"
     reduction: str = "mean"
-    weights: dict[str, float] = field(default_factory=dict)
-    penalties: Mapping[str, Penalty] = field(default_factory=dict)
-    weighs_sum: bool = False
+    terms: Sequence[Term] = ()
+    weights_assume_sum: bool = False
+    weights: dict[str, float] = field(init=False)
 
     def __post_init__(self) -> None:
         if self.reconstruction not in RECONSTRUCTIONS:
             raise unknown("reconstruction", self.reconstruction, RECONSTRUCTIONS)
         if self.reduction not in ("mean", "sum"):
             raise unknown("reduction", self.reduction, ["mean", "sum"])
+        self.weights = {term.name: float(term.weight) for term in self.terms}
 
     def __call__(
         self,
         output: Tensor,
         target: Tensor,
         z: Tensor,
-        terms: dict[str, Tensor],
+        terms: Mapping[str, Tensor],
         decoder: nn.Module,
     ) -> dict[str, Tensor]:
         """Every term by name, and their weighted sum as `loss`.
@@ -236,18 +237,99 @@ class Objective:
             output: `(B, *shape)`, the reconstruction.
             target: `(B, *shape)`.
             z: `(B, L)`, what the decoder saw.
-            terms: the bottleneck's terms.
-            decoder: for penalties on the decoder.
+            terms: the bottleneck's terms; one without a weight is reported and not added.
+            decoder: for terms on the decoder.
         """
         # The relative error is a ratio: there is no sum in it that a mean could replace.
         averaged = self.reduction == "mean" and self.reconstruction != "relative"
         per_sample = target[0].numel() if averaged else 1
         reconstruction = RECONSTRUCTIONS[self.reconstruction](output, target) / per_sample
         named = dict(terms)
-        for name, penalty in self.penalties.items():
-            named[name] = penalty(z, decoder)
-        scale = 1 / per_sample if self.weighs_sum else 1.0
+        named |= {t.name: t.function(z, decoder) for t in self.terms if t.function is not None}
+        scale = 1 / per_sample if self.weights_assume_sum else 1.0
         loss = reconstruction
         for name, weight in self.weights.items():
             loss = loss + scale * weight * named[name]
         return {"loss": loss, "reconstruction": reconstruction, **named}
+
+
+def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
+    """`-log D(x) - log(1 - D(G(z)))`, `D` the sigmoid of the score (Goodfellow et al. 2014).
+
+    Args:
+        real: `(B,)`, scores of real samples.
+        fake: `(B',)`, scores of generated ones.
+
+    Returns:
+        A scalar, what the discriminator minimises.
+
+    Example:
+        >>> round(float(cross_entropy(torch.zeros(3), torch.zeros(3))), 4)
+        1.3863
+    """
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+def saturating(fake: Tensor) -> Tensor:
+    """`log(1 - D(G(z)))`, the generator's part of the minimax game (Goodfellow et al. 2014, eq. 1).
+
+    Its slope vanishes where the discriminator is sure, which is why their section 3 proposes
+    `non_saturating`.
+
+    Args:
+        fake: `(B,)`, scores of generated samples.
+    """
+    return -softplus(fake).mean()
+
+
+def non_saturating(fake: Tensor) -> Tensor:
+    """`-log D(G(z))` (Goodfellow et al. 2014, section 3).
+
+    Args:
+        fake: `(B,)`, scores of generated samples.
+    """
+    return softplus(-fake).mean()
+
+
+def least_squares(real: Tensor, fake: Tensor) -> Tensor:
+    """`(D(x) - 1)^2 / 2 + D(G(z))^2 / 2`, `D` the score itself (Mao et al. 2017, eq. 9).
+
+    Args:
+        real: `(B,)`, scores of real samples.
+        fake: `(B',)`, scores of generated ones.
+
+    Returns:
+        A scalar, what the discriminator minimises.
+    """
+    return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+
+
+def least_squares_generator(fake: Tensor) -> Tensor:
+    """`(D(G(z)) - 1)^2 / 2` (Mao et al. 2017, eq. 9).
+
+    Args:
+        fake: `(B,)`, scores of generated samples.
+    """
+    return 0.5 * (fake - 1).square().mean()
+
+
+@dataclass(frozen=True)
+class Game:
+    """What the two networks of a GAN each minimise.
+
+    Attributes:
+        discriminator: of the scores of real and of generated samples.
+        generator: of the scores of generated samples.
+        threshold: score from which a sample is taken for real.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+    threshold: float
+
+
+GAMES = {
+    "minimax": Game(cross_entropy, saturating, 0.0),
+    "non-saturating": Game(cross_entropy, non_saturating, 0.0),
+    "least-squares": Game(least_squares, least_squares_generator, 0.5),
+}

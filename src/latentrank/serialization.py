@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -18,22 +18,19 @@ from latentrank.errors import InputError
 from latentrank.io import atomic_write, write_text
 from latentrank.losses import Objective
 from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.nets import surgery
 
-if TYPE_CHECKING:
-    # importing Lightning takes seconds, which using a trained model should not
-    pass
-
-FORMAT = 1
+FORMAT = 2
 
 
-def save(model: Autoencoder, folder: str | Path) -> Path:
+def save(model: LatentModel, folder: str | Path) -> Path:
     """Write a model as `model.safetensors` and `model.json`.
 
     Args:
         model: the model.
-        folder: where; made if it is not there.
+        folder: where; made if it does not exist.
 
     Returns:
         The folder.
@@ -61,14 +58,14 @@ def save(model: Autoencoder, folder: str | Path) -> Path:
             save_file(tensors, temporary)
         except SafetensorError as error:
             raise InputError(f"{folder} cannot be written ({error}); free or change it.") from None
-    description = {"format": FORMAT, **asdict(model.spec)}
+    description = {"format": FORMAT, **model.spec.model_dump(mode="json")}
     write_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
     return folder
 
 
 def load(
     folder: str | Path, *, encoder: nn.Module | None = None, decoder: nn.Module | None = None
-) -> Autoencoder:
+) -> LatentModel:
     """Read a model that `save` wrote, in evaluation mode, on the CPU. No code in it is run.
 
     Args:
@@ -88,14 +85,11 @@ def load(
             f"There is no model in {folder} ({Path(str(error.filename)).name} is missing); "
             "give the folder of a finished run."
         ) from None
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"The model in {folder} is damaged ({error}); train it again.") from None
-    try:
-        if description.pop("format") != FORMAT:
-            raise InputError(f"The model in {folder} is of a newer format; update latentrank.")
-        spec = Spec.read(description)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"model.json in {folder} is damaged ({error}); train it again.") from None
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        raise InputError(
+            f"The model in {folder} is damaged ({_printable(error)}); train it again."
+        ) from None
+    spec = read_spec(description, f"model.json in {folder}")
     if spec.net == "custom" and (encoder is None or decoder is None):
         raise InputError(
             f"The model in {folder} has networks of its user's own; pass them: "
@@ -104,7 +98,7 @@ def load(
     model = skeleton(spec, encoder, decoder)
     try:
         model.load_state_dict(tensors)
-    except RuntimeError:
+    except (RuntimeError, TypeError, ValueError):
         raise InputError(
             f"The weights in {folder} are not those of the model that model.json describes; "
             "keep both files of one run together."
@@ -112,17 +106,54 @@ def load(
     return model.eval()
 
 
+def read_spec(description: Any, source: str) -> Spec:
+    """The spec in a description of this format.
+
+    Args:
+        description: as JSON gave it.
+        source: where it is from, for the error.
+
+    Raises:
+        InputError: it is of another format, or damaged.
+    """
+    if not isinstance(description, dict) or "format" not in description:
+        raise InputError(f"{source} does not describe a model; give the folder of a finished run.")
+    found = description.pop("format")
+    if found != FORMAT:
+        age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
+        remedy = "train it again" if age == "an older" else "update latentrank"
+        raise InputError(f"{source} is of {age} format; {remedy}.")
+    try:
+        return Spec(**description)
+    except (ValidationError, TypeError, ValueError) as error:
+        raise InputError(f"{source} is damaged ({_printable(error)}); train it again.") from None
+
+
+def _printable(error: Exception) -> str:
+    """What went wrong, on one line and without raw bytes of a damaged file."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    else:
+        told = str(error)
+    line = " ".join(told.split())[:200]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
 def skeleton(
     spec: Spec, encoder: nn.Module | None = None, decoder: nn.Module | None = None
-) -> Autoencoder:
+) -> LatentModel:
     """The model that a spec describes, with weights still to come.
 
     Args:
         spec: of a model, also of a folded or compressed one.
         encoder: a network of your own, where the model was built with one.
         decoder: likewise.
+
+    Raises:
+        InputError: a method, network or option that does not exist, or a value out of range.
     """
-    net = "auto" if spec.net == "custom" else spec.net
+    net = "auto" if spec.net in ("custom", "linear") else spec.net
     model = methods.build(
         spec.method,
         spec.input_shape,
@@ -134,25 +165,18 @@ def skeleton(
         **spec.options,
     )
     model.spec = spec
-    if not spec.folded:
-        return model
-    # Weights are about to be replaced: only the layers' shapes matter here.
+    return _folded(model, spec) if spec.folded else model
+
+
+def _folded(model: LatentModel, spec: Spec) -> Autoencoder:
+    """The shapes of a folded or compressed model; its weights are about to be replaced."""
     code = spec.code_dim or spec.latent_dim
     matrix = torch.zeros(code, model.bottleneck.encoder_dim)
     if spec.code_dim is None:
-        return Autoencoder(
-            surgery.absorb_output(model.encoder, matrix),
-            Identity(code),
-            model.decoder,
-            Objective(),
-            spec,
-        )
-    return Autoencoder(
-        surgery.absorb_output(model.encoder, matrix, torch.zeros(code)),
-        Identity(code),
-        surgery.absorb_input(
+        encoder, decoder = surgery.absorb_output(model.encoder, matrix), model.decoder
+    else:
+        encoder = surgery.absorb_output(model.encoder, matrix, torch.zeros(code))
+        decoder = surgery.absorb_input(
             model.decoder, torch.zeros(spec.latent_dim, code), torch.zeros(spec.latent_dim)
-        ),
-        Objective(),
-        spec,
-    )
+        )
+    return Autoencoder(encoder, Identity(code), decoder, Objective(), spec)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from latentrank import methods, metrics, runs
+from latentrank import metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.io import parse_value
@@ -177,7 +177,7 @@ def sweep(
             "URL such as sqlite:///study.db."
         ) from error
     # A restarted sampler would propose its first values again.
-    study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials))
+    study.sampler = optuna.samplers.TPESampler(seed=base.training.seed + len(study.trials))
 
     def objective(trial: Any, proposed: Mapping[str, Any]) -> float:
         place = folder / f"trial-{trial.number}"
@@ -190,7 +190,7 @@ def sweep(
         return found
 
     for _ in range(trials):
-        trial, proposed = _new_trial(study, searches, base.seed)
+        trial, proposed = _new_trial(study, searches, base.training.seed)
         if trial is None:
             say("all combinations have been tried")
             break
@@ -299,20 +299,18 @@ def configured(
     for search in searches:
         if search.name in given:
             raise InputError(f"{search.name} is both given and searched; leave one out.")
-    config = runs.configure({**given, **proposed})
-    methods.resolve(config.method, config.options)
-    return config
+    return runs.configure({**given, **proposed})
 
 
 def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> str:
     """Data, method, and a digest of all that the study is about."""
     fixed = content(base)
     for search in searches:
-        fixed.pop(search.name, None)
+        fixed["settings"].pop(search.name, None)
         fixed["options"].pop(search.name, None)
     about = json.dumps([fixed, [vars(s) for s in searches], objective], sort_keys=True, default=str)
     digest = hashlib.sha256(about.encode()).hexdigest()[:8]
-    return f"{Path(base.data).stem.replace(':', '-')}-{base.method}-{digest}"
+    return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{digest}"
 
 
 def _propose(trial: Any, search: Search) -> Any:

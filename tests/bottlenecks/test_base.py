@@ -22,7 +22,7 @@ def test_a_bottleneck_that_only_encodes_does_so_in_training_too(training):
 
 def test_nothing_is_claimed_of_a_bottleneck_that_only_encodes():
     bottleneck = Doubled(3)
-    bottleneck.consolidate([torch.randn(4, 3)])
+    bottleneck.finalize([torch.randn(4, 3)])
     assert bottleneck.encoder_dim == bottleneck.latent_dim == 3
     assert bottleneck.linear_map() is None
     assert bottleneck.basis() is None

@@ -48,14 +48,14 @@ def cut(h, k=K):
 
 def basis_in_use(made, h, k=K):
     """The directions `U` that a batch's coefficients are of, from `a = z U`."""
-    mean = made.coefficients(h)[0].detach()
+    mean = made.posterior(h)[0].detach()
     return torch.linalg.pinv(cut(h, k)[0], rtol=1e-8) @ mean
 
 
 def test_coefficients_are_those_of_the_cut_batch_in_an_orthonormal_basis_of_its_span():
     made, h = bottleneck(), encodings()
     truncated, directions = cut(h)
-    mean, log_variance = made.coefficients(h)
+    mean, log_variance = made.posterior(h)
     basis = basis_in_use(made, h)
     torch.testing.assert_close(basis.T @ basis, torch.eye(K).double())
     torch.testing.assert_close(basis @ basis.T, directions @ directions.T)
@@ -87,7 +87,7 @@ def test_training_adds_gaussian_noise_of_the_posteriors_variance_inside_the_span
 def test_each_coefficients_noise_has_its_own_deviation():
     made, h = bottleneck(), encodings(20_000) / WIDTH
     added = noise(made, h)
-    _, log_variance = made.coefficients(h)
+    _, log_variance = made.posterior(h)
     standard = added @ basis_in_use(made, h) / (log_variance.detach() / 2).exp()
     error = ((1 + torch.eye(K)) / len(h)).sqrt()
     assert ((torch.cov(standard.T) - torch.eye(K)).abs() < 4 * error).all()
@@ -142,7 +142,7 @@ def test_a_sample_keeps_its_posterior_when_others_change_the_order_of_the_direct
     for stretch in ([5.0, 0.5], [0.5, 5.0], [-5.0, 0.5]):
         others = codes * torch.tensor(stretch)
         batch = torch.cat([codes[:3], others]) @ plane.T
-        seen.append([part[:3].detach() for part in made.coefficients(batch)])
+        seen.append([part[:3].detach() for part in made.posterior(batch)])
     for mean, log_variance in seen[1:]:
         torch.testing.assert_close(mean, seen[0][0])
         torch.testing.assert_close(log_variance, seen[0][1])
@@ -177,9 +177,9 @@ def test_the_basis_of_all_encodings_is_turned_to_the_one_training_ended_with():
     codes, plane = in_a_plane()
     h = codes @ plane.T
     made(codes * torch.tensor([0.5, 5.0]) @ plane.T)
-    trained = [part.detach() for part in made.coefficients(h)]
-    made.consolidate([h[:4], h[4:]])
-    for part, expected in zip(made.eval().coefficients(h), trained, strict=True):
+    trained = [part.detach() for part in made.posterior(h)]
+    made.finalize([h[:4], h[4:]])
+    for part, expected in zip(made.eval().posterior(h), trained, strict=True):
         torch.testing.assert_close(part.detach(), expected)
 
 
@@ -189,7 +189,7 @@ def test_a_reloaded_bottleneck_goes_on_in_the_basis_it_had():
         made(encodings())
     again = GaussianSVD(WIDTH, K).double().train()
     again.load_state_dict(made.state_dict())
-    for part, expected in zip(again.coefficients(h), made.coefficients(h), strict=True):
+    for part, expected in zip(again.posterior(h), made.posterior(h), strict=True):
         torch.testing.assert_close(part, expected)
 
 
@@ -198,7 +198,7 @@ def test_evaluation_projects_on_the_basis_of_all_encodings_and_draws_nothing():
     batches = [10 * encodings(), encodings(), encodings(3)]
     for batch in batches:
         made(batch)
-    made.consolidate(batches)
+    made.finalize(batches)
     made.eval()
     h = encodings()
     directions = cut(torch.cat(batches))[1]
@@ -207,7 +207,7 @@ def test_evaluation_projects_on_the_basis_of_all_encodings_and_draws_nothing():
     assert torch.equal(latent.z, made.encode(h))
     assert torch.equal(latent.z, made(h).z)
     torch.testing.assert_close(made.basis() @ made.basis().T, directions @ directions.T, **TURNED)
-    mean, log_variance = made.coefficients(h)
+    mean, log_variance = made.posterior(h)
     torch.testing.assert_close(mean, h @ made.basis())
     normal = torch.distributions.Normal
     divergence = torch.distributions.kl_divergence(
@@ -223,7 +223,7 @@ def test_a_lower_rank_keeps_and_draws_fewer_coefficients():
     added, directions = noise(made, h), cut(h)[1]
     assert int(torch.linalg.matrix_rank(added)) == 2
     torch.testing.assert_close(added @ directions @ directions.T, added, **TURNED)
-    assert made.coefficients(h)[0].shape == made.coefficients(h)[1].shape == (200, 2)
+    assert made.posterior(h)[0].shape == made.posterior(h)[1].shape == (200, 2)
 
 
 def test_a_rank_that_grows_keeps_and_draws_in_the_span_of_the_batch():

@@ -9,7 +9,9 @@ from latentrank.errors import InputError
 
 def learned(samples=20):
     torch.manual_seed(0)
-    return LearnedBasis(6, 2, learned_coefficients=True, samples=samples)
+    bottleneck = LearnedBasis(6, 2, learned_coefficients=True)
+    bottleneck.prepare(samples)
+    return bottleneck
 
 
 def test_the_term_is_the_relative_misfit_of_the_samples_coefficients():
@@ -65,7 +67,7 @@ def test_a_batch_of_fewer_samples_than_directions_begins_a_whole_basis():
 
 
 def test_what_is_missing_is_told():
-    with pytest.raises(InputError, match="how many there are is not known; give samples"):
+    with pytest.raises(InputError, match="prepare"):
         LearnedBasis(6, 2, learned_coefficients=True)
     with pytest.raises(InputError, match="without sample indices; pass index"):
         learned()(torch.randn(4, 6))

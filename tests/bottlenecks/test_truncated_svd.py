@@ -21,9 +21,9 @@ def cut(h, k):
     return torch.from_numpy((u[:, :k] * s[:k]) @ vt[:k])
 
 
-def consolidated(batches, rank=2):
+def finalized(batches, rank=2):
     bottleneck = TruncatedSVD(batches[0].shape[1], rank).double()
-    bottleneck.consolidate(batches)
+    bottleneck.finalize(batches)
     return bottleneck.eval()
 
 
@@ -54,7 +54,7 @@ def test_a_batch_smaller_than_the_rank_passes_whole():
 def test_the_basis_is_that_of_all_encodings_together():
     """Which joining the bases of batches without their singular values would not give."""
     batches = [10 * encodings((6, 5)), encodings((6, 5)), encodings((2, 5))]
-    bottleneck, h = consolidated(batches), encodings((4, 5))
+    bottleneck, h = finalized(batches), encodings((4, 5))
     leading = np.linalg.svd(torch.cat(batches).numpy())[2][:2]
     projector = torch.from_numpy(leading.T @ leading)
     torch.testing.assert_close(bottleneck.linear_map(), projector)
@@ -65,7 +65,7 @@ def test_the_basis_is_that_of_all_encodings_together():
 
 
 def test_training_goes_on_with_the_batchs_own_directions_after_a_basis_was_found():
-    bottleneck, h = consolidated([encodings(TALL)]), encodings(TALL)
+    bottleneck, h = finalized([encodings(TALL)]), encodings(TALL)
     torch.testing.assert_close(bottleneck.train()(h).z, cut(h, 2))
 
 
@@ -80,7 +80,7 @@ def test_without_a_basis_inference_cuts_the_batch_it_is_given():
 def test_rank_and_basis_are_kept_with_the_weights():
     bottleneck = TruncatedSVD(5, 3).double()
     bottleneck.rank = 2
-    bottleneck.consolidate([encodings(TALL)])
+    bottleneck.finalize([encodings(TALL)])
     again = TruncatedSVD(5, 3).double().eval()
     again.load_state_dict(bottleneck.state_dict())
     assert again.rank == 2
@@ -90,12 +90,12 @@ def test_rank_and_basis_are_kept_with_the_weights():
 
 def test_another_rank_needs_another_basis():
     h = encodings(TALL)
-    bottleneck = consolidated([h], rank=3)
+    bottleneck = finalized([h], rank=3)
     for k in (1, 3):
         bottleneck.rank = k
         assert bottleneck.basis() is None
         torch.testing.assert_close(bottleneck.train()(h).z, cut(h, k))
-        bottleneck.consolidate([h])
+        bottleneck.finalize([h])
         assert bottleneck.basis().shape == (5, k)
         torch.testing.assert_close(bottleneck.encode(h), cut(h, k))
     kept = bottleneck.basis().clone()

@@ -201,9 +201,9 @@ def test_training_prints_rank_truth_and_where_the_report_is(capfd):
 )
 def test_training_says_whether_the_rank_was_found(command, folder, capfd):
     assert main(["train", *command, "--data", squares(folder), *SMALL]) == 0
-    control = metrics_of(f"runs/squares-{command[0]}")["rank_control"]
-    assert isinstance(control["sure"], bool)
-    assert control["says"] in " ".join(capfd.readouterr().err.split())
+    control = metrics_of(f"runs/squares-{command[0]}")["rank_search"]
+    assert isinstance(control["reliable"], bool)
+    assert control["message"] in " ".join(capfd.readouterr().err.split())
 
 
 def test_options_of_the_method_and_settings_reach_the_run(folder):

@@ -6,15 +6,17 @@ import re
 import numpy as np
 import pytest
 import torch
+from pydantic import Field
 from torch import Tensor
 
 import latentrank
 from latentrank import methods
 from latentrank.errors import InputError
+from latentrank.losses import Term
 
 ALL = methods.names()
 # A GAN has no reconstruction: what speaks of one is tested in test_adversarial.py instead.
-AUTOENCODERS = [name for name in ALL if methods.get(name).adversarial is None]
+AUTOENCODERS = [name for name in ALL if methods.get(name).game is None]
 # Those of which every code has the rank asked for; others only come to it by training.
 OF_RANK_K = ["rrae", "rrae-adaptive", "rrae-weak", "vrrae"]
 SHAPES = [(6,), (1, 33), (3, 9, 11), (1, 5, 6, 7)]
@@ -26,10 +28,10 @@ def build(name, shape=(6,), latent_dim=5, **options):
 
 
 def trained_model(name, shape=(6,), latent_dim=5, samples=20, **options):
-    """A model that has seen data: consolidated, in evaluation mode."""
+    """A model that has seen data: finalized, in evaluation mode."""
     model = build(name, shape, latent_dim, **options)
     x = torch.rand(samples, *shape)
-    model.consolidate(lambda: x.split(8))
+    model.finalize(lambda: x.split(8))
     return model.eval(), x
 
 
@@ -63,8 +65,9 @@ def test_every_parameter_receives_gradient(name, bounded):
 @pytest.mark.parametrize("name", ALL)
 def test_perturbing_any_matrix_changes_what_the_model_computes(name):
     """No matrix is built, and perhaps penalised, but never applied."""
-    learned = "learned_coefficients" in methods.options(name)
-    model = build(name, **({"learned_coefficients": True, "samples": 9} if learned else {}))
+    learned = "learned_coefficients" in methods.get(name).options.model_fields
+    model = build(name, **({"learned_coefficients": True} if learned else {}))
+    model.bottleneck.prepare(9)
     x = torch.rand(9, 6)
 
     def outputs() -> Tensor:
@@ -110,7 +113,7 @@ def test_loss_falls_on_a_small_set(name):
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
     def error() -> float:
-        model.consolidate(lambda: [x])
+        model.finalize(lambda: [x])
         model.eval()
         value = float((model(x) - x).square().mean().detach())
         model.train()
@@ -229,7 +232,7 @@ def kl_closed_form(model, x):
 
 
 def kl_of_coefficients(model, x):
-    mean, log_variance = model.bottleneck.coefficients(model.encoder(x))
+    mean, log_variance = model.bottleneck.posterior(model.encoder(x))
     posterior = torch.distributions.Normal(mean, (log_variance / 2).exp())
     return (
         torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
@@ -279,7 +282,7 @@ def test_the_loss_is_the_weighted_sum_of_its_named_terms(name):
     model, x = trained_model(name)
     torch.manual_seed(3)
     losses = model.losses(x, torch.arange(len(x)))
-    scale = 1 / x[0].numel() if model.objective.weighs_sum else 1.0
+    scale = 1 / x[0].numel() if model.objective.weights_assume_sum else 1.0
     expected = losses["reconstruction"] + scale * sum(
         weight * losses[term] for term, weight in model.objective.weights.items()
     )
@@ -318,20 +321,15 @@ def test_a_users_own_networks_take_the_place_of_the_familys(tmp_path):
 @pytest.fixture
 def table(monkeypatch):
     """The table of methods, restored afterwards."""
-    monkeypatch.setattr(methods.table, "_METHODS", dict(methods.table._METHODS))
+    monkeypatch.setattr(methods.METHODS, "_values", dict(methods.METHODS._values))
 
 
 def test_a_users_own_method_is_as_good_as_any(table, tmp_path):
-    methods.register(
-        methods.Method(
-            "mine",
-            "Small codes.",
-            "nowhere",
-            terms={"size": "penalty"},
-            penalties={"size": lambda z, decoder: z.abs().max()},
-            options={"penalty": methods.Option(0.5, "weight of the largest number")},
-        )
-    )
+    class Options(methods.ReconstructionOptions):
+        penalty: float = Field(0.5, ge=0, description="weight of the largest number")
+
+    size = Term("size", "penalty", lambda z, decoder: z.abs().max())
+    methods.register(methods.Method("mine", "Small codes.", "nowhere", Options, terms=(size,)))
     assert methods.names() == [*ALL, "mine"]
     model, x = trained_model("mine", penalty=0.25)
     losses = model.losses(x)
@@ -345,18 +343,18 @@ def test_register_refuses_a_name_that_is_taken_and_a_weight_that_nobody_can_give
     with pytest.raises(InputError, match="There is a method 'lorae' already; choose another"):
         methods.register(methods.Method("lorae", "", ""))
     with pytest.raises(InputError, match="the option 'penalty', which it does not have; add it"):
-        methods.register(methods.Method("mine", "", "", terms={"size": "penalty"}))
+        methods.register(methods.Method("mine", "", "", terms=(Term("size", "penalty"),)))
     assert methods.names() == ALL
 
 
 @pytest.mark.parametrize(
     ("method", "options", "told"),
     [
-        ("lorae", {"penalty": "x"}, "penalty is 'x', expected a number such as 0.001"),
+        ("lorae", {"penalty": "x"}, "penalty is 'x', expected a number from 0, such as 0.001"),
         ("lorae", {"penalty": True}, "penalty is True, expected a number"),
-        ("lorae", {"penalty": -1.0}, "penalty is -1.0, expected a weight from 0"),
-        ("lorae", {"penalty": float("nan")}, "penalty is nan, expected a weight from 0"),
-        ("irmae", {"depth": 2.5}, "depth is 2.5, expected a whole number such as 4"),
+        ("lorae", {"penalty": -1.0}, "penalty is -1.0, expected a number from 0"),
+        ("lorae", {"penalty": float("nan")}, "penalty is nan, expected a number from 0"),
+        ("irmae", {"depth": 2.5}, "depth is 2.5, expected a whole number from 1, such as 4"),
         ("irmae", {"fixed": 1}, "fixed is 1, expected true or false"),
         ("vae", {"beta": None}, "beta is None, expected a number"),
         ("ae", {"latent_dim": 2.5}, "latent_dim is 2.5, expected a whole number"),

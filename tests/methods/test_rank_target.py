@@ -6,13 +6,12 @@ import pytest
 import latentrank
 from latentrank import methods
 from latentrank.errors import InputError
-from latentrank.methods.rank_target import request
 
 ADAPTIVE = ["rrae", "rrae-adaptive", "vrrae"]
 SHAPES = [(6,), (1, 33), (3, 9, 11), (1, 5, 6, 7)]
 
 
-@pytest.mark.parametrize("name", [*ADAPTIVE, "lorae", "irmae-wd"])
+@pytest.mark.parametrize("name", [*ADAPTIVE, "lorae"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_auto_builds_for_every_kind_of_sample(name, shape):
     model = latentrank.build(name, shape, 5, rank="auto")
@@ -39,12 +38,6 @@ def test_rrae_adaptive_is_rrae_that_looks_for_its_rank():
     assert methods.resolve("rrae-adaptive", {}) == methods.resolve("rrae", {"rank": "auto"})
 
 
-def test_rank_and_target_rank_are_the_same_to_lorae():
-    asked = [request("lorae", "steer", 9, {name: 4}) for name in ("rank", "target_rank")]
-    assert asked[0] == asked[1]
-    assert asked[0].rank == 4
-
-
 REFUSED = [
     ("rrae", {"rank": 6}, "rank is 6 with latent_dim 5, expected a whole number from 1 to 5, or a"),
     ("rrae", {"rank": 0}, "rank is 0"),
@@ -56,13 +49,13 @@ REFUSED = [
     ("vrrae", {"rank": "auto", "tolerance": 0}, "tolerance is 0, expected a share between 0 and 1"),
     ("vrrae", {"rank": "auto", "tolerance": "all"}, "tolerance is 'all'"),
     ("rrae-weak", {"rank": "auto"}, "rrae-weak cannot find its rank by itself"),
-    ("irmae-wd", {"rank": 3}, "irmae-wd cannot be held to a rank"),
-    ("lorae", {"target_rank": 6}, "target_rank is 6 with latent_dim 5"),
+    ("irmae-wd", {"rank": 3}, "There is no option of irmae-wd called 'rank'"),
+    ("lorae", {"target_rank": 2}, "There is no option of lorae called 'target_rank'"),
     ("lorae", {"rank": 6}, "rank is 6 with latent_dim 5"),
     ("lorae", {"target_error": 0}, "target_error is 0, expected a mean squared error above 0"),
     ("lorae", {"target_error": "low"}, "target_error is low"),
-    ("lorae", {"target_rank": 2, "target_error": 0.1}, "target_rank and target_error are both"),
-    ("lorae", {"rank": "auto", "target_rank": 2}, "give only one"),
+    ("lorae", {"rank": 2, "target_error": 0.1}, "rank and target_error are both"),
+    ("lorae", {"rank": "auto", "target_error": 0.1}, "give only one"),
 ]
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from latentrank import runs
-from latentrank.config import check
+from latentrank.config import RunConfig
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def trained(folder):
         where = folder / f"{method}-{data}{name}"
         if not where.exists():
             values = {"method": method, "data": str(folder / data), "latent_dim": 4, "epochs": 1}
-            runs.train(check({**values, **settings}, "here"), where, progress=False)
+            runs.train(RunConfig(**values, **settings), where, progress=False)
         return runs.Run(where)
 
     return train

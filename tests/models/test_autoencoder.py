@@ -10,16 +10,16 @@ import latentrank
 from latentrank.errors import InputError
 
 
-def consolidated(x, **options):
+def finalized(x, **options):
     torch.manual_seed(0)
     model = latentrank.build("ae", (x.shape[1],), latent_dim=4, **options)
-    model.consolidate(lambda: x.split(7))
+    model.finalize(lambda: x.split(7))
     return model.eval()
 
 
 def test_statistics_are_those_of_all_codes_together():
     x = torch.rand(50, 6)
-    model = consolidated(x)
+    model = finalized(x)
     codes = model.encode(x).detach().double().numpy()
     statistics = model.statistics
     np.testing.assert_allclose(statistics.mean, codes.mean(0), rtol=1e-5, atol=1e-7)
@@ -30,12 +30,12 @@ def test_statistics_are_those_of_all_codes_together():
 
 def test_rank_counts_the_directions_that_codes_use():
     x = torch.rand(40, 6)
-    model = consolidated(x)
+    model = finalized(x)
     with torch.no_grad():
         last = latentrank.nets.output_layer(model.encoder)
         # Two free rows; the other two are combinations of them.
         last.weight[2:] = torch.randn(2, 2) @ last.weight[:2]
-    model.consolidate(lambda: x.split(7))
+    model.finalize(lambda: x.split(7))
     assert model.rank() == 2
 
 
@@ -46,14 +46,14 @@ def test_what_needs_statistics_says_so():
     with pytest.raises(InputError, match="compress needs the statistics"):
         model.compress()
     with pytest.raises(InputError, match="tol is 0"):
-        consolidated(torch.rand(20, 6)).compress(0)
+        finalized(torch.rand(20, 6)).compress(0)
 
 
 def test_compression_finds_the_exact_rank_of_exactly_low_rank_codes():
     torch.manual_seed(0)
     x = torch.rand(60, 12)
     model = latentrank.build("rrae", (12,), latent_dim=10, rank=3)
-    model.consolidate(lambda: x.split(16))
+    model.finalize(lambda: x.split(16))
     model.eval()
     small = model.compress(1e-6, x=x)
     assert small.latent_dim == 3
@@ -67,14 +67,14 @@ def test_compression_finds_the_exact_rank_of_exactly_low_rank_codes():
 
 def test_a_looser_tolerance_never_keeps_more():
     x = torch.rand(60, 12)
-    model = consolidated(x)
+    model = finalized(x)
     widths = [model.compress(tol, x=x).latent_dim for tol in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)]
     assert widths == sorted(widths, reverse=True)
 
 
 def test_compressing_twice_is_compressing_once():
     x = torch.rand(60, 12)
-    once = consolidated(x).compress(1e-2, x=x)
+    once = finalized(x).compress(1e-2, x=x)
     assert once.compress(1e-6, x=x).latent_dim == once.latent_dim
 
 
@@ -91,7 +91,7 @@ def test_compression_does_not_train():
     encoder = torch.nn.Sequential(norm, torch.nn.Linear(6, 3))
     model = latentrank.build("ae", (6,), 3, encoder=encoder, decoder=torch.nn.Linear(3, 6))
     x = torch.randn(40, 6)
-    model.eval().consolidate(lambda: [x])
+    model.eval().finalize(lambda: [x])
     before = norm.running_mean.clone()
     model.train().compress(x=x)
     assert torch.equal(norm.running_mean, before)
@@ -102,7 +102,7 @@ def test_codes_that_depend_on_their_batch_are_warned_of():
     model, x = latentrank.build("rrae", (6,), 3, rank=2).eval(), torch.randn(5, 6)
     with pytest.warns(UserWarning, match="no basis of its own yet"):
         model.encode(x)
-    model.consolidate(lambda: [x])
+    model.finalize(lambda: [x])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.testing.assert_close(model.encode(x)[:1], model.encode(x[:1]))

@@ -7,12 +7,13 @@ from scipy.spatial.distance import pdist
 from torch import nn
 
 import latentrank
-from latentrank import methods
+from latentrank import losses, methods
 from latentrank.errors import InputError
+from latentrank.losses import GAMES
 from latentrank.models import gan as adversarial
-from latentrank.models.gan import GAMES, GAN, Health
+from latentrank.models.gan import GAN, Health
 
-NAMES = [name for name in methods.names() if methods.get(name).adversarial]
+NAMES = [name for name in methods.names() if methods.get(name).game]
 
 
 def sigmoid(score):
@@ -32,16 +33,16 @@ def build(name="nsgan", shape=(6,), latent_dim=4):
 def test_cross_entropy_agrees_with_numpy():
     real, fake = scores()
     expected = -np.log(sigmoid(real)).mean() - np.log(1 - sigmoid(fake)).mean()
-    value = adversarial.cross_entropy(torch.from_numpy(real), torch.from_numpy(fake))
+    value = losses.cross_entropy(torch.from_numpy(real), torch.from_numpy(fake))
     assert float(value) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("loss", "of_one_score"),
     [
-        (adversarial.saturating, lambda s: np.log(1 - sigmoid(s))),
-        (adversarial.non_saturating, lambda s: -np.log(sigmoid(s))),
-        (adversarial.least_squares_generator, lambda s: (s - 1) ** 2 / 2),
+        (losses.saturating, lambda s: np.log(1 - sigmoid(s))),
+        (losses.non_saturating, lambda s: -np.log(sigmoid(s))),
+        (losses.least_squares_generator, lambda s: (s - 1) ** 2 / 2),
     ],
 )
 def test_generator_losses_agree_with_numpy(loss, of_one_score):
@@ -53,7 +54,7 @@ def test_generator_losses_agree_with_numpy(loss, of_one_score):
 def test_least_squares_agrees_with_numpy():
     real, fake = scores()
     expected = ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2
-    value = adversarial.least_squares(torch.from_numpy(real), torch.from_numpy(fake))
+    value = losses.least_squares(torch.from_numpy(real), torch.from_numpy(fake))
     assert float(value) == pytest.approx(expected)
 
 
@@ -98,7 +99,7 @@ def test_each_network_receives_the_gradient_of_its_own_loss_alone(name):
 
     torch.manual_seed(1)
     fake = model.decode(model.noise(8))
-    game = GAMES[methods.get(name).adversarial]
+    game = methods.get(name).game
     of_judge = torch.autograd.grad(
         game.discriminator(model.score(x), model.score(fake.detach())), judge
     )
@@ -202,7 +203,7 @@ def test_health_is_deterministic_and_leaves_the_random_state_alone():
 
 def test_accuracy_counts_real_and_generated_samples():
     model = collapsed_gan().eval()
-    model.game = adversarial.Game(adversarial.cross_entropy, adversarial.saturating, -1e9)
+    model.game = adversarial.Game(losses.cross_entropy, losses.saturating, -1e9)
     assert model.health(torch.rand(4, 6)).accuracy == 0.5
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from latentrank import runs
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.report import explore
 from latentrank.report.view import View
@@ -33,7 +33,7 @@ def trained(folder, data, method="rrae", **options):
     values = {"method": method, "data": str(folder / data), "latent_dim": 6, "epochs": 1}
     where = folder / f"{method}-{data}"
     if not where.exists():
-        runs.train(check({**values, "options": options}, "here"), where, progress=False)
+        runs.train(RunConfig(**{**values, "options": options}), where, progress=False)
     return runs.Run(where)
 
 

@@ -152,7 +152,7 @@ def test_measured_values_are_shown_where_there_are_some(tmp_path):
 
 def test_how_a_rank_was_found_is_told(tmp_path):
     run = fake_run(tmp_path)
-    run.metrics["rank_control"] = {"rank": 4, "says": "The rank was adapted down from 6."}
+    run.metrics["rank_search"] = {"rank": 4, "message": "The rank was adapted down from 6."}
     assert "The rank was adapted down from 6." in read(write_report(run))
 
 

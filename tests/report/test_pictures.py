@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latentrank import runs
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.report import pictures
 
@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 def trained(folder, method):
     values = {"method": method, "data": str(folder / "images.npz"), "latent_dim": 4, "epochs": 1}
     if not (folder / method).exists():
-        runs.train(check(values, "here"), folder / method, progress=False)
+        runs.train(RunConfig(**values), folder / method, progress=False)
     return runs.Run(folder / method)
 
 

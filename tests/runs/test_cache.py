@@ -3,18 +3,18 @@ import threading
 from filelock import FileLock
 
 from latentrank import runs
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.runs.cache import content, folder_name, train
 
 
 def test_folders_are_named_by_content_and_not_by_machine():
     base = {"method": "lorae", "data": "blobs"}
-    one = folder_name(check({**base, "device": "cpu", "data_root": "/a"}, "x"))
-    same = folder_name(check({**base, "learning_rate": 5e-4, "latent_dim": 32}, "x"))
+    one = folder_name(RunConfig(**{**base, "device": "cpu", "data_root": "/a"}))
+    same = folder_name(RunConfig(**{**base, "learning_rate": 5e-4, "latent_dim": 32}))
     assert one == same
     for change in ({"seed": 1}, {"epochs": 11}, {"options": {"penalty": 0.1}}):
-        assert folder_name(check({**base, **change}, "x")) != one
-    assert content(check(base, "x"))["options"]["penalty"] == 1e-3
+        assert folder_name(RunConfig(**{**base, **change})) != one
+    assert content(RunConfig(**base))["options"]["penalty"] == 1e-3
 
 
 def test_a_training_that_another_process_does_is_waited_for(wanted, tmp_path, monkeypatch):

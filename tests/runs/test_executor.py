@@ -70,7 +70,7 @@ def test_no_training_outlives_whoever_started_it(wanted, ending):
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may take it away
         "from pathlib import Path\n"
         "from latentrank.runs import executor as lanes\n"
-        "from latentrank.config import check\n"
+        "from latentrank.config import RunConfig\n"
         "lanes.lanes = lambda device, most: [{'OMP_NUM_THREADS': '1'}] * 2\n"
         f"asked = {[(t.config.model_dump(), str(t.folder)) for t in asked]!r}\n"
         "lanes.train_all(\n"
@@ -115,7 +115,7 @@ def test_a_failure_of_ours_side_by_side_is_not_taken_for_a_result(wanted, tmp_pa
 
 
 def test_a_method_of_ones_own_is_trained_in_this_process(wanted, two_lanes, monkeypatch):
-    monkeypatch.setattr(methods.table, "_METHODS", dict(methods.table._METHODS))
+    monkeypatch.setattr(methods.METHODS, "_values", dict(methods.METHODS._values))
     methods.register(Method("mine", "Nothing new.", "nowhere"))
     training = wanted("mine")
     assert train_all([training, wanted("ae")], str) == {}

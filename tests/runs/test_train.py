@@ -11,7 +11,7 @@ import torch
 
 import latentrank
 from latentrank import methods
-from latentrank.config import RunConfig, check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.io import read_yaml, write_text
 
@@ -65,7 +65,7 @@ def test_metrics_agree_with_the_reloaded_model(finished):
 
 
 def test_the_resolved_configuration_repeats_the_run(finished, tmp_path):
-    config = check(finished.config, "config.yaml")
+    config = RunConfig(**finished.config)
     assert config.options["rank"] == 2
     again = latentrank.train(config, tmp_path / "again", progress=False)
     np.testing.assert_array_equal(again.codes("test"), finished.codes("test"))
@@ -176,11 +176,11 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
 def test_settings_that_cannot_be_used_are_named(tmp_path):
     base = {"method": "ae", "data": "shapes"}
     with pytest.raises(InputError, match="did you mean 'epochs'"):
-        check({**base, "epoch": 3}, "the command line")
+        RunConfig(**{**base, "epoch": 3})
     with pytest.raises(InputError, match=r"batch_size is 0 in run\.yaml"):
-        check({**base, "batch_size": 0}, "run.yaml")
+        RunConfig(**{**base, "batch_size": 0})
     with pytest.raises(InputError, match="method is missing"):
-        check({"data": "shapes"}, "run.yaml")
+        RunConfig(data="shapes")
     file = tmp_path / "run.yaml"
     file.write_text("a: [1")
     with pytest.raises(InputError, match="is not YAML"):

@@ -48,7 +48,7 @@ def by_hand(name, steps, rate=2e-4):
     batches = iter(DataModule(dataset(), 8, seed=0).train_dataloader())
     for step in range(steps):
         x = next(batches).x
-        seed_step(0, step)
+        seed_step(0, step, x.device)
         fake = model.decode(torch.randn(len(x), 3))
         loss = game.discriminator(model.score(x), model.score(fake.detach()))
         for parameter, gradient in zip(judge, torch.autograd.grad(loss, judge), strict=True):
@@ -118,7 +118,7 @@ def test_a_schedule_moves_both_networks_rates(monkeypatch):
         return step(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", noting)
-    trained(epochs=2, schedule="steps")
+    trained(epochs=2, schedule="multistep")
     assert len(rates) == 20
     assert rates[0::2] == pytest.approx(rates[1::2])
     assert rates[0] == pytest.approx(2e-4)

@@ -1,6 +1,7 @@
 """The modules between encoder and decoder, one file each: what makes a method a method."""
 
 from latentrank.bottlenecks.base import Bottleneck, Latent, RankBottleneck
+from latentrank.bottlenecks.discriminator import Discriminator
 from latentrank.bottlenecks.flow import FlowPosterior
 from latentrank.bottlenecks.gaussian import Gaussian
 from latentrank.bottlenecks.gaussian_svd import GaussianSVD
@@ -12,6 +13,7 @@ from latentrank.bottlenecks.truncated_svd import TruncatedSVD
 
 __all__ = [
     "Bottleneck",
+    "Discriminator",
     "FlowPosterior",
     "Gaussian",
     "GaussianSVD",

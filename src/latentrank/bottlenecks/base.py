@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +35,14 @@ class Bottleneck(nn.Module):
         latent_dim: width `L` of the code.
         encoder_dim: numbers the encoder must give per sample; `latent_dim` by default.
 
+    Attributes:
+        adjustable_rank: whether `rank` can be moved during training, as a rank search does.
+
     Raises:
         InputError: `latent_dim` is not a whole number from 1.
     """
+
+    adjustable_rank: ClassVar[bool] = False
 
     def __init__(self, latent_dim: int, encoder_dim: int | None = None) -> None:
         super().__init__()
@@ -66,12 +71,27 @@ class Bottleneck(nn.Module):
         """
         raise NotImplementedError
 
-    def consolidate(self, h_batches: Iterable[Tensor]) -> None:
+    def finalize(self, h_batches: Iterable[Tensor]) -> None:
         """Learn what needs all training encodings at once; called after training.
 
         Args:
             h_batches: the encodings of the whole training set, batch by batch.
         """
+
+    def prepare(self, samples: int) -> None:
+        """Make what depends on the size of the training set; called before training.
+
+        Args:
+            samples: rows of the training set.
+        """
+
+    def posterior(self, h: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Means and log-variances of the Gaussian posterior, or None where there is none.
+
+        Args:
+            h: `(B, encoder_dim)`.
+        """
+        return None
 
     def linear_map(self) -> Tensor | None:
         """The matrix `A`, `(latent_dim, encoder_dim)`, with `encode(h) = h A^T`, or None.
@@ -109,7 +129,7 @@ def check_rank(rank: int, latent_dim: int) -> None:
 class RankBottleneck(Bottleneck):
     """A bottleneck whose code has rank at most `rank`, in one basis after training.
 
-    In training the batch decides its own leading directions. `consolidate` then finds one
+    In training the batch decides its own leading directions. `finalize` then finds one
     basis `U`, `(L, k)`, of all training encodings together, and inference projects on it:
     `encode(h) = h U U^T`. Until then, inference truncates the batch it is given, and warns.
 
@@ -123,6 +143,8 @@ class RankBottleneck(Bottleneck):
         InputError: `rank` is out of range.
     """
 
+    adjustable_rank = True
+
     _basis: Tensor
     _state: Tensor
 
@@ -131,9 +153,9 @@ class RankBottleneck(Bottleneck):
         check_rank(rank, latent_dim)
         self.max_rank = rank
         self._rank = rank
-        self._consolidated = False
+        self._finalized = False
         self.register_buffer("_basis", torch.zeros(latent_dim, rank))
-        # [rank, consolidated]: kept as a tensor so that weights files hold it, and mirrored
+        # [rank, finalized]: kept as a tensor so that weights files hold it, and mirrored
         # in Python numbers so that reading it never waits for a device.
         self.register_buffer("_state", torch.tensor([rank, 0]))
 
@@ -149,30 +171,30 @@ class RankBottleneck(Bottleneck):
         if value != self._rank:
             self._set_state(value, False)
 
-    def _set_state(self, rank: int, consolidated: bool) -> None:
-        self._rank, self._consolidated = rank, consolidated
-        self._state.copy_(torch.tensor([rank, int(consolidated)]))
+    def _set_state(self, rank: int, finalized: bool) -> None:
+        self._rank, self._finalized = rank, finalized
+        self._state.copy_(torch.tensor([rank, int(finalized)]))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
-        rank, consolidated = self._state.tolist()
-        self._rank, self._consolidated = int(rank), bool(consolidated)
+        rank, finalized = self._state.tolist()
+        self._rank, self._finalized = int(rank), bool(finalized)
 
     def encode(self, h: Tensor) -> Tensor:
-        """`h U U^T`; before `consolidate`, the best rank-k approximation of the batch."""
+        """`h U U^T`; before `finalize`, the best rank-k approximation of the batch."""
         basis = self.basis()
         if basis is None:
             if not self.training:
                 warnings.warn(
                     "The model has no basis of its own yet, so that codes depend on the batch they "
-                    "are computed in; train it with fit, or call consolidate with the training "
+                    "are computed in; train it with fit, or call finalize with the training "
                     "data.",
                     stacklevel=2,
                 )
             return truncate_rank(h, self.rank)
         return (h @ basis) @ basis.T
 
-    def consolidate(self, h_batches: Iterable[Tensor]) -> None:
+    def finalize(self, h_batches: Iterable[Tensor]) -> None:
         """Find the basis of all encodings together, accumulated in float64."""
         gram = GramAccumulator(self.latent_dim)
         for h in h_batches:
@@ -187,10 +209,10 @@ class RankBottleneck(Bottleneck):
         self._set_state(self.rank, True)
 
     def basis(self) -> Tensor | None:
-        """`U`, `(L, k)`, or None before `consolidate`."""
-        return self._basis[:, : self.rank] if self._consolidated else None
+        """`U`, `(L, k)`, or None before `finalize`."""
+        return self._basis[:, : self.rank] if self._finalized else None
 
     def linear_map(self) -> Tensor | None:
-        """`U U^T`, `(L, L)`, or None before `consolidate`."""
+        """`U U^T`, `(L, L)`, or None before `finalize`."""
         basis = self.basis()
         return None if basis is None else basis @ basis.T

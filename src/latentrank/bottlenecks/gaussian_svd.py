@@ -68,9 +68,9 @@ class GaussianSVD(RankBottleneck):
 
     @torch.no_grad()
     def _batch_basis(self, h: Tensor) -> Tensor:
-        consolidated = self.basis()
-        if consolidated is not None and not self.training:
-            return consolidated
+        finalized = self.basis()
+        if finalized is not None and not self.training:
+            return finalized
         rows = at_least_float32(gather_rows(h))
         begun = bool(self._reference.any())
         # More directions than rows would be made up; the last basis knows better.
@@ -97,14 +97,14 @@ class GaussianSVD(RankBottleneck):
             turned = left @ right
         return turned
 
-    def consolidate(self, h_batches: Iterable[Tensor]) -> None:
+    def finalize(self, h_batches: Iterable[Tensor]) -> None:
         """The basis of all encodings together, turned to the one training ended with."""
-        super().consolidate(h_batches)
+        super().finalize(h_batches)
         basis = self.basis()
         if basis is not None and bool(self._reference.any()):
             self._keep_basis(self._aligned(at_least_float32(basis)))
 
-    def coefficients(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior mean and log-variance of the k coefficients, each `(B, k)`."""
+    def posterior(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log-variances of the k coefficients, each `(B, k)`."""
         mean = self.encode(h) @ self._batch_basis(h)
         return mean, self._log_variance(mean)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -26,16 +28,17 @@ class LearnedBasis(Bottleneck):
     Args:
         latent_dim: width `L` of the code.
         rank: `k`.
-        learned_coefficients: train `A`, and begin at random, as the paper does.
-        samples: `D`, rows of the training set; needed for that alone.
+        learned_coefficients: train `A`, and begin at random, as the paper does; `prepare` then
+            makes `A`, once the size of the training set is known.
         kappa: learning rate of a trained `A` as a multiple of the common one (0.05 to 0.81 in the
             paper).
 
     Raises:
-        InputError: `rank` out of range, or `A` is to be trained and `samples` is missing.
+        InputError: `rank` out of range.
 
     Example:
-        >>> bottleneck = LearnedBasis(16, rank=3, learned_coefficients=True, samples=100)
+        >>> bottleneck = LearnedBasis(16, rank=3, learned_coefficients=True)
+        >>> bottleneck.prepare(100)
         >>> sorted(bottleneck(torch.randn(4, 16), torch.arange(4)).terms)
         ['basis_fit']
     """
@@ -45,7 +48,6 @@ class LearnedBasis(Bottleneck):
         latent_dim: int,
         rank: int,
         learned_coefficients: bool = False,
-        samples: int | None = None,
         kappa: float = 0.25,
     ) -> None:
         super().__init__(latent_dim)
@@ -54,31 +56,38 @@ class LearnedBasis(Bottleneck):
         self.kappa = kappa
         # Zeros stand for directions that no batch has determined yet.
         self.directions = nn.Parameter(torch.zeros(latent_dim, rank))
+        self.learned_coefficients = learned_coefficients
         self._may_begin = not learned_coefficients
-        self.coefficients = None
+        self.coefficients: nn.Parameter | None = None
         if learned_coefficients:
-            if samples is None:
-                raise InputError(
-                    "Coefficients are to be learned for each training sample, and how many there "
-                    "are is not known; give samples."
-                )
             nn.init.normal_(self.directions)
-            self.coefficients = nn.Parameter(torch.randn(rank, samples))
+
+    def prepare(self, samples: int) -> None:
+        """Make `A`, `(k, samples)`, if it is to be trained."""
+        if self.learned_coefficients:
+            self.coefficients = nn.Parameter(torch.randn(self.rank, samples).to(self.directions))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        saved = state_dict.get(prefix + "coefficients")
+        if saved is not None and self.coefficients is None:
+            self.prepare(saved.shape[1])
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
         """The encoding itself in training, and the term `basis_fit`.
 
         Raises:
-            InputError: `A` is trained and `index` is missing.
+            InputError: `A` is trained, and `index` is missing or `prepare` was not called.
         """
         if self.training and self._may_begin:
             self._begin(h)
-        if self.coefficients is None or not self.training:
+        if not self.learned_coefficients or not self.training:
             fit = self.encode(h)
-        elif index is None:
+        elif self.coefficients is None or index is None:
             raise InputError(
                 "rrae-weak learns coefficients for each training sample and was called without "
-                "sample indices; pass index, or leave learned_coefficients out."
+                "prepare(samples) or without sample indices; call it and pass index, or leave "
+                "learned_coefficients out."
             )
         else:
             unit = self.directions / self.directions.norm(dim=0)

@@ -54,9 +54,9 @@ def methods(
     console.print(f"[bold]{method.name}[/bold]  {method.summary}")
     console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
     table = new_table("option", "default", "what it is")
-    for option, row in known.options(name).items():
-        default = "" if row.default is None else str(row.default)
-        table.add_row(f"--{option.replace('_', '-')}", default, row.help)
+    for option, field in method.options.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        table.add_row(f"--{option.replace('_', '-')}", default, field.description)
     console.print(table)
 
 
@@ -192,10 +192,10 @@ def evaluate(
     settings = opened.settings
     with messages.status("") as status:
         subject = metrics.Subject(
-            settings.model_copy(update={"device": device}),
+            settings.updated({"device": device}),
             run,
             n,
-            settings.seed if seed is None else seed,
+            settings.training.seed if seed is None else seed,
             weights_by_name(weights, features or "inception"),
             download,
             lambda text: status.update(f"Measuring: {text}"),

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from latentrank.config import RunConfig, TrainConfig
+from latentrank.config import (
+    DataConfig,
+    MachineConfig,
+    RunConfig,
+    TrainConfig,
+    section_of,
+    settings,
+)
 from latentrank.io import parse_value
 
 if TYPE_CHECKING:
@@ -25,11 +32,9 @@ Components = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
 
-_MACHINE = ("precision", "device", "devices", "strategy", "loggers", "data_root", "download")
-
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command every field of `RunConfig` as an option, its description as the help.
+    """Give a command every setting of a run as an option, its description as the help.
 
     Args:
         command: takes `ctx`, and `settings`: those given on the command line, by name.
@@ -37,23 +42,33 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     Returns:
         The command with a signature for Typer to read.
     """
-    fields = sorted(
-        (name for name in RunConfig.model_fields if name not in ("method", "options")),
-        key=lambda name: (name in _MACHINE, name in TrainConfig.model_fields),
-    )
+    fields = sorted((name for name in settings() if name != "method"), key=_order)
     own = inspect.signature(command, eval_str=True)
     parameters = [p for p in own.parameters.values() if p.name != "settings"]
 
     @functools.wraps(command)
     def wrapped(ctx: typer.Context, **values: Any) -> None:
         every = {name: values.pop(name) for name in fields}
-        settings = {name: value for name, value in every.items() if _is_given(ctx, name)}
-        command(ctx=ctx, settings=settings, **values)
+        given = {name: value for name, value in every.items() if _is_given(ctx, name)}
+        command(ctx=ctx, settings=given, **values)
 
     parameters += [_option(name) for name in fields]
     wrapped.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapped
+
+
+#: Headings in the help, in their order, of the sections of the configuration.
+_PANELS: dict[Any, str] = {
+    RunConfig: "Model",
+    DataConfig: "Data",
+    TrainConfig: "Training",
+    MachineConfig: "Machine",
+}
+
+
+def _order(name: str) -> int:
+    return list(_PANELS).index(section_of(name))
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:
@@ -62,10 +77,9 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
 
 
 def _option(name: str) -> inspect.Parameter:
-    """A field of `RunConfig` as Typer wants an option."""
-    field = RunConfig.model_fields[name]
+    """A setting as Typer wants an option."""
+    field = settings()[name]
     text = field.description or ""
-    panel = "Training" if name in TrainConfig.model_fields else "Model and data"
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     declared: list[str] = []
     more: dict[str, Any] = {}
@@ -80,7 +94,7 @@ def _option(name: str) -> inspect.Parameter:
     info = typer.Option(
         *declared,
         help=text[:1].upper() + text[1:] + ".",
-        rich_help_panel="Machine and files" if name in _MACHINE else panel,
+        rich_help_panel=_PANELS[section_of(name)],
         **more,
     )
     return inspect.Parameter(

@@ -105,9 +105,9 @@ def _summary(run: Run) -> None:
         lines["report"] = str(run.folder / "report.html")
     console.print(f"[bold]{metrics['method']}[/bold] on {Path(metrics['data']).name}")
     print_pairs(lines)
-    control = metrics.get("rank_control", {})
+    control = metrics.get("rank_search", {})
     if control:
-        messages.print(control["says"], style="dim" if control["sure"] else "yellow")
+        messages.print(control["message"], style="dim" if control["reliable"] else "yellow")
     if metrics.get("warning"):
         messages.print(metrics["warning"], style="yellow")
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 Array = NDArray[Any]
 
@@ -108,6 +109,14 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`."""
         return tuple(int(size) for size in self.train.x.shape[1:])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to samples before a network sees them."""
+        if self.train.x.dtype == np.uint8:
+            return Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
+        bounds = (0.0, 1.0) if self.bounded else (None, None)
+        return Preprocessing(0.0, 1.0, *bounds)
 
     def denormalise(self, x: Array) -> Array:
         """Samples in the data's own units, `x * std + mean`.

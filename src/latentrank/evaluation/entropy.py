@@ -7,6 +7,7 @@ a distance to real images, never in its place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from latentrank.data.base import to_float
 from latentrank.errors import InputError
 
 Images = NDArray[Any]
+Prepare = Callable[[Images], Tensor]
 
 CHUNK = 500  # images encoded or decoded in one pass
 
@@ -77,15 +79,17 @@ def _device(model: Coder) -> torch.device:
     return torch.device("cpu")
 
 
-def _between(model: Coder, start: Images, end: Images, shares: list[float]) -> Images:
+def _between(
+    model: Coder, start: Images, end: Images, shares: list[float], prepare: Prepare
+) -> Images:
     """Decoded points on the straight lines between the codes: `(pairs * points, *shape)`."""
     device = _device(model)
     pieces = []
     with torch.inference_mode():
         for first in range(0, len(start), CHUNK):
             rows = slice(first, first + CHUNK)
-            a = model.encode(to_float(start[rows]).to(device))
-            b = model.encode(to_float(end[rows]).to(device))
+            a = model.encode(prepare(start[rows]).to(device))
+            b = model.encode(prepare(end[rows]).to(device))
             pieces += [model.decode(torch.lerp(a, b, share)).float().cpu() for share in shares]
     return torch.cat(pieces).numpy()
 
@@ -98,6 +102,7 @@ def interpolation_entropy(
     points: int = 5,
     draws: int = 5,
     seed: int = 0,
+    prepare: Prepare = to_float,
 ) -> Entropy:
     """Mean entropy of a classifier on images decoded between the codes of random pairs.
 
@@ -113,6 +118,7 @@ def interpolation_entropy(
         points: equidistant points between the two of a pair.
         draws: independent draws of pairs, over which the spread is taken.
         seed: of the draws; the pairs do not depend on the model.
+        prepare: from images to what the model encodes.
 
     Returns:
         Mean and standard deviation over the draws, in nats.
@@ -142,6 +148,6 @@ def interpolation_entropy(
         start = rng.integers(len(images), size=pairs)
         # A step of 1 to N - 1 around the circle reaches every other image, never the same one.
         end = (start + rng.integers(1, len(images), size=pairs)) % len(images)
-        decoded = _between(model, images[start], images[end], shares)
+        decoded = _between(model, images[start], images[end], shares, prepare)
         values.append(mean_entropy(classifier.probabilities(decoded)))
     return Entropy(float(np.mean(values)), float(np.std(values)))

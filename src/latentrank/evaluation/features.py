@@ -17,7 +17,7 @@ from rich.progress import Progress
 from latentrank.data.base import Dataset, Split
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.classifier import train_classifier
-from latentrank.evaluation.images import Images
+from latentrank.evaluation.images import Images, as_images
 from latentrank.evaluation.inception import Inception, inception_weights
 from latentrank.evaluation.timm_network import TimmNetwork, short_name, timm_weights
 
@@ -94,7 +94,7 @@ def _labelled(split: Split, dataset: Dataset) -> tuple[Images, NDArray[np.int64]
             f"The features 'classifier' need labels, and the data '{dataset.name}' has none; "
             "give labelled data, or choose the features 'inception'."
         )
-    return split.x, split.labels
+    return as_images(split.x, dataset.preprocessing), split.labels
 
 
 def place(device: str) -> str:

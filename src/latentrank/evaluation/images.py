@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 Images = NDArray[Any]
 
@@ -32,6 +33,25 @@ def to_uint8(images: Images) -> NDArray[np.uint8]:
         return np.asarray(images, dtype=np.uint8)
     colours: NDArray[np.uint8] = np.rint(np.clip(images, 0.0, 1.0) * 255).astype(np.uint8)
     return colours
+
+
+def as_images(x: Images, preprocessing: Preprocessing) -> Images:
+    """Samples of a data set as colours: bytes whose range is 0 to 255 as they are, else floats.
+
+    Args:
+        x: `(N, C, H, W)` in the data's own units.
+        preprocessing: of the data, bounded.
+
+    Returns:
+        The same array, or float32 in [0, 1].
+
+    Example:
+        >>> as_images(np.array([0, 1], dtype=np.uint8), Preprocessing(0.0, 1.0, 0.0, 1.0)).tolist()
+        [0.0, 1.0]
+    """
+    if x.dtype == np.uint8 and (preprocessing.offset, preprocessing.scale) == (0.0, 255.0):
+        return x
+    return np.asarray(preprocessing.normalise(x).numpy())
 
 
 def to_rgb(images: Images) -> torch.Tensor:

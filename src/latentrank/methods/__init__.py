@@ -1,27 +1,32 @@
-"""Every method as a row of one table, its options, and what may be asked of its rank."""
+"""Every method as a row of one table, its options, and what may be asked of its rank.
 
-from latentrank.methods.table import (
-    COMMON_OPTIONS,
-    Method,
-    Option,
-    build,
-    get,
-    is_built_in,
-    names,
-    options,
-    register,
-    resolve,
-)
+The table is read without torch; `build` is imported on first use.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from latentrank.methods.option_types import MethodOptions, ReconstructionOptions
+from latentrank.methods.table import METHODS, Method, get, names, options, register
+
+if TYPE_CHECKING:
+    from latentrank.methods.factory import build
 
 __all__ = [
-    "COMMON_OPTIONS",
+    "METHODS",
     "Method",
-    "Option",
+    "MethodOptions",
+    "ReconstructionOptions",
     "build",
     "get",
-    "is_built_in",
     "names",
     "options",
     "register",
-    "resolve",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "build":
+        from latentrank.methods.factory import build
+
+        return build
+    raise AttributeError(f"module 'latentrank.methods' has no attribute '{name}'")

@@ -44,7 +44,15 @@ def _entropy(subject: Subject, _: str, features: str) -> Measured:
     if not isinstance(classifier, Classifier):
         raise InputError("The entropy of interpolated images needs a classifier; leave features.")
     images = subject.dataset.train.x
-    return Measured(*interpolation_entropy(subject.model, images, classifier, seed=subject.seed))
+    return Measured(
+        *interpolation_entropy(
+            subject.model,
+            images,
+            classifier,
+            seed=subject.seed,
+            prepare=subject.dataset.preprocessing.normalise,
+        )
+    )
 
 
 def _distance(name: str, compute: object, better: Better, title: str, text: str) -> Metric:

@@ -56,7 +56,7 @@ def _accuracy(kind: Kind) -> Callable[[Subject, str], Measured]:
     def accuracy(subject: Subject, argument: str) -> Measured:
         train, test = _labels(subject)
         count = _count(argument, len(train))
-        codes = subject.encode(subject.whole.train.x), subject.encode(subject.whole.test.x)
+        codes = subject.all_codes("train"), subject.all_codes("test")
         return _percent(
             probe(codes[0], train, codes[1], test, kind, count, _draws(count), subject.seed)
         )
@@ -81,7 +81,8 @@ def _supervised(subject: Subject, argument: str) -> Measured:
             count,
             _draws(count),
             subject.seed,
-            place(config.device),
+            place(config.machine.device),
+            whole.preprocessing.normalise,
         )
     )
 

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank import methods
-from latentrank.data import to_float
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.collapse import active_units, kl_per_unit
 from latentrank.evaluation.interpolation import parameter_error
@@ -62,16 +61,19 @@ def _gradient(subject: Subject, argument: str) -> float:
     The loss is at least 0, which stands in for its unknown minimum; the bound on the gradient is
     the largest norm of a short pilot, and K is that bound, as the theorem says of the loss.
     """
-    config, x = subject.config, to_float(subject.dataset.train.x)
+    config, x = (
+        subject.config,
+        subject.dataset.preprocessing.normalise(np.asarray(subject.dataset.train.x)),
+    )
     width = config.latent_dim or subject.dataset.latent_dim
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.training.seed)
     model = methods.build(
         config.method,
         subject.dataset.shape,
         width,
         config.net or subject.dataset.net,
         subject.dataset.bounded,
-        **config.options,
+        **config.options.model_dump(),
     ).train()
     pilot, horizon = copy.deepcopy(model), int(argument)
     start = float(model.losses(x)["loss"].detach())

@@ -84,7 +84,7 @@ def usual(
             _known_density(name)
         of = METRICS.get("fd")
         _check_needs(subject, Spec(of, features, ""))
-        chosen = density or _usual_densities(subject)
+        chosen = density or subject.model.usual_densities
         every = [*(["reconstruction"] if subject.reconstructs else []), *chosen]
         distances = [name for name in METRICS if METRICS.get(name).argument == "DENSITY"]
         found += [f"{name}[{features}]:{one}" for one in every for name in distances]
@@ -104,12 +104,6 @@ def is_possible(subject: Subject, spec: Spec) -> bool:
     labels = subject.whole.train.labels if spec.metric.argument == "LABELS" else None
     enough = labels is None or spec.argument == "all" or int(spec.argument) < len(labels)
     return enough and all(_NEEDS[need][0](subject) for need in spec.metric.needs)
-
-
-def _usual_densities(subject: Subject) -> Sequence[str]:
-    from latentrank.inference import usual_densities
-
-    return usual_densities(subject.model)
 
 
 def _known_density(text: str) -> None:
@@ -185,7 +179,7 @@ def _check_needs(subject: Subject, spec: Spec) -> None:
 
 _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "images": (
-        lambda s: len(s.dataset.shape) == 3 and s.dataset.bounded,
+        lambda s: len(s.dataset.shape) == 3 and s.dataset.preprocessing.bounded,
         "Distances and entropies are measured on images, and {data} holds none (one sample has "
         "shape {shape}); choose another metric.",
     ),
@@ -200,7 +194,7 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     ),
     "posterior": (
         lambda s: s.posterior() is not None,
-        "The metric needs a Gaussian posterior; choose a method that has one, such as vae or vrrae.",
+        "The metric needs a Gaussian posterior; choose a method with one, such as vae or vrrae.",
     ),
     "codes": (
         lambda s: s.reconstructs,

@@ -15,17 +15,15 @@ from numpy.typing import NDArray
 from latentrank import data, inference
 from latentrank import density as densities
 from latentrank.config import RunConfig
-from latentrank.data import Dataset, to_float
+from latentrank.data import Dataset
 from latentrank.data.cache import folder as cache_folder
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.features import Extractor, extractor, features, place, weights_of
 from latentrank.evaluation.generation import real_features
-from latentrank.evaluation.images import weights_digest
+from latentrank.evaluation.images import as_images, weights_digest
 from latentrank.io import parse_value
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.runs import Run, finished_run, load_data
-
-_BATCH = 512
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -69,15 +67,14 @@ class Subject:
 
     def __post_init__(self) -> None:
         if self.seed < 0:
-            object.__setattr__(self, "seed", self.config.seed)
+            object.__setattr__(self, "seed", self.config.training.seed)
 
     @cached_property
     def run(self) -> Run:
         """The finished run."""
         run = finished_run(self.folder)
         # Its data may lie elsewhere than when it was trained.
-        run._dataset = self.dataset
-        return run
+        return run.attach(dataset=self.dataset)
 
     @property
     def metrics(self) -> Mapping[str, Any]:
@@ -85,7 +82,7 @@ class Subject:
         return finished_run(self.folder).metrics
 
     @cached_property
-    def model(self) -> Autoencoder:
+    def model(self) -> LatentModel:
         """The trained model, in evaluation mode."""
         return self.run.model()
 
@@ -97,11 +94,10 @@ class Subject:
     @cached_property
     def whole(self) -> Dataset:
         """All of that data: what judges a run does not depend on the part it was trained on."""
-        if self.config.train_size is None and self.config.test_size is None:
+        about = self.config.data
+        if about.train_size is None and about.test_size is None:
             return self.dataset
-        return _whole(
-            self.config.data, self.config.data_root, self.config.download, self.config.image_size
-        )
+        return _whole(about.source, about.data_root, about.download, about.image_size)
 
     @property
     def model_digest(self) -> str | None:
@@ -112,36 +108,32 @@ class Subject:
     @property
     def reconstructs(self) -> bool:
         """Whether the model has codes of samples."""
-        return getattr(self.model, "reconstructs", self.metrics["validation_error"] is not None)
+        return self.model.reconstructs
 
     def codes(self, split: str) -> NDArray[np.float32]:
         """Codes of the run's own `"train"` or `"test"` samples, `(N, L)`."""
         return self.run.codes(split)
 
-    @torch.no_grad()
-    def encode(self, x: Array) -> NDArray[np.float32]:
-        """Codes of samples, `(N, *shape)` to `(N, L)`."""
-        if x is self.dataset.train.x or x is self.dataset.test.x:
-            return self.codes("train" if x is self.dataset.train.x else "test")
-        parts = [self.model.encode(to_float(x[i : i + _BATCH])) for i in range(0, len(x), _BATCH)]
-        return np.asarray(torch.cat(parts).numpy())
+    def all_codes(self, split: str) -> NDArray[np.float32]:
+        """Codes of the `"train"` or `"test"` samples of all of the data, `(N, L)`."""
+        if self.whole is self.dataset:
+            return self.codes(split)
+        return self.model.encode_array(getattr(self.whole, split).x)
 
     @torch.no_grad()
     def posterior(self) -> tuple[Array, Array] | None:
         """Means and log-variances, `(N, k)` each, of the test samples' Gaussian posteriors."""
-        model, x = self.model, self.dataset.test.x
-        take = getattr(model.bottleneck, "posterior", None)
-        if take is None:
-            return None
-        parts = [take(model.encoder(to_float(x[i : i + _BATCH]))) for i in range(0, len(x), _BATCH)]
-        if parts[0] is None:
-            return None
-        means, logvars = (torch.cat(rows).numpy() for rows in zip(*parts, strict=True))
+        model, found = self.model, []
+        for x in model.batches(self.dataset.test.x):
+            if (part := model.bottleneck.posterior(model.encoder(x))) is None:
+                return None
+            found.append(part)
+        means, logvars = (torch.cat(rows).numpy() for rows in zip(*found, strict=True))
         return means, logvars
 
     def density(self, text: str) -> str:
         """A density as text; `"usual"` is the model's first usual one."""
-        return inference.usual_densities(self.model)[0] if text == "usual" else text
+        return self.model.usual_densities[0] if text == "usual" else text
 
     def generated(self, density: str, n: int | None = None) -> Array:
         """Samples of a density fitted to the training codes.
@@ -160,6 +152,10 @@ class Subject:
         name, options = parse_density(self.density(density))
         return inference.sample(self.run, name, n or self.samples, self.seed, **options).x
 
+    def images(self, x: Array) -> Array:
+        """Samples as feature networks take them: bytes, or float32 in [0, 1]."""
+        return as_images(x, self.dataset.preprocessing)
+
     # --- features -------------------------------------------------------------------------------
 
     def extractor(self, name: str) -> Extractor:
@@ -167,12 +163,12 @@ class Subject:
         self.say(f"features, {name}")
         return _extractor(
             name,
-            self.config.data,
-            self.config.data_root,
-            self.config.image_size,
+            self.config.data.source,
+            self.config.data.data_root,
+            self.config.data.image_size,
             self.weights.get(name),
             self.download and name != "classifier",
-            place(self.config.device),
+            place(self.config.machine.device),
         )
 
     def features(self, name: str, density: str) -> tuple[Array, Array]:
@@ -181,8 +177,8 @@ class Subject:
         if (name, density) not in known:
             network = self.extractor(name)
             self.say(f"samples, {density}")
-            made = features(self.generated(density), network)
-            real = real_features(self.dataset.test.x, network, cache=cache_folder())
+            made = features(self.images(self.generated(density)), network)
+            real = real_features(self.images(self.dataset.test.x), network, cache=cache_folder())
             known[name, density] = real, made
         return known[name, density]
 

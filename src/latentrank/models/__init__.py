@@ -1,7 +1,8 @@
-"""What is trained: autoencoders, their sibling the GAN, and the files they are kept in."""
+"""What is trained: autoencoders, and their sibling the GAN."""
 
 from latentrank.models.autoencoder import Autoencoder
-from latentrank.models.gan import GAMES, GAN, Discriminator
+from latentrank.models.base import LatentModel
+from latentrank.models.gan import GAN
 from latentrank.models.spec import Spec
 
-__all__ = ["GAMES", "GAN", "Autoencoder", "Discriminator", "Spec"]
+__all__ = ["GAN", "Autoencoder", "LatentModel", "Spec"]

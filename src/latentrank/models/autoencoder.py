@@ -1,24 +1,22 @@
-"""The model that every method is: encoder -> bottleneck -> decoder."""
+"""The model that most methods are: encoder -> bottleneck -> decoder."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from latentrank.bottlenecks import Bottleneck, Identity
 from latentrank.errors import InputError
-from latentrank.linalg import rank_of_spectrum
 from latentrank.losses import Objective
+from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.nets import surgery
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(LatentModel):
     """`x -> encoder -> bottleneck -> decoder -> x'`.
 
     Args:
@@ -44,39 +42,19 @@ class Autoencoder(nn.Module):
         objective: Objective,
         spec: Spec,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.bottleneck = bottleneck
-        self.decoder = decoder
+        super().__init__(encoder, bottleneck, decoder, spec)
         self.objective = objective
-        self.spec = spec
-        self.statistics = CodeStatistics(bottleneck.latent_dim)
 
     @property
-    def latent_dim(self) -> int:
-        """Numbers in a code."""
-        return self.bottleneck.latent_dim
+    def term_weights(self) -> dict[str, float]:
+        """Weight of each loss term beside the reconstruction, by name; changes take effect."""
+        return self.objective.weights
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct `x`, `(B, *input_shape)`: as in training, or by `encode` in evaluation."""
         if not self.training:
             return self.decode(self.encode(x))
         return self.decode(self.bottleneck(self.encoder(x)).z)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """The deterministic codes, `(B, L)`, of `x`, `(B, *input_shape)`."""
-        return self.bottleneck.encode(self.encoder(x))
-
-    def decode(self, z: Tensor) -> Tensor:
-        """The samples, `(B, *input_shape)`, that codes `z`, `(B, L)`, stand for."""
-        output: Tensor = self.decoder(z)
-        return output
-
-    def coefficients(self, x: Tensor) -> Tensor:
-        """The codes in the bottleneck's own basis: `U^T z`, `(B, k)`, or `z` without a basis."""
-        basis = self.bottleneck.basis()
-        z = self.encode(x)
-        return z if basis is None else z @ basis
 
     def losses(self, x: Tensor, index: Tensor | None = None) -> dict[str, Tensor]:
         """Every loss term by name, unweighted, and their weighted sum as `loss`.
@@ -87,37 +65,6 @@ class Autoencoder(nn.Module):
         """
         z, terms = self.bottleneck(self.encoder(x), index)
         return self.objective(self.decode(z), x, z, terms, self.decoder)
-
-    @torch.no_grad()
-    def consolidate(self, batches: Callable[[], Iterable[Tensor]]) -> None:
-        """Learn what needs the whole training set: a basis, and the codes' statistics.
-
-        Args:
-            batches: gives the training samples, `(B, *input_shape)` batch by batch, anew at
-                each call.
-        """
-        was_training = self.training
-        self.eval()
-
-        def encodings() -> Iterator[Tensor]:
-            for x in batches():
-                yield self.encoder(x)
-
-        self.bottleneck.consolidate(encodings())
-        self.statistics.update(self.bottleneck.encode(h) for h in encodings())
-        self.train(was_training)
-
-    def rank(self, tol: float = 1e-4) -> int:
-        """How many covariance singular values of the training codes exceed `tol` of the largest.
-
-        Args:
-            tol: relative, in (0, 1).
-
-        Raises:
-            InputError: the model has not been consolidated.
-        """
-        self._need_statistics("rank")
-        return int(rank_of_spectrum(self.statistics.variances.double(), tol=tol))
 
     def fold(self) -> Autoencoder:
         """The same autoencoder with its linear part absorbed into the encoder's last layer.
@@ -153,7 +100,7 @@ class Autoencoder(nn.Module):
                 measured on 512 codes drawn from a Gaussian fitted to the training codes.
 
         Raises:
-            InputError: inference is not linear, the model has not been consolidated, or `tol`
+            InputError: inference is not linear, the model has not been finalized, or `tol`
                 is not positive.
         """
         matrix = self._linear_map("compress").double()
@@ -202,7 +149,7 @@ class Autoencoder(nn.Module):
         statistics: CodeStatistics,
         code_dim: int | None,
     ) -> Autoencoder:
-        spec = replace(self.spec, folded=True, code_dim=code_dim)
+        spec = self.spec.model_copy(update={"folded": True, "code_dim": code_dim})
         bottleneck = Identity(len(statistics.mean)).to(statistics.mean)
         model = Autoencoder(encoder, bottleneck, decoder, Objective(), spec)
         model.statistics = statistics
@@ -211,16 +158,5 @@ class Autoencoder(nn.Module):
     def _linear_map(self, purpose: str) -> Tensor:
         matrix = self.bottleneck.linear_map()
         if matrix is None:
-            raise InputError(
-                f"{purpose} needs a latent that is linear in the encoder's output, and that of "
-                f"{self.spec.method} is not (or its basis has not been found yet: consolidate "
-                "the model first)."
-            )
+            raise self._not_linear(purpose)
         return matrix.detach()
-
-    def _need_statistics(self, purpose: str) -> None:
-        if not self.statistics.known:
-            raise InputError(
-                f"{purpose} needs the statistics of the training codes, and this model has "
-                "none; train it with latentrank, or call model.consolidate(batches) first."
-            )

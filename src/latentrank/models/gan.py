@@ -6,21 +6,19 @@ more layer, tells generated samples from real ones. `decode(encode(x))` is no re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
-from latentrank.bottlenecks import Bottleneck
+from latentrank.bottlenecks import Discriminator
 from latentrank.distributed import noise_like
-from latentrank.losses import Objective
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.losses import Game
+from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
-from latentrank.nets.spectral import spectrally_normalised
 
 # A generator whose samples lie, on average, closer together than this share of the distance
 # between real samples has collapsed; a discriminator right on more than this share has won.
@@ -29,122 +27,6 @@ SATURATED = 0.99
 
 # Real samples, and as many generated ones, that tell how a GAN is doing.
 HEALTH_SAMPLES = 256
-
-
-def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
-    """`-log D(x) - log(1 - D(G(z)))`, `D` the sigmoid of the score (Goodfellow et al. 2014).
-
-    Args:
-        real: `(B,)`, scores of real samples.
-        fake: `(B',)`, scores of generated ones.
-
-    Returns:
-        A scalar, what the discriminator minimises.
-
-    Example:
-        >>> round(float(cross_entropy(torch.zeros(3), torch.zeros(3))), 4)
-        1.3863
-    """
-    return softplus(-real).mean() + softplus(fake).mean()
-
-
-def saturating(fake: Tensor) -> Tensor:
-    """`log(1 - D(G(z)))`, the generator's part of the minimax game (Goodfellow et al. 2014, eq. 1).
-
-    Its slope vanishes where the discriminator is sure, which is why their section 3 proposes
-    `non_saturating`.
-
-    Args:
-        fake: `(B,)`, scores of generated samples.
-    """
-    return -softplus(fake).mean()
-
-
-def non_saturating(fake: Tensor) -> Tensor:
-    """`-log D(G(z))` (Goodfellow et al. 2014, section 3).
-
-    Args:
-        fake: `(B,)`, scores of generated samples.
-    """
-    return softplus(-fake).mean()
-
-
-def least_squares(real: Tensor, fake: Tensor) -> Tensor:
-    """`(D(x) - 1)^2 / 2 + D(G(z))^2 / 2`, `D` the score itself (Mao et al. 2017, eq. 9).
-
-    Args:
-        real: `(B,)`, scores of real samples.
-        fake: `(B',)`, scores of generated ones.
-
-    Returns:
-        A scalar, what the discriminator minimises.
-    """
-    return 0.5 * ((real - 1).square().mean() + fake.square().mean())
-
-
-def least_squares_generator(fake: Tensor) -> Tensor:
-    """`(D(G(z)) - 1)^2 / 2` (Mao et al. 2017, eq. 9).
-
-    Args:
-        fake: `(B,)`, scores of generated samples.
-    """
-    return 0.5 * (fake - 1).square().mean()
-
-
-@dataclass(frozen=True)
-class Game:
-    """What the two networks of a GAN each minimise.
-
-    Attributes:
-        discriminator: of the scores of real and of generated samples.
-        generator: of the scores of generated samples.
-        threshold: score from which a sample is taken for real.
-    """
-
-    discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
-    threshold: float
-
-
-GAMES = {
-    "minimax": Game(cross_entropy, saturating, 0.0),
-    "non-saturating": Game(cross_entropy, non_saturating, 0.0),
-    "least-squares": Game(least_squares, least_squares_generator, 0.5),
-}
-
-
-class Discriminator(Bottleneck):
-    """The discriminator's features, `LeakyReLU(E(x))`, and the score that is read from them.
-
-    The score is a linear map of the features, spectrally normalised as the encoder is (Miyato
-    et al. 2018), so that the discriminator cannot become arbitrarily steep.
-
-    The features stand where other methods have a code. `decode` does not undo them.
-
-    Args:
-        latent_dim: number of features, and width of the generator's noise.
-
-    Example:
-        >>> part = Discriminator(8)
-        >>> part.encode(torch.randn(5, 8)).shape, part.score(torch.randn(5, 8)).shape
-        (torch.Size([5, 8]), torch.Size([5]))
-    """
-
-    def __init__(self, latent_dim: int) -> None:
-        super().__init__(latent_dim)
-        # The slope of DCGAN's discriminators (Radford, Metz and Chintala 2016).
-        self.activation = nn.LeakyReLU(0.2)
-        self.head = spectrally_normalised(nn.Linear(latent_dim, 1))
-
-    def encode(self, h: Tensor) -> Tensor:
-        """The features, `(B, L)`."""
-        features: Tensor = self.activation(h)
-        return features
-
-    def score(self, h: Tensor) -> Tensor:
-        """How real the discriminator thinks each sample, `(B,)`; higher is more real."""
-        scores: Tensor = self.head(self.encode(h))
-        return scores.squeeze(1)
 
 
 class Health(NamedTuple):
@@ -221,7 +103,7 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-class GAN(Autoencoder):
+class GAN(LatentModel):
     """A generator, the decoder, and a discriminator, the encoder with one more layer.
 
     `decode(z)` generates from `z ~ N(0, I)`. `encode(x)` gives the discriminator's features,
@@ -229,7 +111,7 @@ class GAN(Autoencoder):
 
     Args:
         encoder: maps `(B, *input_shape)` to `(B, L)`.
-        discriminator: reads the score from that.
+        bottleneck: reads the score from that.
         decoder: maps `(B, L)` to `(B, *input_shape)`.
         game: the two losses.
         spec: what the model was built from; `latentrank.build` fills it in.
@@ -241,6 +123,10 @@ class GAN(Autoencoder):
         (torch.Size([3, 1, 8, 8]), torch.Size([3]))
     """
 
+    reconstructs = False
+    usual_densities = ("prior",)
+    trained_by = "adversarial"
+
     bottleneck: Discriminator
 
     def __init__(
@@ -251,7 +137,7 @@ class GAN(Autoencoder):
         game: Game,
         spec: Spec,
     ) -> None:
-        super().__init__(encoder, bottleneck, decoder, Objective(), spec)
+        super().__init__(encoder, bottleneck, decoder, spec)
         self.game = game
 
     def noise(self, n: int) -> Tensor:
@@ -303,6 +189,21 @@ class GAN(Autoencoder):
         fake = self.decode(z.to(self._reference()))
         right = [self.score(x) >= self.game.threshold, self.score(fake) < self.game.threshold]
         return Health(diversity(fake, x), float(torch.cat(right).float().mean()))
+
+    def diagnose(self, x: Tensor) -> dict[str, Any]:
+        """What the ranks are of, and how the game stands.
+
+        Args:
+            x: `(N, *input_shape)`, test samples.
+        """
+        health = self.health(x[:HEALTH_SAMPLES])
+        return {
+            "rank_of": "discriminator features",
+            "diversity": health.diversity if math.isfinite(health.diversity) else None,
+            "discriminator_accuracy": health.accuracy,
+            "collapsed": health.collapsed,
+            "warning": health.warning,
+        }
 
     def _reference(self) -> Tensor:
         """A tensor that tells device and type."""

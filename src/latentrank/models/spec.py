@@ -2,62 +2,64 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from latentrank.preprocessing import Preprocessing
+
+# Beyond these a description is damaged, and building from it would exhaust the memory.
+_MOST_VALUES = 2**31
+_WIDEST = 2**20
+
+Size = Annotated[int, Field(ge=1, le=_MOST_VALUES, strict=True)]
+Width = Annotated[int, Field(ge=1, le=_WIDEST, strict=True)]
 
 
-@dataclass(frozen=True)
-class Spec:
-    """What is needed, beside the weights, to build a model again.
+class Spec(BaseModel):
+    """What is needed, beside the weights, to build a model again; JSON holds it.
 
     Attributes:
         method: name of the method.
-        input_shape: shape of one sample.
+        input_shape: shape of one sample, as networks take it.
         latent_dim: width `L` of the code as trained.
         net: family of the networks, or `"custom"` for a user's own.
-        bounded: data lie in [0, 1].
-        options: options of the method that differ from, or equal, its defaults.
+        bounded: networks see data in [0, 1].
+        options: every option of the method with its value.
         folded: the linear part has been absorbed into the encoder.
         code_dim: width of the code after `compress`; None before.
-        mean: what was subtracted from the data before training, one number or one a column.
-            The model takes and gives normalised values; `original = x * std + mean`.
-        std: what they were divided by then.
+        preprocessing: how the data it was trained on become what its networks take.
+
+    Raises:
+        ValidationError: a value is not of its field's kind, or out of range.
+
+    Example:
+        >>> spec = Spec(method="ae", input_shape=(2,), latent_dim=1)
+        >>> Spec(**spec.model_dump(mode="json")) == spec
+        True
     """
 
-    method: str
-    input_shape: tuple[int, ...]
-    latent_dim: int
-    net: str = "auto"
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str = Field(max_length=200)
+    input_shape: tuple[Size, ...] = Field(min_length=1, max_length=4)
+    latent_dim: Width
+    net: str = Field("auto", max_length=200)
     bounded: bool = True
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
     folded: bool = False
-    code_dim: int | None = None
-    mean: float | tuple[float, ...] = 0.0
-    std: float | tuple[float, ...] = 1.0
+    code_dim: Width | None = None
+    preprocessing: Preprocessing = Preprocessing()
 
+    @field_validator("preprocessing", mode="before")
     @classmethod
-    def read(cls, description: Mapping[str, Any]) -> Spec:
-        """The spec that `dataclasses.asdict` described, back from JSON.
+    def _read(cls, value: Any) -> Any:
+        return Preprocessing.from_dict(value) if isinstance(value, Mapping) else value
 
-        Raises:
-            TypeError: a name is missing, or is none of a spec's.
-
-        Example:
-            >>> Spec.read({"method": "ae", "input_shape": [2], "latent_dim": 1})
-            Spec(method='ae', input_shape=(2,), latent_dim=1, ...)
-        """
-        tuples = {
-            name: tuple(value)
-            for name, value in description.items()
-            if name in ("input_shape", "mean", "std") and isinstance(value, list)
-        }
-        return cls(**{**description, **tuples})
-
-    def with_units(self, mean: Any, std: Any) -> Spec:
-        """This spec, for data that was normalised by `mean` and `std`, numbers or arrays."""
-        mean, std = (
-            tuple(value.tolist()) if getattr(value, "ndim", 0) else float(value)
-            for value in (mean, std)
-        )
-        return replace(self, mean=mean, std=std)
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> Spec:
+        if math.prod(self.input_shape) > _MOST_VALUES:
+            raise ValueError(f"a sample of shape {self.input_shape} has too many values")
+        return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 from torch import nn
 
 from latentrank.errors import InputError, unknown
@@ -12,11 +13,14 @@ from latentrank.nets.conv import conv
 from latentrank.nets.mlp import Pair, Shape, mlp
 from latentrank.nets.paper import celeba, curves, mnist, rrae_mnist, shapes
 from latentrank.nets.surgery import absorb_input, absorb_output, input_layer, output_layer
+from latentrank.registry import Registry
 
 __all__ = [
+    "NETWORKS",
     "absorb_input",
     "absorb_output",
     "build",
+    "check_pair",
     "families",
     "input_layer",
     "output_layer",
@@ -29,7 +33,12 @@ def _auto(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     return family(input_shape, encoder_dim, latent_dim)
 
 
-_FAMILIES: dict[str, Callable[[Shape, int, int], Pair]] = {
+#: Makes an encoder and a decoder from the shape of a sample, the numbers that the encoder returns
+#: and those that the decoder takes.
+Family = Callable[[Shape, int, int], Pair]
+
+NETWORKS = Registry[Family]("network", "latentrank.networks")
+for _name, _family in {
     "auto": _auto,
     "shapes": shapes,
     "mnist": mnist,
@@ -38,7 +47,9 @@ _FAMILIES: dict[str, Callable[[Shape, int, int], Pair]] = {
     "curves": curves,
     "conv": conv,
     "mlp": mlp,
-}
+}.items():
+    NETWORKS.register(_name, _family)
+NETWORKS.seal()
 
 _BOUNDS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -53,7 +64,7 @@ def families() -> list[str]:
         >>> families()
         ['auto', 'shapes', 'mnist', 'celeba', 'rrae-mnist', 'curves', 'conv', 'mlp']
     """
-    return list(_FAMILIES)
+    return NETWORKS.names()
 
 
 def build(
@@ -88,8 +99,7 @@ def build(
         >>> decoder(encoder(torch.zeros(2, 1, 32, 32))).shape
         torch.Size([2, 1, 32, 32])
     """
-    if family not in _FAMILIES:
-        raise unknown("network", family, _FAMILIES)
+    make = NETWORKS.get(family)
     if bounded_output is not None and bounded_output not in _BOUNDS:
         raise unknown("output bound", bounded_output, _BOUNDS)
     shape = tuple(int(size) for size in input_shape)
@@ -100,7 +110,49 @@ def build(
     for name, size in (("encoder_dim", encoder_dim), ("latent_dim", latent_dim)):
         if size < 1:
             raise InputError(f"{name} is {size}, expected a whole number from 1; raise it.")
-    encoder, decoder = _FAMILIES[family](shape, encoder_dim, latent_dim)
+    encoder, decoder = make(shape, encoder_dim, latent_dim)
     if bounded_output is not None:
         decoder.append(_BOUNDS[bounded_output]())
     return encoder, decoder
+
+
+@torch.no_grad()
+def check_pair(
+    encoder: nn.Module, decoder: nn.Module, input_shape: Shape, encoder_dim: int, latent_dim: int
+) -> None:
+    """Refuse networks of a user's own that do not fit the data, the code, or each other.
+
+    Args:
+        encoder: to map `(B, *input_shape)` to `(B, encoder_dim)`.
+        decoder: to map `(B, latent_dim)` to `(B, *input_shape)`.
+        input_shape: shape of one sample.
+        encoder_dim: numbers that the encoder must return per sample.
+        latent_dim: numbers that the decoder must take per sample.
+
+    Raises:
+        InputError: a network cannot take such samples, or returns others.
+
+    Example:
+        >>> check_pair(nn.Linear(3, 2), nn.Linear(2, 4), (3,), 2, 2)
+        Traceback (most recent call last):
+        latentrank.errors.InputError: The decoder maps (2, 2) to (2, 4), expected (2, 3); ...
+    """
+    for name, network, given, wanted in (
+        ("encoder", encoder, (2, *input_shape), (2, encoder_dim)),
+        ("decoder", decoder, (2, latent_dim), (2, *input_shape)),
+    ):
+        training = network.training
+        try:
+            like = next(network.parameters(), torch.empty(0))
+            found = tuple(network.eval()(torch.zeros(given).to(like)).shape)
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise InputError(
+                f"The {name} cannot take samples of shape {given} "
+                f"({' '.join(str(error).split())[:200]}); change its first layer."
+            ) from None
+        finally:
+            network.train(training)
+        if found != wanted:
+            raise InputError(
+                f"The {name} maps {given} to {found}, expected {wanted}; change its last layer."
+            )

@@ -133,7 +133,7 @@ class Recipe(_Strict):
             for metric in part.metrics.values():
                 metrics.parse(metric)
         for row in self.rows:
-            methods.resolve(row.method, row.options)
+            methods.options(row.method, row.options)
             for metric in row.metrics.values():
                 metrics.parse(metric)
         for claim in self.claims:

@@ -139,7 +139,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
         name: float(value)
         for name, value in flat_settings(metrics).items()
         if name not in _NOT_A_RESULT
-        and not name.startswith(("rank_control.", "measured."))
+        and not name.startswith(("rank_search.", "measured."))
         and isinstance(value, int | float)
         and not isinstance(value, bool)
     }

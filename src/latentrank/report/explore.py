@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw
 from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.io import write_text
-from latentrank.models.gan import GAN
 from latentrank.models.statistics import CodeStatistics
 from latentrank.report import html
 from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, widened
@@ -51,7 +50,7 @@ def write_explore(run: RunLike) -> Path:
             be written.
     """
     view = View(run)
-    if isinstance(run.model(), GAN):
+    if not run.model().reconstructs:
         raise InputError(
             f"A {view.config['method']} has no codes of samples to start from; take a run of an "
             "autoencoder."

@@ -86,7 +86,7 @@ def _coded(view: View) -> str:
 def _sayings(view: View) -> list[str]:
     """Sentences that parts of the training left in the metrics, such as how a rank was found."""
     parts = [part for part in view.metrics.values() if isinstance(part, Mapping)]
-    return [str(part["says"]) for part in parts if part.get("says")]
+    return [str(part["message"]) for part in parts if part.get("message")]
 
 
 def _interpolation(view: View) -> Drawn:

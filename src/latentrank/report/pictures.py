@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
 from latentrank.io import atomic_write
-from latentrank.models.gan import GAN
 from latentrank.report import figures
 from latentrank.report.style import to_png
 from latentrank.report.view import RunLike, View
@@ -38,7 +37,7 @@ def interpolation(run: RunLike, kind: str = "linear") -> Figure:
     if kind not in KINDS:
         raise unknown("kind of interpolation", kind, KINDS)
     view = View(run)
-    if isinstance(run.model(), GAN):
+    if not run.model().reconstructs:
         raise InputError(
             f"A {view.config['method']} has no codes of samples, so there is nothing to "
             "interpolate between; take a run of an autoencoder."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from torch import Tensor
 from latentrank.data import Dataset, to_float
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
-from latentrank.models.gan import GAN
 from latentrank.report.cells import Limits, value_limits
 
 Floats = NDArray[np.floating]
@@ -29,6 +28,8 @@ _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "f
 
 class Model(Protocol):
     """Anything that encodes and decodes, such as an `Autoencoder`."""
+
+    reconstructs: ClassVar[bool]
 
     def encode(self, x: Tensor) -> Tensor:
         """Samples `(B, *shape)` to codes `(B, L)`."""
@@ -165,7 +166,7 @@ class View:
     @cached_property
     def starts_from_noise(self) -> bool:
         """Whether the decoder takes noise in place of codes of samples, as a GAN's does."""
-        return isinstance(self.run.model(), GAN)
+        return not self.run.model().reconstructs
 
     def anchors(self, first: View) -> NDArray[Any]:
         """What interpolations start from and end at.

@@ -21,7 +21,7 @@ def figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
         page: what was measured; a power law adds its claim to it.
         jobs: those that were trained.
     """
-    shown = {(job.part, job.row): job for job in jobs if job.config.seed == 0}
+    shown = {(job.part, job.row): job for job in jobs if job.config.training.seed == 0}
     drawn: list[Any] = []
     for name in recipe.figures:
         kind, _, argument = name.partition(":")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from latentrank import methods, metrics
-from latentrank.config import RunConfig, check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError, unknown
 from latentrank.metrics import Subject
 from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings, presets
@@ -38,7 +38,7 @@ class Job(NamedTuple):
     @property
     def title(self) -> str:
         """Row, part and seed, for progress messages."""
-        return f"{self.row}, {self.part}, seed {self.config.seed}"
+        return f"{self.row}, {self.part}, seed {self.config.training.seed}"
 
     @property
     def training(self) -> Training:
@@ -95,7 +95,7 @@ def _most_seeds(row: Row, budget: Budget) -> int | None:
 
 def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: Settings) -> Job:
     preset = presets()[part.preset]
-    known = methods.options(row.method)
+    known = methods.get(row.method).options.model_fields
     shared = {name: value for name, value in part.options.items() if name in known}
     values = {
         "data": preset.data,
@@ -108,7 +108,7 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
         "seed": seed,
         **machine,
     }
-    config = check(values, f"the recipe's row '{row.name}'")
+    config = RunConfig(**values)
     return Job(
         part.heading,
         row.name,

@@ -6,17 +6,118 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from latentrank import data, methods
-from latentrank.config import RunConfig, check
+from latentrank.config import RunConfig, settings
+from latentrank.data import Dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.io import read_yaml
 
-if TYPE_CHECKING:
-    # importing Lightning takes seconds, which using a trained model should not
-    pass
+
+def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunConfig:
+    """A configuration from settings by name, over those of a YAML file, over the defaults.
+
+    Options of the method stand among the settings, or under `options`.
+
+    Args:
+        given: settings and options by name, such as those of a command line.
+        file: a YAML file.
+
+    Raises:
+        InputError: a name that is neither a setting nor an option of the method, with the
+            nearest that is one; a value out of range; no method or no data; or a file with the
+            options of another method.
+
+    Example:
+        >>> configure({"method": "lorae", "data": "shapes", "penalty": 0.1}).options.penalty
+        0.1
+    """
+    above = _flat(given)
+    below = _flat({} if file is None else read_yaml(file))
+    values = {**below, **above}
+    for name, command in (("method", "methods"), ("data", "datasets")):
+        if values.get(name) is None:
+            raise InputError(
+                f"No {name} is given; name one of those that latentrank {command} lists."
+            )
+    method = str(values["method"])
+    if below["options"] and str(below.get("method", method)) != method:
+        raise InputError(
+            f"{file} holds options of {below['method']}, and the method is to be {method}; leave "
+            "them out of the file, or name no other method."
+        )
+    options = {**below["options"], **above["options"]}
+    _check_options(options, method)
+    return RunConfig(**{**values, "options": options})
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name, with whatever is none of them under `options`."""
+    options = values.get("options") or {}
+    if not isinstance(options, Mapping):
+        raise InputError(f"options is {options!r}; give names and values, such as 'penalty: 1e-3'.")
+    known: dict[str, Any] = {}
+    rest = dict(options)
+    for name, value in values.items():
+        if name in RunConfig.model_fields and isinstance(value, Mapping):
+            if name != "options":
+                known |= _leaves(value)
+        elif name in settings():
+            known[name] = value
+        else:
+            rest[name] = value
+    rest.pop("options", None)
+    return {**known, "options": rest}
+
+
+def _leaves(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a section and of those in it, by their names alone."""
+    found: dict[str, Any] = {}
+    for name, value in section.items():
+        found |= (
+            _leaves(value)
+            if isinstance(value, Mapping)
+            else {"data" if name == "source" else name: value}
+        )
+    return found
+
+
+def _check_options(options: Mapping[str, Any], method: str) -> None:
+    """Refuse options that the method does not have, with the setting or option that was meant."""
+    own = methods.get(method).options.model_fields
+    for name in options:
+        if name not in own:
+            close = difflib.get_close_matches(name, [*own, *settings()], 1, 0.5)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise InputError(
+                f"There is no setting '{name}' and {method} has no such option; "
+                f"{hint}Options of {method}: {', '.join(own)}."
+            )
+
+
+def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
+    """The configuration with what depends on the data filled in, and paths made absolute.
+
+    It is resolved once, at the start of a run; whatever reads it afterwards finds every value.
+
+    Args:
+        config: as configured.
+        dataset: the data that it names.
+
+    Raises:
+        InputError: a resolved value that cannot be used.
+    """
+    source, root = config.data.source, config.data.data_root
+    return config.updated(
+        {
+            "data": source if source in data.names() else absolute(source),
+            "data_root": None if root is None else absolute(root),
+            "latent_dim": config.latent_dim or dataset.latent_dim,
+            "net": config.net or dataset.net,
+        }
+    )
 
 
 def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
@@ -30,12 +131,13 @@ def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
         A path where nothing is yet: `DATA-METHOD`, or `DATA-METHOD-2` and so on.
 
     Example:
-        >>> default_folder(check({"method": "ae", "data": "My data/big one.npy"}, "x")).name
+        >>> default_folder(RunConfig(method="ae", data="My data/big one.npy")).name
         'big-one-ae'
     """
-    path = Path(config.data).expanduser()
-    name = path.stem if path.suffix in (".npy", ".npz", ".zip") else path.name
-    if config.data not in data.names():
+    source = config.data.source
+    path = Path(source).expanduser()
+    name = path.name if path.is_dir() else path.stem
+    if source not in data.names():
         name = name or path.resolve().name
     stem = f"{re.sub(r'[^A-Za-z0-9._]+', '-', name).strip('-.') or 'data'}-{config.method}"
     folder, count = Path(parent) / stem, 1
@@ -45,68 +147,6 @@ def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
         newest, folder = folder, Path(parent) / f"{stem}-{count}"
     # The first of several processes has made the folder before it starts the others.
     return folder if is_first_process() else newest
-
-
-def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunConfig:
-    """A configuration from settings by name, over those of a YAML file, over the defaults.
-
-    Options of the method stand among the settings, or in the file also under `options`.
-
-    Args:
-        given: settings and options by name, such as those of a command line.
-        file: a YAML file.
-
-    Raises:
-        InputError: a name that is neither a setting nor an option of the method, with the
-            nearest that is one; a value out of range; no method or no data; or a file with the
-            options of another method.
-
-    Example:
-        >>> configure({"method": "lorae", "data": "shapes", "penalty": 0.1}).options
-        {'penalty': 0.1}
-    """
-    written, over = _split(given), _split({} if file is None else read_yaml(file))
-    values = {**over, **written}
-    for name, command in (("method", "methods"), ("data", "datasets")):
-        if values.get(name) is None:
-            raise InputError(
-                f"No {name} is given; name one of those that latentrank {command} lists."
-            )
-    method = str(values["method"])
-    methods.get(method)
-    if over["options"] and str(over.get("method", method)) != method:
-        raise InputError(
-            f"{file} holds options of {over['method']}, and the method is to be {method}; leave "
-            "them out of the file, or name no other method."
-        )
-    for layer, source in ((over, str(file)), (written, "the command line")):
-        _check_options(layer["options"], method)
-        check({**layer, "method": method, "data": values["data"]}, source)
-    return check({**values, "options": {**over["options"], **written["options"]}}, "the settings")
-
-
-def _split(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by name, with whatever is none of them under `options`."""
-    options = values.get("options") or {}
-    if not isinstance(options, Mapping):
-        raise InputError(f"options is {options!r}; give names and values, such as 'penalty: 1e-3'.")
-    settings = {name: v for name, v in values.items() if name in RunConfig.model_fields}
-    rest = {name: v for name, v in values.items() if name not in RunConfig.model_fields}
-    return {**settings, "options": {**options, **rest}}
-
-
-def _check_options(options: Mapping[str, Any], method: str) -> None:
-    """Refuse options that the method does not have, and values of another kind than theirs."""
-    own = methods.options(method)
-    for name in options:
-        if name not in own:
-            close = difflib.get_close_matches(name, [*own, *RunConfig.model_fields], 1, 0.5)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            raise InputError(
-                f"There is no setting '{name}' and {method} has no such option; "
-                f"{hint}Options of {method}: {', '.join(own)}."
-            )
-    methods.resolve(method, options)
 
 
 def absolute(path: str) -> str:

@@ -36,7 +36,7 @@ from rich.progress import (
 )
 
 from latentrank import methods
-from latentrank.config import check
+from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.formatting import duration
 from latentrank.runs import Run
@@ -67,9 +67,9 @@ def train_all(trainings: Sequence[Training], say: Say, progress: bool = False) -
     missing = list({t.folder: t for t in trainings if not is_done(t)}.values())
     reused = len({t.folder for t in trainings}) - len(missing)
     say(f"{len(missing)} trainings to do, {reused} are there already")
-    where = lanes(missing[0].config.device, len(missing)) if missing else []
+    where = lanes(missing[0].config.machine.device, len(missing)) if missing else []
     # A method registered in this process is unknown to any other.
-    if len(where) > 1 and all(methods.is_built_in(t.config.method) for t in missing):
+    if len(where) > 1 and all(methods.METHODS.built_in(t.config.method) for t in missing):
         return _side_by_side(missing, where, clock, say, progress)
     failed: dict[str, str] = {}
     for index, training in enumerate(missing):
@@ -161,7 +161,7 @@ class _Worker:
 
     def train(self, training: Training) -> None:
         """Have it train, and wait until it has."""
-        asked = {"config": training.config.model_dump(), "folder": str(training.folder)}
+        asked = {"config": training.config.model_dump(mode="json"), "folder": str(training.folder)}
         answer = ""
         with suppress(OSError):
             self._to.write(json.dumps(asked) + "\n")
@@ -286,7 +286,7 @@ def _work() -> None:
         while line := asked.get():
             told, reason = json.loads(line), ""
             try:
-                config = check(told["config"], "the recipe")
+                config = RunConfig(**told["config"])
                 train(Training("", "", config, Path(told["folder"])))
             except InputError as error:
                 reason = str(error)

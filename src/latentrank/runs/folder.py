@@ -1,39 +1,37 @@
-"""The run folder: what a training leaves behind."""
+"""The run folder: what a training leaves behind, and the only place that knows its file names."""
 
 from __future__ import annotations
 
 import csv
 import json
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from latentrank import data
-from latentrank.config import RunConfig, check
-from latentrank.data import Dataset, to_float
+from latentrank.config import RunConfig
+from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.io import read_yaml, write_text
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
 from latentrank.serialization import load
 
-if TYPE_CHECKING:
-    # importing Lightning takes seconds, which using a trained model should not
-    pass
-
-
-_BATCH = 512
+CONFIG = "config.yaml"
+METRICS = "metrics.json"
+HISTORY = "history.csv"
+CHECKPOINTS = "checkpoints"
+LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
+FIGURES = "figures"
+REPORT = "report.html"
 
 
 class Run:
     """A run folder, read lazily.
 
     Args:
-        folder: the folder of a finished run.
+        folder: the folder of a run.
 
     Raises:
         InputError: it is not one.
@@ -41,36 +39,41 @@ class Run:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        if not (self.folder / "config.yaml").is_file():
+        if not (self.folder / CONFIG).is_file():
             raise InputError(
-                f"{self.folder} is not the folder of a run (it has no config.yaml); "
+                f"{self.folder} is not the folder of a run (it has no {CONFIG}); "
                 "give a folder that latentrank train has made."
             )
         self._codes: dict[str, np.ndarray] = {}
-        self._model: Autoencoder | None = None
+        self._model: LatentModel | None = None
         self._dataset: Dataset | None = None
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration."""
-        return read_yaml(self.folder / "config.yaml")
+        """The resolved configuration, every setting by its name alone."""
+        return self.settings.flat()
 
     @property
     def settings(self) -> RunConfig:
-        """The resolved configuration, checked."""
-        return check(self.config, str(self.folder / "config.yaml"))
+        """The resolved configuration."""
+        return RunConfig(**read_yaml(self.folder / CONFIG))
 
     @property
     def finished(self) -> bool:
-        """Whether the training came to its end."""
-        return (self.folder / "metrics.json").is_file()
+        """Whether the training has finished."""
+        return (self.folder / METRICS).is_file()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to resume from."""
+        return (self.folder / LAST_CHECKPOINT).is_file()
 
     @property
     def metrics(self) -> dict[str, Any]:
         """What was measured at the end."""
         try:
             metrics: dict[str, Any] = json.loads(
-                (self.folder / "metrics.json").read_text(encoding="utf-8")
+                (self.folder / METRICS).read_text(encoding="utf-8")
             )
         except (OSError, ValueError):
             raise _unfinished(self.folder) from None
@@ -79,12 +82,12 @@ class Run:
     @property
     def history(self) -> dict[str, np.ndarray]:
         """The columns of history.csv, float64, NaN where a row has no value."""
-        with (self.folder / "history.csv").open(encoding="utf-8", newline="") as file:
+        with (self.folder / HISTORY).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         names = rows[0].keys() if rows else []
         return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
 
-    def model(self) -> Autoencoder:
+    def model(self) -> LatentModel:
         """The trained model, in evaluation mode."""
         if self._model is None:
             self._model = load(self.folder)
@@ -96,6 +99,20 @@ class Run:
             self._dataset = load_data(self.settings)
         return self._dataset
 
+    def attach(self, model: LatentModel | None = None, dataset: Dataset | None = None) -> Run:
+        """Use a model or data that are in memory already, such as data that were moved."""
+        self._model, self._dataset = model or self._model, dataset or self._dataset
+        return self
+
+    def split(self, name: str) -> Split:
+        """The training or the test samples.
+
+        Args:
+            name: `"train"` or `"test"`.
+        """
+        dataset = self.dataset()
+        return dataset.train if name == "train" else dataset.test
+
     def codes(self, split: str) -> np.ndarray:
         """The codes of a split, `(N, L)` float32.
 
@@ -103,16 +120,16 @@ class Run:
             split: `"train"` or `"test"`.
         """
         if split not in self._codes:
-            self._codes[split] = codes_of(self.model(), self.dataset(), split)
+            self._codes[split] = self.model().encode_array(self.split(split).x)
         return self._codes[split]
 
-    def write(self, name: str, values: dict[str, Any]) -> None:
-        """Add a JSON file, whole or not at all."""
-        write_text(self.folder / name, json.dumps(values, indent=2) + "\n")
+    def write_metrics(self, values: dict[str, Any]) -> None:
+        """Write what was measured; the run counts as finished from then on."""
+        write_text(self.folder / METRICS, json.dumps(values, indent=2) + "\n")
 
 
 def finished_run(folder: str | Path) -> Run:
-    """The run in a folder, if its training came to its end.
+    """The run in a folder, if its training has finished.
 
     Args:
         folder: of the run.
@@ -128,43 +145,18 @@ def finished_run(folder: str | Path) -> Run:
 
 def _unfinished(folder: Path) -> InputError:
     return InputError(
-        f"The run in {folder} is not finished; go on with: latentrank train --resume "
+        f"The run in {folder} is not finished; resume it with: latentrank train --resume "
         f"{shlex.quote(str(folder))}"
     )
 
 
 def load_data(config: RunConfig, progress: bool = False) -> Dataset:
     """The data set that a configuration names."""
+    how = config.data.model_dump()
     return data.load(
-        config.data,
-        root=config.data_root,
-        download=config.download,
-        train_size=config.train_size,
-        test_size=config.test_size,
-        image_size=config.image_size,
-        seed=config.seed,
+        how.pop("source"),
+        root=how.pop("data_root"),
+        seed=config.training.seed,
         progress=progress,
+        **how,
     )
-
-
-def batches(dataset: Dataset, split: str) -> Iterator[Tensor]:
-    """The samples of a split in order, float32, a few hundred at a time."""
-    x = dataset.train.x if split == "train" else dataset.test.x
-    return (to_float(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH))
-
-
-@torch.no_grad()
-def codes_of(model: Autoencoder, dataset: Dataset, split: str) -> np.ndarray:
-    """The codes of a split, `(N, L)` float32."""
-    codes = [model.encode(x) for x in batches(dataset, split)]
-    return torch.cat(codes).numpy()
-
-
-@torch.no_grad()
-def validation_error(model: Autoencoder, dataset: Dataset) -> float:
-    """Mean squared error over all numbers of all test samples, in the units of training."""
-    squared, count = 0.0, 0
-    for x in batches(dataset, "test"):
-        squared += float((model(x) - x).double().square().sum())
-        count += x.numel()
-    return squared / count

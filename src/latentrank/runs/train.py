@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from torch import nn
 
-from latentrank import data, methods
-from latentrank.config import RunConfig, check
-from latentrank.data import Dataset, to_float
+from latentrank import methods
+from latentrank.config import RunConfig, resumable
+from latentrank.data import Dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.io import write_yaml
 from latentrank.linalg import rank_of_spectrum, spectrum
-from latentrank.models.autoencoder import Autoencoder
-from latentrank.models.gan import GAN, HEALTH_SAMPLES
-from latentrank.runs.configure import absolute
-from latentrank.runs.folder import Run, batches, load_data, validation_error
+from latentrank.models.base import LatentModel
+from latentrank.runs.configure import resolve
+from latentrank.runs.folder import CONFIG, METRICS, Run, load_data
 from latentrank.serialization import save
 
 if TYPE_CHECKING:
@@ -27,22 +27,25 @@ if TYPE_CHECKING:
     from latentrank.training.callbacks import History
 
 
-# What may differ from the run's configuration when it is gone on with.
-CHANGEABLE = (
-    "epochs", "steps", "patience", "validate_every", "precision", "device", "devices", "strategy",
-    "loggers", "data_root", "download",
-)  # fmt: skip
-
-
 def train(
-    config: RunConfig, folder: str | Path, *, resume: bool = False, progress: bool = True
+    config: RunConfig,
+    folder: str | Path,
+    *,
+    dataset: Dataset | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    resume: bool = False,
+    progress: bool = True,
 ) -> Run:
     """Train as configured and leave a run folder behind.
 
     Args:
         config: the method, the data, and how it is trained.
         folder: where; a new folder, or with `resume` that of an interrupted run.
-        resume: go on from the newest checkpoint.
+        dataset: the data, where they are in memory already; `config` then only names them.
+        encoder: a network of your own, see `latentrank.build`.
+        decoder: likewise.
+        resume: resume from the newest checkpoint.
         progress: show a progress line.
 
     Returns:
@@ -52,14 +55,13 @@ def train(
         InputError: the configuration cannot be used, or the folder holds a run already.
     """
     folder = Path(folder)
-    methods.resolve(config.method, config.options)
-    dataset = load_data(config, progress)
+    dataset = load_data(config, progress) if dataset is None else dataset
     resolved = resolve(config, dataset)
-    model = _model(resolved, dataset)
+    model = new_model(resolved, dataset, encoder, decoder)
     if not resume and is_first_process():
-        start(config, folder, dataset)
+        start(resolved, folder)
     try:
-        return _train(model, resolved, folder, dataset, resume, progress)
+        return _fit(model, resolved, folder, dataset, resume, progress)
     except InputError:
         _remove_if_nothing_was_done(folder)
         raise
@@ -68,14 +70,14 @@ def train(
 def resume(
     folder: str | Path, changes: Mapping[str, Any] | None = None, *, progress: bool = True
 ) -> Run:
-    """Go on with an interrupted run, or train a finished one for longer.
+    """Resume an interrupted run, or train a finished one for longer.
 
-    It goes on from the newest checkpoint; a run that was interrupted before its first one
+    It resumes from the newest checkpoint; a run that was interrupted before its first one
     starts again.
 
     Args:
         folder: of the run.
-        changes: settings to change, of those in `CHANGEABLE`.
+        changes: settings to change, of those that `latentrank.config.resumable` lists.
         progress: show a progress line.
 
     Returns:
@@ -87,53 +89,80 @@ def resume(
     run = Run(folder)
     before, given = run.settings, dict(changes or {})
     for name in given:
-        if name not in CHANGEABLE:
+        if name not in resumable():
             raise InputError(
                 f"{name} of the run in {run.folder} cannot be changed any more; leave it out, or "
                 "train a new run."
             )
-    config = check({**before.model_dump(), **given}, "the command line")
-    (unit, done), (new_unit, asked) = before.length, config.length
+    config = before.updated(given)
+    (unit, done), (new_unit, asked) = before.training.length, config.training.length
     if run.finished and (new_unit != unit or asked <= done):
         raise InputError(
             f"The run in {run.folder} is finished; to train it for longer, give more {unit} than "
             f"its {done}."
         )
     dataset = load_data(config, progress)
-    model = _model(config, dataset)
+    model = new_model(config, dataset)
 
     def begin() -> None:
-        """From here on, the run is another one: until then it is as it was."""
+        """Until the first step, the run is left as it was."""
         if is_first_process():
-            write_yaml(run.folder / "config.yaml", config.model_dump())
-            (run.folder / "metrics.json").unlink(missing_ok=True)
+            write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
+            (run.folder / METRICS).unlink(missing_ok=True)
 
-    begun = (run.folder / "checkpoints" / "last.ckpt").is_file()
-    return _train(model, config, run.folder, dataset, begun, progress, begin)
+    return _fit(model, config, run.folder, dataset, run.begun, progress, begin)
 
 
-def _model(config: RunConfig, dataset: Dataset) -> Autoencoder:
-    """The untrained model of a resolved configuration."""
+def start(resolved: RunConfig, folder: Path) -> None:
+    """Make the folder of a new run and write its resolved configuration.
+
+    Raises:
+        InputError: there is a run already.
+    """
+    if (folder / CONFIG).exists():
+        raise InputError(
+            f"There is a run in {folder} already; give another --out, or resume it with "
+            f"--resume {folder}."
+        )
+    write_yaml(folder / CONFIG, resolved.model_dump(mode="json"))
+
+
+def new_model(
+    config: RunConfig,
+    dataset: Dataset,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> LatentModel:
+    """The untrained model of a resolved configuration.
+
+    Args:
+        config: resolved.
+        dataset: decides its shapes and what is done to samples before the networks see them.
+        encoder: a network of your own.
+        decoder: likewise.
+
+    Raises:
+        InputError: the configuration does not suit the data.
+    """
     from lightning.pytorch import seed_everything
 
-    seed_everything(config.seed, verbose=False)
-    options = dict(config.options)
-    if "samples" in options:
-        options["samples"] = len(dataset.train)
+    seed_everything(config.training.seed, verbose=False)
     model = methods.build(
         config.method,
         dataset.shape,
-        int(config.latent_dim or dataset.latent_dim),
+        config.latent_dim or dataset.latent_dim,
         config.net or dataset.net,
-        dataset.bounded,
-        **options,
+        dataset.preprocessing.bounded,
+        encoder=encoder,
+        decoder=decoder,
+        **config.options.model_dump(),
     )
-    model.spec = model.spec.with_units(dataset.mean, dataset.std)
+    model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
     return model
 
 
-def _train(
-    model: Autoencoder,
+def _fit(
+    model: LatentModel,
     config: RunConfig,
     folder: Path,
     dataset: Dataset,
@@ -141,7 +170,7 @@ def _train(
     progress: bool,
     begin: Callable[[], None] = lambda: None,
 ) -> Run:
-    """Fit a model and write what came out; `begin` is called before its first step."""
+    """Fit a model and write what was measured; `begin` is called before its first step."""
     from lightning.pytorch.callbacks import LambdaCallback
 
     from latentrank.training import fit
@@ -149,7 +178,7 @@ def _train(
     history = fit(
         model,
         dataset,
-        config,
+        config.training,
         folder=folder,
         resume=from_checkpoint,
         progress=progress,
@@ -160,53 +189,17 @@ def _train(
 
 def _remove_if_nothing_was_done(folder: Path) -> None:
     """Leave no folder behind for a training that was refused before its first epoch."""
-    if [path.name for path in folder.glob("*")] == ["config.yaml"] and is_first_process():
-        (folder / "config.yaml").unlink()
+    if [path.name for path in folder.glob("*")] == [CONFIG] and is_first_process():
+        (folder / CONFIG).unlink()
         folder.rmdir()
 
 
-def start(config: RunConfig, folder: Path, dataset: Dataset) -> RunConfig:
-    """Make the folder of a new run and write its resolved configuration.
-
-    Raises:
-        InputError: there is a run already.
-    """
-    if (folder / "config.yaml").exists():
-        raise InputError(
-            f"There is a run in {folder} already; give another --out, or go on with "
-            f"--resume {folder}."
-        )
-    resolved = resolve(config, dataset)
-    write_yaml(folder / "config.yaml", resolved.model_dump())
-    return resolved
-
-
-def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
-    """The configuration with every default that depends on method or data filled in."""
-    row = methods.get(config.method)
-    return config.model_copy(
-        update={
-            # A run is read again from any working folder.
-            "data": config.data if config.data in data.names() else absolute(config.data),
-            "data_root": None if config.data_root is None else absolute(config.data_root),
-            "latent_dim": config.latent_dim or dataset.latent_dim,
-            "net": config.net or dataset.net,
-            "options": methods.resolve(config.method, config.options),
-            "learning_rate": config.learning_rate or row.learning_rate,
-            "weight_decay": row.weight_decay
-            if config.weight_decay is None
-            else config.weight_decay,
-        }
-    )
-
-
 def finish(
-    folder: Path, config: RunConfig, model: Autoencoder, dataset: Dataset, history: History
+    folder: Path, config: RunConfig, model: LatentModel, dataset: Dataset, history: History
 ) -> Run:
     """Write the model and what was measured; the run counts as finished from then on."""
     save(model, folder)
-    run = Run(folder)
-    run._model, run._dataset = model, dataset
+    run = Run(folder).attach(model, dataset)
     codes = torch.from_numpy(run.codes("test"))
     if not bool(torch.isfinite(codes).all()):
         raise InputError(
@@ -216,12 +209,12 @@ def finish(
     values = spectrum(codes)
     metrics: dict[str, Any] = {
         "method": config.method,
-        "data": config.data,
+        "data": config.data.source,
         "rank": int(rank_of_spectrum(values)),
         "rank_training_codes": model.rank(),
         "true_dimension": dataset.true_dimension,
         "latent_dim": model.latent_dim,
-        "validation_error": None if isinstance(model, GAN) else validation_error(model, dataset),
+        "validation_error": None,
         "effective_rank": rank_of_spectrum(values, "effective"),
         "participation_ratio": rank_of_spectrum(values, "participation"),
         "gap_rank": int(rank_of_spectrum(values, "gap")),
@@ -230,51 +223,73 @@ def finish(
         "parameters": sum(p.numel() for p in model.parameters()),
         "singular_values": values.tolist(),
     }
-    if isinstance(model, GAN):
-        metrics |= _of_gan(model, dataset)
-    elif doubts := _doubts(metrics, dataset):
-        metrics["warning"] = " ".join(doubts)
-    run.write("metrics.json", metrics | history.reports)
+    if model.reconstructs:
+        metrics |= _reconstruction(model, dataset)
+        if doubts := _doubts(metrics, len(dataset.test)):
+            metrics["warning"] = " ".join(doubts)
+    metrics |= model.diagnose(next(model.batches(dataset.test.x)))
+    run.write_metrics(metrics | history.reports)
     return run
 
 
-def _doubts(metrics: Mapping[str, Any], dataset: Dataset) -> list[str]:
+@torch.no_grad()
+def _reconstruction(model: LatentModel, dataset: Dataset) -> dict[str, Any]:
+    """Errors of the reconstructed test samples, in network units and as shares of the variance.
+
+    The variance is measured about the mean training sample: what a constant leaves unexplained.
+    """
+    total = sum(x.double().sum(0) for x in model.batches(dataset.train.x))
+    mean = total / len(dataset.train)
+    squared = variance = torch.zeros(dataset.shape, dtype=torch.float64)
+    for x in model.batches(dataset.test.x):
+        squared = squared + (model(x) - x).double().square().sum(0)
+        variance = variance + (x.double() - mean).square().sum(0)
+    count = len(dataset.test) * squared.numel()
+    found: dict[str, Any] = {
+        "validation_error": float(squared.sum()) / count,
+        "error_of_the_mean": float(variance.sum()) / count,
+    }
+    if 1 < len(squared) <= _MOST_CHANNELS:
+        explained = _explained(squared.flatten(1).sum(1), variance.flatten(1).sum(1))
+        found["explained_variance_by_channel"] = explained
+    return found
+
+
+#: Channels, or columns of a table, that are reported one by one.
+_MOST_CHANNELS = 64
+
+
+def _explained(squared: torch.Tensor, variance: torch.Tensor) -> list[float | None]:
+    shares = 1 - squared / variance
+    return [float(share) if np.isfinite(share) else None for share in shares.numpy()]
+
+
+def _doubts(metrics: Mapping[str, Any], samples: int) -> list[str]:
     """Why the numbers of a run may not mean what they seem to."""
     doubts = []
-    most = len(dataset.test) - 1
+    most = samples - 1
     if metrics["rank"] >= most < metrics["latent_dim"]:
         doubts.append(
-            f"The codes of {most + 1} test samples cannot have a rank above {most}; that of the "
+            f"The codes of {samples} test samples cannot have a rank above {most}; that of the "
             f"training codes is {metrics['rank_training_codes']}."
         )
-    constant = _error_of_the_mean(dataset)
+    constant = metrics["error_of_the_mean"]
     if not metrics["validation_error"] < constant:
         doubts.append(
             f"The reconstructions are no better than the mean of the data, whose error is "
             f"{constant:.3g}; train for longer, or lower the learning rate."
         )
+        return doubts
+    shares = metrics.get("explained_variance_by_channel", [])
+    missed = [i for i, share in enumerate(shares) if share is not None and share < _EXPLAINED]
+    if missed:
+        doubts.append(
+            f"Less than {_EXPLAINED:.0%} of the variance of channel"
+            f"{'s' if len(missed) > 1 else ''} {', '.join(map(str, missed))} is explained; train "
+            "for longer, or look at the units of those channels."
+        )
     return doubts
 
 
-def _error_of_the_mean(dataset: Dataset) -> float:
-    """The validation error of the mean training sample."""
-    total, squared, count = torch.zeros(dataset.shape, dtype=torch.float64), 0.0, 0
-    for x in batches(dataset, "train"):
-        total += x.double().sum(0)
-    mean = total / len(dataset.train)
-    for x in batches(dataset, "test"):
-        squared += float((x.double() - mean).square().sum())
-        count += x.numel()
-    return squared / count
-
-
-def _of_gan(model: GAN, dataset: Dataset) -> dict[str, Any]:
-    """What the metrics of a GAN say more: what its ranks are of, and how the game ended."""
-    health = model.health(to_float(dataset.test.x[:HEALTH_SAMPLES]))
-    return {
-        "rank_of": "discriminator features",
-        "diversity": health.diversity if math.isfinite(health.diversity) else None,
-        "discriminator_accuracy": health.accuracy,
-        "collapsed": health.collapsed,
-        "warning": health.warning,
-    }
+#: Share of a channel's variance below which a run warns that the channel is not explained.
+_EXPLAINED = 0.1

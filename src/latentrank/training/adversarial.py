@@ -33,12 +33,10 @@ class AdversarialModule(TrainingModule):
     Args:
         model: the GAN.
         config: how it is trained.
-        weight_decay: AdamW's; 0 means Adam.
     """
 
-    def __init__(self, model: GAN, config: TrainConfig, weight_decay: float = 0.0) -> None:
-        super().__init__(model, config, weight_decay)
-        self.automatic_optimization = False
+    def __init__(self, model: GAN, config: TrainConfig) -> None:
+        super().__init__(model, config)
         self._warned = False
 
     @property
@@ -47,37 +45,30 @@ class AdversarialModule(TrainingModule):
         return cast(GAN, self.model)
 
     def configure_optimizers(self) -> Any:
-        """One Adam for the discriminator, one for the generator."""
+        """One optimiser for the discriminator, one for the generator."""
         judge = nn.ModuleList([self.gan.encoder, self.gan.bottleneck])
-        optimizers = [self.adam(m.parameters(), BETAS) for m in (judge, self.gan.decoder)]
-        if self.config.schedule == "constant":
-            return optimizers
-        return optimizers, [self.scheduler(optimizer) for optimizer in optimizers]
+        networks = (judge, self.gan.decoder)
+        return self.with_schedules([self.optimizer(n.parameters(), BETAS) for n in networks])
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         """One step of each network; the generator answers the discriminator as just improved."""
+        self.seed_step()
         gan, x = self.gan, batch.x
+        step = self.global_step
         fake = gan.decode(gan.noise(len(x)))
         real_scores, fake_scores = gan.score(x), gan.score(fake.detach())
         discriminator = gan.game.discriminator(real_scores, fake_scores)
         self._step(0, discriminator)
         generator = gan.generator_loss(fake)
         self._step(1, generator)
-        for scheduler in self.lr_schedulers() or []:  # type: ignore[union-attr]
-            scheduler.step()
-        logged = {
-            "discriminator": discriminator.detach(),
-            "generator": generator.detach(),
+        self.step_schedules()
+        terms = {
+            "discriminator": discriminator,
+            "generator": generator,
             "real_accuracy": (real_scores >= gan.game.threshold).float().mean(),
             "fake_accuracy": (fake_scores < gan.game.threshold).float().mean(),
         }
-        self.log_dict(
-            {f"train/{name}": value for name, value in logged.items()},
-            on_step=False,
-            on_epoch=True,
-            sync_dist=True,
-            batch_size=len(x),
-        )
+        self.terms.add(terms, len(x), step)
 
     def _step(self, player: int, loss: Tensor) -> None:
         """Move one player down its loss. Only the generator's steps count as steps of the run."""
@@ -94,6 +85,7 @@ class AdversarialModule(TrainingModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start to gather features and real samples."""
+        self.check_finite()
         self._gram = GramAccumulator(self.model.latent_dim)
         self._real: list[Tensor] = []
 

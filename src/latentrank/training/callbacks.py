@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
@@ -24,6 +24,10 @@ from rich.table import Column
 from torch import Tensor
 
 from latentrank.io import write_text
+from latentrank.training.module import TrainingModule
+
+#: Seconds between two movements of the progress line.
+_REFRESH = 0.1
 
 
 class History(Callback):
@@ -39,7 +43,12 @@ class History(Callback):
         rows: so far.
         reports: what parts of the training have to say at its end, by the name under which it
             belongs into the metrics.
+        precision: in which was computed.
+        threads: on how many was computed.
     """
+
+    precision: str
+    threads: int
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
@@ -89,7 +98,17 @@ class History(Callback):
                 **{name: float(value) for name, value in logged.items()},
             }
         )
-        if self.path is not None and trainer.is_global_zero:
+        if trainer.is_global_zero:
+            self._write()
+
+    def record(self, row: dict[str, float]) -> None:
+        """Add a row of a model that no trainer trains; the clock stops with it."""
+        self._ended = time.monotonic()
+        self.rows.append({**row, "seconds": round(self.seconds, 3)})
+        self._write()
+
+    def _write(self) -> None:
+        if self.path is not None:
             write_text(self.path, self._csv())
 
     def _csv(self) -> str:
@@ -110,6 +129,14 @@ class History(Callback):
         self._seconds_before = float(state_dict["seconds"])
 
 
+class LogTerms(Callback):
+    """Has the loss terms of an epoch logged before other callbacks look at them."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log them."""
+        cast(TrainingModule, pl_module).log_terms()
+
+
 class ProgressLine(Callback):
     """One line for the whole run: epoch, reconstruction error, rank, time left.
 
@@ -126,6 +153,7 @@ class ProgressLine(Callback):
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._tenths = 0
+        self._moved = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the line."""
@@ -160,8 +188,9 @@ class ProgressLine(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the line on."""
-        if self._progress is not None:
+        """Move the line on, a few times a second."""
+        if self._progress is not None and time.monotonic() > self._moved + _REFRESH:
+            self._moved = time.monotonic()
             self._progress.update(self._task, completed=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -169,7 +198,7 @@ class ProgressLine(Callback):
         if self._progress is None:
             return
         figures = self._figures(trainer)
-        self._progress.update(self._task, figures=figures)
+        self._progress.update(self._task, completed=trainer.global_step, figures=figures)
         task = self._progress.tasks[self._task]
         tenths = int(10 * task.completed / (task.total or 1))
         # the last line comes in any case

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,29 +14,37 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 
-from latentrank import methods
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
 from latentrank.errors import InputError
-from latentrank.models.autoencoder import Autoencoder
-from latentrank.models.gan import GAN
-from latentrank.training import second_stage
+from latentrank.models.base import LatentModel
+from latentrank.models.pca import PCA
 from latentrank.training.adversarial import AdversarialModule
-from latentrank.training.callbacks import History, ProgressLine
+from latentrank.training.callbacks import History, LogTerms, ProgressLine
+from latentrank.training.checkpoints import Checkpoint
+from latentrank.training.closed_form import solve
+from latentrank.training.machine import resolve_precision, threads
 from latentrank.training.module import TrainingModule
-from latentrank.training.rank_search import callbacks as rank_search
+from latentrank.training.rank_search import PeriodicSearch
 from latentrank.training.second_stage import SecondStage
+from latentrank.training.stopping import BestWeights, FiniteWeights, Patience
 
 _IMAGE_AXES = 3
+
+#: What trains a model, by `LatentModel.trained_by`.
+MODULES: dict[str, Callable[[Any, TrainConfig], TrainingModule]] = {
+    "gradient": TrainingModule,
+    "adversarial": AdversarialModule,
+}
 
 # Data parallelism has to be told that parameters may go without gradient.
 _WITH_UNUSED = {"ddp": "ddp_find_unused_parameters_true"}
 
 
 def fit(
-    model: Autoencoder,
+    model: LatentModel,
     dataset: Dataset,
     config: TrainConfig,
     *,
@@ -44,7 +53,7 @@ def fit(
     progress: bool = True,
     callbacks: list[Callback] | None = None,
 ) -> History:
-    """Train `model` in place; it is consolidated and in evaluation mode afterwards.
+    """Train `model` in place; it is finalized and in evaluation mode afterwards.
 
     Args:
         model: the autoencoder.
@@ -59,8 +68,8 @@ def fit(
         The history, one row a validation.
 
     Raises:
-        InputError: the data do not suit the model, there is nothing to resume, or the loss is
-            no longer a number.
+        InputError: the data do not suit the model, there is nothing to resume, or training
+            diverged; the model then has the weights of the last validation.
 
     Example:
         >>> import numpy as np, latentrank
@@ -82,38 +91,44 @@ def fit(
             f"{dataset.name} has {len(dataset.train)} samples to train on and {len(dataset.test)} "
             "to test on, expected two or more of either, since one alone has no spread; give more."
         )
-    if isinstance(model, GAN) and config.patience is not None:
-        raise InputError(
-            f"patience is {config.patience}, and {model.spec.method} has no validation error to "
-            "wait for; leave patience out."
-        )
+    config = config.resolved(model.spec.method)
+    if isinstance(model, PCA):
+        return solve(model, dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
+    precision = resolve_precision(config.precision, config.machine.device)
+    config = config.model_copy(update={"precision": precision})
+    model.bottleneck.prepare(len(dataset.train))
     history = History(folder / "history.csv" if folder else None)
-    control, stage = rank_search.callback(model, config), second_stage.callback(model, config)
-    watching: list[Callback] = [part for part in (control, stage) if part is not None]
-    watching += [history, *(callbacks or [])]
+    module, good = MODULES[model.trained_by](model, config), FiniteWeights()
+    watching: list[Callback] = [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
     if progress:
         watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}"))
-    if config.patience is not None:
-        watching.append(EarlyStopping("validation_error", patience=config.patience))
     if folder is not None:
-        watching.append(
-            ModelCheckpoint(folder / "checkpoints", "last", enable_version_counter=False)
-        )
-    trainer = _trainer(_lengthened(config, stage), folder, watching)
-    decay = config.weight_decay
-    if decay is None:
-        decay = methods.get(model.spec.method).weight_decay
-    module = (
-        AdversarialModule(model, config, decay)
-        if isinstance(model, GAN)
-        else TrainingModule(model, config, decay)
-    )
+        watching.append(Checkpoint(folder / "checkpoints"))
+    trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
     data = DataModule(dataset, config.batch_size, seed=config.seed)
     if len(dataset.shape) == _IMAGE_AXES:
         # Processors and GPUs convolve images faster in this layout; the weights are the same.
         model.to(memory_format=torch.channels_last)
+    with threads(config.machine.threads, model, config.batch_size) as history.threads:
+        try:
+            _run(trainer, module, data, checkpoint)
+        except Exception as error:
+            good.explain(module, folder, error)
+            raise
+        finally:
+            model.cpu().eval().to(memory_format=torch.contiguous_format)
+    history.precision = precision
+    if module.search is not None:
+        history.reports["rank_search"] = module.search.report(model)
+    return history
+
+
+def _run(
+    trainer: pl.Trainer, module: TrainingModule, data: DataModule, checkpoint: Path | None
+) -> None:
+    """Lightning's fit, with its ways to leave turned into ours."""
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -127,32 +142,50 @@ def fit(
         # caller's decision.
         signal.signal(signal.SIGINT, on_interrupt)
         raise KeyboardInterrupt from None
-    model.cpu().eval().to(memory_format=torch.contiguous_format)
-    if control is not None:
-        history.reports["rank_control"] = control.report(model)
-    return history
+
+
+def _stopping(module: TrainingModule) -> list[Callback]:
+    """What stops a training early and keeps its best weights, as configured."""
+    config, method = module.config, module.model.spec.method
+    acts = isinstance(module.search, PeriodicSearch)
+    keep = config.keep or ("best" if config.patience is not None and not acts else "last")
+    for name, value in (("patience", config.patience), ("keep", keep if keep == "best" else None)):
+        if isinstance(module, AdversarialModule) and value is not None:
+            raise InputError(
+                f"{name} is {value}, and {method} has no validation error to go by; leave {name} "
+                "out."
+            )
+    if keep == "best" and acts:
+        raise InputError(
+            "keep is best, and the rank is searched for while the model is trained: the lowest "
+            "error would be that of a larger rank; leave keep out."
+        )
+    stopping: list[Callback] = [BestWeights()] if keep == "best" else []
+    return stopping + ([] if config.patience is None else [Patience(config.patience)])
 
 
 def _lengthened(config: TrainConfig, stage: SecondStage | None) -> TrainConfig:
     """The configuration with the epochs of a second stage, in which the encoder has no gradient."""
     if stage is None:
         return config
-    strategy = _WITH_UNUSED.get(config.strategy, config.strategy)
-    return config.model_copy(update={"epochs": config.epochs + stage.epochs, "strategy": strategy})
+    strategy = _WITH_UNUSED.get(config.machine.strategy, config.machine.strategy)
+    machine = config.machine.model_copy(update={"strategy": strategy})
+    return config.model_copy(update={"epochs": config.epochs + stage.epochs, "machine": machine})
 
 
 def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]) -> pl.Trainer:
     cores = os.cpu_count() or 1
-    if isinstance(config.devices, int) and config.devices > cores:
+    if isinstance(config.machine.devices, int) and config.machine.devices > cores:
         # Lightning would start as many processes on the CPU as are asked for.
         raise InputError(
-            f"devices is {config.devices}, and this machine has {cores} cores; give fewer devices."
+            f"devices is {config.machine.devices}, and this machine has {cores} cores; give fewer "
+            "devices."
         )
     try:
         return pl.Trainer(
-            accelerator=config.device,
-            devices=config.devices,
-            strategy=config.strategy,
+            accelerator=config.machine.device,
+            devices=config.machine.devices,
+            strategy=config.machine.strategy,
             precision=config.precision,  # type: ignore[arg-type]
             max_epochs=-1 if config.steps else config.epochs,
             max_steps=config.steps or -1,
@@ -169,7 +202,8 @@ def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]
     except InputError:
         raise
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-        asked = f"device {config.device}, devices {config.devices}, strategy {config.strategy}"
+        where = config.machine
+        asked = f"device {where.device}, devices {where.devices}, strategy {where.strategy}"
         raise InputError(
             f"Training cannot run with {asked}, precision {config.precision}: "
             f"{_first_sentence(error)}; change one of them."
@@ -192,7 +226,7 @@ def _loggers(config: TrainConfig, folder: Path | None) -> Any:
 
     made: list[Any] = []
     where = str(folder or Path.cwd())
-    for name in config.loggers:
+    for name in config.machine.loggers:
         try:
             if name == "tensorboard":
                 made.append(loggers.TensorBoardLogger(where, name="tensorboard", version=""))

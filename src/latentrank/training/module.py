@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from latentrank import distributed, methods
+from latentrank import distributed
 from latentrank.config import TrainConfig
-from latentrank.data import Batch, DataModule
+from latentrank.data import Batch
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.linalg.precision import to_float64
-from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
+from latentrank.training.context import training_samples
+from latentrank.training.optimizers import create, schedule
+from latentrank.training.rank_search import search_for
+from latentrank.training.second_stage import second_stage_of
+from latentrank.training.terms import DivergenceError, TermLog, finite
 
 # Training samples from which a basis is found before each validation; after training it is
 # found from all of them.
@@ -25,45 +33,82 @@ PROVISIONAL_SAMPLES = 4096
 class TrainingModule(LightningModule):
     """Trains one autoencoder: its loss, its optimiser, and what is measured at validation.
 
-    Logged are each loss term as `train/NAME`, and at validation `validation_error` (mean
-    squared error over all numbers of all samples, by the deterministic path) and `rank`
-    (covariance singular values of the validation codes above 1e-4 of the largest).
+    Logged are the mean of each loss term over an epoch as `train/NAME`, and at validation
+    `validation_error` (mean squared error over all numbers of all samples, by the deterministic
+    path) and `rank` (covariance singular values of the validation codes above 1e-4 of the
+    largest).
 
     Args:
         model: the autoencoder.
         config: how it is trained.
-        weight_decay: AdamW's; 0 means Adam.
+
+    Attributes:
+        terms: adds up the loss terms.
+        search: finds the model's rank, if that is asked for.
+        second_stage: trains the decoder alone at the end, if that is asked for.
+
+    Raises:
+        InputError: the model lacks what its rank search needs, or the options of a second stage
+            do not fit the configuration.
     """
 
-    def __init__(self, model: Autoencoder, config: TrainConfig, weight_decay: float = 0.0) -> None:
+    def __init__(self, model: LatentModel, config: TrainConfig) -> None:
         super().__init__()
         self.model = model
         self.config = config
-        self.weight_decay = weight_decay
+        self.terms = TermLog()
+        self.automatic_optimization = False
+        self.search = search_for(model, config)
+        self.second_stage = second_stage_of(model, config)
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Noise depends on (seed, step) alone, so a resumed run draws what it would have drawn."""
-        seed_step(self.config.seed, self.global_step)
+    def configure_callbacks(self) -> list[Callback]:
+        """What the method itself has to do beside the steps."""
+        return [part for part in (self.search, self.second_stage) if part is not None]
+
+    def training_samples(self) -> Iterator[Tensor]:
+        """This process's share of the training set."""
+        return training_samples(self)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch; every term is logged."""
+        """One step of the optimiser; the terms are added up and logged at the epoch's end.
+
+        The optimiser is called here rather than by the trainer, whose own way to a step costs
+        more than the step of a small network.
+        """
+        self.seed_step()
         losses = self.model.losses(batch.x, batch.index)
-        self.log_dict(
-            {f"train/{name}": value.detach() for name, value in losses.items()},
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(batch.x),
-        )
+        self.terms.add(losses, len(batch.x), self.global_step)
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        optimizer.zero_grad()
+        self.manual_backward(losses["loss"])
+        optimizer.step()
+        self.step_schedules()
         return losses["loss"]
+
+    def seed_step(self) -> None:
+        """Noise depends on (seed, step) alone, so a resumed run draws what it would have drawn."""
+        seed_step(self.config.seed, self.global_step, self.device)
+
+    def step_schedules(self) -> None:
+        """Move the learning rates on by one step."""
+        for config in self.trainer.lr_scheduler_configs:
+            scheduler: LRScheduler = config.scheduler
+            scheduler.step()
+
+    def log_terms(self) -> None:
+        """Log the means of the terms over the epoch so far as `train/NAME`."""
+        for name, value in self.terms.means().items():
+            self.log(f"train/{name}", value)
 
     def on_validation_epoch_start(self) -> None:
         """Find the basis anew from part of the training set, where the codes have moved."""
+        self.check_finite()
         self._gram = GramAccumulator(self.model.latent_dim)
         self._squared_error = torch.zeros(2, dtype=torch.float64)
         moved = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
         if moved and not self.trainer.sanity_checking:
-            self.model.bottleneck.consolidate(
-                self.model.encoder(x) for x in self.training_samples(PROVISIONAL_SAMPLES)
+            self.model.bottleneck.finalize(
+                self.model.encoder(x) for x in training_samples(self, PROVISIONAL_SAMPLES)
             )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -78,85 +123,77 @@ class TrainingModule(LightningModule):
         distributed.reduce_(self._squared_error)
         distributed.reduce_gram_(self._gram)
         error, count = self._squared_error.tolist()
+        if not (math.isfinite(error) and finite(self._gram.tensors)):
+            raise DivergenceError(
+                f"The validation error or the codes were no longer finite at step "
+                f"{self.global_step}."
+            )
         variances, _ = self._gram.principal()
         self.log("validation_error", error / count, rank_zero_only=False, sync_dist=False)
         self.log("rank", float(rank_of_spectrum(variances)), sync_dist=False)
 
+    def check_finite(self) -> None:
+        """Refuse to go on from a loss or from weights that are not finite.
+
+        Raises:
+            DivergenceError: one of them is not.
+        """
+        self.terms.read()
+        if not finite(self.model.parameters()):
+            raise DivergenceError(
+                f"The weights were no longer finite after step {self.global_step}."
+            )
+
     def on_fit_end(self) -> None:
         """Find what needs the whole training set, in float32, as the model is used from now on."""
         self.model.float()
-        self.model.consolidate(self.training_samples)
-
-    def training_samples(self, limit: int | None = None) -> Iterator[Tensor]:
-        """This process's share of the training set, or of `limit` samples spread evenly over it."""
-        data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        rank, size = distributed.world()
-        like = next(self.model.parameters())
-        for i, batch in enumerate(data.train_batches(limit)):
-            if i % size == rank:
-                yield batch.x.to(like)
+        self.model.finalize(self.training_samples)
 
     def configure_optimizers(self) -> Any:
-        """Adam, or AdamW with weight decay; some parameters learn at a multiple of the rate."""
+        """The optimiser of the run; some parameters learn at a multiple of the common rate."""
         factors = self.model.bottleneck.learning_rate_factors()
         common = [p for p in self.model.parameters() if p not in factors]
         groups: list[dict[str, Any]] = [{"params": common}]
         groups += [
             {"params": [p], "lr": self.learning_rate * factor} for p, factor in factors.items()
         ]
-        optimizer = self.adam(groups)
-        if self.config.schedule == "constant":
-            return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"},
-        }
+        return self.with_schedules([self.optimizer(groups)])
+
+    def with_schedules(self, optimizers: list[Optimizer]) -> Any:
+        """Optimisers with the schedule of the run, as Lightning takes them."""
+        name = self.config.schedule
+        if name == "constant":
+            return optimizers
+        steps = int(self.trainer.estimated_stepping_batches)
+        return optimizers, [schedule(name, optimizer, steps) for optimizer in optimizers]
 
     @property
     def learning_rate(self) -> float:
-        """As configured, or else the method's."""
-        return self.config.learning_rate or methods.get(self.model.spec.method).learning_rate
+        """At the start, as configured."""
+        assert self.config.learning_rate is not None, "resolved at the start of fit"
+        return self.config.learning_rate
 
-    def adam(
-        self, groups: Iterable[Any], betas: tuple[float, float] = (0.9, 0.999)
-    ) -> torch.optim.Optimizer:
-        """Adam, or AdamW with weight decay, at the learning rate of the run."""
-        return torch.optim.AdamW(  # without decay, this is Adam
-            groups,
-            lr=self.learning_rate,
-            betas=betas,
-            weight_decay=self.weight_decay,
-            # one pass over the parameters instead of one for each operation
-            fused=self.device.type in ("cpu", "cuda"),
-        )
-
-    def scheduler(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:
-        """The course of the learning rate over the steps of the run."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        return torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: rate_factor(self.config.schedule, step / steps)
-        )
+    def optimizer(
+        self, groups: Iterable[Any], betas: tuple[float, float] | None = None
+    ) -> Optimizer:
+        """The optimiser of the run at its learning rate."""
+        fused = self.device.type in ("cpu", "cuda")
+        name, decay = self.config.optimizer, self.config.weight_decay or 0.0
+        return create(name, groups, self.learning_rate, decay, betas, fused)
 
 
-def rate_factor(schedule: str, progress: float) -> float:
-    """The learning rate as a fraction of its start.
+def seed_step(seed: int, step: int, device: torch.device) -> None:
+    """Set the random state of a device to one that depends on the seed and the step alone.
 
     Args:
-        schedule: `"cosine"` (to 0), `"steps"` (a tenth at 1/3, a hundredth at 2/3) or
-            `"constant"`.
-        progress: share of the steps done, 0 to 1.
-
-    Example:
-        >>> [rate_factor("steps", t) for t in (0.0, 0.4, 0.7)], rate_factor("cosine", 0.5)
-        ([1.0, 0.1, 0.01], 0.5)
+        seed: of the run.
+        step: number of the step.
+        device: where noise is drawn.
     """
-    if schedule == "cosine":
-        return round(0.5 * (1 + math.cos(math.pi * min(progress, 1.0))), 12)
-    if schedule == "steps":
-        return 10.0 ** -int(3 * min(progress, 0.999))
-    return 1.0
-
-
-def seed_step(seed: int, step: int) -> None:
-    """Set torch's random state to one that depends on the seed and the step alone."""
-    torch.manual_seed((seed * 1_000_003 + step) % 2**63)
+    state = (seed * 1_000_003 + step) % 2**63
+    if device.type == "cpu":
+        # torch.manual_seed also asks for devices that are not used, which takes longer than a
+        # step of a small network.
+        torch.default_generator.manual_seed(state)
+    else:
+        torch.manual_seed(state)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import cast
-
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from latentrank import methods
 from latentrank.config import TrainConfig
 from latentrank.errors import InputError
-from latentrank.models.autoencoder import Autoencoder
-from latentrank.training.module import TrainingModule
+from latentrank.models.base import LatentModel
+from latentrank.training.context import model_of, training_samples
 
 
 class SecondStage(Callback):
@@ -35,21 +31,21 @@ class SecondStage(Callback):
         """Find the basis and freeze the encoder, once; leave its bottleneck in evaluation mode."""
         if trainer.current_epoch < self.begin:
             return
-        module = cast(TrainingModule, pl_module)
+        model = model_of(pl_module)
         if not self._frozen:
-            module.model.encoder.requires_grad_(False)
-            module.model.consolidate(module.training_samples)
+            model.encoder.requires_grad_(False)
+            model.finalize(lambda: training_samples(pl_module))
             self._frozen = True
-        module.model.encoder.eval()
-        module.model.bottleneck.eval()
+        model.encoder.eval()
+        model.bottleneck.eval()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave an encoder that can be trained again."""
         if self._frozen:
-            cast(TrainingModule, pl_module).model.encoder.requires_grad_(True)
+            model_of(pl_module).encoder.requires_grad_(True)
 
 
-def callback(model: Autoencoder, config: TrainConfig) -> SecondStage | None:
+def second_stage_of(model: LatentModel, config: TrainConfig) -> SecondStage | None:
     """The second stage that a model's options ask for, or None.
 
     Args:
@@ -63,16 +59,11 @@ def callback(model: Autoencoder, config: TrainConfig) -> SecondStage | None:
     Example:
         >>> import latentrank
         >>> model = latentrank.build("rrae", (6,), latent_dim=4, second_stage_epochs=3)
-        >>> stage = callback(model, TrainConfig(epochs=10))
+        >>> stage = second_stage_of(model, TrainConfig(epochs=10))
         >>> stage.begin, stage.epochs
         (10, 3)
     """
-    options = methods.resolve(model.spec.method, model.spec.options)
-    epochs = options.get("second_stage_epochs", 0)
-    if isinstance(epochs, bool) or not isinstance(epochs, Integral) or int(epochs) < 0:
-        raise InputError(
-            f"second_stage_epochs is {epochs}, expected a whole number of epochs, 0 for none."
-        )
+    epochs = model.spec.options.get("second_stage_epochs", 0)
     if not epochs:
         return None
     for name in ("steps", "patience"):

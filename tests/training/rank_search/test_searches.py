@@ -1,4 +1,4 @@
-"""Ranks that find themselves, in whole trainings."""
+"""Automatic rank selection in whole trainings."""
 
 import copy
 
@@ -13,10 +13,8 @@ from latentrank.data import Dataset, Split
 from latentrank.linalg import truncate_rank
 from latentrank.runs import train
 from latentrank.training import fit
-from latentrank.training.rank_search.callbacks import (
-    Probe,
-    callback,
-)
+from latentrank.training.rank_search import search_for
+from latentrank.training.rank_search.subset import Subset
 
 
 @pytest.fixture(scope="module")
@@ -32,24 +30,24 @@ def build(method, latent_dim=4, **options):
     return latentrank.build(method, (6,), latent_dim, bounded=False, **options)
 
 
-class TestProbe:
+class TestSubset:
     def test_variance_is_what_the_best_constant_leaves(self):
         x = np.random.default_rng(0).normal(3, 2, size=(1300, 2, 3)).astype(np.float32)
         expected = x.astype(np.float64).var(axis=0).mean()
-        assert Probe(Split(x), None).variance() == pytest.approx(expected, rel=1e-6)
+        assert Subset(Split(x), None).variance() == pytest.approx(expected, rel=1e-6)
 
     def test_samples_are_spread_evenly_over_the_split(self):
-        probe = Probe(Split(np.arange(1001, dtype=np.float32)[:, None]), 11)
-        assert torch.cat(list(probe.batches())).ravel().tolist() == list(range(0, 1001, 100))
+        subset = Subset(Split(np.arange(1001, dtype=np.float32)[:, None]), 11)
+        assert torch.cat(list(subset.batches())).ravel().tolist() == list(range(0, 1001, 100))
 
     def test_error_is_that_of_the_reconstructions_and_the_mode_is_kept(self, plane):
         model, x = build("rrae", rank=3), torch.from_numpy(plane.train.x)
-        probe = Probe(plane.train)
-        codes = truncate_rank(probe.encodings(model), 2)
+        subset = Subset(plane.train)
+        codes = truncate_rank(subset.encodings(model), 2)
         expected = (model.decode(codes) - x).detach().double().square().mean()
-        assert probe.error(model, codes) == pytest.approx(float(expected), rel=1e-6)
+        assert subset.error(model, codes) == pytest.approx(float(expected), rel=1e-6)
         assert model.training
-        assert probe.error(model.eval(), codes) == pytest.approx(float(expected), rel=1e-6)
+        assert subset.error(model.eval(), codes) == pytest.approx(float(expected), rel=1e-6)
         assert not model.training
 
 
@@ -58,15 +56,15 @@ class TestProbe:
     [("ae", {}), ("lorae", {}), ("rrae", {}), ("rrae", {"rank": 2}), ("vrrae", {}), ("nsgan", {})],
     ids=str,
 )
-def test_nothing_is_controlled_unless_asked(method, options):
-    assert callback(build(method, **options), TrainConfig()) is None
+def test_no_rank_is_searched_for_unless_asked(method, options):
+    assert search_for(build(method, **options), TrainConfig()) is None
 
 
 def trained(method, dataset, epochs=60, seed=0, **options):
     model = build(method, **options)
     config = TrainConfig(epochs=epochs, batch_size=16, learning_rate=3e-3, seed=seed)
     config = config.model_copy(update={"validate_every": epochs})
-    return model, fit(model, dataset, config, progress=False).reports["rank_control"]
+    return model, fit(model, dataset, config, progress=False).reports["rank_search"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +79,7 @@ def trained(method, dataset, epochs=60, seed=0, **options):
 def test_adapts_to_the_dimension_of_a_plane(method, adapt, plane, tmp_path):
     model, report = trained(method, plane, rank="auto", adapt=adapt)
     assert report["rank"] == 2
-    assert report["sure"]
+    assert report["reliable"]
     x = torch.from_numpy(plane.test.x)
     assert model.bottleneck.rank == 2
     assert model.coefficients(x).shape == (len(x), 2)
@@ -99,10 +97,10 @@ def test_adapts_to_the_dimension_of_a_plane(method, adapt, plane, tmp_path):
 def test_a_run_that_learned_nothing_finds_nothing(method, plane):
     model = build(method, rank="auto")
     config = TrainConfig(epochs=5, batch_size=16, learning_rate=1e-9)
-    report = fit(model, plane, config, progress=False).reports["rank_control"]
+    report = fit(model, plane, config, progress=False).reports["rank_search"]
     assert report["rank"] == 4
-    assert not report["sure"]
-    assert "train for longer" in report["says"]
+    assert not report["reliable"]
+    assert "train for longer" in report["message"]
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +115,8 @@ def unequal():
 
 @pytest.mark.parametrize("rank", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_penalty_is_steered_to_a_rank(rank, unequal):
-    model, report = trained("lorae", unequal, epochs=100, target_rank=rank)
-    assert report["sure"]
+    model, report = trained("lorae", unequal, epochs=100, rank=rank)
+    assert report["reliable"]
     assert report["rank"] == rank
     assert report["penalty"] == model.objective.weights["nuclear_norm"]
     assert model.rank() == rank
@@ -131,7 +129,7 @@ def test_the_penalty_is_steered_to_an_error(unequal):
     x = torch.from_numpy(unequal.test.x)
     error = float((model(x) - x).detach().square().mean())
     assert report["error"] == pytest.approx(error, rel=1e-4)
-    assert report["sure"]
+    assert report["reliable"]
     assert error <= target
     assert report["rank"] < 4
     assert report["penalty"] > 1e-3
@@ -140,41 +138,41 @@ def test_the_penalty_is_steered_to_an_error(unequal):
 @pytest.mark.slow
 def test_directions_that_are_equally_useful_are_not_destroyed_for_a_rank(plane):
     """No penalty keeps one of the two and not the other: the target does not hold, and says so."""
-    _, report = trained("lorae", plane, epochs=100, target_rank=1)
-    assert not report["sure"]
+    _, report = trained("lorae", plane, epochs=100, rank=1)
+    assert not report["reliable"]
     assert report["rank"] == 2
     assert report["error"] < 0.1 * plane.test.x.var()
-    assert "does not hold" in report["says"]
+    assert "does not hold" in report["message"]
 
 
 @pytest.mark.slow
 def test_the_penalty_finds_the_dimension_of_a_plane(plane):
     _, report = trained("lorae", plane, epochs=100, rank="auto")
-    assert report["sure"]
+    assert report["reliable"]
     assert report["rank"] == 2
 
 
 def test_a_rank_that_is_not_reached_is_said_not_to_be(plane):
-    _, report = trained("lorae", plane, epochs=3, target_rank=1)
-    assert not report["sure"]
-    assert "does not hold" in report["says"]
+    _, report = trained("lorae", plane, epochs=3, rank=1)
+    assert not report["reliable"]
+    assert "does not hold" in report["message"]
 
 
 def test_the_gap_of_a_plane_is_clear(plane):
     model, report = trained("irmae-wd", plane)
     values = model.statistics.variances.double()
     assert report["rank"] == 2
-    assert report["sure"]
+    assert report["reliable"]
     assert report["ratio"] == pytest.approx(float(values[1] / values[2]), rel=1e-6)
 
 
 def test_a_gap_that_is_not_clear_is_said_not_to_be():
     model = build("irmae-wd", depth=1)
     model.statistics.variances = torch.tensor([1.0, 0.5, 0.1, 0.05])
-    report = callback(model, TrainConfig()).report(model)
-    assert (report["rank"], report["sure"]) == (2, False)
+    report = search_for(model, TrainConfig()).report(model)
+    assert (report["rank"], report["reliable"]) == (2, False)
     assert report["ratio"] == pytest.approx(5)
-    assert "no clear gap" in report["says"]
+    assert "no clear gap" in report["message"]
 
 
 class StopAfter(Callback):
@@ -190,7 +188,7 @@ class StopAfter(Callback):
     [
         ("rrae", {"rank": "auto"}),
         pytest.param("vrrae", {"rank": "auto", "adapt": "grow"}, marks=pytest.mark.slow),
-        pytest.param("lorae", {"target_rank": 2}, marks=pytest.mark.slow),
+        pytest.param("lorae", {"rank": 2}, marks=pytest.mark.slow),
         ("lorae", {"rank": "auto"}),
     ],
     ids=str,
@@ -215,14 +213,14 @@ def test_the_metrics_of_a_run_hold_what_was_found(plane, tmp_path):
         method="rrae-adaptive", data=str(tmp_path / "plane.npy"), latent_dim=4, epochs=5
     )
     run = train(config, tmp_path / "run", progress=False)
-    found = run.metrics["rank_control"]
+    found = run.metrics["rank_search"]
     assert found["rank"] == run.model().bottleneck.rank
-    assert found["says"].endswith(".")
+    assert found["message"].endswith(".")
     assert run.history["directions"][-1] == found["rank"]
 
 
 def test_patience_leaves_no_trial_open(plane):
-    """Training may stop just after a direction was given up that is needed."""
+    """Training may stop just after a direction was dropped that is needed."""
     torch.manual_seed(0)
     model = build("rrae", rank="auto")
     config = TrainConfig(epochs=200, batch_size=16, learning_rate=1e-2, patience=4)
@@ -231,17 +229,17 @@ def test_patience_leaves_no_trial_open(plane):
     x = torch.from_numpy(plane.train.x)
     with torch.no_grad():
         error = float((model(x) - x).square().mean())
-    variance = Probe(plane.train).variance()
+    variance = Subset(plane.train).variance()
     assert error < 0.05 * variance
 
 
-def test_directions_given_up_while_networks_still_learned_are_not_relied_on():
+def test_directions_dropped_while_networks_still_learned_are_not_relied_on():
     """After a few epochs one direction of a curved surface is as good as eight."""
     rng = np.random.default_rng(0)
     x = np.sin(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 12))).astype(np.float32)
     data = Dataset("waves", Split(x[:240]), Split(x[240:]), bounded=False)
     torch.manual_seed(0)
     model = latentrank.build("rrae", (12,), 8, bounded=False, rank="auto")
-    report = fit(model, data, TrainConfig(epochs=30), progress=False).reports["rank_control"]
-    assert not report["sure"]
-    assert "still learned" in report["says"]
+    report = fit(model, data, TrainConfig(epochs=30), progress=False).reports["rank_search"]
+    assert not report["reliable"]
+    assert "still learned" in report["message"]

@@ -1,0 +1,134 @@
+"""From the name of a method and its options to a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from latentrank import nets
+from latentrank.errors import InputError, check_count
+from latentrank.losses import GAMES, Objective
+from latentrank.methods.option_types import validate
+from latentrank.methods.rank_target import rank_target
+from latentrank.methods.table import Method, get
+from latentrank.models.autoencoder import Autoencoder
+from latentrank.models.base import LatentModel
+from latentrank.models.gan import GAN
+from latentrank.models.pca import PCA
+from latentrank.models.spec import Spec
+from latentrank.term import Term
+
+
+def build(
+    method: str,
+    input_shape: tuple[int, ...],
+    latent_dim: int,
+    net: str = "auto",
+    bounded: bool = True,
+    *,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    **options: Any,
+) -> LatentModel:
+    """Build the model of a method.
+
+    Args:
+        method: one of `latentrank.methods.names()`.
+        input_shape: shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`.
+        latent_dim: width `L` of the code, from 1.
+        net: family of the networks, one of `latentrank.nets.families()`.
+        bounded: data lie in [0, 1]; the decoder then ends in Tanh (a VAE's in a sigmoid).
+        encoder: a network of your own, `(B, *input_shape)` to `(B, latent_dim)` (twice as wide
+            for a VAE), in place of the family's.
+        decoder: a network of your own, `(B, latent_dim)` to `(B, *input_shape)`.
+        **options: options of the method, see `latentrank methods NAME`.
+
+    Raises:
+        InputError: an unknown method, family or option, a value out of range, only one of
+            `encoder` and `decoder`, or a network of the wrong width.
+
+    Example:
+        >>> model = build("irmae", (1, 16, 16), latent_dim=8, depth=2)
+        >>> len(model.bottleneck.matrices)
+        2
+    """
+    row = get(method)
+    chosen = validate(method, row.options, options)
+    check_count(latent_dim, "latent_dim")
+    shape, width = tuple(int(size) for size in input_shape), int(latent_dim)
+    if row.closed_form:
+        return _closed_form(row, shape, width, bounded, encoder, decoder)
+    target = rank_target(method, row.rank_search, width, chosen.model_dump())
+    part = row.bottleneck(width, chosen, target.directions)
+    activation = _output(row, chosen, bounded)
+    if (encoder is None) != (decoder is None):
+        raise InputError("Only one of encoder and decoder was given; give both, or neither.")
+    if encoder is None or decoder is None:
+        encoder, decoder = nets.build(net, shape, part.encoder_dim, width, activation)
+    else:
+        net = "custom"
+        nets.check_pair(encoder, decoder, shape, part.encoder_dim, width)
+    if row.prepare_encoder is not None:
+        encoder = row.prepare_encoder(encoder)
+    if row.prepare_decoder is not None:
+        decoder = row.prepare_decoder(decoder)
+    # All options, so that a saved model does not change with the defaults.
+    spec = Spec(
+        method=method,
+        input_shape=shape,
+        latent_dim=width,
+        net=net,
+        bounded=bounded,
+        options=chosen.model_dump(),
+    )
+    if row.game is not None:
+        return GAN(encoder, part, decoder, GAMES[row.game], spec)  # type: ignore[arg-type]
+    return Autoencoder(encoder, part, decoder, _objective(row, chosen, bounded), spec)
+
+
+def _closed_form(
+    row: Method,
+    shape: tuple[int, ...],
+    width: int,
+    bounded: bool,
+    encoder: nn.Module | None,
+    decoder: nn.Module | None,
+) -> LatentModel:
+    if encoder is not None or decoder is not None:
+        raise InputError(
+            f"{row.name} has no networks to choose: it is linear; leave encoder and decoder out."
+        )
+    spec = Spec(method=row.name, input_shape=shape, latent_dim=width, net="linear", bounded=bounded)
+    return PCA(spec)
+
+
+def _output(row: Method, chosen: Any, bounded: bool) -> Any:
+    """Last activation of the decoder.
+
+    Cross-entropy is of probabilities; where Tanh is negative it would have no gradient.
+    """
+    if not bounded:
+        return None
+    loss = getattr(chosen, "reconstruction", None) or row.reconstruction
+    return "sigmoid" if loss == "bce" else row.output
+
+
+def _objective(row: Method, chosen: Any, bounded: bool) -> Objective:
+    if chosen.reconstruction == "bce" and not bounded:
+        raise InputError(
+            "reconstruction is bce, which is for data in [0, 1], and these are not; take mse."
+        )
+    return Objective(
+        reconstruction=chosen.reconstruction or row.default_reconstruction(bounded),
+        reduction=chosen.reduction,
+        terms=[
+            Term(
+                t.name,
+                getattr(chosen, t.weight) if isinstance(t.weight, str) else t.weight,
+                t.function,
+            )
+            for t in row.terms
+        ],
+        weights_assume_sum=row.weights_assume_sum,
+    )

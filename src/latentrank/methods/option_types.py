@@ -1,0 +1,280 @@
+"""The options of each method: names, types, ranges, defaults and help, in one place."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latentrank.errors import InputError, unknown
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class MethodOptions(BaseModel):
+    """Options of a method; a method of one's own derives from it, or from one of those below."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ReconstructionOptions(MethodOptions):
+    """Options of every method that reconstructs."""
+
+    reconstruction: Literal["mse", "bce", "relative"] | None = Field(
+        None, description="reconstruction loss; the method's own unless given"
+    )
+    reduction: Literal["mean", "sum"] = Field(
+        "mean", description="reconstruction loss over the values of a sample"
+    )
+
+
+class PenaltyOptions(ReconstructionOptions):
+    """Options of a method with one penalty."""
+
+    penalty: Weight = Field(1e-4, description="weight of the penalty")
+
+
+class L1Options(PenaltyOptions):
+    """Options of `ae-l1`."""
+
+    penalty: Weight = Field(1e-4, description="weight of sum |z|, averaged over the batch")
+
+
+class L2Options(PenaltyOptions):
+    """Options of `ae-l2`."""
+
+    penalty: Weight = Field(1e-4, description="weight of sum z^2, averaged over the batch")
+
+
+class VAEOptions(ReconstructionOptions):
+    """Options of `vae`."""
+
+    beta: Weight = Field(1.0, description="weight of the divergence; 1 is the evidence bound")
+
+
+class VAEFlowOptions(VAEOptions):
+    """Options of `vae-flow`."""
+
+    flow: Literal["planar", "iaf"] = Field(
+        "planar", description="kind of flow: planar, or iaf (inverse autoregressive; needs zuko)"
+    )
+    # K = 10 is the shortest flow that the paper tries on MNIST.
+    flow_depth: int = Field(10, ge=1, description="number of maps in a row")
+
+
+class WAEOptions(ReconstructionOptions):
+    """Options of `wae`."""
+
+    # The paper's weight on MNIST, where it adds up the squared error of a sample. Its public
+    # code takes a twentieth of that error: 200 there.
+    penalty: Weight = Field(
+        10.0, description="weight of the discrepancy, relative to the summed squared error"
+    )
+
+
+# RAE's public code averages the squared error over pixels and the squared code over its L
+# numbers, with a weight of 1e-4 and L = 16 on MNIST, and adds 1e-7 times the decoder's squared
+# weights: 1.25e-5 and 2e-7 times the terms here. Two of its weights mean something else there.
+# That for SN, 9e-3, presumes batch normalisation between the layers; without it codes must be
+# large, and the error on MNIST doubles. That for GP, 5e-8, is on the gradient of ||D(z)||^2; the
+# one here takes three quarters off ||grad_z D(z)||^2 on MNIST for 2 % more error.
+class RAEOptions(ReconstructionOptions):
+    """Options of every RAE."""
+
+    penalty: Weight = Field(1.25e-5, description="weight of ||z||^2 / 2, averaged over the batch")
+
+
+class RAEL2Options(RAEOptions):
+    """Options of `rae-l2`."""
+
+    decoder_penalty: Weight = Field(
+        2e-7, description="weight of half the decoder's squared parameters"
+    )
+
+
+class RAEGPOptions(RAEOptions):
+    """Options of `rae-gp`."""
+
+    decoder_penalty: Weight = Field(1e-4, description="weight of ||grad_z D(z)||^2")
+
+
+class ChainOptions(ReconstructionOptions):
+    """Options of every chain of matrices."""
+
+    depth: int = Field(4, ge=1, description="number of square matrices in a row")
+    init_variance: float = Field(
+        1.0, gt=0, description="initial variance of their entries, as a multiple of the usual one"
+    )
+
+
+class IRMAEOptions(ChainOptions):
+    """Options of `irmae`."""
+
+    fixed: bool = Field(False, description="ablation: do not train the matrices")
+    nonlinear: bool = Field(False, description="ablation: a ReLU between the matrices")
+    shared: bool = Field(False, description="ablation: one matrix, applied depth times")
+
+
+_TOLERANCE = Field(
+    0.01, gt=0, lt=1, description="share of the data's variance that rank auto may give up"
+)
+
+
+class LoRAEOptions(ReconstructionOptions):
+    """Options of `lorae`."""
+
+    penalty: Weight = Field(1e-3, description="weight of the nuclear norm")
+    solver: Literal["auto", "svd", "gram", "polar"] = Field(
+        "auto", description="how the nuclear norm is computed"
+    )
+    rank: int | Literal["auto"] | None = Field(
+        None, description="rank that the penalty is adjusted to reach, or auto"
+    )
+    target_error: float | None = Field(
+        None, gt=0, description="validation error that the penalty is adjusted to reach"
+    )
+    tolerance: float = _TOLERANCE
+
+
+class RankOptions(ReconstructionOptions):
+    """Options of every method whose code has a given rank."""
+
+    rank: int | None = Field(
+        None, description="directions kept, 1 to latent_dim (8 when there are as many)"
+    )
+
+
+class AdaptiveRankOptions(ReconstructionOptions):
+    """Options of every method that can also find its rank."""
+
+    rank: int | Literal["auto"] | None = Field(
+        None, description="directions kept, 1 to latent_dim (8 when there are as many), or auto"
+    )
+    adapt: Literal["shrink", "grow"] = Field(
+        "shrink", description="how rank auto searches: down from max_rank, or up from one"
+    )
+    max_rank: int | None = Field(
+        None, description="largest rank that rank auto tries (32 when there are as many)"
+    )
+    tolerance: float = _TOLERANCE
+
+
+class RRAEOptions(AdaptiveRankOptions):
+    """Options of `rrae`."""
+
+    second_stage_epochs: int = Field(
+        0, ge=0, description="further epochs in which the decoder alone learns, on projected codes"
+    )
+
+
+class AdaptiveRRAEOptions(RRAEOptions):
+    """Options of `rrae-adaptive`: those of `rrae`, with a rank that is found."""
+
+    rank: int | Literal["auto"] | None = Field(
+        "auto", description=str(AdaptiveRankOptions.model_fields["rank"].description)
+    )
+
+
+class WeakRRAEOptions(RankOptions):
+    """Options of `rrae-weak`."""
+
+    penalty: Weight = Field(1.0, description="weight of the misfit between codes and basis")
+    learned_coefficients: bool = Field(
+        False, description="learn each training sample's coefficients, as the paper does"
+    )
+    kappa: float = Field(
+        0.25, gt=0, description="learning rate of the coefficients, times the common one"
+    )
+
+
+class VRRAEOptions(AdaptiveRankOptions):
+    """Options of `vrrae`."""
+
+    beta: Weight = Field(1e-3, description="weight of the divergence")
+
+
+def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -> MethodOptions:
+    """The options of a method from plain values; what is not given has its default.
+
+    Args:
+        method: its name, for messages.
+        kind: the class of its options.
+        given: values by name; NumPy's numbers count as Python's.
+
+    Raises:
+        InputError: an option that the method does not have, or a value of another type or out
+            of range.
+
+    Example:
+        >>> validate("lorae", LoRAEOptions, {"penalty": 0.1}).penalty
+        0.1
+        >>> validate("irmae", IRMAEOptions, {"depth": "deep"})
+        Traceback (most recent call last):
+        latentrank.errors.InputError: depth is 'deep', expected a whole number from 1, such as 4.
+    """
+    for name in given:
+        if name not in kind.model_fields:
+            raise unknown(f"option of {method} called", name, kind.model_fields)
+    plain = {name: getattr(value, "item", lambda v=value: v)() for name, value in given.items()}
+    try:
+        return kind(**plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "the combination of options"
+        if name not in kind.model_fields:
+            raise InputError(f"The options of {method} cannot be used: {first['msg']}.") from None
+        default = kind.model_fields[name].default
+        such_as = "" if default is None else f", such as {default}"
+        raise InputError(
+            f"{name} is {plain[name]!r}, expected {expected(kind, name)}{such_as}."
+        ) from None
+
+
+def expected(kind: type[BaseModel], name: str) -> str:
+    """What an option may be, in words.
+
+    Args:
+        kind: class of the options.
+        name: of one of them.
+
+    Example:
+        >>> expected(LoRAEOptions, "rank"), expected(LoRAEOptions, "tolerance")
+        ('a whole number, or auto', 'a number above 0 and below 1')
+    """
+    field = kind.model_fields[name]
+    told = [_in_words(part) for part in _alternatives(field.annotation)]
+    return ", or ".join(filter(None, told)) + _bounds(field.metadata)
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return list(typing.get_args(annotation))
+    return [annotation]
+
+
+_WORDS: dict[Any, str] = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "text",
+    type(None): "",
+}  # fmt: skip
+
+
+def _in_words(part: Any) -> str:
+    if typing.get_origin(part) is Literal:
+        *most, last = map(str, typing.get_args(part))
+        return f"{', '.join(most)} or {last}" if most else last
+    if typing.get_origin(part) is list:
+        return f"a list of {_in_words(typing.get_args(part)[0])}"
+    return _WORDS.get(part, getattr(part, "__name__", str(part)))
+
+
+def _bounds(metadata: list[Any]) -> str:
+    told = [
+        f"{word} {getattr(part, sign):g}"
+        for part in metadata
+        for sign, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
+        if getattr(part, sign, None) is not None
+    ]
+    return f" {' and '.join(told)}" if told else ""

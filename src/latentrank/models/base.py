@@ -1,0 +1,223 @@
+"""What training, runs, reports and exports rely on, whatever the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from latentrank.bottlenecks import Bottleneck
+from latentrank.errors import InputError
+from latentrank.linalg import rank_of_spectrum
+from latentrank.models.spec import Spec
+from latentrank.models.statistics import CodeStatistics
+
+Array = NDArray[Any]
+
+#: Samples that are encoded or decoded at a time.
+BATCH = 512
+
+
+class LatentModel(nn.Module):
+    """An encoder to codes and a decoder from codes, with the bottleneck that holds them.
+
+    Args:
+        encoder: maps `(B, *input_shape)` to `(B, bottleneck.encoder_dim)`.
+        bottleneck: maps that to the code, `(B, L)`.
+        decoder: maps `(B, L)` to `(B, *input_shape)`.
+        spec: what the model was built from.
+
+    Attributes:
+        reconstructs: whether `decode(encode(x))` stands for `x`.
+        usual_densities: densities that new codes are drawn from unless others are asked for.
+        trained_by: kind of training that it needs, a name that `latentrank.training` knows.
+    """
+
+    reconstructs: ClassVar[bool] = True
+    usual_densities: ClassVar[tuple[str, ...]] = ("gaussian", "gmm")
+    trained_by: ClassVar[str] = "gradient"
+
+    def __init__(
+        self, encoder: nn.Module, bottleneck: Bottleneck, decoder: nn.Module, spec: Spec
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.bottleneck = bottleneck
+        self.decoder = decoder
+        self.spec = spec
+        self.statistics = CodeStatistics(bottleneck.latent_dim)
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers in a code."""
+        return self.bottleneck.latent_dim
+
+    @property
+    def term_weights(self) -> dict[str, float]:
+        """Weight of each loss term beside the reconstruction, by name; changes take effect."""
+        return {}
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The deterministic codes, `(B, L)`, of `x`, `(B, *input_shape)`."""
+        return self.bottleneck.encode(self.encoder(x))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The samples, `(B, *input_shape)`, that codes `z`, `(B, L)`, stand for."""
+        output: Tensor = self.decoder(z)
+        return output
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`decode(encode(x))`, `(B, *input_shape)`."""
+        return self.decode(self.encode(x))
+
+    def losses(self, x: Tensor, index: Tensor | None = None) -> dict[str, Tensor]:
+        """Every loss term by name, and their weighted sum as `loss`.
+
+        Args:
+            x: `(B, *input_shape)`.
+            index: `(B,)` int64, rows of the training set; see `Bottleneck.forward`.
+        """
+        raise NotImplementedError
+
+    def coefficients(self, x: Tensor) -> Tensor:
+        """The codes in the bottleneck's own basis: `U^T z`, `(B, k)`, or `z` without a basis."""
+        basis = self.bottleneck.basis()
+        z = self.encode(x)
+        return z if basis is None else z @ basis
+
+    def diagnose(self, x: Tensor) -> dict[str, Any]:
+        """What else is to be said of the trained model, by name; nothing by default.
+
+        Args:
+            x: `(N, *input_shape)`, test samples.
+        """
+        return {}
+
+    @torch.no_grad()
+    def finalize(self, batches: Callable[[], Iterable[Tensor]]) -> None:
+        """Learn what needs the whole training set: a basis, and the codes' statistics.
+
+        Args:
+            batches: gives the training samples, `(B, *input_shape)` batch by batch, anew at
+                each call.
+        """
+        was_training = self.training
+        self.eval()
+
+        def encodings() -> Iterator[Tensor]:
+            for x in batches():
+                yield self.encoder(x)
+
+        self.bottleneck.finalize(encodings())
+        self.statistics.update(self.bottleneck.encode(h) for h in encodings())
+        self.train(was_training)
+
+    def rank(self, tol: float = 1e-4) -> int:
+        """How many covariance singular values of the training codes exceed `tol` of the largest.
+
+        Args:
+            tol: relative, in (0, 1).
+
+        Raises:
+            InputError: the model has not been finalized.
+        """
+        self._need_statistics("rank")
+        return int(rank_of_spectrum(self.statistics.variances.double(), tol=tol))
+
+    def fold(self) -> LatentModel:
+        """The same model with its linear part absorbed into the encoder, where it has one.
+
+        Raises:
+            InputError: inference is not linear in the encoder's output.
+        """
+        raise self._not_linear("fold")
+
+    def compress(self, tol: float = 1e-3, x: Tensor | None = None) -> LatentModel:
+        """A model whose code has only as many numbers as its outputs need, where there is one.
+
+        Args:
+            tol: largest relative change of the outputs, above 0.
+            x: `(B, *input_shape)`, samples on which the change is measured.
+
+        Raises:
+            InputError: inference is not linear in the encoder's output.
+        """
+        raise self._not_linear("compress")
+
+    def _not_linear(self, purpose: str) -> InputError:
+        return InputError(
+            f"{purpose} needs a latent that is linear in the encoder's output, and that of "
+            f"{self.spec.method} is not (or its basis has not been found yet: finalize "
+            "the model first)."
+        )
+
+    def prior_basis(self) -> Tensor | None:
+        """Directions `(L, k)` over which the standard normal prior extends; None for all `L`.
+
+        Raises:
+            InputError: the model is compressed, and its codes have no prior.
+        """
+        if self.spec.code_dim is not None:
+            raise InputError(
+                "The codes of a compressed model are principal coefficients, which have no prior; "
+                "choose another density, such as gaussian."
+            )
+        return self.bottleneck.basis()
+
+    @torch.no_grad()
+    def encode_array(self, x: Array) -> NDArray[np.float32]:
+        """The codes of samples as their owner keeps them.
+
+        Args:
+            x: `(N, *input_shape)` in the units of the training data, any real dtype.
+
+        Returns:
+            `(N, L)` float32.
+        """
+        return _joined(self.encode(part.to(self._device)) for part in self.batches(x))
+
+    @torch.no_grad()
+    def decode_array(self, z: Array) -> Array:
+        """What codes stand for, as the owner of the training data keeps samples.
+
+        Args:
+            z: `(N, L)`.
+
+        Returns:
+            `(N, *input_shape)` in the units, bounds and dtype of the training data.
+        """
+        codes = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32))
+        undo = self.spec.preprocessing.denormalise
+        parts = torch.split(codes, BATCH)
+        return np.concatenate([undo(self.decode(part.to(self._device))) for part in parts])
+
+    def batches(self, x: Array) -> Iterator[Tensor]:
+        """Samples in the units of the training data as networks take them, batch by batch.
+
+        Args:
+            x: `(N, *input_shape)`.
+
+        Yields:
+            `(B, *input_shape)` float32.
+        """
+        normalise = self.spec.preprocessing.normalise
+        return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.decoder.parameters()).device
+
+    def _need_statistics(self, purpose: str) -> None:
+        if not self.statistics.known:
+            raise InputError(
+                f"{purpose} needs the statistics of the training codes, and this model has "
+                "none; train it with latentrank, or call model.finalize(batches) first."
+            )
+
+
+def _joined(parts: Iterable[Tensor]) -> NDArray[np.float32]:
+    return np.asarray(torch.cat([part.float().cpu() for part in parts]).numpy())

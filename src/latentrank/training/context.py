@@ -1,0 +1,40 @@
+"""What callbacks need of a training: the model, the data, the training samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from latentrank import distributed
+from latentrank.data import DataModule
+from latentrank.models.base import LatentModel
+
+
+def model_of(pl_module: LightningModule) -> LatentModel:
+    """The model that a module trains."""
+    return cast(LatentModel, pl_module.model)
+
+
+def data_of(trainer: Trainer) -> DataModule:
+    """The data of a training."""
+    return cast(DataModule, trainer.datamodule)  # type: ignore[attr-defined]
+
+
+def training_samples(pl_module: LightningModule, limit: int | None = None) -> Iterator[Tensor]:
+    """This process's share of the training set, or of `limit` samples spread evenly over it.
+
+    Args:
+        pl_module: which trains a model.
+        limit: how many samples of all processes together; None takes all.
+
+    Yields:
+        `(B, *input_shape)`, in the type and on the device of the model's parameters.
+    """
+    rank, size = distributed.world()
+    like = next(model_of(pl_module).parameters())
+    for i, batch in enumerate(data_of(pl_module.trainer).train_batches(limit)):
+        if i % size == rank:
+            yield batch.x.to(like)

@@ -1,0 +1,140 @@
+"""Optimisers and learning rate schedules by name: torch's own, and those of pytorch_optimizer."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
+
+from latentrank.errors import InputError, unknown
+
+#: Need what a step here does not give: a closure, sparse gradients, matrices alone.
+_UNSUITED = {"optimizer", "lbfgs", "sparseadam", "muon"}
+
+_EXTRA = "pip install 'latentrank[optimizers]'"
+
+
+def _of_torch() -> dict[str, type[Optimizer]]:
+    kinds = [kind for kind in vars(torch.optim).values() if inspect.isclass(kind)]
+    named = {kind.__name__.lower(): kind for kind in kinds if issubclass(kind, Optimizer)}
+    return {name: kind for name, kind in named.items() if name not in _UNSUITED}
+
+
+def create(
+    name: str,
+    groups: Iterable[Any],
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] | None = None,
+    fused: bool = True,
+) -> Optimizer:
+    """An optimiser by name.
+
+    `adam` is AdamW, which is Adam without weight decay, in one pass over the parameters. Other
+    names are those of `torch.optim` and then of pytorch_optimizer, such as `adabelief`.
+
+    Args:
+        name: of the optimiser, in lower case.
+        groups: parameters, or groups of them as torch takes them.
+        learning_rate: at the start.
+        weight_decay: strength of the decay, from 0.
+        betas: decay of the moments, for optimisers that have such; None takes their own.
+        fused: the device has fused kernels.
+
+    Raises:
+        InputError: there is no such optimiser, pytorch_optimizer is missing, or the optimiser does
+            not take these parameters.
+
+    Example:
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> type(create("sgd", layer.parameters(), 0.1)).__name__
+        'SGD'
+    """
+    wanted: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
+    if betas is not None:
+        wanted["betas"] = betas
+    if name == "adam":
+        return AdamW(groups, fused=fused, **wanted)
+    kind = _of_torch().get(name) or _of_library(name)
+    known = inspect.signature(kind).parameters
+    try:
+        return kind(groups, **{key: value for key, value in wanted.items() if key in known})
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"optimizer is {name}, which cannot train this model ({error}); choose another, "
+            "adam is usual."
+        ) from error
+
+
+def _of_library(name: str) -> type[Optimizer]:
+    try:
+        import pytorch_optimizer
+    except ModuleNotFoundError:
+        raise InputError(
+            f"optimizer is {name}, which torch does not have; {_EXTRA} adds many others, or give "
+            "adam."
+        ) from None
+    known = pytorch_optimizer.get_supported_optimizers()
+    if name not in known:
+        raise unknown("optimizer", name, sorted({"adam", *_of_torch(), *known}))
+    kind: type[Optimizer] = pytorch_optimizer.load_optimizer(name)
+    return kind
+
+
+def schedule(name: str, optimizer: Optimizer, steps: int) -> LRScheduler | None:
+    """The course of the learning rate over a run, stepped once a batch.
+
+    Args:
+        name: `"constant"`, `"cosine"` (to 0), or `"multistep"` (a tenth from a third of the run
+            on, a hundredth from two thirds on).
+        optimizer: whose rates are moved.
+        steps: of the run.
+
+    Returns:
+        None for a constant rate.
+
+    Example:
+        >>> optimizer = create("sgd", torch.nn.Linear(2, 1).parameters(), 1.0)
+        >>> course = schedule("multistep", optimizer, steps=7)
+        >>> rates = []
+        >>> for _ in range(7):
+        ...     rates += course.get_last_lr()
+        ...     optimizer.step()
+        ...     course.step()
+        >>> [round(rate, 9) for rate in rates]
+        [1.0, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
+    """
+    if name == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=steps)
+    if name == "multistep":
+        return MultiStepLR(optimizer, milestones(steps), gamma=0.1)
+    return None
+
+
+def milestones(steps: int) -> list[int]:
+    """The steps before which `multistep` lowers the rate, a third and two thirds of the run.
+
+    Example:
+        >>> milestones(7)
+        [3, 5]
+    """
+    return [math.ceil(steps / 3), math.ceil(2 * steps / 3)]
+
+
+def advance(scheduler: MultiStepLR) -> bool:
+    """Go on to the next rate of a `multistep` schedule at once.
+
+    Returns:
+        False where the last rate is reached already.
+    """
+    ahead = [step for step in sorted(scheduler.milestones) if step > scheduler.last_epoch]
+    if not ahead:
+        return False
+    scheduler.last_epoch = ahead[0] - 1
+    scheduler.step()
+    return True

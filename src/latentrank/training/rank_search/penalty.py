@@ -1,0 +1,276 @@
+"""Rank search by a penalty: moves its weight until the code has the rank, or costs the error."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from latentrank import methods
+from latentrank.config import TrainConfig
+from latentrank.linalg import rank_of_spectrum, spectrum
+from latentrank.methods.rank_target import RankTarget
+from latentrank.models.base import LatentModel
+from latentrank.training.context import data_of, model_of
+from latentrank.training.rank_search.base import (
+    BEGIN,
+    BEGIN_AUTO,
+    READINGS,
+    SETTLE,
+    PeriodicSearch,
+    agreed,
+    agreed_error,
+    directions,
+)
+from latentrank.training.rank_search.subset import Subset
+from latentrank.training.rank_search.trend import Learning, Trend, restore, state
+
+#: Covariance singular values below this share of the largest do not count as directions.
+COUNTED = 1e-4
+
+#: Share of its size, when the search begins, to which a penalised matrix may shrink before the
+#: penalty is raised no more. Below, Adam's noise decides which directions are left.
+SPENT = 0.1
+
+
+@dataclass
+class Steering:
+    """Moves a penalty until what it acts on is where it should be.
+
+    On a logarithmic scale, by at most 30 % a reading. Rank and error follow a penalty slowly, so
+    it is moved only while they would not arrive by themselves at their present pace; each time
+    they go past the target, the step is halved (bisection once there is a bracket) and the penalty
+    may never again be as high as where it proved too high.
+
+    Attributes:
+        penalty: its value now.
+        step: factor of the next move, as a logarithm.
+        ceiling: the penalty stays at or below this.
+        within: readings in which the target must be reached at the present pace to be waited for.
+
+    Example:
+        >>> steering = Steering(1e-3)
+        >>> for _ in range(150):  # the target is at 0.05
+        ...     penalty = steering.update(math.log(0.05 / steering.penalty))
+        >>> 0.04 < penalty < 0.06
+        True
+    """
+
+    penalty: float
+    step: float = math.log(1.3)
+    ceiling: float = 1e4
+    within: float = 40.0
+    trend: Trend = field(default_factory=Trend)
+
+    def update(self, miss: float) -> float:
+        """The penalty to go on with.
+
+        Args:
+            miss: how far what is steered is from where it should be: positive where the penalty
+                is too low, negative where it is too high, 0 where it is right.
+        """
+        side = math.copysign(1.0, miss)
+        if miss * self.trend.value < 0:
+            self.step = max(self.step / 2, math.log(1.02))
+            self.trend = Trend(miss)
+            if miss < 0:
+                self.ceiling = min(self.ceiling, self.penalty)
+        elif miss:
+            self.step = min(1.1 * self.step, math.log(1.3))
+            self.trend.update(miss)
+        else:
+            # Which side it came from matters for what comes next, how fast does not.
+            self.trend = Trend(1e-9 * self.trend.value)
+        if miss and not self.trend.arrives(self.within):
+            moved = self.penalty * math.exp(side * self.step)
+            self.penalty = min(max(moved, 1e-8), self.ceiling)
+        return self.penalty
+
+
+def miss_of_rank(values: Tensor, target: int) -> float:
+    """How far a spectrum is from having so many directions, as `Steering.update` wants it.
+
+    Args:
+        values: `(L,)` float64, covariance singular values over the largest, descending.
+        target: directions that are to count, 1 to `L`.
+
+    Returns:
+        0 where exactly `target` values count; else how far the root of the first value too many,
+        or too few, is from where it no longer counts, or does. Roots, which are standard
+        deviations of the code, are what Adam moves at an even pace.
+
+    Example:
+        >>> import torch
+        >>> values = torch.tensor([1.0, 0.25, 1e-2, 1e-6], dtype=torch.float64)
+        >>> [round(miss_of_rank(values, k), 3) for k in (1, 2, 3, 4)]
+        [0.49, 0.09, 0.0, -0.009]
+    """
+    over = float(values[target]) if target < len(values) else 0.0
+    if over > COUNTED:
+        return math.sqrt(over) - math.sqrt(COUNTED)
+    return min(math.sqrt(float(values[target - 1])) - math.sqrt(COUNTED), 0.0)
+
+
+def miss_of_error(error: float, target: float) -> float:
+    """How far an error is from just below its target, as `Steering.update` wants it.
+
+    Args:
+        error: measured.
+        target: at most this.
+
+    Returns:
+        0 between 80 % and 95 % of the target; else the logarithm of 95 % of it over the error.
+    """
+    return 0.0 if 0.8 * target <= error <= 0.95 * target else math.log(0.95 * target / error)
+
+
+class PenaltySearch(PeriodicSearch):
+    """Moves the weight of a loss term by `Steering`.
+
+    A target rank or error is that of the test split, as reports give it. `auto` measures on
+    training samples: for the first part of the run the weight is a hundredth of its start and the
+    lowest error is noted; from then on that error, plus `tolerance` of the data's variance, is the
+    target.
+
+    The method's row names the term (`rank_search_term`).
+    """
+
+    needs: ClassVar[str] = (
+        "a loss term whose weight it may move; the method's row names it (rank_search_term)"
+    )
+
+    def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
+        super().__init__(model, config, target)
+        self._term = str(_term(model))
+        self.steering = Steering(model.term_weights[self._term])
+        self.plateau = math.inf
+        self.size = math.inf
+        self.learning = Learning()
+
+    @classmethod
+    def wanted(cls, target: RankTarget) -> bool:
+        """Where a rank or an error is asked for, or `auto`."""
+        return target.auto or target.rank is not None or target.error is not None
+
+    @classmethod
+    def suits(cls, model: LatentModel) -> bool:
+        """Whether the named term is among the weighted ones."""
+        return _term(model) in model.term_weights
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose the samples to measure on; set the weight to start, or to go on, with."""
+        dataset = data_of(trainer).dataset
+        self._subset = Subset(dataset.train if self.target.auto else dataset.test)
+        self._slack = self.target.tolerance * self._subset.variance()
+        self._apply(model_of(pl_module), trainer.global_step / self.horizon(trainer))
+
+    def _apply(self, model: LatentModel, share: float) -> None:
+        plain = self.target.auto and share < BEGIN_AUTO
+        model.term_weights[self._term] = self.steering.penalty / (100 if plain else 1)
+
+    def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
+        """Move the weight."""
+        early = share < (BEGIN_AUTO if self.target.auto else BEGIN)
+        miss = self._miss(trainer, model, share, early)
+        size = agreed(trainer, _size(model))
+        if early:
+            self.size = size
+        else:
+            # Late, a penalty may still be found too high, but no longer too low.
+            late = share >= SETTLE and self.target.rank is None
+            bounded = late or size < SPENT * self.size
+            self.steering.update(min(miss, 0.0) if bounded else miss)
+        self._apply(model, share)
+
+    def _miss(self, trainer: Trainer, model: LatentModel, share: float, early: bool) -> float:
+        codes = self._subset.codes(model)
+        if self.target.rank is not None:
+            return agreed(trainer, miss_of_rank(spectrum(codes), self.target.rank))
+        error = agreed_error(trainer, self._subset.error(model, codes))
+        if early:
+            self.plateau = min(self.plateau, error)
+            if self.target.auto:
+                self.learning.update(error, READINGS * (1 - share), self._slack)
+        return miss_of_error(error, self._highest)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the weight as `penalty`."""
+        pl_module.log("penalty", model_of(pl_module).term_weights[self._term])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure what was reached, on the whole test split."""
+        model, test = model_of(pl_module), Subset(data_of(trainer).dataset.test, None)
+        codes = test.codes(model)
+        rank, error = int(rank_of_spectrum(spectrum(codes))), test.error(model, codes)
+        if self.target.rank is not None:
+            self._held = rank == self.target.rank
+        elif self.target.error is not None:
+            self._held = error <= self.target.error
+        else:
+            own = self._subset.error(model, self._subset.codes(model))
+            self._held = own <= self._highest
+        self._reached: dict[str, Any] = {"rank": rank, "error": error}
+
+    @property
+    def _highest(self) -> float:
+        """The error that is not to be exceeded, unless a rank is asked for."""
+        return self.target.error or self.plateau + self._slack
+
+    @property
+    def _doubt(self) -> str | None:
+        """Why the result is not to be relied on, or None."""
+        if not self._held:
+            return "the target does not hold"
+        if self.learning.still:
+            return "the target was set while the networks still learned, train for longer"
+        return None
+
+    def report(self, model: LatentModel) -> dict[str, Any]:
+        """`rank` and `error` reached, the last `penalty`; `reliable` if the target holds."""
+        asked, reached, doubt = self.target, self._reached, self._doubt
+        penalty = model.term_weights[self._term]
+        aim = f"an error of {self._highest:.3g}"
+        if asked.rank is not None:
+            aim = directions(asked.rank)
+        return {
+            **reached,
+            "reliable": doubt is None,
+            "penalty": penalty,
+            "target_rank": asked.rank,
+            "target_error": None if asked.rank is not None else self._highest,
+            "message": f"The weight of the penalty was moved to {penalty:.3g}, for {aim}: "
+            f"{directions(reached['rank'])} with an error of {reached['error']:.3g}"
+            + ("." if doubt is None else f"; {doubt}."),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the search, for checkpoints."""
+        return {
+            **state(self.steering),
+            "plateau": self.plateau,
+            "size": self.size,
+            "learning": state(self.learning),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        kept = dict(state_dict)
+        self.plateau, self.size = float(kept.pop("plateau")), float(kept.pop("size"))
+        restore(self.learning, kept.pop("learning"))
+        restore(self.steering, kept)
+
+
+def _term(model: LatentModel) -> str | None:
+    """The loss term whose weight the model's method lets a search move."""
+    return methods.get(model.spec.method).rank_search_term
+
+
+@torch.no_grad()
+def _size(model: LatentModel) -> float:
+    """The spectral norm of the matrix in front of the code; infinite without one."""
+    matrix = model.bottleneck.linear_map()
+    return math.inf if matrix is None else float(torch.linalg.matrix_norm(matrix.float(), ord=2))

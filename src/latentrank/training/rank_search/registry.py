@@ -1,0 +1,55 @@
+"""The rank searches by name, and the one that a model asks for."""
+
+from __future__ import annotations
+
+from latentrank import methods
+from latentrank.config import TrainConfig
+from latentrank.errors import InputError
+from latentrank.methods.rank_target import rank_target
+from latentrank.models.base import LatentModel
+from latentrank.registry import Registry
+from latentrank.training.rank_search.base import RankSearch
+from latentrank.training.rank_search.gap import GapSearch
+from latentrank.training.rank_search.grow import GrowSearch
+from latentrank.training.rank_search.penalty import PenaltySearch
+from latentrank.training.rank_search.shrink import ShrinkSearch
+
+SEARCHES: Registry[type[RankSearch]] = Registry("rank search", "latentrank.rank_searches")
+SEARCHES.register("shrink", ShrinkSearch)
+SEARCHES.register("grow", GrowSearch)
+SEARCHES.register("penalty", PenaltySearch)
+SEARCHES.register("gap", GapSearch)
+SEARCHES.seal()
+
+
+def search_for(model: LatentModel, config: TrainConfig) -> RankSearch | None:
+    """The search that finds the rank of a model in training; None where its rank is given.
+
+    Args:
+        model: the autoencoder.
+        config: how it is trained.
+
+    Raises:
+        InputError: there is no search of that name, or the model lacks what it needs.
+
+    Example:
+        >>> import latentrank
+        >>> model = latentrank.build("rrae", (6,), latent_dim=4, rank="auto")
+        >>> type(search_for(model, TrainConfig())).__name__
+        'ShrinkSearch'
+        >>> search_for(latentrank.build("rrae", (6,), latent_dim=4, rank=2), TrainConfig())
+    """
+    spec = model.spec
+    row = methods.get(spec.method)
+    target = rank_target(spec.method, row.rank_search, spec.latent_dim, spec.options)
+    if target.search is None:
+        return None
+    search = SEARCHES.get(target.search)
+    if not search.wanted(target):
+        return None
+    if not search.suits(model):
+        raise InputError(
+            f"{spec.method} asks for the rank search '{target.search}', which needs "
+            f"{search.needs}; name another search in the method's row, or none."
+        )
+    return search(model, config, target)

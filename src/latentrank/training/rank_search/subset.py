@@ -1,0 +1,73 @@
+"""Samples on which a search measures a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from latentrank.data import Split, to_float
+from latentrank.data.module import spread_evenly
+from latentrank.linalg.precision import to_float64
+from latentrank.models.base import LatentModel
+
+#: Samples that a measurement takes at most, and how many at a time.
+SAMPLES = 1000
+_BATCH = 250
+
+
+class Subset:
+    """Samples, evenly spread over a split, on which a model is measured.
+
+    Args:
+        split: where they are from.
+        samples: how many at most; None takes all.
+    """
+
+    def __init__(self, split: Split, samples: int | None = SAMPLES) -> None:
+        self._x = split.x
+        self._rows = spread_evenly(len(split), samples)
+
+    def batches(self) -> Iterator[Tensor]:
+        """The samples, float32, a few hundred at a time."""
+        for start in range(0, len(self._rows), _BATCH):
+            yield to_float(self._x[self._rows[start : start + _BATCH]])
+
+    def variance(self) -> float:
+        """Mean squared error of the best constant: what there is to explain."""
+        total = squares = torch.zeros(self._x.shape[1:], dtype=torch.float64)
+        for x in self.batches():
+            total = total + x.double().sum(0)
+            squares = squares + x.double().square().sum(0)
+        count = len(self._rows)
+        return float((squares / count - (total / count).square()).mean())
+
+    @torch.no_grad()
+    def encodings(self, model: LatentModel) -> Tensor:
+        """The encoder's output for them, `(N, encoder_dim)`."""
+        like = next(model.parameters())
+        training = model.training
+        model.eval()
+        encoded = torch.cat([model.encoder(x.to(like)) for x in self.batches()])
+        model.train(training)
+        return encoded
+
+    @torch.no_grad()
+    def codes(self, model: LatentModel) -> Tensor:
+        """Their codes, `(N, L)`, of a bottleneck that learns nothing beside its parameters."""
+        return model.bottleneck.encode(self.encodings(model))
+
+    @torch.no_grad()
+    def error(self, model: LatentModel, codes: Tensor) -> float:
+        """Mean squared error of their reconstructions from codes, `(N, L)`."""
+        training = model.training
+        model.eval()
+        squared, count = 0.0, 0
+        parts = zip(torch.split(codes, _BATCH), self.batches(), strict=True)
+        for z, x in parts:
+            output = model.decode(z)
+            squared += float(to_float64(output - x.to(output)).square().sum())
+            count += x.numel()
+        model.train(training)
+        return squared / count

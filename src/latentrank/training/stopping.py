@@ -1,0 +1,164 @@
+"""When a training stops early, and which of its weights are kept."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim.lr_scheduler import MultiStepLR
+
+from latentrank.training.context import model_of
+from latentrank.training.module import TrainingModule
+from latentrank.training.optimizers import advance
+from latentrank.training.terms import DivergenceError
+
+
+def _error(trainer: Trainer) -> float:
+    """The validation error just measured; NaN where none is."""
+    return float(trainer.callback_metrics.get("validation_error", math.nan))
+
+
+class Patience(Callback):
+    """Stops a training whose validation error no longer falls.
+
+    With the schedule `multistep` each learning rate has this patience: where the error stagnates,
+    the next rate begins, and at the last one training stops. Each rate has a third of the run's
+    steps at most, as when nothing stagnates.
+
+    Args:
+        patience: validations without a lower error that are waited for.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.best = math.inf
+        self.waited = 0
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare the error with the best, and go on, or stop."""
+        error = _error(trainer)
+        if error < self.best:
+            self.best, self.waited = error, 0
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            self.waited = 0
+            if not self._next_rate(trainer):
+                trainer.should_stop = True
+
+    def _next_rate(self, trainer: Trainer) -> bool:
+        schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
+        moved = [advance(one) for one in schedules if isinstance(one, MultiStepLR)]
+        return any(moved)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop where the schedule has come to its end earlier than the steps of the run."""
+        done = [config.scheduler.last_epoch for config in trainer.lr_scheduler_configs]
+        if done and min(done) >= trainer.estimated_stepping_batches:
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best error and how long it has been waited for a better one."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.best, self.waited = float(state_dict["best"]), int(state_dict["waited"])
+
+
+class BestWeights(Callback):
+    """Keeps the weights of the lowest validation error, and leaves the model with them.
+
+    They are part of the checkpoint, beside the last ones.
+
+    Attributes:
+        error: lowest validation error so far.
+        epoch: the epoch after which it was measured, from 1.
+    """
+
+    def __init__(self) -> None:
+        self.error = math.inf
+        self.epoch = 0
+        self._weights: dict[str, Tensor] = {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the weights, if they are the best."""
+        error = _error(trainer)
+        if error < self.error:
+            self.error, self.epoch = error, trainer.current_epoch + 1
+            self._weights = weights_of(pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the best weights into the model."""
+        if self._weights:
+            model_of(pl_module).load_state_dict(self._weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best weights so far."""
+        return {"error": self.error, "epoch": self.epoch, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.error, self.epoch = float(state_dict["error"]), int(state_dict["epoch"])
+        self._weights = dict(state_dict["weights"])
+
+
+class FiniteWeights(Callback):
+    """Keeps the weights of the last validation, to go back to where training diverges.
+
+    Attributes:
+        epoch: the epoch after which they were kept, from 1; 0 is the start.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self._weights: dict[str, Tensor] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep what training starts from."""
+        self.epoch, self._weights = trainer.current_epoch, weights_of(pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep weights that have been validated."""
+        self.epoch, self._weights = trainer.current_epoch + 1, weights_of(pl_module)
+
+    def explain(self, module: TrainingModule, folder: Path | None, error: Exception) -> None:
+        """Where training failed because it diverged, put the weights back and say so.
+
+        Args:
+            module: which trained.
+            folder: of the run, if it has one.
+            error: of the training.
+
+        Raises:
+            DivergenceError: the loss, or the weights, are not finite. Otherwise nothing is done.
+        """
+        found = error if isinstance(error, DivergenceError) else _divergence(module)
+        if found is None or not self._weights:
+            return
+        model = module.model.float()
+        model.load_state_dict(self._weights)
+        where = "" if folder is None else f", as in {folder / 'checkpoints' / 'last.ckpt'}"
+        kept = f"the weights of epoch {self.epoch} are kept{where}"
+        raise DivergenceError(
+            f"{str(found).rstrip('.')}: training diverged at the learning rate "
+            f"{module.learning_rate:g}; give a lower one"
+            f" ({kept if self.epoch else 'no epoch was finished before'})."
+        ) from error
+
+
+def _divergence(module: TrainingModule) -> DivergenceError | None:
+    """The divergence behind another error, if there is one."""
+    try:
+        module.check_finite()
+    except DivergenceError as diverged:
+        return diverged
+    return None
+
+
+def weights_of(pl_module: LightningModule) -> dict[str, Tensor]:
+    """A copy of a model's weights and buffers, on their device."""
+    return {name: tensor.clone() for name, tensor in model_of(pl_module).state_dict().items()}

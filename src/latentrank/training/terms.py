@@ -1,0 +1,111 @@
+"""Loss terms of an epoch, kept on the device and read now and then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from latentrank import distributed
+from latentrank.errors import InputError
+
+
+class DivergenceError(InputError):
+    """A loss or the weights are no longer finite."""
+
+
+class TermLog:
+    """Adds up loss terms and notices the first that is not finite.
+
+    On a processor terms are read at each step. On a device that computes beside the program,
+    reading would wait for it; there they are read every `INTERVAL` steps and at the end of an
+    epoch.
+
+    Example:
+        >>> log = TermLog()
+        >>> log.add({"loss": torch.tensor(1.0)}, samples=3, step=0)
+        >>> log.add({"loss": torch.tensor(5.0)}, samples=1, step=1)
+        >>> log.means()
+        {'loss': 2.0}
+        >>> log.add({"loss": torch.tensor(math.nan)}, samples=1, step=2)
+        Traceback (most recent call last):
+        latentrank.training.terms.DivergenceError: The loss became nan at step 3.
+    """
+
+    INTERVAL = 64
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._names: list[str] = []
+        self._unread: list[tuple[Tensor, int, int]] = []
+        self._sums = torch.zeros(0, dtype=torch.float64)
+        self._samples = 0
+
+    def add(self, terms: Mapping[str, Tensor], samples: int, step: int) -> None:
+        """Take the terms of one step, the same ones in each step of an epoch.
+
+        Args:
+            terms: scalars by name.
+            samples: of the batch; the weight of these values in the means.
+            step: number of the step, from 0.
+
+        Raises:
+            DivergenceError: a value read is not finite.
+        """
+        if not self._names:
+            self._names = list(terms)
+            self._sums = torch.zeros(len(terms), dtype=torch.float64)
+        row = torch.stack([value.detach() for value in terms.values()])
+        self._unread.append((row, samples, step))
+        if row.device.type == "cpu" or len(self._unread) >= self.INTERVAL:
+            self.read()
+
+    def read(self) -> None:
+        """Bring the values over that have not been read.
+
+        Raises:
+            DivergenceError: one of them is not finite.
+        """
+        unread, self._unread = self._unread, []
+        if not unread:
+            return
+        rows = torch.stack([row for row, _, _ in unread]).cpu().double()
+        for values, (_, samples, step) in zip(rows, unread, strict=True):
+            self._sums += values * samples
+            self._samples += samples
+            if not math.isfinite(float(values.sum())):
+                self._refuse(values.tolist(), step)
+
+    def _refuse(self, values: list[float], step: int) -> None:
+        bad = {n: v for n, v in zip(self._names, values, strict=True) if not math.isfinite(v)}
+        name = next((name for name in bad if name != "loss"), "loss")
+        what = "The loss" if name == "loss" else f"The loss term {name}"
+        raise DivergenceError(f"{what} became {bad[name]} at step {step + 1}.")
+
+    def means(self) -> dict[str, float]:
+        """The means over all samples of all processes since the last call.
+
+        Raises:
+            DivergenceError: a value is not finite.
+        """
+        self.read()
+        sums = torch.cat([self._sums, torch.tensor([float(self._samples)], dtype=torch.float64)])
+        distributed.reduce_(sums)
+        means = (sums[:-1] / sums[-1].clamp_min(1)).tolist()
+        named = dict(zip(self._names, means, strict=True))
+        self._clear()
+        return named
+
+
+def finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether all numbers in some tensors are finite.
+
+    Example:
+        >>> finite([torch.zeros(3), torch.tensor(1.0)]), finite([torch.tensor(math.inf)])
+        (True, False)
+    """
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)

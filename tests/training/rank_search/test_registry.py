@@ -1,0 +1,102 @@
+"""Searches by name: registered from outside, and refused where a model lacks what they need."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import latentrank
+from latentrank import methods
+from latentrank.bottlenecks import Identity
+from latentrank.config import TrainConfig
+from latentrank.data import Dataset, Split
+from latentrank.errors import InputError
+from latentrank.training import fit
+from latentrank.training.rank_search import SEARCHES, RankSearch, search_for
+
+
+@pytest.fixture(autouse=True)
+def own_table(monkeypatch):
+    """Whatever is registered in a test is forgotten after it."""
+    monkeypatch.setattr(SEARCHES, "_values", dict(SEARCHES._values))
+    registry = methods.table._METHODS
+    monkeypatch.setattr(methods.table, "_METHODS", dict(registry))
+
+
+def register(name, like, **changes):
+    methods.register(dataclasses.replace(methods.get(like), name=name, **changes))
+
+
+def train(model):
+    x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    return fit(model, Dataset("x", Split(x), Split(x)), TrainConfig(epochs=1), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("search", "needs"),
+    [
+        ("shrink", "a bottleneck whose rank can be changed"),
+        ("grow", "a bottleneck whose rank can be changed"),
+        ("penalty", "a loss term whose weight it may move"),
+    ],
+)
+def test_a_search_without_what_it_needs_is_refused_before_training(search, needs):
+    """Once, nothing was truncated and the report said that the rank was adapted."""
+    register("mine", "rrae", bottleneck=Identity, rank_search=search)
+    options = {} if search == "penalty" else {"adapt": search}
+    if search == "penalty":
+        register("other", "lorae", bottleneck=Identity, terms={}, rank_search_term=None)
+    model = latentrank.build("other" if options == {} else "mine", (6,), 4, rank="auto", **options)
+    with pytest.raises(InputError, match=f"rank search '{search}', which needs {needs}"):
+        train(model)
+
+
+def test_a_gap_needs_a_linear_latent():
+    register("mine", "irmae", rank_search="gap")
+    assert train(latentrank.build("mine", (6,), 4)).reports["rank_search"]["rank"] >= 1
+    with pytest.raises(InputError, match="needs a latent that is linear"):
+        train(latentrank.build("mine", (6,), 4, nonlinear=True))
+
+
+def test_the_weight_that_is_moved_may_be_any_option_or_a_number():
+    """Once, an option of another name than `penalty` was a KeyError."""
+    row = methods.get("lorae")
+    options = {name: option for name, option in row.options.items() if name != "penalty"}
+    for name, terms, own in (
+        ("strength", {"nuclear_norm": "strength"}, {"strength": row.options["penalty"]}),
+        ("fixed", {"nuclear_norm": 0.02}, {}),
+    ):
+        register(name, "lorae", terms=terms, options={**options, **own})
+        model = latentrank.build(name, (6,), 4, rank=2)
+        weight = model.objective.weights["nuclear_norm"]
+        assert search_for(model, TrainConfig()).steering.penalty == weight
+        report = train(model).reports["rank_search"]
+        assert report["penalty"] == model.objective.weights["nuclear_norm"]
+
+
+class Half(RankSearch):
+    """Takes half of what there is."""
+
+    def report(self, model):
+        return {"rank": self.target.most // 2, "reliable": False, "message": "Half."}
+
+
+def test_a_search_of_ones_own_is_registered_and_named_by_a_row():
+    SEARCHES.register("half", Half)
+    register("mine", "lorae", rank_search="half")
+    model = latentrank.build("mine", (6,), 4, rank="auto")
+    assert train(model).reports["rank_search"] == {"rank": 2, "reliable": False, "message": "Half."}
+    assert search_for(latentrank.build("mine", (6,), 4, rank=3), TrainConfig()) is None
+
+
+def test_an_unknown_search_is_refused_with_what_there_is():
+    register("mine", "lorae", rank_search="shrik")
+    with pytest.raises(InputError, match="did you mean 'shrink'"):
+        search_for(latentrank.build("mine", (6,), 4, rank="auto"), TrainConfig())
+
+
+def test_every_search_says_what_it_needs():
+    torch.manual_seed(0)
+    for name in SEARCHES.names():
+        assert SEARCHES.get(name).needs != RankSearch.needs
