@@ -18,7 +18,7 @@ import torch
 
 from latentrank.config import RunConfig
 from latentrank.runs.cache import Training, train
-from latentrank.runs.executor import lanes, train_all
+from latentrank.runs.executor import at_once, train_all
 
 ROUNDS = 3
 SETTINGS = {
@@ -27,14 +27,14 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def seconds(folder: Path, count: int, at_once: bool) -> float:
+def seconds(folder: Path, count: int, side_by_side: bool) -> float:
     """How long `count` trainings take, from nothing."""
     asked = [
         Training(str(seed), "", RunConfig(**{**SETTINGS, "seed": seed}), folder / str(seed))
         for seed in range(count)
     ]
     started = time.perf_counter()
-    if at_once:
+    if side_by_side:
         train_all(asked, lambda text: None)
     else:
         for training in asked:
@@ -43,10 +43,10 @@ def seconds(folder: Path, count: int, at_once: bool) -> float:
 
 
 def main() -> None:
-    count = 2 * len(lanes("cpu", 8))
+    count = 2 * at_once("cpu", 8)
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
-        seconds(Path(folder) / "first", 1, at_once=False)  # what is imported is imported
+        seconds(Path(folder) / "first", 1, side_by_side=False)  # what is imported is imported
         for index in range(ROUNDS):
             one, other = (
                 seconds(Path(folder) / f"{index}-{way}", count, way) for way in (False, True)

@@ -42,7 +42,8 @@ def test_other_data_is_brought_to_the_units_of_the_runs_data(folder, table_run):
 
 def test_coefficients_are_the_codes_in_the_basis(table_run):
     found = inference.embed(table_run, "train", coefficients=True)["codes"]
-    x = torch.from_numpy(table_run.dataset().train.x)
+    data = table_run.dataset()
+    x = data.preprocessing.normalise(data.train.x)
     np.testing.assert_allclose(found, table_run.model().coefficients(x).detach(), atol=1e-5)
 
 
@@ -67,7 +68,7 @@ def test_labels_and_parameters_come_along(folder):
 def test_samples_are_decoded_codes_in_the_datas_own_units(table_run):
     made = inference.sample(table_run, "gaussian", 50, seed=3)
     z = torch.from_numpy(made.codes)
-    decoded = table_run.dataset().denormalise(table_run.model().decode(z).detach().numpy())
+    decoded = table_run.dataset().preprocessing.denormalise(table_run.model().decode(z))
     np.testing.assert_allclose(made.x, decoded, rtol=1e-5)
     assert abs(made.x.mean() - 40) < 5
     assert np.array_equal(made.x, inference.sample(table_run, "gaussian", 50, seed=3).x)

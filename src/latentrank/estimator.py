@@ -146,7 +146,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = methods.build(
-                self.method, dataset.shape, self.latent_dim, self.net, dataset.bounded, **options
+                self.method, dataset.shape, self.latent_dim, self.net, self._of_bytes, **options
             )
             if not self._of_bytes:
                 preprocessing = Preprocessing.of_numbers(self.mean_, self.scale_)

@@ -23,6 +23,7 @@ from latentrank.errors import InputError, unknown
 from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
+from latentrank.preprocessing import Preprocessing
 from latentrank.serialization import skeleton
 
 PARTS = ("encoder", "decoder", "autoencoder")
@@ -106,8 +107,9 @@ class _Scaled(nn.Module):
         super().__init__()
         self.inner = inner
         self.takes, self.gives = takes, gives
-        self.register_buffer("mean", torch.tensor(spec.preprocessing.offset))
-        self.register_buffer("std", torch.tensor(spec.preprocessing.scale))
+        units = spec.preprocessing or Preprocessing()
+        self.register_buffer("mean", torch.tensor(units.offset))
+        self.register_buffer("std", torch.tensor(units.scale))
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.inner((x - self.mean) / self.std if self.takes else x)
@@ -132,7 +134,7 @@ def in_own_units(module: nn.Module, spec: Spec, part: str) -> nn.Module:
 
 def spec_is_plain(spec: Spec) -> bool:
     """Whether a model takes samples as they are."""
-    return spec.preprocessing.identity or spec.bounded
+    return spec.bounded or (spec.preprocessing or Preprocessing()).identity
 
 
 def export_onnx(
@@ -203,7 +205,7 @@ def _inputs(model: LatentModel, part: str, size: int) -> Tensor:
         return model.encode(x)
     if spec_is_plain(model.spec):
         return x
-    units = model.spec.preprocessing
+    units = model.preprocessing
     return x * torch.tensor(units.scale) + torch.tensor(units.offset)
 
 

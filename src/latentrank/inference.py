@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank import data, density
-from latentrank.data import Dataset, Split, to_float
+from latentrank.data import Dataset, Split
 from latentrank.density import Density
 from latentrank.errors import InputError, unknown
 from latentrank.models.base import LatentModel
@@ -99,8 +99,8 @@ def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
         )
     codes = []
     for start in range(0, len(part), _BATCH):
-        x = other.denormalise(to_float(part.x[start : start + _BATCH]).numpy())
-        codes.append(model.encode(spec.preprocessing.normalise(x)))
+        x = model.preprocessing.normalise(part.x[start : start + _BATCH])
+        codes.append(model.encode(x))
     return np.asarray(torch.cat(codes).numpy())
 
 
@@ -196,14 +196,11 @@ def decode(run: Run, codes: NDArray[Any]) -> NDArray[Any]:
         codes: `(N, L)`.
 
     Returns:
-        `(N, *shape)`, in the data's own units; uint8 where the data is uint8, else float32.
+        `(N, *shape)`, in the data's own units and dtype.
     """
     dataset, model = run.dataset(), run.model()
     parts = []
     for start in range(0, len(codes), _BATCH):
         batch = torch.from_numpy(np.asarray(codes[start : start + _BATCH], dtype=np.float32))
-        x = dataset.denormalise(model.decode(batch).numpy())
-        if dataset.train.x.dtype == np.uint8:
-            x = np.rint(np.clip(x, 0, 1) * 255)
-        parts.append(x.astype(dataset.train.x.dtype))
+        parts.append(dataset.preprocessing.denormalise(model.decode(batch)))
     return np.concatenate(parts)

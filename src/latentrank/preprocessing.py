@@ -111,16 +111,19 @@ class Preprocessing:
         """
         if isinstance(x, Tensor):
             return self._normalise_tensor(x)
-        # these lose nothing in float32 unless there is an offset to be subtracted
-        if x.dtype in (np.uint8, np.float32) and np.all(np.asarray(self.offset) == 0):
+        x = np.asarray(x)
+        # torch knows neither all dtypes of NumPy nor the bytes of another order
+        if x.dtype in (np.uint8, np.float32):
             return self._normalise_tensor(_tensor(x))
         shifted = x.astype(np.float64) - _along_channels(self.offset, x.ndim)
-        return torch.from_numpy((shifted / _along_channels(self.scale, x.ndim)).astype(np.float32))
+        shifted /= _along_channels(self.scale, x.ndim)
+        return torch.from_numpy(shifted.astype(np.float32))
 
     def _normalise_tensor(self, x: Tensor) -> Tensor:
         if self.identity:
             return x.float()
-        if x.dtype == torch.uint8 and self.offset == 0:
+        # bytes are exact in float32, so that only the one division rounds, as in float64
+        if x.dtype == torch.uint8 and self.offset == 0 and isinstance(self.scale, float):
             return x.float() / torch.tensor(self.scale, device=x.device)
         offset, scale = (
             torch.from_numpy(np.asarray(_along_channels(v, x.ndim), dtype=np.float64)).to(x.device)
@@ -146,8 +149,7 @@ class Preprocessing:
             x = np.clip(x, self.low, self.high)
         dtype = np.dtype(self.dtype)
         if dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            x = np.clip(np.rint(x), limits.min, limits.max)
+            x = np.clip(np.rint(x), *_whole_limits(dtype))
         elif dtype.kind == "b":
             x = x >= 0.5
         own: Array = x.astype(dtype)
@@ -175,6 +177,13 @@ class Preprocessing:
         if self.layout is None or "F" in self.layout:
             return x
         return x[:, 0] if "C" not in self.layout else np.moveaxis(x, 1, self.layout.index("C"))
+
+
+def _whole_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The smallest and the largest float64 that a dtype of whole numbers can hold."""
+    limits = np.iinfo(dtype)
+    largest = float(limits.max)  # of 64 bits it rounds up, to one more than fits
+    return float(limits.min), largest if int(largest) <= limits.max else np.nextafter(largest, 0)
 
 
 def _number(value: Any) -> Number:

@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,8 @@ from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.io import parse_value
 from latentrank.metrics import Subject
-from latentrank.runs.cache import content
-
-Objective = Callable[[Any, Mapping[str, Any]], float]
+from latentrank.runs.cache import Training, content
+from latentrank.runs.executor import Say, at_once, train_all
 
 _MOST_LISTED = 10_000  # combinations of choices
 
@@ -124,7 +123,8 @@ def sweep(
     maximise: str | None = None,
     storage: str | None = None,
     out: str | Path = "sweeps",
-    say: Callable[[str], None] = lambda text: None,
+    cluster: str | None = None,
+    say: Say = lambda text: None,
     progress: bool = False,
 ) -> list[Trial]:
     """Train with settings that Optuna proposes, and return all trials of the study.
@@ -141,6 +141,7 @@ def sweep(
         maximise: a metric to maximise instead, such as `"accuracy:100"`.
         storage: URL of the database that holds the study; by default a file in `out`.
         out: folder of the studies' runs.
+        cluster: address of a Dask scheduler whose workers train; None for this machine.
         say: called with progress messages.
         progress: show a progress line for each training.
 
@@ -179,22 +180,25 @@ def sweep(
     # A restarted sampler would propose its first values again.
     study.sampler = optuna.samplers.TPESampler(seed=base.training.seed + len(study.trials))
 
-    def objective(trial: Any, proposed: Mapping[str, Any]) -> float:
-        place = folder / f"trial-{trial.number}"
-        trial.set_user_attr("folder", str(place))
-        say(f"trial {trial.number}: {_listed(proposed)}")
-        config = configured(given, searches, proposed)
-        runs.train(config, place, progress=progress)
-        found = metrics.measure(Subject(config, place), metric).value
-        say(f"trial {trial.number}: {metric} {found:.4g}")
-        return found
-
-    for _ in range(trials):
-        trial, proposed = _new_trial(study, searches, base.training.seed)
-        if trial is None:
+    count = at_once(base.machine.device, trials, cluster)
+    left = trials
+    while left > 0:
+        asked = _new_trials(study, searches, base.training.seed, min(count, left))
+        if not asked:
             say("all combinations have been tried")
             break
-        _run(study, trial, proposed, objective)
+        left -= len(asked)
+        proposals = [_training(trial, given, searches, folder) for trial in asked]
+        for training in proposals:
+            say(training.name)
+        try:
+            failed = train_all(proposals, lambda text: None, progress, cluster)
+        except BaseException:  # Ctrl-C, too: nobody is working on these trials any more
+            for trial in asked:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            raise
+        for trial, training in zip(asked, proposals, strict=True):
+            _settle(study, trial, training, failed.get(training.folder.name), metric, say)
     done = [trial for trial in study.trials if trial.value is not None]
     if not done:
         raise InputError(
@@ -204,32 +208,51 @@ def sweep(
     return sorted(found, key=lambda trial: -trial.value if maximise else trial.value)
 
 
-def _run(study: Any, trial: Any, proposed: Mapping[str, Any], objective: Objective) -> None:
-    """A training that diverges is a bad proposal and not the end of the study."""
+def _training(
+    trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path
+) -> Training:
+    """The training of a new trial."""
+    place = folder / f"trial-{trial.number}"
+    trial.set_user_attr("folder", str(place))
+    name = f"trial {trial.number}: {_listed(trial.params)}"
+    return Training(name, "", configured(given, searches, trial.params), place)
+
+
+def _settle(
+    study: Any, trial: Any, training: Training, reason: str | None, metric: str, say: Say
+) -> None:
+    """Tell the study the result; a trial that diverges is a bad proposal, and not its end."""
     try:
-        study.tell(trial, objective(trial, proposed))
+        if reason:
+            raise InputError(reason)
+        found = metrics.measure(Subject(training.config, training.folder), metric).value
     except InputError as error:
         trial.set_user_attr("reason", str(error))
         study.tell(trial, state=_optuna().trial.TrialState.FAIL)
-    except BaseException:
-        study.tell(trial, state=_optuna().trial.TrialState.FAIL)
-        raise
+        return
+    study.tell(trial, found)
+    say(f"trial {trial.number}: {metric} {found:.4g}")
 
 
-def _new_trial(study: Any, searches: Sequence[Search], seed: int) -> tuple[Any, dict[str, Any]]:
-    """A trial whose settings have not been tried; none where all combinations have been."""
-    pruned = _optuna().trial.TrialState.PRUNED
+def _new_trials(study: Any, searches: Sequence[Search], seed: int, count: int) -> list[Any]:
+    """Trials whose settings have not been tried; fewer where all combinations have been."""
+    found: list[Any] = []
+    while len(found) < count and (trial := _new_trial(study, searches, seed)) is not None:
+        found.append(trial)
+    return found
+
+
+def _new_trial(study: Any, searches: Sequence[Search], seed: int) -> Any | None:
     tried = _tried(study)
     while not _exhausted(searches, tried):
         trial = study.ask()
         proposed = {search.name: _propose(trial, search) for search in searches}
         if _plain(proposed) not in tried:
-            return trial, proposed
-        study.tell(trial, state=pruned)
+            return trial
+        study.tell(trial, state=_optuna().trial.TrialState.PRUNED)
         if left := _untried(searches, tried):
-            rng = random.Random(seed + len(study.trials))
-            study.enqueue_trial(rng.choice(left))
-    return None, {}
+            study.enqueue_trial(random.Random(seed + len(study.trials)).choice(left))
+    return None
 
 
 def _tried(study: Any) -> set[str]:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from latentrank.data import base
 from latentrank.data.base import Dataset, Split, holdout, to_float
 from latentrank.errors import InputError
 
@@ -43,12 +44,46 @@ def test_to_float_never_writes_through_a_read_only_array(recwarn):
     assert not recwarn.list
 
 
-def test_denormalise_undoes_normalisation_by_columns():
+def test_data_that_their_owner_normalised_are_kept_in_their_own_units():
     raw = np.array([[1.0, 10.0], [3.0, 30.0]])
     mean, std = raw.mean(axis=0), raw.std(axis=0)
     split = Split(((raw - mean) / std).astype(np.float32))
-    data = Dataset("mine", split, split, mean=mean, std=std)
-    np.testing.assert_allclose(data.denormalise(data.train.x), raw)
+    data = Dataset("mine", split, split, mean=mean, std=std, bounded=False)
+    np.testing.assert_allclose(data.train.x, raw)
+    np.testing.assert_allclose(data.preprocessing.normalise(data.train.x), split.x)
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_data_that_are_to_be_left_alone_are(bounded):
+    x = np.random.default_rng(0).random((5, 3)).astype(np.float32)
+    made = Dataset("mine", Split(x), Split(x), bounded=bounded).preprocessing
+    assert made.bounded == bounded
+    np.testing.assert_array_equal(made.normalise(x), x)
+
+
+def test_fingerprints_are_of_the_values_alone():
+    x = np.random.default_rng(0).integers(0, 9, (20, 3))
+
+    def fingerprint(x, test=x[:4], name="mine"):
+        return Dataset(name, Split(x), Split(test)).fingerprint
+
+    same = [x.astype(np.float32), np.asfortranarray(x), x.copy()]
+    assert {fingerprint(y, name=str(i)) for i, y in enumerate(same)} == {fingerprint(x)}
+    changed = x.copy()
+    changed[3, 1] += 1
+    others = [fingerprint(changed), fingerprint(x, changed[:4]), fingerprint(x[::-1])]
+    assert fingerprint(x) not in others
+    assert len(set(others)) == 3
+
+
+def test_fingerprints_of_large_data_are_of_some_rows(monkeypatch):
+    monkeypatch.setattr(base, "_ALL_BYTES", 100)
+    monkeypatch.setattr(base, "_SPREAD_ROWS", 3)
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    changed = x.copy()
+    changed[-1] += 1
+    first, second = (Dataset("mine", Split(y), Split(x)).fingerprint for y in (x, changed))
+    assert first != second
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 101])

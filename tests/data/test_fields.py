@@ -24,7 +24,7 @@ def test_default_sizes_and_ranges():
     assert data.train.x.shape == (100, 1, 64, 64)
     assert data.train.parameters.min() == -0.5
     assert data.train.parameters.max() == 0.5
-    assert (data.true_dimension, data.bounded) == (2, False)
+    assert (data.true_dimension, data.preprocessing.bounded) == (2, False)
 
 
 def test_test_centres_are_off_the_diagonal():

@@ -10,7 +10,7 @@ DATA = shapes.load(train_size=3000, test_size=200)
 def test_sizes_types_and_meaning():
     assert DATA.train.x.shape == (3000, 3, 32, 32)
     assert DATA.train.x.dtype == np.uint8
-    assert DATA.bounded
+    assert DATA.preprocessing.bounded
     assert np.array_equal(DATA.train.labels, DATA.train.parameters[:, 6])
 
 

@@ -18,11 +18,8 @@ from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split
 from latentrank.training import fit
 
-AUTOENCODERS = [
-    name
-    for name in methods.names()
-    if not (methods.get(name).game or methods.get(name).closed_form)
-]
+ROWS = [methods.get(name) for name in methods.names()]
+AUTOENCODERS = [row.name for row in ROWS if not (row.game or row.closed_form)]
 FEATURES, WIDTH, SAMPLES, K = 6, 4, 9, 2
 OF_RANK_K = ("rrae", "rrae-adaptive", "rrae-weak", "vrrae")
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import latentrank
-from latentrank.data import Dataset, Split, to_float
+from latentrank.data import Dataset, Split
 from latentrank.linalg import rank, spectrum
 from latentrank.metrics import Value
 
@@ -50,7 +50,9 @@ class FakeRun:
     def codes(self, split: str) -> np.ndarray:
         self.asked.append(split)
         with torch.no_grad():
-            codes = self.the_model.encode(to_float(getattr(self.the_dataset, split).x))
+            codes = self.the_model.encode(
+                self.the_dataset.preprocessing.normalise(getattr(self.the_dataset, split).x)
+            )
         return codes.numpy()
 
 

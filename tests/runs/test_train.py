@@ -53,7 +53,8 @@ def test_a_run_folder_holds_what_it_promises(finished):
 
 def test_metrics_agree_with_the_reloaded_model(finished):
     again = latentrank.Run(finished.folder)
-    x = latentrank.data.to_float(again.dataset().test.x)
+    data = again.dataset()
+    x = data.preprocessing.normalise(data.test.x)
     with torch.no_grad():
         error = float((again.model()(x).double() - x.double()).square().mean())
     assert again.metrics["validation_error"] == pytest.approx(error, rel=1e-6)

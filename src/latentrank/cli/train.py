@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from latentrank.report.reproduction import Page
     from latentrank.runs import Run
 
+CLUSTER = "Train on the workers of the Dask scheduler at this address, such as tcp://host:8786."
+
 
 @app.command(
     rich_help_panel=TRAIN,
@@ -135,6 +137,7 @@ def reproduce(
     ] = False,
     weights: Weights = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, gpu, mps, ...")] = "auto",
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
     listing: Annotated[
         bool, typer.Option("--list", metavar="", help="List the recipes and do nothing.")
     ] = False,
@@ -161,6 +164,7 @@ def reproduce(
             download=download,
             weights=weights_by_name(weights, "inception"),
             device=device,
+            cluster=cluster,
             say=lambda text: messages.print(text, style="dim", soft_wrap=True),
             progress=True,
         )
@@ -226,6 +230,7 @@ def sweep(
         str | None, typer.Option(metavar="METRIC", help="Instead: a metric such as accuracy:100.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the studies' runs.")] = Path("sweeps"),
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
 ) -> None:
     """Search over settings and options of METHOD with Optuna; each trial is a run folder.
 
@@ -245,6 +250,7 @@ def sweep(
             maximise=maximise,
             storage=storage,
             out=out,
+            cluster=cluster,
             say=lambda text: messages.print(text, style="dim", soft_wrap=True),
             progress=True,
         )

@@ -3,12 +3,28 @@
 from typing import TYPE_CHECKING, Any
 
 from latentrank.data.base import Batch, Dataset, Split, to_float
-from latentrank.data.registry import describe, load, names
+from latentrank.data.layout import as_samples
+from latentrank.data.registry import DATASETS, Description, NamedData, describe, load, names
+from latentrank.data.units import infer
 
 if TYPE_CHECKING:
     from latentrank.data.module import DataModule
 
-__all__ = ["Batch", "DataModule", "Dataset", "Split", "describe", "load", "names", "to_float"]
+__all__ = [
+    "DATASETS",
+    "Batch",
+    "DataModule",
+    "Dataset",
+    "Description",
+    "NamedData",
+    "Split",
+    "as_samples",
+    "describe",
+    "infer",
+    "load",
+    "names",
+    "to_float",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,262 +1,230 @@
-"""Anybody's own arrays: `.npy` and `.npz` files."""
+"""Arrays with what their owner says of them, made into a data set."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.data import cache
-from latentrank.data.base import Array, Dataset, Split, holdout
+from latentrank.data import units
+from latentrank.data.base import Dataset, Split, holdout
+from latentrank.data.layout import recognise
+from latentrank.data.views import Array
 from latentrank.errors import InputError
-
-# Above this a prepared array is kept on disk and memory-mapped rather than in memory
-_LARGE = 2**30
-_BLOCK_VALUES = 2**22
-_Number = float | NDArray[np.float64]
+from latentrank.preprocessing import LAYOUTS, Preprocessing
 
 
-def load(path: Path) -> Dataset:
-    """The array in a file as a data set.
-
-    A `.npy` file holds the samples, and `NAME.labels.npy` beside it may hold their labels. A
-    `.npz` file holds `x`, or `x_train` and `x_test`, and may hold labels as `y`, or `y_train`
-    and `y_test`. Without a test part a fifth of the samples, drawn with a fixed seed, is held
-    out.
-
-    The shape says what a sample is: `(N, F)` a table, `(N, C, T)` curves, `(N, C, H, W)` images,
-    `(N, C, D, H, W)` volumes; `(N, H, W)` of uint8 are grey images. uint8 values stay as they
-    are. Images and volumes of real values within [0, 1] keep them; all other values are
-    normalised by mean and standard deviation of the training part, tables column by column.
+class Meaning(NamedTuple):
+    """What the owner of some data says of them; None leaves it to the data.
 
     Args:
-        path: the `.npy` or `.npz` file. A `.npy` file is memory-mapped; what has to be prepared
-            from a large one is memory-mapped from the cache.
-
-    Returns:
-        uint8 or float32 samples.
-
-    Raises:
-        InputError: when the file is damaged or lacks the arrays, a shape or dtype cannot be
-            used, a value is NaN or infinite, or labels do not fit.
+        kind: what a sample is, one of `latentrank.data.layout.KINDS`.
+        layout: which axis is which, one of `latentrank.preprocessing.LAYOUTS`.
+        labels: name of the column or array that holds labels.
+        parameters: names of the columns or arrays that hold parameters.
+        columns: names of the columns that are the sample.
+        validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
     """
-    parts = _read_npy(path) if path.suffix == ".npy" else _read_npz(path)
-    parts = [_checked(part) for part in parts]
-    if len(parts) == 2:
-        _check_alike(*parts)
-    bounded = _all_bounded(parts)
-    if len(parts) == 1:
-        rows = holdout(len(parts[0].x), str(path))
-        parts = [replace(parts[0], rows=row) for row in rows]
-    train, test = parts
-    return _dataset(path, train, test, bounded)
+
+    kind: str | None = None
+    layout: str | None = None
+    labels: str | None = None
+    parameters: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+    validation: str = "train"
+
+
+#: Of data that nobody says anything of.
+UNSAID = Meaning()
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Samples as they stand in a file, and which rows of them make a split (None: all)."""
+class Part:
+    """Samples of one split as they stand in a file.
+
+    Args:
+        what: where they are from, for messages.
+        x: `(N, ...)`.
+        labels: `(N,)` of anything, or None.
+        parameters: `(N, P)` or `(N,)`, or None.
+        names: `(N,)` of text, or None.
+    """
 
     what: str
     x: Array
     labels: Array | None = None
-    rows: NDArray[np.int64] | None = None
+    parameters: Array | None = None
+    names: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.x) if self.rows is None else len(self.rows)
-
-    def blocks(self) -> Iterator[Array]:
-        """The split's samples in order, a few million values at a time."""
-        step = max(1, _BLOCK_VALUES // max(1, math.prod(self.x.shape[1:])))
-        for start in range(0, len(self), step):
-            block = slice(start, start + step)
-            yield self.x[block] if self.rows is None else self.x[self.rows[block]]
+        return len(self.x)
 
 
-# Names that labels have elsewhere: better refused than passed over in silence.
-_LABEL_WORDS = ("label", "target", "y_", "class")
+@dataclass(frozen=True)
+class Contents:
+    """What a reader found.
+
+    Args:
+        parts: all samples, of which a fifth is then held out; or those of training and of test.
+        parameter_names: of the columns of the parameters.
+        notes: what a user should be told.
+        kind: what a sample is, where the format says so.
+        preprocessing: where the format says what the values mean.
+        latent_dim: width of code that suits them; by default at most 32.
+    """
+
+    parts: Sequence[Part]
+    parameter_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = field(default=())
+    kind: str | None = None
+    preprocessing: Preprocessing | None = None
+    latent_dim: int | None = None
 
 
-def _read_npy(path: Path) -> list[_Part]:
-    beside = path.with_suffix(".labels.npy")
-    labels = _open_npy(beside) if beside.exists() else None
-    return [_Part(str(path), _open_npy(path), labels)]
+def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:
+    """A data set of what a reader found.
 
+    Args:
+        name: what it is called.
+        contents: arrays as they are in the file.
+        meaning: what their owner says of them.
 
-def _read_npz(path: Path) -> list[_Part]:
-    try:
-        with np.load(path) as archive:
-            wanted = ("x", "y") if "x" in archive else ("x_train", "x_test", "y_train", "y_test")
-            held, found = list(archive), {key: archive[key] for key in wanted if key in archive}
-    except Exception as error:  # zipfile, zlib and numpy each have their own
-        raise _damaged(path, error) from error
-    samples = [key for key in wanted if key.startswith("x")]
-    if missing := [key for key in samples if key not in found]:
-        raise InputError(
-            f"{path} holds {', '.join(held) or 'nothing'} and lacks {' and '.join(missing)}; "
-            "expected x, or x_train and x_test (labels: y, or y_train and y_test)."
-        )
-    misnamed = [key for key in held if key.lower().startswith(_LABEL_WORDS)]
-    if misnamed and len(found) == len(samples):
-        raise InputError(
-            f"{path} holds no {' and '.join(key.replace('x', 'y', 1) for key in samples)} but "
-            f"{misnamed[0]}, which looks like labels; give labels that name, or leave them out."
-        )
-    return [_Part(f"{path}: {x}", found[x], found.get(x.replace("x", "y", 1))) for x in samples]
-
-
-def _open_npy(path: Path) -> Array:
-    try:
-        # not np.load, which takes whatever is inside; an .npy file holds one array
-        mapped: Array = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # pickle and numpy each have their own
-        raise _damaged(path, error) from error
-    return mapped
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    if "allow_pickle" in str(error) or "Python objects" in str(error):
-        return InputError(
-            f"{path} holds Python objects; expected numbers: "
-            "save it again with a numeric dtype such as float32."
-        )
-    return InputError(
-        f"{path} is not a whole NumPy file ({str(error).rstrip('.')}); save it again."
+    Raises:
+        InputError: a shape or dtype cannot be used, a value is NaN or infinite, or labels or
+            parameters do not fit.
+    """
+    parts = [
+        _checked(part, meaning.kind or contents.kind, meaning.layout) for part in contents.parts
+    ]
+    layouts = [layout for _, layout in parts]
+    found = [part for part, _ in parts]
+    _check_alike(found)
+    class_names, labels = encode_labels(found)
+    whole = [
+        Split(part.x, label, _parameters(part), None, part.names)
+        for part, label in zip(found, labels, strict=True)
+    ]
+    train, test = whole if len(whole) == 2 else _held_out(whole[0], name)
+    made, said = (
+        units.infer(train.x, test.x, what=name)
+        if contents.preprocessing is None
+        else (contents.preprocessing, [])
+    )
+    if layouts[0] != LAYOUTS[layouts[0]]:
+        said = [f"Axes are read as {layouts[0]}.", *said]
+    parameters = train.parameters
+    return Dataset(
+        name,
+        train,
+        test,
+        made.with_layout(layouts[0]),
+        true_dimension=None if parameters is None else parameters.shape[1],
+        latent_dim=contents.latent_dim or min(32, math.prod(train.x.shape[1:])),
+        class_names=class_names,
+        parameter_names=contents.parameter_names,
+        notes=(*contents.notes, *said),
     )
 
 
-def _checked(part: _Part) -> _Part:
-    """The part with its layout settled and its labels as int64."""
-    x, what = part.x, part.what
-    if x.dtype.kind not in "biuf":
-        raise InputError(
-            f"{what} has dtype {x.dtype}; expected real numbers: convert it to float32 or uint8."
-        )
-    if x.dtype == np.uint8 and x.ndim == 3:
-        x = x[:, None]
-    if not 2 <= x.ndim <= 5 or 0 in x.shape:
-        raise InputError(
-            f"{what} has shape {part.x.shape}; expected (N, F), (N, C, T), (N, C, H, W) or "
-            "(N, C, D, H, W) with at least one sample."
-        )
-    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] > 4:
-        raise InputError(
-            f"{what} has shape {x.shape}, with channels last; expected (N, C, H, W): save "
-            "numpy.moveaxis(x, -1, 1) instead."
-        )
-    return _Part(what, x, None if part.labels is None else _checked_labels(part))
+def _held_out(split: Split, name: str) -> tuple[Split, Split]:
+    train, test = (replace(split.take(rows), rows=rows) for rows in holdout(len(split), name))
+    return train, test
 
 
-def _checked_labels(part: _Part) -> NDArray[np.int64]:
+def _checked(part: Part, kind: str | None, layout: str | None) -> tuple[Part, str]:
+    """The part with its axes as networks take them, and the layout that it had."""
+    if part.x.dtype.kind not in "biuf":
+        raise InputError(
+            f"{part.what} has dtype {part.x.dtype}; expected real numbers: convert it to float32 "
+            "or uint8."
+        )
+    name = recognise(part.x, part.what, kind, layout)
+    return replace(part, x=Preprocessing(layout=name).to_network_layout(part.x)), name
+
+
+def _check_alike(parts: Sequence[Part]) -> None:
+    first = parts[0]
+    for other in parts[1:]:
+        for what, mine, yours in (
+            ("dtype", first.x.dtype, other.x.dtype),
+            ("sample shape", first.x.shape[1:], other.x.shape[1:]),
+        ):
+            if mine != yours:
+                raise InputError(
+                    f"{first.what} has {what} {mine} and {other.what} has {yours}; give both the "
+                    "same."
+                )
+        for beside in ("labels", "parameters"):
+            if (getattr(first, beside) is None) != (getattr(other, beside) is None):
+                raise InputError(
+                    f"Of {first.what} and {other.what} one has {beside} and one has none; give "
+                    "them for both or for neither."
+                )
+
+
+def encode_labels(
+    parts: Sequence[Part],
+) -> tuple[tuple[str, ...] | None, list[NDArray[np.int64] | None]]:
+    """Labels as whole numbers, with the names of their classes where they are text.
+
+    Args:
+        parts: whose labels may be whole numbers of any type, also as `(N, 1)`, or text.
+
+    Returns:
+        Names of the classes 0, 1, ... or None, and `(N,)` int64 for each part, or None.
+
+    Raises:
+        InputError: there is not one label for each sample, or they are no classes.
+    """
+    flat = [None if part.labels is None else _flat_labels(part) for part in parts]
+    known = [labels for labels in flat if labels is not None]
+    if not known or known[0].dtype.kind != "U":
+        return None, flat
+    names, numbers = np.unique(np.concatenate(known), return_inverse=True)
+    split = np.split(numbers.astype(np.int64), np.cumsum([len(labels) for labels in known])[:-1])
+    return tuple(names.tolist()), list(split)
+
+
+def _flat_labels(part: Part) -> Any:
     labels = np.asarray(part.labels)
-    if labels.dtype.kind not in "biu":
-        raise InputError(f"{part.what} has labels of dtype {labels.dtype}; expected whole numbers.")
-    if labels.shape != (len(part.x),):
+    if labels.shape == (len(part), 1):
+        labels = labels[:, 0]
+    if labels.shape != (len(part),):
         raise InputError(
-            f"{part.what} has labels of shape {labels.shape} for {len(part.x)} samples; "
-            f"expected ({len(part.x)},), one label for each sample."
+            f"{part.what} has labels of shape {labels.shape} for {len(part)} samples; "
+            f"expected ({len(part)},), one label for each sample."
+        )
+    if labels.dtype.kind in "OSU":
+        return np.array([_text(value) for value in labels.tolist()], dtype=str)
+    whole = labels.dtype.kind in "biu" or (
+        labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
+    )
+    if not whole:
+        raise InputError(
+            f"{part.what} has labels of dtype {labels.dtype}; expected whole numbers or names of "
+            "classes (numbers in between are parameters)."
         )
     return labels.astype(np.int64)
 
 
-def _check_alike(train: _Part, test: _Part) -> None:
-    for what, first, second in (
-        ("dtype", train.x.dtype, test.x.dtype),
-        ("sample shape", train.x.shape[1:], test.x.shape[1:]),
-    ):
-        if first != second:
-            raise InputError(
-                f"{train.what} has {what} {first} and {test.what} has {second}; give both the same."
-            )
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _all_bounded(parts: list[_Part]) -> bool:
-    """Whether the values can be taken for brightness in [0, 1]; refuses what is not finite."""
-    if parts[0].x.dtype == np.uint8:
-        return True
-    ranges = [_range(part) for part in parts]
-    inside = all(low >= 0 and high <= 1 for low, high in ranges)
-    return inside and parts[0].x.ndim >= 4
-
-
-def _range(part: _Part) -> tuple[float, float]:
-    low, high, row = math.inf, -math.inf, 0
-    for block in part.blocks():
-        with np.errstate(over="ignore"):
-            values = block.astype(np.float32).reshape(len(block), -1)
-        good = np.isfinite(values).all(axis=1)
-        if not good.all():
-            raise InputError(
-                f"{part.what} holds NaN, infinity or a number too large for float32 in row "
-                f"{row + int(np.argmin(good))}; fill such values or leave those rows out."
-            )
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
-        row += len(block)
-    return low, high
-
-
-def _dataset(path: Path, train: _Part, test: _Part, bounded: bool) -> Dataset:
-    mean, std = (0.0, 1.0) if bounded else _mean_and_std(train)
-    return Dataset(
-        str(path),
-        _split(path, train, mean, std),
-        _split(path, test, mean, std),
-        mean=mean,
-        std=std,
-        bounded=bounded,
-        latent_dim=min(32, math.prod(train.x.shape[1:])),
-    )
-
-
-def _mean_and_std(part: _Part) -> tuple[_Number, _Number]:
-    """Of each column of a table, else of all values, in one pass.
-
-    The update keeps its digits when the mean is large (Chan, Golub and LeVeque, 1983):
-    `M2 += M2_b + delta^2 n n_b / (n + n_b)`, where `M2` are summed squared deviations.
-    """
-    axis = 0 if part.x.ndim == 2 else None
-    count, mean, squares = 0, np.float64(0), np.float64(0)
-    for block in part.blocks():
-        values = block.astype(np.float64)
-        total = count + len(values)
-        delta = values.mean(axis=axis) - mean
-        mean = mean + delta * len(values) / total
-        squares = squares + len(values) * (values.var(axis=axis) + delta**2 * count / total)
-        count = total
-    std = np.sqrt(squares / count)
-    # a column that never changes has nothing to be divided by
-    std = np.where(std <= 1e-12 * np.abs(mean), 1.0, std)
-    return (mean, std) if axis == 0 else (float(mean), float(std))
-
-
-def _split(path: Path, part: _Part, mean: _Number, std: _Number) -> Split:
-    labels = part.labels
-    if labels is not None and part.rows is not None:
-        labels = labels[part.rows]
-    return Split(_prepared(path, part, mean, std), labels, rows=part.rows)
-
-
-def _prepared(path: Path, part: _Part, mean: _Number, std: _Number) -> Array:
-    """The part's samples, normalised, in memory or memory-mapped; as they are where they can be."""
-    dtype = np.uint8 if part.x.dtype == np.uint8 else np.float32
-    unchanged = part.x.dtype == dtype and np.all(mean == 0) and np.all(std == 1)
-    if unchanged and part.rows is None:
-        return part.x
-
-    def blocks() -> Iterator[Array]:
-        for block in part.blocks():
-            if unchanged:
-                yield block
-            else:
-                yield ((block.astype(np.float64) - mean) / std).astype(dtype)
-
-    shape = (len(part), *part.x.shape[1:])
-    if math.prod(shape) * np.dtype(dtype).itemsize <= _LARGE:
-        return np.concatenate(list(blocks()))
-    stat = path.stat()
-    rows = None if part.rows is None else part.rows.tolist()
-    key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, part.what, rows, "v1")
-    return cache.cached(key, lambda: (shape, dtype, blocks()))
+def _parameters(part: Part) -> NDArray[np.float64] | None:
+    if part.parameters is None:
+        return None
+    values = np.asarray(part.parameters)
+    if values.dtype.kind not in "biuf" or values.ndim > 2 or len(values) != len(part):
+        raise InputError(
+            f"{part.what} has parameters of shape {values.shape} and dtype {values.dtype} for "
+            f"{len(part)} samples; expected ({len(part)}, P) real numbers."
+        )
+    values = values.reshape(len(part), -1).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{part.what} has parameters that are NaN or infinite; leave such out.")
+    return values

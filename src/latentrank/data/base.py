@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,10 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentrank.data import units
+from latentrank.data.views import Array, blocks, take_rows
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
-Array = NDArray[Any]
+__all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
+
+#: Above this many bytes, a fingerprint is taken of rows evenly spread over a split.
+_ALL_BYTES = 2**26
+_SPREAD_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +28,13 @@ class Split:
     """One part of a data set; row `i` of every array belongs to sample `i`.
 
     Args:
-        x: `(N, *shape)`, uint8 for images or float32 for anything else.
+        x: `(N, *shape)`, in the data's own units and dtype, axes as networks take them:
+            `(N, F)`, `(N, C, T)`, `(N, C, H, W)` or `(N, C, D, H, W)`.
         labels: `(N,)` int64, or None where the data has no classes.
         parameters: `(N, P)` float64, what each sample was generated from, or None.
         rows: `(N,)` int64, where each sample stands in the file, or among the images in the order
             of their names, that the split was taken from; or None.
+        names: `(N,)` names of the files that the samples are from, or None.
 
     Raises:
         InputError: when the arrays disagree about the number of samples.
@@ -39,6 +48,7 @@ class Split:
     labels: NDArray[np.int64] | None = None
     parameters: NDArray[np.float64] | None = None
     rows: NDArray[np.int64] | None = None
+    names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         for what, values in self.beside.items():
@@ -50,8 +60,13 @@ class Split:
 
     @property
     def beside(self) -> dict[str, NDArray[Any]]:
-        """What is known of the samples: those of `labels`, `parameters` and `rows` that are."""
-        known = {"labels": self.labels, "parameters": self.parameters, "rows": self.rows}
+        """What is known of the samples besides their values, by name."""
+        known = {
+            "labels": self.labels,
+            "parameters": self.parameters,
+            "rows": self.rows,
+            "names": self.names,
+        }
         return {name: values for name, values in known.items() if values is not None}
 
     def __len__(self) -> int:
@@ -64,16 +79,18 @@ class Split:
             index: `(n,)` row numbers, or a slice.
 
         Returns:
-            A new split; with a slice its arrays are views.
+            A new split; with a slice its arrays are views, and many rows of a memory-mapped
+            array stay on disk.
 
         Example:
             >>> Split(np.arange(6).reshape(3, 2)).take(np.array([2, 0])).x.tolist()
             [[4, 5], [0, 1]]
         """
-        return Split(self.x[index], **{name: values[index] for name, values in self.beside.items()})
+        beside = {name: values[index] for name, values in self.beside.items()}
+        return Split(take_rows(self.x, index), **beside)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Dataset:
     """A training and a test split with what the methods need to know about them.
 
@@ -81,29 +98,80 @@ class Dataset:
         name: the name or path it was loaded by.
         train: the part that models see.
         test: the part that measures them.
-        mean: subtracted before storing; real-valued data is stored normalised, so that
-            `original = x * std + mean`. A number, or `(F,)` for tables.
-        std: divided by before storing, of the same shape as `mean`.
-        bounded: whether values lie in [0, 1] (uint8 counts as value / 255).
+        preprocessing: what is done to samples before a network sees them. Without it, the
+            training split decides, see `latentrank.data.units.infer`.
         true_dimension: the number of parameters that generated the data, where known.
         latent_dim: the latent width that suits it, from the papers where they name one.
         net: the network family that suits it.
+        class_names: what the labels 0, 1, ... are called, where they have names.
+        parameter_names: what the columns of `parameters` are called, where they have names.
+        notes: what a user should be told of how the data were read, one sentence each.
+        fingerprint: a text that changes whenever the content does; computed unless given.
+        bounded: in place of `preprocessing`: the samples are used as they are (uint8 divided by
+            255), and this is whether networks then see them in [0, 1].
+        mean: in place of `preprocessing`: the samples were normalised already, from
+            `x * std + mean`, which the data set holds then.
+        std: see `mean`.
 
     Example:
-        >>> split = Split(np.zeros((5, 1, 8), dtype=np.float32))
-        >>> Dataset("mine", split, split, bounded=False).shape
-        (1, 8)
+        >>> x = np.array([[0.0, 5.0], [2.0, 5.0]])
+        >>> data = Dataset("mine", Split(x), Split(x))
+        >>> data.shape, data.preprocessing.offset
+        ((2,), (1.0, 5.0))
     """
 
     name: str
     train: Split
     test: Split
-    mean: float | NDArray[np.float64] = 0.0
-    std: float | NDArray[np.float64] = 1.0
-    bounded: bool = True
-    true_dimension: int | None = None
-    latent_dim: int = 32
-    net: str = "auto"
+    preprocessing: Preprocessing
+    true_dimension: int | None
+    latent_dim: int
+    net: str
+    class_names: tuple[str, ...] | None
+    parameter_names: tuple[str, ...] | None
+    notes: tuple[str, ...]
+
+    def __init__(
+        self,
+        name: str,
+        train: Split,
+        test: Split,
+        preprocessing: Preprocessing | None = None,
+        true_dimension: int | None = None,
+        latent_dim: int = 32,
+        net: str = "auto",
+        class_names: tuple[str, ...] | None = None,
+        parameter_names: tuple[str, ...] | None = None,
+        notes: tuple[str, ...] = (),
+        fingerprint: str | None = None,
+        *,
+        bounded: bool | None = None,
+        mean: Any = None,
+        std: Any = None,
+    ) -> None:
+        if mean is not None or std is not None:
+            train, test, preprocessing = _restored(train, test, mean, std, bool(bounded))
+        elif preprocessing is None and bounded is not None:
+            preprocessing = units.as_it_is(train.x, bounded)
+            notes = (*notes, *units.doubts(train.x, preprocessing))
+        elif preprocessing is None:
+            preprocessing, said = units.infer(train.x, test.x, what=name)
+            notes = (*notes, *said)
+        values = {
+            "name": name,
+            "train": train,
+            "test": test,
+            "preprocessing": preprocessing,
+            "true_dimension": true_dimension,
+            "latent_dim": latent_dim,
+            "net": net,
+            "class_names": class_names,
+            "parameter_names": parameter_names,
+            "notes": tuple(notes),
+            "_fingerprint": fingerprint,
+        }
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,28 +179,61 @@ class Dataset:
         return tuple(int(size) for size in self.train.x.shape[1:])
 
     @property
-    def preprocessing(self) -> Preprocessing:
-        """What is done to samples before a network sees them."""
-        if self.train.x.dtype == np.uint8:
-            return Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
-        bounds = (0.0, 1.0) if self.bounded else (None, None)
-        return Preprocessing(0.0, 1.0, *bounds)
+    def fingerprint(self) -> str:
+        """A text that changes whenever the values of the samples do, whatever file they are in.
 
-    def denormalise(self, x: Array) -> Array:
-        """Samples in the data's own units, `x * std + mean`.
+        Of splits of more than 64 MiB it takes 4096 rows evenly spread.
+        """
+        known: str | None = self.__dict__["_fingerprint"]
+        if known is None:
+            digest = hashlib.blake2b(digest_size=16)
+            for split in (self.train, self.test):
+                _hash(digest, split.x)
+            known = digest.hexdigest()
+            object.__setattr__(self, "_fingerprint", known)
+        return known
+
+    def parts(self, train: Split, test: Split) -> Dataset:
+        """The same data with other splits, normalised in the same way.
 
         Args:
-            x: `(N, *shape)` normalised values, such as reconstructions.
-
-        Returns:
-            An array of the same shape.
-
-        Example:
-            >>> split = Split(np.zeros((1, 1), dtype=np.float32))
-            >>> Dataset("mine", split, split, mean=3.0, std=2.0).denormalise(np.ones((1, 1)))
-            array([[5.]])
+            train: usually some rows of the training split.
+            test: likewise.
         """
-        return x * self.std + self.mean
+        return Dataset(
+            self.name,
+            train,
+            test,
+            self.preprocessing,
+            self.true_dimension,
+            self.latent_dim,
+            self.net,
+            self.class_names,
+            self.parameter_names,
+            self.notes,
+        )
+
+
+def _hash(digest: Any, x: Array) -> None:
+    """Add an array's values; equal values of any dtype and memory order are the same."""
+    digest.update(repr(tuple(int(size) for size in x.shape)).encode())
+    if x.nbytes > _ALL_BYTES:
+        x = x[np.linspace(0, len(x) - 1, min(len(x), _SPREAD_ROWS)).astype(np.int64)]
+    for block in blocks(x):
+        digest.update(np.ascontiguousarray(block, dtype=np.float64).data)
+
+
+def _restored(
+    train: Split, test: Split, mean: Any, std: Any, bounded: bool
+) -> tuple[Split, Split, Preprocessing]:
+    """Splits in their own units, of splits that were normalised by their owner."""
+    if train.x.dtype == np.uint8:
+        return train, test, units.BYTES
+    low, high = (0.0, 1.0) if bounded else (None, None)
+    offset, scale = 0.0 if mean is None else mean, 1.0 if std is None else std
+    made = Preprocessing.of_numbers(offset, scale, low=low, high=high, dtype="float64")
+    parts = [Split(made.denormalise(np.asarray(s.x)), **s.beside) for s in (train, test)]
+    return parts[0], parts[1], made
 
 
 def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -170,7 +271,7 @@ class Batch(NamedTuple):
     """What a model is trained on in one step.
 
     Args:
-        x: `(B, *shape)` float32.
+        x: `(B, *shape)` float32, as the network takes it.
         index: `(B,)` int64, the rows of the split that the samples stand in.
         labels: `(B,)` int64, or None.
     """
@@ -181,7 +282,9 @@ class Batch(NamedTuple):
 
 
 def to_float(x: Array | Tensor) -> Tensor:
-    """Samples as float32: uint8 is divided by 255, everything else keeps its values.
+    """Images as brightness: uint8 is divided by 255, everything else keeps its values.
+
+    Samples of a data set go through its `preprocessing` instead.
 
     Args:
         x: any shape, uint8 or real.

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from latentrank.data.base import Dataset, Split
 from latentrank.data.generated import Floats, uniform
+from latentrank.data.units import BYTES
 
 SIZE = 16
 RANGES = (
@@ -52,6 +53,8 @@ def load(train_size: int | None = None, test_size: int | None = None, seed: int 
         "blobs",
         Split(draw(train), parameters=train),
         Split(draw(test), parameters=test),
+        BYTES,
+        fingerprint=f"blobs v1 of {len(train)} and {len(test)}, seed {seed}",
         true_dimension=len(RANGES),
         latent_dim=32,
         net="conv",

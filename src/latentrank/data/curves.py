@@ -148,7 +148,7 @@ FAMILIES = {
 def load(
     family: str, train_size: int | None = None, test_size: int | None = None, seed: int = 0
 ) -> Dataset:
-    """One family of curves, sampled as in the paper and normalised.
+    """One family of curves, sampled as in the paper.
 
     Args:
         family: `shifted-sine`, `stairs`, `two-sines` or `two-gaussians`.

@@ -23,7 +23,7 @@ def load(
     """Images of one Gaussian bump, the small synthetic set of VRRAE (Mounayer et al., 2025).
 
     Training centres lie on a regular grid over `[-0.5, 0.5]^2`; test centres are drawn uniformly
-    from the same square, both coordinates by themselves. Values are normalised.
+    from the same square, both coordinates by themselves.
 
     Args:
         train_size: number of training images, a square number (a cube with `scale`), 10 values

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from latentrank.data.base import Dataset, Split
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 Ranges = Sequence[tuple[float, float]]
 Floats = NDArray[np.float64]
@@ -38,8 +39,8 @@ def generate(
         net: the network family that suits the data.
 
     Returns:
-        float32 samples, normalised by the mean and standard deviation of all training values,
-        with their parameters.
+        float32 samples with their parameters; networks see them normalised by the mean and
+        standard deviation of all training values.
 
     Raises:
         InputError: when `train_size` is not the `P`-th power of a whole number from 2.
@@ -47,26 +48,20 @@ def generate(
     Example:
         >>> data = generate("line", lambda p: p @ np.ones((1, 5)), [(0.0, 1.0)], 3, 2,
         ...                 seed=0, latent_dim=2, net="mlp")
-        >>> data.train.parameters.ravel().tolist(), data.mean, len(data.test)
+        >>> data.train.parameters.ravel().tolist(), data.preprocessing.offset, len(data.test)
         ([0.0, 0.5, 1.0], 0.5, 2)
     """
     train, test = grid(ranges, train_size), uniform(ranges, test_size, seed)
     samples = function(train)
-    mean, std = float(samples.mean()), float(samples.std())
-    train_split, test_split = (
-        Split(((x - mean) / std).astype(np.float32), parameters=parameters)
-        for x, parameters in ((samples, train), (function(test), test))
-    )
     return Dataset(
         name,
-        train_split,
-        test_split,
-        mean=mean,
-        std=std,
-        bounded=False,
+        Split(samples.astype(np.float32), parameters=train),
+        Split(function(test).astype(np.float32), parameters=test),
+        Preprocessing(float(samples.mean()), float(samples.std())),
         true_dimension=len(ranges),
         latent_dim=latent_dim,
         net=net,
+        fingerprint=f"{name} v1 of {train_size} and {test_size}, seed {seed}",
     )
 
 

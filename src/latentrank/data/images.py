@@ -17,7 +17,9 @@ from rich.console import Console
 from rich.progress import track
 
 from latentrank.data import cache
+from latentrank.data.arrays import UNSAID, Meaning
 from latentrank.data.base import Array, Dataset, Split, holdout
+from latentrank.data.units import BYTES
 from latentrank.errors import InputError
 
 SUFFIXES = frozenset(
@@ -44,7 +46,12 @@ class Source:
     open: Callable[[str], BinaryIO]
 
 
-def load(path: Path, image_size: int | None = None, progress: bool = True) -> Dataset:
+def load(
+    path: Path,
+    image_size: int | None = None,
+    progress: bool = True,
+    meaning: Meaning = UNSAID,
+) -> Dataset:
     """A folder or a zip of images, at any depth, as a data set.
 
     Sub-folders `train` and `test` are the two splits; without them a fifth of the images, drawn
@@ -57,6 +64,7 @@ def load(path: Path, image_size: int | None = None, progress: bool = True) -> Da
         image_size: crop the middle square of every image and resize it to this height and
             width; without it the images must agree in size.
         progress: show a progress bar while decoding.
+        meaning: what their owner says of them.
 
     Returns:
         uint8 images `(N, C, H, W)`, memory-mapped from the cache.
@@ -81,7 +89,10 @@ def load(path: Path, image_size: int | None = None, progress: bool = True) -> Da
     labels = _labels(groups)
     split = Split(x, None if labels is None else labels[order], rows=order)
     return Dataset(
-        str(path), split.take(slice(len(train))), split.take(slice(len(train), len(order)))
+        str(path),
+        split.take(slice(len(train))),
+        split.take(slice(len(train), len(order))),
+        BYTES,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,8 +12,12 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, DistributedSampler
 from torch.utils.data import Dataset as TorchDataset
 
-from latentrank.data.base import Batch, Dataset, Split, to_float
+from latentrank.data.base import Batch, Dataset, Split
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
+
+# Splits that are no larger than this as float32 are normalised once and kept
+_AT_ONCE = 2**28
 
 
 class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
@@ -81,17 +86,24 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
 class _Rows(TorchDataset[Batch]):
     """A split indexed by many rows at a time, so that a batch is one slice of each array."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
         self.split = split
+        self.preprocessing = preprocessing
+        values = 4 * math.prod(split.x.shape)
+        self.normalised = (
+            preprocessing.normalise(np.asarray(split.x)) if values <= _AT_ONCE else None
+        )
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, index: NDArray[np.int64]) -> Batch:
-        labels = self.split.labels
+        labels, rows = self.split.labels, torch.from_numpy(index)
         return Batch(
-            to_float(self.split.x[index]),
-            torch.from_numpy(index),
+            self.preprocessing.normalise(self.split.x[index])
+            if self.normalised is None
+            else self.normalised[rows],
+            rows,
             None if labels is None else torch.from_numpy(labels[index]),
         )
 
@@ -115,6 +127,8 @@ class DataModule(LightningDataModule):
         batch_size: samples in a training batch of each process.
         eval_batch_size: samples in a batch of the test split and of the in-order iterators.
         seed: of the training order, which depends on (seed, epoch) alone.
+        preprocessing: what makes samples of the data into what the network takes, usually the
+            model's; the data set's own unless given.
 
     Raises:
         InputError: when a split is empty.
@@ -134,9 +148,12 @@ class DataModule(LightningDataModule):
         batch_size: int = 64,
         eval_batch_size: int = 512,
         seed: int = 0,
+        preprocessing: Preprocessing | None = None,
     ) -> None:
         super().__init__()
         self.dataset = dataset
+        self.preprocessing = preprocessing or dataset.preprocessing
+        self._known: dict[int, _Rows] = {}
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.seed = seed
@@ -158,9 +175,15 @@ class DataModule(LightningDataModule):
         return self._in_order(self.dataset.test)
 
     def _in_order(self, split: Split, limit: int | None = None) -> Iterator[Batch]:
-        rows, chosen = _Rows(split), spread_evenly(len(split), limit)
+        rows, chosen = self._rows(split), spread_evenly(len(split), limit)
         starts = range(0, len(chosen), self.eval_batch_size)
         return (rows[chosen[start : start + self.eval_batch_size]] for start in starts)
+
+    def _rows(self, split: Split) -> _Rows:
+        # normalised once, however many iterators are asked for
+        if id(split) not in self._known:
+            self._known[id(split)] = _Rows(split, self.preprocessing)
+        return self._known[id(split)]
 
     def _loader(self, split: Split, batch_size: int, shuffle: bool) -> DataLoader[Batch]:
         world_size, rank = 1, 0
@@ -168,7 +191,7 @@ class DataModule(LightningDataModule):
             world_size, rank = self.trainer.world_size, self.trainer.global_rank
         sampler = SeededBatchSampler(len(split), batch_size, self.seed, world_size, rank, shuffle)
         return DataLoader(
-            _Rows(split),
+            self._rows(split),
             batch_size=None,
             sampler=sampler,
             pin_memory=torch.cuda.is_available(),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from latentrank.data import arrays, blobs, curves, fields, images, shapes, standard
+from latentrank.data import blobs, curves, fields, images, readers, shapes, standard
+from latentrank.data.arrays import UNSAID, Meaning, assemble
 from latentrank.data.base import Dataset, Split
 from latentrank.errors import InputError, unknown
+from latentrank.registry import Registry
 
 
 class Description(NamedTuple):
@@ -39,8 +41,8 @@ class Description(NamedTuple):
     source: str
 
 
-class _Request(NamedTuple):
-    """What a caller of `load` asked for."""
+class Request(NamedTuple):
+    """What a caller of `load` asked for; see there."""
 
     root: Path
     download: bool
@@ -49,21 +51,29 @@ class _Request(NamedTuple):
     image_size: int | None
     seed: int
     progress: bool
+    meaning: Meaning = UNSAID
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """A named data set: its row, and how to load it.
+class NamedData:
+    """A data set that has a name: its row, and how to load it.
 
-    `computed` data is made to size; the rest is read whole, and a part of it taken.
+    Args:
+        description: what there is to know without loading it.
+        load: what a caller asked for to the data.
+        computed: whether it is made to size; other data are read whole, and a part taken.
     """
 
     description: Description
-    load: Callable[[_Request], Dataset]
+    load: Callable[[Request], Dataset]
     computed: bool = False
 
 
-def _family(name: str) -> _Entry:
+#: Data sets by name. Another package adds one with an entry point in `latentrank.datasets`.
+DATASETS: Registry[NamedData] = Registry("data set", "latentrank.datasets")
+
+
+def _family(name: str) -> NamedData:
     family = curves.FAMILIES[name]
     described = Description(
         f"curves:{name}",
@@ -75,13 +85,13 @@ def _family(name: str) -> _Entry:
         f"curves, {family.formula}",
         "Mounayer et al., 2024 (RRAE)",
     )
-    return _Entry(
+    return NamedData(
         described, lambda r: curves.load(name, r.train_size, r.test_size, r.seed), computed=True
     )
 
 
 _ENTRIES = [
-    _Entry(
+    NamedData(
         Description(
             "shapes",
             (3, 32, 32),
@@ -95,7 +105,7 @@ _ENTRIES = [
         lambda r: shapes.load(r.train_size, r.test_size, r.seed),
         computed=True,
     ),
-    _Entry(
+    NamedData(
         Description(
             "blobs",
             (3, 16, 16),
@@ -109,28 +119,28 @@ _ENTRIES = [
         lambda r: blobs.load(r.train_size, r.test_size, r.seed),
         computed=True,
     ),
-    _Entry(
+    NamedData(
         Description(
             "mnist", (1, 32, 32), 60_000, 10_000, None, 128, "handwritten digits",
             "LeCun et al., 1998",
         ),
         lambda r: standard.load_mnist(r.root, r.download, r.image_size or 32),
     ),
-    _Entry(
+    NamedData(
         Description(
             "fashion-mnist", (1, 32, 32), 60_000, 10_000, None, 128, "articles of clothing",
             "Xiao et al., 2017",
         ),
         lambda r: standard.load_fashion_mnist(r.root, r.download, r.image_size or 32),
     ),
-    _Entry(
+    NamedData(
         Description(
             "cifar10", (3, 32, 32), 50_000, 10_000, None, 128, "photographs of ten classes",
             "Krizhevsky, 2009",
         ),
         lambda r: standard.load_cifar10(r.root, r.download, r.image_size or 32),
     ),
-    _Entry(
+    NamedData(
         Description(
             "celeba", (3, 64, 64), 162_770, 19_962, None, 512, "faces, cropped to the middle",
             "Liu et al., 2015",
@@ -138,7 +148,7 @@ _ENTRIES = [
         lambda r: standard.load_celeba(r.root, r.download, r.image_size or 64, r.progress),
     ),
     *(_family(name) for name in curves.FAMILIES),
-    _Entry(
+    NamedData(
         Description(
             "gaussian2d", (1, 64, 64), 100, 1000, 2, 64, "one round bump, its centre varies",
             "Mounayer et al., 2025 (VRRAE)",
@@ -146,7 +156,7 @@ _ENTRIES = [
         lambda r: fields.load(r.train_size, r.test_size, r.seed),
         computed=True,
     ),
-    _Entry(
+    NamedData(
         Description(
             "gaussian2d:scale", (1, 64, 64), 1000, 1000, 3, 64,
             "one round bump, its centre and its width vary", "after Mounayer et al., 2025",
@@ -155,7 +165,9 @@ _ENTRIES = [
         computed=True,
     ),
 ]  # fmt: skip
-_BY_NAME = {entry.description.name: entry for entry in _ENTRIES}
+for _entry in _ENTRIES:
+    DATASETS.register(_entry.description.name, _entry)
+DATASETS.seal()
 
 
 def names() -> list[str]:
@@ -165,7 +177,7 @@ def names() -> list[str]:
         >>> names()[:3]
         ['shapes', 'blobs', 'mnist']
     """
-    return list(_BY_NAME)
+    return DATASETS.names()
 
 
 def describe() -> list[Description]:
@@ -175,7 +187,7 @@ def describe() -> list[Description]:
         >>> [row.name for row in describe() if row.true_dimension == 7]
         ['shapes', 'blobs']
     """
-    return [entry.description for entry in _ENTRIES]
+    return [DATASETS.get(name).description for name in DATASETS]
 
 
 def load(
@@ -188,13 +200,20 @@ def load(
     image_size: int | None = None,
     seed: int = 0,
     progress: bool = True,
+    kind: str | None = None,
+    layout: str | None = None,
+    labels: str | None = None,
+    parameters: Sequence[str] | str | None = None,
+    columns: Sequence[str] | str | None = None,
+    validation: str = "train",
 ) -> Dataset:
     """A data set by name, or anybody's own from a file or folder.
 
     Args:
         name_or_path: a name from `names()`; a folder or a `.zip` of images, see
-            `latentrank.data.images.load`; or a `.npy` or `.npz` file, see
-            `latentrank.data.arrays.load`.
+            `latentrank.data.images.load`; or a file of a format in `latentrank.data.readers`,
+            with `:/NAME` behind it where the file holds several arrays. A `Path` is never taken
+            for a name.
         root: the folder where the files of named data sets lie; otherwise `LATENTRANK_DATA`,
             otherwise `data` in the working folder.
         download: fetch the files of a named data set where they are missing.
@@ -204,6 +223,14 @@ def load(
         image_size: height and width to bring images from files to.
         seed: of computed data and of the random part taken of other data.
         progress: show a progress bar while images are decoded.
+        kind: what a sample is, one of `latentrank.data.layout.KINDS`; otherwise the shape
+            decides, and two axes are a table.
+        layout: which axis is which, one of `latentrank.preprocessing.LAYOUTS`; otherwise the
+            shape decides where it leaves no doubt.
+        labels: name of the column or array that holds labels.
+        parameters: names of the columns or arrays that hold parameters, also separated by commas.
+        columns: names of the columns that make a sample, likewise.
+        validation: what a validation part is used for, `"train"`, `"test"` or `"none"`.
 
     Returns:
         The training and the test split with what is known about the data.
@@ -224,11 +251,12 @@ def load(
     ):
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}; give a whole number from 1.")
+    meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
     folder = Path(root or os.environ.get("LATENTRANK_DATA") or "data").expanduser()
-    request = _Request(folder, download, train_size, test_size, image_size, seed, progress)
-    entry = _BY_NAME.get(str(name_or_path))
-    if entry is None:
-        return _part(_from_path(Path(name_or_path).expanduser(), request), request)
+    request = Request(folder, download, train_size, test_size, image_size, seed, progress, meaning)
+    if isinstance(name_or_path, Path) or name_or_path not in DATASETS:
+        return _part(_from_path(str(name_or_path), request), request)
+    entry = DATASETS.get(name_or_path)
     if not entry.computed:
         return _part(entry.load(request), request)
     if image_size is not None:
@@ -236,21 +264,37 @@ def load(
     return entry.load(request)
 
 
-def _from_path(path: Path, request: _Request) -> Dataset:
-    if path.is_dir() or (path.is_file() and path.suffix == ".zip"):
-        return images.load(path, request.image_size, request.progress)
-    if path.suffix not in (".npy", ".npz", ".zip") and len(path.parts) == 1 and not path.exists():
-        raise unknown("data set", str(path), names())
+def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",") if name.strip()]
+    return tuple(names) if names else None
+
+
+def _from_path(text: str, request: Request) -> Dataset:
+    path, inner = _inside(Path(text).expanduser())
+    reader = readers.find(path)
+    if (path.is_dir() and reader is None) or (path.is_file() and path.suffix.lower() == ".zip"):
+        return images.load(path, request.image_size, request.progress, request.meaning)
+    if reader is None and len(path.parts) == 1 and not path.suffix and not path.exists():
+        raise unknown("data set", text, names())
     if not path.exists():
         raise InputError(f"There is no {path}; check the path.")
-    if path.suffix not in (".npy", ".npz"):
+    if reader is None:
         raise InputError(
             f"{path} is neither a data set's name nor data that can be read; expected a folder "
-            "or .zip of images, or a .npy or .npz file."
+            f"or .zip of images, or a file that ends in {', '.join(readers.suffixes())}."
         )
     if request.image_size is not None:
         raise _no_image_size(str(path))
-    return arrays.load(path)
+    return assemble(text, reader.read(path, inner, request.meaning), request.meaning)
+
+
+def _inside(path: Path) -> tuple[Path, str | None]:
+    """A file and the name inside it, from `FILE:/NAME`."""
+    file, colon, inner = str(path).rpartition(":")
+    if path.exists() or not colon or readers.find(Path(file)) is None:
+        return path, None
+    return Path(file), inner
 
 
 def _no_image_size(what: str) -> InputError:
@@ -259,7 +303,7 @@ def _no_image_size(what: str) -> InputError:
     )
 
 
-def _part(data: Dataset, request: _Request) -> Dataset:
+def _part(data: Dataset, request: Request) -> Dataset:
     """The data with no more samples than asked for."""
     train, test = (
         _some(what, split, size, request.seed)
@@ -268,7 +312,7 @@ def _part(data: Dataset, request: _Request) -> Dataset:
             ("test_size", data.test, request.test_size),
         )
     )
-    return replace(data, train=train, test=test)
+    return data.parts(train, test)
 
 
 def _some(what: str, split: Split, size: int | None, seed: int) -> Split:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.base import Dataset, Split
+from latentrank.data.units import BYTES
 
 SIZE = 32
 CIRCLE, SQUARE = 0, 1
@@ -39,7 +40,17 @@ def load(train_size: int | None = None, test_size: int | None = None, seed: int 
         _split(sample_parameters(n, np.random.default_rng(stream)))
         for n, stream in zip(sizes, streams, strict=True)
     )
-    return Dataset("shapes", train, test, true_dimension=7, latent_dim=32, net="shapes")
+    return Dataset(
+        "shapes",
+        train,
+        test,
+        BYTES,
+        true_dimension=7,
+        latent_dim=32,
+        net="shapes",
+        class_names=("circle", "square"),
+        fingerprint=f"shapes v1 of {len(train)} and {len(test)}, seed {seed}",
+    )
 
 
 def sample_parameters(n: int, generator: np.random.Generator) -> NDArray[np.float64]:

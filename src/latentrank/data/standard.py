@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from latentrank.data import images
 from latentrank.data.base import Array, Dataset, Split
+from latentrank.data.units import BYTES
 from latentrank.errors import InputError
 
 _PARTS = ("train", "t10k")
@@ -91,7 +92,7 @@ def load_cifar10(root: Path, download: bool = False, image_size: int = 32) -> Da
         )
         for part in parts
     )
-    return Dataset("cifar10", train, test, latent_dim=128, net="conv")
+    return Dataset("cifar10", train, test, BYTES, latent_dim=128, net="conv")
 
 
 def load_celeba(
@@ -131,7 +132,12 @@ def load_celeba(
         source, np.concatenate([train, test]), image_size, crop=148 / 178, progress=progress
     )
     return Dataset(
-        "celeba", Split(x[: len(train)]), Split(x[len(train) :]), latent_dim=512, net="celeba"
+        "celeba",
+        Split(x[: len(train)]),
+        Split(x[len(train) :]),
+        BYTES,
+        latent_dim=512,
+        net="celeba",
     )
 
 
@@ -176,7 +182,7 @@ def _load_idx(
         what = " ".join(f"{part}-{kind}" for part in _PARTS for kind in _KINDS)
         raise _missing(name, f"{what} (or the same with .gz)", folders)
     train, test = (_idx_split(folder, part, image_size) for part in _PARTS)
-    return Dataset(name, train, test, latent_dim=128, net="mnist")
+    return Dataset(name, train, test, BYTES, latent_dim=128, net="mnist")
 
 
 def _idx_split(folder: Path, part: str, image_size: int) -> Split:

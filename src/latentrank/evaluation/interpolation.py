@@ -251,11 +251,11 @@ def parameter_error(
             "take one that has, such as 'curves:shifted-sine'."
         )
     with torch.no_grad():
-        codes = _in_batches(model.encode, train.x, batch_size)
+        seen = dataset.preprocessing.normalise(train.x).numpy()
+        codes = _in_batches(model.encode, seen, batch_size)
         wanted = parameters(train.parameters, codes, test.parameters, kind)
         decoded = _in_batches(model.decode, wanted, batch_size)
-    truth = to_float(test.x).numpy()
-    return relative_error(dataset.denormalise(decoded), dataset.denormalise(truth))
+    return relative_error(dataset.preprocessing.denormalise(decoded), np.asarray(test.x))
 
 
 def _ends(a: ArrayLike, b: ArrayLike, steps: int) -> tuple[Array, Array, Array]:

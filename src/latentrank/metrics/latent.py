@@ -61,10 +61,8 @@ def _gradient(subject: Subject, argument: str) -> float:
     The loss is at least 0, which stands in for its unknown minimum; the bound on the gradient is
     the largest norm of a short pilot, and K is that bound, as the theorem says of the loss.
     """
-    config, x = (
-        subject.config,
-        subject.dataset.preprocessing.normalise(np.asarray(subject.dataset.train.x)),
-    )
+    config = subject.config
+    x = subject.dataset.preprocessing.normalise(subject.dataset.train.x)
     width = config.latent_dim or subject.dataset.latent_dim
     torch.manual_seed(config.training.seed)
     model = methods.build(
@@ -72,7 +70,7 @@ def _gradient(subject: Subject, argument: str) -> float:
         subject.dataset.shape,
         width,
         config.net or subject.dataset.net,
-        subject.dataset.bounded,
+        subject.dataset.preprocessing.bounded,
         **config.options.model_dump(),
     ).train()
     pilot, horizon = copy.deepcopy(model), int(argument)

@@ -15,6 +15,7 @@ from latentrank.errors import InputError
 from latentrank.linalg import rank_of_spectrum
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
+from latentrank.preprocessing import Preprocessing
 
 Array = NDArray[Any]
 
@@ -60,6 +61,11 @@ class LatentModel(nn.Module):
     def term_weights(self) -> dict[str, float]:
         """Weight of each loss term beside the reconstruction, by name; changes take effect."""
         return {}
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to data before the networks see them, and undone afterwards."""
+        return self.spec.preprocessing or Preprocessing()
 
     def encode(self, x: Tensor) -> Tensor:
         """The deterministic codes, `(B, L)`, of `x`, `(B, *input_shape)`."""
@@ -191,7 +197,7 @@ class LatentModel(nn.Module):
             `(N, *input_shape)` in the units, bounds and dtype of the training data.
         """
         codes = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32))
-        undo = self.spec.preprocessing.denormalise
+        undo = self.preprocessing.denormalise
         parts = torch.split(codes, BATCH)
         return np.concatenate([undo(self.decode(part.to(self._device))) for part in parts])
 
@@ -204,7 +210,7 @@ class LatentModel(nn.Module):
         Yields:
             `(B, *input_shape)` float32.
         """
-        normalise = self.spec.preprocessing.normalise
+        normalise = self.preprocessing.normalise
         return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))
 
     @property

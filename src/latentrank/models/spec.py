@@ -30,7 +30,8 @@ class Spec(BaseModel):
         options: every option of the method with its value.
         folded: the linear part has been absorbed into the encoder.
         code_dim: width of the code after `compress`; None before.
-        preprocessing: how the data it was trained on become what its networks take.
+        preprocessing: how the data it was trained on become what its networks take; None before
+            training, where nothing is done to data.
 
     Raises:
         ValidationError: a value is not of its field's kind, or out of range.
@@ -51,7 +52,7 @@ class Spec(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     folded: bool = False
     code_dim: Width | None = None
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing | None = None
 
     @field_validator("preprocessing", mode="before")
     @classmethod

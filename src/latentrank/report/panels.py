@@ -234,7 +234,7 @@ def _trains_on_mean_squares(view: View) -> bool:
     """Whether the reconstruction term is in the units of the validation error."""
     options = view.config.get("options", {})
     default = methods.get(str(view.config["method"])).reconstruction
-    if default == "bce" and not view.dataset.bounded:
+    if default == "bce" and not view.dataset.preprocessing.bounded:
         default = "mse"
     kind = options.get("reconstruction") or default
     return bool(kind == "mse" and options.get("reduction", "mean") == "mean")

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentrank.data import Dataset, to_float
+from latentrank.data import Dataset
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
 from latentrank.report.cells import Limits, value_limits
@@ -111,12 +111,13 @@ class View:
     @cached_property
     def originals(self) -> Floats:
         """The picked test samples, `(n, *shape)`."""
-        return self._shown(to_float(self.dataset.test.x[self.picks]))
+        return self._own(self.dataset.test.x[self.picks])
 
     @cached_property
     def limits(self) -> Limits:
         """Values drawn as black and white: 0 and 1, or the range of the originals."""
-        return (0.0, 1.0) if self.dataset.bounded else value_limits(self.originals)
+        bounded = self.dataset.preprocessing.bounded
+        return (0.0, 1.0) if bounded else value_limits(self.originals)
 
     @torch.no_grad()
     def codes_of_picks(self, rows: NDArray[np.int64], dataset: Dataset) -> Floats:
@@ -129,7 +130,8 @@ class View:
         Returns:
             `(n, L)` float32.
         """
-        codes: Floats = self.run.model().encode(to_float(dataset.test.x[rows])).cpu().numpy()
+        seen = self.dataset.preprocessing.normalise(dataset.test.x[rows])
+        codes: Floats = self.run.model().encode(seen).cpu().numpy()
         return codes
 
     @torch.no_grad()
@@ -214,7 +216,12 @@ class View:
 
     def _shown(self, x: Tensor) -> Floats:
         """Samples as arrays in the data's own units."""
-        return np.asarray(self.dataset.denormalise(x.cpu().numpy()))
+        return self._own(self.dataset.preprocessing.denormalise(x))
+
+    def _own(self, x: NDArray[Any]) -> Floats:
+        """Floats in the data's own units; of bounded data as shares of the bounds."""
+        made = self.dataset.preprocessing
+        return made.normalise(x).numpy() if made.bounded else x.astype(np.float64)
 
 
 def display_name(method: str) -> str:

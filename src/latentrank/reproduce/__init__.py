@@ -34,6 +34,7 @@ def reproduce(
     download: bool = False,
     weights: Mapping[str, Path] | None = None,
     device: str = "auto",
+    cluster: str | None = None,
     say: Say = lambda text: None,
     progress: bool = False,
 ) -> Page:
@@ -49,6 +50,7 @@ def reproduce(
         download: data files and weights may be downloaded.
         weights: files of weights by the name of the features, such as `"inception"`.
         device: where to train.
+        cluster: address of a Dask scheduler whose workers train; None for this machine.
         say: told how far it is.
         progress: show a progress line for each training.
 
@@ -60,7 +62,7 @@ def reproduce(
     """
     recipe, out = only(load(name), parts), Path(out)
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
-    failed = train_all([job.training for job in jobs if job.trained], say, progress)
+    failed = train_all([job.training for job in jobs if job.trained], say, progress, cluster)
     found = [_measured(job, failed, weights, download, say) for job in jobs]
     if not any(one.values for one in found):
         raise InputError(next(reason for one in found for reason in one.reasons.values()))

@@ -9,15 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from filelock import FileLock
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentrank import data, runs
 from latentrank.config import SCHEMA, MachineConfig, RunConfig, section_of, settings
 from latentrank.errors import InputError
+from latentrank.runs.locking import locked
+
+if TYPE_CHECKING:
+    # importing Lightning takes seconds, which using a trained model should not
+    from lightning.pytorch import Callback
 
 
 class Training(NamedTuple):
@@ -137,7 +141,13 @@ def folder_name(config: RunConfig, trained: bool = True) -> str:
     return f"{re.sub(r'[^A-Za-z0-9.]+', '-', '-'.join(words))}-{digest}"
 
 
-def train(training: Training, progress: bool = False) -> None:
+def train(
+    training: Training,
+    progress: bool = False,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+    callbacks: Sequence[Callback] = (),
+) -> None:
     """Train what is asked for, from the start or from where it stopped; nothing if it is there.
 
     Where another process trains the same, its end is waited for.
@@ -145,6 +155,9 @@ def train(training: Training, progress: bool = False) -> None:
     Args:
         training: what is wanted.
         progress: show a progress line.
+        waiting: called about once a second while another process trains the same; what it raises
+            ends the wait.
+        callbacks: further callbacks of Lightning's.
 
     Raises:
         InputError: the configuration or the data cannot be used, or the training diverges.
@@ -152,15 +165,14 @@ def train(training: Training, progress: bool = False) -> None:
     if is_done(training):
         return
     folder = training.folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder, waiting):
         if is_done(training):
             return
         if (folder / runs.folder.CONFIG).is_file():
             where = {n: training.config.get(n) for n in settings() if _is_place(n)}
-            runs.resume(folder, where, progress=progress)
+            runs.resume(folder, where, progress=progress, callbacks=callbacks)
         else:
-            runs.train(training.config, folder, progress=progress)
+            runs.train(training.config, folder, progress=progress, callbacks=callbacks)
 
 
 def _is_place(name: str) -> bool:

@@ -1,114 +1,95 @@
-"""Many trainings: as many at a time as there are graphics cards, or else cores.
+"""Many trainings at once: in processes of this machine, or on the workers of a Dask cluster.
 
-`train_all` trains what is missing of a list. Where there is more than one lane, each is a process
-of its own (`python -m latentrank.runs.executor`), which takes one training after the other and
-ends with its parent, however that ends.
+`train_all` hands trainings to a `concurrent.futures.Executor`: loky's, which comes with joblib, or
+that of a Dask client. The executor starts and feeds its processes. This module adds what trainings
+need: one on a graphics card, a bounded number of threads, an end when the command ends, and another
+attempt when a worker is killed.
 """
 
 from __future__ import annotations
 
-import _thread
-import json
 import os
 import signal
-import statistics
-import subprocess
-import sys
-import tempfile
-import threading
-from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from queue import SimpleQueue
-from typing import IO
+from functools import partial
+from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
-from latentrank import methods
+from latentrank import data, methods
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
-from latentrank.formatting import duration
-from latentrank.runs import Run
-from latentrank.runs.cache import Training, is_done, train
+from latentrank.runs.cache import Training, is_done
+from latentrank.runs.configure import absolute
+from latentrank.runs.progress import Board, Clock
+from latentrank.runs.worker import (
+    TrainingError,
+    command_lock,
+    graphics_cards,
+    train_for,
+    train_here,
+)
 
 Say = Callable[[str], None]
 
-# Each process holds torch, the data and a model: more of them ask for much memory.
+# Each process holds torch, the data and a model: more of them need much memory.
 _MOST_ON_A_PROCESSOR = 8
 
+# So often in a row may workers end without one training being done.
+_MOST_ATTEMPTS = 3
+
+# So long a process waits for its next training: it may be the command that has been killed.
+_SECONDS_IDLE = 5
+
 _SECONDS_BETWEEN_LOOKS = 0.5
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def train_all(trainings: Sequence[Training], say: Say, progress: bool = False) -> dict[str, str]:
-    """Train what is missing, as many at a time as `lanes` gives.
+def train_all(
+    trainings: Sequence[Training], say: Say, progress: bool = False, cluster: str | None = None
+) -> dict[str, str]:
+    """Train what is missing, `at_once` at a time.
+
+    A training that fails does not stop the others. What only this process knows, such as a method
+    that it has registered, is trained in it. When the command ends, so do its workers; the next
+    call resumes from the newest checkpoints.
 
     Args:
-        trainings: what is to be there.
-        say: told how far it is.
+        trainings: what is wanted.
+        say: receives a sentence whenever a training has ended.
         progress: show progress lines.
+        cluster: address of a Dask scheduler, such as `"tcp://host:8786"`; its workers see the same
+            folders and have one thread each. None trains on this machine.
 
     Returns:
-        Trainings that could not be had, by folder name, and why.
+        Why trainings were left out, by the name of their folder.
+
+    Raises:
+        InputError: the cluster cannot be used, or its workers are killed over and over.
+        TrainingError: a training ended with an error that is not the user's; the others are done.
     """
-    clock = _Clock()
+    clock = Clock()
     for training in trainings:
         clock.learn(training)
     missing = list({t.folder: t for t in trainings if not is_done(t)}.values())
     reused = len({t.folder for t in trainings}) - len(missing)
     say(f"{len(missing)} trainings to do, {reused} are there already")
-    where = lanes(missing[0].config.machine.device, len(missing)) if missing else []
-    # A method registered in this process is unknown to any other.
-    if len(where) > 1 and all(methods.METHODS.built_in(t.config.method) for t in missing):
-        return _side_by_side(missing, where, clock, say, progress)
-    failed: dict[str, str] = {}
-    for index, training in enumerate(missing):
-        left = clock.left(missing[index:], 1)
-        say(f"training {index + 1} of {len(missing)}: {training.name}{left}")
-        try:
-            train(training, progress)
-        except InputError as error:
-            failed[training.folder.name] = str(error)
-            say(f"left out: {error}")
-        clock.learn(training)
-    return failed
+    shared = [training for training in missing if _is_known_everywhere(training.config)]
+    count = at_once(shared[0].config.machine.device, len(shared), cluster) if shared else 0
+    if count < 2 and cluster is None:
+        shared = []
+    session = _Session(len(missing), clock, say, progress)
+    if shared:
+        session.train_in_workers(shared, count, cluster)
+    session.train_here([training for training in missing if training not in shared])
+    if session.broken:
+        raise TrainingError("\n".join(session.broken))
+    return session.failed
 
 
-@dataclass
-class _Clock:
-    """How long the trainings that are left will take, judged by those that are done."""
-
-    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def learn(self, training: Training) -> None:
-        if is_done(training):
-            self.seconds[training.group].append(Run(training.folder).metrics["seconds"])
-
-    def left(self, trainings: Sequence[Training], lanes: int) -> str:
-        known = [span for spans in self.seconds.values() for span in spans]
-        if not known or not trainings:
-            return ""
-        spans = (statistics.fmean(self.seconds.get(t.group) or known) for t in trainings)
-        return f", about {duration(sum(spans) / lanes)} left"
-
-
-# --- side by side -------------------------------------------------------------------------------
-
-Lane = dict[str, str]  # environment variables of a process
-
-
-def lanes(device: str, most: int) -> list[Lane]:
-    """How many trainings run at a time, and on what: one a graphics card, else one a core.
+def at_once(device: str, most: int, cluster: str | None = None) -> int:
+    """How many trainings run at a time: one on a graphics card, else one on a core.
 
     Small networks and batches gain little from a second core, so two trainings of one thread end
     before two of two threads, one after the other (`benchmarks/side_by_side.py`).
@@ -116,190 +97,183 @@ def lanes(device: str, most: int) -> list[Lane]:
 
     Args:
         device: as in a configuration.
-        most: no more than so many.
+        most: the largest answer, from 1.
+        cluster: address of a Dask scheduler, whose workers are counted instead.
 
-    Returns:
-        What tells each process its part of the machine; a single one that needs no telling.
+    Raises:
+        InputError: the cluster cannot be used.
 
     Example:
-        >>> lanes("cpu", 1)
-        [{}]
+        >>> at_once("cpu", 1)
+        1
     """
     import torch
 
-    if device in ("auto", "cuda", "gpu") and torch.cuda.is_available():
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        cards = visible.split(",") if visible else range(torch.cuda.device_count())
-        found = [{"CUDA_VISIBLE_DEVICES": str(card)} for card in cards][:most]
-    elif device == "cpu" or (device == "auto" and not torch.backends.mps.is_available()):
-        cores = torch.get_num_threads()
-        count = max(1, min(cores, most, _MOST_ON_A_PROCESSOR))
-        found = [{"OMP_NUM_THREADS": str(cores // count)}] * count
-    else:
-        found = []
-    return found if len(found) > 1 else [{}]
+    if cluster is not None:
+        with _client(cluster) as client:
+            return min(most, len(client.nthreads()))
+    if cards := graphics_cards(device):
+        return min(most, len(cards))
+    if device == "cpu" or (device == "auto" and not torch.backends.mps.is_available()):
+        return max(1, min(most, torch.get_num_threads(), _MOST_ON_A_PROCESSOR))
+    return 1
 
 
-class _Worker:
-    """A process that trains, one after the other; it ends when this one lets go of it or ends."""
-
-    def __init__(self, lane: Lane) -> None:
-        self._said: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            # -P: files in the working folder are no modules
-            [sys.executable, "-P", "-m", "latentrank.runs.executor"],
-            env={**os.environ, **lane},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            text=True,
-            start_new_session=True,  # Ctrl-C reaches it through this process alone
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._to, self._from = self._process.stdin, self._process.stdout
-
-    def train(self, training: Training) -> None:
-        """Have it train, and wait until it has."""
-        asked = {"config": training.config.model_dump(mode="json"), "folder": str(training.folder)}
-        answer = ""
-        with suppress(OSError):
-            self._to.write(json.dumps(asked) + "\n")
-            self._to.flush()
-            answer = self._from.readline()
-        if not answer:
-            self._process.wait()
-            self._said.seek(0)
-            raise RuntimeError(f"The training of {training.name} broke off:\n{self._said.read()}")
-        if reason := json.loads(answer):
-            raise InputError(reason)
-
-    def let_go(self) -> None:
-        """Have it keep what it can go on from, and end."""
-        with suppress(OSError):
-            self._to.close()
-
-    def wait(self) -> None:
-        """Until it has ended."""
-        self._process.wait()
-        self._from.close()
-        self._said.close()
+def _is_known_everywhere(config: RunConfig) -> bool:
+    """Whether any process with the same packages can carry it out, on one device."""
+    return config.machine.devices == 1 and methods.METHODS.built_in(config.method)
 
 
-def _side_by_side(
-    trainings: Sequence[Training], where: Sequence[Lane], clock: _Clock, say: Say, progress: bool
-) -> dict[str, str]:
-    workers = [_Worker(lane) for lane in where]
-    waiting, free = deque(trainings), list(workers)
-    running: dict[Future[None], tuple[Training, _Worker]] = {}
-    failed: dict[str, str] = {}
-    board = _Board(len(trainings), progress)
-    with ThreadPoolExecutor(len(workers)) as pool:
-        try:
-            while waiting or running:
-                while waiting and free:
-                    training, worker = waiting.popleft(), free.pop()
-                    running[pool.submit(worker.train, training)] = training, worker
-                ended, _ = wait(running, _SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
-                board.show([training for training, _ in running.values()])
-                for future in ended:
-                    training, worker = running.pop(future)
-                    free.append(worker)
-                    clock.learn(training)
-                    left = clock.left([*(t for t, _ in running.values()), *waiting], len(where))
-                    count = len(trainings) - len(waiting) - len(running)
-                    board.clear()
-                    try:
-                        future.result()
-                        say(f"trained {count} of {len(trainings)}: {training.name}{left}")
-                    except InputError as error:
-                        failed[training.folder.name] = str(error)
-                        say(f"left out: {training.name}. {error}")
-        finally:
-            board.clear()
-            for worker in workers:
-                worker.let_go()
-            for worker in workers:
-                worker.wait()
-    return failed
+@dataclass
+class _Session:
+    """One call of `train_all`: what has become of its trainings so far."""
 
+    total: int
+    clock: Clock
+    say: Say
+    progress: bool
+    ended: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
 
-class _Board:
-    """A progress line for each training that runs, and one for all of them.
+    def train_here(self, trainings: Sequence[Training]) -> None:
+        """Train in this process, one after the other."""
+        for index, training in enumerate(trainings):
+            left = self.clock.left(trainings[index:], 1)
+            self.say(f"training {self.ended + 1} of {self.total}: {training.name}{left}")
+            self._settle(training, partial(train_here, training, self.progress))
 
-    Args:
-        total: how many trainings there are.
-        shown: whether anything is to be seen.
-    """
+    def train_in_workers(
+        self, trainings: Sequence[Training], count: int, cluster: str | None
+    ) -> None:
+        """Train in other processes, `count` at a time, and again what lost its worker."""
+        waiting, attempts = list(trainings), 0
+        while waiting and attempts < _MOST_ATTEMPTS:
+            lost = self._attempt(waiting, count, cluster)
+            attempts = attempts + 1 if len(lost) == len(waiting) else 0
+            waiting = [training for training, _ in lost]
+        if waiting:
+            raise InputError(
+                f"Workers ended {attempts} times in a row before one of {len(waiting)} trainings "
+                f"was done ({lost[0][1]}); if memory is short, train fewer at once, which "
+                "OMP_NUM_THREADS bounds."
+            )
 
-    def __init__(self, total: int, shown: bool) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=12),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=console,
-            transient=True,
-            # elsewhere than in a terminal nothing can be taken back, and blank lines would stay
-            disable=not (shown and console.is_terminal),
-            speed_estimate_period=3600,
-        )
-        self._all = self._progress.add_task("all trainings", total=float(total))
-        self._lines: dict[Path, TaskID] = {}
-        self._ended = 0
-
-    def clear(self) -> None:
-        """Leave the terminal to others until it is shown again."""
-        self._progress.stop()
-
-    def show(self, running: Sequence[Training]) -> None:
-        """Show how far each of those that run is."""
-        if self._progress.disable:
-            return  # nobody looks, so no history is read
-        folders = [training.folder for training in running]
-        for folder in [folder for folder in self._lines if folder not in folders]:
-            self._progress.remove_task(self._lines.pop(folder))
-            self._ended += 1
-        behind = 0.0
-        for training in running:
-            if training.folder not in self._lines:
-                self._lines[training.folder] = self._progress.add_task(training.name, total=1.0)
-            fraction = training.fraction
-            self._progress.update(self._lines[training.folder], completed=fraction)
-            behind += fraction
-        self._progress.update(self._all, completed=self._ended + behind)
-        self._progress.start()
-
-
-def _work() -> None:
-    """Carry out what standard input asks for, line by line, until that is closed."""
-    # A shell has what it starts in the background ignore interrupts, also the one below.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    # What is printed on the way belongs to the errors; standard output is for answers.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    asked: SimpleQueue[str] = SimpleQueue()
-    threading.Thread(target=_listen, args=(asked,), daemon=True).start()
-    with suppress(KeyboardInterrupt):
-        while line := asked.get():
-            told, reason = json.loads(line), ""
+    def _attempt(
+        self, trainings: Sequence[Training], count: int, cluster: str | None
+    ) -> list[tuple[Training, str]]:
+        """Train in workers; returns the trainings that lost theirs, and how."""
+        lost, board = [], Board(self.total, self.progress)
+        workers = _processes(count) if cluster is None else _cluster(cluster)
+        # The command's lock is released first, so that the workers stop.
+        with workers as executor, command_lock(trainings[0].folder.absolute().parent) as command:
+            sent = [t if cluster is None else _absolute(t) for t in trainings]
+            running = {
+                executor.submit(train_for, command, to): t
+                for to, t in zip(sent, trainings, strict=True)
+            }
             try:
-                config = RunConfig(**told["config"])
-                train(Training("", "", config, Path(told["folder"])))
-            except InputError as error:
-                reason = str(error)
-            answers.write(json.dumps(reason) + "\n")
-            answers.flush()
+                while running:
+                    ended, _ = wait(running, _SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
+                    for future in ended:
+                        training = running.pop(future)
+                        board.clear()
+                        try:
+                            done = self._settle(training, future.result)
+                        except Exception as error:  # of the executor, such as a worker's death
+                            lost.append((training, _sentence(error)))
+                            continue
+                        left = self.clock.left(list(running.values()), count)
+                        if done:
+                            self.say(f"trained {self.ended} of {self.total}: {training.name}{left}")
+                    # workers take them in this order
+                    board.show(list(running.values())[:count], self.ended)
+            finally:
+                board.clear()
+                for future in running:
+                    future.cancel()
+        return lost
+
+    def _settle(self, training: Training, outcome: Callable[[], str]) -> bool:
+        """Take note of how a training ended, and whether it is done."""
+        try:
+            reason = outcome()
+        except TrainingError as error:
+            reason = f"It failed: {str(error).strip().splitlines()[-1]}"
+            self.broken.append(f"The training of {training.name} failed:\n{error}")
+        if reason:
+            self.failed[training.folder.name] = reason
+            self.say(f"left out: {training.name}. {reason}")
+        self.ended += 1
+        self.clock.learn(training)
+        return not reason
 
 
-def _listen(asked: SimpleQueue[str]) -> None:
-    for line in sys.stdin:
-        asked.put(line)
-    asked.put("")  # where nothing is trained, nothing hears the interrupt
-    _thread.interrupt_main()
+def _sentence(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-if __name__ == "__main__":
-    _work()
+# --- executors ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[Executor]:
+    """Processes of this machine, which share its cores among them."""
+    import torch
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    threads = str(max(1, torch.get_num_threads() // count))
+    with ProcessPoolExecutor(
+        count,
+        timeout=_SECONDS_IDLE,
+        env=dict.fromkeys(_THREADS, threads),
+        # Ctrl-C, which a terminal sends to workers too, is for the command alone.
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as executor:
+        yield executor
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor]:
+    with _client(address) as client:
+        yield client.get_executor(pure=False)
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    """A client of a Dask scheduler with workers that are fit for trainings."""
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "A cluster needs distributed; install it with: pip install 'latentrank[cluster]'."
+        ) from error
+    try:
+        client = Client(address, timeout=10, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"No Dask scheduler answers at {address} ({_sentence(error)}); start one with dask "
+            "scheduler, and give the address that it prints."
+        ) from None
+    with client:
+        threads = client.nthreads().values()
+        if not threads or max(threads) > 1:
+            raise InputError(
+                f"The Dask scheduler at {address} has {len(threads)} workers, with up to "
+                f"{max(threads, default=0)} threads, expected workers of one thread each; start "
+                f"them with: dask worker {address} --nthreads 1"
+            )
+        yield client
+
+
+def _absolute(training: Training) -> Training:
+    """The same training for a process with another working folder and other defaults."""
+    read = training.config.data
+    root = read.data_root or os.environ.get("LATENTRANK_DATA", "data")
+    changes = {"data_root": absolute(root)}
+    if read.source not in data.names():
+        changes["data"] = absolute(read.source)
+    return training._replace(
+        config=training.config.updated(changes), folder=training.folder.absolute()
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,13 @@ from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
 from latentrank.runs.configure import resolve
 from latentrank.runs.folder import CONFIG, METRICS, Run, load_data
+from latentrank.runs.locking import locked
 from latentrank.serialization import save
 
 if TYPE_CHECKING:
     # importing Lightning takes seconds, which using a trained model should not
+    from lightning.pytorch import Callback
+
     from latentrank.training.callbacks import History
 
 
@@ -36,6 +39,7 @@ def train(
     decoder: nn.Module | None = None,
     resume: bool = False,
     progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Train as configured and leave a run folder behind.
 
@@ -47,28 +51,35 @@ def train(
         decoder: likewise.
         resume: resume from the newest checkpoint.
         progress: show a progress line.
+        callbacks: further callbacks of Lightning's.
 
     Returns:
         The run. Of several processes only the first writes, and only its run is finished.
 
     Raises:
-        InputError: the configuration cannot be used, or the folder holds a run already.
+        InputError: the configuration cannot be used, the folder holds a run already, or another
+            process is training in it.
     """
     folder = Path(folder)
-    dataset = load_data(config, progress) if dataset is None else dataset
-    resolved = resolve(config, dataset)
-    model = new_model(resolved, dataset, encoder, decoder)
-    if not resume and is_first_process():
-        start(resolved, folder)
-    try:
-        return _fit(model, resolved, folder, dataset, resume, progress)
-    except InputError:
-        _remove_if_nothing_was_done(folder)
-        raise
+    with locked(folder):
+        dataset = load_data(config, progress) if dataset is None else dataset
+        resolved = resolve(config, dataset)
+        model = new_model(resolved, dataset, encoder, decoder)
+        if not resume and is_first_process():
+            start(resolved, folder)
+        try:
+            return _fit(model, resolved, folder, dataset, resume, progress, callbacks)
+        except InputError:
+            _remove_if_nothing_was_done(folder)
+            raise
 
 
 def resume(
-    folder: str | Path, changes: Mapping[str, Any] | None = None, *, progress: bool = True
+    folder: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Resume an interrupted run, or train a finished one for longer.
 
@@ -79,15 +90,24 @@ def resume(
         folder: of the run.
         changes: settings to change, of those that `latentrank.config.resumable` lists.
         progress: show a progress line.
+        callbacks: further callbacks of Lightning's.
 
     Returns:
         The run.
 
     Raises:
-        InputError: there is no run, it is finished, or a setting cannot be changed any more.
+        InputError: there is no run, it is finished, a setting cannot be changed any more, or
+            another process is training in its folder.
     """
     run = Run(folder)
-    before, given = run.settings, dict(changes or {})
+    with locked(run.folder):
+        return _resume(run, changes or {}, progress, callbacks)
+
+
+def _resume(
+    run: Run, changes: Mapping[str, Any], progress: bool, callbacks: Sequence[Callback]
+) -> Run:
+    before, given = run.settings, dict(changes)
     for name in given:
         if name not in resumable():
             raise InputError(
@@ -110,7 +130,7 @@ def resume(
             write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
             (run.folder / METRICS).unlink(missing_ok=True)
 
-    return _fit(model, config, run.folder, dataset, run.begun, progress, begin)
+    return _fit(model, config, run.folder, dataset, run.begun, progress, callbacks, begin)
 
 
 def start(resolved: RunConfig, folder: Path) -> None:
@@ -168,6 +188,7 @@ def _fit(
     dataset: Dataset,
     from_checkpoint: bool,
     progress: bool,
+    callbacks: Sequence[Callback],
     begin: Callable[[], None] = lambda: None,
 ) -> Run:
     """Fit a model and write what was measured; `begin` is called before its first step."""
@@ -182,7 +203,7 @@ def _fit(
         folder=folder,
         resume=from_checkpoint,
         progress=progress,
-        callbacks=[LambdaCallback(on_train_start=lambda trainer, module: begin())],
+        callbacks=[LambdaCallback(on_train_start=lambda trainer, module: begin()), *callbacks],
     )
     return finish(folder, config, model, dataset, history) if is_first_process() else Run(folder)
 
@@ -250,7 +271,9 @@ def _reconstruction(model: LatentModel, dataset: Dataset) -> dict[str, Any]:
         "error_of_the_mean": float(variance.sum()) / count,
     }
     if 1 < len(squared) <= _MOST_CHANNELS:
-        explained = _explained(squared.flatten(1).sum(1), variance.flatten(1).sum(1))
+        explained = _explained(
+            squared.reshape(len(squared), -1).sum(1), variance.reshape(len(squared), -1).sum(1)
+        )
         found["explained_variance_by_channel"] = explained
     return found
 

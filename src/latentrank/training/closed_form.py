@@ -29,7 +29,7 @@ def solve(model: PCA, dataset: Dataset, config: TrainConfig, folder: Path | None
         The history, of one row.
     """
     history = History(folder / "history.csv" if folder else None)
-    data = DataModule(dataset, config.batch_size, seed=config.seed)
+    data = DataModule(dataset, seed=config.seed, preprocessing=model.preprocessing)
 
     def batches() -> Iterator[Tensor]:
         return (batch.x for batch in data.train_batches())

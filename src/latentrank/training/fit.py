@@ -92,6 +92,8 @@ def fit(
             "to test on, expected two or more of either, since one alone has no spread; give more."
         )
     config = config.resolved(model.spec.method)
+    if model.spec.preprocessing is None:
+        model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
     if isinstance(model, PCA):
         return solve(model, dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
@@ -107,7 +109,9 @@ def fit(
     if folder is not None:
         watching.append(Checkpoint(folder / "checkpoints"))
     trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
-    data = DataModule(dataset, config.batch_size, seed=config.seed)
+    data = DataModule(
+        dataset, config.batch_size, seed=config.seed, preprocessing=model.preprocessing
+    )
     if len(dataset.shape) == _IMAGE_AXES:
         # Processors and GPUs convolve images faster in this layout; the weights are the same.
         model.to(memory_format=torch.channels_last)

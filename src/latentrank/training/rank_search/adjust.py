@@ -61,7 +61,8 @@ class AdjustSearch(PeriodicSearch):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the rank to start, or to go on, with."""
-        self._subset = Subset(data_of(trainer).dataset.train)
+        data = data_of(trainer)
+        self._subset = Subset(data.dataset.train, data.preprocessing)
         variance = self._subset.variance()
         # Data without any variance would leave nothing to divide by.
         self.slack = max(self.target.tolerance * variance, 1e-12)

@@ -163,8 +163,9 @@ class PenaltySearch(PeriodicSearch):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the weight to start, or to go on, with."""
-        dataset = data_of(trainer).dataset
-        self._subset = Subset(dataset.train if self.target.auto else dataset.test)
+        data = data_of(trainer)
+        split = data.dataset.train if self.target.auto else data.dataset.test
+        self._subset = Subset(split, data.preprocessing)
         self._slack = self.target.tolerance * self._subset.variance()
         self._apply(model_of(pl_module), trainer.global_step / self.horizon(trainer))
 
@@ -203,7 +204,8 @@ class PenaltySearch(PeriodicSearch):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure what was reached, on the whole test split."""
-        model, test = model_of(pl_module), Subset(data_of(trainer).dataset.test, None)
+        model, data = model_of(pl_module), data_of(trainer)
+        test = Subset(data.dataset.test, data.preprocessing, None)
         codes = test.codes(model)
         rank, error = int(rank_of_spectrum(spectrum(codes))), test.error(model, codes)
         if self.target.rank is not None:

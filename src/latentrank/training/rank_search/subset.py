@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from latentrank.data import Split, to_float
+from latentrank.data import Split
 from latentrank.data.module import spread_evenly
 from latentrank.linalg.precision import to_float64
 from latentrank.models.base import LatentModel
+from latentrank.preprocessing import Preprocessing
 
 #: Samples that a measurement takes at most, and how many at a time.
 SAMPLES = 1000
@@ -22,17 +23,21 @@ class Subset:
 
     Args:
         split: where they are from.
+        preprocessing: what makes them into what the model takes.
         samples: how many at most; None takes all.
     """
 
-    def __init__(self, split: Split, samples: int | None = SAMPLES) -> None:
+    def __init__(
+        self, split: Split, preprocessing: Preprocessing, samples: int | None = SAMPLES
+    ) -> None:
         self._x = split.x
+        self._preprocessing = preprocessing
         self._rows = spread_evenly(len(split), samples)
 
     def batches(self) -> Iterator[Tensor]:
         """The samples, float32, a few hundred at a time."""
         for start in range(0, len(self._rows), _BATCH):
-            yield to_float(self._x[self._rows[start : start + _BATCH]])
+            yield self._preprocessing.normalise(self._x[self._rows[start : start + _BATCH]])
 
     def variance(self) -> float:
         """Mean squared error of the best constant: what there is to explain."""

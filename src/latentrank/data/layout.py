@@ -1,0 +1,169 @@
+"""Which axis of an array is which: recognised where there is no doubt, asked for where there is."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from latentrank.data.views import Array
+from latentrank.errors import InputError, unknown
+from latentrank.preprocessing import LAYOUTS, Preprocessing
+
+Kind = Literal["table", "curves", "images", "volumes"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+_NETWORK = {"table": "NF", "curves": "NCT", "images": "NCHW", "volumes": "NCDHW"}
+_FEW = 4  # channels: grey, grey and alpha, colours, colours and alpha
+_MANY = 16  # channels that a measurement may have
+
+
+def recognise(x: Array, what: str, kind: str | None = None, layout: str | None = None) -> str:
+    """The layout of samples.
+
+    Args:
+        x: the samples, `N` first.
+        what: where they are from, for messages.
+        kind: what a sample is, one of `KINDS`, where its owner says.
+        layout: one of `latentrank.preprocessing.LAYOUTS`, where its owner says.
+
+    Returns:
+        One of `LAYOUTS`.
+
+    Raises:
+        InputError: an unknown kind or layout, a shape that fits none, or one that could be read
+            in several ways.
+
+    Example:
+        >>> recognise(np.zeros((5, 28, 28, 3)), "x"), recognise(np.zeros((5, 2, 40)), "x")
+        ('NHWC', 'NCT')
+        >>> recognise(np.zeros((5, 40)), "x", kind="curves")
+        'NT'
+    """
+    if kind is not None and kind not in KINDS:
+        raise unknown("kind of data", kind, KINDS)
+    if layout is not None:
+        return _given(x, what, layout)
+    fitting = [
+        name
+        for name, network in LAYOUTS.items()
+        if len(name) == x.ndim and (kind is None or network == _NETWORK[kind])
+    ]
+    if not fitting or 0 in x.shape:
+        raise _unfit(x, what, kind)
+    if x.ndim == 2:
+        return "NF" if "NF" in fitting else "NT"
+    plain = {3: _of_three_axes, 4: _of_four_axes, 5: _of_five_axes}[x.ndim](x)
+    if plain in fitting:
+        return plain
+    if len(fitting) == 1:
+        return fitting[0]
+    if plain is not None:  # the kind rules out what the shape looks like
+        fitting = [name for name in fitting if _sensible(name, x.shape)] or fitting
+        if len(fitting) == 1:
+            return fitting[0]
+    if kind is not None:
+        return _with_fewer_channels(fitting, x.shape)
+    raise InputError(
+        f"{what} has shape {x.shape}, which can be {' or '.join(fitting)}; say which with "
+        f"layout= (--layout {fitting[0]}, say)."
+    )
+
+
+def _given(x: Array, what: str, layout: str) -> str:
+    name = layout.upper()
+    if name not in LAYOUTS:
+        raise unknown("layout", layout, LAYOUTS)
+    if len(name) != x.ndim:
+        raise InputError(
+            f"{what} has shape {x.shape}, expected {len(name)} axes as layout {name} says; "
+            "reshape it, or give another layout."
+        )
+    return name
+
+
+def _unfit(x: Array, what: str, kind: str | None) -> InputError:
+    wanted = "" if kind is None else f" of {kind}"
+    names = [n for n in LAYOUTS if kind is None or LAYOUTS[n] == _NETWORK[kind]]
+    shapes = [f"({', '.join(name)})" for name in names]
+    return InputError(
+        f"{what} has shape {x.shape}; expected {', '.join(shapes[:-1])} or {shapes[-1]}{wanted} "
+        "with at least one sample."
+    )
+
+
+def _of_three_axes(x: Array) -> str | None:
+    _, a, b = x.shape
+    if a <= _FEW and b >= a:
+        return "NCT"
+    if b <= _FEW:
+        return "NTC"
+    if b >= 4 * a and a <= _MANY:
+        return "NCT"
+    # as many channels as times are never measured; bytes and truth values are pixels
+    return "NHW" if a == b or x.dtype in (np.uint8, np.bool_) else None
+
+
+def _of_four_axes(x: Array) -> str | None:
+    _, a, b, c = x.shape
+    if a <= _FEW < c or a == 1 or (a <= _FEW and b == c):
+        return "NCHW"
+    if c <= _FEW and (a > _FEW or a == b):
+        return "NHWC"
+    return "NCHW" if a <= _MANY and 4 * a <= min(b, c) else None
+
+
+def _of_five_axes(x: Array) -> str | None:
+    _, a, b, c, d = x.shape
+    if a <= _FEW < d or a == 1 or (a <= _FEW and c == d):
+        return "NCDHW"
+    if d <= _FEW and (a > _FEW or a == b):
+        return "NDHWC"
+    return "NCDHW" if a <= _MANY and 4 * a <= min(b, c, d) else None
+
+
+def _sensible(name: str, shape: tuple[int, ...]) -> bool:
+    return "C" not in name or shape[name.index("C")] <= _MANY
+
+
+def _with_fewer_channels(names: list[str], shape: tuple[int, ...]) -> str:
+    return min(names, key=lambda name: shape[name.index("C")] if "C" in name else 0)
+
+
+def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str = "X") -> Array:
+    """Samples that a model is given, as its networks take them.
+
+    Args:
+        x: samples as their owner kept them in training, or as networks take them; also one
+            sample alone, or samples that lack a channel axis of one.
+        made: the model's preprocessing, for the layout.
+        shape: of one sample as the networks take it.
+        what: what they are called in messages.
+
+    Returns:
+        `(N, *shape)`, a view in the samples' own units.
+
+    Raises:
+        InputError: their shape is none of these.
+
+    Example:
+        >>> as_samples(np.zeros((5, 8)), Preprocessing(), (1, 8)).shape
+        (5, 1, 8)
+        >>> as_samples(np.zeros((8, 9, 3)), Preprocessing(layout="NHWC"), (3, 8, 9)).shape
+        (1, 3, 8, 9)
+    """
+    for given in (x, x[None]):
+        if made.layout is not None and given.ndim == len(made.layout):
+            moved = made.to_network_layout(given)
+            if moved.shape[1:] == shape:
+                return moved
+    for given in (x, x[None]):
+        if given.shape[1:] == shape:
+            return given
+        if given.ndim == len(shape) and shape[0] == 1 and given.shape[1:] == shape[1:]:
+            return given[:, None]
+    own = made.to_own_layout(np.empty((0, *shape))).shape[1:]
+    raise InputError(
+        f"{what} has shape {x.shape}, expected samples of shape {own} as in training; "
+        "give samples of that shape."
+    )

@@ -1,0 +1,71 @@
+"""Files that hold data: one table of what each suffix is read by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from latentrank.data.arrays import Contents, Meaning
+from latentrank.data.readers import (
+    hdf5,
+    matlab,
+    netcdf,
+    nifti,
+    numpy_files,
+    tables,
+    tensors,
+    zarr_files,
+)
+
+
+class Reader(NamedTuple):
+    """One format.
+
+    Args:
+        suffixes: in small letters.
+        read: file, path inside it or None, and what its owner says, to what it holds.
+        summary: what is read, in a few words.
+    """
+
+    suffixes: tuple[str, ...]
+    read: Callable[[Path, str | None, Meaning], Contents]
+    summary: str
+
+
+READERS = (
+    Reader((".npy",), numpy_files.read_npy, "one NumPy array"),
+    Reader((".npz",), numpy_files.read_npz, "NumPy arrays by name"),
+    Reader((".csv", ".tsv", ".csv.gz"), tables.read_csv, "a table, one sample in a row"),
+    Reader((".parquet", ".pq"), tables.read_parquet, "a table, one sample in a row"),
+    Reader((".h5", ".hdf5", ".he5"), hdf5.read, "HDF5 arrays by name"),
+    Reader((".zarr", ".zarr.zip"), zarr_files.read, "Zarr arrays by name"),
+    Reader((".nc", ".nc4", ".cdf"), netcdf.read, "netCDF variables"),
+    Reader((".mat",), matlab.read, "MATLAB arrays by name"),
+    Reader((".pt", ".pth"), tensors.read_torch, "PyTorch tensors, without running code"),
+    Reader((".safetensors",), tensors.read_safetensors, "tensors by name"),
+    Reader((".nii", ".nii.gz"), nifti.read, "a series of NIfTI volumes"),
+)
+_BY_SUFFIX = {suffix: reader for reader in READERS for suffix in reader.suffixes}
+
+
+def find(path: Path) -> Reader | None:
+    """The reader of a file, by its name; None if there is none.
+
+    Example:
+        >>> find(Path("A.NPY")).summary
+        'one NumPy array'
+    """
+    suffix = suffix_of(path.name)
+    return None if suffix is None else _BY_SUFFIX[suffix]
+
+
+def suffix_of(name: str) -> str | None:
+    """The longest suffix of a name that can be read; None if there is none."""
+    fitting = [suffix for suffix in _BY_SUFFIX if name.lower().endswith(suffix)]
+    return max(fitting, key=len, default=None)
+
+
+def suffixes() -> list[str]:
+    """All that can be read."""
+    return list(_BY_SUFFIX)

@@ -1,0 +1,46 @@
+"""Arrays in files, read into memory where they are small and mapped where they are large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentrank.data import cache, views
+from latentrank.data.views import Array
+
+
+def load(source: Any, path: Path, name: str) -> Array:
+    """The values of an array-like that reads slices of a file.
+
+    A large one is copied block by block into the cache, once, and memory-mapped from there:
+    compressed files give random rows slowly.
+
+    Args:
+        source: has `shape`, `dtype`, and slices along its first axis.
+        path: the file or folder that it lies in.
+        name: its name there.
+
+    Returns:
+        An array, in memory or memory-mapped.
+    """
+    shape, dtype = tuple(source.shape), np.dtype(source.dtype)
+    if not shape or math.prod(shape) * dtype.itemsize <= views.LARGE:
+        return np.asarray(source[...])
+    key = (str(path.resolve()), stamp(path), name, "v2")
+    return cache.cached(key, lambda: (shape, dtype, _slices(source)))
+
+
+def _slices(source: Any) -> Iterator[Array]:
+    step = max(1, views.BLOCK_VALUES // max(1, math.prod(source.shape[1:])))
+    return (np.asarray(source[i : i + step]) for i in range(0, source.shape[0], step))
+
+
+def stamp(path: Path) -> object:
+    """Something that changes when a file does, or any file in a folder."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    stats = [file.stat() for file in files]
+    return len(files), sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)

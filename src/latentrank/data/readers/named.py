@@ -1,0 +1,137 @@
+"""Files that hold several arrays under names: which are samples, labels and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.splits import join, role, split_of
+from latentrank.data.views import Array
+from latentrank.errors import InputError
+
+# Names that labels have elsewhere: better refused than passed over in silence.
+_LABEL_WORDS = ("label", "target", "y_", "class")
+_EXPECTED = "expected x, or x_train and x_test (labels: y, or y_train and y_test)"
+
+
+def contents(
+    what: str,
+    held: Mapping[str, Any],
+    meaning: Meaning,
+    inner: str | None = None,
+    read: Callable[[Any], Array] = np.asarray,
+) -> Contents:
+    """The samples of a file of named arrays, with their labels and parameters.
+
+    Samples are called `x`, or `x_train` and `x_test`, with or without `x_val`; labels `y` and
+    parameters `parameters`, with the same endings. Capitals, and which word is first, make no
+    difference. A file of only one array of samples may call it anything.
+
+    Args:
+        what: the file, for messages.
+        held: its arrays; each is looked up only if it is used.
+        meaning: other names of labels and parameters.
+        inner: the name of the samples, where the user gave one.
+        read: makes an array of what is held under a name.
+
+    Raises:
+        InputError: the samples cannot be told, or a name is not there.
+    """
+    samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
+    labels = _by_role(what, held, meaning.labels, "y")
+    parameter_names = meaning.parameters or ("parameters",)
+    parameters = [
+        _by_role(what, held, name if meaning.parameters else None, name) for name in parameter_names
+    ]
+    parts = {
+        split: Part(
+            f"{what}: {name}",
+            read(held[name]),
+            _of_split(held, labels, split, samples),
+            _stacked([_of_split(held, roles, split, samples) for roles in parameters]),
+        )
+        for split, name in samples.items()
+    }
+    _refuse_misnamed(what, held, samples, labels)
+    used = {*samples.values(), *labels.values(), *(n for r in parameters for n in r.values())}
+    over = [name for name in held if name not in used]
+    found, said = join(parts, meaning.validation, what)
+    if over:
+        said.append(f"{what} holds more that is not used: {', '.join(over)}.")
+    return Contents(found, meaning.parameters, tuple(said))
+
+
+def _known(what: str, held: Mapping[str, Any], name: str) -> str:
+    key = next((key for key in (name, name.strip("/")) if key in held), None)
+    if key is None:
+        raise InputError(
+            f"{what} holds no {name.strip('/')}; it holds {', '.join(held) or 'nothing'}: take "
+            "one of these."
+        )
+    return key
+
+
+def _samples(what: str, held: Mapping[str, Any], meaning: Meaning) -> dict[str, str]:
+    """The names of the samples, by split."""
+    found = _roles(held, "x") or {
+        split: name for name in held if (split := split_of(name)) is not None
+    }
+    if not found:
+        beside = {"y", "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
+        rest = [
+            name
+            for name in held
+            if all(role(name, str(base)) is None for base in beside)
+            and not name.lower().startswith(_LABEL_WORDS)
+            and len(getattr(held[name], "shape", ())) >= 2
+        ]
+        found = {"": rest[0]} if len(rest) == 1 else {}
+    if not found:
+        raise InputError(
+            f"{what} holds {', '.join(held) or 'nothing'} and lacks x_train and x_test; "
+            f"{_EXPECTED}, or name the array: {what}:/NAME."
+        )
+    if set(found) == {"train"}:
+        raise InputError(f"{what} holds {', '.join(held)} and lacks x_test; {_EXPECTED}.")
+    return found
+
+
+def _roles(held: Mapping[str, Any], base: str) -> dict[str, str]:
+    return {split: name for name in held if (split := role(name, base)) is not None}
+
+
+def _by_role(what: str, held: Mapping[str, Any], given: str | None, base: str) -> dict[str, str]:
+    if given is None:
+        return _roles(held, base)
+    return _roles(held, given) or {"": _known(what, held, given)}
+
+
+def _of_split(
+    held: Mapping[str, Any], roles: Mapping[str, str], split: str, samples: Mapping[str, str]
+) -> Any:
+    # beside x_test, x alone is the training part, and so is y beside y_test
+    other = "train" if split == "" else "" if split == "train" else None
+    name = roles.get(split) or (None if other is None or other in samples else roles.get(other))
+    return None if name is None else np.asarray(held[name])
+
+
+def _stacked(arrays: list[Any]) -> Any:
+    known = [np.asarray(a).reshape(len(a), -1) for a in arrays if a is not None]
+    if len(known) != len(arrays):
+        return None
+    return np.concatenate(known, axis=1)
+
+
+def _refuse_misnamed(
+    what: str, held: Mapping[str, Any], samples: Mapping[str, str], labels: Mapping[str, str]
+) -> None:
+    misnamed = [key for key in held if key.lower().startswith(_LABEL_WORDS)]
+    if misnamed and not labels:
+        wanted = " and ".join("y" + (f"_{split}" if split else "") for split in samples)
+        raise InputError(
+            f"{what} holds no {wanted} but {misnamed[0]}, which looks like labels; say so with "
+            f"labels={misnamed[0]} (--labels {misnamed[0]}), or leave them out."
+        )

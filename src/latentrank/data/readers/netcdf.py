@@ -1,0 +1,110 @@
+"""netCDF files, by xarray: variables over named dimensions, with coordinates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.readers import lazy
+from latentrank.data.readers.optional import damaged, need
+from latentrank.errors import InputError, unknown
+
+_LABELS = ("label", "labels", "class")
+
+
+def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """Variables of a netCDF file, see `from_xarray`."""
+    xarray = need("xarray", "fields", path)
+    try:
+        # times stay the numbers that the file holds
+        opened = xarray.open_dataset(path, decode_times=False)
+    except ImportError as error:
+        raise InputError(
+            f"Reading {path} needs the package h5netcdf; install it with: "
+            "pip install 'latentrank[fields]'"
+        ) from error
+    except Exception as error:  # every engine has its own
+        raise damaged(path, "a netCDF file", error) from error
+    with opened as dataset:
+        return from_xarray(dataset, path, inner, meaning)
+
+
+def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """The samples in the variables of an xarray `Dataset`.
+
+    The first dimension counts the samples. Several variables over the same dimensions are the
+    channels of one array. Coordinates along the first dimension alone, other than its own
+    numbering from 0, are parameters.
+
+    Args:
+        dataset: what was opened.
+        path: its file.
+        inner: the name of a variable, where the user gave one.
+        meaning: which variables are what; `columns` names those that are channels.
+
+    Raises:
+        InputError: a variable is not there, or the samples cannot be told.
+    """
+    names = _variables(dataset, path, inner, meaning)
+    sample = dataset[names[0]].dims[0]
+    parameters = meaning.parameters or _coordinates(dataset, sample)
+    for name in (*parameters, *([meaning.labels] if meaning.labels else [])):
+        if name not in dataset.variables:
+            raise unknown(f"variable in {path}", name, map(str, dataset.variables))
+    labels = meaning.labels or next((n for n in _LABELS if n in dataset.variables), None)
+    arrays = [lazy.load(dataset[name].variable, path, name) for name in names]
+    part = Part(
+        str(path),
+        arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1),
+        None if labels is None else dataset[labels].values,
+        np.stack([dataset[n].values for n in parameters], axis=1) if parameters else None,
+    )
+    said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
+    if parameters and not meaning.parameters:
+        said.append(f"Parameters are read from the coordinates {', '.join(parameters)}.")
+    used = {*names, *parameters, labels}
+    over = [str(name) for name in dataset.data_vars if name not in used]
+    if over:
+        said.append(f"{path} holds more that is not used: {', '.join(over)}.")
+    kind = "curves" if part.x.ndim == 2 else None
+    return Contents([part], tuple(parameters) or None, tuple(said), kind)
+
+
+def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> list[str]:
+    chosen = [inner.strip("/")] if inner else list(meaning.columns or ())
+    for name in chosen:
+        if name not in dataset.variables:
+            raise unknown(f"variable in {path}", name, map(str, dataset.variables))
+    if not chosen:
+        beside = {meaning.labels, *(meaning.parameters or ()), *_LABELS}
+        chosen = [
+            str(n) for n, v in dataset.data_vars.items() if v.ndim >= 2 and str(n) not in beside
+        ]
+    if not chosen:
+        raise InputError(
+            f"{path} has no variable of two or more dimensions; it has "
+            f"{', '.join(map(str, dataset.variables)) or 'none'}."
+        )
+    if len({dataset[name].dims for name in chosen}) > 1:
+        raise InputError(
+            f"{path} holds variables over different dimensions ({', '.join(chosen)}); name one: "
+            f"{path}:/{chosen[0]}, say."
+        )
+    return chosen
+
+
+def _coordinates(dataset: Any, sample: str) -> tuple[str, ...]:
+    """Names of numbers that belong to the samples, one to each."""
+    found = [
+        str(name)
+        for name, values in dataset.coords.items()
+        if values.dims == (sample,) and values.dtype.kind in "iuf"
+    ]
+    return tuple(
+        name
+        for name in found
+        if not (name == sample and (dataset[name].values == np.arange(dataset.sizes[sample])).all())
+    )

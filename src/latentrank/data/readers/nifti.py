@@ -1,0 +1,34 @@
+"""NIfTI volumes, by NiBabel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.readers.optional import damaged, need
+from latentrank.data.views import Array
+from latentrank.errors import InputError
+
+
+def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """A series of volumes `(X, Y, Z, N)`; a sample is `(1, X, Y, Z)`."""
+    volumes = volume(path)
+    if volumes.ndim != 4:
+        raise InputError(
+            f"{path} holds one volume of shape {volumes.shape}; expected a series (X, Y, Z, N), "
+            "or give a folder of such files."
+        )
+    return Contents([Part(str(path), np.moveaxis(volumes, 3, 0)[:, None])], kind="volumes")
+
+
+def volume(path: Path) -> Array:
+    """The values of a NIfTI file, scaled as its header says."""
+    nibabel = need("nibabel", "nifti", path)
+    try:
+        image = nibabel.load(path)
+        scaled: Array = np.asanyarray(image.dataobj)
+    except Exception as error:  # readers raise of every kind
+        raise damaged(path, "a NIfTI volume", error) from error
+    return scaled

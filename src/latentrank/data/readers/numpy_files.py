@@ -1,0 +1,53 @@
+"""`.npy` and `.npz` files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.readers import named
+from latentrank.data.views import Array
+from latentrank.errors import InputError
+
+
+def read_npy(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """One array, memory-mapped; `NAME.labels.npy` and `NAME.parameters.npy` may lie beside it."""
+    return Contents([Part(str(path), _open_npy(path), _beside(path, "labels"),
+                          _beside(path, "parameters"))])  # fmt: skip
+
+
+def read_npz(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """Arrays by name, see `latentrank.data.readers.named`."""
+    try:
+        with np.load(path) as archive:
+            held = {name: archive[name] for name in archive}
+    except Exception as error:  # zipfile, zlib and numpy each have their own
+        raise _damaged(path, error) from error
+    return named.contents(str(path), held, meaning, inner)
+
+
+def _beside(path: Path, what: str) -> Array | None:
+    beside = path.with_suffix(f".{what}.npy")
+    return _open_npy(beside) if beside.exists() else None
+
+
+def _open_npy(path: Path) -> Array:
+    try:
+        # not np.load, which takes whatever is inside; an .npy file holds one array
+        mapped: Array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # pickle and numpy each have their own
+        raise _damaged(path, error) from error
+    return mapped
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    if "allow_pickle" in str(error) or "Python objects" in str(error):
+        return InputError(
+            f"{path} holds Python objects; expected numbers: "
+            "save it again with a numeric dtype such as float32."
+        )
+    return InputError(
+        f"{path} is not a whole NumPy file ({str(error).rstrip('.')}); save it again."
+    )

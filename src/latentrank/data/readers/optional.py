@@ -1,0 +1,35 @@
+"""Packages that only some formats need."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from latentrank.errors import InputError
+
+
+def need(package: str, extra: str, path: Path | str) -> ModuleType:
+    """A package that may not be installed.
+
+    Args:
+        package: what is imported.
+        extra: of latentrank, that installs it.
+        path: the file that needs it.
+
+    Raises:
+        InputError: it is not installed, or cannot be imported.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise InputError(
+            f"Reading {path} needs the package {error.name or package}; install it with: "
+            f"pip install 'latentrank[{extra}]'"
+        ) from error
+
+
+def damaged(path: Path | str, kind: str, error: Exception) -> InputError:
+    """The error of a file that its library cannot read."""
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return InputError(f"{path} cannot be read as {kind} ({reason}); save or fetch it again.")

@@ -1,0 +1,164 @@
+"""CSV and Parquet files: a row is a sample, columns go by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.readers.optional import damaged, need
+from latentrank.data.splits import join, split_of
+from latentrank.data.views import Array
+from latentrank.errors import InputError, unknown
+
+_LABELS = ("label", "labels", "class")
+_SPLIT = ("split", "subset", "partition")
+
+
+def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """Comma, semicolon or tab between columns, with or without a line of names."""
+    pandas = need("pandas", "tables", path)
+    try:
+        frame = pandas.read_csv(path, sep=_separator(path), header=_header(path))
+    except Exception as error:  # parsers raise of every kind
+        raise damaged(path, "a table", error) from error
+    return from_frame(str(path), frame, meaning)
+
+
+def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """Columns of numbers, or one column of lists of them."""
+    pandas = need("pandas", "tables", path)
+    need("pyarrow", "tables", path)
+    try:
+        frame = pandas.read_parquet(path)
+    except Exception as error:  # parsers raise of every kind
+        raise damaged(path, "a Parquet table", error) from error
+    return from_frame(str(path), frame, meaning)
+
+
+def _first_line(path: Path) -> str:
+    import gzip
+
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig") as file:
+            return str(file.readline())
+    except (OSError, UnicodeDecodeError) as error:
+        raise damaged(path, "a table", error) from error
+
+
+def _separator(path: Path) -> str:
+    line = _first_line(path)
+    return max(",;\t", key=line.count) if any(s in line for s in ",;\t") else ","
+
+
+def _header(path: Path) -> int | None:
+    """0 where the first line has names, None where it is numbers already."""
+    words = _first_line(path).strip().split(_separator(path))
+    return None if all(_is_number(word) for word in words) else 0
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word.strip().strip('"') or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
+    """The samples in the columns of a data frame.
+
+    Columns that are neither named as labels or parameters nor made of numbers are passed over,
+    and so is a first column that only counts the rows. A column `label` or `class` holds labels,
+    and one called `split` the names of the splits, unless the user says otherwise.
+
+    Args:
+        what: where it is from, for messages.
+        frame: a pandas data frame.
+        meaning: which columns are what.
+
+    Raises:
+        InputError: a column is not there, or none is left for the samples.
+    """
+    frame = frame.rename(columns=str)
+    names = list(frame.columns)
+    for name in [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]:
+        if name is not None and name not in names:
+            raise unknown(f"column in {what}", name, names)
+    labels = meaning.labels or _called(names, _LABELS)
+    split = _split_column(frame, names)
+    beside = {labels, split, *(meaning.parameters or ())}
+    columns = meaning.columns or tuple(
+        name for name in names if name not in beside and _has_numbers(frame, name)
+    )
+    lists = [name for name in columns if frame[name].dtype == object]
+    if lists and meaning.columns is None:
+        columns = tuple(lists[:1])
+    if not columns:
+        raise InputError(
+            f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
+        )
+    x = np.stack(frame[columns[0]].to_list()) if lists else _matrix(frame, columns)
+    over = [name for name in names if name not in {*columns, *beside}]
+    part = Part(
+        what,
+        x,
+        None if labels is None else frame[labels].to_numpy(),
+        None if not meaning.parameters else frame[list(meaning.parameters)].to_numpy(dtype=float),
+    )
+    said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
+    if over:
+        said.append(f"Columns that are not used: {_some(over)}.")
+    parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
+    kind = "table" if x.ndim == 2 and meaning.kind is None else None
+    return Contents(parts, meaning.parameters, (*said, *joined), kind)
+
+
+def _matrix(frame: Any, columns: Sequence[str]) -> Array:
+    values = [frame[name].to_numpy() for name in columns]
+    # what may be absent is an object to pandas
+    values = [x.astype(np.float64) if x.dtype == object else x for x in values]
+    return np.stack(values, axis=1, dtype=np.result_type(*{x.dtype for x in values}))
+
+
+def _called(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    return next((name for name in names if name.strip().lower() in wanted), None)
+
+
+def _split_column(frame: Any, names: Sequence[str]) -> str | None:
+    name = _called(names, _SPLIT)
+    known = name is not None and all(split_of(str(value)) for value in frame[name].unique())
+    return name if known else None
+
+
+def _has_numbers(frame: Any, name: str) -> bool:
+    column = frame[name]
+    if column.dtype == object:
+        first = column.iloc[0] if len(column) else None
+        return isinstance(first, list | np.ndarray)
+    if column.dtype.kind not in "biuf":
+        return False
+    counts = bool((column.to_numpy() == np.arange(len(column))).all())
+    return not (counts and name.startswith(("Unnamed", "index", "__index")))
+
+
+def _some(names: Sequence[str], most: int = 10) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _by_split(part: Part, column: Any, meaning: Meaning, what: str) -> tuple[list[Part], list[str]]:
+    if column is None:
+        return [part], []
+    places: Array = np.array([split_of(str(value)) for value in column])
+    parts = {}
+    for name in ("train", "validation", "test"):
+        rows = np.flatnonzero(places == name)
+        if len(rows):
+            taken = [None if a is None else a[rows] for a in (part.labels, part.parameters)]
+            parts[name] = Part(f"{what}: {name}", part.x[rows], *taken)
+    return join(parts, meaning.validation, what)

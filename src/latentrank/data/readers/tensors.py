@@ -1,0 +1,54 @@
+"""Tensors that PyTorch or safetensors wrote; no code in them is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.readers import named
+from latentrank.data.readers.optional import damaged
+from latentrank.data.views import Array
+from latentrank.errors import InputError
+
+
+def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """A tensor, a pair of samples and labels, or tensors by name."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle and zip raise of every kind
+        raise InputError(
+            f"{path} cannot be read as tensors ({str(error).splitlines()[0].rstrip('.')}); save "
+            "a tensor, or a dictionary of tensors x, y, ..."
+        ) from error
+    if isinstance(found, Tensor):
+        return Contents([Part(str(path), _array(found))])
+    if isinstance(found, tuple | list) and all(isinstance(x, Tensor) for x in found):
+        found = dict(zip(("x", "y"), found, strict=False))
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{path} holds a {type(found).__name__}; expected a tensor, or a dictionary of "
+            "tensors x, y, ..."
+        )
+    held = {str(name): _array(x) for name, x in found.items() if isinstance(x, Tensor)}
+    return named.contents(str(path), held, meaning, inner)
+
+
+def read_safetensors(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """Tensors by name."""
+    try:
+        with safe_open(path, "pt") as file:
+            held = {name: _array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise damaged(path, "safetensors", error) from error
+    return named.contents(str(path), held, meaning, inner)
+
+
+def _array(x: Any) -> Array:
+    x = x.detach()
+    array: Array = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    return array

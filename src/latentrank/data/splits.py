@@ -1,0 +1,114 @@
+"""Training, validation and test parts by the names that people give them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from latentrank.data.arrays import Part
+from latentrank.errors import InputError, unknown
+
+_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+SPLITS = {word: split for split, words in _WORDS.items() for word in words}
+VALIDATION = ("train", "test", "none")
+
+
+def split_of(word: str) -> str | None:
+    """The split that a folder or file is named after; None if it is named after none.
+
+    Example:
+        >>> [split_of(word) for word in ("Training", "VAL", "cats")]
+        ['train', 'validation', None]
+    """
+    return SPLITS.get(word.strip().lower())
+
+
+def role(name: str, base: str) -> str | None:
+    """The split of an array called after a base and perhaps a split, `""` without one.
+
+    Args:
+        name: such as `x_train`, `trainX` or `test/x`.
+        base: such as `x`.
+
+    Returns:
+        A split, `""`, or None where the name is no such name.
+
+    Example:
+        >>> [role(name, "x") for name in ("X", "x_train", "Val/x", "max")]
+        ['', 'train', 'validation', None]
+    """
+    words = [word for word in re.split(r"[\W_]+", name.lower()) if word]
+    base = base.lower()
+    if words == [base]:
+        return ""
+    for word, split in SPLITS.items():
+        if words in ([base, word], [word, base], [base + word], [word + base]):
+            return split
+    return None
+
+
+def join(parts: Mapping[str, Part], validation: str, what: str) -> tuple[list[Part], list[str]]:
+    """The parts that a data set is made of, with validation put where it is wanted.
+
+    Args:
+        parts: by split; `""` for samples of no split.
+        validation: the split that a validation part joins, or `"none"`.
+        what: where they are from, for messages.
+
+    Returns:
+        All samples in one part, or those of training and of test; and what to tell the user.
+
+    Raises:
+        InputError: one of them is missing.
+    """
+    if validation not in VALIDATION:
+        raise unknown("place for validation samples", validation, VALIDATION)
+    found, said = dict(parts), []
+    if "" in found and len(found) > 1:
+        if "train" in found:
+            raise InputError(
+                f"{what} holds {found[''].what} and {found['train'].what}, and both can be the "
+                "training samples; leave one of them out."
+            )
+        found["train"] = found.pop("")
+    spare = found.pop("validation", None)
+    if spare is not None:
+        said.append(_place(found, spare, validation if "test" in found else "test"))
+    if len(found) == 1 and "" not in found:
+        lacking = "test" if "train" in found else "train"
+        raise InputError(
+            f"{what} holds {' and '.join(part.what for part in found.values())} and lacks samples "
+            f"for {'testing' if lacking == 'test' else 'training'}; give both."
+        )
+    return [found[name] for name in ("", "train", "test") if name in found], said
+
+
+def _place(found: dict[str, Part], spare: Part, place: str) -> str:
+    if place == "none":
+        return f"{len(spare)} validation samples are left out."
+    found[place] = _concatenated(found[place], spare) if place in found else spare
+    return f"{len(spare)} validation samples are used for {place}ing."
+
+
+def _concatenated(first: Part, second: Part) -> Part:
+    values = {}
+    for name in ("labels", "parameters", "names"):
+        mine, yours = getattr(first, name), getattr(second, name)
+        if (mine is None) != (yours is None):
+            raise InputError(
+                f"Of {first.what} and {second.what} one has {name} and one has none; give them "
+                "for both or for neither."
+            )
+        values[name] = None if mine is None else np.concatenate([mine, yours])
+    if first.x.shape[1:] != second.x.shape[1:] or first.x.dtype != second.x.dtype:
+        raise InputError(
+            f"{first.what} has {first.x.dtype} of shape {first.x.shape} and {second.what} has "
+            f"{second.x.dtype} of shape {second.x.shape}; give both the same."
+        )
+    return Part(first.what, np.concatenate([first.x, second.x]), **values)

@@ -1,0 +1,99 @@
+"""Arrays that are read where they lie: chosen rows of one, and any array block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+Rows = NDArray[np.int64]
+
+#: Above this many bytes, chosen rows of an array are looked up when they are needed.
+LARGE = 2**30
+BLOCK_VALUES = 2**22
+
+
+class RowView:
+    """Some rows of a large array, none of which is read before it is asked for.
+
+    Args:
+        x: `(N, ...)`, usually memory-mapped.
+        rows: `(n,)` which of them.
+
+    Example:
+        >>> view = RowView(np.arange(8).reshape(4, 2), np.array([3, 1]))
+        >>> view.shape, view[0].tolist(), np.asarray(view[:]).tolist()
+        ((2, 2), [6, 7], [[6, 7], [2, 3]])
+    """
+
+    def __init__(self, x: Array, rows: Rows) -> None:
+        self.x = x
+        self.rows = rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+        return (len(self.rows), *self.x.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """As of an array."""
+        return self.x.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As of an array."""
+        return self.x.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """As of an array."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Array:
+        first, *rest = index if isinstance(index, tuple) else (index,)
+        chosen: Array = self.x[self.rows[first]]
+        if not rest:
+            return chosen
+        return chosen[(slice(None), *rest)] if chosen.ndim == self.ndim else chosen[tuple(rest)]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return np.asarray(self.x[self.rows], dtype=dtype)
+
+    def astype(self, dtype: DTypeLike) -> Array:
+        """A copy in memory."""
+        return np.asarray(self).astype(dtype)
+
+
+def take_rows(x: Array, index: Rows | slice) -> Array:
+    """Rows of an array: a view of a slice, a copy of a few rows, a `RowView` of many.
+
+    Args:
+        x: `(N, ...)`.
+        index: row numbers or a slice.
+
+    Example:
+        >>> take_rows(np.arange(4), np.array([2, 0])).tolist()
+        [2, 0]
+    """
+    view: Any = x
+    if isinstance(view, RowView):
+        return cast(Array, RowView(view.x, view.rows[index]))
+    if isinstance(index, slice):
+        return x[index]
+    if len(index) * math.prod(x.shape[1:]) * x.dtype.itemsize > LARGE:
+        return cast(Array, RowView(x, index))
+    return x[index]
+
+
+def blocks(x: Array) -> Iterator[Array]:
+    """An array's rows in order, a few million values at a time."""
+    step = max(1, BLOCK_VALUES // max(1, math.prod(x.shape[1:])))
+    return (x[start : start + step] for start in range(0, len(x), step))

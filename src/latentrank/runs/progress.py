@@ -1,0 +1,102 @@
+"""Progress of many trainings: the time that is left, and a line for each that runs."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from latentrank.formatting import duration
+from latentrank.runs.cache import Training, is_done
+from latentrank.runs.folder import Run
+
+
+@dataclass
+class Clock:
+    """Estimates how long trainings will take from those of the same group that are done."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def learn(self, training: Training) -> None:
+        """Take a training into account, if it is done."""
+        if is_done(training):
+            self.seconds[training.group].append(Run(training.folder).metrics["seconds"])
+
+    def left(self, trainings: Sequence[Training], at_once: int) -> str:
+        """The time that trainings will take, as the end of a sentence; empty where unknown.
+
+        Args:
+            trainings: those that are not done.
+            at_once: how many run at the same time.
+        """
+        known = [span for spans in self.seconds.values() for span in spans]
+        if not known or not trainings:
+            return ""
+        spans = (statistics.fmean(self.seconds.get(t.group) or known) for t in trainings)
+        return f", about {duration(sum(spans) / at_once)} left"
+
+
+class Board:
+    """A progress line for each training that runs, and one for all of them.
+
+    Nothing is shown where standard error is not a terminal.
+
+    Args:
+        total: how many trainings there are.
+        shown: whether anything is to be seen.
+        console: where; standard error by default.
+    """
+
+    def __init__(self, total: int, shown: bool, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=12),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+            # in a file the lines could not be overwritten
+            disable=not (shown and console.is_terminal),
+            speed_estimate_period=3600,
+        )
+        self._all = self._progress.add_task("all trainings", total=float(total))
+        self._lines: dict[Path, TaskID] = {}
+
+    def clear(self) -> None:
+        """Remove the lines until they are shown again."""
+        self._progress.stop()
+
+    def show(self, running: Sequence[Training], ended: int) -> None:
+        """Show the progress of those that run, read from their histories.
+
+        Args:
+            running: the trainings that run.
+            ended: how many have ended.
+        """
+        if self._progress.disable:
+            return
+        for folder in self._lines.keys() - {training.folder for training in running}:
+            self._progress.remove_task(self._lines.pop(folder))
+        total = float(ended)
+        for training in running:
+            if training.folder not in self._lines:
+                self._lines[training.folder] = self._progress.add_task(training.name, total=1.0)
+            fraction = training.fraction
+            self._progress.update(self._lines[training.folder], completed=fraction)
+            total += fraction
+        self._progress.update(self._all, completed=total)
+        self._progress.start()

@@ -1,0 +1,57 @@
+import io
+import json
+
+from rich.console import Console
+
+from latentrank.formatting import duration
+from latentrank.runs.progress import Board, Clock
+
+
+def done(training, seconds):
+    training.folder.mkdir()
+    (training.folder / "config.yaml").touch()
+    (training.folder / "metrics.json").write_text(json.dumps({"seconds": seconds}))
+    return training
+
+
+def begun(training, epoch):
+    training.folder.mkdir()
+    (training.folder / "config.yaml").touch()
+    (training.folder / "history.csv").write_text(f"epoch,step\n{epoch},10\n")
+    return training
+
+
+def test_the_time_left_is_judged_by_the_same_group_first(wanted):
+    clock = Clock()
+    assert clock.left([wanted()], 1) == ""
+    clock.learn(wanted(seed=1))  # not done
+    assert clock.left([wanted()], 1) == ""
+    clock.learn(done(wanted(seed=2), 100.0))
+    clock.learn(done(wanted(seed=3)._replace(group="slow"), 300.0))
+    slow, unknown = wanted()._replace(group="slow"), wanted()._replace(group="unknown")
+    assert clock.left([wanted()], 1) == f", about {duration(100)} left"
+    assert clock.left([slow, slow], 2) == f", about {duration(300)} left"
+    assert clock.left([unknown], 2) == f", about {duration(100)} left"  # the mean of all
+    assert clock.left([], 2) == ""
+
+
+def test_there_is_a_line_for_each_training_that_runs_and_one_for_all(wanted):
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    board = Board(4, shown=True, console=console)
+    one, other = begun(wanted(epochs=8), 2), wanted(seed=1)
+    board.show([one, other], ended=1)
+    tasks = {task.description: task for task in board._progress.tasks}
+    assert [task.description for task in board._progress.tasks] == ["all trainings", "ae", "ae"]
+    assert tasks["all trainings"].completed == 1.25
+    assert tasks["all trainings"].total == 4
+    board.show([other], ended=2)
+    assert [task.completed for task in board._progress.tasks] == [2.0, 0.0]
+    board.clear()
+
+
+def test_nothing_is_drawn_or_read_where_nobody_looks(wanted):
+    console = Console(file=io.StringIO(), force_terminal=False)
+    board = Board(1, shown=True, console=console)
+    board.show([wanted()], ended=0)
+    board.clear()
+    assert console.file.getvalue() == ""
