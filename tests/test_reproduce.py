@@ -134,7 +134,7 @@ def test_one_part_of_a_recipe_has_its_own_claims_and_command():
 def test_a_row_can_have_settings_of_its_own_on_a_data_set(tmp_path):
     jobs = plan(load("rrae-curves"), "small", 1, tmp_path)
     narrow = {job.part: job.config.latent_dim for job in jobs if job.row == "AE narrow"}
-    ranks = {job.part: job.config.options["rank"] for job in jobs if job.row == "RRAE"}
+    ranks = {job.part: job.config.options.rank for job in jobs if job.row == "RRAE"}
     assert narrow == ranks
     assert not any(job.config.latent_dim == ranks[job.part] for job in jobs if job.row == "AE")
 
@@ -361,5 +361,5 @@ def test_a_recipe_of_ones_own_may_have_data_of_ones_own(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump({**TINY, "parts": [part]}))
     jobs = plan(load(str(path)), "small", 1, tmp_path, device="cpu")
-    assert {job.config.data for job in jobs} == {str(tmp_path / "mine.npy")}
+    assert {job.config.data.source for job in jobs} == {str(tmp_path / "mine.npy")}
     assert "mine.npy instead of blobs" in " ".join(reproduce.differences(load(str(path)), "small"))
