@@ -7,7 +7,7 @@ from latentrank.metrics import Value, add, comparable, read
 
 
 def write(folder, process):
-    for index in range(5):
+    for index in range(30):
         add(folder, [Value(f"metric-{process}-{index}", "m", float(index))])
 
 
@@ -15,7 +15,7 @@ def test_processes_that_write_side_by_side_lose_nothing(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps({"rank": 4}))
     with ProcessPoolExecutor(2) as pool:
         list(pool.map(write, [tmp_path] * 2, range(2)))
-    assert len(read(tmp_path)) == 10
+    assert len(read(tmp_path)) == 60
     assert json.loads((tmp_path / "metrics.json").read_text())["rank"] == 4
 
 
