@@ -215,15 +215,20 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self._unscaled(self._decode(codes))
 
     def sample(
-        self, n: int = 1, *, density_name: str | None = None, random_state: int | None = None
+        self,
+        n: int = 1,
+        *,
+        density_name: str | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
     ) -> Array:
         """New samples: codes drawn from a density fitted to the training codes, decoded.
 
         Args:
-            n: how many, from 1.
-            density_name: one of `latentrank.density.names()`; by default `"gaussian"`, of a GAN
-                `"prior"`.
-            random_state: None or a number.
+            n: number of samples, from 1.
+            density_name: a density, alone or with options, such as `"gmm:components=10"`; by
+                default `"gaussian"`, for a GAN `"prior"`.
+            random_state: random seed for sampling: an integer, a NumPy random state or
+                generator, or None.
 
         Returns:
             `(n, F)` or `(n, C, ...)` float32, in the units of the data.
@@ -234,7 +239,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         check_is_fitted(self)
         name = density_name or inference.usual_densities(self.model_)[0]
-        drawn = inference.density_of_codes(self.model_, self.embedding_, name)
+        drawn = inference.density_of_model(self.model_, name, self.embedding_)
         return self._unscaled(self._decode(drawn.sample(n, seed=random_state)))
 
     def score(self, X: ArrayLike, y: object = None) -> float:

@@ -1,20 +1,26 @@
 """One file keeps the values of a run, whoever writes to it."""
 
 import json
-from concurrent.futures import ProcessPoolExecutor
+import multiprocessing
 
 from latentrank.metrics import Value, add, comparable, read
 
 
-def write(folder, process):
+def write(folder, process, both):
+    both.wait()
     for index in range(30):
         add(folder, [Value(f"metric-{process}-{index}", "m", float(index))])
 
 
 def test_processes_that_write_side_by_side_lose_nothing(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps({"rank": 4}))
-    with ProcessPoolExecutor(2) as pool:
-        list(pool.map(write, [tmp_path] * 2, range(2)))
+    context = multiprocessing.get_context("fork")
+    both = context.Barrier(2)
+    writers = [context.Process(target=write, args=(tmp_path, n, both)) for n in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
     assert len(read(tmp_path)) == 60
     assert json.loads((tmp_path / "metrics.json").read_text())["rank"] == 4
 

@@ -10,6 +10,7 @@ import typer
 
 from latentrank.cli.app import CATALOGUE, INSPECT, app
 from latentrank.cli.features import Weights, weights_by_name
+from latentrank.cli.method_help import show
 from latentrank.cli.options import RunFolder
 from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
 from latentrank.cli.train import write_run_report
@@ -50,14 +51,7 @@ def methods(
         console.print(table)
         console.print("latentrank methods METHOD shows one method's options.", style="dim")
         return
-    method = known.get(name)
-    console.print(f"[bold]{method.name}[/bold]  {method.summary}")
-    console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
-    table = new_table("option", "default", "what it is")
-    for option, field in method.options.model_fields.items():
-        default = "" if field.default is None else str(field.default)
-        table.add_row(f"--{option.replace('_', '-')}", default, field.description)
-    console.print(table)
+    show(known.get(name))
 
 
 @app.command(rich_help_panel=CATALOGUE)
@@ -186,6 +180,7 @@ def evaluate(
     latentrank evaluate runs/mnist-lorae --metric accuracy:100 --metric fd:gmm:components=10
     """
     from latentrank import metrics
+    from latentrank.density import split_specs
     from latentrank.runs import finished_run
 
     opened = finished_run(run)
@@ -200,7 +195,7 @@ def evaluate(
             download,
             lambda text: status.update(f"Measuring: {text}"),
         )
-        named = split_densities(density) if density else None
+        named = split_specs(density) if density else None
         asked = metric or metrics.usual(subject, features, named, probes=probes)
         found = [metrics.measure(subject, text) for text in asked]
     _print_values(opened.metrics, found)
@@ -209,13 +204,6 @@ def evaluate(
             "Distances of generated images: --features classifier, inception or timm:NAME."
         )
     console.print(str(run / "metrics.json"), soft_wrap=True)
-
-
-def split_densities(text: str) -> list[str]:
-    """Densities separated by commas; a comma before `OPTION=` belongs to the one on its left."""
-    import re
-
-    return [part.strip() for part in re.split(r",(?!\s*[\w-]+\s*=)", text) if part.strip()]
 
 
 def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:

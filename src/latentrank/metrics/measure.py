@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from latentrank import density as densities
 from latentrank.errors import InputError
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.features import check_features, distance_name
 from latentrank.evaluation.generation import kernel_distance_name
 from latentrank.metrics.base import METRICS, Measured, Need, Spec, parse
 from latentrank.metrics.store import Value, add, read
-from latentrank.metrics.subject import Subject, parse_density
+from latentrank.metrics.subject import Subject
 
 
 def measure(subject: Subject, text: str) -> Value:
@@ -109,7 +110,7 @@ def is_possible(subject: Subject, spec: Spec) -> bool:
 def _known_density(text: str) -> None:
     """Refuse an unknown density before the minutes that the features take."""
     if text not in ("usual", "reconstruction"):
-        parse_density(text)
+        densities.parse(text)
 
 
 def _resolved(subject: Subject, spec: Spec) -> Spec:

@@ -14,8 +14,9 @@ from filelock import FileLock
 from latentrank.evaluation.images import weights_digest
 from latentrank.formatting import as_text
 from latentrank.io import write_text
+from latentrank.runs.folder import CONFIG, METRICS
 
-FILE = "metrics.json"
+MODEL = "model.safetensors"
 KEY = "measured"
 
 
@@ -89,14 +90,14 @@ def _contains(known: Any, asked: Any) -> bool:
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found
 
 
 def _model(folder: Path) -> str | None:
-    path = folder / "model.safetensors"
+    path = folder / MODEL
     return weights_digest(path) if path.is_file() else None
 
 
@@ -135,9 +136,9 @@ def add(folder: str | Path, values: Sequence[Value]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".metrics.lock"):
         whole, model = _read(folder), _model(folder)
-        if not whole and (folder / "config.yaml").is_file():
+        if not whole and (folder / CONFIG).is_file():
             return  # it is being trained: the file would say that it is finished
         kept = {key: row for key, row in whole.get(KEY, {}).items() if row.get("model") == model}
         new = {value.key: asdict(value) for value in values if value.model == model}
         whole[KEY] = {**kept, **new}
-        write_text(folder / FILE, json.dumps(whole, indent=2) + "\n")
+        write_text(folder / METRICS, json.dumps(whole, indent=2) + "\n")

@@ -13,34 +13,19 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank import data, inference
-from latentrank import density as densities
 from latentrank.config import RunConfig
 from latentrank.data import Dataset
 from latentrank.data.cache import folder as cache_folder
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError
 from latentrank.evaluation.features import Extractor, extractor, features, place, weights_of
 from latentrank.evaluation.generation import real_features
 from latentrank.evaluation.images import as_images, weights_digest
-from latentrank.io import parse_value
+from latentrank.metrics.store import MODEL
 from latentrank.models.base import LatentModel
 from latentrank.runs import Run, finished_run, load_data
 
 Array = NDArray[Any]
 T = TypeVar("T")
-
-
-def parse_density(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and options of a density."""
-    if hasattr(densities, "parse"):
-        name, options = densities.parse(text)
-        return name, options
-    name, _, rest = text.partition(":")
-    known = densities.defaults(name)
-    given = dict(part.split("=", 1) for part in rest.split(",") if part)
-    for option in given:
-        if option not in known:
-            raise unknown(f"option of the density {name}", option, known)
-    return name, {option: parse_value(value) for option, value in given.items()}
 
 
 @dataclass(frozen=True)
@@ -102,7 +87,7 @@ class Subject:
     @property
     def model_digest(self) -> str | None:
         """What identifies the trained model; None where none is trained."""
-        path = self.folder / "model.safetensors"
+        path = self.folder / MODEL
         return _digest(path, path.stat().st_mtime_ns) if path.is_file() else None
 
     @property
@@ -149,8 +134,7 @@ class Subject:
             if not self.reconstructs:
                 raise InputError(f"The method {self.config.method} reconstructs no samples.")
             return inference.decode(self.run, self.codes("test"))
-        name, options = parse_density(self.density(density))
-        return inference.sample(self.run, name, n or self.samples, self.seed, **options).x
+        return inference.sample(self.run, self.density(density), n or self.samples, self.seed).x
 
     def images(self, x: Array) -> Array:
         """Samples as feature networks take them: bytes, or float32 in [0, 1]."""
