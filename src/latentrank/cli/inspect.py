@@ -14,6 +14,7 @@ from latentrank.cli.method_help import show
 from latentrank.cli.options import RunFolder
 from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
 from latentrank.cli.train import write_run_report
+from latentrank.errors import InputError
 from latentrank.formatting import as_text
 
 if TYPE_CHECKING:
@@ -197,7 +198,14 @@ def evaluate(
         )
         named = split_specs(density) if density else None
         asked = metric or metrics.usual(subject, features, named, probes=probes)
-        found = [metrics.measure(subject, text) for text in asked]
+        found = []
+        for text in asked:
+            try:
+                found.append(metrics.measure(subject, text))
+            except InputError as error:
+                if metric or "[" in text:  # asked for by name, or on features that were
+                    raise
+                messages.print(f"{text}: {error}", style="yellow")
     _print_values(opened.metrics, found)
     if features is None and not metric:
         messages.print(

@@ -1,4 +1,4 @@
-"""Numbers that say how good a latent space is."""
+"""Metrics of latent spaces and generated samples, as functions of arrays."""
 
 from latentrank.evaluation.classifier import Classifier, train_classifier
 from latentrank.evaluation.collapse import active_units, kl_per_unit

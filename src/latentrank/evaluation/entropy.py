@@ -1,8 +1,8 @@
-"""How sure a classifier is of images, interpolated ones above all.
+"""Entropy of a classifier on images, such as interpolated ones.
 
-Low entropy says that the classifier is sure, not that the image is real: uniform noise can be
-classified as surely as a digit. So it compares models whose images look alike, and stands beside
-a distance to real images, never in its place.
+Low entropy means that the classifier is certain, not that the image is real: uniform noise can be
+classified with as much certainty as a digit. So it compares models whose images look alike, and
+complements a distance to real images without replacing it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CHUNK = 500  # images encoded or decoded in one pass
 
 
 class Coder(Protocol):
-    """What can be interpolated through: an autoencoder, in evaluation mode."""
+    """An autoencoder in evaluation mode."""
 
     def encode(self, x: Tensor) -> Tensor:
         """`(N, *shape)` to `(N, L)`."""
@@ -35,7 +35,7 @@ class Coder(Protocol):
 
 
 class Judge(Protocol):
-    """What tells class probabilities: `latentrank.evaluation.Classifier`."""
+    """What predicts class probabilities: `latentrank.evaluation.Classifier`."""
 
     def probabilities(self, images: Images) -> NDArray[np.float32]:
         """`(N, C, H, W)` images to `(N, K)` probabilities."""

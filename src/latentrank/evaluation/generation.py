@@ -1,4 +1,4 @@
-"""Every distance between real and generated images at once, with what is needed to read it."""
+"""All distances between real and generated images at once."""
 
 from __future__ import annotations
 

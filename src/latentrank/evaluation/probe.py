@@ -1,4 +1,4 @@
-"""How much of the labels a frozen code still tells: MLP, linear and nearest-neighbour probes."""
+"""Probes: MLP, linear and nearest-neighbour classifiers of labels from frozen codes."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _accuracy(
 
 
 class _EarlyStop:
-    """Keeps the weights of the best look at the held-out part, and says when to stop."""
+    """Early stopping: keeps the weights with the best accuracy on the held-out part."""
 
     def __init__(self, network: nn.Module, accuracy: Callable[[], float]) -> None:
         self.network, self.accuracy = network, accuracy

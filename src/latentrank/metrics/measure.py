@@ -87,8 +87,13 @@ def usual(
         _check_needs(subject, Spec(of, features, ""))
         chosen = density or subject.model.usual_densities
         every = [*(["reconstruction"] if subject.reconstructs else []), *chosen]
-        distances = [name for name in METRICS if METRICS.get(name).argument == "DENSITY"]
-        found += [f"{name}[{features}]:{one}" for one in every for name in distances]
+        table = [METRICS.get(name) for name in METRICS]
+        found += [
+            Spec(metric, features if "features" in metric.uses else "", one).text
+            for one in every
+            for metric in table
+            if metric.argument == "DENSITY"
+        ]
     for name in METRICS:
         metric = METRICS.get(name)
         if not metric.stored or (metric.argument == "LABELS" and not probes):

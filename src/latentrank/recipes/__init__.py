@@ -1,7 +1,7 @@
-"""What a recipe is, and the recipes that come with the package: a YAML file for each table.
+"""Recipes of the papers' tables and figures: their schema, and one YAML file each.
 
 A recipe says which methods are trained on which data, what is measured of them, what the paper
-published, and what differs in the set-up. `latentrank.reproduce` carries it out.
+published, and how the set-up differs. `latentrank.reproduce` runs it.
 """
 
 from __future__ import annotations
