@@ -6,15 +6,13 @@ import scipy.linalg
 
 from latentrank.errors import InputError
 from latentrank.evaluation.distances import (
-    RunningStatistics,
-    Statistics,
     _squared_distances,
     density_coverage,
     frechet_distance,
     kernel_distance,
     precision_recall,
-    statistics,
 )
+from latentrank.evaluation.statistics import RunningStatistics, Statistics, statistics
 
 
 def correlated(rng, count, width, shift=0.0, decay=0.9):

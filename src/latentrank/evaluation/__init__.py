@@ -6,12 +6,10 @@ from latentrank.evaluation.distances import (
     DensityCoverage,
     KernelDistance,
     PrecisionRecall,
-    Statistics,
     density_coverage,
     frechet_distance,
     kernel_distance,
     precision_recall,
-    statistics,
 )
 from latentrank.evaluation.embedding import tsne
 from latentrank.evaluation.entropy import Entropy, interpolation_entropy, mean_entropy
@@ -19,6 +17,7 @@ from latentrank.evaluation.features import Extractor, extractor, features, place
 from latentrank.evaluation.generation import evaluate_generation, real_features
 from latentrank.evaluation.interpolation import parameter_error, relative_error
 from latentrank.evaluation.probe import ProbeResult, label_curve, probe, supervised
+from latentrank.evaluation.statistics import RunningStatistics, Statistics, statistics
 
 __all__ = [
     "Classifier",
@@ -28,6 +27,7 @@ __all__ = [
     "KernelDistance",
     "PrecisionRecall",
     "ProbeResult",
+    "RunningStatistics",
     "Statistics",
     "active_units",
     "density_coverage",
