@@ -13,7 +13,7 @@ import typer
 import yaml
 
 import latentrank
-from latentrank import cli, density, runs
+from latentrank import cli, density, metrics, runs
 from latentrank.__main__ import main
 from latentrank.cli import options
 from latentrank.config import RunConfig, settings
@@ -383,32 +383,24 @@ def test_evaluate(folder, capfd):
     out = capfd.readouterr().out
     assert "FD-classifier" in out
     assert "FID" not in out
-    found = json.loads((Path(run_of(folder)) / "evaluation.json").read_text())
-    assert list(found["generation"]) == ["reconstruction", "gaussian", "prior"]
-    assert found["generation"]["prior"]["n_fake"] == 20
+    found = metrics.read(run_of(folder))
+    densities = ["reconstruction", "gaussian", "prior"]
+    assert [v.identity["density"] for v in found if v.name == "FD-classifier"] == densities
+    assert {v.identity["samples"] for v in found if v.identity.get("density") == "prior"} == {20}
 
 
-def test_evaluate_prints_what_probes_found(folder, capfd, monkeypatch):
-    curve = {"10": {"accuracy": 0.5, "accuracy_std": 0.25, "draws": 3}}
-    monkeypatch.setattr("latentrank.assessment._probes", lambda run, seed, say: {"mlp": curve})
-    assert main(["evaluate", run_of(folder)]) == 0
-    assert "50.0 \N{PLUS-MINUS SIGN} 25.0 %" in capfd.readouterr().out
+def test_evaluate_measures_what_is_asked_for(folder, capfd):
+    assert main(["evaluate", run_of(folder), "--metric", "linear-accuracy:10"]) == 0
+    out, err = capfd.readouterr()
+    assert "linear" in out
+    assert "--features" not in err
 
 
 def test_evaluate_without_a_choice_of_features_measures_no_distance(folder, capfd):
     assert main(["evaluate", run_of(folder), "--no-probes"]) == 0
     out, err = capfd.readouterr()
     assert "FD-classifier" not in out
-    assert "--features classifier or inception" in err
-
-
-def test_what_was_evaluated_before_remains(folder, capfd):
-    kept = Path(run_of(folder)) / "evaluation.json"
-    kept.write_text(json.dumps({"generation": {}, "protocol": "of before"}))
-    assert main(["evaluate", run_of(folder), "--no-probes"]) == 0
-    found = json.loads(kept.read_text())
-    assert found["protocol"] == "of before"
-    assert "rank" in found
+    assert "--features classifier, inception or timm:NAME" in err
 
 
 def test_explore(folder, capfd):

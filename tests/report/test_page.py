@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from latentrank import density
+from latentrank import density, metrics
 from latentrank.errors import InputError
 from latentrank.report import page, style, write_report
 from tests.report.fake import EVALUATION, fake_gan, fake_run
@@ -148,12 +148,12 @@ def test_gan_shows_what_it_has(tmp_path):
     assert "validation error" not in text.split("Reconstructions")[0]
 
 
-def test_evaluation_is_shown_where_there_is_one(tmp_path):
+def test_measured_values_are_shown_where_there_are_some(tmp_path):
     run = fake_run(tmp_path)
-    assert "Quality of generated samples" not in read(write_report(run))
-    (tmp_path / "evaluation.json").write_text(json.dumps(EVALUATION), encoding="utf-8")
+    assert "Generated samples" not in read(write_report(run))
+    metrics.add(tmp_path, EVALUATION)
     text = read(write_report(run))
-    for fact in ("FID5.59.25", "the best that the decoder can do", "mlp50.0 ± 2.0 %"):
+    for fact in ("FID5.5 ± 0.06", "the best that the decoder can do", "mlp50.0 ± 0.5 %"):
         assert fact in text
 
 
