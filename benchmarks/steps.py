@@ -45,14 +45,14 @@ def main() -> None:
     x = torch.rand(32, 1, 32, 32)
     steps = {"ae": stepper("ae", x, 128, "mnist")}
     steps |= {name: stepper(name, x, 128, "mnist", **given) for name, (given, _) in MNIST.items()}
-    seconds = take_turns(steps, rounds=41)
+    seconds = take_turns(steps, rounds=21)
     rows = [
         row(f"step on the MNIST network, over `ae`: {name}", seconds, name, "ae", wanted)
         for name, (_, wanted) in MNIST.items()
     ]
     curves = torch.rand(20, 1, 500)
     wide = {name: stepper(name, curves, 2800, "curves") for name in ("ae", "lorae")}
-    seconds = take_turns(wide, rounds=3, warmup=1)
+    seconds = take_turns(wide, rounds=2, warmup=1)
     what = "step at latent width 2800, batch 20, over `ae`: lorae, exact norm"
     rows.append(row(what, seconds, "lorae", "ae", "at most 4"))
     record("steps", rows)
