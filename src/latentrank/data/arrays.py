@@ -135,7 +135,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     ]
     train, test = whole if len(whole) == 2 else _held_out(whole[0], name)
     made, said = (
-        units.infer(train.x, test.x, what=name)
+        units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
         if contents.preprocessing is None
         else (contents.preprocessing, [])
     )
