@@ -226,11 +226,12 @@ def claims(folders: Sequence[Path]) -> str:
 
 #: How `latentrank.reproduce.verdict` ends, and what a table says for it.
 VERDICTS = {
-    "This comes out here, beyond the spread.": "yes, beyond the spread",
-    "This comes out here for the means; the spread does not exclude chance.": "for the means",
-    "This comes out here for the means; not every spread was measured.": "for the means",
-    "This comes out here, for one seed; the spread was not measured.": "for one seed",
-    "This does not come out here.": "**no**",
+    "Reproduced.": "reproduced",
+    "Reproduced; difference within one standard deviation.": "reproduced; difference within one "
+    "standard deviation",
+    "Reproduced; some rows have one seed.": "reproduced; some rows have one seed",
+    "Reproduced with one seed.": "reproduced with one seed",
+    "Not reproduced.": "**not reproduced**",
     "Not measured.": "not measured",
 }
 
@@ -239,7 +240,7 @@ def _claim_and_verdict(text: str) -> tuple[str, str]:
     for end, short in VERDICTS.items():
         if text.endswith(f" {end}"):
             return text.removesuffix(f" {end}"), short
-    claim, _, seen = text.partition(" Seen: ")  # of a theorem
+    claim, _, seen = text.partition(" Measured: ")  # of a theorem
     return claim, seen
 
 
