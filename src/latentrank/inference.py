@@ -77,8 +77,8 @@ def embed(
 def _embedded(run: Run, split: str, source: str | Path | None) -> dict[str, NDArray[Any]]:
     if source is None:
         return dict(run.encoded(split))
-    layout = run.model().preprocessing.layout
-    dataset = data.load(source, layout=layout, kind=run.settings.data.kind, **_how(run))
+    said = run.settings.data
+    dataset = data.load(source, layout=said.layout, kind=said.kind, **_how(run))
     part = _part(dataset, split)
     return {"codes": _encode(run, dataset, part), **part.beside}
 
