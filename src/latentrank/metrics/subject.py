@@ -135,13 +135,14 @@ class Subject:
             n: how many; the subject's `samples` unless given.
 
         Returns:
-            `(n, *shape)`, in the data's units.
+            `(n, *shape)`, in the data's units, as networks lay them out.
         """
         if density == "reconstruction":
             if not self.reconstructs:
                 raise InputError(f"The method {self.config.method} reconstructs no samples.")
-            return inference.decode(self.run, self.codes("test"))
-        return inference.sample(self.run, self.density(density), n or self.samples, self.seed).x
+            return self.model.decode_array(self.codes("test"))
+        fitted = inference.fit_density(self.run, self.density(density))
+        return self.model.decode_array(fitted.sample(n or self.samples, seed=self.seed))
 
     def images(self, x: Array) -> Array:
         """Samples as feature networks take them: bytes, or float32 in [0, 1]."""
