@@ -80,8 +80,8 @@ def check_latentrank(words):
         methods.get(given.get("method") or given.get("name"))
     if given.get("data") is not None:
         assert given["data"] in data.names() or re.search(r"[./]", given["data"])
-    for name in (given.get("density") or "").split(","):
-        assert name in ("", *density.names())
+    for spec in density.split_specs(given.get("density") or ""):
+        density.parse(spec)
 
 
 def check_pip(words):
@@ -197,7 +197,10 @@ def test_every_data_set_is_listed_with_its_source(row, capsys):
 
 @pytest.mark.parametrize("name", density.names())
 def test_every_density_is_documented(name, capsys):
-    assert f"| `{name}` |" in (ROOT / "docs" / "metrics.md").read_text()
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    row = re.search(rf"^\| `{name}` \|.*$", text, re.MULTILINE)
+    assert row
+    assert [option for option in density.options(name) if f"`{option}`" not in row[0]] == []
     assert main(["sample", "--help"]) == 0
     assert re.search(rf"\b{name}\b", capsys.readouterr().out)
 

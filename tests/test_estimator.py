@@ -108,6 +108,15 @@ def test_samples_of_the_prior_lie_where_the_codes_do(plane):
     np.testing.assert_allclose(seen[0] @ basis @ basis.T, seen[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [int, np.random.RandomState, np.random.default_rng])
+def test_samples_of_any_density_repeat_with_any_random_state(plane, kind):
+    estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=1, random_state=0).fit(plane)
+    first, again = (
+        estimator.sample(4, density_name="gmm:components=2", random_state=kind(3)) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, again)
+
+
 def test_a_gan_draws_from_its_prior_and_has_no_score(plane):
     estimator = LowRankAutoencoder("nsgan", latent_dim=3, epochs=1, random_state=0).fit(plane)
     seen = []
@@ -116,7 +125,7 @@ def test_a_gan_draws_from_its_prior_and_has_no_score(plane):
     np.testing.assert_allclose(seen[0].std(axis=0), 1, atol=0.1)
     with pytest.raises(InputError, match="reconstructs nothing"):
         estimator.score(plane)
-    with pytest.raises(InputError, match="take the density prior"):
+    with pytest.raises(InputError, match="use the density prior"):
         estimator.sample(3, density_name="gaussian")
 
 

@@ -1,12 +1,16 @@
 """Codes of other data, densities on codes, and samples in the data's own units."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
-from latentrank import inference, runs
+from latentrank import density, inference, runs
 from latentrank.config import RunConfig
+from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
+from latentrank.io import write_yaml
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,74 @@ def test_samples_are_decoded_codes_in_the_datas_own_units(table_run):
     assert np.array_equal(made.x, inference.sample(table_run, "gaussian", 50, seed=3).x)
 
 
+QUICK = {"gmm": "gmm:components=2,covariance=diag", "flow": "flow:steps=2"}
+
+
+@pytest.mark.parametrize("spec", [QUICK.get(name, name) for name in density.names()])
+def test_no_data_are_needed_after_training(folder, tmp_path, spec):
+    """The folder of a run can be given to somebody who does not have the data."""
+    run = trained(folder, "vrrae", rank=2)
+    copy = runs.Run(shutil.copytree(run.folder, tmp_path / "copy"))
+    settings = copy.config | {"data": str(tmp_path / "moved.npz")}
+    write_yaml(copy.folder / "config.yaml", settings)
+    with pytest.raises(InputError):
+        copy.dataset()
+    np.testing.assert_array_equal(
+        inference.sample(copy, spec, 5, seed=1).x, inference.sample(run, spec, 5, seed=1).x
+    )
+    for split in ("train", "test", "all"):
+        found, expected = inference.embed(copy, split), inference.embed(run, split)
+        assert list(found) == list(expected)
+        for name in found:
+            np.testing.assert_array_equal(found[name], expected[name])
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_codes_kept_with_a_run_are_those_of_its_data(table_run, split):
+    model = table_run.model()
+    x = model.preprocessing.normalise(table_run.split(split).x)
+    expected = model.encode(x).detach().numpy()
+    # float32, in batches of another size
+    tolerance = 64 * np.finfo(np.float32).eps * np.abs(expected).max()
+    np.testing.assert_allclose(runs.Run(table_run.folder).codes(split), expected, atol=tolerance)
+
+
+def test_what_is_known_of_the_samples_is_kept_with_their_codes(tmp_path):
+    x = np.random.default_rng(0).normal(size=(12, 3))
+    names = np.array([f"größe/{i}.png" for i in range(12)])
+    parameters = np.arange(24.0).reshape(12, 2)
+    whole = Split(x, np.arange(12) % 2, parameters, np.arange(12), names)
+    dataset = Dataset("mine", whole.take(slice(8)), whole.take(slice(8, 12)))
+    config = RunConfig(method="ae", data="mine", latent_dim=2, epochs=1)
+    runs.train(config, tmp_path / "run", dataset=dataset, progress=False)
+    for split in ("train", "test"):
+        kept, beside = runs.Run(tmp_path / "run").encoded(split), getattr(dataset, split).beside
+        assert set(kept) == {"codes", "labels", "parameters", "rows", "names"}
+        for name, values in beside.items():
+            np.testing.assert_array_equal(kept[name], values)
+
+
+def test_codes_of_a_damaged_file_are_refused(table_run, tmp_path):
+    copy = runs.Run(shutil.copytree(table_run.folder, tmp_path / "copy"))
+    (copy.folder / "codes.safetensors").write_bytes(b"12345678")
+    with pytest.raises(InputError, match=r"codes\.safetensors is damaged"):
+        copy.codes("train")
+
+
+def test_densities_are_fitted_to_the_training_codes(table_run):
+    codes = table_run.codes("train")
+    expected = density.fit("kde", codes, bandwidth=0.5).log_prob(codes)
+    found = inference.fit_density(table_run, "kde:bandwidth=0.5").log_prob(codes)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_samples_repeat_with_random_states_of_every_kind(table_run):
+    kinds = (lambda: 3, lambda: np.random.RandomState(3), lambda: np.random.default_rng(3))
+    for kind in kinds:
+        first, again = (inference.sample(table_run, "gaussian", 4, kind()).codes for _ in range(2))
+        np.testing.assert_array_equal(first, again)
+
+
 def test_samples_of_images_are_images(folder):
     made = inference.sample(trained(folder, "ae", "images.npz"), "gaussian", 3)
     assert (made.x.shape, made.x.dtype) == ((3, 1, 8, 8), np.uint8)
@@ -92,7 +164,7 @@ def test_a_gan_generates_from_noise_alone(folder):
     assert inference.usual_densities(gan.model()) == ("prior",)
     made = inference.sample(gan, "prior", 2000)
     assert abs(made.codes.std() - 1) < 0.05
-    with pytest.raises(InputError, match="nsgan has no codes of samples"):
+    with pytest.raises(InputError, match="nsgan does not encode samples"):
         inference.sample(gan, "gaussian", 3)
 
 

@@ -79,7 +79,7 @@ def assess(
         named = usual_densities(run.model()) if densities is None else densities
         for name in named:
             # A mistake is told before the minutes that the features take.
-            density.defaults(name)
+            density.parse(name)
         found |= _generation(run, features, named, n, seed, components, say)
     if probes and run.dataset().train.labels is not None:
         found["probes"] = _probes(run, seed, say)

@@ -1,4 +1,4 @@
-"""A trained run put to use: codes of data, densities fitted to its codes, and new samples."""
+"""Use of a trained run: codes of data, decoded codes, densities, and samples."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from latentrank import data, density
 from latentrank.data import Dataset, Split
-from latentrank.density import Density
+from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
 from latentrank.models.base import LatentModel
 from latentrank.runs import Run
-
-_BATCH = 512
-
 
 SPLITS = ("train", "test", "all")
 
@@ -29,7 +25,7 @@ class Samples:
 
     Attributes:
         codes: `(n, L)` float32.
-        x: `(n, *shape)`, in the data's own units and type: uint8 where the data is uint8.
+        x: `(n, *shape)`, in the units and the dtype of the data that the model was trained on.
     """
 
     codes: NDArray[np.float32]
@@ -43,17 +39,19 @@ def embed(
 
     Args:
         run: a finished run.
-        split: `"train"`, `"test"`, or `"all"`, both in the order in which they stand in their
-            file, where they stand in one.
-        source: name or path of other data; it is brought to the units that the run's data has.
-        coefficients: give the codes in the bottleneck's own basis, `(N, k)`, where it has one.
+        split: `"train"`, `"test"`, or `"all"` for both, in the order of the rows of their file
+            where they come from one.
+        source: name or path of other data; they are normalised as the run's data were. The codes
+            of the run's own data are kept with it, so that these need not be there.
+        coefficients: return the coefficients in the bottleneck's own basis, `(N, k)`.
 
     Returns:
-        `codes`, `(N, L)` float32 or `(N, k)`; and `labels`, `parameters` and `rows`, where each
-        sample stands in its file, where known.
+        `codes`, `(N, L)` or `(N, k)` float32; and, where known, `labels`, `parameters` and
+        `rows`, the row of each sample in its file.
 
     Raises:
-        InputError: an unknown split, data of another shape, or a method without a basis.
+        InputError: there is no such split, the data have another shape, or the method has no
+            basis.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
@@ -74,133 +72,123 @@ def embed(
 
 def _embedded(run: Run, split: str, source: str | Path | None) -> dict[str, NDArray[Any]]:
     if source is None:
-        dataset, codes = run.dataset(), run.codes(split)
-    else:
-        settings = run.settings
-        root, size = settings.data.data_root, settings.data.image_size
-        dataset = data.load(source, root=root, image_size=size)
-        codes = _encode(run, dataset, _part(dataset, split))
-    return {"codes": codes, **_part(dataset, split).beside}
+        return dict(run.encoded(split))
+    settings = run.settings
+    root, size = settings.data.data_root, settings.data.image_size
+    dataset = data.load(source, root=root, image_size=size)
+    part = _part(dataset, split)
+    return {"codes": _encode(run, dataset, part), **part.beside}
 
 
 def _part(dataset: Dataset, split: str) -> Split:
     return dataset.train if split == "train" else dataset.test
 
 
-@torch.no_grad()
 def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
-    """Codes of other data, normalised as the training data was and not by its own statistics."""
+    """Codes of other data, normalised as the training data were."""
     model = run.model()
-    spec = model.spec
-    if other.shape != spec.input_shape:
+    if other.shape != model.spec.input_shape:
         raise InputError(
-            f"The samples of {other.name} have shape {other.shape}, and the run was trained on "
-            f"samples of shape {spec.input_shape}; give data of that shape."
+            f"The samples of {other.name} have shape {other.shape}, expected "
+            f"{model.spec.input_shape} as in training; give data of that shape."
         )
-    codes = []
-    for start in range(0, len(part), _BATCH):
-        x = model.preprocessing.normalise(part.x[start : start + _BATCH])
-        codes.append(model.encode(x))
-    return np.asarray(torch.cat(codes).numpy())
+    return model.encode_array(part.x)
 
 
 def _basis(run: Run) -> NDArray[np.float32]:
     basis = run.model().bottleneck.basis()
     if basis is None:
         raise InputError(
-            f"The codes of {run.settings.method} are not kept in a basis of their own, so there "
-            "are no coefficients; leave --coefficients out."
+            f"The method {run.settings.method} has no basis for its codes, so there are no "
+            "coefficients; leave --coefficients out."
         )
     return np.asarray(basis.numpy())
 
 
 def usual_densities(model: LatentModel) -> tuple[str, ...]:
-    """The densities that new codes are drawn from unless others are asked for.
+    """The densities that samples are drawn from by default.
 
     Args:
         model: a trained model.
 
     Returns:
-        The papers' two; of a GAN, whose generator starts from noise, the prior.
+        Those of the papers, `gaussian` and `gmm`; for a GAN, whose input is noise, `prior`.
     """
     return model.usual_densities
 
 
-def fit_density(run: Run, name: str, **options: Any) -> Density:
-    """A density fitted to the run's training codes, by `density_of_codes`.
+def fit_density(run: Run, spec: str, **options: Any) -> Density:
+    """A density fitted to the training codes of a run, as `density_of_model` gives it.
+
+    The codes kept with the run are used, so it needs no data.
 
     Args:
         run: a finished run.
-        name: one of `latentrank.density.names()`.
-        **options: as the density has them.
+        spec: a density as text, such as `"gmm:components=10"`.
+        **options: options of the density; these override those of `spec`.
 
     Raises:
-        InputError: an unknown density or option, or one that the method does not have.
+        InputError: as `density_of_model`.
     """
-    return density_of_codes(run.model(), run.codes("train"), name, **options)
+    codes = None if density.parse(spec).name == "prior" else run.codes("train")
+    return density_of_model(run.model(), spec, codes, **options)
 
 
-def density_of_codes(model: LatentModel, codes: NDArray[Any], name: str, **options: Any) -> Density:
-    """A density that new codes of a model can be drawn from.
+def density_of_model(
+    model: LatentModel, spec: str, codes: NDArray[Any] | None = None, **options: Any
+) -> Density:
+    """A density to draw codes of a model from.
 
     Args:
         model: a trained model.
-        codes: `(N, L)`, its training codes.
-        name: one of `latentrank.density.names()`. The prior of a method that keeps its codes in
-            a basis is the standard normal over the coefficients.
-        **options: as the density has them.
+        spec: a density as text, such as `"gmm:components=10"`. `"prior"` is the standard normal,
+            over the coefficients where the method has a basis.
+        codes: `(N, L)`, codes of the training data; the prior needs none.
+        **options: options of the density; these override those of `spec`.
 
     Raises:
-        InputError: an unknown density or option, any but the prior for a GAN, or the prior for
-            a compressed model.
+        InputError: there is no such density or option, a density other than the prior is asked
+            of a GAN, or the prior of a compressed model.
     """
+    name = density.parse(spec).name
     if name == "prior":
-        if model.spec.code_dim is not None:
-            raise InputError(
-                "The codes of a compressed model are principal coefficients, which have no prior; "
-                "take another density, such as gaussian."
-            )
-        basis = model.bottleneck.basis()
-        options["basis"] = None if basis is None else basis.numpy()
-    elif not model.reconstructs and name in density.names():
+        basis = model.prior_basis()
+        return density.standard_normal(model.latent_dim, None if basis is None else basis.cpu())
+    if not model.reconstructs:
         raise InputError(
-            f"A {model.spec.method} has no codes of samples to fit the density {name} to; "
-            "take the density prior."
+            f"The density is {name}, but {model.spec.method} does not encode samples to codes "
+            "that it could be fitted to; use the density prior."
         )
-    return density.fit(name, codes, **options)
+    if codes is None:
+        raise InputError(f"The density {name} is fitted to codes, and none are given; give some.")
+    return density.fit(spec, codes, **options)
 
 
-def sample(run: Run, name: str, n: int, seed: int = 0, **options: Any) -> Samples:
-    """New samples: codes drawn from a density that is fitted to the training codes, decoded.
+def sample(run: Run, spec: str, n: int, seed: RandomState = 0, **options: Any) -> Samples:
+    """New samples: codes drawn from a density fitted to the training codes, then decoded.
 
     Args:
-        run: a finished run.
-        name: of the density.
-        n: how many, from 1.
-        seed: of the draws.
-        **options: of the density.
+        run: a finished run; its data are not needed.
+        spec: a density as text, such as `"gmm:components=10"`.
+        n: number of samples, from 1.
+        seed: random seed for sampling; an integer, a NumPy random state or generator, or None.
+        **options: options of the density; these override those of `spec`.
 
     Raises:
-        InputError: an unknown density or option, or `n` below 1.
+        InputError: there is no such density or option, or `n` or the seed is out of range.
     """
-    codes = fit_density(run, name, **options).sample(n, seed=seed)
+    codes = fit_density(run, spec, **options).sample(n, seed=seed)
     return Samples(codes, decode(run, codes))
 
 
-@torch.no_grad()
 def decode(run: Run, codes: NDArray[Any]) -> NDArray[Any]:
-    """What codes stand for.
+    """Decode codes.
 
     Args:
-        run: a finished run.
+        run: a finished run; its data are not needed.
         codes: `(N, L)`.
 
     Returns:
-        `(N, *shape)`, in the data's own units and dtype.
+        `(N, *shape)`, in the units and the dtype of the data that the model was trained on.
     """
-    dataset, model = run.dataset(), run.model()
-    parts = []
-    for start in range(0, len(codes), _BATCH):
-        batch = torch.from_numpy(np.asarray(codes[start : start + _BATCH], dtype=np.float32))
-        parts.append(dataset.preprocessing.denormalise(model.decode(batch)))
-    return np.concatenate(parts)
+    return run.model().decode_array(codes)

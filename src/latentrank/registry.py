@@ -38,14 +38,16 @@ class Registry(Generic[T]):
         self.kind = kind
         self.group = group
         self._values: dict[str, T] = {}
+        self._lazy: dict[str, EntryPoint] = {}
 
     @cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.group)}
+        others = {point.name: point for point in entry_points(group=self.group)}
+        return {**self._lazy, **others, **self._lazy}
 
     def names(self) -> list[str]:
         """All names: in order of registration, then those of other packages."""
-        return list({**dict.fromkeys(self._values), **dict.fromkeys(self._entry_points)})
+        return list(dict.fromkeys([*self._lazy, *self._values, *self._entry_points]))
 
     def __contains__(self, name: object) -> bool:
         return name in self._values or name in self._entry_points
@@ -91,6 +93,16 @@ class Registry(Generic[T]):
             raise InputError(f"There is a {self.kind} '{name}' already; choose another name.")
         self._values[name] = value
         return value
+
+    def register_lazily(self, name: str, reference: str) -> None:
+        """Add a value of this library that is imported when it is first asked for.
+
+        Args:
+            name: its name.
+            reference: where it is, such as `"latentrank.density.kde:fit"`.
+        """
+        self._lazy[name] = EntryPoint(name, reference, self.group)
+        self.__dict__.pop("_entry_points", None)
 
     def add(self, name: str) -> Callable[[T], T]:
         """`register` as a decorator."""

@@ -1,6 +1,7 @@
 """The commands: what they write, what they print, and one sentence for every mistake."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 import yaml
 
 import latentrank
-from latentrank import cli, runs
+from latentrank import cli, density, runs
 from latentrank.__main__ import main
 from latentrank.cli import options
 from latentrank.config import RunConfig
@@ -323,15 +324,43 @@ def test_embed(folder):
 
 
 def test_sample(folder):
+    made = []
     for seed in ("1", "1", "2"):
-        command = ["sample", run_of(folder), "--density", "gmm", "--n", "9", "--seed", seed]
-        assert main([*command, "--components", "2"]) == 0
-    with np.load(Path(run_of(folder)) / "samples-gmm.npz") as found:
+        spec = "gmm:components=2,covariance=diag"
+        assert main(["sample", run_of(folder), "--density", spec, "--n", "9", "--seed", seed]) == 0
+        with np.load(
+            Path(run_of(folder)) / "samples-gmm-components-2-covariance-diag.npz"
+        ) as found:
+            made.append(found["codes"])
+    np.testing.assert_array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
+    assert main(["sample", run_of(folder), "--n", "9"]) == 0
+    with np.load(Path(run_of(folder)) / "samples-gaussian.npz") as found:
         assert found["x"].shape == (9, 1, 8, 8)
         assert found["x"].dtype == np.uint8
         assert np.linalg.matrix_rank(found["codes"], tol=1e-4) <= 3
     assert main(["sample", run_of(folder), "--out", "grid.png"]) == 0
     assert Path("grid.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_a_run_without_its_data_is_sampled_from(folder):
+    """Pictures included, as for a colleague who was sent the folder of the run alone."""
+    np.save("table.npy", np.random.default_rng(0).normal(size=(60, 6)))
+    assert main(["train", "vae", "--data", "table.npy", *SMALL, "--out", "moved"]) == 0
+    Path("table.npy").rename("elsewhere.npy")
+    for spec in ("prior", "gaussian", "gmm", "kde"):
+        assert main(["sample", "moved", "--density", spec, "--n", "5"]) == 0
+        assert main(["sample", "moved", "--density", spec, "--out", f"{spec}.png"]) == 0
+    assert main(["embed", "moved"]) == 0
+
+
+def test_densities_are_listed_with_their_options(capfd):
+    assert main(["densities"]) == 0
+    told = capfd.readouterr().out
+    for name in density.names():
+        assert re.search(rf"^ *{name} ", told, re.MULTILINE)
+        for option in density.options(name).values():
+            assert re.search(rf" {option.name} +{option.default} ", told)
 
 
 @pytest.mark.parametrize("kind", ["linear", "spherical", "pca"])
@@ -435,7 +464,9 @@ def test_export(folder, capfd):
         (["train", "--resume", "nowhere"], "nowhere is not the folder of a run"),
         (["sample", "{run}", "--density", "gnm"], "did you mean 'gmm'?"),
         (["sample", "{run}", "--n", "0"], "'--n'"),
-        (["sample", "{run}", "--density", "gmm", "--components", "2.5"], "--components is 2.5"),
+        (["sample", "{run}", "--density", "gmm:components=2.5"], "components is 2.5"),
+        (["sample", "{run}", "--density", "gmm:component=2"], "did you mean 'components'?"),
+        (["sample", "{run}", "--density", "kde:bandwidth=-1"], "bandwidth is -1"),
         (["sample", "{run}", "--nn", "3"], "--n"),
         (["sample", "{run}", "--out", "x.jpg"], "expected a name that ends in .npz or .png"),
         (["embed", "{run}", "--data", "{folder}/table.npy"], "give data of that shape"),

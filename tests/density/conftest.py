@@ -1,12 +1,19 @@
-"""Codes of exact rank, as the low-rank methods make them."""
+"""Codes of exact rank, as the low-rank methods make them, and every density fitted to codes."""
 
 import numpy as np
 import pytest
 
 from latentrank import density
 
-QUICK = {"gmm": {"components": 2}, "flow": {"steps": 5}}
-FITTED = [name for name in density.names() if name != "prior"]
+# Options small enough for a test; the densities of other packages have to be quick by default.
+QUICK = {
+    "gmm": {"components": 2},
+    "gmm:covariance=tied": {"components": 2},
+    "gmm:covariance=diag": {"components": 2},
+    "gmm:covariance=spherical": {"components": 2},
+    "flow": {"steps": 5},
+}
+FITTED = [name for name in (*density.names(), *QUICK) if name != "prior"]
 
 
 def low_rank(samples, width, rank, *, seed=0, mean=0.0, dtype=np.float32):
@@ -17,13 +24,14 @@ def low_rank(samples, width, rank, *, seed=0, mean=0.0, dtype=np.float32):
     return coefficients @ basis.T + dtype(mean) * rng.normal(size=width).astype(dtype)
 
 
-def quick(name, codes):
+def quick(spec, codes):
     """The density with options small enough for a test."""
-    return density.fit(name, codes, **QUICK.get(name, {}))
+    return density.fit(spec, codes, **QUICK.get(spec, {}))
 
 
-@pytest.fixture(params=FITTED)
+@pytest.fixture(params=dict.fromkeys(FITTED))
 def name(request):
+    """Every density that is fitted, with the options that change its formula."""
     if request.param == "flow":
         pytest.importorskip("zuko")
     return request.param

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import cumulative_trapezoid
 
 from latentrank import density
 from latentrank.density import Subspace
 from latentrank.density.base import as_codes, generator
 from latentrank.errors import InputError
-from tests.density.conftest import low_rank, quick
+from tests.density.conftest import FITTED, low_rank, quick
 
 
 def numeric_rank(matrix):
@@ -90,7 +91,7 @@ class TestEveryDensity:
         assert (log_prob[3:] == -np.inf).all()
 
     # not the flow: its layers tell the axes apart, and turning may flip an axis
-    @pytest.mark.parametrize("name", ["gaussian", "gmm", "kde"])
+    @pytest.mark.parametrize("name", [name for name in FITTED if name != "flow"])
     def test_turning_the_codes_into_more_dimensions_changes_nothing(self, name):
         rng = np.random.default_rng(0)
         plane = rng.normal(size=(60, 2)) * [1.0, 0.3]
@@ -125,6 +126,49 @@ class TestEveryDensity:
             assert np.isfinite(fitted.sample(50, seed=0)).all()
             assert np.isfinite(fitted.log_prob(codes)).all()
 
+    @pytest.mark.parametrize("kind", [int, np.random.RandomState, np.random.default_rng])
+    def test_a_seed_of_any_kind_repeats_the_codes(self, name, kind):
+        fitted = quick(name, low_rank(50, 5, 2))
+        first = fitted.sample(10, seed=kind(3))
+        np.testing.assert_array_equal(first, fitted.sample(10, seed=kind(3)))
+        assert not np.array_equal(first, fitted.sample(10, seed=kind(4)))
+
+    @pytest.mark.parametrize("kind", [np.random.RandomState, np.random.default_rng])
+    def test_drawing_advances_a_state(self, name, kind):
+        fitted, state = quick(name, low_rank(50, 5, 2)), kind(0)
+        assert not np.array_equal(fitted.sample(10, seed=state), fitted.sample(10, seed=state))
+
+    def test_samples_follow_the_density(self, name):
+        """Their distribution function is the integral of the density, along a line.
+
+        By the inequality of Dvoretzky, Kiefer and Wolfowitz, the two differ by more than
+        `sqrt(log(2 / a) / 2n)` anywhere with probability below `a`, whatever the density.
+        """
+        direction = np.array([0.6, 0.0, 0.8])
+        codes = np.random.default_rng(0).gamma(2.0, size=(200, 1)) * direction
+        fitted, n = quick(name, codes), 20_000
+        t = np.linspace(-10, 25, 100_001)  # hardly trained, the flow has narrow peaks
+        integral = cumulative_trapezoid(
+            np.exp(fitted.log_prob(t[:, None] * direction)), t, initial=0
+        )
+        drawn = np.sort(fitted.sample(n, seed=0).astype(np.float64) @ direction)
+        difference = np.abs(np.interp(drawn, t, integral) - (np.arange(n) + 0.5) / n)
+        assert integral[-1] == pytest.approx(1, abs=1e-3)
+        assert difference.max() < np.sqrt(np.log(2 / 1e-6) / (2 * n)) + 0.5 / n + 1e-3
+
+    def test_samples_are_in_no_order(self, name):
+        """As many runs of one side as independent draws have, in the direction of largest variance.
+
+        With a share `q` of draws above 0, neighbours differ with probability `2 q (1 - q)`.
+        """
+        rng = np.random.default_rng(0)
+        codes = rng.normal(size=(200, 3)) + np.outer(np.arange(200) % 2, [9.0, 9.0, 0.0])
+        fitted = quick(name, codes)
+        above = fitted.subspace.coordinates(fitted.sample(1000, seed=0))[:, 0] > 0
+        expected = 2 * above.mean() * (1 - above.mean())
+        changes = (above[1:] != above[:-1]).mean()
+        assert abs(changes - expected) < 5 * np.sqrt(expected / 1000)
+
     def test_seeds(self, name):
         fitted = quick(name, low_rank(50, 5, 2))
         first = fitted.sample(10, seed=3)
@@ -154,7 +198,7 @@ class TestErrors:
         [
             (np.zeros(4), r"shape \(4,\), expected \(N, L\)"),
             (np.zeros((4, 0)), r"shape \(4, 0\), expected \(N, L\)"),
-            ([["a", "b"]], "no array of numbers"),
+            ([["a", "b"]], "not an array of numbers"),
             ([[0.0, np.nan], [0.0, 1.0]], "1 of 2 codes hold NaN or infinity"),
             ([[0.0, 1.0]], "1 code is given, expected at least 2"),
             (np.zeros((0, 3)), "No codes are given, expected at least 2"),
@@ -168,13 +212,15 @@ class TestErrors:
         with pytest.raises(InputError, match="have 3 columns, expected 2"):
             density.fit("gaussian", np.eye(2)).log_prob(np.eye(3))
 
-    def test_nothing_to_sample(self):
-        with pytest.raises(InputError, match="n is 0, expected a whole number from 1"):
-            density.fit("gaussian", np.eye(2)).sample(0)
+    @pytest.mark.parametrize("n", [0, 2.5, True])
+    def test_what_is_no_number_of_samples(self, n):
+        with pytest.raises(InputError, match=f"n is {n!r}, expected a whole number from 1"):
+            density.fit("gaussian", np.eye(2)).sample(n)
 
-    def test_negative_seed(self):
-        with pytest.raises(InputError, match="seed is -1, expected a whole number from 0"):
-            generator(-1)
+    @pytest.mark.parametrize("seed", [-1, 1.5, "1", True])
+    def test_what_is_no_seed(self, seed):
+        with pytest.raises(InputError, match=f"seed is {seed!r}, expected None, an integer from 0"):
+            generator(seed)
 
     def test_tensors_are_codes(self):
         assert as_codes(torch.ones(2, 3)).shape == (2, 3)

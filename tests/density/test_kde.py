@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from scipy.integrate import trapezoid
+from scipy.special import logsumexp
 from scipy.stats import gaussian_kde
 
-from latentrank.density import fit, kde
+from latentrank.density import fit
 from latentrank.errors import InputError
 from tests.density.conftest import low_rank
 
@@ -22,12 +23,15 @@ def test_log_prob_is_scipys(bandwidth):
     np.testing.assert_allclose(fitted.log_prob(points), expected, rtol=1e-8)
 
 
-def test_chunks_change_nothing(monkeypatch):
-    codes = low_rank(50, 4, 2)
-    fitted = fit("kde", codes)
-    whole = fitted.log_prob(codes)
-    monkeypatch.setattr(kde, "_CHUNK", 150)  # three rows at a time
-    np.testing.assert_allclose(fitted.log_prob(codes), whole, rtol=1e-12)
+def test_log_prob_is_the_sum_of_kernels():
+    """`p(u) = 1/N sum_i (2 pi h^2)^(-r/2) exp(-|u - u_i|^2 / 2 h^2)`, in float64."""
+    codes = np.random.default_rng(0).normal(size=(80, 5))
+    fitted, h = fit("kde", codes, bandwidth=0.4), 0.4
+    u = fitted.subspace.coordinates(codes)
+    squares = ((u[:, None] - u) ** 2).sum(axis=2)
+    expected = logsumexp(-squares / (2 * h**2), axis=1) - np.log(80 * (2 * np.pi * h**2) ** 2.5)
+    expected -= fitted.subspace.log_volume
+    np.testing.assert_allclose(fitted.log_prob(codes), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_integrates_to_one():
@@ -51,7 +55,7 @@ def test_moments_of_samples_are_the_blurred_ones():
     np.testing.assert_array_less(error, 5 * products.std(axis=0) / np.sqrt(DRAWN))
 
 
-@pytest.mark.parametrize("bandwidth", ["scot", 0, -1.0, np.inf])
+@pytest.mark.parametrize("bandwidth", ["scot", 0, -1.0, np.inf, np.nan, True, None])
 def test_bandwidths_that_cannot_be_used(bandwidth):
     with pytest.raises(InputError, match=r"bandwidth is .*, expected 'scott', 'silverman' or"):
         fit("kde", np.eye(3), bandwidth=bandwidth)

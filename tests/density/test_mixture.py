@@ -6,6 +6,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from latentrank.density import fit
+from latentrank.density.mixture import COVARIANCES
 from latentrank.errors import InputError
 
 DRAWN = 100_000
@@ -65,11 +66,23 @@ def test_moments_of_samples_match_the_codes():
     np.testing.assert_array_less(error, 5 * products.std(axis=0) / np.sqrt(DRAWN))
 
 
-def test_samples_do_not_come_cluster_by_cluster():
-    codes, _ = clusters()
-    fitted = fit("gmm", codes, components=2)
-    side = fitted.subspace.coordinates(fitted.sample(200, seed=0))[:, 0] > 0
-    assert (side[1:] != side[:-1]).sum() > 50
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_log_prob_is_the_mixture_of_its_own_parameters(covariance):
+    codes = clusters()[0]
+    fitted = fit("gmm", codes, components=2, covariance=covariance)
+    model, u = fitted.model, fitted.subspace.coordinates(codes)
+    matrices = {
+        "full": lambda k: model.covariances_[k],
+        "tied": lambda k: model.covariances_,
+        "diag": lambda k: np.diag(model.covariances_[k]),
+        "spherical": lambda k: model.covariances_[k] * np.eye(3),
+    }
+    parts = [
+        np.log(weight) + multivariate_normal(mean, matrices[covariance](k)).logpdf(u)
+        for k, (weight, mean) in enumerate(zip(model.weights_, model.means_, strict=True))
+    ]
+    expected = logsumexp(parts, axis=0) - fitted.subspace.log_volume
+    np.testing.assert_allclose(fitted.log_prob(codes), expected, rtol=1e-9)
 
 
 def test_the_seed_of_the_fit():
@@ -81,7 +94,10 @@ def test_the_seed_of_the_fit():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"components": 5}, "5 components is asked of 3 codes"),
+        ({"components": 5}, "components is 5 for 3 codes"),
+        ({"components": 2.5}, "components is 2.5, expected a whole number from 1 or 'bic'"),
+        ({"components": True}, "components is True, expected a whole number from 1 or 'bic'"),
+        ({"covariance": "diagonal"}, "covariance of a mixture 'diagonal'; did you mean 'diag'"),
         ({"components": 0}, "components is 0, expected a whole number from 1 or 'bic'"),
         ({"components": "aic"}, "components is 'aic', expected"),
         ({"components": "bic", "max_components": 0}, "max_components is 0, expected"),

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from latentrank.density import fit
+from latentrank.density import fit, standard_normal
 from latentrank.errors import InputError
 
 
-def test_without_a_basis_it_is_the_standard_normal_whatever_the_codes():
-    prior = fit("prior", np.full((2, 5), 7.0))
+@pytest.mark.parametrize("prior", [standard_normal(5), fit("prior", np.full((2, 5), 7.0))])
+def test_without_a_basis_it_is_the_standard_normal_whatever_the_codes(prior):
     points = np.random.default_rng(0).normal(size=(20, 5))
     np.testing.assert_allclose(
         prior.log_prob(points), multivariate_normal(np.zeros(5)).logpdf(points)
@@ -26,7 +26,7 @@ def test_with_a_basis_samples_are_combinations_of_its_columns(orthonormal):
     basis = rng.normal(size=(8, 3))
     if orthonormal:
         basis = np.linalg.qr(basis)[0]
-    prior = fit("prior", np.zeros((2, 8)), basis=basis)
+    prior = standard_normal(8, basis)
     drawn = prior.sample(100_000, seed=0).astype(np.float64)
     coefficients = drawn @ np.linalg.pinv(basis).T
     np.testing.assert_allclose(coefficients @ basis.T, drawn, atol=1e-5)
@@ -41,7 +41,7 @@ def test_with_a_basis_samples_are_combinations_of_its_columns(orthonormal):
 
 def test_dependent_columns_count_once():
     basis = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
-    prior = fit("prior", np.zeros((2, 3)), basis=basis)
+    prior = standard_normal(3, basis)
     assert prior.rank == 1
     assert np.isclose(prior.sample(100_000, seed=0)[:, 0].std(), np.sqrt(2), rtol=0.02)
 
@@ -56,4 +56,9 @@ def test_dependent_columns_count_once():
 )
 def test_bases_that_do_not_fit(basis, message):
     with pytest.raises(InputError, match=message):
-        fit("prior", np.zeros((2, 3)), basis=basis)
+        standard_normal(3, basis)
+
+
+def test_a_code_has_a_width():
+    with pytest.raises(InputError, match="latent_dim is 0, expected a whole number from 1"):
+        standard_normal(0)

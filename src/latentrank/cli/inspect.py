@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from latentrank.cli.app import CATALOGUE, INSPECT, app
+from latentrank.cli.method_help import show
 from latentrank.cli.options import Components, RunFolder, Seed
 from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
 from latentrank.cli.train import write_run_report
@@ -52,14 +53,7 @@ def methods(
         console.print(table)
         console.print("latentrank methods METHOD shows one method's options.", style="dim")
         return
-    method = known.get(name)
-    console.print(f"[bold]{method.name}[/bold]  {method.summary}")
-    console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
-    table = new_table("option", "default", "what it is")
-    for option, field in method.options.model_fields.items():
-        default = "" if field.default is None else str(field.default)
-        table.add_row(f"--{option.replace('_', '-')}", default, field.description)
-    console.print(table)
+    show(known.get(name))
 
 
 @app.command(rich_help_panel=CATALOGUE)

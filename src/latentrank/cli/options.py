@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from latentrank.config import (
     DataConfig,
@@ -26,11 +27,27 @@ if TYPE_CHECKING:
     pass
 
 
+class DensityCommand(TyperCommand):
+    """A command with the option `--density`, whose help names the densities that are installed.
+
+    They are looked up when the help is shown, so that other commands start without them.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with the names in place of `NAMES`."""
+        from latentrank import density
+
+        for option in self.params:
+            if isinstance(option, TyperOption) and option.name == "density":
+                option.help = (option.help or "").replace("NAMES", ", ".join(density.names()))
+        super().format_help(ctx, formatter)
+
+
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Components = Annotated[
     str, typer.Option(help="Of gmm: how many Gaussians, or bic to choose.", metavar="N|bic")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the draws.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed for sampling.")]
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

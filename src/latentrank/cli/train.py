@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from latentrank.cli.app import TRAIN, Stopped, app
+from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
 from latentrank.cli.output import console, messages, new_table, print_pairs
 from latentrank.errors import InputError
@@ -23,9 +24,10 @@ CLUSTER = "Train on the workers of the Dask scheduler at this address, such as t
 
 @app.command(
     rich_help_panel=TRAIN,
+    cls=MethodCommand,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="METHOD has options of its own, such as --penalty or --depth: "
-    "[bold]latentrank methods METHOD[/bold] lists them.",
+    "[bold]latentrank train METHOD --help[/bold] lists them.",
 )
 @with_settings
 def train(
@@ -37,14 +39,16 @@ def train(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="YAML file with any of these settings; the command line goes first."),
+        typer.Option(
+            help="YAML file with any of these settings; the command line takes precedence."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the new run; by default runs/DATA-METHOD."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with the interrupted run RUN.")
+        Path | None, typer.Option(metavar="RUN", help="Resume the interrupted run RUN.")
     ] = None,
     report: Annotated[bool, typer.Option(metavar="", help="Write the run's report.")] = True,
 ) -> None:
@@ -59,7 +63,7 @@ def train(
 
     words, options = extra_options([*([method] if method else []), *ctx.args])
     if len(words) > 1:
-        raise InputError(f"'{words[1]}' is one word too many; only METHOD has no -- before it.")
+        raise InputError(f"'{words[1]}' is an unexpected argument; only METHOD stands without --.")
     given = {**settings, **options, **({"method": words[0]} if words else {})}
     if resume is not None:
         folder = resume
@@ -73,7 +77,7 @@ def train(
             run = runs.train(settled, folder)
     except KeyboardInterrupt:
         again = f"latentrank train --resume {shlex.quote(str(folder))}"
-        raise Stopped(f"Stopped; go on with: {again}") from None
+        raise Stopped(f"Stopped; resume with: {again}") from None
     from latentrank.distributed import is_first_process
 
     if not is_first_process():
@@ -206,6 +210,7 @@ def _print_page(page: Page) -> None:
 
 @app.command(
     rich_help_panel=TRAIN,
+    cls=MethodCommand,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 @with_settings
@@ -236,7 +241,7 @@ def sweep(
 
     words, options = extra_options([method, *ctx.args])
     if len(words) > 1:
-        raise InputError(f"'{words[1]}' is one word too many; only METHOD has no -- before it.")
+        raise InputError(f"'{words[1]}' is an unexpected argument; only METHOD stands without --.")
     try:
         found = sweeping.sweep(
             {**settings, **options, "method": words[0]},

@@ -1,15 +1,16 @@
-"""Commands that use a run: embed, sample, export."""
+"""Commands that use a run: embed, sample, export; and the densities to sample from."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from latentrank.cli.app import GENERATE, app
-from latentrank.cli.options import Components, RunFolder, Seed
-from latentrank.cli.output import console, free_path, messages
+from latentrank.cli.app import CATALOGUE, GENERATE, app
+from latentrank.cli.options import DensityCommand, RunFolder, Seed
+from latentrank.cli.output import console, free_path, messages, new_table
 from latentrank.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,19 +26,17 @@ def embed(
     ] = None,
     split: Annotated[
         Literal["train", "test", "all"] | None,
-        typer.Option(help="Which part; by default test, and all of other data."),
+        typer.Option(help="Part of the data; by default test, for other data all."),
     ] = None,
     coefficients: Annotated[
         bool,
-        typer.Option(
-            "--coefficients", metavar="", help="In the method's own basis, k numbers each."
-        ),
+        typer.Option("--coefficients", metavar="", help="Coefficients in the method's own basis."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="An .npz file; by default RUN/codes-SPLIT.npz.")
     ] = None,
 ) -> None:
-    """Write the codes of data: an .npz file with codes, and labels, parameters and rows if known.
+    """Write codes to an .npz file, with labels, parameters and rows where known.
 
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
@@ -65,29 +64,30 @@ def parse_components(text: str) -> int | str:
     return text if text == "bic" else int(text)
 
 
-@app.command(rich_help_panel=GENERATE)
+@app.command(cls=DensityCommand, rich_help_panel=GENERATE)
 def sample(
     run: RunFolder,
     density: Annotated[
         str | None,
         typer.Option(
-            help="Fitted to the training codes: gaussian, gmm, prior, kde or flow; by default "
-            "gaussian, of a GAN prior."
+            metavar="NAME[:OPTION=VALUE,...]",
+            help="Density to draw codes from, one of NAMES; by default gaussian, for a GAN prior. "
+            "Options: latentrank densities.",
         ),
     ] = None,
-    components: Components = "4",
-    n: Annotated[int, typer.Option(min=1, help="How many samples.")] = 10_000,
+    n: Annotated[int, typer.Option(min=1, help="Number of samples.")] = 10_000,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="An .npz file, or a .png to see 64 of them; by default RUN/samples-DENSITY.npz."
+            help="An .npz file, or a .png that shows 64 of them; by default "
+            "RUN/samples-DENSITY.npz."
         ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Generate new samples: draw codes from a density, decode them.
+    """Generate samples: draw codes from a density fitted to the training codes, decode them.
 
-    latentrank sample runs/mnist-lorae --density gmm --n 10000 --out samples.npz
+    latentrank sample runs/mnist-lorae --density gmm:components=10 --out samples.npz
     latentrank sample runs/mnist-lorae --out samples.png
     """
     import numpy as np
@@ -98,10 +98,10 @@ def sample(
 
     opened = finished_run(run)
     density = density or inference.usual_densities(opened.model())[0]
-    path = free_path(out, run / f"samples-{density}.npz", [".npz", ".png"])
+    name = re.sub(r"[^\w.]+", "-", density)
+    path = free_path(out, run / f"samples-{name}.npz", [".npz", ".png"])
     picture = path.suffix == ".png"
-    options = {"components": parse_components(components)} if density == "gmm" else {}
-    made = inference.sample(opened, density, min(n, 64) if picture else n, seed, **options)
+    made = inference.sample(opened, density, min(n, 64) if picture else n, seed)
     if picture:
         from latentrank.report import pictures
 
@@ -111,6 +111,24 @@ def sample(
     with atomic_write(path) as temporary:
         np.savez(temporary, x=made.x, codes=made.codes)
     console.print(f"{path}: x {made.x.shape}, codes {made.codes.shape}", soft_wrap=True)
+
+
+@app.command(rich_help_panel=CATALOGUE)
+def densities() -> None:
+    """List the densities to draw samples from, with their options.
+
+    latentrank sample RUN --density gmm:components=10,covariance=diag
+    """
+    from latentrank import density
+
+    table = new_table("density", "option", "default", "what it is")
+    for name in density.names():
+        table.add_row(f"[bold]{name}[/bold]", "", "", density.summary(name))
+        for option in density.options(name).values():
+            default = "null" if option.default is None else str(option.default)
+            table.add_row("", option.name, default, option.help)
+    console.print(table)
+    console.print("Written as NAME or NAME:OPTION=VALUE,OPTION=VALUE.", style="dim")
 
 
 @app.command(rich_help_panel=GENERATE)

@@ -1,40 +1,43 @@
-"""What every density shares: the subspace that the codes fill, and the way in and out of it."""
+"""What all densities share: the subspace of the codes, coordinates in it, and random seeds."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_count
 
 Array = NDArray[np.float64]
+RandomState = int | np.random.RandomState | np.random.Generator | None
 
 RANK_TOLERANCE = 4 * float(np.finfo(np.float32).eps)
-"""A direction counts when its singular value is above this fraction of the codes' norm.
+"""Directions count whose singular value exceeds this fraction of the norm of the codes.
 
-The norm is the Frobenius norm of the codes before centring, because that is what float32
-rounds: codes computed as a product of rank r in float32 carry noise of about 1e-7 of it.
+It is the Frobenius norm before centring, since float32 rounds the uncentred values: codes
+computed in float32 as a product of rank `r` carry noise of about 1e-7 of that norm.
 """
 
 OFF_TOLERANCE = 1e-4
-"""A point is off the subspace when its distance is above this fraction of its size."""
+"""Points count as outside the subspace beyond this distance, relative to their norm."""
 
 
 def as_codes(codes: ArrayLike, width: int | None = None) -> Array:
-    """Codes as a float64 matrix, or the sentence that says why they are none.
+    """Codes as a float64 matrix, checked.
 
     Args:
-        codes: numbers, `(N, L)`, rows are samples.
-        width: the `L` that is expected, or `None` for any.
+        codes: `(N, L)`, one row per sample.
+        width: the expected `L`, or None for any.
 
     Returns:
         The codes, `(N, L)` float64.
 
     Raises:
-        InputError: if the codes are not numbers, not a matrix, not finite, or of another width.
+        InputError: the codes are not numbers, not a matrix, not finite, or of another width.
 
     Example:
         >>> as_codes([[1, 2], [3, 4]]).shape
@@ -44,7 +47,7 @@ def as_codes(codes: ArrayLike, width: int | None = None) -> Array:
         matrix = np.asarray(codes, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"The codes are no array of numbers ({error}); give a NumPy array (N, L)."
+            f"The codes are not an array of numbers ({error}); give a NumPy array (N, L)."
         ) from error
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         raise InputError(
@@ -65,25 +68,43 @@ def as_codes(codes: ArrayLike, width: int | None = None) -> Array:
     return matrix
 
 
-def generator(seed: int | None) -> np.random.Generator:
-    """A random generator of its own, so that no global state is read or changed.
+def generator(seed: Any = None) -> np.random.Generator:
+    """A random generator for a seed of any kind; no global state is read or changed.
 
     Args:
-        seed: a whole number from 0, or `None` for fresh entropy.
+        seed: an integer from 0, for results that repeat; a NumPy `RandomState` or `Generator`,
+            which the draws advance; or None for results that differ each time.
 
     Returns:
         The generator.
 
     Raises:
-        InputError: if the seed is negative.
+        InputError: the seed is negative or of another type.
 
     Example:
         >>> bool(generator(3).random() == generator(3).random())
         True
     """
-    if seed is not None and seed < 0:
-        raise InputError(f"The seed is {seed}, expected a whole number from 0; drop the sign.")
-    return np.random.default_rng(seed)
+    if isinstance(seed, np.random.RandomState):
+        return np.random.default_rng(seed.randint(0, 2**32, size=4, dtype=np.uint32))
+    if seed is None or isinstance(seed, np.random.Generator):
+        return np.random.default_rng(seed)
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise InputError(
+            f"The seed is {seed!r}, expected None, an integer from 0, or a NumPy RandomState or "
+            "Generator; give one of these."
+        )
+    return np.random.default_rng(int(seed))
+
+
+def integer_seed(rng: np.random.Generator) -> int:
+    """A seed for libraries that take no `Generator`, drawn from one.
+
+    Example:
+        >>> 0 <= integer_seed(generator(0)) < 2**31
+        True
+    """
+    return int(rng.integers(2**31))
 
 
 @dataclass(frozen=True)
@@ -111,23 +132,21 @@ class Subspace:
 
     @classmethod
     def of(cls, codes: ArrayLike) -> Subspace:
-        """The smallest subspace that holds the codes, with their principal axes.
+        """The smallest subspace that contains the codes, with their principal axes.
 
         The rank is the number of singular values of the centred codes above
-        `RANK_TOLERANCE` times the Frobenius norm of the codes. The singular values come from a
-        QR factorisation and not from the covariance, which would square them and lose the small
-        ones. Each axis points where its largest entry is positive, so that it does not depend
-        on the linear algebra library.
+        `RANK_TOLERANCE` times the Frobenius norm of the codes. The sign of each axis makes its
+        largest entry positive, so that it does not depend on the linear algebra library.
 
         Args:
-            codes: `(N, L)`, `N` from 2; fewer samples than dimensions, duplicates and constant
-                codes are fine.
+            codes: `(N, L)`, `N` from 2; there may be fewer samples than dimensions, duplicates,
+                and constant columns.
 
         Returns:
             The subspace; its rank is 0 for constant codes.
 
         Raises:
-            InputError: if the codes are no finite matrix, or have fewer than 2 rows.
+            InputError: the codes are not a finite matrix, or have fewer than 2 rows.
         """
         centred = as_codes(codes)
         if len(centred) < 2:
@@ -139,24 +158,18 @@ class Subspace:
         size = float(np.linalg.norm(centred))
         mean = centred.mean(axis=0)
         centred = centred - mean
-        if centred.shape[0] > centred.shape[1]:
-            triangle = np.linalg.qr(centred, mode="r")
-        else:
-            triangle = centred
-        values, axes = np.linalg.svd(triangle, full_matrices=False)[1:]
-        rank = int((values > RANK_TOLERANCE * size).sum())
-        axes = axes[:rank]
+        values, axes = _principal_axes(centred, RANK_TOLERANCE * size)
         largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
-        return cls(mean, (axes * np.sign(largest)).T, values[:rank] / np.sqrt(len(centred) - 1))
+        return cls(mean, (axes * np.sign(largest)).T, values / np.sqrt(len(centred) - 1))
 
     @property
     def rank(self) -> int:
-        """How many dimensions the subspace has."""
+        """Dimension of the subspace."""
         return len(self.scales)
 
     @property
     def width(self) -> int:
-        """How many numbers a code has."""
+        """Width `L` of a code."""
         return len(self.mean)
 
     @property
@@ -174,7 +187,7 @@ class Subspace:
             `(N, r)` float64.
 
         Raises:
-            InputError: if the codes are no finite matrix of this width.
+            InputError: the codes are not a finite matrix of this width.
         """
         return (as_codes(codes, self.width) - self.mean) @ self.basis / self.scales
 
@@ -202,7 +215,7 @@ class Subspace:
             `(N,)` bool.
 
         Raises:
-            InputError: if the codes are no finite matrix of this width.
+            InputError: the codes are not a finite matrix of this width.
         """
         codes = as_codes(codes, self.width)
         distance = np.linalg.norm(codes - self.points(self.coordinates(codes)), axis=1)
@@ -210,14 +223,31 @@ class Subspace:
         return np.asarray(distance <= OFF_TOLERANCE * (np.linalg.norm(codes, axis=1) + typical))
 
 
-class Density(ABC):
-    """A probability density on the subspace that the codes fill.
+def _principal_axes(centred: Array, threshold: float) -> tuple[Array, Array]:
+    """Singular values above a threshold, largest first, and their right singular vectors.
 
-    A density is two formulas in the coordinates of its `Subspace`: how to draw, and how large
-    the density is. Everything about rank, units and seeds is here.
+    The eigenvectors of the small Gram matrix leave only few columns to factorise. Its
+    eigenvalues, which err by about 1e-15 of the largest, tell singular values from zero down to
+    3e-8 of the largest; those that are returned come from the columns themselves.
+    """
+    axes = np.eye(centred.shape[1])
+    if len(centred) > centred.shape[1]:
+        squares, axes = np.linalg.eigh(centred.T @ centred)
+        axes = axes[:, squares > (threshold / 2) ** 2]
+        centred = np.asarray(np.linalg.qr(centred @ axes, mode="r"))
+    values, turned = np.linalg.svd(centred, full_matrices=False)[1:]
+    kept = values > threshold
+    return values[kept], turned[kept] @ axes.T
+
+
+class Density(ABC):
+    """A probability density on the subspace that the codes span.
+
+    A subclass gives two formulas in the coordinates of its `Subspace`: how to draw, and the log
+    density. Rank, units and seeds are handled here.
 
     Args:
-        subspace: where the density lives.
+        subspace: the subspace the density lives in.
     """
 
     def __init__(self, subspace: Subspace) -> None:
@@ -228,29 +258,28 @@ class Density(ABC):
         """Dimension of the subspace that the density lives in."""
         return self.subspace.rank
 
-    def sample(self, n: int, seed: int | None = None) -> NDArray[np.float32]:
-        """New codes; they fill the subspace and never leave it.
+    def sample(self, n: int, seed: RandomState = None) -> NDArray[np.float32]:
+        """Draw codes; all of them lie in the subspace.
 
         Args:
-            n: how many, from 1.
-            seed: the same seed gives the same codes; `None` gives fresh ones.
+            n: number of codes, from 1.
+            seed: as `generator` takes it; an integer gives the same codes each time.
 
         Returns:
             `(n, L)` float32.
 
         Raises:
-            InputError: if `n` is below 1 or the seed is negative.
+            InputError: `n` or the seed is out of range.
         """
-        if n < 1:
-            raise InputError(f"n is {n}, expected a whole number from 1; ask for more samples.")
+        check_count(n, "n")
         return self.subspace.points(self._draw(n, generator(seed))).astype(np.float32)
 
     def log_prob(self, codes: ArrayLike) -> Array:
         """Log density with respect to the Lebesgue measure of the subspace.
 
-        For rank `r` the unit is nats per volume of dimension `r`. Points off the subspace have
-        minus infinity; how far is off, `Subspace.contains` says. At rank 0 the density is a
-        point of mass 1, whose log density is 0.
+        For rank `r` the unit is nats per volume of dimension `r`. Points outside the subspace
+        have minus infinity, with the tolerance of `Subspace.contains`. At rank 0 the density is
+        a point of mass 1, whose log density is 0.
 
         Args:
             codes: `(N, L)`.
@@ -259,7 +288,7 @@ class Density(ABC):
             `(N,)` float64.
 
         Raises:
-            InputError: if the codes are no finite matrix of the width that was fitted to.
+            InputError: the codes are not a finite matrix of the width fitted to.
         """
         coordinates = self.subspace.coordinates(codes)
         inside = self.subspace.contains(codes)

@@ -11,14 +11,21 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from latentrank.density.base import Array, Density, Subspace, generator
-from latentrank.density.gaussian import Gaussian
-from latentrank.errors import InputError
+from latentrank.density.base import (
+    Array,
+    Density,
+    RandomState,
+    Subspace,
+    generator,
+    integer_seed,
+)
+from latentrank.density.gaussian import Normal
+from latentrank.errors import InputError, check_count
 
 _BATCH = 512
 _LEARNING_RATE = 2e-3
-_CHECK_EVERY = 50  # steps between two looks at the held-out codes
-_PATIENCE = 8  # looks without a better likelihood before training stops
+_CHECK_EVERY = 50  # steps between evaluations on the held-out codes
+_PATIENCE = 400  # steps without a better likelihood there before training stops
 _ROWS = 8192  # rows evaluated at a time
 
 
@@ -28,7 +35,7 @@ class Flow(Density):
     `log p(u) = log N(T^-1(u)) + log |det dT^-1/du|`.
 
     Args:
-        subspace: where the density lives.
+        subspace: the subspace the density lives in.
         network: a zuko flow over `r` features, trained.
     """
 
@@ -53,25 +60,24 @@ class Flow(Density):
         )
 
 
-def fit(codes: ArrayLike, steps: int = 2000, seed: int | None = 0) -> Flow | Gaussian:
-    """A neural spline flow of coupling layers, by maximum likelihood with Adam.
+def fit(codes: ArrayLike, *, steps: int = 2000, seed: RandomState = 0) -> Flow | Normal:
+    """A normalizing flow: a neural spline flow with coupling layers (needs zuko).
 
-    A tenth of the codes is held out; the state with the best likelihood there is kept, and
-    training stops when it no longer improves. Coupling layers, because sampling from a fully
-    autoregressive flow takes one pass per dimension.
+    Trained by maximum likelihood with Adam. A tenth of the codes is held out; the weights with
+    the best likelihood on it are kept, and training stops when that no longer improves. Coupling
+    layers are used because sampling from an autoregressive flow takes one pass per dimension.
 
     Args:
         codes: `(N, L)`, `N` from 2.
-        steps: the most Adam steps, from 1.
-        seed: of the initial weights, the held-out codes and the batches; `None` for
-            fresh entropy.
+        steps: largest number of Adam steps, from 1.
+        seed: random seed for the initial weights, the held-out codes and the batches.
 
     Returns:
-        The density; for constant codes, which leave nothing to learn, the Gaussian of rank 0.
+        The density; for constant codes, a normal distribution of rank 0.
 
     Raises:
-        InputError: if the codes are no finite matrix or have fewer than 2 rows, if `steps` is
-            below 1, or if zuko is not installed.
+        InputError: the codes are not a finite matrix or have fewer than 2 rows, an option is out
+            of range, or zuko is not installed.
 
     Example:
         >>> codes = np.random.default_rng(0).normal(size=(50, 1)) * [1.0, 2.0, 0.0]
@@ -80,12 +86,11 @@ def fit(codes: ArrayLike, steps: int = 2000, seed: int | None = 0) -> Flow | Gau
         (1, (4, 3))
     """
     subspace = Subspace.of(codes)
-    if steps < 1:
-        raise InputError(f"steps is {steps}, expected a whole number from 1; raise it.")
+    check_count(steps, "steps")
     rng = generator(seed)
-    network = _network(subspace.rank, int(rng.integers(2**31)))
+    network = _network(subspace.rank, integer_seed(rng))
     if subspace.rank == 0:
-        return Gaussian(subspace)
+        return Normal(subspace)
     shuffled = _tensor(rng.permutation(subspace.coordinates(codes)))
     held_out = max(1, len(shuffled) // 10)
     _train(network, shuffled[held_out:], shuffled[:held_out], steps, rng)
@@ -114,24 +119,22 @@ def _network(features: int, seed: int) -> Any:
 def _train(
     network: nn.Module, train: Tensor, held_out: Tensor, steps: int, rng: np.random.Generator
 ) -> None:
-    """Maximise the likelihood of `train` and leave the state that is best on `held_out`."""
+    """Maximise the likelihood of `train`; keep the weights that are best on `held_out`."""
     optimiser = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
-    best, state, since = _mean_log_prob(network, held_out), copy.deepcopy(network.state_dict()), 0
-    for step in range(1, steps + 1):
+    best, weights, best_step = -float("inf"), network.state_dict(), 0
+    for step in range(steps + 1):
+        if step % _CHECK_EVERY == 0 or step == steps:
+            value = _mean_log_prob(network, held_out)
+            if value > best:
+                best, weights, best_step = value, copy.deepcopy(network.state_dict()), step
+            if step == steps or step - best_step >= _PATIENCE:
+                break
         batch = train[torch.from_numpy(rng.integers(len(train), size=min(_BATCH, len(train))))]
         optimiser.zero_grad()
         torch.autograd.backward(-_log_prob(network, batch).mean())
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
-        if step % _CHECK_EVERY and step != steps:
-            continue
-        value = _mean_log_prob(network, held_out)
-        since += 1
-        if value > best:
-            best, state, since = value, copy.deepcopy(network.state_dict()), 0
-        if since == _PATIENCE:
-            break
-    network.load_state_dict(state)
+    network.load_state_dict(weights)
 
 
 @torch.no_grad()

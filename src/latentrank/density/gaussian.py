@@ -1,4 +1,4 @@
-"""One multivariate Gaussian."""
+"""One multivariate normal distribution."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from latentrank.density.base import Array, Density, Subspace
 
 
-class Gaussian(Density):
-    r"""A Gaussian with the mean and the covariance of its subspace.
+class Normal(Density):
+    r"""The normal distribution with the mean and the covariance of its subspace.
 
     In whitened coordinates it is the standard normal,
     `log p(u) = -(|u|^2 + r log 2 pi) / 2`.
@@ -23,8 +23,10 @@ class Gaussian(Density):
         return np.asarray(-0.5 * (squares + self.rank * np.log(2 * np.pi)))
 
 
-def fit(codes: ArrayLike) -> Gaussian:
-    """The Gaussian with the sample mean and the unbiased sample covariance of the codes.
+def fit(codes: ArrayLike) -> Normal:
+    """One Gaussian with the mean and the covariance of the codes.
+
+    The covariance is the unbiased one.
 
     Args:
         codes: `(N, L)`, `N` from 2.
@@ -33,11 +35,11 @@ def fit(codes: ArrayLike) -> Gaussian:
         The density; its rank is that of the centred codes.
 
     Raises:
-        InputError: if the codes are no finite matrix, or have fewer than 2 rows.
+        InputError: the codes are not a finite matrix, or have fewer than 2 rows.
 
     Example:
         >>> density = fit([[0.0, 1.0], [2.0, 1.0], [4.0, 1.0]])
         >>> density.rank, density.sample(5, seed=0)[:, 1].tolist()
         (1, [1.0, 1.0, 1.0, 1.0, 1.0])
     """
-    return Gaussian(Subspace.of(codes))
+    return Normal(Subspace.of(codes))

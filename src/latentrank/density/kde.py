@@ -1,90 +1,88 @@
-"""A kernel density: one small Gaussian on every code."""
+"""Kernel density estimation: one small Gaussian on every code."""
 
 from __future__ import annotations
 
-from typing import Literal
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
 
-from latentrank.density.base import Array, Density, Subspace
+from latentrank.density.base import Array, Density, Subspace, integer_seed
+from latentrank.density.gaussian import Normal
 from latentrank.errors import InputError
 
-_CHUNK = 2**23  # distances held at a time: 64 MiB
+if TYPE_CHECKING:
+    from sklearn.neighbors import KernelDensity
 
 
-class KernelDensity(Density):
+class KernelEstimate(Density):
     r"""Gaussian kernels of width `h`, `p(u) = 1/N sum_i N(u; u_i, h^2 I)`.
 
-    The samples have the mean of the codes and `(N - 1)/N + h^2` times their covariance: the
-    price of a kernel density is this blur, and it grows with the rank.
+    The samples have the mean of the codes and `(N - 1)/N + h^2` times their covariance: a kernel
+    density is smoother than the codes, and the more so the higher their rank.
 
     Args:
-        subspace: where the density lives.
-        centres: whitened coordinates of the codes, `(N, r)`.
-        bandwidth: `h`, positive, in standard deviations of the codes.
+        subspace: the subspace the density lives in.
+        model: scikit-learn's estimate, fitted to the coordinates.
     """
 
-    def __init__(self, subspace: Subspace, centres: Array, bandwidth: float) -> None:
+    def __init__(self, subspace: Subspace, model: KernelDensity) -> None:
         super().__init__(subspace)
-        self.centres = centres
-        self.bandwidth = bandwidth
+        self.model = model
+
+    @property
+    def bandwidth(self) -> float:
+        """Width `h` of the kernels, in standard deviations of the codes."""
+        return float(self.model.bandwidth_)
 
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
-        picked = rng.integers(len(self.centres), size=n)
-        return self.centres[picked] + self.bandwidth * rng.standard_normal((n, self.rank))
+        return np.asarray(self.model.sample(n, random_state=integer_seed(rng)))
 
     def _log_density(self, coordinates: Array) -> Array:
-        rows = max(1, _CHUNK // len(self.centres))
-        starts = range(0, len(coordinates), rows)
-        sums = np.concatenate([self._log_sum(coordinates[i : i + rows]) for i in starts])
-        norm = np.log(len(self.centres))
-        norm += self.rank * (0.5 * np.log(2 * np.pi) + np.log(self.bandwidth))
-        return np.asarray(sums - norm)
-
-    def _log_sum(self, coordinates: Array) -> Array:
-        """`log sum_i exp(-|u - u_i|^2 / 2 h^2)` for every row `u`."""
-        squares = (coordinates**2).sum(axis=1)[:, None] + (self.centres**2).sum(axis=1)
-        squares -= 2 * coordinates @ self.centres.T
-        return np.asarray(logsumexp(squares / (-2 * self.bandwidth**2), axis=1))
+        return np.asarray(self.model.score_samples(coordinates))
 
 
 def fit(
-    codes: ArrayLike, bandwidth: float | Literal["scott", "silverman"] = "scott"
-) -> KernelDensity:
-    """A Gaussian kernel density in the whitened subspace of the codes.
+    codes: ArrayLike, *, bandwidth: float | Literal["scott", "silverman"] = "scott"
+) -> KernelEstimate | Normal:
+    """Gaussian kernels of equal width around the training codes.
 
-    Scott's rule is `h = N^(-1/(r+4))`, Silverman's `h = (N (r+2)/4)^(-1/(r+4))`.
+    Scott's rule is `h = N^(-1/(r+4))`, Silverman's `h = (N (r+2)/4)^(-1/(r+4))`, for `N` codes
+    of rank `r`.
 
     Args:
         codes: `(N, L)`, `N` from 2.
-        bandwidth: a rule, or the width `h` in standard deviations of the codes, positive.
+        bandwidth: width of the kernels in standard deviations of the codes, above 0, or a rule:
+            scott or silverman.
 
     Returns:
-        The density.
+        The density; for constant codes, a normal distribution of rank 0.
 
     Raises:
-        InputError: if the codes are no finite matrix or have fewer than 2 rows, or if the
-            bandwidth is no rule and not positive.
+        InputError: the codes are not a finite matrix or have fewer than 2 rows, or the
+            bandwidth is neither a rule nor positive.
 
     Example:
         >>> fit([[0.0], [1.0], [3.0], [9.0]], bandwidth=0.1).bandwidth
         0.1
     """
+    from sklearn.neighbors import KernelDensity
+
+    _check(bandwidth)
     subspace = Subspace.of(codes)
-    centres = subspace.coordinates(codes)
-    return KernelDensity(subspace, centres, _width(bandwidth, *centres.shape))
+    if subspace.rank == 0:
+        return Normal(subspace)
+    model = KernelDensity(bandwidth=bandwidth).fit(subspace.coordinates(codes))
+    return KernelEstimate(subspace, model)
 
 
-def _width(bandwidth: float | str, samples: int, rank: int) -> float:
-    if bandwidth == "scott":
-        return float(samples ** (-1 / (rank + 4)))
-    if bandwidth == "silverman":
-        return float((samples * (rank + 2) / 4) ** (-1 / (rank + 4)))
-    if isinstance(bandwidth, str) or not 0 < bandwidth < np.inf:
+def _check(bandwidth: Any) -> None:
+    if bandwidth in ("scott", "silverman"):
+        return
+    number = isinstance(bandwidth, Real) and not isinstance(bandwidth, bool)
+    if not (number and 0 < float(bandwidth) < np.inf):
         raise InputError(
             f"The bandwidth is {bandwidth!r}, expected 'scott', 'silverman' or a positive number; "
             "give one of these."
         )
-    return float(bandwidth)

@@ -1,18 +1,31 @@
-"""A mixture of Gaussians with full covariances."""
+"""Mixtures of Gaussians."""
 
 from __future__ import annotations
 
+import copy
 import warnings
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
-from latentrank.density.base import Array, Density, Subspace, generator
-from latentrank.density.gaussian import Gaussian
-from latentrank.errors import InputError
+from latentrank.density.base import (
+    Array,
+    Density,
+    RandomState,
+    Subspace,
+    generator,
+    integer_seed,
+)
+from latentrank.density.gaussian import Normal
+from latentrank.errors import InputError, check_count, unknown
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
+
+Covariance = Literal["full", "tied", "diag", "spherical"]
+
+COVARIANCES: tuple[Covariance, ...] = ("full", "tied", "diag", "spherical")
 
 REGULARISATION = 1e-6
 """Variance added to every component, as a fraction of the codes' variance along each axis."""
@@ -22,8 +35,8 @@ class Mixture(Density):
     r"""A Gaussian mixture, `p(u) = sum_k w_k N(u; m_k, C_k)` in whitened coordinates.
 
     Args:
-        subspace: where the density lives.
-        model: the mixture fitted to the coordinates.
+        subspace: the subspace the density lives in.
+        model: scikit-learn's mixture, fitted to the coordinates.
     """
 
     def __init__(self, subspace: Subspace, model: GaussianMixture) -> None:
@@ -32,16 +45,13 @@ class Mixture(Density):
 
     @property
     def components(self) -> int:
-        """How many Gaussians the mixture has."""
+        """Number of Gaussians."""
         return len(self.model.weights_)
 
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
-        labels = rng.choice(self.components, size=n, p=self.model.weights_)
-        result = rng.standard_normal((n, self.rank))
-        roots = np.linalg.cholesky(self.model.covariances_)
-        for k, (mean, root) in enumerate(zip(self.model.means_, roots, strict=True)):
-            result[labels == k] = mean + result[labels == k] @ root.T
-        return result
+        # scikit-learn draws component by component, from the random state of the model.
+        model = copy.copy(self.model).set_params(random_state=integer_seed(rng))
+        return rng.permutation(model.sample(n)[0])
 
     def _log_density(self, coordinates: Array) -> Array:
         return np.asarray(self.model.score_samples(coordinates))
@@ -49,30 +59,36 @@ class Mixture(Density):
 
 def fit(
     codes: ArrayLike,
+    *,
     components: int | Literal["bic"] = 4,
+    covariance: Covariance = "full",
     max_components: int = 10,
-    seed: int | None = 0,
-) -> Mixture | Gaussian:
-    """A Gaussian mixture by expectation maximisation from a k-means start.
+    seed: RandomState = 0,
+) -> Mixture | Normal:
+    """A mixture of Gaussians, fitted by expectation maximisation.
 
-    `"bic"` takes the number of components with the least Bayesian information criterion. It
-    tries only so many that a component has more than `r` points on average: with fewer, a
-    component collapses onto its points and the criterion rewards it without limit.
+    It is fitted to the `r` coordinates of the codes in their own subspace and not to all `L`
+    numbers of a code, which is faster, and never singular.
+
+    With `components="bic"`, the number of components minimises the Bayesian information
+    criterion. Only numbers that leave more than `r` codes per component on average are tried:
+    with fewer, a component collapses onto its codes and the likelihood grows without bound.
 
     Args:
         codes: `(N, L)`, `N` from 2.
-        components: how many Gaussians, from 1 to `N`, or `"bic"`; the papers take 4 on MNIST
-            and 10 on CelebA.
-        max_components: the most that `"bic"` tries.
-        seed: of the k-means start; the same seed gives the same mixture, `None` is
-            fresh entropy.
+        components: number of Gaussians, from 1 to the number of codes, or bic to choose it; the
+            papers use 4 on MNIST and 10 on CelebA.
+        covariance: full, tied (one matrix for all components), diag (along the principal axes of
+            all codes) or spherical.
+        max_components: largest number of components that bic tries.
+        seed: random seed for the k-means initialisation.
 
     Returns:
-        The density; for constant codes, which have no covariance, the Gaussian of rank 0.
+        The density; for constant codes, a normal distribution of rank 0.
 
     Raises:
-        InputError: if the codes are no finite matrix, have fewer than 2 rows or fewer rows than
-            components, or if a number of components is not a whole number from 1.
+        InputError: the codes are not a finite matrix, have fewer than 2 rows or fewer rows than
+            components, or an option is out of range.
 
     Example:
         >>> codes = np.concatenate([np.eye(3), np.eye(3) + 9])
@@ -81,40 +97,49 @@ def fit(
     """
     subspace = Subspace.of(codes)
     coordinates = subspace.coordinates(codes)
-    _check(components, len(coordinates))
+    _check(components, covariance, max_components, len(coordinates))
+    state = integer_seed(generator(seed))
     if subspace.rank == 0:
-        return Gaussian(subspace)
-    state = int(generator(seed).integers(2**31))
+        return Normal(subspace)
     if components != "bic":
-        return Mixture(subspace, _maximise(coordinates, components, state))
-    if max_components < 1:
-        raise InputError(
-            f"max_components is {max_components}, expected a whole number from 1; raise it."
-        )
+        return Mixture(subspace, _maximise(coordinates, components, covariance, state))
     most = max(1, min(max_components, len(coordinates) // (subspace.rank + 1)))
-    models = [_maximise(coordinates, k, state) for k in range(1, most + 1)]
+    models = [_maximise(coordinates, k, covariance, state) for k in range(1, most + 1)]
     return Mixture(subspace, min(models, key=lambda model: float(model.bic(coordinates))))
 
 
-def _check(components: int | str, samples: int) -> None:
+def _check(components: Any, covariance: str, max_components: int, samples: int) -> None:
+    if covariance not in COVARIANCES:
+        raise unknown("covariance of a mixture", str(covariance), COVARIANCES)
+    check_count(max_components, "max_components")
     if components == "bic":
         return
-    if isinstance(components, str) or components < 1:
+    whole = isinstance(components, int | np.integer) and not isinstance(components, bool)
+    if not (whole and components >= 1):
         raise InputError(
             f"components is {components!r}, expected a whole number from 1 or 'bic'; "
             "give one of these."
         )
     if components > samples:
         raise InputError(
-            f"A mixture of {components} components is asked of {samples} codes, expected at most "
-            "one component per code; give fewer components or more codes."
+            f"components is {components} for {samples} codes, expected at most one component "
+            "per code; give fewer components or more codes."
         )
 
 
-def _maximise(coordinates: Array, components: int, seed: int) -> GaussianMixture:
-    model = GaussianMixture(components, reg_covar=REGULARISATION, max_iter=200, random_state=seed)
+def _maximise(coordinates: Array, components: int, covariance: str, seed: int) -> GaussianMixture:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    model = GaussianMixture(
+        components,
+        covariance_type=covariance,
+        reg_covar=REGULARISATION,
+        max_iter=200,
+        random_state=seed,
+    )
     with warnings.catch_warnings():
         # Duplicated codes leave k-means fewer distinct points than components. The mixture
-        # is still a valid one, with two components in one place.
+        # is still valid, with two components in one place.
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
         return model.fit(coordinates)

@@ -1,4 +1,4 @@
-"""The prior that a model was trained towards, which looks at no codes."""
+"""The prior: the density of a code before any data are seen."""
 
 from __future__ import annotations
 
@@ -6,38 +6,56 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from latentrank.density.base import Subspace, as_codes
-from latentrank.density.gaussian import Gaussian
-from latentrank.errors import InputError
+from latentrank.density.gaussian import Normal
+from latentrank.errors import InputError, check_count
 
 
-def fit(codes: ArrayLike, basis: ArrayLike | None = None) -> Gaussian:
-    """The standard normal: over all `L` numbers of a code, or over coefficients in a basis.
+def standard_normal(latent_dim: int, basis: ArrayLike | None = None) -> Normal:
+    """The standard normal over the `L` numbers of a code, or over coefficients in a basis.
 
     With a basis `U` the samples are `U a`, `a ~ N(0, I_k)`, as in VRRAE. The density of `U a`
     is the Gaussian of covariance `U U^T`, so `U` need not be orthonormal.
 
     Args:
-        codes: `(N, L)`; only the width `L` is read.
-        basis: `(L, k)`, or `None` for the prior of VAE, WAE and GAN.
+        latent_dim: width `L` of a code, from 1.
+        basis: `(L, k)`, or None for the prior of VAE, WAE and GAN.
 
     Returns:
         The density; its rank is `L`, or the rank of the basis.
 
     Raises:
-        InputError: if the codes or the basis are no finite matrix, or the basis has other than
-            `L` rows.
+        InputError: the width is below 1, or the basis is not a finite matrix of `L` rows.
 
     Example:
-        >>> fit(np.zeros((2, 3))).rank, fit(np.zeros((2, 3)), basis=np.eye(3)[:, :1]).rank
+        >>> standard_normal(3).rank, standard_normal(3, basis=np.eye(3)[:, :1]).rank
         (3, 1)
     """
-    width = as_codes(codes).shape[1]
+    check_count(latent_dim, "latent_dim")
+    mean = np.zeros(latent_dim)
     if basis is None:
-        return Gaussian(Subspace(np.zeros(width), np.eye(width), np.ones(width)))
-    matrix = _as_basis(basis, width)
-    axes, scales, _ = np.linalg.svd(matrix, full_matrices=False)
+        return Normal(Subspace(mean, np.eye(latent_dim), np.ones(latent_dim)))
+    axes, scales, _ = np.linalg.svd(_as_basis(basis, latent_dim), full_matrices=False)
     kept = scales > np.finfo(np.float32).eps * scales.max()
-    return Gaussian(Subspace(np.zeros(width), axes[:, kept], scales[kept]))
+    return Normal(Subspace(mean, axes[:, kept], scales[kept]))
+
+
+def fit(codes: ArrayLike) -> Normal:
+    """The standard normal, over the coefficients where the method has a basis.
+
+    This function knows no method: it returns the standard normal over all numbers of a code.
+    `latentrank.inference` takes the prior of the model.
+
+    Args:
+        codes: `(N, L)`; only their width matters.
+
+    Raises:
+        InputError: the codes are not a finite matrix.
+
+    Example:
+        >>> fit([[5.0, 5.0, 5.0]]).rank
+        3
+    """
+    return standard_normal(as_codes(codes).shape[1])
 
 
 def _as_basis(basis: ArrayLike, width: int) -> np.ndarray:

@@ -169,7 +169,7 @@ def generated(view: View, count: int) -> Array:
     from latentrank import density
 
     if view.starts_from_noise:
-        prior = density.fit("prior", np.zeros((1, int(view.metrics["latent_dim"]))))
+        prior = density.standard_normal(int(view.metrics["latent_dim"]))
         return view.decode(prior.sample(count, seed=0))
     view.need_directions("nothing to sample")
     return view.decode(density.fit("gaussian", view.training_codes).sample(count, seed=0))

@@ -13,6 +13,7 @@ from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
 from latentrank.io import atomic_write
 from latentrank.report import figures
+from latentrank.report.cells import value_limits
 from latentrank.report.style import to_png
 from latentrank.report.view import RunLike, View
 
@@ -59,12 +60,15 @@ def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
     """Generated samples in a grid.
 
     Args:
-        run: the run that they are from.
-        x: `(n, *shape)`, uint8 or in the data's own units.
-        most: how many are drawn, the first ones.
+        run: the run that they come from; its data are not needed.
+        x: `(n, *shape)`, in the units of the data.
+        most: number of samples drawn, the first ones.
     """
-    shown = x[:most] / 255 if x.dtype == np.uint8 else x[:most]
-    return figures.samples(shown, View(run).limits)
+    shown = x[:most].astype(np.float64)
+    units = run.model().preprocessing
+    if units.low is None or units.high is None:
+        return figures.samples(shown, value_limits(shown))
+    return figures.samples(shown, (units.low, units.high))
 
 
 def write_png(figure: Figure, path: str | Path) -> Path:

@@ -15,6 +15,7 @@ from torch import Tensor
 from latentrank.data import Dataset
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import Limits, value_limits
 
 Floats = NDArray[np.floating]
@@ -30,6 +31,10 @@ class Model(Protocol):
     """Anything that encodes and decodes, such as an `Autoencoder`."""
 
     reconstructs: ClassVar[bool]
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to samples before the networks see them."""
 
     def encode(self, x: Tensor) -> Tensor:
         """Samples `(B, *shape)` to codes `(B, L)`."""

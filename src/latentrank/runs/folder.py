@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from latentrank import data
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
-from latentrank.io import read_yaml, write_text
+from latentrank.io import atomic_write, read_yaml, write_text
 from latentrank.models.base import LatentModel
 from latentrank.serialization import load
 
 CONFIG = "config.yaml"
 METRICS = "metrics.json"
 HISTORY = "history.csv"
+CODES = "codes.safetensors"
 CHECKPOINTS = "checkpoints"
 LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 FIGURES = "figures"
@@ -44,7 +47,7 @@ class Run:
                 f"{self.folder} is not the folder of a run (it has no {CONFIG}); "
                 "give a folder that latentrank train has made."
             )
-        self._codes: dict[str, np.ndarray] = {}
+        self._encoded: dict[str, dict[str, np.ndarray]] = {}
         self._model: LatentModel | None = None
         self._dataset: Dataset | None = None
 
@@ -119,9 +122,34 @@ class Run:
         Args:
             split: `"train"` or `"test"`.
         """
-        if split not in self._codes:
-            self._codes[split] = self.model().encode_array(self.split(split).x)
-        return self._codes[split]
+        return self.encoded(split)["codes"]
+
+    def encoded(self, split: str) -> dict[str, np.ndarray]:
+        """The codes of a split, with `labels`, `parameters` and `rows` of its samples where known.
+
+        A finished run keeps them, so its data are not read.
+
+        Args:
+            split: `"train"` or `"test"`.
+        """
+        if split not in self._encoded:
+            self._encoded[split] = _read_arrays(self.folder / CODES, split) or self._encode(split)
+        return self._encoded[split]
+
+    def _encode(self, split: str) -> dict[str, np.ndarray]:
+        part = self.split(split)
+        return {"codes": self.model().encode_array(part.x), **part.beside}
+
+    def write_codes(self) -> None:
+        """Encode both splits and keep what `encoded` returns."""
+        self._encoded = {split: self._encode(split) for split in ("train", "test")}
+        arrays = {
+            f"{split}/{name}": _as_numbers(values)
+            for split, found in self._encoded.items()
+            for name, values in found.items()
+        }
+        with atomic_write(self.folder / CODES) as temporary:
+            save_file(arrays, temporary)
 
     def write_metrics(self, values: dict[str, Any]) -> None:
         """Write what was measured; the run counts as finished from then on."""
@@ -160,3 +188,27 @@ def load_data(config: RunConfig, progress: bool = False) -> Dataset:
         progress=progress,
         **how,
     )
+
+
+def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
+    """The arrays `PREFIX/NAME` of a safetensors file by name; none where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        with safe_open(path, "numpy") as file:
+            names = [name for name in file.keys() if name.startswith(f"{prefix}/")]  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise InputError(
+            f"{path} is damaged ({error}); remove it, and the codes are computed from the data."
+        ) from None
+    found = {name.removeprefix(f"{prefix}/"): values for name, values in stored.items()}
+    if "names" in found:
+        found["names"] = found["names"].view(f"U{found['names'].shape[1]}")[:, 0]
+    return found
+
+
+def _as_numbers(values: np.ndarray) -> np.ndarray:
+    """An array as safetensors holds one; text, which it does not, as code points `(N, width)`."""
+    values = np.ascontiguousarray(values)
+    return values.view(np.uint32).reshape(len(values), -1) if values.dtype.kind == "U" else values

@@ -19,7 +19,7 @@ from latentrank.io import write_yaml
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
 from latentrank.runs.configure import resolve
-from latentrank.runs.folder import CONFIG, METRICS, Run, load_data
+from latentrank.runs.folder import CODES, CONFIG, METRICS, Run, load_data
 from latentrank.runs.locking import locked
 from latentrank.serialization import save
 
@@ -129,6 +129,7 @@ def _resume(
         if is_first_process():
             write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
             (run.folder / METRICS).unlink(missing_ok=True)
+            (run.folder / CODES).unlink(missing_ok=True)
 
     return _fit(model, config, run.folder, dataset, run.begun, progress, callbacks, begin)
 
@@ -221,6 +222,7 @@ def finish(
     """Write the model and what was measured; the run counts as finished from then on."""
     save(model, folder)
     run = Run(folder).attach(model, dataset)
+    run.write_codes()
     codes = torch.from_numpy(run.codes("test"))
     if not bool(torch.isfinite(codes).all()):
         raise InputError(
@@ -271,7 +273,7 @@ def _reconstruction(model: LatentModel, dataset: Dataset) -> dict[str, Any]:
         "error_of_the_mean": float(variance.sum()) / count,
     }
     if 1 < len(squared) <= _MOST_CHANNELS:
-        explained = _explained(squared.flatten(1).sum(1), variance.flatten(1).sum(1))
+        explained = _explained(*(v.reshape(len(v), -1).sum(1) for v in (squared, variance)))
         found["explained_variance_by_channel"] = explained
     return found
 
