@@ -5,32 +5,24 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.metaestimators import available_if
 from torch import nn
 
-from latentrank import inference, methods
-from latentrank.config import TrainConfig
+from latentrank import methods
+from latentrank.config import MachineConfig, TrainConfig
 from latentrank.data import Dataset
-from latentrank.data.layout import as_samples
 from latentrank.density.base import RandomState, generator, integer_seed
 from latentrank.errors import InputError
-from latentrank.estimator import samples, storage
-from latentrank.estimator.parameters import NestedOptions
-from latentrank.linalg import rank_of_spectrum, spectrum
+from latentrank.estimator import samples
+from latentrank.estimator.fitted import Array, FittedAutoencoder
 from latentrank.models.base import LatentModel
-from latentrank.serialization import load as load_model
-from latentrank.serialization import save as save_model
 from latentrank.training.callbacks import History
-
-Array = NDArray[Any]
 
 #: Relative change of the reconstructions that `compress=True` may cost.
 COMPRESSION = 1e-2
@@ -41,7 +33,15 @@ _VALIDATIONS = 20
 _LARGEST_SEED = 2**31
 
 
-class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NestedOptions):  # type: ignore[misc]
+def _learns_by_steps(estimator: Any) -> bool:
+    """Whether the estimator has `partial_fit`; an unknown method is told by `fit`."""
+    name = estimator.method
+    if name in methods.names() and methods.get(name).closed_form:
+        raise AttributeError(f"{name} is solved from all samples at once; use fit.")
+    return True
+
+
+class LowRankAutoencoder(FittedAutoencoder):
     """Nonlinear dimensionality reduction that finds how many dimensions the data need.
 
     Tables, `(N, F)`, use multilayer perceptrons; curves, images and volumes use convolutions.
@@ -103,6 +103,9 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Nest
         >>> ae.score(X) > 0.3
         True
     """
+
+    history_: list[dict[str, float]]
+    n_iter_: int
 
     def __init__(
         self,
@@ -184,6 +187,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Nest
             )
         return self._train(dataset, before, settings, rng)
 
+    @available_if(_learns_by_steps)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Train for one epoch on `X`, going on from earlier calls.
 
@@ -198,13 +202,9 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Nest
             This estimator.
 
         Raises:
-            ValueError: as `fit`; or the method is solved from all data at once.
+            ValueError: as `fit`.
+            AttributeError: the method, as `pca`, is solved from all samples at once; use `fit`.
         """
-        if methods.get(self.method).closed_form:
-            raise InputError(
-                f"{self.method} is solved from all samples at once and not trained batch by "
-                "batch; use fit."
-            )
         before = getattr(self, "_trained", None)
         x = samples.checked(self, X, reset=before is None)
         dataset = (
@@ -229,7 +229,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Nest
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             seed=seed,
-            device=self.device,
+            machine=MachineConfig(device=self.device),
             **settings,
         )
         with torch.random.fork_rng():
@@ -243,6 +243,11 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Nest
 
     def _built(self, dataset: Dataset, before: LatentModel | None) -> LatentModel:
         """The model to train: a new one, or that of an earlier fit."""
+        if not isinstance(self.options, Mapping | None):
+            raise InputError(
+                f"options is {self.options!r}, expected names and values, such as "
+                "{'penalty': 1e-3}; give a dictionary."
+            )
         options = dict(self.options or {})
         if self.rank is not None:
             options["rank"] = self.rank
@@ -262,7 +267,7 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Nest
                 f"{before.spec.latent_dim} and other networks or options than it has now; set "
                 "warm_start to False, or clone it, to train a new model."
             )
-        return before.requires_grad_(True)
+        return before.requires_grad_(True).train()
 
     def _keep(self, model: LatentModel, dataset: Dataset, history: History, epochs: int) -> None:
         x = dataset.train.x
@@ -285,270 +290,3 @@ class LowRankAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Nest
         tol = COMPRESSION if self.compress is True else float(self.compress)
         measured = model.preprocessing.normalise(x[:_MEASURED])
         return model.compress(tol, measured).requires_grad_(False)
-
-    def _describe(self) -> None:
-        values = spectrum(self.embedding_)
-        largest = np.linalg.norm(np.atleast_2d(np.cov(self.embedding_.T.astype(np.float64))), 2)
-        self.singular_values_ = values.numpy()
-        self.explained_variance_ = self.singular_values_ * largest
-        total = self.explained_variance_.sum()
-        self.explained_variance_ratio_ = self.explained_variance_ / (total or 1.0)
-        self.rank_ = int(rank_of_spectrum(values))
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.embedding_.shape[1])
-
-    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """The codes of `X`.
-
-        Args:
-            X: samples of the shape that `fit` saw; of images and the like also one alone.
-
-        Returns:
-            `(N, L)` float32.
-
-        Raises:
-            NotFittedError: before `fit`.
-            ValueError: samples of another shape, or not finite.
-        """
-        return self.model_.encode_array(self._samples(X))
-
-    def inverse_transform(self, Z: ArrayLike) -> Array:
-        """The samples that codes stand for.
-
-        Args:
-            Z: `(N, L)` codes.
-
-        Returns:
-            `(N, ...)` in the shape, units, bounds and dtype of the data.
-
-        Raises:
-            NotFittedError: before `fit`.
-            ValueError: codes of another width, or not finite.
-        """
-        check_is_fitted(self)
-        codes = check_array(Z, dtype=np.float32)
-        if codes.shape[1] != self._n_features_out:
-            raise InputError(
-                f"The codes have {codes.shape[1]} numbers each, expected {self._n_features_out}; "
-                "give what transform returns."
-            )
-        return self._decoded(codes)
-
-    def sample(
-        self, n: int = 1, *, density: str | None = None, random_state: RandomState = None
-    ) -> Array:
-        """New samples: codes drawn from a density fitted to the training codes, decoded.
-
-        Args:
-            n: how many, from 1.
-            density: one of `latentrank.density.names()`, alone or with options, such as
-                `"gmm:components=5"`; by default `"gaussian"`, of a GAN `"prior"`.
-            random_state: None, an integer, or a NumPy `RandomState` or `Generator`.
-
-        Returns:
-            `(n, ...)` in the shape, units, bounds and dtype of the data.
-
-        Raises:
-            NotFittedError: before `fit`.
-            ValueError: `n` below 1, an unknown density, or one that the method does not have.
-        """
-        check_is_fitted(self)
-        chosen = density or self.model_.usual_densities[0]
-        fitted = inference.density_of_model(self.model_, chosen, self.embedding_)
-        return self._decoded(fitted.sample(n, seed=random_state))
-
-    def score(self, X: ArrayLike, y: object = None) -> float:
-        """The share of the variance of `X` that its reconstruction explains.
-
-        `1 - sum (x - x')^2 / sum (x - mean)^2`, with the mean sample of the training data, and
-        columns and channels divided by their standard deviation there, so that each counts alike.
-
-        Args:
-            X: samples of the shape that `fit` saw.
-            y: ignored.
-
-        Returns:
-            At most 1; 0 is the score of the mean sample, and of samples that all equal it unless
-            they are reconstructed exactly, as in `sklearn.metrics.r2_score`.
-
-        Raises:
-            NotFittedError: before `fit`.
-            ValueError: samples of another shape or not finite, or the method is a GAN, which
-                reconstructs nothing.
-        """
-        x = self._samples(X)
-        unexplained = -self._score_samples(x).sum()
-        mean = torch.from_numpy(self._mean_sample)
-        size = mean.numel()
-        deviations = [(part.double() - mean).square().sum() for part in self.model_.batches(x)]
-        total = float(torch.stack(deviations).sum()) / size
-        # float32 cannot tell smaller deviations of constant data from none
-        if total <= len(x) * torch.finfo(torch.float32).eps ** 2:
-            return float(unexplained == 0)
-        return float(1 - unexplained / total)
-
-    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
-        """How well each sample is reconstructed; anomalies score low.
-
-        Args:
-            X: samples of the shape that `fit` saw.
-
-        Returns:
-            `(N,)`, at most 0: minus the mean squared error of the reconstruction, columns and
-            channels divided by their standard deviation in the training data (bounded data by
-            their range).
-
-        Raises:
-            NotFittedError: before `fit`.
-            ValueError: as `score`.
-        """
-        return self._score_samples(self._samples(X))
-
-    @torch.no_grad()
-    def _score_samples(self, x: Array) -> NDArray[np.float64]:
-        self._need_reconstructions("score; look at its samples")
-        errors = [
-            (self.model_(part) - part).double().square().flatten(1).mean(dim=1)
-            for part in self.model_.batches(x)
-        ]
-        return np.asarray(-torch.cat(errors).numpy())
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the fitted estimator to a folder; `load` reads it without running code from it.
-
-        Besides, `latentrank.load(folder)` and `latentrank export` find its model there. What is
-        kept for `partial_fit` of a compressed estimator, and a random state that is no integer,
-        are left out.
-
-        Args:
-            folder: where; made if it does not exist.
-
-        Returns:
-            The folder.
-
-        Raises:
-            NotFittedError: before `fit`.
-            ValueError: the folder cannot be written.
-        """
-        check_is_fitted(self)
-        folder = save_model(self.model_, folder)
-        params = self.get_params(deep=False)
-        for name in ("encoder", "decoder"):
-            del params[name]
-        if not isinstance(self.random_state, int | np.integer):
-            params["random_state"] = None
-        kept = {name: getattr(self, name) for name in _PLAIN if hasattr(self, name)}
-        if "feature_names_in_" in kept:
-            kept["feature_names_in_"] = kept["feature_names_in_"].tolist()
-        arrays = {"embedding": self.embedding_, "mean_sample": self._mean_sample}
-        storage.write(folder, {"parameters": params, "fitted": kept}, arrays)
-        return folder
-
-    @classmethod
-    def load(
-        cls,
-        folder: str | Path,
-        *,
-        encoder: nn.Module | None = None,
-        decoder: nn.Module | None = None,
-    ) -> Self:
-        """Read a fitted estimator that `save` wrote.
-
-        Args:
-            folder: where it is.
-            encoder: a network of your own, where the estimator had one.
-            decoder: likewise.
-
-        Raises:
-            ValueError: no estimator was saved there, or its files are damaged.
-
-        Example:
-            >>> import tempfile
-            >>> X = np.random.default_rng(0).normal(size=(40, 5))
-            >>> ae = LowRankAutoencoder("ae", latent_dim=2, epochs=1, random_state=0).fit(X)
-            >>> again = LowRankAutoencoder.load(ae.save(tempfile.mkdtemp()))
-            >>> bool((again.transform(X) == ae.transform(X)).all())
-            True
-        """
-        folder = Path(folder)
-        description, arrays = storage.read(folder)
-        networks = copy.deepcopy((encoder, decoder))
-        try:
-            estimator = cls(**description["parameters"], encoder=encoder, decoder=decoder)
-            vars(estimator).update(description["fitted"])
-            estimator.embedding_ = arrays["embedding"]
-            estimator._mean_sample = arrays["mean_sample"]
-        except (KeyError, TypeError, ValueError):
-            raise InputError(f"The estimator in {folder} is damaged; save it again.") from None
-        if hasattr(estimator, "feature_names_in_"):
-            estimator.feature_names_in_ = np.array(estimator.feature_names_in_, dtype=object)
-        model = load_model(folder, encoder=encoder, decoder=decoder).requires_grad_(False)
-        estimator.model_ = model
-        estimator._networks = None if None in networks else networks
-        if model.spec.code_dim is None:
-            estimator._trained = model
-        estimator._describe()
-        return estimator
-
-    def to_onnx(self, path: str | Path, part: str = "encoder", **settings: Any) -> Path:
-        """Write a part of the model as an ONNX file, see `latentrank.export.export_onnx`.
-
-        Args:
-            path: the file.
-            part: `"encoder"`, `"decoder"` or `"autoencoder"`.
-            **settings: of `export_onnx`, such as `precision="float16"`.
-
-        Returns:
-            The path.
-
-        Raises:
-            NotFittedError: before `fit`.
-            ValueError: as `export_onnx`.
-        """
-        from latentrank.export import export_onnx
-
-        check_is_fitted(self)
-        return export_onnx(self.model_, path, part, **settings)
-
-    def _samples(self, X: ArrayLike) -> Array:
-        """Samples as networks take them, in their own units."""
-        check_is_fitted(self)
-        x = samples.checked(self, X, reset=False)
-        return as_samples(x, self.model_.preprocessing, self.model_.spec.input_shape)
-
-    def _decoded(self, codes: Array) -> Array:
-        return self.model_.preprocessing.to_own_layout(self.model_.decode_array(codes))
-
-    def _need_reconstructions(self, purpose: str) -> None:
-        if methods.get(self.method).game is not None:
-            raise InputError(f"{self.method} reconstructs nothing, so there is no {purpose}.")
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())
-        if "model_" in state:
-            state["model_"] = storage.PackedModel.of(self.model_)
-        if "_trained" in state:
-            same = self._trained is self.model_
-            state["_trained"] = None if same else storage.PackedModel.of(self._trained)
-        return state
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        super().__setstate__(dict(state))
-        for name in ("model_", "_trained"):
-            packed = state.get(name)
-            if packed is not None:
-                setattr(self, name, packed.unpack(copy.deepcopy(self._networks)))
-        if "_trained" in state and state["_trained"] is None:
-            self._trained = self.model_
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []
-        tags.input_tags.three_d_array = True
-        return tags
-
-
-#: What is fitted and goes into JSON.
-_PLAIN = ("n_iter_", "history_", "notes_", "rank_search_", "n_features_in_", "feature_names_in_")

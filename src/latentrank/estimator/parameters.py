@@ -29,8 +29,9 @@ class NestedOptions(BaseEstimator):  # type: ignore[misc]
             deep: include each entry of `options` as `options__NAME`.
         """
         params: dict[str, Any] = super().get_params(deep=deep)
-        nested = {_PREFIX + name: value for name, value in (self.options or {}).items()}
-        return {**params, **nested} if deep else params
+        if not deep or not isinstance(self.options, Mapping):  # which `fit` refuses
+            return params
+        return params | {_PREFIX + name: value for name, value in self.options.items()}
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters; `options__NAME` sets one option of the method and keeps the others.

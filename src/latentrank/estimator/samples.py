@@ -125,8 +125,8 @@ def split(x: Array, fraction: float, rng: np.random.Generator) -> tuple[Array, A
     held = max(2, round(fraction * len(x)))
     if len(x) - held < 2:
         raise InputError(
-            f"X has {len(x)} samples, too few to hold out {held} of them for validation; give more, "
-            "or leave n_iter_no_change out."
+            f"X has {len(x)} samples, too few to hold out {held} of them for validation; give "
+            "more, or leave n_iter_no_change out."
         )
     order = rng.permutation(len(x))
     return x[np.sort(order[held:])], x[np.sort(order[:held])]
