@@ -11,9 +11,13 @@ from torch import nn
 
 import latentrank
 from latentrank import methods
+from latentrank.distributed import gather_rows, local_rows
+from latentrank.linalg import truncate_rank
 
 NAMES = [name for name in methods.names() if methods.get(name).game is None]
-STEPS, BATCH = 3, 12
+STEPS, WIDTH, RANK = 3, 5, 2
+#: Samples in a batch of all processes: more than the code is wide, fewer, and an odd number.
+BATCHES = {"above the width": 12, "below the width": 4, "uneven": 9}
 
 
 class Losses(nn.Module):
@@ -27,13 +31,14 @@ class Losses(nn.Module):
         return self.model.losses(x, index)["loss"]
 
 
-def train(name, rank, size):
+def train(name, batch, rank, size):
     """A few steps, then everything that is learned from the whole training set."""
     torch.manual_seed(0)
-    options: dict = {}
-    model = latentrank.build(name, (1, 6, 6), 5, **options).double()
-    x = torch.rand(BATCH, 1, 6, 6, dtype=torch.float64)
-    part = torch.arange(BATCH).chunk(size)[rank]
+    # Others take a rank as something to find.
+    options = {"rank": RANK} if "rrae" in name else {}
+    model = latentrank.build(name, (1, 6, 6), WIDTH, **options).double()
+    x = torch.rand(batch, 1, 6, 6, dtype=torch.float64)
+    part = torch.arange(batch).tensor_split(size)[rank]
     losses = Losses(model)
     if size > 1:
         losses = nn.parallel.DistributedDataParallel(losses, find_unused_parameters=False)
@@ -47,12 +52,26 @@ def train(name, rank, size):
     return dict(model.state_dict())
 
 
+def gradient_of_truncation(batch, rank, size):
+    """Gradient of `<G, truncate_rank(Y)>` with respect to all rows; each process holds some."""
+    torch.manual_seed(0)
+    y, weights = torch.randn(2, WIDTH, batch, dtype=torch.float64).mT
+    part = torch.arange(batch).tensor_split(size)[rank]
+    h = y[part].T.contiguous().T.requires_grad_()
+    truncated = local_rows(truncate_rank(gather_rows(h), RANK), h)
+    (truncated * weights[part]).sum().backward()
+    return gather_rows(h.grad)
+
+
 def main(folder):
     """Train every method and, in the first process, keep the results."""
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if size > 1:
         dist.init_process_group("gloo", timeout=timedelta(minutes=5))
-    results = {name: train(name, rank, size) for name in NAMES}
+    results = {}
+    for case, batch in BATCHES.items():
+        results |= {(name, case): train(name, batch, rank, size) for name in NAMES}
+        results[case] = gradient_of_truncation(batch, rank, size)
     if rank == 0:
         torch.save(results, Path(folder) / f"{size}.pt")
     if size > 1:

@@ -8,10 +8,12 @@ gradients, as data parallelism does, gives the whole batch's gradient.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.autograd import Function
 from torch.distributed.nn import functional as autograd_dist
 
 from latentrank.linalg import GramAccumulator
@@ -37,14 +39,58 @@ def is_first_process() -> bool:
     return int(number) == 0
 
 
-def gather_rows(x: Tensor) -> Tensor:
-    """The rows of all processes, `(sum of B, ...)`, in process order, differentiable.
+def _rows_of_each(x: Tensor) -> list[int]:
+    """How many rows each process holds, in process order."""
+    device = _card() if dist.get_backend() == "nccl" else torch.device("cpu")
+    counts = [torch.zeros((), dtype=torch.int64, device=device) for _ in range(world()[1])]
+    dist.all_gather(counts, torch.tensor(len(x), device=device))
+    return [int(count) for count in counts]
 
-    Every process must hold the same number of rows.
+
+def batch_rows(x: Tensor) -> int:
+    """How many rows all processes hold together."""
+    return len(x) if world()[1] == 1 else sum(_rows_of_each(x))
+
+
+def gather_rows(x: Tensor) -> Tensor:
+    """The rows of all processes, in process order, differentiable.
+
+    Args:
+        x: `(B, ...)`; `B` may differ from process to process.
+
+    Returns:
+        `(sum of B, ...)`, the same on every process. The gradient that reaches `x` is the sum of
+        what all processes ask of its rows.
     """
     if world()[1] == 1:
         return x
-    return torch.cat(list(autograd_dist.all_gather(x)))  # type: ignore[no-untyped-call]
+    gathered: Tensor = _GatherRows.apply(x)
+    return gathered
+
+
+class _GatherRows(Function):
+    """One all-gather forwards and one all-reduce backwards, of row-major tensors alone.
+
+    Collectives send memory as it lies. A tensor of other strides, such as the gradient of a
+    transposed one, would arrive with its entries permuted.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        counts = _rows_of_each(x)
+        ctx.start, ctx.count = sum(counts[: world()[0]]), len(x)
+        padded = x.new_zeros(max(counts), *x.shape[1:])
+        padded[: len(x)] = x
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        (grad_output,) = grad_outputs
+        # A sum of its own: the gradient that came in may be somebody else's memory.
+        asked = total(grad_output)
+        return asked[ctx.start : ctx.start + ctx.count]
 
 
 def local_rows(gathered: Tensor, like: Tensor) -> Tensor:
@@ -52,7 +98,8 @@ def local_rows(gathered: Tensor, like: Tensor) -> Tensor:
     rank, size = world()
     if size == 1:
         return gathered
-    return gathered[rank * len(like) : (rank + 1) * len(like)]
+    start = sum(_rows_of_each(like)[:rank])
+    return gathered[start : start + len(like)]
 
 
 def total(x: Tensor) -> Tensor:
@@ -63,17 +110,40 @@ def total(x: Tensor) -> Tensor:
     return summed
 
 
+def batch_mean(per_sample: Tensor) -> Tensor:
+    """The mean over the samples of the whole batch, as far as this process's samples go.
+
+    Averaged over processes, which is what data parallelism does with gradients, it is the mean
+    over all samples, also where processes hold different numbers of them.
+
+    Args:
+        per_sample: `(B,)`, this process's values.
+
+    Returns:
+        A scalar: `W sum_local / N` for `W` processes and `N` samples in all.
+
+    Example:
+        >>> float(batch_mean(torch.tensor([1.0, 2.0])))
+        1.5
+    """
+    size = world()[1]
+    if size == 1:
+        return per_sample.mean()
+    # In float64: a quotient rounded to float32 would round every gradient.
+    count = torch.tensor(len(per_sample), dtype=torch.float64, device=per_sample.device)
+    return per_sample.sum() * (size / reduce_(count))
+
+
 def noise_like(x: Tensor) -> Tensor:
     """Standard normal noise of the shape of `x`: this process's rows of the batch's noise.
 
     All processes draw for the whole batch from the same random state and keep their part, so
     the noise of a sample does not depend on how many processes there are.
     """
-    size = world()[1]
-    if size == 1:
+    if world()[1] == 1:
         return torch.randn_like(x)
-    drawn = torch.randn(size * len(x), *x.shape[1:], dtype=x.dtype, device=x.device)
-    return local_rows(drawn, x)
+    shape = (batch_rows(x), *x.shape[1:])
+    return local_rows(torch.randn(shape, dtype=x.dtype, device=x.device), x)
 
 
 def _card() -> torch.device:
@@ -87,8 +157,10 @@ def reduce_(x: Tensor) -> Tensor:
     if world()[1] > 1:
         # NCCL, which graphics cards use among themselves, takes tensors on a card alone.
         sent = x.to(_card()) if dist.get_backend() == "nccl" else x
+        sent = sent.contiguous()  # memory is sent as it lies
         dist.all_reduce(sent)
-        x.copy_(sent)
+        if sent is not x:
+            x.copy_(sent)
     return x
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -51,3 +52,33 @@ def duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def mean_and_spread(mean: float, spread: float | None = None) -> str:
+    """A mean with its standard deviation, to two digits of the latter.
+
+    Args:
+        mean: over repetitions, or a single value.
+        spread: their standard deviation; None, NaN, or below rounding leaves it out.
+
+    Returns:
+        The text; values below 1e-12 are rounding and given as that.
+
+    Example:
+        >>> [mean_and_spread(*pair) for pair in ((12.0, 0.0), (12.5, 0.71), (0.1005, 0.00071))]
+        ['12', '12.50 ± 0.71', '0.10050 ± 0.00071']
+        >>> [mean_and_spread(*pair) for pair in ((3e-16,), (1.2345e-7, 4e-9), (60000, 1200))]
+        ['< 1e-12', '(1.235 ± 0.040)e-07', '60000 ± 1200']
+    """
+    if mean and abs(mean) < 1e-12:
+        return "< 1e-12" if mean > 0 else "> \N{MINUS SIGN}1e-12"
+    if spread is None or not math.isfinite(spread) or spread <= 1e-9 * abs(mean):
+        whole = float(mean).is_integer() and abs(mean) < 1e15
+        return as_text(int(mean) if whole else float(mean))
+    power = math.floor(math.log10(max(abs(mean), spread)))
+    if -5 < power < 7:
+        places = max(0, 1 - math.floor(math.log10(spread)))
+        return f"{mean:.{places}f} \N{PLUS-MINUS SIGN} {spread:.{places}f}"
+    mean, spread = mean / 10.0**power, spread / 10.0**power
+    places = max(0, 1 - math.floor(math.log10(spread)))
+    return f"({mean:.{places}f} \N{PLUS-MINUS SIGN} {spread:.{places}f})e{power:+03d}"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from latentrank.distributed import gather_rows, noise_like, total
+from latentrank.distributed import batch_mean, gather_rows, noise_like, total
 from latentrank.errors import InputError, unknown
 from latentrank.term import Term
 
@@ -33,7 +33,7 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
         >>> float(squared_error(torch.zeros(2, 3), torch.ones(2, 3)))
         3.0
     """
-    return (output - target).square().flatten(1).sum(1).mean()
+    return batch_mean((output - target).square().flatten(1).sum(1))
 
 
 def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
     inside = _at_least_float32(output).clamp(1e-6, 1 - 1e-6)
     target = _at_least_float32(target)
     likelihood = target * inside.log() + (1 - target) * torch.log1p(-inside)
-    return -likelihood.flatten(1).sum(1).mean()
+    return -batch_mean(likelihood.flatten(1).sum(1))
 
 
 def relative_error(output: Tensor, target: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def l1(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
         z: `(B, L)`.
         decoder: not used.
     """
-    return z.abs().sum(-1).mean()
+    return batch_mean(z.abs().sum(-1))
 
 
 def l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
@@ -81,7 +81,7 @@ def l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
         z: `(B, L)`.
         decoder: not used.
     """
-    return z.square().sum(-1).mean()
+    return batch_mean(z.square().sum(-1))
 
 
 def half_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
@@ -175,7 +175,7 @@ def decoder_gradient(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
         (gradient,) = torch.autograd.grad(
             output, point, grad_outputs=noise_like(output), create_graph=True
         )
-    return gradient.square().sum(-1).mean()
+    return batch_mean(gradient.square().sum(-1))
 
 
 RECONSTRUCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -267,7 +267,7 @@ def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
         >>> round(float(cross_entropy(torch.zeros(3), torch.zeros(3))), 4)
         1.3863
     """
-    return softplus(-real).mean() + softplus(fake).mean()
+    return batch_mean(softplus(-real)) + batch_mean(softplus(fake))
 
 
 def saturating(fake: Tensor) -> Tensor:
@@ -279,7 +279,7 @@ def saturating(fake: Tensor) -> Tensor:
     Args:
         fake: `(B,)`, scores of generated samples.
     """
-    return -softplus(fake).mean()
+    return -batch_mean(softplus(fake))
 
 
 def non_saturating(fake: Tensor) -> Tensor:
@@ -288,7 +288,7 @@ def non_saturating(fake: Tensor) -> Tensor:
     Args:
         fake: `(B,)`, scores of generated samples.
     """
-    return softplus(-fake).mean()
+    return batch_mean(softplus(-fake))
 
 
 def least_squares(real: Tensor, fake: Tensor) -> Tensor:
@@ -301,7 +301,7 @@ def least_squares(real: Tensor, fake: Tensor) -> Tensor:
     Returns:
         A scalar, what the discriminator minimises.
     """
-    return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+    return 0.5 * (batch_mean((real - 1).square()) + batch_mean(fake.square()))
 
 
 def least_squares_generator(fake: Tensor) -> Tensor:
@@ -310,7 +310,7 @@ def least_squares_generator(fake: Tensor) -> Tensor:
     Args:
         fake: `(B,)`, scores of generated samples.
     """
-    return 0.5 * (fake - 1).square().mean()
+    return 0.5 * batch_mean((fake - 1).square())
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ def parse_search(text: str) -> Search:
     Example:
         >>> parse_search("penalty=1e-5..1e-1:log")
         Search(name='penalty', low=1e-05, high=0.1, log=True, choices=())
-        >>> parse_search("solver=svd,gram").choices
-        ('svd', 'gram')
+        >>> parse_search("solver=svd,polar").choices
+        ('svd', 'polar')
     """
     name, equals, span = text.partition("=")
     name = name.strip().lstrip("-").replace("-", "_")

@@ -9,7 +9,7 @@ import torch
 from latentrank.bottlenecks import NuclearNorm
 from latentrank.errors import InputError
 
-SOLVERS = ["auto", "svd", "gram", "polar"]
+SOLVERS = ["auto", "svd", "polar"]
 
 
 def test_a_code_is_multiplied_by_the_matrix():

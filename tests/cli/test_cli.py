@@ -308,7 +308,7 @@ def test_a_refused_training_leaves_no_folder(folder, capfd):
 
 
 def test_report(folder, capfd, monkeypatch):
-    monkeypatch.setattr("latentrank.report.write_report", lambda run: run.folder / "there.html")
+    monkeypatch.setattr("latentrank.report.write_report", lambda run, *_: run.folder / "there.html")
     assert main(["report", run_of(folder)]) == 0
     assert capfd.readouterr().out.strip().endswith("there.html")
 
@@ -420,12 +420,28 @@ def test_explore(folder, capfd):
 def test_compare(folder):
     assert main(["compare", run_of(folder), run_of(folder), "--out", "page.html"]) == 0
     assert "<html" in Path("page.html").read_text(encoding="utf-8")
+    assert "rank" in Path("page-files/table.tex").read_text(encoding="utf-8")
 
 
-def test_a_comparison_of_no_name_is_written_anew(folder):
-    for _ in range(2):
-        assert main(["compare", run_of(folder)]) == 0
-    assert Path("compare.html").is_file()
+def test_a_comparison_is_overwritten_by_force_only(folder, capfd):
+    assert main(["compare", run_of(folder)]) == 0
+    capfd.readouterr()
+    assert "--force" in refused(["compare", run_of(folder)], capfd)
+    Path("compare.html").unlink()
+    assert "compare-files exists already" in refused(["compare", run_of(folder)], capfd)
+    assert main(["compare", run_of(folder), "--force", "--label", "mine"]) == 0
+    assert "mine" in Path("compare.html").read_text(encoding="utf-8")
+
+
+def test_figures_in_another_format_and_style(folder, capfd):
+    Path("own.mplstyle").write_text("figure.figsize: 3.3, 2\nfont.size: 7\n", encoding="utf-8")
+    command = ["compare", run_of(folder), "--force", "--figure-format", "svg"]
+    assert main([*command, "--style", "own.mplstyle"]) == 0
+    drawing = Path("compare-files/spectrum.svg").read_text(encoding="utf-8")
+    assert "index of the singular value</text>" in drawing
+    assert 'width="237.6pt"' in drawing
+    capfd.readouterr()
+    assert "no style file" in refused([*command, "--style", "none.mplstyle"], capfd)
 
 
 def test_export(folder, capfd):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentrank.data import cache, images
+from latentrank.data import cache, images, pages
 from latentrank.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def test_folder_becomes_the_pixels_of_its_files(folder):
 def test_decoded_once_then_mapped(folder, monkeypatch):
     first = load(folder)
     assert isinstance(first.train.x, np.memmap)
-    monkeypatch.setattr(images, "_pixels", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(pages, "pixels", lambda *_: pytest.fail("decoded again"))
     np.testing.assert_array_equal(load(folder).train.x, first.train.x)
 
 
@@ -116,12 +116,6 @@ def test_all_grey_images_have_one_channel_and_one_coloured_makes_three(tmp_path)
     assert load(tmp_path).shape == (1, 6, 8)
     save(tmp_path / "4.png", pixels())
     assert load(tmp_path).shape == (3, 6, 8)
-
-
-def test_16_bit_grey_is_scaled_to_8_bits_not_cut(tmp_path):
-    for i in range(2):
-        save(tmp_path / f"{i}.png", np.full((4, 4), 40_000, np.uint16))
-    assert np.unique(every_image(load(tmp_path))).tolist() == [40_000 >> 8]
 
 
 def test_modes_of_every_kind_are_brought_to_colour(tmp_path):
@@ -201,13 +195,6 @@ def test_a_single_image_cannot_be_split(tmp_path):
         load(tmp_path)
 
 
-def test_32_bit_images_are_refused_with_a_way_out(tmp_path):
-    for i in range(2):
-        save(tmp_path / f"{i}.tiff", GENERATOR.random((4, 4)).astype(np.float32))
-    with pytest.raises(InputError, match=r"32-bit values.*\.npy"):
-        load(tmp_path)
-
-
 def test_a_full_disk_while_decoding_is_a_plain_sentence(folder, monkeypatch, cache_folder):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -229,3 +216,170 @@ def test_more_images_than_one_block_stay_in_order(tmp_path, monkeypatch):
 def test_progress_goes_to_the_error_stream(folder, capsys):
     images.load(folder, progress=True)
     assert capsys.readouterr().out == ""
+
+
+def test_links_in_circles_and_links_to_what_is_read_already_add_nothing(folder):
+    (folder / "again").symlink_to(folder.resolve())
+    (folder / "z.png").symlink_to(folder / "3.png")
+    data = load(folder)
+    assert len(data.train) + len(data.test) == 10
+    assert data.notes[:2] == (
+        "Passed over are 1 links to files that are read already: z.png.",
+        "Passed over are 1 links to folders that are read already: again.",
+    )
+
+
+def test_links_to_files_elsewhere_are_followed(folder, tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / "farm" / part).mkdir(parents=True)
+    for i in range(10):
+        (tmp_path / "farm" / ("train" if i else "test") / f"{i}.png").symlink_to(
+            folder / f"{i}.png"
+        )
+    data = load(tmp_path / "farm")
+    assert (len(data.train), len(data.test)) == (9, 1)
+
+
+def test_what_is_passed_over_is_counted_and_named(folder):
+    (folder / "z.png").symlink_to("/nonexistent/z.png")
+    for name in ("notes.txt", "labels.csv", ".DS_Store"):
+        (folder / name).write_text("no image")
+    assert load(folder).notes[:2] == (
+        "Passed over are 1 links that lead nowhere: z.png.",
+        "Passed over are 2 files of other kinds: labels.csv, notes.txt.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [("train", "val", "test"), ("Training", "VALID", "Testing"), ("TRAIN", "dev", "Test")],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_splits_have_many_names_and_validation_joins_training(
+    tmp_path, train, validation, test, inside
+):
+    for value, part in enumerate((train, validation, test)):
+        for kind in ("cat", "dog"):
+            place = tmp_path / kind / part if inside else tmp_path / part / kind
+            save(place / "0.png", np.full((4, 4, 3), value, np.uint8))
+    data = load(tmp_path)
+    assert sorted(data.train.x[:, 0, 0, 0].tolist()) == [0, 0, 1, 1]
+    assert data.test.x[:, 0, 0, 0].tolist() == [2, 2]
+    assert data.class_names == ("cat", "dog")
+    for split in (data.train, data.test):
+        named = [("cat" in name, "dog" in name).index(True) for name in split.names]
+        assert named == split.labels.tolist()
+    kept = images.load(tmp_path, progress=False, validation="test")
+    assert (len(kept.train), len(kept.test)) == (2, 4)
+    assert len(images.load(tmp_path, progress=False, validation="none").train) == 2
+
+
+def test_classes_that_are_numbers_keep_their_order(tmp_path):
+    for kind in range(11):
+        save(tmp_path / str(kind) / "0.png", np.full((4, 4), kind, np.uint8))
+    data = load(tmp_path)
+    assert data.train.x[:, 0, 0, 0].tolist() == data.train.labels.tolist()
+    assert data.class_names == tuple(map(str, range(11)))
+
+
+def test_orientation_tags_turn_images(tmp_path):
+    picture = pixels(6, 8)
+    for tag in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = tag
+        # what a camera held as the tag says has stored
+        undo = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[tag]
+        stored = Image.fromarray(turned(picture, undo))
+        stored.save(tmp_path / f"{tag}.png", exif=exif)
+    x = every_image(load(tmp_path))
+    assert (x == np.moveaxis(picture, 2, 0)).all()
+
+
+def turned(array, tag):
+    """What the EXIF standard says a viewer shows for an orientation tag."""
+    if tag >= 5:
+        array = array.swapaxes(0, 1)
+    flip_rows, flip_columns = {
+        1: (0, 0), 2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)
+    }[tag]  # fmt: skip
+    return np.ascontiguousarray(array[:: 1 - 2 * flip_rows, :: 1 - 2 * flip_columns])
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_what_is_transparent_is_put_on_white(tmp_path, mode):
+    for i in range(2):
+        rgba = GENERATOR.integers(0, 256, (4, 4, 4), dtype=np.uint8)
+        rgba[..., :3] = rgba[..., :1]
+        rgba[..., 3] = [[0, 0, 255, 255]] * 4
+        image = Image.fromarray(rgba).convert("LA")
+        (image if mode == "LA" else image.convert("RGBA")).save(tmp_path / f"{i}.png")
+    data = load(tmp_path)
+    assert (every_image(data)[:, :, :, :2] == 255).all()
+    assert (every_image(data)[:, :, :, 2:] < 255).any()
+    assert data.notes[0] == "2 images can be transparent; they are put on white."
+    assert load(tmp_path).notes == data.notes
+
+
+def test_a_transparent_colour_of_a_palette_is_put_on_white(tmp_path):
+    for i in range(2):
+        image = Image.fromarray(np.array([[0, 1]] * 2, np.uint8), "P")
+        image.putpalette([255, 0, 0, 0, 0, 255])
+        image.save(tmp_path / f"{i}.png", transparency=0)
+    x = every_image(load(tmp_path))
+    assert x[0, :, 0].T.tolist() == [[255, 255, 255], [0, 0, 255]]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
+def test_16_bits_are_kept(tmp_path, suffix):
+    pictures = [GENERATOR.integers(0, 4096, (4, 5)).astype(np.uint16) for _ in range(3)]
+    for i, picture in enumerate(pictures):
+        picture[0, 0] = 4095
+        if suffix == "pgm":
+            head = b"P5 5 4 65535\n"
+            (tmp_path / f"{i}.pgm").write_bytes(head + picture.astype(">u2").tobytes())
+        else:
+            save(tmp_path / f"{i}.{suffix}", picture)
+    data = load(tmp_path)
+    assert data.train.x.dtype == np.uint16
+    assert data.preprocessing.high == 4095
+    stored = {picture.tobytes() for picture in pictures}
+    assert {image.tobytes() for image in every_image(data)} == stored
+
+
+def test_bytes_among_16_bits_are_as_bright(tmp_path):
+    save(tmp_path / "0.png", np.full((4, 4), 65535, np.uint16))
+    save(tmp_path / "1.png", np.full((4, 4), 255, np.uint8))
+    assert (every_image(load(tmp_path)) == 65535).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_32_bits_are_kept(tmp_path, dtype):
+    pictures = [(GENERATOR.random((4, 4)) * 2**24).astype(dtype) for _ in range(3)]
+    for i, picture in enumerate(pictures):
+        save(tmp_path / f"{i}.tiff", picture)
+    data = load(tmp_path)
+    assert data.train.x.dtype == dtype
+    assert {x.tobytes() for x in every_image(data)} == {x.tobytes() for x in pictures}
+    save(tmp_path / "3.png", pixels(4, 4, 1))
+    with pytest.raises(InputError, match="differ in the kind of their values"):
+        load(tmp_path)
+
+
+def test_the_first_of_several_pages_is_read_and_said(tmp_path):
+    for i in range(2):
+        first, second = (Image.fromarray(pixels(channels=1)) for _ in range(2))
+        first.save(tmp_path / f"{i}.TIF", format="TIFF", save_all=True, append_images=[second])
+    data = load(tmp_path)
+    assert data.notes[0] == "2 images have several pages or frames; the first of each is read."
+
+
+def test_masks_of_0_and_1_use_their_range(tmp_path):
+    for i in range(4):
+        save(tmp_path / f"{i}.png", pixels(channels=1) % 2)
+    assert load(tmp_path).preprocessing.high == 1
+
+
+def test_16_bits_are_resized_without_being_cut(tmp_path):
+    for i in range(2):
+        save(tmp_path / f"{i}.png", np.full((8, 8), 40_000, np.uint16))
+    assert (every_image(load(tmp_path, 4)) == 40_000).all()

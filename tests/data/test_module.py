@@ -51,13 +51,12 @@ def test_processes_together_see_what_one_sees(n, world_size, shuffle):
     joined = [list(chain(*step)) for step in steps]
     assert len(steps) == len(parts[0])
     seen, whole = list(chain(*joined)), list(chain(*epoch(alone, 2)))
-    if shuffle:  # processes that learn together are equals, at the price of a few rows an epoch
-        assert all(len({len(share) for share in step}) == 1 for step in steps)
-        assert seen == whole[: n - n % world_size]
-    else:
-        assert all(len(share) >= 1 for step in steps for share in step)
-        assert seen == whole
-    if n % (4 * world_size) == 0:
+    for step in steps:
+        sizes = [len(share) for share in step]
+        assert min(sizes) >= max(max(sizes) - 1, 1)
+    assert seen == whole
+    rest = n % (4 * world_size)
+    if rest == 0 or rest >= world_size:
         assert joined == epoch(alone, 2)
 
 

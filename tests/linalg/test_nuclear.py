@@ -5,11 +5,11 @@ from torch.autograd import gradcheck
 
 from latentrank.errors import InputError
 from latentrank.linalg import nuclear_norm
-from latentrank.linalg.nuclear import LARGEST_POLAR_ON_CPU, _polar_schedule
+from latentrank.linalg.nuclear import _polar_schedule
 
 from .matrices import relative_error, with_singular_values
 
-SOLVERS = ["svd", "gram", "polar", "auto"]
+SOLVERS = ["svd", "polar", "auto"]
 SHAPES = {"tall": (9, 6), "wide": (6, 9), "square": (7, 7), "row": (1, 5), "column": (5, 1)}
 
 solvers = pytest.mark.parametrize("solver", SOLVERS)
@@ -91,13 +91,12 @@ def test_subgradient_inequality_holds_below_full_rank(solver, dtype, values, sha
         assert torch.linalg.matrix_norm(x, ord="nuc") >= bound - 1e-5 * (1 + bound.abs())
 
 
-@pytest.mark.parametrize("solver", ["svd", "gram"])
-def test_directions_of_zero_singular_value_receive_nothing(solver):
+def test_directions_of_zero_singular_value_receive_nothing():
     m = with_singular_values([3.0, 2.0, 1.0], 20, 30)
     u, _, vh = np.linalg.svd(m.numpy())
     expected = torch.tensor(u[:, :3] @ vh[:3])
     for dtype in (torch.float32, torch.float64):
-        _, gradient = value_and_gradient(m.to(dtype), solver)
+        _, gradient = value_and_gradient(m.to(dtype), "svd")
         assert relative_error(gradient, expected) < 1e-5
 
 
@@ -112,7 +111,7 @@ def test_polar_agrees_on_the_directions_that_are_not_zero():
 
 @solvers
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5), (LARGEST_POLAR_ON_CPU + 1,) * 2])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5), (130, 130)])
 def test_zero_matrix_has_zero_norm_and_zero_gradient(solver, dtype, shape):
     value, gradient = value_and_gradient(torch.zeros(shape, dtype=dtype), solver)
     assert value == 0
@@ -161,13 +160,11 @@ def test_second_derivative_is_refused(solver):
         gradient.square().sum().backward()
 
 
-def test_auto_takes_products_for_small_matrices_and_the_gram_matrix_for_large_ones():
-    small = torch.randn(LARGEST_POLAR_ON_CPU, LARGEST_POLAR_ON_CPU + 9)
-    large = torch.randn(LARGEST_POLAR_ON_CPU + 9, LARGEST_POLAR_ON_CPU + 1)
-    for m, solver in ((small, "polar"), (large, "gram")):
-        auto, named = value_and_gradient(m, "auto"), value_and_gradient(m, solver)
-        assert torch.equal(auto[0], named[0])
-        assert torch.equal(auto[1], named[1])
+def test_auto_takes_the_decomposition_on_a_cpu():
+    m = torch.randn(20, 30)
+    auto, named = value_and_gradient(m, "auto"), value_and_gradient(m, "svd")
+    assert torch.equal(auto[0], named[0])
+    assert torch.equal(auto[1], named[1])
 
 
 @pytest.mark.parametrize(("lower", "tolerance"), [(1e-6, 1e-7), (1e-8, 1e-14), (0.5, 1e-7)])
@@ -195,7 +192,6 @@ def test_plain_sentences_for_what_has_no_nuclear_norm():
         nuclear_norm(torch.zeros(3))
     with pytest.raises(InputError, match="no nuclear norm solver 'polr'; did you mean 'polar'"):
         nuclear_norm(torch.eye(2), "polr")
-    for solver in ("svd", "gram"):
-        with pytest.raises(InputError, match="m holds values that are infinite or not numbers"):
-            nuclear_norm(torch.tensor([[float("nan")]]), solver)
+    with pytest.raises(InputError, match="m holds values that are infinite or not numbers"):
+        nuclear_norm(torch.tensor([[float("nan")]]), "svd")
     assert nuclear_norm(torch.tensor([[float("nan")]]), "polar").isnan()

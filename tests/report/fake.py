@@ -10,6 +10,7 @@ import torch
 import latentrank
 from latentrank.data import Dataset, Split
 from latentrank.linalg import rank, spectrum
+from latentrank.models.statistics import CodeStatistics
 
 WIDTH = 6
 
@@ -17,10 +18,13 @@ WIDTH = 6
 class LinearModel:
     """Codes are the first `kept` of six orthonormal coordinates, the others zero."""
 
+    reconstructs = True
+
     def __init__(self, shape: tuple[int, ...], kept: int) -> None:
         self.shape = shape
         size = int(np.prod(shape))
         basis = torch.linalg.qr(torch.randn(size, WIDTH, generator=torch.manual_seed(3)))[0]
+        self.statistics = CodeStatistics(WIDTH)
         self.basis = basis * (torch.arange(WIDTH) < kept)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,129 +1,125 @@
-import json
-import math
-import statistics
+import csv
+import re
 
 import pytest
 
 from latentrank.errors import InputError
-from latentrank.report.comparison import Measure, best_of, columns_of, measures, metric_rows
-from tests.report.fake import fake_run
+from latentrank.report import write_comparison
+from latentrank.report.comparison import files_of
+from tests.report.fake import fake_gan, fake_run
+from tests.report.test_page import read, undrawn
 
 
-def test_runs_that_differ_in_the_seed_share_a_column(tmp_path):
+@pytest.fixture(autouse=True)
+def quick_drawing(monkeypatch):
+    undrawn(monkeypatch)
+
+
+def test_comparison_has_a_column_for_every_method(tmp_path):
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path, kept=2)]
+    path = write_comparison(runs, tmp_path / "deep" / "comparison.html")
+    text = read(path)
+    assert "AE, LoRAE on digits" in text
+    assert "AErank 4 of 6; error" in text
+    assert "LoRAErank 2 of 6; error" in text
+    assert "with one seed the spread is not known" in text
+    assert "<strong>" not in path.read_text(encoding="utf-8")
+
+
+def test_comparison_marks_the_best_over_seeds(tmp_path):
     runs = [
-        fake_run(tmp_path, seed=0, device="cpu"),
-        fake_run(tmp_path, method="ae"),
-        fake_run(tmp_path, seed=1, device="gpu"),
+        fake_run(tmp_path, method=method, seed=seed, error=error + seed / 1000)
+        for method, error in (("ae", 0.1), ("lorae", 0.2))
+        for seed in (0, 1)
     ]
-    columns = columns_of(runs)
-    assert [column.name for column in columns] == ["LoRAE", "AE"]
-    assert [len(column.runs) for column in columns] == [2, 1]
+    path = write_comparison(runs, tmp_path / "comparison.html")
+    source = path.read_text(encoding="utf-8")
+    assert source.count("<strong>") == 1
+    assert "<strong>0.1005" in source
+    assert "from 4 run folders" in read(path)
 
 
-def test_runs_of_one_method_are_told_apart_by_what_differs(tmp_path):
-    runs = [fake_run(tmp_path, options={"penalty": p}) for p in (1e-3, 1e-1)]
-    assert [column.name for column in columns_of(runs)] == [
-        "LoRAE, penalty 0.001",
-        "LoRAE, penalty 0.1",
-    ]
-
-
-def test_mean_and_spread_are_those_of_the_seeds(tmp_path):
-    errors = [0.1, 0.2, 0.6]
-    runs = [fake_run(tmp_path, seed=seed, error=error) for seed, error in enumerate(errors)]
-    (column,) = columns_of(runs)
-    measured = measures(column)["validation_error"]
-    assert measured == pytest.approx((0.3, statistics.stdev(errors), 3))
-    assert math.isnan(measures(columns_of(runs[:1])[0])["rank"].spread)
-
-
-def test_numbers_that_a_method_does_not_have_are_a_dash(tmp_path):
+def test_same_test_samples_for_all(tmp_path):
     first, second = fake_run(tmp_path), fake_run(tmp_path, method="ae")
-    first.metrics["compactness"] = 3.5
-    table = {row[0]: row[1:] for row in metric_rows(columns_of([first, second]))[0]}
-    assert table["compactness"] == ["3.5", "–"]
-    assert not {"latent dim", "singular values", "method"} & set(table)
+    second.the_dataset.test.x[:] = 0  # generated data may differ with the seed of a run
+    given = []
+    encode = second.the_model.encode
+    second.the_model.encode = lambda x: given.append(x) or encode(x)
+    write_comparison([first, second], tmp_path / "comparison.html")
+    shown = [x for x in given if len(x) == 12]
+    assert shown
+    assert all(float(x.max()) > 0 for x in shown)
 
 
-def test_best_is_named_among_those_that_have_the_number(tmp_path):
-    runs = [
-        fake_run(tmp_path / method, method=method, seed=seed, error=error + seed / 1000)
-        for method, error in (("vae", 0.3), ("ae", 0.1), ("lorae", 0.2))
-        for seed in (0, 1)
-    ]
-    for run in runs[:2]:
-        run.metrics["validation_error"] = None
-    rows, best = metric_rows(columns_of(runs))
-    names = [row[0] for row in rows]
-    assert best == {names.index("validation error"): 2}
+def test_comparison_with_a_constant_code(tmp_path):
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path, kept=0)]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert text.count("LoRAE: The code is constant (rank 0)") == 2
 
 
-def test_evaluations_are_compared_by_what_they_measured(tmp_path):
-    for name, samples in (("a", 5000), ("b", 5000), ("c", 100)):
-        (tmp_path / name).mkdir()
-        found = {"generation": {"gmm": {"FID": 1.0, "n_real": 30, "n_fake": samples}}}
-        (tmp_path / name / "evaluation.json").write_text(json.dumps(found))
-    methods = {"a": "ae", "b": "lorae", "c": "irmae"}
-    runs = [fake_run(tmp_path / name, method=method) for name, method in methods.items()]
-    table = {row[0]: row[1:] for row in metric_rows(columns_of(runs))[0]}
-    assert table["gmm, 5\u202f000 samples: FID"] == ["1", "1", "–"]
-    assert table["gmm, 100 samples: FID"] == ["–", "–", "1"]
+def test_comparison_with_a_gan(tmp_path):
+    runs = [fake_run(tmp_path / "a"), fake_gan(tmp_path / "b")]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert "validation error0.01235–" in text
+    assert "NSGAN generates from noise" in text
+    assert "NSGAN: It has collapsed." in text
 
 
-@pytest.mark.parametrize("less", [True, False])
-def test_best_is_named_only_when_its_interval_meets_no_other(less):
-    sign = 1 if less else -1
-    far = [Measure(5.0, 0.4, 3), Measure(5.0 - sign, 0.4, 3), Measure(5.0 + sign, 0.1, 3)]
-    assert best_of(far, less) == 1
-    near = [Measure(5.0, 0.6, 3), *far[1:]]
-    assert best_of(near, less) is None
+def test_settings_that_differ_are_listed(tmp_path):
+    runs = [fake_run(tmp_path, options={"penalty": p}) for p in (0.5, 0.25)]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert "options.penalty0.50.25" in text
+    assert "Settings that differ None." not in text
+    alone = read(write_comparison(runs[:1], tmp_path / "comparison.html"))
+    assert "Settings that differ None." in alone
 
 
-def test_a_wide_third_also_forbids_naming_a_best():
-    values = [Measure(1.0, 0.1, 3), Measure(2.0, 0.1, 3), Measure(3.0, 2.5, 3)]
-    assert best_of(values, less_is_better=True) is None
+def test_errors_lead_the_page_and_their_bands_cover_all_seeds(tmp_path):
+    runs = [fake_run(tmp_path, seed=seed) for seed in (0, 1)]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert text.index("Error by number of coefficients") < text.index("Numbers")
+    assert "bands reach from the smallest to the largest" in text
+    assert re.search(r"LoRAE: [0-9.]+\s% of the variance with the whole code; PCA needs", text)
 
 
-def test_one_seed_anywhere_forbids_naming_a_best():
-    single = Measure(9.0, math.nan, 1)
-    assert best_of([Measure(1.0, 0.1, 3), single], less_is_better=True) is None
-    assert best_of([Measure(1.0, 0.1, 3)], less_is_better=True) is None
+def test_given_ranks_are_marked(tmp_path):
+    runs = [fake_run(tmp_path, method="rrae", options={"rank": 4}), fake_run(tmp_path)]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert "RRAErank 4 of 6, given; error" in text
+    assert "LoRAErank 4 of 6; error" in text
 
 
-def test_equal_values_have_no_best():
-    assert best_of([Measure(1.0, 0.0, 2), Measure(1.0, 0.0, 2)], less_is_better=True) is None
+def test_tables_and_figures_lie_beside_the_page(tmp_path):
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path)]
+    write_comparison(runs, tmp_path / "a.html", figure_format="pdf")
+    folder = files_of(tmp_path / "a.html")
+    assert {path.name for path in folder.iterdir()} == {
+        "coefficients.pdf",
+        "interpolation-1.pdf",
+        "interpolation-2.pdf",
+        "reconstructions.pdf",
+        "samples-1.pdf",
+        "samples-2.pdf",
+        "spectrum.pdf",
+        "table.csv",
+        "table.tex",
+    }
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    (error,) = [row for row in rows if (row["method"], row["metric"]) == ("AE", "validation_error")]
+    assert float(error["mean"]) == runs[0].metrics["validation_error"]
+    assert (error["std"], error["seeds"]) == ("", "1")
 
 
-def test_table_marks_errors_but_never_ranks(tmp_path):
-    runs = [
-        fake_run(tmp_path, method=method, kept=kept, seed=seed, error=error + seed / 1000)
-        for method, kept, error in (("ae", 6, 0.1), ("lorae", 2, 0.2))
-        for seed in (0, 1)
-    ]
-    rows, best = metric_rows(columns_of(runs))
-    marked = {rows[index][0]: cell for index, cell in best.items()}
-    assert marked == {"validation error": 1}
-    table = {row[0]: row[1:] for row in rows}
-    assert table["rank"] == ["6 ± 0", "2 ± 0"]
-    assert table["validation error"][0] == "0.10050 ± 0.00071"
+def test_labels_name_the_columns(tmp_path):
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path)]
+    text = read(write_comparison(runs, tmp_path / "a.html", labels=["base", "<b>ours"]))
+    assert "base, <b>ours on digits" in text
+    for labels in (["one"], ["same", "same"]):
+        with pytest.raises(InputError, match="expected 2 different ones for AE, LoRAE"):
+            write_comparison(runs, tmp_path / "a.html", labels=labels)
 
 
-def test_number_of_seeds_is_told_where_it_differs(tmp_path):
-    runs = [fake_run(tmp_path, method=m, seed=s) for m, s in (("ae", 0), ("ae", 1), ("lorae", 0))]
-    rows, best = metric_rows(columns_of(runs))
-    table = {row[0]: row[1:] for row in rows}
-    assert table["rank"] == ["4 ± 0 (2)", "4 (1)"]
-    assert table["training time"] == ["4 min 12 s ± 0.0 s (2)", "4 min 12 s (1)"]
-    assert best == {}
-
-
-def test_no_runs():
-    with pytest.raises(InputError, match="no runs to compare"):
-        columns_of([])
-
-
-def test_runs_on_different_data(tmp_path):
-    with pytest.raises(InputError, match=r"different data .*digits.*letters"):
-        columns_of([fake_run(tmp_path), fake_run(tmp_path, data="letters")])
-    with pytest.raises(InputError, match="different data"):
-        columns_of([fake_run(tmp_path), fake_run(tmp_path, (1, 10, 10), image_size=10)])
+def test_many_methods_are_counted_in_the_title(tmp_path):
+    runs = [fake_run(tmp_path, options={"penalty": float(p)}) for p in range(1, 6)]
+    assert "5 methods on digits" in read(write_comparison(runs, tmp_path / "a.html"))

@@ -5,11 +5,12 @@ import pytest
 
 from latentrank import density
 from latentrank.errors import InputError
-from latentrank.report import page, write_comparison, write_report
+from latentrank.report import page, style, write_report
 from tests.report.fake import EVALUATION, fake_gan, fake_run
 from tests.report.test_html import checked
 
 FIGURES = {
+    "coefficients",
     "reconstructions",
     "spectrum",
     "interpolation",
@@ -20,6 +21,13 @@ FIGURES = {
 }
 
 
+def undrawn(monkeypatch):
+    """Write figures without drawing them, which takes most of the time."""
+
+    monkeypatch.setattr(style, "to_bytes", lambda figure, kind: b"drawn")
+    monkeypatch.setattr(page, "to_svg", lambda figure: "<svg/>")
+
+
 @pytest.fixture
 def real_drawing():
     """Asked for by tests that want the figures themselves; others do without for speed."""
@@ -28,12 +36,11 @@ def real_drawing():
 @pytest.fixture(autouse=True)
 def quick_drawing(request, monkeypatch):
     if "real_drawing" not in request.fixturenames:
-        monkeypatch.setattr(page, "to_png", lambda figure: b"drawn")
-        monkeypatch.setattr(page, "to_svg", lambda figure: "<svg/>")
+        undrawn(monkeypatch)
 
 
 def drawn(folder):
-    return {path.stem for path in (folder / "figures").iterdir()}
+    return {path.stem for path in (folder / "figures").glob("*.png")}
 
 
 def read(path):
@@ -43,7 +50,7 @@ def read(path):
         assert tag not in ("link", "script")
         if tag == "img":
             assert attributes["alt"]
-            assert attributes["src"].startswith("data:image/svg+xml;base64,")
+            assert attributes["src"].startswith("data:image/")
     return " ".join(checker.text.split())
 
 
@@ -86,7 +93,7 @@ def test_constant_code_is_told_in_place_of_its_figures(tmp_path):
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "samples.png").write_bytes(b"of an earlier report")
     text = read(write_report(fake_run(tmp_path, kept=0)))
-    assert drawn(tmp_path) == {"reconstructions", "spectrum", "losses"}
+    assert drawn(tmp_path) == {"coefficients", "reconstructions", "spectrum", "losses"}
     assert text.count("The code is constant (rank 0)") == 4
 
 
@@ -143,10 +150,10 @@ def test_gan_shows_what_it_has(tmp_path):
 
 def test_evaluation_is_shown_where_there_is_one(tmp_path):
     run = fake_run(tmp_path)
-    assert "Generated samples, measured" not in read(write_report(run))
+    assert "Quality of generated samples" not in read(write_report(run))
     (tmp_path / "evaluation.json").write_text(json.dumps(EVALUATION), encoding="utf-8")
     text = read(write_report(run))
-    for fact in ("FID5.59.25", "what the decoder can do with the best of codes", "mlp50.0 ± 2.0 %"):
+    for fact in ("FID5.59.25", "the best that the decoder can do", "mlp50.0 ± 2.0 %"):
         assert fact in text
 
 
@@ -166,7 +173,7 @@ def test_names_from_outside_are_escaped(tmp_path):
 def test_report_is_drawn_whole_and_the_same_every_time(tmp_path, real_drawing):
     run = fake_run(tmp_path)
     first = write_report(run).read_bytes()
-    for path in (tmp_path / "figures").iterdir():
+    for path in (tmp_path / "figures").glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
     assert write_report(run).read_bytes() == first
 
@@ -182,67 +189,54 @@ def test_folder_that_cannot_be_written(tmp_path):
         write_report(fake_run(tmp_path))
 
 
-# --- comparison ---------------------------------------------------------------------------------
-
-
-def test_comparison_has_a_column_for_every_method(tmp_path):
-    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path, kept=2)]
-    path = write_comparison(runs, tmp_path / "deep" / "comparison.html")
-    text = read(path)
-    assert "AE, LoRAE on digits" in text
-    assert "rank, AE4 of 6" in text
-    assert "rank, LoRAE2 of 6" in text
-    assert "with one seed the spread is not known" in text
-    assert "<strong>" not in path.read_text(encoding="utf-8")
-
-
-def test_comparison_marks_the_best_over_seeds(tmp_path):
-    runs = [
-        fake_run(tmp_path, method=method, seed=seed, error=error + seed / 1000)
-        for method, error in (("ae", 0.1), ("lorae", 0.2))
-        for seed in (0, 1)
-    ]
-    path = write_comparison(runs, tmp_path / "comparison.html")
-    source = path.read_text(encoding="utf-8")
-    assert source.count("<strong>") == 1
-    assert "<strong>0.1005" in source
-    assert "from 4 run folders" in read(path)
-
-
-def test_same_test_samples_for_all(tmp_path):
-    first, second = fake_run(tmp_path), fake_run(tmp_path, method="ae")
-    second.the_dataset.test.x[:] = 0  # generated data may differ with the seed of a run
-    given = []
-    encode = second.the_model.encode
-    second.the_model.encode = lambda x: given.append(x) or encode(x)
-    write_comparison([first, second], tmp_path / "comparison.html")
-    assert all(float(x.max()) > 0 for x in given)
-
-
-def test_comparison_with_a_constant_code(tmp_path):
-    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path, kept=0)]
-    text = read(write_comparison(runs, tmp_path / "comparison.html"))
-    assert text.count("LoRAE: The code is constant (rank 0)") == 2
-
-
-def test_comparison_with_a_gan(tmp_path):
-    runs = [fake_run(tmp_path / "a"), fake_gan(tmp_path / "b")]
-    text = read(write_comparison(runs, tmp_path / "comparison.html"))
-    assert "validation error0.01235–" in text
-    assert "NSGAN generates from noise" in text
-    assert "NSGAN: It has collapsed." in text
-
-
-def test_settings_that_differ_are_listed(tmp_path):
-    runs = [fake_run(tmp_path, options={"penalty": p}) for p in (0.5, 0.25)]
-    text = read(write_comparison(runs, tmp_path / "comparison.html"))
-    assert "options.penalty0.50.25" in text
-    assert "Settings that differ None." not in text
-    alone = read(write_comparison(runs[:1], tmp_path / "comparison.html"))
-    assert "Settings that differ None." in alone
-
-
 def test_metrics_survive_json(tmp_path):
     run = fake_run(tmp_path)
     run.metrics = json.loads(json.dumps(run.metrics))
     read(write_report(run))
+
+
+# --- data that are not there ---------------------------------------------------------------------
+
+
+def without_data(run):
+    def dataset():
+        raise InputError("The file x.npz is not there; move it back.")
+
+    run.dataset = dataset
+    run.codes = lambda split: dataset()
+    return run
+
+
+def test_figures_that_cannot_be_drawn_again_are_kept(tmp_path, real_drawing):
+    run = fake_run(tmp_path)
+    before = write_report(run).read_text(encoding="utf-8")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    told = []
+    after = write_report(without_data(run), notify=told.append)
+    text = read(after)
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == set(kept)
+    for name in ("reconstructions", "samples", "latent"):
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes() == kept[f"{name}.png"]
+    assert before.count("<img") == after.read_text(encoding="utf-8").count("<img")
+    assert "never trained on. Bottom: what the decoder makes" in text
+    assert "PCA needs" in text
+    (sentence,) = told
+    assert "Reconstructions" in sentence
+    assert "kept from an earlier report, because The file x.npz is not there" in sentence
+    # and once more: nothing wears off
+    write_report(run)
+    assert read(after) == text
+
+
+def test_figures_that_never_were_are_an_error_after_the_page(tmp_path):
+    with pytest.raises(InputError, match=r"no figures of: .*Reconstructions.*x\.npz is not there"):
+        write_report(without_data(fake_run(tmp_path)))
+    assert "The file x.npz is not there" in read(tmp_path / "report.html")
+    assert {"spectrum", "losses"} <= drawn(tmp_path)
+
+
+def test_figures_come_in_the_format_asked_for_too(tmp_path, real_drawing):
+    write_report(fake_run(tmp_path), "pdf")
+    files = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")} <= files
+    assert (tmp_path / "figures" / "spectrum.pdf").read_bytes().startswith(b"%PDF")

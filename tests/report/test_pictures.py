@@ -7,6 +7,7 @@ from latentrank import runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.report import pictures
+from latentrank.report.style import write_figure
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def trained(folder, method):
 @pytest.mark.parametrize("kind", pictures.KINDS)
 def test_every_kind_is_drawn_and_written(folder, kind, tmp_path):
     figure = pictures.interpolation(trained(folder, "ae"), kind)
-    path = pictures.write_png(figure, tmp_path / "a.png")
+    path = write_figure(figure, tmp_path / "a.png")
     assert path.read_bytes()[1:4] == b"PNG"
 
 

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 import matplotlib
 import pytest
 
+from latentrank.errors import InputError
 from latentrank.report import figures, style
 
 
@@ -26,7 +27,7 @@ def figure():
 
 def test_drawing_leaves_matplotlib_as_it_was():
     before = dict(matplotlib.rcParams)
-    style.to_png(figures.loss_curves({"train/loss": [3.0, 2.0]}))
+    style.to_bytes(figures.loss_curves({"train/loss": [3.0, 2.0]}))
     assert dict(matplotlib.rcParams) == before
 
 
@@ -38,7 +39,7 @@ def test_figures_enter_no_global_list():
 
 
 def test_png_has_the_size_that_was_asked_for():
-    png = style.to_png(style.new_figure(2, 1))
+    png = style.to_bytes(style.new_figure(2, 1))
     width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
     assert (width, height) == (320, 160)
 
@@ -81,3 +82,36 @@ def test_text_is_readable_in_both_schemes():
 
 def test_palette_has_no_colour_twice():
     assert len(set(style.PALETTE)) == len(style.PALETTE) == 10
+
+
+def test_text_of_a_drawing_is_text(figure):
+    assert "rank</text>" in style.to_bytes(figure, "svg").decode()
+    assert b"/Type0" in style.to_bytes(figure, "pdf")  # TrueType, not outlines of letters
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+def test_files_are_the_same_every_time(figure, kind):
+    assert style.to_bytes(figure, kind) == style.to_bytes(figure, kind)
+
+
+def test_own_style_gives_width_and_font_size(tmp_path):
+    file = tmp_path / "a.mplstyle"
+    file.write_text("figure.figsize: 3.25, 2\nfont.size: 6\n", encoding="utf-8")
+    with style.own_style(file):
+        narrow = figures.spectrum({"a": [1.0, 0.5]})
+        assert narrow.get_figwidth() == 3.25
+        assert narrow.axes[0].xaxis.label.get_fontsize() == 9  # set by this package's own style
+        assert style.font_size() == 6
+    assert figures.spectrum({"a": [1.0, 0.5]}).get_figwidth() == style.WIDTH
+
+
+@pytest.mark.parametrize("text", ["", "figure.figsize: wide\n", "nonsense\n"])
+def test_a_file_that_is_no_style_is_refused(tmp_path, text):
+    file = tmp_path / "a.mplstyle"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"font\.size: 8"), style.own_style(file):
+        pass
+
+
+def test_no_two_curves_look_alike():
+    assert len({str(style.curve_style(index)) for index in range(40)}) == 40

@@ -1,9 +1,12 @@
 import threading
 
 from filelock import FileLock
+from pydantic import Field
 
+import latentrank.config
 from latentrank import runs
-from latentrank.config import RunConfig
+from latentrank.config import RunConfig, TrainConfig
+from latentrank.runs import cache
 from latentrank.runs.cache import content, folder_name, train
 
 
@@ -14,7 +17,7 @@ def test_folders_are_named_by_content_and_not_by_machine():
     assert one == same
     for change in ({"seed": 1}, {"epochs": 11}, {"options": {"penalty": 0.1}}):
         assert folder_name(RunConfig(**{**base, **change})) != one
-    assert content(RunConfig(**base))["options"]["penalty"] == 1e-3
+    assert content(RunConfig(**base))["options"] == content(RunConfig(**base))["settings"] == {}
 
 
 def test_a_training_that_another_process_does_is_waited_for(wanted, tmp_path, monkeypatch):
@@ -40,5 +43,29 @@ def test_the_fraction_that_is_behind_is_that_of_the_history(wanted):
     (training.folder / "config.yaml").touch()
     (training.folder / "history.csv").write_text("epoch,step\n1,10\n2,20\n")
     assert training.fraction == 0.25
-    steps = training._replace(config=training.config.model_copy(update={"steps": 25}))
+    steps = training._replace(config=training.config.updated({"steps": 25}))
     assert steps.fraction == 0.8
+
+
+def test_a_new_setting_with_a_default_leaves_every_name_as_it_was(monkeypatch):
+    """As a later version of the library has it: one more setting, the same runs."""
+    config = RunConfig(method="lorae", data="blobs", options={"penalty": 0.1}, epochs=3)
+    before = folder_name(config)
+
+    class LaterTrainConfig(TrainConfig):
+        momentum: float = Field(0.5, description="added later")
+
+    class LaterRunConfig(RunConfig):
+        training: LaterTrainConfig = Field(default_factory=LaterTrainConfig)
+
+    settings = {
+        **latentrank.config.settings(),
+        "momentum": LaterTrainConfig.model_fields["momentum"],
+    }
+    paths = latentrank.config._paths(LaterRunConfig)
+    monkeypatch.setattr(cache, "RunConfig", LaterRunConfig)
+    monkeypatch.setattr(cache, "settings", lambda: settings)
+    monkeypatch.setattr(latentrank.config, "path_of", lambda name: paths[name])
+    given = {"method": "lorae", "data": "blobs", "options": {"penalty": 0.1}, "epochs": 3}
+    assert folder_name(LaterRunConfig(**given)) == before
+    assert folder_name(LaterRunConfig(**given, momentum=0.9)) != before

@@ -14,7 +14,7 @@ import latentrank
 from latentrank.config import RunConfig, TrainConfig
 from latentrank.data import DataModule, Dataset, Split
 from latentrank.errors import InputError
-from latentrank.models.gan import GAMES
+from latentrank.losses import GAMES
 from latentrank.runs.train import finish, resolve, start
 from latentrank.training import fit
 from latentrank.training.module import seed_step
@@ -181,9 +181,11 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(tmp_path):
     alone, together = results
     for key, value in alone["state"].items():
         if key != "statistics.directions":
-            torch.testing.assert_close(together["state"][key], value, rtol=1e-5, atol=1e-6)
+            # Trained in float64, kept in float32: what is left is the rounding of the result, 6e-8.
+            other = together["state"][key]
+            assert (other - value).norm() <= 1e-6 * value.norm(), key
     for row, other in zip(alone["rows"], together["rows"], strict=True):
         assert other["step"] == row["step"]
         assert other["rank"] == row["rank"]
         for name in ("train/discriminator", "train/generator", "train/real_accuracy"):
-            assert other[name] == pytest.approx(row[name], rel=1e-4)
+            assert other[name] == pytest.approx(row[name], rel=1e-6)

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from latentrank.bottlenecks.base import Latent
 from latentrank.bottlenecks.gaussian import Gaussian, gaussian_kl
-from latentrank.distributed import noise_like
+from latentrank.distributed import batch_mean, noise_like
 from latentrank.errors import InputError, unknown
 
 
@@ -129,7 +129,7 @@ class FlowPosterior(Gaussian):
             start = mean + noise_like(mean) * (0.5 * log_variance).exp()
         z, log_det = self.flow(start)
         change = 0.5 * (z.square() - start.square()).sum(-1) - log_det
-        return Latent(z, {"kl": gaussian_kl(mean, log_variance) + change.mean()})
+        return Latent(z, {"kl": gaussian_kl(mean, log_variance) + batch_mean(change)})
 
     def flow(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """All maps in turn: points `(B, L)` and the summed log-determinant `(B,)`."""

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from latentrank.bottlenecks.base import Bottleneck, Latent
-from latentrank.distributed import noise_like
+from latentrank.distributed import batch_mean, noise_like
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL divergence of N(mean, diag exp(log_variance)) from N(0, I), in nats.
 
     `1/2 sum(mean^2 + exp(log_variance) - 1 - log_variance)` over the last dimension, averaged
-    over the others (Kingma and Welling 2014, appendix B).
+    over the batch (Kingma and Welling 2014, appendix B).
 
     Args:
         mean: `(B, L)`.
@@ -27,7 +27,7 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
         0.0
     """
     per_unit = mean.square() + log_variance.exp() - 1 - log_variance
-    return 0.5 * per_unit.sum(-1).mean()
+    return 0.5 * batch_mean(per_unit.sum(-1))
 
 
 class Gaussian(Bottleneck):

@@ -71,7 +71,8 @@ class GaussianSVD(RankBottleneck):
         finalized = self.basis()
         if finalized is not None and not self.training:
             return finalized
-        rows = at_least_float32(gather_rows(h))
+        # In evaluation processes hold different numbers of batches: none may wait for another.
+        rows = at_least_float32(gather_rows(h) if self.training else h)
         begun = bool(self._reference.any())
         # More directions than rows would be made up; the last basis knows better.
         basis = leading_basis(rows, min(self.rank, len(rows)) if begun else self.rank)

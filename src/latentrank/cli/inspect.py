@@ -15,22 +15,44 @@ from latentrank.cli.options import Components, RunFolder, Seed
 from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
 from latentrank.cli.train import write_run_report
 from latentrank.cli.use import parse_components
+from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.io import write_text
 
 if TYPE_CHECKING:
     pass
 
+#: Endings of figure files.
+FIGURES = (".png", ".pdf", ".svg")
 #: Accuracy of a classifier below which its features are not to be relied on.
 POOR_CLASSIFIER = 0.8
 
 
+FigureFormat = Annotated[
+    Literal["png", "pdf", "svg"],
+    typer.Option(help="Format of the figure files; text in pdf and svg stays text."),
+]
+Style = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A matplotlib style file for the figures: fonts, and the width of a column.",
+    ),
+]
+
+
 @app.command(rich_help_panel=INSPECT)
-def report(run: RunFolder) -> None:
-    """Write a run's report anew: RUN/report.html and RUN/figures."""
+def report(run: RunFolder, figure_format: FigureFormat = "png", style: Style = None) -> None:
+    """Write a run's report again: RUN/report.html and RUN/figures.
+
+    latentrank report runs/mnist-lorae
+    latentrank report runs/mnist-lorae --figure-format pdf --style journal.mplstyle
+    """
+    from latentrank.report.style import own_style
     from latentrank.runs import finished_run
 
-    console.print(str(write_run_report(finished_run(run))))
+    with own_style(style):
+        console.print(str(write_run_report(finished_run(run), figure_format)), soft_wrap=True)
 
 
 @app.command(rich_help_panel=CATALOGUE)
@@ -98,10 +120,12 @@ def interpolate(
     ] = "linear",
     out: Annotated[
         Path | None,
-        typer.Option(help="A .png file; by default RUN/figures/interpolation-KIND.png."),
+        typer.Option(
+            help="A .png, .pdf or .svg file; by default RUN/figures/interpolation-KIND.png."
+        ),
     ] = None,
 ) -> None:
-    """Draw what lies between codes, or measure it where the data has parameters.
+    """Draw interpolations between codes, or measure them where the data has parameters.
 
     latentrank interpolate runs/mnist-rrae --kind spherical --out between.png
     latentrank interpolate runs/curves-two-gaussians-rrae --kind parameters
@@ -116,9 +140,10 @@ def interpolate(
         console.print(f"relative test error {error:.2f} %")
         return
     from latentrank.report import pictures
+    from latentrank.report.style import write_figure
 
-    path = free_path(out, run / "figures" / f"interpolation-{kind}.png", [".png"])
-    console.print(str(pictures.write_png(pictures.interpolation(opened, kind), path)))
+    path = free_path(out, run / "figures" / f"interpolation-{kind}.png", FIGURES)
+    console.print(str(write_figure(pictures.interpolation(opened, kind), path)))
 
 
 @app.command(rich_help_panel=INSPECT)
@@ -217,18 +242,39 @@ def _print_assessment(found: Mapping[str, Any]) -> None:
 @app.command(rich_help_panel=INSPECT)
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
-    out: Annotated[
-        Path | None, typer.Option(help="The page; by default compare.html, written anew.")
+    out: Annotated[Path | None, typer.Option(help="The page; by default compare.html.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Name of a column; once for each, in their order."),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", metavar="", help="Overwrite an earlier comparison.")
+    ] = False,
+    figure_format: FigureFormat = "png",
+    style: Style = None,
 ) -> None:
-    """Set runs on the same data side by side on one page; repetitions share a column.
+    """Compare runs on the same data: a page, and a folder with tables and figures.
+
+    Runs that differ only in their seed share a column.
 
     latentrank compare runs/mnist-ae runs/mnist-lorae runs/mnist-lorae-2
+    latentrank compare runs/a runs/b --label baseline --label ours --figure-format pdf --force
     """
     from latentrank.report import write_comparison
+    from latentrank.report.comparison import files_of
+    from latentrank.report.style import own_style
     from latentrank.runs import finished_run
 
-    path = free_path(out, Path("compare.html"), [".html"])
+    path = out or Path("compare.html")
+    if path.suffix != ".html":
+        raise InputError(f"--out is {path}; expected a name that ends in .html.")
+    for there in (path, files_of(path)):
+        if there.exists() and not force:
+            raise InputError(
+                f"{there} exists already; overwrite it with --force, or give another --out."
+            )
     opened = [finished_run(run) for run in runs]
-    with messages.status("Drawing the comparison"):
-        console.print(str(write_comparison(opened, path)), soft_wrap=True)
+    with own_style(style), messages.status("Drawing the comparison"):
+        page = write_comparison(opened, path, label, figure_format)
+    console.print(str(page), soft_wrap=True)
+    console.print(f"{files_of(page)}: tables and figures", soft_wrap=True)

@@ -87,12 +87,12 @@ def train(
     _summary(run)
 
 
-def write_run_report(run: Run) -> Path:
+def write_run_report(run: Run, figure_format: Literal["png", "pdf", "svg"] = "png") -> Path:
     """Write the report of a run, showing that it is being drawn."""
     from latentrank.report import write_report
 
     with messages.status("Drawing the report"):
-        return write_report(run)
+        return write_report(run, figure_format, messages.print)
 
 
 def _summary(run: Run) -> None:

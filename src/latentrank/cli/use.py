@@ -79,7 +79,7 @@ def sample(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="An .npz file, or a .png that shows 64 of them; by default "
+            help="An .npz file, or a .png, .pdf or .svg that shows 64 of them; by default "
             "RUN/samples-DENSITY.npz."
         ),
     ] = None,
@@ -99,13 +99,14 @@ def sample(
     opened = finished_run(run)
     density = density or inference.usual_densities(opened.model())[0]
     name = re.sub(r"[^\w.]+", "-", density)
-    path = free_path(out, run / f"samples-{name}.npz", [".npz", ".png"])
-    picture = path.suffix == ".png"
+    path = free_path(out, run / f"samples-{name}.npz", [".npz", ".png", ".pdf", ".svg"])
+    picture = path.suffix != ".npz"
     made = inference.sample(opened, density, min(n, 64) if picture else n, seed)
     if picture:
         from latentrank.report import pictures
+        from latentrank.report.style import write_figure
 
-        pictures.write_png(pictures.sample_grid(opened, made.x), path)
+        write_figure(pictures.sample_grid(opened, made.x), path)
         console.print(str(path), soft_wrap=True)
         return
     with atomic_write(path) as temporary:

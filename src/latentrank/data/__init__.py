@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 from latentrank.data.base import Batch, Dataset, Split, to_float
 from latentrank.data.layout import as_samples
-from latentrank.data.registry import DATASETS, Description, NamedData, describe, load, names
+from latentrank.data.registry import (
+    DATASETS,
+    Description,
+    NamedData,
+    describe,
+    load,
+    load_samples,
+    names,
+)
 from latentrank.data.units import infer
 
 if TYPE_CHECKING:
@@ -22,6 +30,7 @@ __all__ = [
     "describe",
     "infer",
     "load",
+    "load_samples",
     "names",
     "to_float",
 ]

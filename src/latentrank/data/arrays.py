@@ -52,6 +52,7 @@ class Part:
         labels: `(N,)` of anything, or None.
         parameters: `(N, P)` or `(N,)`, or None.
         names: `(N,)` of text, or None.
+        rows: `(N,)` where each stands among all samples, or None.
     """
 
     what: str
@@ -59,6 +60,7 @@ class Part:
     labels: Array | None = None
     parameters: Array | None = None
     names: Array | None = None
+    rows: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -75,6 +77,8 @@ class Contents:
         kind: what a sample is, where the format says so.
         preprocessing: where the format says what the values mean.
         latent_dim: width of code that suits them; by default at most 32.
+        layout: which axis is which, where the format says so.
+        class_names: of labels that are numbers, where the format says so.
     """
 
     parts: Sequence[Part]
@@ -83,6 +87,8 @@ class Contents:
     kind: str | None = None
     preprocessing: Preprocessing | None = None
     latent_dim: int | None = None
+    layout: str | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:
@@ -97,15 +103,15 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         InputError: a shape or dtype cannot be used, a value is NaN or infinite, or labels or
             parameters do not fit.
     """
-    parts = [
-        _checked(part, meaning.kind or contents.kind, meaning.layout) for part in contents.parts
-    ]
-    layouts = [layout for _, layout in parts]
+    kind = meaning.kind or contents.kind
+    layout = meaning.layout or (None if meaning.kind else contents.layout)
+    parts = [_checked(part, kind, layout) for part in contents.parts]
+    layouts = [name for _, name in parts]
     found = [part for part, _ in parts]
     _check_alike(found)
     class_names, labels = encode_labels(found)
     whole = [
-        Split(part.x, label, _parameters(part), None, part.names)
+        Split(part.x, label, parameters_of(part), part.rows, part.names)
         for part, label in zip(found, labels, strict=True)
     ]
     train, test = whole if len(whole) == 2 else _held_out(whole[0], name)
@@ -124,7 +130,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         made.with_layout(layouts[0]),
         true_dimension=None if parameters is None else parameters.shape[1],
         latent_dim=contents.latent_dim or min(32, math.prod(train.x.shape[1:])),
-        class_names=class_names,
+        class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
         notes=(*contents.notes, *said),
     )
@@ -215,7 +221,12 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _parameters(part: Part) -> NDArray[np.float64] | None:
+def parameters_of(part: Part) -> NDArray[np.float64] | None:
+    """Parameters as `(N, P)` float64, or None.
+
+    Raises:
+        InputError: they are no finite numbers, or not as many as samples.
+    """
     if part.parameters is None:
         return None
     values = np.asarray(part.parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
-from latentrank.data.views import Array, blocks, take_rows
+from latentrank.data.views import Array, blocks, release, take_rows
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
@@ -182,7 +183,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """A text that changes whenever the values of the samples do, whatever file they are in.
 
-        Of splits of more than 64 MiB it takes 4096 rows evenly spread.
+        Of splits of more than 64 MiB it takes so much, at most 4096 rows, evenly spread.
         """
         known: str | None = self.__dict__["_fingerprint"]
         if known is None:
@@ -217,10 +218,17 @@ class Dataset:
 def _hash(digest: Any, x: Array) -> None:
     """Add an array's values; equal values of any dtype and memory order are the same."""
     digest.update(repr(tuple(int(size) for size in x.shape)).encode())
-    if x.nbytes > _ALL_BYTES:
-        x = x[np.linspace(0, len(x) - 1, min(len(x), _SPREAD_ROWS)).astype(np.int64)]
-    for block in blocks(x):
+    for block in blocks(x) if x.nbytes <= _ALL_BYTES else _spread(x):
         digest.update(np.ascontiguousarray(block, dtype=np.float64).data)
+
+
+def _spread(x: Array) -> Iterator[Array]:
+    """Rows from the first to the last, a few at a time: each maps its surroundings in the file."""
+    count = max(2, min(_SPREAD_ROWS, len(x) * _ALL_BYTES // x.nbytes))
+    rows = np.linspace(0, len(x) - 1, count).astype(np.int64)
+    for start in range(0, count, 64):
+        yield x[rows[start : start + 64]]
+        release(x)
 
 
 def _restored(

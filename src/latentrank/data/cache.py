@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import DTypeLike
 
-from latentrank.data.base import Array
-from latentrank.io import atomic_write
+from latentrank.data.views import Array
+from latentrank.io import atomic_write, write_text
 
 #: What to do where nothing can be kept.
 ADVICE = "free some space there, or set LATENTRANK_CACHE to a folder on another disk"
@@ -44,11 +45,34 @@ def cached(
     Raises:
         InputError: when the array cannot be written, such as on a full disk.
     """
-    path = folder() / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.npy"
+    path = _place(key)
     if (array := _mapped(path)) is None:
         write(path, *build())
         array = np.lib.format.open_memmap(path, mode="r")
     return array
+
+
+def _place(key: object) -> Path:
+    return folder() / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.npy"
+
+
+def note(key: object, sentences: list[str]) -> None:
+    """Keep what is to be said of an array beside it.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    if sentences:
+        write_text(_place(key).with_suffix(".json"), json.dumps(sentences))
+
+
+def noted(key: object) -> list[str]:
+    """What `note` kept of an array."""
+    try:
+        kept = json.loads(_place(key).with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # nothing to be said
+        return []
+    return [str(sentence) for sentence in kept]
 
 
 def _mapped(path: Path) -> Array | None:

@@ -25,11 +25,9 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
 
     With `W` processes of batch size `b`, step `t` takes the rows `[t b W, (t + 1) b W)` of the
     epoch's order, and each process a contiguous part of them: together they see what one process
-    with batch size `b W` sees. A last partial batch is kept.
-
-    What the last batch leaves over when it is divided among the processes, `W - 1` rows at most,
-    is left out of a shuffled epoch: the processes average their gradients, and put batches
-    together, as equals. In order, nothing is left out, and the last shares differ by a row.
+    with batch size `b W` sees. A last partial batch is kept; its shares may differ by a row, which
+    `latentrank.distributed.batch_mean` allows for. Fewer than `W` rows cannot be shared out: they
+    join the batch before.
 
     It is a `DistributedSampler` so that Lightning sets its epoch and does not wrap it in another.
 
@@ -73,7 +71,6 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
         order = np.arange(self.n)
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
-            order = order[: self.n - self.n % self.num_replicas]
         bounds = [step * self.batch_size * self.num_replicas for step in range(len(self))]
         for start, stop in zip(bounds, [*bounds[1:], len(order)], strict=True):
             yield np.array_split(order[start:stop], self.num_replicas)[self.rank]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from latentrank.data import blobs, curves, fields, images, readers, shapes, standard
-from latentrank.data.arrays import UNSAID, Meaning, assemble
+from latentrank.data import blobs, curves, fields, own, shapes, standard
+from latentrank.data.arrays import Meaning
 from latentrank.data.base import Dataset, Split
-from latentrank.errors import InputError, unknown
+from latentrank.data.layout import as_samples
+from latentrank.data.own import Request
+from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 from latentrank.registry import Registry
 
 
@@ -39,19 +42,6 @@ class Description(NamedTuple):
     latent_dim: int
     summary: str
     source: str
-
-
-class Request(NamedTuple):
-    """What a caller of `load` asked for; see there."""
-
-    root: Path
-    download: bool
-    train_size: int | None
-    test_size: int | None
-    image_size: int | None
-    seed: int
-    progress: bool
-    meaning: Meaning = UNSAID
 
 
 @dataclass(frozen=True)
@@ -252,55 +242,76 @@ def load(
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}; give a whole number from 1.")
     meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
-    folder = Path(root or os.environ.get("LATENTRANK_DATA") or "data").expanduser()
-    request = Request(folder, download, train_size, test_size, image_size, seed, progress, meaning)
+    request = Request(
+        _root(root), download, train_size, test_size, image_size, seed, progress, meaning
+    )
     if isinstance(name_or_path, Path) or name_or_path not in DATASETS:
-        return _part(_from_path(str(name_or_path), request), request)
+        return _part(own.load(str(name_or_path), request, names()), request)
     entry = DATASETS.get(name_or_path)
     if not entry.computed:
         return _part(entry.load(request), request)
     if image_size is not None:
-        raise _no_image_size(entry.description.name)
+        raise own.no_image_size(entry.description.name)
     return entry.load(request)
+
+
+def load_samples(
+    name_or_path: str | Path,
+    preprocessing: Preprocessing,
+    shape: tuple[int, ...],
+    root: str | Path | None = None,
+    download: bool = False,
+    *,
+    image_size: int | None = None,
+    labels: str | None = None,
+    parameters: Sequence[str] | str | None = None,
+    columns: Sequence[str] | str | None = None,
+    progress: bool = True,
+) -> tuple[Split, tuple[str, ...] | None]:
+    """All samples of other data, in their order there, for a model that is trained.
+
+    Nothing is held out, and one sample is enough. The layout is that of the training data.
+
+    Args:
+        name_or_path: as in `load`.
+        preprocessing: the model's, for the layout.
+        shape: of one sample as the model takes it.
+        root: as in `load`, and so are the rest.
+        download: fetch what is missing.
+        image_size: of images in files.
+        labels: name of the labels.
+        parameters: names of the parameters.
+        columns: names of the columns of a sample.
+        progress: show a progress bar while images are decoded.
+
+    Returns:
+        The samples as networks take them, in their own units, and the names of their classes.
+
+    Raises:
+        InputError: there is nothing, it cannot be read, or samples have another shape.
+
+    Example:
+        >>> split, _ = load_samples("gaussian2d", Preprocessing(), (1, 64, 64))
+        >>> split.x.shape
+        (1100, 1, 64, 64)
+    """
+    if not isinstance(name_or_path, Path) and name_or_path in DATASETS:
+        data = load(name_or_path, root, download, image_size=image_size, progress=progress)
+        whole = own.joined([data.train, data.test])
+        return replace(whole, x=as_samples(whole.x, Preprocessing(), shape)), data.class_names
+    meaning = Meaning(None, None, labels, _listed(parameters), _listed(columns))
+    request = Request(_root(root), download, None, None, image_size, 0, progress, meaning)
+    return own.load_samples(str(name_or_path), preprocessing, shape, request, names())
+
+
+def _root(root: str | Path | None) -> Path:
+    return Path(root or os.environ.get("LATENTRANK_DATA") or "data").expanduser()
 
 
 def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
     if isinstance(names, str):
         names = [name.strip() for name in names.split(",") if name.strip()]
     return tuple(names) if names else None
-
-
-def _from_path(text: str, request: Request) -> Dataset:
-    path, inner = _inside(Path(text).expanduser())
-    reader = readers.find(path)
-    if (path.is_dir() and reader is None) or (path.is_file() and path.suffix.lower() == ".zip"):
-        return images.load(path, request.image_size, request.progress, request.meaning)
-    if reader is None and len(path.parts) == 1 and not path.suffix and not path.exists():
-        raise unknown("data set", text, names())
-    if not path.exists():
-        raise InputError(f"There is no {path}; check the path.")
-    if reader is None:
-        raise InputError(
-            f"{path} is neither a data set's name nor data that can be read; expected a folder "
-            f"or .zip of images, or a file that ends in {', '.join(readers.suffixes())}."
-        )
-    if request.image_size is not None:
-        raise _no_image_size(str(path))
-    return assemble(text, reader.read(path, inner, request.meaning), request.meaning)
-
-
-def _inside(path: Path) -> tuple[Path, str | None]:
-    """A file and the name inside it, from `FILE:/NAME`."""
-    file, colon, inner = str(path).rpartition(":")
-    if path.exists() or not colon or readers.find(Path(file)) is None:
-        return path, None
-    return Path(file), inner
-
-
-def _no_image_size(what: str) -> InputError:
-    return InputError(
-        f"image_size does not apply to {what}; it resizes images read from files: leave it out."
-    )
 
 
 def _part(data: Dataset, request: Request) -> Dataset:

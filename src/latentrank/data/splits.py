@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sized
+from typing import TypeVar
 
 import numpy as np
 
 from latentrank.data.arrays import Part
 from latentrank.errors import InputError, unknown
+
+S = TypeVar("S", bound=Sized)
 
 _WORDS = {
     "train": ("train", "training"),
@@ -67,9 +70,7 @@ def join(parts: Mapping[str, Part], validation: str, what: str) -> tuple[list[Pa
     Raises:
         InputError: one of them is missing.
     """
-    if validation not in VALIDATION:
-        raise unknown("place for validation samples", validation, VALIDATION)
-    found, said = dict(parts), []
+    found = dict(parts)
     if "" in found and len(found) > 1:
         if "train" in found:
             raise InputError(
@@ -77,9 +78,7 @@ def join(parts: Mapping[str, Part], validation: str, what: str) -> tuple[list[Pa
                 "training samples; leave one of them out."
             )
         found["train"] = found.pop("")
-    spare = found.pop("validation", None)
-    if spare is not None:
-        said.append(_place(found, spare, validation if "test" in found else "test"))
+    found, said = place_validation(found, validation, _concatenated)
     if len(found) == 1 and "" not in found:
         lacking = "test" if "train" in found else "train"
         raise InputError(
@@ -89,11 +88,33 @@ def join(parts: Mapping[str, Part], validation: str, what: str) -> tuple[list[Pa
     return [found[name] for name in ("", "train", "test") if name in found], said
 
 
-def _place(found: dict[str, Part], spare: Part, place: str) -> str:
+def place_validation(
+    parts: Mapping[str, S], validation: str, joined: Callable[[S, S], S]
+) -> tuple[dict[str, S], list[str]]:
+    """Put validation samples where they are wanted; in place of test samples without any.
+
+    Args:
+        parts: by split.
+        validation: the split that they join, or `"none"`.
+        joined: two parts to one.
+
+    Returns:
+        The parts without `validation`, and what to tell the user.
+
+    Raises:
+        InputError: there is no such place.
+    """
+    if validation not in VALIDATION:
+        raise unknown("place for validation samples", validation, VALIDATION)
+    found = dict(parts)
+    spare = found.pop("validation", None)
+    if spare is None:
+        return found, []
+    place = validation if "test" in found else "test"
     if place == "none":
-        return f"{len(spare)} validation samples are left out."
-    found[place] = _concatenated(found[place], spare) if place in found else spare
-    return f"{len(spare)} validation samples are used for {place}ing."
+        return found, [f"{len(spare)} validation samples are left out."]
+    found[place] = joined(found[place], spare) if place in found else spare
+    return found, [f"{len(spare)} validation samples are used for {place}ing."]
 
 
 def _concatenated(first: Part, second: Part) -> Part:

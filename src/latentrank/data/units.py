@@ -131,27 +131,35 @@ class Moments:
         mean, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
         for block in blocks(x):
             values = block.reshape(len(block), x.shape[1], -1)
-            if values.dtype.kind == "f":
-                values = values.astype(np.float64)
-                _check_finite(values, what, row)
-                whole = whole and bool((values == np.rint(values)).all())
             low = np.minimum(low, values.min(axis=(0, 2)))
             high = np.maximum(high, values.max(axis=(0, 2)))
+            if values.dtype.kind == "f":
+                _check_finite(values, low, high, what, row)
+                whole = whole and bool((values == np.rint(values)).all())
             row += len(block)
             if not wanted:
                 continue
             new = values.shape[0] * values.shape[2]
-            delta = values.mean(axis=(0, 2), dtype=np.float64) - mean
+            of_block, spread = _centred(values)
+            delta = of_block - mean
             mean = mean + delta * (new / (count + new))
-            spread = values.var(axis=(0, 2), dtype=np.float64)
-            squares = squares + new * (spread + delta**2 * (count / (count + new)))
+            squares = squares + spread + new * delta**2 * (count / (count + new))
             count += new
         return cls(count, low, high, whole, mean, squares if wanted else None)
 
 
-def _check_finite(values: Floats, what: str, row: int) -> None:
-    good = (np.abs(values) <= LARGEST).all(axis=(1, 2))
-    if not good.all():
+def _centred(values: Array) -> tuple[Floats, Floats]:
+    """Means over axes 0 and 2, and sums of squared deviations from them."""
+    exact = values.astype(np.float64)
+    mean = exact.mean(axis=(0, 2))
+    exact -= mean[:, None]
+    return mean, np.einsum("ncx,ncx->c", exact, exact)
+
+
+def _check_finite(values: Array, low: Floats, high: Floats, what: str, row: int) -> None:
+    # a NaN is passed on by the smallest and the largest value
+    if not ((low >= -LARGEST) & (high <= LARGEST)).all():
+        good = (np.abs(values) <= LARGEST).all(axis=(1, 2))
         raise InputError(
             f"{what} holds NaN, infinity or a number beyond {LARGEST:g} in row "
             f"{row + int(np.argmin(good))}; fill such values or leave those rows out."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -60,6 +61,7 @@ class RowView:
     def __getitem__(self, index: Any) -> Array:
         first, *rest = index if isinstance(index, tuple) else (index,)
         chosen: Array = self.x[self.rows[first]]
+        release(self.x)
         if not rest:
             return chosen
         return chosen[(slice(None), *rest)] if chosen.ndim == self.ndim else chosen[tuple(rest)]
@@ -88,7 +90,8 @@ def take_rows(x: Array, index: Rows | slice) -> Array:
         return cast(Array, RowView(view.x, view.rows[index]))
     if isinstance(index, slice):
         return x[index]
-    if len(index) * math.prod(x.shape[1:]) * x.dtype.itemsize > LARGE:
+    # a few rows of a large array are better held than looked up
+    if x.nbytes > LARGE and len(index) * math.prod(x.shape[1:]) * x.dtype.itemsize > LARGE / 16:
         return cast(Array, RowView(x, index))
     return x[index]
 
@@ -96,4 +99,18 @@ def take_rows(x: Array, index: Rows | slice) -> Array:
 def blocks(x: Array) -> Iterator[Array]:
     """An array's rows in order, a few million values at a time."""
     step = max(1, BLOCK_VALUES // max(1, math.prod(x.shape[1:])))
-    return (x[start : start + step] for start in range(0, len(x), step))
+    for start in range(0, len(x), step):
+        yield x[start : start + step]
+        release(x)
+
+
+def release(x: Array) -> None:
+    """Let the system forget pages of a large mapped file, which would count as resident.
+
+    They stay in the system's cache of files, as long as there is room.
+    """
+    base: Any = x
+    while isinstance(base, np.ndarray) and base.base is not None:
+        base = base.base
+    if isinstance(base, mmap.mmap) and x.nbytes > LARGE and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -1,23 +1,20 @@
-"""The nuclear norm and its subgradient, by three routes that agree."""
+"""The nuclear norm and its subgradient, by two routes that agree."""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
+import scipy.linalg
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
 from latentrank.errors import InputError, unknown
 from latentrank.linalg.first_order import first_order_only
-from latentrank.linalg.precision import check_matrix, to_float64
-
-#: Up to this smaller side, matrix products are as fast on a CPU as a factorisation or faster;
-#: beyond it, an eigenproblem is, the more threads the more clearly (benchmarks/nuclear_norm.py).
-LARGEST_POLAR_ON_CPU = 128
+from latentrank.linalg.precision import check_matrix
+from latentrank.linalg.threads import threads
 
 #: Smallest `l / u` that a step of the polar iteration is shaped for: a tenth fewer digits gained
 #: per step than the optimum's, and no digits lost to cancellation.
@@ -31,16 +28,13 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
     `W = sum_{s_i > 0} u_i v_i^T` is the polar factor of `m` and its subgradient of smallest
     norm: exact where `m` has full rank, finite and a subgradient where it has not, zero at zero.
 
-    - `"svd"`: the reference. Singular values up to `eps max(m.shape) s_1`, `eps` that of the
-      dtype of `m`, count as zero.
-    - `"gram"`: eigenvectors of the smaller Gram matrix, formed in float64. The same values count
-      as zero for float32; for float64, those up to `sqrt(eps max(m.shape)) s_1`, since a Gram
-      matrix has half of the digits.
+    - `"svd"`: the singular value decomposition, the reference. Singular values up to
+      `eps max(m.shape) s_1`, `eps` that of the dtype of `m`, count as zero.
     - `"polar"`: matrix products only, so a GPU never waits for a factorisation. Singular values
       above `1e-6 ||m||_F` (float64: `1e-8 ||m||_F`) enter in full, smaller ones are faded out:
       instead of `u_i v_i^T`, a part of it between 0 and 1.
-    - `"auto"`: `"polar"`, and on a CPU `"gram"` where the smaller side is above
-      `LARGEST_POLAR_ON_CPU`: the fastest, or near it.
+    - `"auto"`: `"svd"` on a CPU, `"polar"` on a GPU, the faster one there
+      (`benchmarks/nuclear_norm.py`, `benchmarks/gpu.py`).
 
     Tolerance, against the singular value decomposition in float64 and for condition numbers up
     to 1e4: the value's relative error is at most 1e-6 in float32 and 1e-12 in float64, the
@@ -50,16 +44,15 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
 
     Args:
         m: `(R, C)` floating-point. Half precision is computed in float32.
-        solver: one of the four names.
+        solver: one of the three names.
 
     Returns:
         Scalar, dtype and device of `m`. Its gradient can be taken once: a second derivative
         raises `RuntimeError`.
 
     Raises:
-        InputError: if `m` is not a floating-point matrix, `solver` is unknown, or `"svd"` or
-            `"gram"` meets a value that is not finite (`"polar"` passes it on, as telling would
-            make a GPU wait).
+        InputError: if `m` is not a floating-point matrix, `solver` is unknown, or `"svd"` meets a
+            value that is not finite (`"polar"` passes it on, as telling would make a GPU wait).
 
     Example:
         >>> m = torch.tensor([[3.0, 0.0], [0.0, -4.0]], requires_grad=True)
@@ -75,8 +68,7 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
     if solver != "auto" and solver not in _SOLVERS:
         raise unknown("nuclear norm solver", solver, ["auto", *_SOLVERS])
     if solver == "auto":
-        large_on_cpu = m.device.type == "cpu" and min(m.shape) > LARGEST_POLAR_ON_CPU
-        solver = "gram" if large_on_cpu else "polar"
+        solver = "svd" if m.device.type == "cpu" else "polar"
     norm: Tensor = _NuclearNorm.apply(m, _SOLVERS[solver])
     return norm
 
@@ -105,23 +97,20 @@ class _NuclearNorm(Function):
 
 def _polar_by_svd(m: Tensor) -> Tensor:
     _check_finite(m)
-    u, s, vh = torch.linalg.svd(m, full_matrices=False)
+    u, s, vh = _svd(m)
     nonzero = s > _relative_cutoff(m) * s[0]
     factor: Tensor = (u * nonzero) @ vh
     return factor
 
 
-def _polar_by_gram(m: Tensor) -> Tensor:
-    _check_finite(m)
-    if m.shape[0] > m.shape[1]:
-        return _polar_by_gram(m.mT).mT
-    rows = to_float64(m)
-    squares, u = torch.linalg.eigh(rows @ rows.mT)
-    s = squares.clamp_min(0).sqrt()
-    cutoff = max(_relative_cutoff(m), math.sqrt(_relative_cutoff(rows)))
-    inverse = torch.where(s > cutoff * s[-1], 1 / s, 0.0)
-    factor: Tensor = (u * inverse) @ (u.mT @ rows)
-    return factor.to(m.device, m.dtype)
+def _svd(m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    if m.device.type != "cpu":
+        u, s, vh = torch.linalg.svd(m, full_matrices=False)
+        return u, s, vh
+    with threads(min(m.shape)):  # half the time of torch's for 128 rows
+        parts = scipy.linalg.svd(m.detach().numpy(), full_matrices=False, check_finite=False)
+    u, s, vh = (torch.from_numpy(part) for part in parts)
+    return u, s, vh
 
 
 def _polar_by_products(m: Tensor) -> Tensor:
@@ -180,4 +169,4 @@ def _check_finite(m: Tensor) -> None:
         )
 
 
-_SOLVERS = {"svd": _polar_by_svd, "gram": _polar_by_gram, "polar": _polar_by_products}
+_SOLVERS = {"svd": _polar_by_svd, "polar": _polar_by_products}

@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.autograd import Function
 
 from latentrank.errors import InputError, check_count
+from latentrank.linalg.eigen import GramEigen, gram, gram_eigen, symmetric_eigen
 from latentrank.linalg.first_order import first_order_only
-from latentrank.linalg.precision import check_matrix, to_float64
+from latentrank.linalg.precision import at_least_float32, check_matrix, to_float64
 
-#: Rows per block of the Gram matrix: small enough to skip most of one triangle, large enough for
-#: fast products, and a multiple of what their kernels take at a time.
-_GRAM_BLOCK = 48
+#: Where the smallest kept eigenvalue is above this part of the largest, float32 keeps in the
+#: gradient as many digits as a singular value decomposition in float32 does.
+_LEAST_FLOAT32 = 1e-3
 
 
 def truncate_rank(y: Tensor, rank: int) -> Tensor:
@@ -99,9 +100,12 @@ def leading_basis(y: Tensor, rank: int) -> Tensor:
         n_rows, width = rows.shape
         rank = min(rank, width)
         if width <= n_rows:
-            basis = _eigenvectors(_gram(rows.mT), rank)
+            basis = _eigenvectors(gram(rows.mT), rank)
         else:
-            images = rows.mT @ _eigenvectors(_gram(rows), min(rank, n_rows))
+            if rank < n_rows:
+                images = to_float64(gram_eigen(at_least_float32(y), rank).kept_rows).flip(0).mT
+            else:
+                images = rows.mT @ _eigenvectors(gram(rows), n_rows)
             padding = images.new_zeros(width, rank - images.shape[1])
             # Orthogonal by construction but for rounding; the factorisation also supplies
             # directions where a singular value is zero or the rows are too few.
@@ -240,7 +244,7 @@ class GramAccumulator:
         if 2 * rows < len(covariance):
             values, vectors = _sketched_eigen(covariance, 2 * rows)
         else:
-            values, vectors = _symmetric_eigen(covariance)
+            values, vectors = symmetric_eigen(covariance)
         values = values.flip(0)
         # What subtracting the mean leaves of rows that are all alike is the rounding of sums.
         total = self.matrix.diagonal().sum() / (self.count - 1)
@@ -265,95 +269,58 @@ class _RowTruncation(Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, rank: int) -> Tensor:
-        rows = to_float64(y)
-        values, vectors = _symmetric_eigen(_gram(rows))
-        working = torch.promote_types(y.dtype, torch.float32)
-        kept = vectors[:, -rank:].to(working)
+        rows = at_least_float32(y)
         # Mixed precision would round these products to half precision.
         with torch.autocast(rows.device.type, enabled=False):
-            kept_rows = kept.mT @ y.to(rows.device, working)
-            truncated = kept @ kept_rows
-        ctx.smallest_gap = torch.finfo(rows.dtype).eps * max(rows.shape) * float(values[-1])
-        ctx.has_full_rank = float(values[-rank]) > ctx.smallest_gap
-        ctx.save_for_backward(y, rows, kept_rows, values, vectors)
+            eigen = gram_eigen(rows, rank)
+            truncated = eigen.vectors.to(rows.dtype) @ eigen.kept_rows
+        ctx.eigen = eigen
+        ctx.save_for_backward(y)
         return truncated.to(y.device, y.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
-        (grad_output,) = grad_outputs
-        y, rows, kept_rows, values, vectors = ctx.saved_tensors
-        if not ctx.has_full_rank:
+        (grad_output,), (y,), eigen = grad_outputs, ctx.saved_tensors, ctx.eigen
+        if float(eigen.values[0]) <= eigen.resolution:
             return first_order_only(grad_output, "truncate_rank", y, grad_output), None
-        with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
-            rank = len(kept_rows)
-            gaps = values[-rank:, None] - values[None, :-rank]
-            inverse_gaps = torch.where(gaps > ctx.smallest_gap, 1 / gaps, 0.0)
-            grad = grad_output.to(kept_rows.device, kept_rows.dtype)
-            gradient = _truncation_gradient(grad, rows, kept_rows, inverse_gaps, vectors)
+        with torch.no_grad(), torch.autocast(eigen.kept_rows.device.type, enabled=False):
+            grad, rows = grad_output.to(eigen.kept_rows), y.to(eigen.kept_rows)
+            if eigen.values[0] < _LEAST_FLOAT32 * eigen.values[-1]:
+                rows = rows.double()
+            gradient = _truncation_gradient(grad, rows, eigen)
             gradient = gradient.to(y.device, y.dtype)
         return first_order_only(gradient, "truncate_rank", y, grad_output), None
 
 
-def _truncation_gradient(
-    grad: Tensor, rows: Tensor, kept_rows: Tensor, inverse_gaps: Tensor, vectors: Tensor
-) -> Tensor:
+def _truncation_gradient(grad: Tensor, rows: Tensor, eigen: GramEigen) -> Tensor:
     """Vector-Jacobian product of `P y`.
 
     From `dP = sum_{i kept, j dropped} u_i (u_i^T dG u_j) u_j^T / (l_i - l_j) + transpose` and
     `dG = dy y^T + y dy^T`. The order of the products keeps every one at `O(k B L)`.
 
-    Products with `rows` on dropped directions are what is left when far larger parts, on kept
-    ones, cancel: they are float64. In the others nothing cancels, and the dtype of `grad` will do.
+    Of products with `rows` on dropped directions, what is left when far larger parts, on kept ones,
+    cancel may need more digits than the others: it depends on the dtype of `rows`.
 
     Args:
         grad: `(B, L)` float32 or float64, gradient of the loss with respect to `P y`.
-        rows: `(B, L)` float64, `y`, `B <= L`.
-        kept_rows: `(k, L)` in the dtype of `grad`, `u_i^T y` for the kept `i`.
-        inverse_gaps: `(k, B - k)` float64, `1 / (l_i - l_j)`, 0 where kept and dropped coincide.
-        vectors: `(B, B)` float64, eigenvectors `u` of the Gram matrix in columns, kept ones last.
+        rows: `(B, L)`, `y`, in the dtype of `grad` or a finer one, `B <= L`.
+        eigen: eigenpairs of the Gram matrix.
 
     Returns:
         `(B, L)` in the dtype of `grad`, gradient of the loss with respect to `y`.
     """
-    rank = len(kept_rows)
-    kept, dropped = vectors[:, -rank:].to(grad.dtype), vectors[:, :-rank]
+    kept, kept_rows = eigen.vectors.to(grad.dtype), eigen.kept_rows
     kept_grad = kept.mT @ grad
-    coupling = kept_grad.to(rows.dtype) @ rows.mT + (kept_rows @ grad.mT).to(rows.dtype)
-    coupling = ((coupling @ dropped) * inverse_gaps) @ dropped.mT
+    coupling = (kept_grad.to(rows.dtype) @ rows.mT).double() + (kept_rows @ grad.mT).double()
+    coupling = eigen.divide_by_gaps(coupling)
     left = torch.cat([kept, coupling.mT.to(grad.dtype)], dim=1)
-    right = torch.cat([kept_grad + (coupling @ rows).to(grad.dtype), kept_rows])
+    right = torch.cat([kept_grad + (coupling.to(rows.dtype) @ rows).to(grad.dtype), kept_rows])
     return left @ right
-
-
-def _gram(rows: Tensor) -> Tensor:
-    """The lower triangle, by blocks, of the Gram matrix: all that its eigenvectors are read from.
-
-    What stands above the blocks on the diagonal is not set. For 256 rows that is a quarter less
-    work than the whole, in the step that takes longest.
-    """
-    gram = rows.new_empty(len(rows), len(rows))
-    for start in range(0, len(rows), _GRAM_BLOCK):
-        end = start + _GRAM_BLOCK
-        torch.mm(rows[start:end], rows[:end].mT, out=gram[start:end, :end])
-    return gram
-
-
-def _symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues, smallest first, and eigenvectors, of a Gram matrix by its lower triangle."""
-    # A value that is not finite makes its row's sum of squares so: the diagonal tells.
-    if not bool(torch.isfinite(gram.diagonal()).all()):
-        raise InputError(
-            "The codes hold values that are infinite or not numbers, expected finite ones; lower "
-            "the learning rate, or look for such values in the data."
-        )
-    # LAPACK reads columns: told so, torch has no copy to turn.
-    values, vectors = torch.linalg.eigh(gram.mT, UPLO="U")
-    return values, vectors
 
 
 def _eigenvectors(gram: Tensor, rank: int) -> Tensor:
     """Eigenvectors of the `rank` largest eigenvalues, largest first."""
-    return _symmetric_eigen(gram)[1][:, -rank:].flip(-1)
+    return symmetric_eigen(gram)[1][:, -rank:].flip(-1)
 
 
 def _sketched_eigen(gram: Tensor, width: int) -> tuple[Tensor, Tensor]:
@@ -368,7 +335,7 @@ def _sketched_eigen(gram: Tensor, width: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     probes = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)
     range_basis = torch.linalg.qr(gram @ probes.to(gram.device)).Q
-    values, vectors = _symmetric_eigen(range_basis.mT @ gram @ range_basis)
+    values, vectors = symmetric_eigen(range_basis.mT @ gram @ range_basis)
     return values, range_basis @ vectors
 
 

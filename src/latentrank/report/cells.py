@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
 from latentrank.errors import InputError
-from latentrank.report.style import CELL, INK, PALETTE, STYLE, WIDTH, new_figure, styled
+from latentrank.report.style import (
+    CELL,
+    CONTINUOUS,
+    INK,
+    PALETTE,
+    new_figure,
+    page_width,
+    styled,
+    text_inches,
+)
 
 Array = NDArray[np.generic]
 Floats = NDArray[np.floating]
-Limits = tuple[float, float]
 
 _GAP: Final = 0.06  # of a cell, between neighbours
+MOST_POINTS: Final = 20_000  # of all lines of a figure; more are held as pixels
 _LONGEST_STEPS: Final = 32  # vectors up to this long are drawn as steps, one a feature
+
+
+class Limits(NamedTuple):
+    """The values drawn as black and white, or as the bottom and top of a cell."""
+
+    low: float
+    high: float
+
+
+class FieldLimits(Limits):
+    """The same of a field, whose values are drawn in colours beside a colour bar."""
 
 
 def displayable(samples: Array) -> Array:
@@ -61,16 +82,16 @@ def value_limits(samples: Array) -> Limits:
 
     Example:
         >>> value_limits(np.array([0.5, 2.0, np.nan]))
-        (0.5, 2.0)
+        Limits(low=0.5, high=2.0)
     """
     if samples.dtype == np.uint8:
-        return (0.0, 255.0)
+        return Limits(0.0, 255.0)
     values = np.asarray(samples, dtype=np.float64)
     values = values[np.isfinite(values)]
     if not values.size:
-        return (0.0, 1.0)
+        return Limits(0.0, 1.0)
     low, high = float(values.min()), float(values.max())
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+    return Limits(low, high) if high > low else Limits(low - 0.5, low + 0.5)
 
 
 def widened(limits: Limits, samples: Array) -> Limits:
@@ -84,11 +105,11 @@ def widened(limits: Limits, samples: Array) -> Limits:
         Limits at least as wide.
 
     Example:
-        >>> widened((0.0, 1.0), np.array([0.5, 3.0]))
-        (0.0, 3.0)
+        >>> widened(Limits(0.0, 1.0), np.array([0.5, 3.0]))
+        Limits(low=0.0, high=3.0)
     """
     low, high = value_limits(samples)
-    return (min(limits[0], low), max(limits[1], high))
+    return Limits(min(limits[0], low), max(limits[1], high))
 
 
 def in_rows(samples: Array, columns: int) -> Array:
@@ -201,9 +222,12 @@ def grid_figure(
     aspect = cells.shape[2] / cells.shape[3] if cells.ndim == 4 else 0.7
     if cells.ndim != 4:
         cell_width *= 1.3
-    left = max(margin_left, _text_inches(row_labels))
-    cell = min(cell_width, (WIDTH - left) / columns)
-    width, height = left + columns * cell, rows * cell * aspect + margin_bottom
+    words = 0.14 + max(map(text_inches, row_labels)) if row_labels else 0.0
+    left = max(margin_left, words)
+    # A colour bar with its numbers, and a gap before it.
+    right = 0.85 if isinstance(limits, FieldLimits) and cells.ndim == 4 else 0.0
+    cell = min(cell_width, (page_width() - left - right) / columns)
+    width, height = left + columns * cell + right, rows * cell * aspect + margin_bottom
     figure = new_figure(width, height, constrained=False)
     axes = figure.add_axes(
         (
@@ -214,18 +238,16 @@ def grid_figure(
         )
     )
     _draw_cells(axes, cells.reshape(rows, columns, *cells.shape[1:]), limits)
+    if right:
+        # Half a number's height is left free at either end.
+        tall, top = min(rows * cell * aspect, 2.8) - 0.2, height - 0.1
+        place = ((width - right + 0.12) / width, (top - tall) / height, 0.12 / width, tall / height)
+        scale = ScalarMappable(Normalize(*limits), CONTINUOUS)
+        figure.colorbar(scale, cax=figure.add_axes(place)).outline.set_visible(False)
     gap_text = 0.08 / cell
     for row, label in enumerate(row_labels):
         axes.text(-gap_text, row + 0.5 - _GAP / 2, label, ha="right", va="center")
     return figure
-
-
-def _text_inches(labels: Sequence[str]) -> float:
-    """Room for the longest label at the style's font size, none for none."""
-    widths = [
-        TextPath((0, 0), label, size=STYLE["font.size"]).get_extents().width for label in labels
-    ]
-    return 0.14 + max(widths) / 72 if widths else 0.0
 
 
 def _draw_cells(axes: Axes, grid: Array, limits: Limits) -> None:
@@ -248,16 +270,36 @@ def _draw_cells(axes: Axes, grid: Array, limits: Limits) -> None:
 def _mosaic(grid: Array, limits: Limits) -> NDArray[np.uint8]:
     """Images `(R, C, ch, H, W)` as one RGBA array, the gaps between them transparent."""
     rows, columns, channels, height, width = grid.shape
-    low, high = limits
-    values = (np.nan_to_num(grid.astype(np.float64), nan=low) - low) / (high - low)
-    pixels = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
-    # Anything but three channels has no colour of its own to show: the first stands for all.
-    colours = pixels if channels == 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
+    colours = rgb(grid.reshape(rows * columns, channels, height, width), limits)
+    colours = colours.reshape(rows, columns, 3, height, width)
     gap_y, gap_x = max(1, round(_GAP * height)), max(1, round(_GAP * width))
     mosaic = np.zeros((rows, height + gap_y, columns, width + gap_x, 4), dtype=np.uint8)
     mosaic[:, :height, :, :width, :3] = colours.transpose(0, 3, 1, 4, 2)
     mosaic[:, :height, :, :width, 3] = 255
     return mosaic.reshape(rows * (height + gap_y), columns * (width + gap_x), 4)
+
+
+def rgb(images: Array, limits: Limits) -> NDArray[np.uint8]:
+    """Images in the colours that they are drawn in.
+
+    Args:
+        images: `(N, C, H, W)`; of any number of channels but three, the first is drawn.
+        limits: values drawn as black and white, or as the ends of the colour bar of a field.
+
+    Returns:
+        `(N, 3, H, W)`.
+
+    Example:
+        >>> rgb(np.array([[[[0.0, 0.5, 2.0]]]]), Limits(0.0, 1.0))[0, :, 0].T.tolist()
+        [[0, 0, 0], [128, 128, 128], [255, 255, 255]]
+    """
+    low, high = limits
+    values = (np.nan_to_num(images.astype(np.float64), nan=low) - low) / (high - low)
+    values = np.clip(values, 0, 1)
+    if isinstance(limits, FieldLimits):
+        return np.moveaxis(CONTINUOUS(values[:, 0], bytes=True)[..., :3], -1, 1)
+    pixels = np.round(values * 255).astype(np.uint8)
+    return pixels if images.shape[1] == 3 else np.repeat(pixels[:, :1], 3, axis=1)
 
 
 def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
@@ -279,4 +321,6 @@ def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
             lines.append(np.column_stack([inner_x, inner_y]))
             colours.append(INK if len(sample) == 1 else PALETTE[channel % len(PALETTE)])
     axes.add_collection(PolyCollection(grounds, facecolors=CELL, edgecolors="none"))
-    axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.0))
+    axes.add_collection(
+        LineCollection(lines, colors=colours, linewidths=1.0, rasterized=grid.size > MOST_POINTS)
+    )

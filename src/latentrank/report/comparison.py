@@ -1,234 +1,296 @@
-"""Runs grouped into methods, and the rule by which one of them may be called the best."""
+"""One page that compares runs on the same data, with its tables and figures as files."""
 
 from __future__ import annotations
 
-import json
-import math
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
 
 from latentrank.errors import InputError
-from latentrank.formatting import as_text, duration
-from latentrank.report.measured import evaluation_numbers, read_evaluation
-from latentrank.report.view import RunLike, View, flat_settings
-
-# What a repetition of the same experiment may change.
-_NOT_THE_EXPERIMENT: Final = frozenset(
-    {"seed", "device", "devices", "strategy", "loggers", "data_root", "download"}
+from latentrank.formatting import as_text, mean_and_spread
+from latentrank.io import write_text
+from latentrank.report import figures, html
+from latentrank.report.cells import Array
+from latentrank.report.columns import Column, columns_of, measures, metric_rows
+from latentrank.report.errors import percent
+from latentrank.report.page import embedded
+from latentrank.report.panels import (
+    ERRORS_CAPTION,
+    SAMPLES,
+    Drawn,
+    drawn_as_lines,
+    generated,
+    walks,
 )
-_NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
-_NAMES: Final = {"seconds": "training time"}
-_LESS_IS_BETTER: Final = ("error", "FID", "KID", "FD-classifier", "KD-classifier")
-_MORE_IS_BETTER: Final = ("accuracy", "precision", "recall", "density", "coverage")
+from latentrank.report.style import Format, write_figure
+from latentrank.report.tables import to_csv, to_latex
+from latentrank.report.view import RANK_TOLERANCE, RunLike, View, flat_settings
+
+_LONGEST_TITLE: Final = 30  # characters; longer ones would wrap on a phone
+_WALKS: Final = (
+    "Straight lines between the codes of the same pairs of test samples, decoded; both ends are "
+    "reconstructions. Where a method generates from noise: great circles between pairs of noise."
+)
+_SAMPLED: Final = (
+    "Codes drawn from one Gaussian fitted to each method's training codes (from N(0, I) where a "
+    "method generates from noise), seed 0 for all, decoded; not selected."
+)
 
 
-class Measure(NamedTuple):
-    """A number measured over seeds.
+class _Files:
+    """The folder beside the page, with its tables and figures."""
 
-    Attributes:
-        mean: over the seeds.
-        spread: their standard deviation; NaN for one seed.
-        n: number of seeds.
-    """
+    def __init__(self, folder: Path, figure_format: Format) -> None:
+        self.folder = folder
+        self.figure_format = figure_format
 
-    mean: float
-    spread: float
-    n: int
+    def figure(self, name: str, drawn: Drawn, heading: str = "") -> Markup:
+        """Write a figure and return it as the page holds it."""
+        write_figure(drawn.figure, self.folder / f"{name}.{self.figure_format}")
+        return embedded(drawn, heading)
 
-
-@dataclass(frozen=True)
-class Column:
-    """A method in a comparison.
-
-    Attributes:
-        name: the method, and the settings by which it differs from others of that method.
-        runs: repetitions that differ in their seed.
-        view: the first of them, which lends its pictures.
-    """
-
-    name: str
-    runs: tuple[RunLike, ...]
-    view: View
+    def table(self, header: list[str], rows: list[list[str]], best: dict[int, int]) -> None:
+        """Write the table of numbers as LaTeX."""
+        write_text(self.folder / "table.tex", to_latex(header, rows, best))
 
 
-def columns_of(runs: Sequence[RunLike]) -> list[Column]:
-    """Group runs that differ in nothing but the seed.
-
-    Args:
-        runs: one or more, on the same data.
-
-    Returns:
-        The columns, in the order in which they first appear.
-
-    Raises:
-        InputError: no runs, or runs on different data.
-    """
-    if not runs:
-        raise InputError("There are no runs to compare, expected at least one; name their folders.")
-    groups: dict[str, list[RunLike]] = {}
-    for run in runs:
-        kept = {k: v for k, v in run.config.items() if k not in _NOT_THE_EXPERIMENT}
-        groups.setdefault(json.dumps(kept, sort_keys=True, default=str), []).append(run)
-    views = [View(group[0]) for group in groups.values()]
-    _same_data(views)
-    names = _names(views)
-    return [
-        Column(name, tuple(group), view)
-        for name, group, view in zip(names, groups.values(), views, strict=True)
-    ]
-
-
-def _same_data(views: Sequence[View]) -> None:
-    """Refuse runs whose samples cannot stand beside each other."""
-    found = sorted({f"{view.data_name} {view.dataset.shape}" for view in views})
-    if len(found) > 1:
-        raise InputError(
-            f"The runs were trained on different data ({'; '.join(found)}), expected the same for "
-            "all; compare runs of one data set."
-        )
-
-
-def _names(views: Sequence[View]) -> list[str]:
-    """Method names, told apart by the settings in which runs of one method differ."""
-    settings = [
-        {k: v for k, v in flat_settings(view.config).items() if k not in _NOT_THE_EXPERIMENT}
-        for view in views
-    ]
-    names = []
-    for view, own in zip(views, settings, strict=True):
-        rivals = [
-            other for rival, other in zip(views, settings, strict=True) if rival.name == view.name
-        ]
-        differing = [name for name in own if any(other.get(name) != own[name] for other in rivals)]
-        told = [
-            f"{name.split('.')[-1].replace('_', ' ')} {as_text(own[name])}" for name in differing
-        ]
-        names.append(", ".join([view.name, *told]))
-    return names
-
-
-def measures(column: Column) -> dict[str, Measure]:
-    """Every number that all repetitions measured.
-
-    Args:
-        column: a method.
-
-    Returns:
-        Name to mean, spread and number of seeds.
-    """
-    tables = [
-        _numbers(run.metrics) | evaluation_numbers(read_evaluation(run.folder))
-        for run in column.runs
-    ]
-    shared = [name for name in tables[0] if all(name in table for table in tables)]
-    return {name: _measure([table[name] for table in tables]) for name in shared}
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics that are results and single numbers."""
-    return {
-        name: float(value)
-        for name, value in flat_settings(metrics).items()
-        if name not in _NOT_A_RESULT
-        and not name.startswith("rank_search.")
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-    }
-
-
-def _measure(values: Sequence[float]) -> Measure:
-    """Mean and standard deviation of repetitions."""
-    spread = statistics.stdev(values) if len(values) > 1 else math.nan
-    return Measure(statistics.fmean(values), spread, len(values))
-
-
-def best_of(values: Sequence[Measure], less_is_better: bool) -> int | None:
-    """Which value is the best, if the spread over seeds allows to say so.
-
-    Args:
-        values: the same measure of several methods.
-        less_is_better: True for errors and distances.
-
-    Returns:
-        The index of the best; None for fewer than two values, where any value has a single seed or
-        is not a number, or where the best's interval, mean plus or minus spread, meets another's.
+def files_of(page: Path) -> Path:
+    """The folder of tables and figures that belongs to a page.
 
     Example:
-        >>> a, b = Measure(1.0, 0.1, 3), Measure(2.0, 0.5, 3)
-        >>> best_of([a, b], less_is_better=True), best_of([a, b], less_is_better=False)
-        (0, 1)
-        >>> best_of([a, Measure(1.2, 0.15, 3)], less_is_better=True) is None
-        True
-        >>> best_of([Measure(1.0, float("nan"), 1), b], less_is_better=True) is None
-        True
+        >>> files_of(Path("runs/compare.html")).name
+        'compare-files'
     """
-    known = all(value.n > 1 and math.isfinite(value.mean + value.spread) for value in values)
-    if len(values) < 2 or not known:
-        return None
-    sign = 1 if less_is_better else -1
-    order = sorted(range(len(values)), key=lambda index: sign * values[index].mean)
-    first, *others = (values[index] for index in order)
-    edge = sign * first.mean + first.spread
-    if all(edge < sign * other.mean - other.spread for other in others):
-        return order[0]
-    return None
+    return page.with_name(f"{page.stem}-files")
 
 
-def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, int]]:
-    """The table of numbers.
+def write_comparison(
+    runs: Sequence[RunLike],
+    path: str | Path,
+    labels: Sequence[str] | None = None,
+    figure_format: Format = "png",
+) -> Path:
+    """Write one page with the methods as columns, and a folder with its tables and figures.
+
+    Runs that differ only in their seed share a column: their numbers become a mean and a
+    standard deviation, their curves a median and a band, and the first of them lends its
+    pictures. Reconstructions and interpolations start from the same test samples for all
+    methods, and random codes from the same seed.
 
     Args:
-        columns: the methods.
+        runs: finished runs on the same data, one or more.
+        path: the HTML file to write; `files_of` it gets `table.csv`, `table.tex` and the figures.
+        labels: names of the columns, by default made from what differs.
+        figure_format: format of the figures' files.
 
     Returns:
-        Rows of text, name first, a dash where a method does not have the number; and row index to
-        the index of the cell to mark as best. The number of seeds stands in brackets where
-        methods differ in it.
+        The path.
+
+    Raises:
+        InputError: no runs, runs on different data, a run that is not finished, not one label for
+            each column, or a path that cannot be written.
     """
-    found = [measures(column) for column in columns]
-    counted = len({len(column.runs) for column in columns}) > 1
-    rows: list[list[str]] = []
-    best: dict[int, int] = {}
-    for name in dict.fromkeys(name for table in found for name in table):
-        values = [table.get(name) for table in found]
-        winner = _winner(name, values)
-        if winner is not None:
-            best[len(rows)] = winner + 1
-        cells = [_text(name, value, counted) for value in values]
-        rows.append([_NAMES.get(name, name.replace("_", " ")), *cells])
-    return rows, best
+    columns = columns_of(runs, labels)
+    target = Path(path)
+    files = _Files(files_of(target), figure_format)
+    across = 1 if drawn_as_lines(columns[0].view) else 3  # axes need the whole width
+    sections = [
+        html.section("Error by number of coefficients", *_errors(columns, files)),
+        html.section("Numbers", *_numbers(columns, files)),
+        html.section(
+            "How many directions the codes use", files.figure("spectrum", _spectra(columns))
+        ),
+        html.section("Reconstructions", *_shared_reconstructions(columns, files)),
+        html.section(
+            "Between two samples",
+            *_side_by_side(columns, files, "interpolation", _walk, _WALKS, across),
+        ),
+        html.section(
+            "Samples", *_side_by_side(columns, files, "samples", _sample_grid, _SAMPLED, 3)
+        ),
+        html.section("Settings that differ", _differences(columns)),
+    ]
+    write_text(files.folder / "table.csv", to_csv(columns))
+    write_text(
+        target,
+        html.page(
+            _title(columns),
+            f"{_count(len(columns), 'method')}, {_seeds(columns)} each; the same test samples and "
+            "the same random seed for all.",
+            html.facts(_headline(columns)),
+            sections,
+            f"Written by latentrank {version('latentrank')} from "
+            f"{_count(len(runs), 'run folder')}; tables and figures are in {files.folder.name}.",
+        ),
+    )
+    return target
 
 
-def _winner(name: str, values: Sequence[Measure | None]) -> int | None:
-    """The best of those methods that have the number; none where they are not compared by it."""
-    direction = _direction(name)
-    having = [index for index, value in enumerate(values) if value is not None]
-    if direction is None:
-        return None
-    place = best_of([value for value in values if value is not None], direction)
-    return None if place is None else having[place]
+def _title(columns: Sequence[Column]) -> str:
+    """The methods, or how many they are where their names would not fit on a line or two."""
+    names = ", ".join(column.name for column in columns)
+    told = names if len(names) <= _LONGEST_TITLE else _count(len(columns), "method")
+    return f"{told} on {columns[0].view.data_name}"
 
 
-def _direction(name: str) -> bool | None:
-    """Whether less is better; None where neither is."""
-    if name.endswith(_LESS_IS_BETTER):
-        return True
-    return False if name.endswith(_MORE_IS_BETTER) else None
+def _count(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _text(name: str, value: Measure | None, counted: bool) -> str:
-    """Mean and spread, as many digits as the spread makes sense of: two of its own."""
-    if value is None:
-        return "\N{EN DASH}"
-    if name == "seconds":
-        mean, spread = duration(value.mean), duration(value.spread) if value.n > 1 else ""
-    elif value.n > 1 and 0 < value.spread < math.inf:
-        decimals = max(0, 1 - math.floor(math.log10(value.spread)))
-        mean, spread = f"{value.mean:.{decimals}f}", f"{value.spread:.{decimals}f}"
+def _seeds(columns: Sequence[Column]) -> str:
+    """How many seeds the methods have, fewest to most."""
+    counts = [len(column.views) for column in columns]
+    if min(counts) == max(counts):
+        return _count(counts[0], "seed")
+    return f"{min(counts)} to {max(counts)} seeds (in brackets)"
+
+
+def _headline(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
+    """Rank and error of every method, and the true dimension where it is known."""
+    facts: dict[str, str | tuple[str, str]] = {}
+    for column in columns:
+        rank = measures(column)["rank"]
+        rest = f"of {as_text(column.view.metrics['latent_dim'])}"
+        if column.view.rank_is_given:
+            rest += ", given"
+        if column.measures_errors:
+            rest += f"; error {percent(float(column.shares.mean()))}"
+        facts[column.name] = (f"rank {mean_and_spread(rank.mean, rank.spread)}", rest)
+    true = columns[0].view.metrics.get("true_dimension")
+    if true is not None:
+        facts["true dimension"] = as_text(true)
+    return facts
+
+
+def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
+    """Errors by number of coefficients of all methods that encode, beside PCA."""
+    having = [column for column in columns if column.measures_errors]
+    if not having:
+        return [html.note("No method has a reconstruction error to compare.")]
+    pca = having[0].view.pca
+    drawn = Drawn(
+        figures.error_by_coefficients(
+            {column.name: column.errors for column in having},
+            pca,
+            {column.name: measures(column)["rank"].mean for column in having},
+        ),
+        f"Falling curves of the errors of {_count(len(having), 'method')} and of PCA.",
+        f"{ERRORS_CAPTION} Dots mark the ranks{_bands(columns)}.",
+    )
+    told = [
+        f"{c.name}: {percent(float(c.shares.mean()))} of the variance with the whole code; "
+        f"{c.view.errors.pca_needs}."
+        for c in having
+    ]
+    return [files.figure("coefficients", drawn), html.note(*told)]
+
+
+def _bands(columns: Sequence[Column]) -> str:
+    """What curves of several seeds show."""
+    if max(len(column.views) for column in columns) < 2:
+        return ""
+    return "; curves are medians over seeds, bands reach from the smallest to the largest"
+
+
+def _numbers(columns: Sequence[Column], files: _Files) -> list[Markup]:
+    """The table of metrics and how to read it."""
+    rows, best = metric_rows(columns)
+    if min(len(column.views) for column in columns) < 2:
+        reading = (
+            "Nothing is marked as best: with one seed the spread is not known, so a difference "
+            "may be chance. Train each method with several seeds."
+        )
     else:
-        whole = value.mean.is_integer() and abs(value.mean) < 1e15
-        mean, spread = as_text(int(value.mean) if whole else value.mean), as_text(value.spread)
-    text = mean if value.n == 1 else f"{mean} \N{PLUS-MINUS SIGN} {spread}"
-    return f"{text} ({value.n})" if counted else text
+        reading = (
+            f"Mean and standard deviation over {_seeds(columns)}; a value without one is the same "
+            "for every seed. A value is marked as best only where its interval overlaps with that "
+            "of no other method."
+        )
+    header = ["", *(column.name for column in columns)]
+    files.table(header, rows, best)
+    warnings = [f"{c.name}: {text}" for c in columns for text in c.view.warnings]
+    notes = [html.note(reading), *([html.note(*warnings)] if warnings else [])]
+    return [html.table(header, rows, best), *notes]
+
+
+def _spectra(columns: Sequence[Column]) -> Drawn:
+    """All spectra in one plot."""
+    ranks = {column.name: measures(column)["rank"].mean for column in columns}
+    true = columns[0].view.metrics.get("true_dimension")
+    return Drawn(
+        figures.spectrum({c.name: c.spectra for c in columns}, ranks, true, RANK_TOLERANCE),
+        f"Falling curves of singular values of {_count(len(columns), 'method')}.",
+        "Singular values of the covariance of the test codes, divided by the largest; dots mark "
+        f"the ranks, the number of values above {RANK_TOLERANCE:g}{_bands(columns)}.",
+    )
+
+
+def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Markup]:
+    """The same test samples, a row for each method that has codes of them."""
+    first = columns[0].view
+    rows: dict[str, Array] = {"original": first.originals}
+    notes = []
+    for column in columns:
+        try:
+            column.view.need_codes("nothing to reconstruct")
+        except InputError as reason:
+            notes.append(html.note(str(reason)))
+            continue
+        rows[column.name] = column.view.decode(column.view.anchors(first))
+    drawn = Drawn(
+        figures.labelled_rows(rows, first.limits),
+        f"{len(first.picks)} test {first.noun}s and each method's reconstruction of them.",
+        f"{len(first.picks)} test {first.noun}s and each method's reconstructions.",
+    )
+    return [files.figure("reconstructions", drawn), *notes]
+
+
+def _walk(column: Column, first: View) -> Drawn:
+    """This method's interpolations between what all methods are shown."""
+    figure = figures.interpolation(walks(column.view, first), first.limits)
+    return Drawn(figure, f"Interpolations of {column.name}.", "")
+
+
+def _sample_grid(column: Column, first: View) -> Drawn:
+    """This method's samples, few enough to be legible in a column."""
+    count, across = (24, 4) if drawn_as_lines(first) else (SAMPLES, 8)
+    figure = figures.samples(generated(column.view, count), first.limits, columns=across)
+    return Drawn(figure, f"Samples of {column.name}.", "")
+
+
+def _side_by_side(
+    columns: Sequence[Column],
+    files: _Files,
+    kind: str,
+    draw: Callable[[Column, View], Drawn],
+    caption: str,
+    most: int,
+) -> list[Markup]:
+    """A picture for each method, notes for those that allow none."""
+    pictures, notes = [], []
+    for index, column in enumerate(columns, start=1):
+        try:
+            drawn = draw(column, columns[0].view)
+        except InputError as reason:
+            notes.append(html.note(f"{column.name}: {reason}"))
+            continue
+        pictures.append(files.figure(f"{kind}-{index}", drawn, heading=column.name))
+    return ([html.side_by_side(pictures, caption, most)] if pictures else []) + notes
+
+
+def _differences(columns: Sequence[Column]) -> Markup:
+    """Settings that are not the same for all methods."""
+    settings = [flat_settings(column.view.config) for column in columns]
+    names = list(dict.fromkeys(name for values in settings for name in values))
+    rows = []
+    for name in names:
+        cells = [as_text(values[name]) if name in values else "" for values in settings]
+        if len(set(cells)) > 1:
+            rows.append([name, *cells])
+    if not rows:
+        return html.note("None.")
+    return html.table(["", *(column.name for column in columns)], rows)

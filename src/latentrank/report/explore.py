@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +17,7 @@ from latentrank.formatting import as_text
 from latentrank.io import write_text
 from latentrank.models.statistics import CodeStatistics
 from latentrank.report import html
-from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, widened
-from latentrank.report.html import Html
+from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, rgb, widened
 from latentrank.report.style import CELL, INK, PALETTE
 from latentrank.report.view import RANK_TOLERANCE, RunLike, View
 
@@ -62,8 +59,17 @@ def write_explore(run: RunLike) -> Path:
         )
     decoded = view.decode(walks(view))
     sprites = [_sprite(start) for start in _drawn(decoded, view.limits)]
-    pixelated = decoded.ndim > 5
-    height, width = sprites[0].shape[0] // decoded.shape[1], sprites[0].shape[1] // STEPS
+    lines = decoded.ndim <= 5
+    directions = decoded.shape[1]
+    height, width = sprites[0].shape[0] // directions, sprites[0].shape[1] // STEPS
+    values = {
+        "sprites": [_data_url(sprite, lines) for sprite in sprites],
+        "rows": directions,
+        "steps": STEPS,
+        "reach": REACH,
+    }
+    parts = html.macros("explore")
+    names, rendering = _start_names(len(sprites)), "auto" if lines else "pixelated"
     target = run.folder / "explore.html"
     write_text(
         target,
@@ -74,12 +80,16 @@ def write_explore(run: RunLike) -> Path:
                 {"rank": (as_text(view.metrics["rank"]), f"of {view.metrics['latent_dim']}")}
             ),
             [
-                _style(width / height, len(decoded.shape) > 5),
-                _starts(len(sprites), view.noun),
-                _sliders(view, decoded),
+                html.section(
+                    "Start", parts.starts(names, view.noun, f"{width / height:.4f}", rendering)
+                ),
+                html.section(
+                    "Directions", parts.directions(_shares(view, directions), STEPS, REACH)
+                ),
             ],
             f"Written by latentrank {version('latentrank')} from the run folder {run.folder.name}.",
-            _script([_data_url(sprite, not pixelated) for sprite in sprites], decoded.shape[1]),
+            style=html.asset("explore.css"),
+            script=parts.script(values, html.asset("explore.js")),
         ),
     )
     return target
@@ -107,8 +117,7 @@ def walks(view: View) -> NDArray[np.float64]:
 
 def _statistics(view: View) -> CodeStatistics:
     """Of the training codes, kept with the weights: no training sample is encoded again."""
-    statistics: CodeStatistics = view.run.model().statistics  # type: ignore[attr-defined]
-    return statistics
+    return view.run.model().statistics
 
 
 def _scales(view: View) -> NDArray[np.float64]:
@@ -123,19 +132,10 @@ def _drawn(decoded: Array, limits: Limits) -> NDArray[np.uint8]:
     outer = decoded.shape[:3]
     flat = displayable(decoded.reshape(-1, *decoded.shape[3:]))
     if flat.ndim == 4:
-        pictures = _pixels(flat, limits)
+        pictures = rgb(flat, limits).transpose(0, 2, 3, 1)
     else:
         pictures = _lines(as_curves(flat), widened(limits, flat))
     return pictures.reshape(*outer, *pictures.shape[1:])
-
-
-def _pixels(images: Array, limits: Limits) -> NDArray[np.uint8]:
-    low, high = limits
-    values = np.clip((np.nan_to_num(images.astype(np.float64), nan=low) - low) / (high - low), 0, 1)
-    pixels = np.round(values * 255).astype(np.uint8)
-    # Anything but three channels has no colour of its own to show: the first stands for all.
-    colours = pixels if pixels.shape[1] == 3 else np.repeat(pixels[:, :1], 3, axis=1)
-    return colours.transpose(0, 2, 3, 1)
 
 
 def _lines(curves: Array, limits: Limits) -> NDArray[np.uint8]:
@@ -170,93 +170,12 @@ def _data_url(pixels: NDArray[np.uint8], drawn: bool) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _style(aspect: float, pixelated: bool) -> Html:
-    rendering = "pixelated" if pixelated else "auto"
-    return Html(f"""<style>
-.sprite {{ display: block; width: 100%; aspect-ratio: {aspect:.4f}; background-repeat: no-repeat;
-  image-rendering: {rendering}; border-radius: 4px; }}
-.starts {{ display: grid; grid-template-columns: repeat({STARTS}, minmax(0, 1fr)); gap: 0.7rem; }}
-.starts button {{ padding: 3px; border: 2px solid transparent; border-radius: 7px;
-  background: none; cursor: pointer; font: inherit; font-size: 0.8rem; color: var(--muted); }}
-.starts button[aria-pressed=true] {{ border-color: var(--accent); color: var(--ink); }}
-.directions {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr));
-  gap: 2rem 1.8rem; }}
-.directions label {{ display: block; font-size: 0.9rem; margin: 0 0 0.5rem; }}
-.directions small {{ color: var(--muted); }}
-.directions input {{ width: 100%; margin: 0.7rem 0 0; accent-color: var(--accent); }}
-.directions output {{ color: var(--muted); font-size: 0.82rem;
-  font-variant-numeric: tabular-nums; }}
-</style>""")
+def _start_names(count: int) -> list[str]:
+    """Words below the pictures to start from."""
+    return ["mean", *(str(number) for number in range(1, count))]
 
 
-def _starts(count: int, noun: str) -> Html:
-    """The samples to start from; the script fills in their pictures."""
-    names = ["mean", *(str(number) for number in range(1, count))]
-    buttons = "".join(
-        f'<button type="button"><span class="sprite"></span>{name}</button>' for name in names
-    )
-    caption = f"The mean of the training codes, and test {noun}s as they are reconstructed."
-    below = f'<p class="below">{escape(caption)}</p>'
-    return html.section("Start", Html(f'<div class="starts">{buttons}</div>{below}'))
-
-
-def _sliders(view: View, decoded: Array) -> Html:
-    """A picture and a slider for each direction."""
+def _shares(view: View, count: int) -> list[float]:
+    """Percent of the codes' variance along each of the first directions."""
     shares = 100 * _scales(view) ** 2 / float(_statistics(view).variances.double().sum())
-    middle = STEPS // 2
-    cells = "".join(
-        f'<div><label for="d{row}">Direction {row + 1} <small>{shares[row]:.1f} %</small></label>'
-        f'<span class="sprite" data-row="{row}"></span>'
-        f'<input id="d{row}" type="range" min="0" max="{STEPS - 1}" value="{middle}" '
-        f'data-row="{row}"><output for="d{row}">0</output></div>'
-        for row in range(decoded.shape[1])
-    )
-    note = (
-        f"Principal directions of the training codes, and the share of the codes' variance that "
-        f"each holds. A slider adds up to {REACH:g} standard "
-        "deviations of its direction to the code, all others left as they are; each picture is "
-        "the decoder's."
-    )
-    without = "<noscript><p class='note'>The sliders need JavaScript.</p></noscript>"
-    return html.section(
-        "Directions",
-        Html(f'{without}<div class="directions">{cells}</div><p class="below">{escape(note)}</p>'),
-    )
-
-
-def _script(sprites: list[str], rows: int) -> str:
-    """What moves the pictures: each shows one cell of its start's sprite."""
-    values: dict[str, Any] = {"sprites": sprites, "rows": rows, "steps": STEPS, "reach": REACH}
-    return f"const page = {json.dumps(values)};\n{_CODE}"
-
-
-_CODE: Final = """
-const at = (index, count) => count > 1 ? `${100 * index / (count - 1)}%` : '0%';
-const middle = (page.steps - 1) / 2;
-let start = 0;
-function show(cell, source, row, step) {
-  cell.style.backgroundImage = `url(${page.sprites[source]})`;
-  cell.style.backgroundSize = `${100 * page.steps}% ${100 * page.rows}%`;
-  cell.style.backgroundPosition = `${at(step, page.steps)} ${at(row, page.rows)}`;
-}
-function move(input) {
-  const row = Number(input.dataset.row), step = Number(input.value);
-  show(document.querySelector(`span[data-row="${row}"]`), start, row, step);
-  const change = (step / middle - 1) * page.reach;
-  input.nextElementSibling.textContent =
-    change ? `${change > 0 ? '+' : '\\u2212'}${Math.abs(change).toFixed(2)} sd` : '0';
-}
-const sliders = document.querySelectorAll('.directions input');
-const buttons = document.querySelectorAll('.starts button');
-sliders.forEach(input => input.addEventListener('input', () => move(input)));
-function begin(index) {
-  start = index;
-  buttons.forEach((button, own) => button.setAttribute('aria-pressed', own === index));
-  sliders.forEach(input => { input.value = middle; move(input); });
-}
-buttons.forEach((button, index) => {
-  show(button.firstElementChild, index, 0, middle);
-  button.addEventListener('click', () => begin(index));
-});
-begin(buttons.length > 1 ? 1 : 0);
-"""
+    return [float(share) for share in shares[:count]]

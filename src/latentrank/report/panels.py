@@ -11,12 +11,19 @@ from matplotlib.figure import Figure
 from latentrank import methods
 from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
+from latentrank.evaluation.coefficients import MOST_SAMPLES
 from latentrank.formatting import as_text
 from latentrank.report import figures
 from latentrank.report.cells import Array
+from latentrank.report.errors import counted, percent
 from latentrank.report.view import RANK_TOLERANCE, View
 
 SAMPLES: Final = 64
+ERRORS_CAPTION: Final = (
+    "Squared error of reconstructed test samples as a share of their variance, from codes cut to "
+    "their leading principal directions; PCA is fitted to the training samples. "
+    f"At most {MOST_SAMPLES} test samples are used, evenly spread."
+)
 _STEPS: Final = 9
 _GRID: Final = 9  # odd, so that the mean is one of its points
 _SCATTERED: Final = 4000
@@ -41,6 +48,19 @@ class Drawn(NamedTuple):
 def drawn_as_lines(view: View) -> bool:
     """Whether a sample is a curve or a vector rather than a picture."""
     return view.noun in ("curve", "vector")
+
+
+def _coefficients(view: View) -> Drawn:
+    """Errors of codes cut to their leading directions, beside PCA."""
+    found = view.errors
+    rank = {view.name: view.metrics["rank"]}
+    return Drawn(
+        figures.error_by_coefficients({view.name: found.model}, found.pca, rank),
+        f"Falling curves of the error of {view.name} and of PCA.",
+        f"{ERRORS_CAPTION} The dot marks the rank. With "
+        f"{counted(int(found.model.ks[-1]))} the error is {percent(found.share)} of the "
+        f"variance; {found.pca_needs}.",
+    )
 
 
 def _reconstructions(view: View) -> Drawn:
@@ -178,19 +198,21 @@ def generated(view: View, count: int) -> Array:
 def _latent(view: View) -> Drawn:
     """Test codes in the principal plane, coloured by what is known of them."""
     view.need_directions("no plane to look at")
-    codes, test = view.run.codes("test"), view.dataset.test
+    codes, test = view.codes("test"), view.dataset.test
     rows = np.arange(len(codes))
     if len(rows) > _SCATTERED:
         rows = np.sort(np.random.default_rng(0).permutation(len(codes))[:_SCATTERED])
     axes = view.plane.basis[:, : min(view.directions, 2)]
     known = test.parameters if test.parameters is not None else test.labels
     figure = figures.latent_scatter(
-        (codes[rows] - view.plane.mean) @ axes, None if known is None else known[rows]
+        (codes[rows] - view.plane.mean) @ axes,
+        None if known is None else known[rows],
+        view.dataset.class_names if test.parameters is None else view.dataset.parameter_names,
     )
     colour = (
         "one panel for each number that they were generated from"
         if test.parameters is not None
-        else "coloured by class, the class's number at its median"
+        else "coloured by class, its name at the median"
     )
     place = (
         "in the plane of the first two principal directions"
@@ -233,14 +255,15 @@ def _losses(view: View) -> Drawn:
 def _trains_on_mean_squares(view: View) -> bool:
     """Whether the reconstruction term is in the units of the validation error."""
     options = view.config.get("options", {})
-    default = methods.get(str(view.config["method"])).reconstruction
-    if default == "bce" and not view.dataset.preprocessing.bounded:
-        default = "mse"
-    kind = options.get("reconstruction") or default
+    method = methods.get(str(view.config["method"]))
+    kind = options.get("reconstruction") or method.reconstruction
+    if kind == "bce" and not options.get("reconstruction"):
+        kind = method.default_reconstruction(view.dataset.preprocessing.bounded)
     return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
 
 
 PANELS: Final[tuple[tuple[str, str, Callable[[View], Drawn]], ...]] = (
+    ("coefficients", "Error by number of coefficients", _coefficients),
     ("reconstructions", "Reconstructions", _reconstructions),
     ("spectrum", "How many directions the code uses", _spectrum),
     ("interpolation", "Between two samples", _interpolation),

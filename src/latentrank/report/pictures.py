@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,8 @@ from numpy.typing import NDArray
 
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
-from latentrank.io import atomic_write
 from latentrank.report import figures
-from latentrank.report.cells import value_limits
-from latentrank.report.style import to_png
+from latentrank.report.cells import Limits, value_limits
 from latentrank.report.view import RunLike, View
 
 KINDS = ("linear", "spherical", "pca")
@@ -68,19 +65,4 @@ def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
     units = run.model().preprocessing
     if units.low is None or units.high is None:
         return figures.samples(shown, value_limits(shown))
-    return figures.samples(shown, (units.low, units.high))
-
-
-def write_png(figure: Figure, path: str | Path) -> Path:
-    """Write a figure, whole or not at all.
-
-    Args:
-        figure: of this package.
-        path: the PNG file.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(to_png(figure))
-    return Path(path)
+    return figures.samples(shown, Limits(units.low, units.high))

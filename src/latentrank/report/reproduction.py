@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -19,8 +20,7 @@ from latentrank.evaluation import tsne
 from latentrank.formatting import as_text
 from latentrank.io import write_text
 from latentrank.report import figures, html, pictures
-from latentrank.report.html import Html
-from latentrank.report.style import to_svg
+from latentrank.report.style import to_svg, write_figure
 from latentrank.report.view import RANK_TOLERANCE, RunLike
 
 _PLUS = "\N{PLUS-MINUS SIGN}"
@@ -202,7 +202,7 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
     write_text(folder / "table.md", markdown(page))
     write_text(folder / "table.json", json.dumps(as_values(page), indent=2) + "\n")
     for picture in drawn:
-        pictures.write_png(picture.figure, folder / f"{slug(picture.name)}.png")
+        write_figure(picture.figure, folder / f"{slug(picture.name)}.png")
     write_text(folder / "report.html", document(page, drawn))
     return folder
 
@@ -306,9 +306,9 @@ def document(page: Page, drawn: Sequence[Drawn]) -> str:
     if drawn:
         sections.append(html.section("Figures", *map(_picture, drawn)))
     footer = f"Written by latentrank {page.version}: {page.command}"
-    return html.page(page.title, f"{page.paper}.", Html(""), sections, footer)
+    return html.page(page.title, f"{page.paper}.", Markup(), sections, footer)
 
 
-def _picture(drawn: Drawn) -> Html:
+def _picture(drawn: Drawn) -> Markup:
     width = drawn.figure.get_size_inches()[0] * 96
     return html.picture(to_svg(drawn.figure), drawn.caption, drawn.caption, width)

@@ -1,16 +1,32 @@
-"""One look for every figure, and the two forms in which a figure leaves this package."""
+"""One look for every figure, a user's own on top of it, and the formats figures are written in."""
 
 from __future__ import annotations
 
 import io
 import re
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, ParamSpec, TypeVar
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps, rc_context, rc_params_from_file
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import font_scalings
+from matplotlib.textpath import TextPath
+
+from latentrank.errors import InputError
+from latentrank.io import atomic_write
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Format = Literal["png", "pdf", "svg"]
 
 INK: Final = "#24292f"
 MUTED: Final = "#6b7580"
@@ -35,7 +51,11 @@ PALETTE: Final = (
 # Without its darkest part, which is lost on a dark ground.
 CONTINUOUS: Final = ListedColormap(colormaps["cividis"](np.linspace(0.18, 1, 256)), "continuous")
 
+#: Line styles, which tell curves apart where colours do not: in print, and to some readers.
+DASHES: Final = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
+
 WIDTH: Final = 9.4  # inches: the text width of the report page
+_NARROW: Final = 5.5  # inches: panels below this width stand below each other
 
 # Any: stubs of matplotlib differ between releases in what they take for settings.
 STYLE: Final[Any] = {
@@ -43,7 +63,8 @@ STYLE: Final[Any] = {
     "figure.dpi": 96,
     "savefig.dpi": 160,
     "svg.hashsalt": "latentrank",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",  # text stays text, in the reader's font
+    "pdf.fonttype": 42,  # likewise, embedded as TrueType
     "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws the same
     "font.size": 9,
     "text.color": INK,
@@ -76,8 +97,69 @@ STYLE: Final[Any] = {
     "lines.solid_capstyle": "round",
 }
 
-# A decorator: the function draws in this look and leaves matplotlib's own settings untouched.
-styled = rc_context(STYLE)
+# What a user's style file says, on top of `STYLE`.
+_OWN_STYLE: ContextVar[Any] = ContextVar("own_style", default=MappingProxyType({}))
+
+
+def styled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let a function draw in this look, and leave matplotlib's own settings untouched."""
+
+    @wraps(function)
+    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with rc_context({**STYLE, **_OWN_STYLE.get()}):
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+@contextmanager
+def own_style(file: Path | None) -> Iterator[None]:
+    """Draw with the settings of a matplotlib style file, such as a journal's.
+
+    `figure.figsize` gives the width of figures, such as that of a column; heights follow from
+    what is drawn.
+
+    Args:
+        file: a style file; None changes nothing.
+
+    Raises:
+        InputError: it cannot be read, or holds something other than settings.
+    """
+    token = _OWN_STYLE.set({} if file is None else _read_style(file))
+    try:
+        yield
+    finally:
+        _OWN_STYLE.reset(token)
+
+
+def _read_style(file: Path) -> dict[str, Any]:
+    """The settings in a style file; matplotlib only logs what it does not understand."""
+    if not file.is_file():
+        raise InputError(f"There is no style file {file}; give the path of a .mplstyle file.")
+    try:
+        settings: dict[Any, Any] = dict(
+            rc_params_from_file(file, fail_on_error=True, use_default_template=False)
+        )
+    except (ValueError, KeyError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise InputError(
+            f"{file} is not a matplotlib style file ({reason}); write lines such as 'font.size: 8'."
+        ) from None
+    if not settings:
+        raise InputError(f"{file} holds no settings; write lines such as 'font.size: 8'.")
+    return settings
+
+
+def page_width() -> float:
+    """Inches across the page: `WIDTH`, or what a user's style file gives as `figure.figsize`."""
+    size = _OWN_STYLE.get().get("figure.figsize")
+    return WIDTH if size is None else float(size[0])
+
+
+def narrow() -> bool:
+    """Whether the page is about as wide as a column of a paper, so that panels are stacked."""
+    return page_width() < _NARROW
+
 
 # The drawing's own greys become variables, so that an embedded figure follows the page into dark
 # mode; the data's colours stay as they are, and paper is always white.
@@ -87,6 +169,14 @@ _SHADES: Final = {
     GRID: ("grid", "#343b43"),
     CELL: ("cell", "#20262c"),
     PAPER: ("paper", "#14181c"),
+}
+
+
+# Nothing that differs from one writing to the next.
+_NO_METADATA: Final[dict[str, dict[str, None]]] = {
+    "png": {},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
 }
 
 
@@ -110,29 +200,93 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
     return figure
 
 
+def curve_style(index: int) -> tuple[str, Any]:
+    """Colour and line style of the curve with this index: no two of the first 40 share both.
+
+    Example:
+        >>> curve_style(0), len({str(curve_style(index)) for index in range(40)})
+        (('#3f90da', '-'), 40)
+    """
+    turn = index // len(PALETTE)
+    return PALETTE[index % len(PALETTE)], DASHES[(index + turn) % len(DASHES)]
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """A legend above the axes and never over them, in as many lines as its names need.
+
+    Args:
+        figure: with constrained layout.
+        handles: what each name is drawn like.
+        labels: the names.
+    """
+    if not labels:
+        return
+    size = font_size("legend.fontsize")
+    widest = max(text_inches(label, size) for label in labels) + 4.5 * size / 72
+    across = max(1, min(len(labels), int(figure.get_figwidth() / widest)))
+    figure.legend(handles, labels, loc="outside upper left", ncols=across)
+
+
+def font_size(name: str = "font.size") -> float:
+    """A setting of the style that is a font size, in points."""
+    scale = {**STYLE, **_OWN_STYLE.get()}
+    base = float(scale["font.size"])
+    size = scale.get(name, base)
+    return base * font_scalings.get(size, 1.0) if isinstance(size, str) else float(size)
+
+
+def text_inches(text: str, size: float | None = None) -> float:
+    """How wide a text is, at a size in points or at the style's own."""
+    path = TextPath((0, 0), text, size=size or font_size())
+    return float(path.get_extents().width) / 72 if text.strip() else 0.0
+
+
 @styled
-def to_png(figure: Figure) -> bytes:
-    """The figure as a PNG on white paper, 160 dots to the inch.
+def to_bytes(figure: Figure, kind: Format = "png") -> bytes:
+    """The figure as a file: PNG at 160 dots to the inch, or PDF or SVG with text as text.
 
     Args:
         figure: a figure of this package.
+        kind: the format.
 
     Returns:
-        The bytes of the PNG file.
+        The file's bytes; the same figure always gives the same.
 
     Example:
-        >>> to_png(new_figure(1, 1))[1:4]
+        >>> to_bytes(new_figure(1, 1))[1:4]
         b'PNG'
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format=kind, metadata=_NO_METADATA[kind])
     _settle(figure)
     return buffer.getvalue()
 
 
+def write_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure in the format that the file's name ends in.
+
+    Args:
+        figure: a figure of this package.
+        path: a name that ends in .png, .pdf or .svg.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    path = Path(path)
+    content = to_bytes(figure, path.suffix[1:].lower())  # type: ignore[arg-type]
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
 @styled
 def to_svg(figure: Figure) -> str:
-    """The figure as an SVG without ground, whose greys follow the reader's colour scheme.
+    """The figure for a page: an SVG without ground, whose greys follow the reader's colour scheme.
+
+    Its text is drawn as paths, so that it looks the same whatever fonts the reader has.
 
     Args:
         figure: a figure of this package.
@@ -145,8 +299,8 @@ def to_svg(figure: Figure) -> str:
         True
     """
     buffer = io.StringIO()
-    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    with rc_context({"svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata=_NO_METADATA["svg"])
     _settle(figure)
     document = re.sub(r"<!DOCTYPE.*?>", "", buffer.getvalue(), count=1, flags=re.DOTALL)
     for colour, (name, _) in _SHADES.items():

@@ -15,12 +15,21 @@ from torch import Tensor
 from latentrank.data import Dataset
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
+from latentrank.evaluation.coefficients import (
+    ErrorCurve,
+    error_by_coefficients,
+    pca_error_by_coefficients,
+)
+from latentrank.models.statistics import CodeStatistics
 from latentrank.preprocessing import Preprocessing
-from latentrank.report.cells import Limits, value_limits
+from latentrank.report.cells import FieldLimits, Limits, value_limits
+from latentrank.report.errors import Errors
+from latentrank.runs.folder import FIGURES
 
 Floats = NDArray[np.floating]
 
 RANK_TOLERANCE: Final = 1e-4  # of the largest covariance singular value, as everywhere
+ERRORS: Final = f"{FIGURES}/coefficients.csv"
 _SHOWN: Final = 12
 _BATCH: Final = 256
 _KINDS: Final = {1: "vector", 2: "curve", 3: "image", 4: "volume"}
@@ -30,6 +39,7 @@ _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "f
 class Model(Protocol):
     """Anything that encodes and decodes, such as an `Autoencoder`."""
 
+    statistics: CodeStatistics
     reconstructs: ClassVar[bool]
 
     @property
@@ -70,15 +80,21 @@ class RunLike(Protocol):
         """`(N, L)` codes of `"train"` or `"test"`."""
 
 
+class MissingDataError(InputError):
+    """The data of a run cannot be read, so that nothing can be drawn that needs them."""
+
+
 class View:
     """A run as the figures want it: everything in the data's own units, computed once.
 
     Args:
         run: a finished run.
+        first: the view of a run on the same data, whose PCA is taken for this one, too.
     """
 
-    def __init__(self, run: RunLike) -> None:
+    def __init__(self, run: RunLike, first: View | None = None) -> None:
         self.run = run
+        self.first = first or self
         self.config = run.config
         self.metrics = run.metrics
 
@@ -94,8 +110,59 @@ class View:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data."""
-        return self.run.dataset()
+        """The data.
+
+        Raises:
+            MissingDataError: they cannot be read.
+        """
+        try:
+            return self.run.dataset()
+        except InputError as error:
+            raise MissingDataError(str(error)) from None
+
+    @cached_property
+    def errors(self) -> Errors:
+        """Errors by number of coefficients; where the data are not there, as last measured.
+
+        Raises:
+            InputError: the model encodes no samples, or the test samples are all equal.
+            MissingDataError: the data cannot be read, and were never measured on.
+        """
+        self.need_codes("no reconstruction error")
+        try:
+            model = error_by_coefficients(self.run.model(), self.dataset)
+            return Errors(model, self.first.pca)
+        except MissingDataError:
+            found = Errors.read(self.run.folder / ERRORS)
+            if found is None:
+                raise
+            return found
+
+    @property
+    def errors_if_known(self) -> Errors | None:
+        """The same, or None where there are none."""
+        try:
+            return self.errors
+        except InputError:
+            return None
+
+    @cached_property
+    def pca(self) -> ErrorCurve:
+        """Errors of PCA on the same data."""
+        return pca_error_by_coefficients(self.dataset)
+
+    @property
+    def rank_is_given(self) -> bool:
+        """Whether the rank was set by the user and not found in training."""
+        asked = self.config.get("options", {}).get("rank")
+        found = self.metrics.get("rank_search")
+        return isinstance(asked, int) and not isinstance(asked, bool) and not found
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the training warns of."""
+        warning = self.metrics.get("warning")
+        return [str(warning)] if warning else []
 
     @property
     def noun(self) -> str:
@@ -120,9 +187,16 @@ class View:
 
     @cached_property
     def limits(self) -> Limits:
-        """Values drawn as black and white: 0 and 1, or the range of the originals."""
+        """Values drawn as black and white: 0 and 1, or the range of the originals.
+
+        Images without bounds and colours are fields, drawn with a colour bar.
+        """
         bounded = self.dataset.preprocessing.bounded
-        return (0.0, 1.0) if bounded else value_limits(self.originals)
+        if bounded:
+            return Limits(0.0, 1.0)
+        found = value_limits(self.originals)
+        field = self.noun == "image" and self.dataset.shape[0] != 3
+        return FieldLimits(*found) if field else found
 
     @torch.no_grad()
     def codes_of_picks(self, rows: NDArray[np.int64], dataset: Dataset) -> Floats:
@@ -157,7 +231,18 @@ class View:
     @cached_property
     def training_codes(self) -> NDArray[Any]:
         """`(N, L)`."""
-        return self.run.codes("train")
+        return self.codes("train")
+
+    def codes(self, split: str) -> NDArray[Any]:
+        """Codes of `"train"` or `"test"`, `(N, L)`.
+
+        Raises:
+            MissingDataError: they were not kept, and the data cannot be read.
+        """
+        try:
+            return self.run.codes(split)
+        except InputError as error:
+            raise MissingDataError(str(error)) from None
 
     @cached_property
     def plane(self) -> Subspace:

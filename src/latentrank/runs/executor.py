@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from latentrank import data, methods
+from latentrank import data, methods, nets
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
+from latentrank.registry import Registry
 from latentrank.runs.cache import Training, is_done
 from latentrank.runs.configure import absolute
 from latentrank.runs.progress import Board, Clock
@@ -121,7 +122,15 @@ def at_once(device: str, most: int, cluster: str | None = None) -> int:
 
 def _is_known_everywhere(config: RunConfig) -> bool:
     """Whether any process with the same packages can carry it out, on one device."""
-    return config.machine.devices == 1 and methods.METHODS.built_in(config.method)
+    named: list[tuple[Registry[Any], str | None]] = [
+        (methods.METHODS, config.method),
+        (data.DATASETS, config.data.source),
+        (nets.NETWORKS, config.net),
+    ]
+    # A path, or a network that is left to the data, is in no registry.
+    return config.machine.devices == 1 and all(
+        registry.built_in(name) for registry, name in named if name and name in registry
+    )
 
 
 @dataclass
@@ -154,7 +163,7 @@ class _Session:
             waiting = [training for training, _ in lost]
         if waiting:
             raise InputError(
-                f"Workers ended {attempts} times in a row before one of {len(waiting)} trainings "
+                f"Workers failed {attempts} times in a row before one of {len(waiting)} trainings "
                 f"was done ({lost[0][1]}); if memory is short, train fewer at once, which "
                 "OMP_NUM_THREADS bounds."
             )
@@ -188,6 +197,10 @@ class _Session:
                             self.say(f"trained {self.ended} of {self.total}: {training.name}{left}")
                     # workers take them in this order
                     board.show(list(running.values())[:count], self.ended)
+            except KeyboardInterrupt:
+                board.clear()
+                self.say("stopping the workers; Ctrl-C again ends them at once")
+                raise
             finally:
                 board.clear()
                 for future in running:
@@ -223,15 +236,22 @@ def _processes(count: int) -> Iterator[Executor]:
     from joblib.externals.loky import ProcessPoolExecutor
 
     threads = str(max(1, torch.get_num_threads() // count))
-    with ProcessPoolExecutor(
+    executor = ProcessPoolExecutor(
         count,
         timeout=_SECONDS_IDLE,
         env=dict.fromkeys(_THREADS, threads),
         # Ctrl-C, which a terminal sends to workers too, is for the command alone.
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
-    ) as executor:
+    )
+    try:
         yield executor
+    finally:
+        try:
+            executor.shutdown()
+        except KeyboardInterrupt:  # a second one, while workers finish their batches
+            executor.shutdown(kill_workers=True)
+            raise
 
 
 @contextmanager

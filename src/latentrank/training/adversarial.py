@@ -65,10 +65,10 @@ class AdversarialModule(TrainingModule):
         terms = {
             "discriminator": discriminator,
             "generator": generator,
-            "real_accuracy": (real_scores >= gan.game.threshold).float().mean(),
-            "fake_accuracy": (fake_scores < gan.game.threshold).float().mean(),
+            "real_accuracy": distributed.batch_mean((real_scores >= gan.game.threshold).float()),
+            "fake_accuracy": distributed.batch_mean((fake_scores < gan.game.threshold).float()),
         }
-        self.terms.add(terms, len(x), step)
+        self.terms.add(terms, distributed.batch_rows(x), step)
 
     def _step(self, player: int, loss: Tensor) -> None:
         """Move one player down its loss. Only the generator's steps count as steps of the run."""

@@ -77,7 +77,7 @@ class TrainingModule(LightningModule):
         """
         self.seed_step()
         losses = self.model.losses(batch.x, batch.index)
-        self.terms.add(losses, len(batch.x), self.global_step)
+        self.terms.add(losses, distributed.batch_rows(batch.x), self.global_step)
         optimizer = cast(LightningOptimizer, self.optimizers())
         optimizer.zero_grad()
         self.manual_backward(losses["loss"])

@@ -119,7 +119,8 @@ def test_parameters_keep_their_names(tmp_path, name):
 
 def test_every_suffix_is_tried_here_or_below():
     tried = {readers.suffix_of(name) for name in FORMATS}
-    others = {".nii", ".nii.gz", ".pq", ".he5", ".nc4", ".cdf", ".pth", ".zarr.zip"}
+    others = {".nii", ".nii.gz", ".pq", ".he5", ".nc4", ".cdf", ".pth", ".zarr.zip",
+              ".tif", ".tiff", ".gif"}  # fmt: skip
     assert set(readers.suffixes()) - tried == others
 
 

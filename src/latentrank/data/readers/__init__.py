@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from latentrank.data import pages
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.readers import (
     hdf5,
@@ -45,6 +46,7 @@ READERS = (
     Reader((".pt", ".pth"), tensors.read_torch, "PyTorch tensors, without running code"),
     Reader((".safetensors",), tensors.read_safetensors, "tensors by name"),
     Reader((".nii", ".nii.gz"), nifti.read, "a series of NIfTI volumes"),
+    Reader((".tif", ".tiff", ".gif"), pages.read, "pictures, one on a page"),
 )
 _BY_SUFFIX = {suffix: reader for reader in READERS for suffix in reader.suffixes}
 

@@ -14,7 +14,7 @@ from latentrank.errors import InputError
 
 def read_npy(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """One array, memory-mapped; `NAME.labels.npy` and `NAME.parameters.npy` may lie beside it."""
-    return Contents([Part(str(path), _open_npy(path), _beside(path, "labels"),
+    return Contents([Part(str(path), open_npy(path), _beside(path, "labels"),
                           _beside(path, "parameters"))])  # fmt: skip
 
 
@@ -30,10 +30,15 @@ def read_npz(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 
 def _beside(path: Path, what: str) -> Array | None:
     beside = path.with_suffix(f".{what}.npy")
-    return _open_npy(beside) if beside.exists() else None
+    return open_npy(beside) if beside.exists() else None
 
 
-def _open_npy(path: Path) -> Array:
+def open_npy(path: Path) -> Array:
+    """The array in a `.npy` file, memory-mapped.
+
+    Raises:
+        InputError: it is damaged or holds Python objects.
+    """
     try:
         # not np.load, which takes whatever is inside; an .npy file holds one array
         mapped: Array = np.lib.format.open_memmap(path, mode="r")

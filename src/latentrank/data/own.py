@@ -1,0 +1,146 @@
+"""Anybody's own data: what a path leads to, read as a data set or as samples for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from latentrank.data import folders, images, pages, readers, shards
+from latentrank.data.arrays import UNSAID, Contents, Meaning, assemble, encode_labels, parameters_of
+from latentrank.data.base import Dataset, Split
+from latentrank.data.layout import as_samples
+from latentrank.data.readers import huggingface
+from latentrank.errors import InputError, unknown
+from latentrank.preprocessing import Preprocessing
+
+
+class Request(NamedTuple):
+    """What a caller of `latentrank.data.load` asked for; see there."""
+
+    root: Path
+    download: bool = False
+    train_size: int | None = None
+    test_size: int | None = None
+    image_size: int | None = None
+    seed: int = 0
+    progress: bool = True
+    meaning: Meaning = UNSAID
+
+
+def load(text: str, request: Request, known: Sequence[str]) -> Dataset:
+    """The data that a path leads to.
+
+    Args:
+        text: a file, a folder, `FILE:/NAME` for one of several arrays in a file, or `hf:NAME`
+            for a data set of Hugging Face.
+        request: how it is to be read.
+        known: names of data sets, for what may be misspelt.
+
+    Raises:
+        InputError: there is nothing, or it cannot be read.
+    """
+    path = Path(text).expanduser()
+    if _holds_images(path):
+        return images.load(path, request.image_size, request.progress, request.meaning.validation)
+    return assemble(text, _contents(text, request, known), request.meaning)
+
+
+def load_samples(
+    text: str,
+    preprocessing: Preprocessing,
+    shape: tuple[int, ...],
+    request: Request,
+    known: Sequence[str] = (),
+) -> tuple[Split, tuple[str, ...] | None]:
+    """All samples that a path leads to, in their order there, for a model that is trained.
+
+    Nothing is held out, and one sample is enough. The layout is that of the training data.
+
+    Args:
+        text: see `load`.
+        preprocessing: the model's, for the layout.
+        shape: of one sample as the model takes it.
+        request: how it is to be read.
+        known: see `load`.
+
+    Returns:
+        The samples as networks take them, in their own units, and the names of their classes.
+
+    Raises:
+        InputError: there is nothing, it cannot be read, or samples have another shape.
+    """
+    path = Path(text).expanduser()
+    if _holds_images(path):
+        split, names = images.load_all(path, request.image_size, request.progress)
+        return replace(split, x=as_samples(split.x, Preprocessing(), shape, text)), names
+    parts = _contents(text, request, known).parts
+    class_names, labels = encode_labels(parts)
+    splits = [
+        Split(as_samples(part.x, preprocessing, shape, part.what), label, parameters_of(part))
+        for part, label in zip(parts, labels, strict=True)
+    ]
+    return joined(splits), class_names
+
+
+def joined(splits: Sequence[Split]) -> Split:
+    """One split of several, numbered anew."""
+    count = sum(len(split) for split in splits)
+    beside = {
+        name: np.concatenate([split.beside[name] for split in splits])
+        for name in splits[0].beside
+        if all(name in split.beside for split in splits)
+    }
+    x = splits[0].x if len(splits) == 1 else np.concatenate([split.x for split in splits])
+    return Split(x, **{**beside, "rows": np.arange(count)})
+
+
+def _holds_images(path: Path) -> bool:
+    if path.is_file():
+        return path.suffix.lower() == ".zip" and readers.find(path) is None
+    if not path.is_dir() or readers.find(path) is not None or huggingface.is_saved(path):
+        return False
+    return bool(folders.find(path, pages.SUFFIXES).names)
+
+
+def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
+    if text.startswith(huggingface.PREFIX):
+        return huggingface.fetch(
+            text.removeprefix(huggingface.PREFIX), request.download, request.meaning
+        )
+    path, inner = _inside(Path(text).expanduser())
+    reader = readers.find(path)
+    if reader is None and len(path.parts) == 1 and not path.suffix and not path.exists():
+        raise unknown("data set", text, known)
+    if not path.exists():
+        raise InputError(f"There is no {path}; check the path.")
+    if reader is None and path.is_file():
+        raise InputError(
+            f"{path} is neither a data set's name nor data that can be read; expected a folder "
+            f"or .zip of images, or a file that ends in {', '.join(readers.suffixes())}."
+        )
+    if request.image_size is not None:
+        raise no_image_size(str(path))
+    if reader is not None:
+        return reader.read(path, inner, request.meaning)
+    if huggingface.is_saved(path):
+        return huggingface.read(path, request.meaning)
+    return shards.read(path, request.meaning)
+
+
+def _inside(path: Path) -> tuple[Path, str | None]:
+    """A file and the name inside it, from `FILE:/NAME`."""
+    file, colon, inner = str(path).rpartition(":")
+    if path.exists() or not colon or readers.find(Path(file)) is None:
+        return path, None
+    return Path(file), inner
+
+
+def no_image_size(what: str) -> InputError:
+    """The error of an image size for data that are no image files."""
+    return InputError(
+        f"image_size does not apply to {what}; it resizes images read from files: leave it out."
+    )

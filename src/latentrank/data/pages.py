@@ -1,0 +1,230 @@
+"""One image file as its maker meant it: turned, opaque, with all its bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, ImageSequence
+
+from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.folders import Source
+from latentrank.data.views import Array
+from latentrank.errors import InputError
+
+SUFFIXES = frozenset(
+    ".png .apng .jpg .jpeg .jpe .jfif .jp2 .j2k .bmp .dib .gif .tif .tiff .webp .avif .ppm .pgm "  # noqa: SIM905
+    ".pbm .pnm .tga .pcx .sgi .ico .xbm .xpm .dds .qoi .im .ras".split()
+)
+_GROUND = "white"
+_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known of an image without decoding it.
+
+    Args:
+        size: width and height as it is shown.
+        grey: whether it has one channel.
+        dtype: `"uint8"`, `"uint16"`, `"int32"` or `"float32"`.
+        transparent: whether parts of it may be.
+        pages: how many there are.
+        cut: whether colours of 16 bits are read as 8.
+    """
+
+    size: tuple[int, int]
+    grey: bool
+    dtype: str
+    transparent: bool
+    pages: int
+    cut: bool
+
+
+def head(source: Source, name: str) -> Head:
+    """What is known of an image without decoding it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with source.open(name) as file, Image.open(file) as image:
+            return head_of(image)
+    except Exception as error:  # decoders raise of every kind
+        raise _unreadable(source, name) from error
+
+
+def head_of(image: Image.Image) -> Head:
+    """What is known of an opened image."""
+    width, height = image.size
+    sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
+    return Head(
+        (height, width) if sideways else (width, height),
+        _is_grey(image),
+        _dtype(image),
+        image.has_transparency_data,
+        getattr(image, "n_frames", 1),
+        "RGB;16" in repr(getattr(image, "tile", "")),
+    )
+
+
+def _unreadable(source: Source, name: str) -> InputError:
+    return InputError(
+        f"{source.path / name} cannot be read as an image: it is damaged or cut short, or of a "
+        "kind that Pillow does not know; replace it or take it out."
+    )
+
+
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode == "P":
+        palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
+
+
+def _dtype(image: Image.Image) -> str:
+    if image.mode == "F":
+        return "float32"
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return "uint16"
+    return "int32" if image.mode == "I" else "uint8"
+
+
+def common_dtype(names: Sequence[str], heads: Sequence[Head]) -> str:
+    """The dtype that holds all images: bytes may be among those of 16 bits.
+
+    Raises:
+        InputError: some have whole numbers of 32 bits or real numbers, and some do not.
+    """
+    found = {head.dtype: name for name, head in zip(names, heads, strict=True)}
+    if len(found) == 1 or found.keys() == {"uint8", "uint16"}:
+        return max(found, key=len)
+    (one, first), (other, second) = list(found.items())[:2]
+    raise InputError(
+        f"Images differ in the kind of their values: {first} has {one} and {second} has {other}; "
+        "bring them to one."
+    )
+
+
+def check_sizes(names: Sequence[str], heads: Sequence[Head]) -> None:
+    """Refuse images of several sizes.
+
+    Raises:
+        InputError: they differ.
+    """
+    for name, head in zip(names, heads, strict=True):
+        if head.size != heads[0].size:
+            (width, height), (other_width, other_height) = heads[0].size, head.size
+            raise InputError(
+                f"Images differ in size: {names[0]} is {width}x{height} and {name} is "
+                f"{other_width}x{other_height}; bring them to one with image_size "
+                "(--image-size 64, say)."
+            )
+
+
+def notes(heads: Sequence[Head]) -> list[str]:
+    """What a user should be told of images."""
+    transparent = sum(head.transparent for head in heads)
+    pages = sum(head.pages > 1 for head in heads)
+    cut = sum(head.cut for head in heads)
+    said = [
+        (transparent, f"{transparent} images can be transparent; they are put on {_GROUND}."),
+        (pages, f"{pages} images have several pages or frames; the first of each is read."),
+        (cut, f"{cut} images have colours of 16 bits, of which the upper 8 are read."),
+    ]
+    return [sentence for count, sentence in said if count]
+
+
+def pixels(
+    source: Source, name: str, channels: int, dtype: str, image_size: int | None, crop: float
+) -> Array:
+    """One decoded image, `(1, C, H, W)`.
+
+    Args:
+        source: where it is.
+        name: which it is.
+        channels: 1 or 3.
+        dtype: of the result.
+        image_size: height and width to resize the middle square to, or None.
+        crop: side of that square over the shorter side.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with source.open(name) as file, Image.open(file) as opened:
+            return pixels_of(opened, channels, dtype, image_size, crop)
+    except Exception as error:  # decoders raise of every kind
+        raise _unreadable(source, name) from error
+
+
+def pixels_of(
+    image: Image.Image,
+    channels: int,
+    dtype: str,
+    image_size: int | None = None,
+    crop: float = 1.0,
+) -> Array:
+    """An opened image, `(1, C, H, W)`; see `pixels`."""
+    bands = _bands(ImageOps.exif_transpose(image), channels, dtype)
+    if image_size is not None:
+        bands = [_resized(band, image_size, crop) for band in bands]
+    return np.stack([_values(band, dtype) for band in bands])[None]
+
+
+def _bands(image: Image.Image, channels: int, dtype: str) -> list[Image.Image]:
+    """The channels as images of one band each."""
+    if _dtype(image) != "uint8":
+        # Pillow resizes whole numbers of 32 bits and real ones, but cuts those of 16 bits
+        exact = np.int32 if dtype == "int32" else np.float32
+        return [Image.fromarray(np.asarray(image).astype(exact))] * channels
+    opaque = _opaque(image).convert("L" if channels == 1 else "RGB")
+    bands = list(opaque.split())
+    # 255 of 8 bits is 65535 of 16
+    return bands if dtype == "uint8" else [band.point(lambda v: v * 257.0, "F") for band in bands]
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    above = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", above.size, _GROUND), above)
+
+
+def _values(band: Image.Image, dtype: str) -> NDArray[Any]:
+    values = np.asarray(band)
+    if values.dtype == dtype:
+        return values
+    limits = np.iinfo(dtype)
+    whole: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    return whole
+
+
+def _resized(image: Image.Image, size: int, crop: float) -> Image.Image:
+    side = round(min(image.size) * crop)
+    left, top = ((length - side) // 2 for length in image.size)
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+    """The pages or frames of one file, each of them a sample."""
+    source = Source(path.parent, [path.name], None, lambda name: (path.parent / name).open("rb"))
+    try:
+        with Image.open(path) as image:
+            frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
+            heads = [replace(head_of(frame), pages=1) for frame in frames]
+    except Exception as error:  # decoders raise of every kind
+        raise _unreadable(source, path.name) from error
+    if len(frames) == 1:
+        raise InputError(f"{path} holds one picture; give the folder that it is in.")
+    names = [f"{path.name} page {i + 1}" for i in range(len(heads))]
+    check_sizes(names, heads)
+    dtype, channels = common_dtype(names, heads), 1 if all(head.grey for head in heads) else 3
+    x = np.concatenate([pixels_of(frame, channels, dtype) for frame in frames])
+    return Contents([Part(str(path), x)], notes=tuple(notes(heads)), layout="NCHW")

@@ -1,0 +1,151 @@
+"""Data sets of Hugging Face: saved in a folder, or by name from the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentrank.data import cache, pages, views
+from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.readers.optional import damaged, need
+from latentrank.data.splits import join, split_of
+from latentrank.data.views import Array
+from latentrank.errors import InputError, unknown
+
+PREFIX = "hf:"
+_LABELS = ("label", "labels", "class")
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a folder is one that `save_to_disk` wrote."""
+    return (path / "dataset_dict.json").is_file() or (path / "state.json").is_file()
+
+
+def read(path: Path, meaning: Meaning) -> Contents:
+    """A data set that `save_to_disk` wrote."""
+    datasets = need("datasets", "huggingface", path)
+    try:
+        found = datasets.load_from_disk(str(path))
+    except Exception as error:  # arrow and json raise of every kind
+        raise damaged(path, "a data set", error) from error
+    return _contents(datasets, found, str(path), meaning)
+
+
+def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
+    """A data set of the hub, from its cache on this machine unless `download`."""
+    datasets = need("datasets", "huggingface", PREFIX + name)
+    where = datasets.DownloadConfig(local_files_only=not download)
+    try:
+        found = datasets.load_dataset(name, download_config=where)
+    except Exception as error:  # the hub raises of every kind
+        reason = " ".join(str(error).split()).rstrip(".")
+        remedy = "check the name and the connection" if download else "fetch it with --download"
+        raise InputError(f"{PREFIX}{name} cannot be loaded ({reason}); {remedy}.") from error
+    return _contents(datasets, found, PREFIX + name, meaning)
+
+
+def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Contents:
+    tables = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
+    places = {name: "" if len(tables) == 1 else split_of(name) for name in tables}
+    features = next(iter(tables.values())).features
+    labels = meaning.labels or next((name for name in _LABELS if name in features), None)
+    columns = _columns(datasets, features, what, meaning, labels)
+    parts, said = {}, []
+    for name, table in tables.items():
+        place = places[name]
+        if place is None:
+            said.append(f"Passed over are {len(table)} samples of the split {name}.")
+            continue
+        parts[place], notes = _part(datasets, table, f"{what}: {name}", columns, labels, meaning)
+        said += notes
+    joined, more = join(parts, meaning.validation, what)
+    kind = features.get(labels)
+    class_names = tuple(kind.names) if isinstance(kind, datasets.ClassLabel) else None
+    images = isinstance(features[columns[0]], datasets.Image)
+    return Contents(
+        joined,
+        meaning.parameters,
+        tuple(dict.fromkeys([*said, *more])),
+        layout="NCHW" if images else None,
+        class_names=class_names,
+    )
+
+
+def _columns(
+    datasets: Any, features: Any, what: str, meaning: Meaning, labels: str | None
+) -> tuple[str, ...]:
+    for name in [labels, *(meaning.parameters or ()), *(meaning.columns or ())]:
+        if name is not None and name not in features:
+            raise unknown(f"column in {what}", name, list(features))
+    if meaning.columns:
+        return meaning.columns
+    rest = [name for name in features if name not in {labels, *(meaning.parameters or ())}]
+    arrays = (datasets.Image, datasets.Array2D, datasets.Array3D, datasets.Array4D)
+    for wanted in (datasets.Image, arrays, (datasets.List, datasets.LargeList)):
+        found = [name for name in rest if isinstance(features[name], wanted)]
+        if found:
+            return (found[0],)
+    numbers = [name for name in rest if _is_number(features[name])]
+    if not numbers:
+        raise InputError(
+            f"{what} has no column of images or numbers; it has {', '.join(features)}."
+        )
+    return tuple(numbers)
+
+
+def _is_number(feature: Any) -> bool:
+    dtype = getattr(feature, "dtype", "")
+    return dtype.startswith(("int", "uint", "float", "bool"))
+
+
+def _part(
+    datasets: Any,
+    table: Any,
+    what: str,
+    columns: Sequence[str],
+    labels: str | None,
+    meaning: Meaning,
+) -> tuple[Part, list[str]]:
+    notes: list[str] = []
+    if isinstance(table.features[columns[0]], datasets.Image):
+        x, notes = _images(table, columns[0], what)
+    else:
+        arrays = [_values(table, name) for name in columns]
+        x = arrays[0] if len(arrays) == 1 and arrays[0].ndim > 1 else np.stack(arrays, axis=1)
+    along = [_values(table, name).astype(float) for name in meaning.parameters or ()]
+    part = Part(
+        what,
+        x,
+        None if labels is None else _values(table, labels),
+        np.stack(along, axis=1) if along else None,
+    )
+    return part, notes
+
+
+def _values(table: Any, column: str) -> Array:
+    # the format for NumPy would make all real numbers float32
+    found = table.with_format("arrow")[:][column]
+    plain = hasattr(table.features[column], "dtype")
+    return np.asarray(found.to_numpy() if plain else found.to_pylist())
+
+
+def _images(table: Any, column: str, what: str) -> tuple[Array, list[str]]:
+    key = (table._fingerprint, column, "hf v1")
+
+    def build() -> tuple[tuple[int, ...], str, Iterator[Array]]:
+        heads = [pages.head_of(row[column]) for row in table]
+        names = [f"{what}[{i}]" for i in range(len(heads))]
+        dtype = pages.common_dtype(names, heads)
+        pages.check_sizes(names, heads)
+        channels = 1 if all(head.grey for head in heads) else 3
+        width, height = heads[0].size
+        cache.note(key, pages.notes(heads))
+        pixels = (pages.pixels_of(row[column], channels, dtype) for row in table)
+        return (len(heads), channels, height, width), dtype, pixels
+
+    x = cache.cached(key, build)
+    small = x.nbytes <= views.LARGE
+    return (np.asarray(x) if small else x), cache.noted(key)

@@ -1,0 +1,142 @@
+"""Folders of files of arrays: one sample each, one split each, or parts of one table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentrank.data import cache, folders, readers, views
+from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.readers import lazy, named, nifti
+from latentrank.data.splits import join, role, split_of
+from latentrank.data.views import Array, blocks
+from latentrank.errors import InputError
+
+_ONE_EACH = (".npy", ".nii", ".nii.gz")
+
+
+def read(path: Path, meaning: Meaning) -> Contents:
+    """What the files in a folder hold together.
+
+    Files called after roles, such as `x_train.npy` and `y_train.npy`, are named arrays; files
+    called after splits, such as `train.csv` or `test-00001-of-00002.parquet`, are those splits;
+    other `.npy` and NIfTI files are one sample each, in folders of splits and classes as images
+    are; anything else is read as parts of one whole, in the order of their names.
+
+    Args:
+        path: the folder.
+        meaning: what its owner says.
+
+    Raises:
+        InputError: there is nothing that can be read, or files do not fit each other.
+    """
+    source = folders.find(path, readers.suffixes())
+    if not source.names:
+        raise InputError(
+            f"{path} holds no images and no data; expected image files, or files that end in "
+            f"{', '.join(readers.suffixes())}."
+        )
+    stems = {name: name.removesuffix(_suffix(name)) for name in source.names}
+    if any(role(stem, "x") is not None for stem in stems.values()):
+        found = _by_role(path, stems, meaning)
+    elif all(_split(stem) for stem in stems.values()):
+        found = _by_split(path, stems, meaning)
+    elif all(_suffix(name).lower() in _ONE_EACH for name in source.names):
+        found = _one_each(path, source, meaning)
+    else:
+        found = _together(path, source.names, meaning)
+    return replace(found, notes=(*source.notes, *found.notes))
+
+
+def _suffix(name: str) -> str:
+    return name[len(name) - len(readers.suffix_of(name) or "") :]
+
+
+def _split(stem: str) -> str | None:
+    return split_of(re.split(r"[-_. ]", stem.rpartition("/")[2])[0])
+
+
+def _read(path: Path, name: str, meaning: Meaning) -> Contents:
+    reader = readers.find(path / name)
+    assert reader is not None  # only such files were looked for
+    return reader.read(path / name, None, meaning)
+
+
+def _by_role(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
+    held = {stem: _read(path, name, meaning).parts[0].x for name, stem in stems.items()}
+    return named.contents(str(path), held, meaning)
+
+
+def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
+    parts, first = {}, None
+    for split in ("train", "validation", "test"):
+        names = [name for name, stem in stems.items() if _split(stem) == split]
+        if names:
+            found = _together(path, names, meaning)
+            parts[split], first = found.parts[0], first or found
+    joined, said = join(parts, meaning.validation, str(path))
+    assert first is not None  # there are files, and each has a split
+    return replace(first, parts=joined, notes=(*first.notes, *said))
+
+
+def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
+    found = [_read(path, name, meaning) for name in names]
+    parts = [part for contents in found for part in contents.parts]
+    values: dict[str, Any] = {
+        beside: np.concatenate([getattr(part, beside) for part in parts])
+        for beside in ("labels", "parameters")
+        if all(getattr(part, beside) is not None for part in parts)
+    }
+    x = _concatenated([part.x for part in parts], path, names)
+    notes = dict.fromkeys(note for contents in found for note in contents.notes)
+    return replace(found[0], parts=[Part(str(path), x, **values)], notes=tuple(notes))
+
+
+def _concatenated(arrays: Sequence[Array], path: Path, names: Sequence[str]) -> Array:
+    if len(arrays) == 1:
+        return arrays[0]
+    for name, array in zip(names, arrays, strict=False):
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise InputError(
+                f"{path / name} has samples of shape {array.shape[1:]} and {path / names[0]} of "
+                f"{arrays[0].shape[1:]}; keep files of one shape in a folder."
+            )
+    if sum(array.nbytes for array in arrays) <= views.LARGE:
+        return np.concatenate(arrays)
+    dtype = np.result_type(*{array.dtype for array in arrays})
+    shape = (sum(len(array) for array in arrays), *arrays[0].shape[1:])
+
+    def pieces() -> Iterator[Array]:
+        return (block.astype(dtype) for array in arrays for block in blocks(array))
+
+    key = (str(path.resolve()), lazy.stamp(path), list(names), "shards v1")
+    return cache.cached(key, lambda: (shape, dtype, pieces()))
+
+
+def _one_each(path: Path, source: folders.Source, meaning: Meaning) -> Contents:
+    found = folders.arrange(source.names, str(path), meaning.validation)
+    samples = [_sample(path / name)[None] for name in source.names]
+    x = _concatenated(samples, path, source.names)
+    names = np.array(source.names)
+    classes = None if found.classes is None else np.array(found.classes)
+    parts = [
+        Part(
+            str(path),
+            views.take_rows(x, rows),
+            None if classes is None else classes[rows],
+            names=names[rows],
+            rows=rows,
+        )
+        for rows in (found.train, found.test)
+    ]
+    volumes = all(".nii" in name.lower() for name in source.names) and x.ndim == 4
+    return Contents(parts, notes=found.notes, kind="volumes" if volumes else None)
+
+
+def _sample(path: Path) -> Array:
+    return nifti.volume(path) if ".nii" in path.name.lower() else readers.numpy_files.open_npy(path)

@@ -1,0 +1,215 @@
+r"""Reconstruction error against the number of coefficients, of a model and of PCA.
+
+A code cut to its `k` leading principal directions,
+
+    z_k = m + V_k V_k^T (z - m),
+
+with `m` and `V` the mean and the principal directions of the training codes, holds `k` numbers.
+The error of what the decoder makes of it is given as a share of the variance of the test split,
+
+    e_k = \sum_i ||x_i - D(z_k,i)||^2 / \sum_i ||x_i - \bar x||^2,
+
+in the units of the network, so that 1 is the error of the mean sample and 0 is no error. PCA of
+the training split, cut to `k` directions, is the best linear encoder and decoder of that width.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from latentrank.data import Dataset, Split
+from latentrank.errors import InputError
+from latentrank.models.statistics import CodeStatistics
+
+#: Test samples that errors are measured on; more are thinned out evenly.
+MOST_SAMPLES: Final = 1000
+#: Numbers of the training split that PCA is fitted to, 512 MB of float32; more are thinned out.
+MOST_NUMBERS: Final = 2**27
+#: Components of PCA.
+MOST_COMPONENTS: Final = 256
+_BATCH: Final = 256
+
+
+class Encoder(Protocol):
+    """What is measured, such as an `Autoencoder`."""
+
+    reconstructs: ClassVar[bool]
+
+    @property
+    def statistics(self) -> CodeStatistics:
+        """Of the training codes."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Samples `(B, *shape)` to codes `(B, L)`."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes `(B, L)` to samples `(B, *shape)`."""
+
+
+class ErrorCurve(NamedTuple):
+    """Errors by number of coefficients.
+
+    Attributes:
+        ks: `(K,)` int64 numbers of coefficients, rising, from 1.
+        errors: `(K,)` float64 shares of the variance of the test split, from 0; 1 is the error
+            of the mean.
+    """
+
+    ks: NDArray[np.int64]
+    errors: NDArray[np.float64]
+
+    def needed(self, error: float) -> int | None:
+        """The fewest coefficients whose error is at most `error`; None if none are enough.
+
+        Example:
+            >>> ErrorCurve(np.array([1, 2, 3]), np.array([0.5, 0.2, 0.1])).needed(0.2)
+            2
+        """
+        reached = self.ks[self.errors <= error]
+        return int(reached[0]) if len(reached) else None
+
+
+@torch.no_grad()
+def error_by_coefficients(model: Encoder, dataset: Dataset) -> ErrorCurve:
+    """Errors of reconstructions from codes cut to their leading principal directions.
+
+    Args:
+        model: an autoencoder in evaluation mode.
+        dataset: data like that it was trained on; of the test split, `MOST_SAMPLES` at most are
+            used, and the training split only if the model does not know the statistics of its
+            codes.
+
+    Returns:
+        The curve: every `k` up to 8, then two to each factor of two, the last being the
+        number of directions that the training codes have.
+
+    Raises:
+        InputError: the model encodes no samples, as a GAN, or the test samples are all equal.
+
+    Example:
+        >>> import latentrank
+        >>> from latentrank.data import load
+        >>> model = latentrank.build("ae", (3, 16, 16), latent_dim=4).eval()
+        >>> ks, errors = error_by_coefficients(model, load("blobs", train_size=20, test_size=9))
+        >>> ks.tolist()
+        [1, 2, 3, 4]
+    """
+    if not model.reconstructs:
+        raise InputError(
+            "The model generates from noise and encodes no samples, so it has no reconstruction "
+            "error; give an autoencoder."
+        )
+    statistics = _statistics(model, dataset)
+    x = _test_samples(dataset)
+    codes = torch.cat([model.encode(batch) for batch in torch.split(x, _BATCH)])
+    mean, directions = statistics.mean.to(codes), statistics.directions.to(codes)
+    ks = coefficient_counts(directions.shape[1])
+    coordinates = (codes - mean) @ directions
+    total = _variance(x)
+    errors = [
+        _squared_error(model, mean + coordinates[:, :k] @ directions[:, :k].mT, x) / total
+        for k in ks.tolist()
+    ]
+    return ErrorCurve(ks, np.asarray(errors))
+
+
+def pca_error_by_coefficients(dataset: Dataset, most: int = MOST_COMPONENTS) -> ErrorCurve:
+    """The same errors of PCA fitted to the training split.
+
+    Args:
+        dataset: the data; of the training split, `MOST_NUMBERS` numbers at most are used.
+        most: largest number of components, at least 1.
+
+    Returns:
+        The curve at every `k` from 1 to `most`, or to the rank that the training split allows.
+
+    Raises:
+        InputError: the test samples are all equal.
+
+    Example:
+        >>> from latentrank.data import load
+        >>> curve = pca_error_by_coefficients(load("blobs", train_size=60, test_size=9), most=3)
+        >>> curve.ks.tolist(), bool(curve.errors[0] > curve.errors[2])
+        ([1, 2, 3], True)
+    """
+    size = int(np.prod(dataset.shape))
+    rows = evenly(len(dataset.train), max(2, MOST_NUMBERS // size))
+    x = _seen(dataset, dataset.train, rows).flatten(1).numpy()
+    test = _test_samples(dataset)
+    components = min(most, size, len(x) - 1)
+    total = _variance(test)
+    pca = PCA(components, random_state=0).fit(x)
+    centred = test.flatten(1).double().numpy() - pca.mean_
+    explained = np.square(centred @ pca.components_.T.astype(np.float64)).sum(axis=0)
+    left = np.square(centred).sum() - np.cumsum(explained)
+    # Rounding may leave a little less than nothing.
+    errors = np.maximum(left, 0.0) / total
+    return ErrorCurve(np.arange(1, components + 1), errors)
+
+
+def coefficient_counts(most: int) -> NDArray[np.int64]:
+    """The numbers of coefficients at which errors are measured.
+
+    Example:
+        >>> coefficient_counts(32).tolist()
+        [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 22, 32]
+    """
+    beyond = 8 * 2 ** np.arange(0.5, 16, 0.5)
+    counts = np.concatenate([np.arange(1, 9), beyond.astype(np.int64)])
+    return np.append(counts[counts < most], most).astype(np.int64)
+
+
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """Rows of `count` samples, evenly spread, at most `most` of them.
+
+    Example:
+        >>> evenly(10, 4).tolist(), evenly(3, 4).tolist()
+        ([0, 3, 6, 9], [0, 1, 2])
+    """
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+
+def _test_samples(dataset: Dataset) -> Tensor:
+    """The test samples that errors are measured on, as networks take them."""
+    return _seen(dataset, dataset.test, evenly(len(dataset.test), MOST_SAMPLES))
+
+
+def _seen(dataset: Dataset, split: Split, rows: NDArray[np.int64]) -> Tensor:
+    """Samples of a split as networks see them, `(n, *shape)` float32."""
+    return dataset.preprocessing.normalise(split.take(rows).x)
+
+
+def _statistics(model: Encoder, dataset: Dataset) -> CodeStatistics:
+    """Mean and principal directions of the training codes."""
+    if model.statistics.known:
+        return model.statistics
+    found = CodeStatistics(len(model.statistics.mean))
+    rows = np.arange(len(dataset.train))
+    batches = np.array_split(rows, range(_BATCH, len(rows), _BATCH))
+    found.update(model.encode(_seen(dataset, dataset.train, batch)) for batch in batches)
+    return found
+
+
+def _variance(x: Tensor) -> float:
+    """Summed squared distance of samples from their mean.
+
+    Raises:
+        InputError: it is zero.
+    """
+    values = x.flatten(1).double()
+    total = float((values - values.mean(0)).square().sum())
+    if not total > 0:
+        raise InputError("All test samples are equal, so errors have no scale; give other data.")
+    return total
+
+
+def _squared_error(model: Encoder, codes: Tensor, x: Tensor) -> float:
+    """Summed squared error of what the decoder makes of codes."""
+    batches = zip(torch.split(codes, _BATCH), torch.split(x, _BATCH), strict=True)
+    return sum(float((model.decode(z) - own).double().square().sum()) for z, own in batches)

@@ -1,0 +1,257 @@
+"""Leading eigenvectors of a Gram matrix, and the one quotient that gradients need of the others."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import blas, lapack
+from torch import Tensor
+
+from latentrank.errors import InputError
+from latentrank.linalg.precision import to_float64
+from latentrank.linalg.threads import threads
+
+#: Rows per block of the Gram matrix: small enough to skip most of one triangle, large enough for
+#: fast products, and a multiple of what their kernels take at a time.
+_GRAM_BLOCK = 48
+
+#: From this many rows on, and with no more than a part of them kept, a few eigenvectors of the
+#: tridiagonal form take less time than all of them.
+_SMALLEST_TRIDIAGONAL, _LARGEST_PART = 96, 0.25
+
+#: Workspace of the tridiagonalisation, in columns; LAPACK's default is half as fast.
+_WORK_COLUMNS = 32
+
+#: Vectors found beyond those kept.
+_MORE = 6
+
+#: How far the kept eigenvalues must lie above those that are not looked for, as a part of the
+#: largest, for a Gram matrix in float32 or float64: rounding is amplified by the inverse.
+_GAP_FLOAT32, _GAP_FLOAT64 = 5e-3, 1e-6
+
+#: Rows that are converted to float64 at a time.
+_ROWS = 64
+
+
+class GramEigen(Protocol):
+    """Eigenpairs `l_i, u_i` of `G = y y^T`, `(B, B)`, split into `k` kept and `B - k` dropped.
+
+    Attributes:
+        values: `(k,)` float64, the kept eigenvalues, largest last.
+        vectors: `(B, k)` float64, their eigenvectors.
+        kept_rows: `(k, L)`, `u_i^T y` in the dtype of `y`.
+        resolution: differences of eigenvalues up to this are rounding.
+    """
+
+    values: Tensor
+    vectors: Tensor
+    kept_rows: Tensor
+    resolution: float
+
+    def divide_by_gaps(self, c: Tensor) -> Tensor:
+        """`sum_{j dropped} (c_i^T u_j) / (l_i - l_j) u_j` in row `i`.
+
+        Args:
+            c: `(k, B)` float64, one row for each kept eigenpair.
+
+        Returns:
+            `(k, B)`. Pairs that coincide, up to `resolution`, contribute nothing.
+        """
+
+
+def gram_eigen(rows: Tensor, rank: int) -> GramEigen:
+    """The `rank` leading eigenpairs of `rows rows^T`.
+
+    Args:
+        rows: `(B, L)` float32 or float64, `B <= L`.
+        rank: `k < B`.
+
+    Raises:
+        InputError: a value is not finite.
+    """
+    few = len(rows) >= _SMALLEST_TRIDIAGONAL and rank <= _LARGEST_PART * len(rows)
+    if rows.device.type != "cpu" or not few:
+        return FullEigen(rows, rank)
+    with threads(len(rows)):
+        found = TridiagonalEigen(rows, rank)
+        if not found.separated and rows.dtype == torch.float32:
+            found = TridiagonalEigen(rows, rank, exactly=True)
+    return found if found.separated else FullEigen(rows, rank)
+
+
+class FullEigen:
+    """All eigenpairs, of the Gram matrix in float64; see `GramEigen`."""
+
+    def __init__(self, rows: Tensor, rank: int) -> None:
+        with threads(len(rows)):
+            values, vectors = symmetric_eigen(gram(to_float64(rows)))
+        self.values, self._others = values[-rank:], values[:-rank]
+        self.vectors, self._dropped = vectors[:, -rank:], vectors[:, :-rank]
+        self.resolution = _resolution(len(rows), float(values[-1]))
+        self.kept_rows = self.vectors.mT.to(rows.dtype) @ rows.to(values.device)
+
+    def divide_by_gaps(self, c: Tensor) -> Tensor:
+        """See `GramEigen`."""
+        return _divided(c, self.values, self._others, self._dropped)
+
+
+class TridiagonalEigen:
+    """A few leading eigenpairs, from `G = Q T Q^T` with tridiagonal `T`; see `GramEigen`.
+
+    `G` may be rounded to float32. A few more vectors than are kept are found, and among them all
+    the eigenproblem is solved again from `y` itself in float64 (Rayleigh and Ritz): what is left of
+    the rounding is `eps l_1 / (l_k - l_m)`, `l_m` the first value that was not looked for, however
+    close kept and dropped values are.
+
+    Of the quotient, the rest `m, ..., B` is the part of the solution of `(l_i - T) x = Q^T c_i`
+    outside the vectors found: a tridiagonal system. It is next to singular in those alone, and
+    they are projected out before and after.
+
+    Args:
+        rows: `(B, L)`, `y`.
+        rank: `k`.
+        exactly: form `G` in float64.
+
+    Attributes:
+        separated: `l_k - l_m` is large enough for that.
+    """
+
+    def __init__(self, rows: Tensor, rank: int, exactly: bool = False) -> None:
+        exactly = exactly or rows.dtype == torch.float64
+        n, found = len(rows), rank + _MORE
+        lower = _lower_gram(rows, exactly).astype(np.float64, copy=False)
+        reduced, self._diagonal, self._off, self._tau, _ = lapack.dsytrd(
+            lower, lower=1, lwork=_WORK_COLUMNS * n, overwrite_a=True
+        )
+        self._reflectors = np.asfortranarray(reduced[1:, :-1])
+        gap = _GAP_FLOAT64 if exactly else _GAP_FLOAT32
+        rough, inner = _leading_of_tridiagonal(self._diagonal, self._off, found, 1e-3 * gap)
+        candidates = torch.from_numpy(self._turned(inner, "N"))
+        images = _product_in_float64(candidates.mT, rows)
+        values, turn = torch.linalg.eigh(images @ images.mT)
+        self.values, self._near = values[-rank:], values[:-rank]
+        self._inner = inner @ turn.numpy()
+        self.vectors = candidates @ turn[:, -rank:]
+        self.kept_rows = (turn[:, -rank:].mT @ images).to(rows.dtype)
+        largest = float(values[-1])
+        self.resolution = _resolution(n, largest)
+        self.separated = float(self.values[0]) - rough > gap * largest
+
+    def divide_by_gaps(self, c: Tensor) -> Tensor:
+        """See `GramEigen`."""
+        n, rank = len(self._diagonal), len(self.values)
+        with threads(n):
+            c = torch.from_numpy(self._turned(c.numpy().T, "T").T)
+            near = torch.from_numpy(self._inner[:, :-rank])
+            part = _divided(c, self.values, self._near, near)
+            # Twice: once leaves rounding of the kept part, which may be far larger than the rest.
+            right = self._outside(self._outside(c.numpy().T))
+            # Moved by less than they are known to, so that no system is exactly singular.
+            shifts = self.values.numpy() + self.resolution / n
+            diagonals, off = shifts[:, None] - self._diagonal, -self._off
+            solved = [
+                lapack.dgtsv(off, diagonal, off, column)[3]
+                for diagonal, column in zip(diagonals, right.T, strict=True)
+            ]
+            outside = self._outside(np.stack(solved, axis=1)) + part.numpy().T
+            return torch.from_numpy(self._turned(outside, "N").T)
+
+    def _turned(self, columns: NDArray[np.float64], transposed: str) -> NDArray[np.float64]:
+        """`Q` or `Q^T` times columns; the first row stays, as Householder's reflectors have it."""
+        turned = np.array(columns, order="F")
+        turned[1:] = lapack.dormqr(
+            "L", transposed, self._reflectors, self._tau, turned[1:], _WORK_COLUMNS * len(turned)
+        )[0]
+        return turned
+
+    def _outside(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the vectors found do not hold."""
+        held: NDArray[np.float64] = self._inner @ (self._inner.T @ columns)
+        return columns - held
+
+
+def _divided(c: Tensor, values: Tensor, others: Tensor, vectors: Tensor) -> Tensor:
+    """`sum_j (c_i^T u_j) / (l_i - l_j) u_j` by what is known of each `j`."""
+    gaps = values[:, None] - others
+    resolution = _resolution(c.shape[1], float(values[-1]))
+    return ((c @ vectors) * torch.where(gaps > resolution, 1 / gaps, 0.0)) @ vectors.mT
+
+
+def _resolution(size: int, largest: float) -> float:
+    return float(np.finfo(np.float64).eps) * size * largest
+
+
+def _lower_gram(rows: Tensor, in_float64: bool) -> NDArray[Any]:
+    """The lower triangle of `rows rows^T`, column by column as LAPACK has it."""
+    rows = rows.double() if in_float64 else rows
+    product = blas.dsyrk if in_float64 else blas.ssyrk
+    lower: NDArray[Any] = product(1.0, rows.numpy().T, trans=1, lower=1)
+    check_finite(torch.from_numpy(lower.diagonal().copy()))
+    return lower
+
+
+def _leading_of_tridiagonal(
+    diagonal: NDArray[np.float64], off: NDArray[np.float64], count: int, tolerance: float
+) -> tuple[float, NDArray[np.float64]]:
+    """The first eigenvalue not asked for, and `count` leading eigenvectors.
+
+    Args:
+        diagonal: `(n,)`.
+        off: `(n - 1,)`, beside the diagonal.
+        count: below `n`.
+        tolerance: error of the eigenvalues, as a part of the largest. That of the vectors is far
+            smaller, since inverse iteration takes three steps or more.
+    """
+    n = len(diagonal)
+    tolerance *= np.abs(diagonal).max() + 2 * np.abs(off).max()
+    found, values, blocks, splits, _ = lapack.dstebz(
+        diagonal, off, 2, 0.0, 0.0, n - count, n, tolerance, "B"
+    )
+    order = np.argsort(values[:found], kind="stable")
+    vectors: NDArray[np.float64] = lapack.dstein(diagonal, off, values[:found], blocks, splits)[0]
+    return float(values[order[0]]), vectors[:, order[1:]]
+
+
+def _product_in_float64(left: Tensor, rows: Tensor) -> Tensor:
+    """`left rows` in float64, a few rows at a time, so that no copy leaves the cache."""
+    product = left.new_zeros(len(left), rows.shape[1])
+    for start in range(0, len(rows), _ROWS):
+        part = slice(start, start + _ROWS)
+        product.addmm_(left[:, part], rows[part].double())
+    return product
+
+
+def gram(rows: Tensor) -> Tensor:
+    """The lower triangle, by blocks, of the Gram matrix: all that its eigenvectors are read from.
+
+    What stands above the blocks on the diagonal is not set. For 256 rows that is a quarter less
+    work than the whole, in the step that takes longest.
+    """
+    matrix = rows.new_empty(len(rows), len(rows))
+    for start in range(0, len(rows), _GRAM_BLOCK):
+        end = start + _GRAM_BLOCK
+        torch.mm(rows[start:end], rows[:end].mT, out=matrix[start:end, :end])
+    return matrix
+
+
+def symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, smallest first, and eigenvectors, of a Gram matrix by its lower triangle."""
+    check_finite(gram.diagonal())
+    # LAPACK reads columns: told so, torch has no copy to turn.
+    values, vectors = torch.linalg.eigh(gram.mT, UPLO="U")
+    return values, vectors
+
+
+def check_finite(diagonal: Tensor) -> None:
+    """Refuse a Gram matrix of codes that are not numbers.
+
+    A value that is not finite makes its row's sum of squares so: the diagonal tells.
+    """
+    if not bool(torch.isfinite(diagonal).all()):
+        raise InputError(
+            "The codes hold values that are infinite or not numbers, expected finite ones; lower "
+            "the learning rate, or look for such values in the data."
+        )

@@ -1,0 +1,304 @@
+"""Runs grouped into methods, and the rule by which one of them may be called the best."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentrank.config import MachineConfig
+from latentrank.errors import InputError
+from latentrank.evaluation.coefficients import ErrorCurve
+from latentrank.formatting import as_text, duration, mean_and_spread
+from latentrank.report.measured import evaluation_numbers, read_evaluation
+from latentrank.report.view import RunLike, View, flat_settings
+
+# What a repetition of the same experiment may change.
+_NOT_THE_EXPERIMENT: Final = frozenset(
+    {"seed", "data_root", "download", *MachineConfig.model_fields}
+)
+_NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
+_NAMES: Final = {"seconds": "training time"}
+_LONGEST_NAME: Final = 28  # characters; longer ones become numbers
+_LESS_IS_BETTER: Final = ("error", "FID", "KID", "FD-classifier", "KD-classifier")
+_MORE_IS_BETTER: Final = ("accuracy", "precision", "recall", "density", "coverage")
+
+
+class Measure(NamedTuple):
+    """A number measured over seeds.
+
+    Attributes:
+        mean: over the seeds.
+        spread: their standard deviation; NaN for one seed.
+        n: number of seeds.
+    """
+
+    mean: float
+    spread: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A method in a comparison.
+
+    Attributes:
+        name: the method, and the settings by which it differs from others of that method.
+        views: repetitions that differ in their seed; the first lends its pictures.
+    """
+
+    name: str
+    views: tuple[View, ...]
+
+    @property
+    def view(self) -> View:
+        """The first repetition."""
+        return self.views[0]
+
+    @property
+    def measures_errors(self) -> bool:
+        """Whether every repetition has a reconstruction error, which a GAN has not."""
+        return all(view.errors_if_known is not None for view in self.views)
+
+    @property
+    def errors(self) -> ErrorCurve:
+        """Errors by number of coefficients, `(S, K)`.
+
+        A seed whose codes have fewer directions than another's has its last error from there on.
+        """
+        curves = [view.errors.model for view in self.views]
+        ks = np.unique(np.concatenate([curve.ks for curve in curves]))
+        rows = [np.interp(np.log(ks), np.log(curve.ks), curve.errors) for curve in curves]
+        return ErrorCurve(ks, np.stack(rows))
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """`(S,)` errors of codes that are not cut, as shares of the data's variance."""
+        return np.array([view.errors.share for view in self.views])
+
+    @property
+    def spectra(self) -> NDArray[np.float64]:
+        """`(S, L)` normalised singular values of the test codes."""
+        return np.array([view.metrics["singular_values"] for view in self.views])
+
+
+def columns_of(runs: Sequence[RunLike], labels: Sequence[str] | None = None) -> list[Column]:
+    """Group runs that differ in nothing but the seed.
+
+    Args:
+        runs: one or more, on the same data.
+        labels: names of the columns, instead of those made from what differs.
+
+    Returns:
+        The columns, in the order in which they first appear.
+
+    Raises:
+        InputError: no runs, runs on different data, or not one label for each column.
+    """
+    if not runs:
+        raise InputError("There are no runs to compare, expected at least one; name their folders.")
+    groups: dict[str, list[View]] = {}
+    for run in runs:
+        kept = {k: v for k, v in run.config.items() if k not in _NOT_THE_EXPERIMENT}
+        key = json.dumps(kept, sort_keys=True, default=str)
+        first = next(iter(groups.values()))[0] if groups else None
+        groups.setdefault(key, []).append(View(run, first))
+    firsts = [group[0] for group in groups.values()]
+    _same_data(firsts)
+    names = short_names(firsts)
+    if labels:
+        if len(labels) != len(names) or len(set(labels)) != len(labels):
+            raise InputError(
+                f"The labels are {', '.join(labels)}, expected {len(names)} different ones for "
+                f"{', '.join(names)}; runs that differ only in their seed share one."
+            )
+        names = list(labels)
+    return [Column(name, tuple(group)) for name, group in zip(names, groups.values(), strict=True)]
+
+
+def _same_data(views: Sequence[View]) -> None:
+    """Refuse runs whose samples cannot stand beside each other."""
+    found = sorted({f"{view.data_name} {view.dataset.shape}" for view in views})
+    if len(found) > 1:
+        raise InputError(
+            f"The runs were trained on different data ({'; '.join(found)}), expected the same for "
+            "all; compare runs of one data set."
+        )
+
+
+def short_names(views: Sequence[View]) -> list[str]:
+    """Method names, and of methods that appear twice the fewest settings that tell them apart.
+
+    Args:
+        views: of different experiments.
+
+    Returns:
+        A name each; a number in place of settings that would take too much room.
+    """
+    names = [view.name for view in views]
+    for method in {name for name in names if names.count(name) > 1}:
+        rivals = [index for index, view in enumerate(views) if view.name == method]
+        for index, told in zip(rivals, _told_apart([views[i] for i in rivals]), strict=True):
+            names[index] = f"{method}{told}"
+    return names
+
+
+def _told_apart(views: Sequence[View]) -> list[str]:
+    """What to add to the name of a method that they share."""
+    settings = [flat_settings(view.config) for view in views]
+    differing = [
+        name
+        for name in dict.fromkeys(name for own in settings for name in own)
+        if name not in _NOT_THE_EXPERIMENT and len({str(own.get(name)) for own in settings}) > 1
+    ]
+    # What a method is called by in papers: its options first, then the width of its code.
+    differing.sort(key=lambda name: (not name.startswith("options."), name != "latent_dim"))
+    for count in (1, 2):
+        for chosen in combinations(differing, count):
+            told = ["".join(f", {_setting(name, own.get(name))}" for name in chosen)
+                    for own in settings]  # fmt: skip
+            if len(set(told)) == len(told):
+                short = max(len(views[0].name + text) for text in told) <= _LONGEST_NAME
+                return told if short else _numbered(len(views))
+    return _numbered(len(views))
+
+
+def _numbered(count: int) -> list[str]:
+    return [f" #{number}" for number in range(1, count + 1)]
+
+
+def _setting(name: str, value: Any) -> str:
+    """A setting in a few words."""
+    words = name.split(".")[-1].replace("_", " ")
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    return f"{words} {as_text(value)}"
+
+
+def measures(column: Column) -> dict[str, Measure]:
+    """Every number that all repetitions measured.
+
+    Args:
+        column: a method.
+
+    Returns:
+        Name to mean, spread and number of seeds.
+    """
+    tables = [
+        _numbers(view.metrics) | evaluation_numbers(read_evaluation(view.run.folder))
+        for view in column.views
+    ]
+    shared = [name for name in tables[0] if all(name in table for table in tables)]
+    return {name: _measure([table[name] for table in tables]) for name in shared}
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics that are results and single numbers."""
+    return {
+        name: float(value)
+        for name, value in flat_settings(metrics).items()
+        if name not in _NOT_A_RESULT
+        and not name.startswith("rank_search.")
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+    }
+
+
+def _measure(values: Sequence[float]) -> Measure:
+    """Mean and standard deviation of repetitions."""
+    spread = statistics.stdev(values) if len(values) > 1 else math.nan
+    return Measure(statistics.fmean(values), spread, len(values))
+
+
+def best_of(values: Sequence[Measure], less_is_better: bool) -> int | None:
+    """Which value is the best, if the spread over seeds allows that.
+
+    Args:
+        values: the same measure of several methods.
+        less_is_better: True for errors and distances.
+
+    Returns:
+        The index of the best; None for fewer than two values, where any value has a single seed or
+        is not a number, or where the best's interval, mean plus or minus spread, meets another's.
+
+    Example:
+        >>> a, b = Measure(1.0, 0.1, 3), Measure(2.0, 0.5, 3)
+        >>> best_of([a, b], less_is_better=True), best_of([a, b], less_is_better=False)
+        (0, 1)
+        >>> best_of([a, Measure(1.2, 0.15, 3)], less_is_better=True) is None
+        True
+        >>> best_of([Measure(1.0, float("nan"), 1), b], less_is_better=True) is None
+        True
+    """
+    known = all(value.n > 1 and math.isfinite(value.mean + value.spread) for value in values)
+    if len(values) < 2 or not known:
+        return None
+    sign = 1 if less_is_better else -1
+    order = sorted(range(len(values)), key=lambda index: sign * values[index].mean)
+    first, *others = (values[index] for index in order)
+    edge = sign * first.mean + first.spread
+    if all(edge < sign * other.mean - other.spread for other in others):
+        return order[0]
+    return None
+
+
+def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, int]]:
+    """The table of numbers.
+
+    Args:
+        columns: the methods.
+
+    Returns:
+        Rows of text, name first, a dash where a method does not have the number; and row index to
+        the index of the cell to mark as best. The number of seeds stands in brackets where
+        methods differ in it.
+    """
+    found = [measures(column) for column in columns]
+    counted = len({len(column.views) for column in columns}) > 1
+    rows: list[list[str]] = []
+    best: dict[int, int] = {}
+    for name in dict.fromkeys(name for table in found for name in table):
+        values = [table.get(name) for table in found]
+        winner = _winner(name, values)
+        if winner is not None:
+            best[len(rows)] = winner + 1
+        cells = [_text(name, value, counted) for value in values]
+        rows.append([_NAMES.get(name, name.replace("_", " ")), *cells])
+    return rows, best
+
+
+def _winner(name: str, values: Sequence[Measure | None]) -> int | None:
+    """The best of those methods that have the number; none where they are not compared by it."""
+    direction = _direction(name)
+    having = [index for index, value in enumerate(values) if value is not None]
+    if direction is None:
+        return None
+    place = best_of([value for value in values if value is not None], direction)
+    return None if place is None else having[place]
+
+
+def _direction(name: str) -> bool | None:
+    """Whether less is better; None where neither is."""
+    if name.endswith(_LESS_IS_BETTER):
+        return True
+    return False if name.endswith(_MORE_IS_BETTER) else None
+
+
+def _text(name: str, value: Measure | None, counted: bool) -> str:
+    """Mean and spread."""
+    if value is None:
+        return "\N{EN DASH}"
+    if name == "seconds":
+        text = duration(value.mean)
+        if value.spread >= 0.05:  # below, it would be given as 0.0 s
+            text += f" \N{PLUS-MINUS SIGN} {duration(value.spread)}"
+    else:
+        text = mean_and_spread(value.mean, value.spread)
+    return f"{text} ({value.n})" if counted else text

@@ -1,0 +1,116 @@
+"""A run's reconstruction error by number of coefficients beside PCA's, in words and in a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from latentrank.evaluation.coefficients import ErrorCurve
+from latentrank.io import write_text
+
+_HEADER = ("model", "coefficients", "share of variance")
+
+
+class Errors(NamedTuple):
+    """Two curves on the same test samples.
+
+    Attributes:
+        model: of a run.
+        pca: of PCA fitted to the training split.
+    """
+
+    model: ErrorCurve
+    pca: ErrorCurve
+
+    @property
+    def share(self) -> float:
+        """The error of codes that are not cut, as a share of the data's variance."""
+        return float(self.model.errors[-1])
+
+    @property
+    def pca_needs(self) -> str:
+        """How many coefficients PCA needs for the same error, in words.
+
+        Example:
+            >>> curve = ErrorCurve(np.arange(1, 4), np.array([0.5, 0.2, 0.1]))
+            >>> full = ErrorCurve(np.arange(1, 3), np.array([0.4, 0.15]))
+            >>> Errors(full, curve).pca_needs
+            'PCA needs 3 coefficients for that'
+            >>> Errors(curve, full).pca_needs
+            'PCA does not reach that with 2 coefficients'
+        """
+        if self.share >= 1:
+            return "the mean of the data is no worse"
+        needed = self.pca.needed(self.share)
+        if needed is None:
+            return f"PCA does not reach that with {counted(int(self.pca.ks[-1]))}"
+        return f"PCA needs {counted(needed)} for that"
+
+    def write(self, path: Path) -> None:
+        """Keep the curves as CSV, so that they can be drawn without the data.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        buffer = io.StringIO()
+        table = csv.writer(buffer, lineterminator="\n")
+        table.writerow(_HEADER)
+        for name, curve in self._asdict().items():
+            table.writerows(
+                (name, k, repr(error))
+                for k, error in zip(curve.ks.tolist(), curve.errors.tolist(), strict=True)
+            )
+        write_text(path, buffer.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> Errors | None:
+        """What `write` kept; None where there is no such file.
+
+        Example:
+            >>> import tempfile
+            >>> path = Path(tempfile.mkdtemp()) / "errors.csv"
+            >>> curve = ErrorCurve(np.arange(1, 3), np.array([0.5, 0.25]))
+            >>> Errors(curve, curve).write(path)
+            >>> Errors.read(path).pca.errors.tolist()
+            [0.5, 0.25]
+        """
+        if not path.is_file():
+            return None
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))[1:]
+        curves = {
+            name: ErrorCurve(
+                np.array([int(k) for own, k, _ in rows if own == name]),
+                np.array([float(error) for own, _, error in rows if own == name]),
+            )
+            for name in cls._fields
+        }
+        return cls(**curves)
+
+
+def counted(number: int) -> str:
+    """A number of coefficients.
+
+    Example:
+        >>> counted(1), counted(12)
+        ('1 coefficient', '12 coefficients')
+    """
+    return f"{number} coefficient{'' if number == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    r"""A share of the variance in two digits, never broken across lines.
+
+    Example:
+        >>> shares = (0.0263, 0.02, 0.5, 1.234, 0.00012, 1e-9)
+        >>> [percent(share).replace("\u202f", " ") for share in shares]
+        ['2.6 %', '2.0 %', '50 %', '123 %', '0.012 %', 'below 0.001 %']
+    """
+    value = 100 * share
+    number = f"{value:.0f}" if value >= 10 else f"{value:#.2g}"
+    text = "below 0.001" if 0 < value < 1e-3 else number
+    return f"{text}\N{NARROW NO-BREAK SPACE}%"

@@ -1,0 +1,104 @@
+"""Reconstruction error against the number of coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from latentrank.errors import InputError
+from latentrank.report.cells import Floats
+from latentrank.report.style import (
+    INK,
+    PAPER,
+    curve_style,
+    legend_above,
+    new_figure,
+    page_width,
+    styled,
+)
+
+_FLOOR: Final = 1e-6  # share of the variance below which errors are drawn at the bottom
+_LINEAR: Final = 12  # coefficients up to which their axis is linear
+
+Curve = tuple[NDArray[np.int64], Floats]
+
+
+@styled
+def error_by_coefficients(
+    curves: Mapping[str, Curve],
+    pca: Curve | None = None,
+    rank: Mapping[str, float] | None = None,
+) -> Figure:
+    """Errors as shares of the data's variance, of methods and of PCA.
+
+    Args:
+        curves: name to numbers of coefficients, `(K,)`, and errors, `(K,)` or `(S, K)` of S
+            seeds: their median, in a band from the smallest to the largest.
+        pca: the same of PCA, drawn thin and black as far as any method goes.
+        rank: name to rank, marked by a dot on its curve.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: no curve.
+
+    Example:
+        >>> ks = np.arange(1, 5)
+        >>> figure = error_by_coefficients({"lorae": (ks, 0.5**ks)}, pca=(ks, 0.6**ks))
+        >>> [line.get_label() for line in figure.axes[0].lines]
+        ['PCA', 'lorae']
+    """
+    if not curves:
+        raise InputError("There are no errors to draw, expected at least one curve; give one.")
+    figure = new_figure(min(page_width(), 7.2), 3.7)
+    axes = figure.subplots()
+    longest = max(int(ks[-1]) for ks, _ in curves.values())
+    if pca is not None:
+        shown = pca[0] <= max(longest, 2)
+        heights = np.maximum(pca[1][shown], _FLOOR)
+        axes.plot(pca[0][shown], heights, color=INK, linewidth=1, label="PCA", zorder=1.5)
+    for index, (name, curve) in enumerate(curves.items()):
+        _draw_curve(axes, name, curve, None if rank is None else rank.get(name), index)
+    _scale(axes, longest)
+    axes.set(xlabel="number of coefficients", ylabel="error / variance of the data")
+    legend_above(figure, *axes.get_legend_handles_labels())
+    return figure
+
+
+def _draw_curve(axes: Axes, name: str, curve: Curve, rank: float | None, index: int) -> None:
+    """One method, its seeds as a band."""
+    ks, errors = curve[0], np.maximum(np.atleast_2d(curve[1]), _FLOOR)
+    heights = np.median(errors, axis=0)
+    colour, dash = curve_style(index)
+    if len(errors) > 1:
+        low, high = errors.min(axis=0), errors.max(axis=0)
+        axes.fill_between(ks, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.plot(ks, heights, color=colour, linestyle=dash, marker=".", markersize=5, label=name)
+    if rank is not None and ks[0] <= rank <= ks[-1]:
+        height = float(np.exp(np.interp(np.log(rank), np.log(ks), np.log(heights))))
+        axes.plot(
+            [rank], [height], "o", color=colour, markersize=7, markeredgecolor=PAPER, zorder=4
+        )
+
+
+def _scale(axes: Axes, longest: int) -> None:
+    """Percent upwards, and coefficients doubling across unless they are few."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high / low < 100:  # so that ticks at 1, 2 and 5 are enough to read it by
+        axes.yaxis.get_major_locator().set_params(subs=(1.0, 2.0, 5.0))  # type: ignore[call-arg]
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    if longest <= _LINEAR:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+        return
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())

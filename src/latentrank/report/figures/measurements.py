@@ -1,0 +1,132 @@
+"""Measured values beside published or expected ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from latentrank.errors import InputError
+from latentrank.report.cells import Array, Floats
+from latentrank.report.style import INK, PALETTE, new_figure, page_width, styled
+
+_MOST_NAMED: Final = 8  # places on a logarithmic axis up to which each has its own tick
+
+
+@styled
+def power_law(
+    x: Array,
+    y: Array,
+    fit: tuple[float, float],
+    x_label: str = "x",
+    y_label: str = "y",
+    expected: float | None = None,
+) -> Figure:
+    """Measurements on two logarithmic axes with the fitted power, `y = factor * x ** exponent`.
+
+    Args:
+        x: `(N,)` positive numbers.
+        y: `(N,)` positive numbers.
+        fit: factor and exponent.
+        x_label: what x is.
+        y_label: what y is.
+        expected: an exponent that theory names, drawn dashed through the middle of the fit.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: a number that has no logarithm, or arrays of different lengths.
+
+    Example:
+        >>> x = np.array([1.0, 10.0, 100.0])
+        >>> power_law(x, 2 * x**-0.5, (2.0, -0.5)).axes[0].get_xscale()
+        'log'
+    """
+    across: Floats = np.asarray(x, dtype=np.float64)
+    up: Floats = np.asarray(y, dtype=np.float64)
+    if across.shape != up.shape or not across.size or not (np.r_[across, up] > 0).all():
+        raise InputError(
+            f"A power law needs pairs of positive numbers; given {across.size} and {up.size} "
+            "numbers, not all positive or not in pairs; leave out what has no logarithm."
+        )
+    figure = new_figure(min(5.2, page_width()), 3.6)
+    axes = figure.subplots()
+    factor, exponent = fit
+    ends = np.array([across.min(), across.max()])
+    middle = math.sqrt(ends[0] * ends[1])
+    axes.plot(
+        ends,
+        factor * ends**exponent,
+        color=PALETTE[1],
+        label=f"fit: exponent {exponent:.3g}".replace("-", "\N{MINUS SIGN}"),
+    )
+    if expected is not None:
+        through = factor * middle**exponent * (ends / middle) ** expected
+        label = f"theory: exponent {expected:.3g}".replace("-", "\N{MINUS SIGN}")
+        axes.plot(ends, through, "--", color=INK, linewidth=1, label=label)
+    axes.plot(across, up, "o", color=PALETTE[0], markersize=5, label="measured")
+    axes.set(xscale="log", yscale="log", xlabel=x_label, ylabel=y_label)
+    places = np.unique(across)
+    if len(places) <= _MOST_NAMED:
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.legend()
+    return figure
+
+
+@styled
+def bars(
+    values: Mapping[str, tuple[float, float]],
+    label: str,
+    published: Mapping[str, float] | None = None,
+) -> Figure:
+    """Horizontal bars with the spread over seeds, and published values as marks beside them.
+
+    Args:
+        values: name to mean and spread; a spread of 0 or NaN draws no whisker.
+        label: what is measured, with its unit.
+        published: name to the value that a paper gives.
+
+    Returns:
+        The figure, names from top to bottom.
+
+    Raises:
+        InputError: no values.
+
+    Example:
+        >>> figure = bars({"ae": (105.0, 2.0), "lorae": (17.0, 1.0)}, "rank", {"lorae": 18.0})
+        >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
+        ['ae', 'lorae']
+    """
+    if not values:
+        raise InputError("There are no values to draw, expected at least one bar; give some.")
+    figure = new_figure(
+        min(6.2, page_width()), 0.75 + 0.34 * len(values) + (0.25 if published else 0)
+    )
+    axes = figure.subplots()
+    places = np.arange(len(values))
+    means = np.array([mean for mean, _ in values.values()])
+    spreads = np.nan_to_num([spread for _, spread in values.values()])
+    axes.barh(places, means, height=0.62, color=PALETTE[0], alpha=0.85)
+    seen = spreads > 0
+    axes.errorbar(
+        means[seen], places[seen], xerr=spreads[seen], fmt="none", ecolor=INK, capsize=3, lw=1
+    )
+    for place, name in enumerate(values):
+        if published is not None and name in published:
+            axes.plot(
+                published[name], place, "D", color=PALETTE[1], markersize=6, label="published"
+            )
+    axes.set_yticks(places, list(values))
+    axes.set(xlabel=label, ylim=(len(values) - 0.4, -0.6))
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles[:1], labels[:1], loc="outside upper right")
+    return figure

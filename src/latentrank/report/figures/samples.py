@@ -1,0 +1,148 @@
+"""Grids and rows of samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from latentrank.errors import InputError
+from latentrank.report.cells import (
+    Array,
+    Limits,
+    as_curves,
+    displayable,
+    grid_figure,
+    in_rows,
+    line_points,
+    value_limits,
+    widened,
+)
+from latentrank.report.style import (
+    MUTED,
+    PALETTE,
+    legend_above,
+    narrow,
+    new_figure,
+    page_width,
+    styled,
+)
+
+
+@styled
+def reconstructions(
+    originals: Array, reconstructions: Array, limits: Limits | None = None
+) -> Figure:
+    """Originals above reconstructions; curves and vectors one over the other, where they compare.
+
+    Args:
+        originals: `(N, *shape)`, N of about a dozen.
+        reconstructions: same shape.
+        limits: values drawn as black and white; what lies beyond is clipped. Curves and vectors
+            are never clipped: their cells reach at least from the first to the second. Default:
+            the range of the originals, 0 to 255 for uint8.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: the two arrays differ in shape, or are empty.
+
+    Example:
+        >>> images = np.random.rand(5, 1, 8, 8)
+        >>> [text.get_text() for text in reconstructions(images, images).axes[0].texts]
+        ['original', 'reconstruction']
+    """
+    if displayable(originals).ndim == 4:
+        return labelled_rows(
+            {"original": originals, "reconstruction": reconstructions}, limits=limits
+        )
+    _same_shape({"original": originals, "reconstruction": reconstructions})
+    return _overlaid(as_curves(originals), as_curves(reconstructions), limits)
+
+
+@styled
+def labelled_rows(samples: Mapping[str, Array], limits: Limits | None = None) -> Figure:
+    """Rows of samples with a name at the left, such as originals and several methods' versions.
+
+    Args:
+        samples: name to `(N, *shape)`, the same shape for all, drawn from top to bottom.
+        limits: as in `reconstructions`; default: the range of the first row.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: rows of different shapes, no rows, or empty ones.
+
+    Example:
+        >>> rows = {"original": np.random.rand(4, 3, 8, 8), "lorae": np.random.rand(4, 3, 8, 8)}
+        >>> [text.get_text() for text in labelled_rows(rows).axes[0].texts]
+        ['original', 'lorae']
+    """
+    _same_shape(samples)
+    first = next(iter(samples.values()))
+    return grid_figure(
+        np.stack(list(samples.values())), limits or value_limits(first), row_labels=list(samples)
+    )
+
+
+@styled
+def samples(images: Array, limits: Limits | None = None, columns: int | None = None) -> Figure:
+    """A grid of samples.
+
+    Args:
+        images: `(N, *shape)`.
+        limits: as in `reconstructions`.
+        columns: samples in a row; default: as wide as the page, at most 16. A last row that is
+            not full is left out.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: nothing to draw, or a shape that cannot be drawn.
+
+    Example:
+        >>> figure = samples(np.random.rand(64, 1, 8, 8), columns=16)
+        >>> [float(place) for place in figure.axes[0].get_ylim()]
+        [4.0, 0.0]
+    """
+    if not len(images):
+        raise InputError("There are no samples to draw, expected at least one; draw some first.")
+    widest = 16 if displayable(images).ndim == 4 else 8
+    return grid_figure(in_rows(images, columns or widest), limits or value_limits(images))
+
+
+def _same_shape(samples: Mapping[str, Array]) -> None:
+    """Refuse rows that cannot stand below each other."""
+    shapes = {name: rows.shape for name, rows in samples.items()}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InputError(
+            f"Samples to compare differ in shape: {told}; give the same samples in every row."
+        )
+    if not shapes or not all(rows.size for rows in samples.values()):
+        raise InputError("There are no samples to compare, expected at least one; give some.")
+
+
+def _overlaid(originals: Array, versions: Array, limits: Limits | None) -> Figure:
+    """Curves `(N, C, T)` in small panels, the original wide and pale below its reconstruction."""
+    columns = min(2 if narrow() else 4, len(originals))
+    rows = math.ceil(len(originals) / columns)
+    figure = new_figure(page_width(), 0.3 + 1.35 * rows)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    low, high = widened(limits or value_limits(originals), versions)
+    for panel, original, version in zip(panels, originals, versions, strict=False):
+        for channel, (true, found) in enumerate(zip(original, version, strict=True)):
+            colour = PALETTE[channel % len(PALETTE)]
+            panel.plot(*line_points(true), color=MUTED, alpha=0.45, linewidth=3.5, label="original")
+            panel.plot(*line_points(found), color=colour, linewidth=1.2, label="reconstruction")
+        panel.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
+    for panel in list(panels)[len(originals) :]:
+        panel.set_visible(False)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    legend_above(figure, handles[:2], labels[:2])
+    return figure

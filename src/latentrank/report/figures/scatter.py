@@ -1,0 +1,229 @@
+"""Points in the latent plane and in an embedding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+
+from latentrank.errors import InputError
+from latentrank.report.cells import Array, Floats
+from latentrank.report.style import (
+    CONTINUOUS,
+    PALETTE,
+    PAPER,
+    font_size,
+    legend_above,
+    narrow,
+    new_figure,
+    page_width,
+    styled,
+)
+
+_IN_LEGEND: Final = 20  # named classes up to which a legend tells them apart
+
+
+@styled
+def latent_scatter(
+    codes: Array, labels: Array | None = None, names: Sequence[str] | None = None
+) -> Figure:
+    """Codes in the plane of their first two principal directions, coloured by what is known.
+
+    Args:
+        codes: `(N, 2)` coordinates; `(N, 1)` where the code has one direction, and then what is
+            known is drawn upwards.
+        labels: `(N,)` whole numbers are classes, each with a colour and its number at its middle;
+            `(N,)` or `(N, P)` real numbers are parameters, a panel each; None: one colour.
+        names: what the classes 0, 1, ..., or the parameters, are called.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: codes with no or more than two columns, or labels of another length.
+
+    Example:
+        >>> codes = np.random.rand(50, 2)
+        >>> len(latent_scatter(codes, np.arange(50) % 3).axes)
+        1
+    """
+    if codes.ndim != 2 or codes.shape[1] not in (1, 2) or not len(codes):
+        raise InputError(
+            f"Codes to draw have the shape {codes.shape}, expected (N, 2) or (N, 1); "
+            "project them on one or two directions."
+        )
+    if labels is not None and len(labels) != len(codes):
+        raise InputError(
+            f"There are {len(labels)} labels for {len(codes)} codes, expected one each; "
+            "give the labels of these samples."
+        )
+    if labels is None:
+        return _plain_scatter(codes)
+    if np.issubdtype(labels.dtype, np.integer) and labels.ndim == 1:
+        return _class_scatter(codes, labels, names)
+    return _parameter_scatter(codes, labels.reshape(len(labels), -1).astype(np.float64), names)
+
+
+@styled
+def tsne(real: Array, sampled: Array) -> Figure:
+    """Real and sampled data embedded together: sampled points should cover what the real ones do.
+
+    Args:
+        real: `(N, 2)` embedded real samples.
+        sampled: `(M, 2)` embedded generated samples, from the same embedding.
+
+    Returns:
+        The figure: real ones blue, sampled ones orange.
+
+    Example:
+        >>> figure = tsne(np.random.rand(9, 2), np.random.rand(9, 2))
+        >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        ['real', 'sampled']
+    """
+    figure = new_figure(min(5.2, page_width()), 4.6)
+    axes = figure.subplots()
+    size = _dot_size(len(real) + len(sampled))
+    for points, colour, name in ((real, PALETTE[0], "real"), (sampled, PALETTE[1], "sampled")):
+        axes.scatter(
+            points[:, 0],
+            points[:, 1],
+            s=size,
+            color=colour,
+            alpha=0.55,
+            linewidths=0,
+            label=name,
+            rasterized=True,
+        )
+    axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
+    legend = axes.legend(loc="upper right", markerscale=max(1.0, 5 / math.sqrt(size)))
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
+    return figure
+
+
+def _dot_size(count: int) -> float:
+    """Area of a dot in points: smaller the more there are, so that density stays visible."""
+    return float(np.clip(9000 / count, 3.5, 22))
+
+
+def _scatter_axes(axes: Axes, one_direction: bool) -> None:
+    axes.set_xlabel("first principal direction")
+    if not one_direction:
+        axes.set_ylabel("second principal direction")
+    axes.tick_params(labelsize="small")
+
+
+def _plain_scatter(codes: Array) -> Figure:
+    figure = new_figure(min(5.2, page_width()), 4.4)
+    axes = figure.subplots()
+    if codes.shape[1] == 1:
+        axes.hist(codes[:, 0], bins=min(60, max(5, len(codes) // 10)), color=PALETTE[0])
+        axes.set_ylabel("codes")
+    else:
+        axes.scatter(
+            codes[:, 0],
+            codes[:, 1],
+            s=_dot_size(len(codes)),
+            color=PALETTE[0],
+            alpha=0.6,
+            lw=0,
+            rasterized=True,
+        )
+    _scatter_axes(axes, one_direction=codes.shape[1] == 1)
+    return figure
+
+
+def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> Figure:
+    """One colour a class; its number at its median, or its name in a legend."""
+    classes = np.unique(labels)
+    colours = _class_colours(len(classes))
+    figure = new_figure(min(6.2, page_width()), 5.0)
+    axes = figure.subplots()
+    one = codes.shape[1] == 1
+    points = np.column_stack([codes[:, 0], labels]) if one else codes
+    colour_of = np.asarray(colours)[np.searchsorted(classes, labels)]
+    size = _dot_size(len(codes))
+    axes.scatter(
+        points[:, 0], points[:, 1], s=size, c=colour_of, alpha=0.65, linewidths=0, rasterized=True
+    )
+    _scatter_axes(axes, one_direction=one)
+    if one:
+        axes.set_ylabel("class")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        return figure
+    if names is not None and len(classes) <= _IN_LEGEND:
+        dots = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in colours]
+        legend_above(figure, dots, [_name(names, int(label)) for label in classes])
+        return figure
+    for label, colour in zip(classes, colours, strict=True):
+        x, y = np.median(points[labels == label].astype(np.float64), axis=0)
+        halo = [withStroke(linewidth=3.5, foreground=PAPER)]
+        axes.text(
+            x,
+            y,
+            str(label) if names is None else _name(names, int(label)),
+            color=colour,
+            fontsize=14,
+            weight="bold",
+            ha="center",
+            va="center",
+            path_effects=halo,
+        )
+    return figure
+
+
+def _name(names: Sequence[str], index: int, otherwise: str | None = None) -> str:
+    """The name of a class or parameter; `otherwise`, or its number, where it has none."""
+    if 0 <= index < len(names):
+        return names[index]
+    return str(index) if otherwise is None else otherwise
+
+
+def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
+    """A colour for every class: the palette while it lasts, else steps of one continuous map."""
+    if count <= len(PALETTE):
+        return [to_rgba(colour) for colour in PALETTE[:count]]
+    return [tuple(colour) for colour in CONTINUOUS(np.linspace(0, 1, count))]
+
+
+def _parameter_scatter(codes: Array, parameters: Floats, names: Sequence[str] | None) -> Figure:
+    """One panel for every parameter `(N, P)`."""
+    count = parameters.shape[1]
+    columns = min(2 if narrow() else 4, count)
+    rows = math.ceil(count / columns)
+    width = page_width() if columns > 1 else min(5.6, page_width())
+    figure = new_figure(width, rows * (2.3 if columns > 2 else 3.8))
+    panels = list(figure.subplots(rows, columns, sharex=True, squeeze=False).flat)
+    one = codes.shape[1] == 1
+    for index, panel in enumerate(panels[:count]):
+        values = parameters[:, index]
+        height = values if one else codes[:, 1]
+        drawn = panel.scatter(
+            codes[:, 0],
+            height,
+            c=values,
+            s=_dot_size(len(codes)) / (1 if columns < 3 else 2),
+            cmap=CONTINUOUS,
+            linewidths=0,
+            rasterized=True,
+        )
+        panel.set_title(_name(names or (), index, f"parameter {index + 1}"))
+        panel.tick_params(labelsize="small")
+        if not one:
+            bar = figure.colorbar(drawn, ax=panel, pad=0.02, aspect=28)
+            bar.ax.tick_params(labelsize="small")
+            bar.outline.set_visible(False)
+    for panel in panels[count:]:
+        panel.set_visible(False)
+    figure.supxlabel("first principal direction", fontsize=font_size())
+    figure.supylabel("parameter" if one else "second principal direction", fontsize=font_size())
+    return figure

@@ -1,0 +1,112 @@
+"""Decoded paths and planes of the latent space."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from latentrank.report.cells import (
+    MOST_POINTS,
+    Array,
+    Limits,
+    as_curves,
+    grid_figure,
+    line_points,
+    value_limits,
+    widened,
+)
+from latentrank.report.style import CONTINUOUS, legend_above, narrow, new_figure, page_width, styled
+
+
+@styled
+def interpolation(rows: Array, limits: Limits | None = None) -> Figure:
+    """Walks between pairs of samples, a row each; curves are overlaid, first dark, last light.
+
+    Args:
+        rows: `(R, S, *shape)`, S steps from one sample to another.
+        limits: as in `reconstructions`.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: nothing to draw, or a shape that cannot be drawn.
+
+    Example:
+        >>> len(interpolation(np.random.rand(3, 9, 1, 50)).axes)
+        3
+    """
+    limits = limits or value_limits(rows)
+    if rows.ndim in (3, 4) and rows.size:
+        return _walks(rows, widened(limits, rows))
+    return grid_figure(rows, limits)
+
+
+@styled
+def pca_grid(images: Array, limits: Limits | None = None, reach: float = 2.0) -> Figure:
+    """Decoded points of the plane of the first two principal directions of the code.
+
+    Args:
+        images: `(G2, G1, *shape)`: entry `[i, j]` lies at the i-th place along the second and the
+            j-th along the first direction, both from `-reach` to `reach`. With `G2 = 1` it is a
+            walk along the first direction alone.
+        limits: as in `reconstructions`.
+        reach: standard deviations from the mean to the grid's edge.
+
+    Returns:
+        The figure; the second direction points upwards.
+
+    Raises:
+        InputError: nothing to draw, or a shape that cannot be drawn.
+
+    Example:
+        >>> pca_grid(np.random.rand(7, 7, 1, 8, 8)).axes[0].get_xlabel()
+        'first principal direction (standard deviations)'
+    """
+    up, across = images.shape[:2]
+    figure = grid_figure(
+        images[::-1],
+        limits or value_limits(images),
+        cell_width=min(0.74, 5.6 / across) if up > 1 else 0.74,
+        margin_left=0.55 if up > 1 else 0.12,
+        margin_bottom=0.5,
+    )
+    axes = figure.axes[0]
+    places = np.array([0.0, 0.5, 1.0])
+    names = [f"{value:+g}".replace("-", "\N{MINUS SIGN}") for value in (-reach, 0.0, reach)]
+    names[1] = "0"
+    axes.set_xticks(0.5 + places * (across - 1), names)
+    axes.set_xlabel("first principal direction (standard deviations)")
+    if up > 1:
+        axes.set_yticks(up - 0.5 - places * (up - 1), names)
+        axes.set_ylabel("second principal direction")
+    axes.tick_params(length=0)
+    return figure
+
+
+def _walks(rows: Array, limits: Limits) -> Figure:
+    """Walks between curves `(R, S, C, T)` or vectors `(R, S, F)`, one panel each."""
+    count, steps = rows.shape[:2]
+    columns = min(1 if narrow() else 3, count)
+    lines = math.ceil(count / columns)
+    figure = new_figure(page_width(), 0.3 + 1.7 * lines)
+    panels = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
+    colours = CONTINUOUS(np.linspace(0, 1, steps))
+    low, high = limits
+    for panel, walk in zip(panels, rows, strict=False):
+        for colour, sample in zip(colours, as_curves(walk), strict=True):
+            for values in sample:
+                panel.plot(
+                    *line_points(values),
+                    color=colour,
+                    linewidth=1.2,
+                    rasterized=rows.size > MOST_POINTS,
+                )
+        panel.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
+    for panel in panels[count:]:
+        panel.set_visible(False)
+    ends = [panels[0].lines[0], panels[0].lines[-1]]
+    legend_above(figure, ends, ["from", "to"])
+    return figure

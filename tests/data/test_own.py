@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentrank.data import load, load_samples
+from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(20, 8, 9, 3))
+
+
+def test_all_samples_come_in_order_and_in_the_layout_of_the_training_data(tmp_path):
+    np.save(tmp_path / "a.npy", X)
+    np.save(tmp_path / "a.labels.npy", np.array([["dog"], ["cat"]] * 10))
+    np.save(tmp_path / "one.npy", X[:1])
+    np.save(tmp_path / "alone.npy", X[0])
+    data = load(tmp_path / "a.npy")
+    split, names = load_samples(tmp_path / "a.npy", data.preprocessing, data.shape)
+    np.testing.assert_array_equal(split.x, np.moveaxis(X, 3, 1))
+    assert names == ("cat", "dog")
+    assert split.labels.tolist() == [1, 0] * 10
+    assert split.rows.tolist() == list(range(20))
+    for name in ("one", "alone"):
+        split, _ = load_samples(tmp_path / f"{name}.npy", data.preprocessing, data.shape)
+        np.testing.assert_array_equal(split.x, np.moveaxis(X[:1], 3, 1))
+
+
+def test_images_come_in_the_order_of_their_names(tmp_path):
+    for part, kind, i in (("train", "b", 0), ("train", "a", 1), ("val", "b", 2)):
+        (tmp_path / part / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 4), i, np.uint8)).save(tmp_path / part / kind / f"{i}.png")
+    split, names = load_samples(tmp_path, Preprocessing(), (1, 4, 4), progress=False)
+    assert split.x[:, 0, 0, 0].tolist() == [1, 0, 2]
+    assert split.names.tolist() == ["train/a/1.png", "train/b/0.png", "val/b/2.png"]
+    assert (names, split.labels.tolist()) == (("a", "b"), [0, 1, 1])
+
+
+def test_samples_of_another_shape_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", X)
+    with pytest.raises(InputError, match=r"a\.npy has shape .*, expected samples of shape \(8,\)"):
+        load_samples(tmp_path / "a.npy", Preprocessing(), (8,))

@@ -1,0 +1,97 @@
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from latentrank.data import load, views
+from latentrank.errors import InputError
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(24, 3))
+
+
+@pytest.fixture(params=["in memory", "large"])
+def size(request, monkeypatch):
+    if request.param == "large":
+        monkeypatch.setattr(views, "LARGE", 100)
+        monkeypatch.setattr(views, "BLOCK_VALUES", 10)
+
+
+def test_files_named_after_roles_are_named_arrays(tmp_path):
+    np.save(tmp_path / "X_train.npy", X[:20])
+    np.save(tmp_path / "X_test.npy", X[20:])
+    np.save(tmp_path / "y_train.npy", np.arange(20.0)[:, None])
+    np.save(tmp_path / "y_test.npy", np.arange(4.0)[:, None])
+    data = load(tmp_path)
+    assert data.train.labels.tolist() == list(range(20))
+    np.testing.assert_array_equal(data.test.x, X[20:])
+
+
+def test_files_named_after_splits_are_these_also_in_pieces(tmp_path, size):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    frame[:10].to_parquet(tmp_path / "train-00000-of-00002.parquet")
+    frame[10:20].to_parquet(tmp_path / "train-00001-of-00002.parquet")
+    frame[20:].to_parquet(tmp_path / "test-00000-of-00001.parquet")
+    data = load(tmp_path)
+    np.testing.assert_array_equal(np.asarray(data.train.x), X[:20])
+    np.testing.assert_array_equal(np.asarray(data.test.x), X[20:])
+
+
+def test_pieces_of_one_table_are_joined(tmp_path, size):
+    for i in range(3):
+        np.savetxt(tmp_path / f"part{i}.csv", X[8 * i : 8 * i + 8], delimiter=",")
+    data = load(tmp_path)
+    np.testing.assert_array_equal(np.asarray(data.test.x), X[data.test.rows])
+
+
+def test_pieces_of_different_shapes_are_refused(tmp_path):
+    pd.DataFrame(X).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame(X[:, :2]).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(InputError, match=r"b\.csv has samples of shape \(2,\) and .* of \(3,\)"):
+        load(tmp_path)
+
+
+def test_files_of_one_array_each_are_samples_in_splits_and_classes(tmp_path):
+    for part in ("train", "test"):
+        for kind in ("bone", "air"):
+            (tmp_path / part / kind).mkdir(parents=True)
+            for i in range(3):
+                np.save(tmp_path / part / kind / f"{i}.npy", GENERATOR.normal(size=(9, 9)))
+    data = load(tmp_path)
+    assert data.shape == (1, 9, 9)
+    assert data.class_names == ("air", "bone")
+    assert data.test.names.tolist()[0] == "test/air/0.npy"
+    assert data.test.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_volumes_of_nifti(tmp_path):
+    volumes = GENERATOR.normal(size=(6, 4, 5, 7)).astype(np.float32)
+    (tmp_path / "each").mkdir()
+    for i, volume in enumerate(volumes):
+        nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "each" / f"{i}.nii.gz")
+    series = nibabel.Nifti1Image(np.moveaxis(volumes, 0, 3), np.eye(4))
+    nibabel.save(series, tmp_path / "series.nii")
+    for path in ("each", "series.nii"):
+        data = load(tmp_path / path)
+        assert data.shape == (1, 4, 5, 7)
+        np.testing.assert_array_equal(np.asarray(data.train.x)[:, 0], volumes[data.train.rows])
+    with pytest.raises(InputError, match=r"one volume of shape \(4, 5, 7\); .* folder"):
+        load(tmp_path / "each" / "0.nii.gz")
+
+
+def test_pages_of_one_file_are_samples(tmp_path):
+    pages = GENERATOR.integers(0, 4096, (7, 5, 6)).astype(np.uint16)
+    first, *rest = [Image.fromarray(page) for page in pages]
+    first.save(tmp_path / "stack.tif", save_all=True, append_images=rest)
+    data = load(tmp_path / "stack.tif")
+    np.testing.assert_array_equal(data.train.x[:, 0], pages[data.train.rows])
+    first.save(tmp_path / "one.tif")
+    with pytest.raises(InputError, match=r"one\.tif holds one picture; give the folder"):
+        load(tmp_path / "one.tif")
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("words")
+    with pytest.raises(InputError, match=r"holds no images and no data; expected .*\.csv"):
+        load(tmp_path)

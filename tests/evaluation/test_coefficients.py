@@ -1,0 +1,109 @@
+"""Errors by number of coefficients: a linear autoencoder that is PCA has PCA's errors."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import latentrank
+from latentrank.data import Dataset, Split
+from latentrank.errors import InputError
+from latentrank.evaluation import coefficients
+from latentrank.evaluation.coefficients import error_by_coefficients, pca_error_by_coefficients
+from latentrank.models.statistics import CodeStatistics
+
+SIZE, WIDTH = 12, 5
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """Correlated noise with a mean, 300 training and 200 test vectors."""
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(SIZE, SIZE)) * 0.7 ** np.arange(SIZE)
+    x = (rng.normal(size=(500, SIZE)) @ mixing.T + rng.normal(size=SIZE)).astype(np.float32)
+    return Dataset("linear", Split(x[:300]), Split(x[300:]), bounded=False)
+
+
+def linear_autoencoder(dataset, width):
+    """The closed form: encode to principal coordinates in a rotated basis, decode back."""
+    x = torch.from_numpy(dataset.train.x).double()
+    mean = x.mean(0)
+    basis = torch.linalg.svd(x - mean, full_matrices=False).Vh[:width].mT
+    rotation = torch.linalg.qr(torch.randn(width, width, generator=torch.manual_seed(1)).double())
+    basis = basis @ rotation.Q
+    model = SimpleNamespace(
+        reconstructs=True,
+        encode=lambda x: (x.double() - mean) @ basis + 3,
+        decode=lambda z: (z - 3) @ basis.mT + mean,
+        statistics=CodeStatistics(width).double(),
+    )
+    model.statistics.update([model.encode(x)])
+    return model
+
+
+def residuals(dataset, k):
+    """Share of the test variance outside the `k` leading directions of the training split."""
+    train, test = (split.x.astype(np.float64) for split in (dataset.train, dataset.test))
+    values, vectors = np.linalg.eigh(np.cov(train.T))
+    kept = vectors[:, np.argsort(values)[::-1][:k]]
+    centred = test - train.mean(0)
+    left = centred - centred @ kept @ kept.T
+    return np.square(left).sum() / np.square(test - test.mean(0)).sum()
+
+
+def test_linear_autoencoder_has_the_errors_of_pca(dataset):
+    ks, errors = error_by_coefficients(linear_autoencoder(dataset, WIDTH), dataset)
+    assert ks.tolist() == [1, 2, 3, 4, 5]
+    wanted = [residuals(dataset, k) for k in ks]
+    # float64 throughout but for the float32 components that scikit-learn keeps
+    np.testing.assert_allclose(errors, wanted, rtol=1e-9)
+    pca = pca_error_by_coefficients(dataset, WIDTH)
+    np.testing.assert_allclose(pca.errors, wanted, rtol=1e-4)
+
+
+def test_pca_with_every_direction_has_no_error(dataset):
+    errors = pca_error_by_coefficients(dataset).errors
+    assert len(errors) == SIZE
+    assert errors[-1] < 1e-6
+    assert (np.diff(errors) <= 0).all()
+
+
+def test_statistics_that_the_model_does_not_know_are_taken_from_the_training_split(dataset):
+    model = linear_autoencoder(dataset, WIDTH)
+    known = error_by_coefficients(model, dataset).errors
+    model.statistics = CodeStatistics(WIDTH).double()
+    np.testing.assert_allclose(error_by_coefficients(model, dataset).errors, known, rtol=1e-6)
+
+
+def test_the_last_error_is_that_of_whole_codes():
+    data = latentrank.data.load("blobs", train_size=64, test_size=40)
+    model = latentrank.build("ae", data.shape, latent_dim=4).eval()
+    x = torch.from_numpy(data.test.x) / 255
+    with torch.no_grad():
+        whole = float((model(x) - x).square().sum() / (x - x.mean(0)).square().sum())
+    assert error_by_coefficients(model, data).errors[-1] == pytest.approx(whole, rel=1e-4)
+
+
+def test_data_too_large_are_thinned_out(dataset, monkeypatch):
+    monkeypatch.setattr(coefficients, "MOST_NUMBERS", 30 * SIZE)
+    seen = []
+    fit = coefficients.PCA.fit
+    monkeypatch.setattr(coefficients.PCA, "fit", lambda self, x: seen.append(x) or fit(self, x))
+    pca_error_by_coefficients(dataset, 3)
+    assert seen[0].shape == (30, SIZE)
+
+
+def test_needed_is_none_where_no_count_is_enough(dataset):
+    curve = pca_error_by_coefficients(dataset, 3)
+    assert curve.needed(curve.errors[1]) == 2
+    assert curve.needed(0.0) is None
+
+
+def test_models_without_codes_and_data_without_variance_are_refused(dataset):
+    gan = SimpleNamespace(reconstructs=False)
+    with pytest.raises(InputError, match="encodes no samples"):
+        error_by_coefficients(gan, dataset)
+    split = Split(np.ones((5, SIZE), dtype=np.float32))
+    with pytest.raises(InputError, match="All test samples are equal"):
+        pca_error_by_coefficients(Dataset("flat", split, split, bounded=False))

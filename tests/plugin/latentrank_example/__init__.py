@@ -1,0 +1,1 @@
+"""One of everything that can be added to latentrank from another package."""

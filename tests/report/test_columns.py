@@ -1,0 +1,153 @@
+import json
+import math
+import statistics
+
+import pytest
+
+from latentrank.errors import InputError
+from latentrank.report.columns import Measure, best_of, columns_of, measures, metric_rows
+from tests.report.fake import fake_run
+
+
+def test_runs_that_differ_in_the_seed_share_a_column(tmp_path):
+    runs = [
+        fake_run(tmp_path, seed=0, device="cpu"),
+        fake_run(tmp_path, method="ae"),
+        fake_run(tmp_path, seed=1, device="gpu"),
+    ]
+    columns = columns_of(runs)
+    assert [column.name for column in columns] == ["LoRAE", "AE"]
+    assert [len(column.views) for column in columns] == [2, 1]
+
+
+def test_runs_of_one_method_are_told_apart_by_what_differs(tmp_path):
+    runs = [fake_run(tmp_path, options={"penalty": p}) for p in (1e-3, 1e-1)]
+    assert [column.name for column in columns_of(runs)] == [
+        "LoRAE, penalty 0.001",
+        "LoRAE, penalty 0.1",
+    ]
+
+
+def test_names_hold_no_more_than_tells_runs_apart(tmp_path):
+    runs = [
+        fake_run(tmp_path, options={"penalty": 0.1}, latent_dim=8, epochs=3),
+        fake_run(tmp_path, options={"penalty": 0.2}, latent_dim=9, epochs=4),
+    ]
+    assert [c.name for c in columns_of(runs)] == ["LoRAE, penalty 0.1", "LoRAE, penalty 0.2"]
+    runs.append(fake_run(tmp_path, options={"penalty": 0.2}, latent_dim=9, epochs=5))
+    assert [c.name for c in columns_of(runs)] == [f"LoRAE, epochs {count}" for count in (3, 4, 5)]
+
+
+def test_names_that_would_be_long_become_numbers(tmp_path):
+    runs = [fake_run(tmp_path, options={"a_very_long_name_of_a_setting": p}) for p in (1, 2)]
+    assert [column.name for column in columns_of(runs)] == ["LoRAE #1", "LoRAE #2"]
+
+
+def test_seeds_whose_codes_have_fewer_directions_keep_their_last_error(tmp_path):
+    runs = [fake_run(tmp_path, kept=kept, seed=kept) for kept in (2, 5)]
+    (column,) = columns_of(runs)
+    ks, errors = column.errors
+    assert ks.tolist() == [1, 2, 3, 4, 5]
+    assert errors[0, 1] == errors[0, 4] == column.shares[0]
+    assert errors[1, 4] == column.shares[1]
+
+
+def test_mean_and_spread_are_those_of_the_seeds(tmp_path):
+    errors = [0.1, 0.2, 0.6]
+    runs = [fake_run(tmp_path, seed=seed, error=error) for seed, error in enumerate(errors)]
+    (column,) = columns_of(runs)
+    measured = measures(column)["validation_error"]
+    assert measured == pytest.approx((0.3, statistics.stdev(errors), 3))
+    assert math.isnan(measures(columns_of(runs[:1])[0])["rank"].spread)
+
+
+def test_numbers_that_a_method_does_not_have_are_a_dash(tmp_path):
+    first, second = fake_run(tmp_path), fake_run(tmp_path, method="ae")
+    first.metrics["compactness"] = 3.5
+    table = {row[0]: row[1:] for row in metric_rows(columns_of([first, second]))[0]}
+    assert table["compactness"] == ["3.5", "–"]
+    assert not {"latent dim", "singular values", "method"} & set(table)
+
+
+def test_best_is_named_among_those_that_have_the_number(tmp_path):
+    runs = [
+        fake_run(tmp_path / method, method=method, seed=seed, error=error + seed / 1000)
+        for method, error in (("vae", 0.3), ("ae", 0.1), ("lorae", 0.2))
+        for seed in (0, 1)
+    ]
+    for run in runs[:2]:
+        run.metrics["validation_error"] = None
+    rows, best = metric_rows(columns_of(runs))
+    names = [row[0] for row in rows]
+    assert best == {names.index("validation error"): 2}
+
+
+def test_evaluations_are_compared_by_what_they_measured(tmp_path):
+    for name, samples in (("a", 5000), ("b", 5000), ("c", 100)):
+        (tmp_path / name).mkdir()
+        found = {"generation": {"gmm": {"FID": 1.0, "n_real": 30, "n_fake": samples}}}
+        (tmp_path / name / "evaluation.json").write_text(json.dumps(found))
+    methods = {"a": "ae", "b": "lorae", "c": "irmae"}
+    runs = [fake_run(tmp_path / name, method=method) for name, method in methods.items()]
+    table = {row[0]: row[1:] for row in metric_rows(columns_of(runs))[0]}
+    assert table["gmm, 5\u202f000 samples: FID"] == ["1", "1", "–"]
+    assert table["gmm, 100 samples: FID"] == ["–", "–", "1"]
+
+
+@pytest.mark.parametrize("less", [True, False])
+def test_best_is_named_only_when_its_interval_meets_no_other(less):
+    sign = 1 if less else -1
+    far = [Measure(5.0, 0.4, 3), Measure(5.0 - sign, 0.4, 3), Measure(5.0 + sign, 0.1, 3)]
+    assert best_of(far, less) == 1
+    near = [Measure(5.0, 0.6, 3), *far[1:]]
+    assert best_of(near, less) is None
+
+
+def test_a_wide_third_also_forbids_naming_a_best():
+    values = [Measure(1.0, 0.1, 3), Measure(2.0, 0.1, 3), Measure(3.0, 2.5, 3)]
+    assert best_of(values, less_is_better=True) is None
+
+
+def test_one_seed_anywhere_forbids_naming_a_best():
+    single = Measure(9.0, math.nan, 1)
+    assert best_of([Measure(1.0, 0.1, 3), single], less_is_better=True) is None
+    assert best_of([Measure(1.0, 0.1, 3)], less_is_better=True) is None
+
+
+def test_equal_values_have_no_best():
+    assert best_of([Measure(1.0, 0.0, 2), Measure(1.0, 0.0, 2)], less_is_better=True) is None
+
+
+def test_table_marks_errors_but_never_ranks(tmp_path):
+    runs = [
+        fake_run(tmp_path, method=method, kept=kept, seed=seed, error=error + seed / 1000)
+        for method, kept, error in (("ae", 6, 0.1), ("lorae", 2, 0.2))
+        for seed in (0, 1)
+    ]
+    rows, best = metric_rows(columns_of(runs))
+    marked = {rows[index][0]: cell for index, cell in best.items()}
+    assert marked == {"validation error": 1}
+    table = {row[0]: row[1:] for row in rows}
+    assert table["rank"] == ["6", "2"]
+    assert table["validation error"][0] == "0.10050 ± 0.00071"
+
+
+def test_number_of_seeds_is_told_where_it_differs(tmp_path):
+    runs = [fake_run(tmp_path, method=m, seed=s) for m, s in (("ae", 0), ("ae", 1), ("lorae", 0))]
+    rows, best = metric_rows(columns_of(runs))
+    table = {row[0]: row[1:] for row in rows}
+    assert table["rank"] == ["4 (2)", "4 (1)"]
+    assert table["training time"] == ["4 min 12 s (2)", "4 min 12 s (1)"]
+    assert best == {}
+
+
+def test_no_runs():
+    with pytest.raises(InputError, match="no runs to compare"):
+        columns_of([])
+
+
+def test_runs_on_different_data(tmp_path):
+    with pytest.raises(InputError, match=r"different data .*digits.*letters"):
+        columns_of([fake_run(tmp_path), fake_run(tmp_path, data="letters")])
+    with pytest.raises(InputError, match="different data"):
+        columns_of([fake_run(tmp_path), fake_run(tmp_path, (1, 10, 10), image_size=10)])
