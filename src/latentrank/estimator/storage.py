@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from latentrank.density.base import RandomState
 from latentrank.errors import InputError
 from latentrank.estimator.parameters import NestedOptions
+from latentrank.export import Exported, export_onnx
 from latentrank.io import atomic_write, write_text
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
@@ -203,7 +204,7 @@ class Stored(NestedOptions):
         estimator._describe()
         return estimator
 
-    def to_onnx(self, path: str | Path, part: str = "encoder", **settings: Any) -> Path:
+    def to_onnx(self, path: str | Path, part: str = "encoder", **settings: Any) -> Exported:
         """Write a part of the model as an ONNX file, see `latentrank.export.export_onnx`.
 
         Args:
@@ -212,14 +213,12 @@ class Stored(NestedOptions):
             **settings: of `export_onnx`, such as `precision="float16"`.
 
         Returns:
-            The path.
+            The file, with the measured difference from the model.
 
         Raises:
             NotFittedError: before `fit`.
             ValueError: as `export_onnx`.
         """
-        from latentrank.export import export_onnx
-
         check_is_fitted(self)
         return export_onnx(self.model_, path, part, **settings)
 
