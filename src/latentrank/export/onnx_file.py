@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from latentrank import __version__
 from latentrank.errors import InputError, unknown
@@ -89,7 +88,7 @@ def export_onnx(
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
     shipped = deployed(model, compress)
-    module = in_own_units(_plain(part_of(shipped, part)), shipped.spec, part)
+    module = in_own_units(part_of(shipped, part), shipped.spec, part)
     inputs = typical_inputs(shipped, part)
     about = description(shipped, part, fingerprint, precision=precision, opset=opset)
     with atomic_write(path) as temporary, _silence():
@@ -117,15 +116,6 @@ def _need_libraries() -> None:
             raise InputError(
                 f"ONNX export needs {name}; install it with: pip install 'latentrank[onnx]'"
             )
-
-
-def _plain(module: nn.Module) -> nn.Module:
-    """The module with its normalised weights as they are, instead of how they are computed."""
-    for layer in list(module.modules()):
-        if parametrize.is_parametrized(layer):
-            for name in list(layer.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(layer, name)
-    return module
 
 
 def _halved(module: nn.Module, model: LatentModel, part: str) -> nn.Module:
