@@ -14,7 +14,7 @@ PACKAGE = Path(latentrank.__file__).parent
 # Lowest first. A module imports from the layers below its own, and from its own package.
 LAYERS = (
     ("errors",),
-    ("formatting", "io", "linalg", "preprocessing", "registry"),
+    ("formatting", "io", "linalg", "preprocessing", "registry", "term"),
     ("distributed",),
     ("nets", "losses"),
     ("bottlenecks",),
@@ -26,10 +26,11 @@ LAYERS = (
     ("runs",),
     ("density",),
     ("evaluation",),
+    ("inference",),
+    ("metrics",),
     ("report",),
-    ("export", "inference"),
+    ("export",),
     ("estimator",),
-    ("assessment", "measures"),
     ("recipes",),
     ("reproduce", "sweep"),
     ("cli",),

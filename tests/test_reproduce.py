@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import yaml
 
-from latentrank import measures, methods, reproduce, runs
+from latentrank import methods, metrics, reproduce, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.recipes import BUDGETS, Claim, load, names, only, presets
@@ -22,7 +22,7 @@ TINY = {
             "settings": {
                 "train_size": 32, "test_size": 16, "epochs": 2, "latent_dim": 4, "batch_size": 16
             },
-            "measures": {"rank": "rank", "error": "error", "entropy": "entropy"},
+            "metrics": {"rank": "rank", "error": "error", "entropy": "entropy"},
             "published": {"rank": {"AE": 7, "LoRAE": [5, 1]}},
         }
     ],
@@ -85,7 +85,7 @@ def test_every_recipe_can_be_planned_in_both_budgets(name, tmp_path):
     for figure in found.figures:
         kind, _, argument = figure.partition(":")
         assert kind in ("bars", "spectrum", "interpolation", "pca", "samples", "tsne")
-        assert kind != "bars" or any(argument in part.measures for part in found.parts)
+        assert kind != "bars" or any(argument in part.metrics for part in found.parts)
 
 
 @pytest.mark.parametrize("name", names())
@@ -134,9 +134,16 @@ def test_one_part_of_a_recipe_has_its_own_claims_and_command():
 def test_a_row_can_have_settings_of_its_own_on_a_data_set(tmp_path):
     jobs = plan(load("rrae-curves"), "small", 1, tmp_path)
     narrow = {job.part: job.config.latent_dim for job in jobs if job.row == "AE narrow"}
-    ranks = {job.part: job.config.options["rank"] for job in jobs if job.row == "RRAE"}
+    ranks = {job.part: job.config.options.rank for job in jobs if job.row == "RRAE"}
     assert narrow == ranks
     assert not any(job.config.latent_dim == ranks[job.part] for job in jobs if job.row == "AE")
+
+
+def test_densities_have_the_options_of_the_preset(tmp_path):
+    faces = plan(only(load("lorae-table-3"), ["celeba"]), "small", 1, tmp_path)[0]
+    assert faces.metrics["FID, GMM"] == "fd[inception]:gmm:components=10"
+    digits = plan(only(load("lorae-table-3"), ["mnist"]), "small", 1, tmp_path)[0]
+    assert digits.metrics["FID, GMM"] == "fd[inception]:gmm"
 
 
 def test_presets_name_settings_that_exist():
@@ -223,7 +230,7 @@ def test_a_training_that_fails_leaves_the_others(recipe, tmp_path, monkeypatch):
 
 def test_each_reason_for_empty_cells_is_told_once(tmp_path):
     columns = {"rank": "rank", "active": "active-units", "KL": "kl-per-unit"}
-    changed = {**TINY, "parts": [{**TINY["parts"][0], "measures": columns}]}
+    changed = {**TINY, "parts": [{**TINY["parts"][0], "metrics": columns}]}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(changed))
     page = reproduce.reproduce(
         str(tmp_path / "tiny.yaml"), seeds=2, out=tmp_path / "out", device="cpu"
@@ -236,18 +243,18 @@ def test_each_reason_for_empty_cells_is_told_once(tmp_path):
 def test_measures_are_kept(recipe, tmp_path, monkeypatch):
     job = plan(load(recipe), "small", 1, tmp_path, device="cpu")[0]
     train(job.training)
-    subject = job.subject(None, False)
-    before = measures.measure(subject, "contrast:lowest")
-    monkeypatch.setattr(measures, "relative_contrasts", None)
-    assert measures.measure(job.subject(None, False), "contrast:lowest") == before
-    kept = json.loads((job.folder / measures.KEPT).read_text())
-    assert kept == {"contrast:lowest": before}
+    before = metrics.measure(job.subject(), "contrast:lowest")
+    monkeypatch.setattr(metrics.latent, "relative_contrasts", None)
+    assert metrics.measure(job.subject(), "contrast:lowest") == before
+    assert metrics.read(job.folder) == [before]
+    kept = json.loads((job.folder / "metrics.json").read_text())
+    assert {"rank", "latent_dim", "validation_error", "seconds", "measured"} <= set(kept)
 
 
 def test_the_gradient_norm_needs_no_training(tmp_path):
     config = RunConfig(method="lorae", data="blobs", train_size=8, test_size=2, latent_dim=4)
-    subject = measures.Subject(config, tmp_path / "untrained")
-    short, long = (measures.measure(subject, f"gradient:{steps}") for steps in (2, 8))
+    subject = metrics.Subject(config, tmp_path / "untrained")
+    short, long = (metrics.measure(subject, f"gradient:{steps}").value for steps in (2, 8))
     assert 0 < long < short
 
 
@@ -272,19 +279,19 @@ def test_digits_follow_the_spread(values, text):
 @pytest.mark.parametrize(
     ("low", "high", "told"),
     [
-        ([1.0, 1.1], [2.0, 2.1], "beyond the spread"),
-        ([1.0, 3.0], [2.0, 2.1], "does not exclude chance"),
-        ([1.0], [2.0], "for one seed"),
-        ([1.0, 1.1], [2.0], "not every spread"),
-        ([3.0], [2.0], "does not come out"),
-        ([], [2.0], "Not measured"),
+        ([1.0, 1.1], [2.0, 2.1], "Reproduced."),
+        ([1.0, 3.0], [2.0, 2.1], "Reproduced; difference within one standard deviation."),
+        ([1.0], [2.0], "Reproduced with one seed."),
+        ([1.0, 1.1], [2.0], "Reproduced; some rows have one seed."),
+        ([3.0], [2.0], "Not reproduced."),
+        ([], [2.0], "Not measured."),
     ],
 )
 def test_verdicts_follow_means_and_spreads(low, high, told):
     rows = {"a": {"rank": Cell(low)}, "b": {"rank": Cell(high)}}
     page = Page("n", "t", "p", "small", 1, "0", "c", [Grid("blobs", ["rank"], rows)])
     for claim in ({"rising": ["a", "b"]}, {"lowest": "a"}, {"highest": "b"}):
-        assert told in verdict(Claim(text="Claim.", column="rank", **claim), page)
+        assert f"Claim. {told}" == verdict(Claim(text="Claim.", column="rank", **claim), page)
 
 
 @pytest.mark.parametrize(
@@ -294,8 +301,8 @@ def test_verdicts_follow_means_and_spreads(low, high, told):
         ({"rows": [{"name": "A", "method": "ae"}] * 2}, "2 rows called 'A'"),
         ({"titel": "x"}, "titel in tiny.yaml cannot be used"),
         ({"claims": [{"text": "x", "column": "rnak"}]}, "did you mean 'rank'"),
-        ({"parts": [{"preset": "blob", "measures": {"rank": "rank"}}], "claims": []}, "'blobs'"),
-        ({"parts": [{"preset": "blobs", "measures": {"rank": "rnk"}}]}, "did you mean 'rank'"),
+        ({"parts": [{"preset": "blob", "metrics": {"rank": "rank"}}], "claims": []}, "'blobs'"),
+        ({"parts": [{"preset": "blobs", "metrics": {"rank": "rnk"}}]}, "did you mean 'rank'"),
     ],
 )
 def test_mistakes_in_a_recipe_are_told(change, told, recipe, tmp_path):
@@ -354,5 +361,5 @@ def test_a_recipe_of_ones_own_may_have_data_of_ones_own(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump({**TINY, "parts": [part]}))
     jobs = plan(load(str(path)), "small", 1, tmp_path, device="cpu")
-    assert {job.config.data for job in jobs} == {str(tmp_path / "mine.npy")}
+    assert {job.config.data.source for job in jobs} == {str(tmp_path / "mine.npy")}
     assert "mine.npy instead of blobs" in " ".join(reproduce.differences(load(str(path)), "small"))

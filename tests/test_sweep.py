@@ -54,8 +54,36 @@ def test_a_typo_is_told_before_anything_is_trained(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_settings_are_tried_twice_and_a_finite_search_ends(tmp_path):
+    """With every value proposed once, six trials of three choices are three."""
+    width = parse_search("latent_dim=2,3,4")
+    base = {**BASE, "method": "ae"}
+    del base["latent_dim"]
+    found = sweep(base, [width], 2, out=tmp_path)
+    found = sweep(base, [width], 4, out=tmp_path)
+    assert sorted(trial.settings["latent_dim"] for trial in found) == [2, 3, 4]
+    assert len(list(tmp_path.glob("*/trial-*/metrics.json"))) == 3
+
+
+def test_a_seed_repeats_a_study_exactly(tmp_path):
+    found = [
+        [(t.number, t.value, t.settings) for t in sweep(base, [PENALTY], 3, out=tmp_path / name)]
+        for name, base in (("a", BASE), ("b", BASE), ("c", {**BASE, "seed": 1}))
+    ]
+    assert found[0] == found[1]
+    assert {s["penalty"] for *_, s in found[0]}.isdisjoint(s["penalty"] for *_, s in found[2])
+
+
+def test_a_metric_may_be_maximised(tmp_path):
+    width = parse_search("latent_dim=1,4")
+    base = {**BASE, "method": "ae"}
+    del base["latent_dim"]
+    best, worst = sweep(base, [width], 2, maximise="rank", out=tmp_path)
+    assert best.value > worst.value
+
+
 def test_why_no_trial_ended_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"the last one says: .*no labels"):
+    with pytest.raises(InputError, match=r"the last one failed: .*no labels"):
         sweep(BASE, [parse_search("penalty=1..2")], 1, minimise="accuracy:10", out=tmp_path)
 
 

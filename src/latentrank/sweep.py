@@ -1,22 +1,26 @@
-"""Searching over settings with Optuna: each trial is a run folder, many machines share a study."""
+"""Search over settings with Optuna: each trial is a run folder, machines may share a study."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+import math
+import random
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from latentrank import measures as measuring
-from latentrank import runs
+from latentrank import metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.io import parse_value
-from latentrank.measures import Subject
+from latentrank.metrics import Subject
 from latentrank.runs.cache import Training, content
 from latentrank.runs.executor import Say, at_once, train_all
+
+_MOST_LISTED = 10_000  # combinations of choices
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,22 @@ class Search:
         """A value that it can take."""
         return self.choices[0] if self.choices else self.low
 
+    @property
+    def values(self) -> Sequence[Any] | None:
+        """All values that it can take; None for a continuous range."""
+        if self.choices:
+            return self.choices
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return range(self.low, self.high + 1)
+        return None
+
 
 class Trial(NamedTuple):
     """A finished trial.
 
     Attributes:
         number: in the study, from 0.
-        value: of what is minimised.
+        value: of the metric.
         settings: those that were searched.
         folder: of its run, on the machine that trained it.
     """
@@ -107,26 +120,29 @@ def sweep(
     trials: int,
     *,
     minimise: str = "validation_error",
+    maximise: str | None = None,
     storage: str | None = None,
     out: str | Path = "sweeps",
     cluster: str | None = None,
     say: Say = lambda text: None,
     progress: bool = False,
 ) -> list[Trial]:
-    """Train with settings that Optuna proposes, and tell all trials of the study.
+    """Train with settings that Optuna proposes, and return all trials of the study.
 
     A study is named by everything but the machine: whoever gives the same settings, searches and
-    storage takes part in it.
+    storage takes part in it. No settings are trained twice, and proposals follow from the seed of
+    the settings and the number of trials before.
 
     Args:
         given: settings that stay, by name, method and data among them.
         searches: settings that vary, one or more.
-        trials: how many to add.
-        minimise: a number of `metrics.json`, or a measure such as `"fd:gmm"`.
+        trials: how many to add; fewer where all combinations of choices have been tried.
+        minimise: a metric, such as `"validation_error"` or `"fd:gmm"`.
+        maximise: a metric to maximise instead, such as `"accuracy:100"`.
         storage: URL of the database that holds the study; by default a file in `out`.
         out: folder of the studies' runs.
         cluster: address of a Dask scheduler whose workers train; None for this machine.
-        say: told how far it is.
+        say: called with progress messages.
         progress: show a progress line for each training.
 
     Returns:
@@ -142,10 +158,10 @@ def sweep(
             f"{trials} trials over {len(searches)} searches were asked for; give at least one "
             "of each, such as --search penalty=1e-5..1e-1:log."
         )
-    if minimise not in METRICS:
-        measuring.check(minimise)
+    metric, direction = (maximise, "maximize") if maximise else (minimise, "minimize")
+    metrics.parse(metric)
     base = configured(given, searches, {search.name: search.first for search in searches})
-    name = study_name(base, searches, minimise)
+    name = study_name(base, searches, f"{direction} {metric}")
     folder = Path(out) / name
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -153,6 +169,7 @@ def sweep(
         study = optuna.create_study(
             study_name=name,
             storage=storage or f"sqlite:///{folder / 'study.db'}",
+            direction=direction,
             load_if_exists=True,
         )
     except Exception as error:  # what a storage raises depends on its driver
@@ -160,11 +177,20 @@ def sweep(
             f"The study's storage {storage} cannot be used ({str(error).splitlines()[0]}); give a "
             "URL such as sqlite:///study.db."
         ) from error
+    # A restarted sampler would propose its first values again.
+    study.sampler = optuna.samplers.TPESampler(seed=base.training.seed + len(study.trials))
 
     count = at_once(base.machine.device, trials, cluster)
-    for start in range(0, trials, count):
-        asked = [study.ask() for _ in range(min(count, trials - start))]
-        proposals = [_proposal(trial, given, searches, folder, say) for trial in asked]
+    left = trials
+    while left > 0:
+        asked = _new_trials(study, searches, base.training.seed, min(count, left))
+        if not asked:
+            say("all combinations have been tried")
+            break
+        left -= len(asked)
+        proposals = [_training(trial, given, searches, folder) for trial in asked]
+        for training in proposals:
+            say(training.name)
         try:
             failed = train_all(proposals, lambda text: None, progress, cluster)
         except BaseException:  # Ctrl-C, too: nobody is working on these trials any more
@@ -172,42 +198,97 @@ def sweep(
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise
         for trial, training in zip(asked, proposals, strict=True):
-            _settle(study, trial, training, failed.get(training.folder.name), minimise, say)
+            _settle(study, trial, training, failed.get(training.folder.name), metric, say)
     done = [trial for trial in study.trials if trial.value is not None]
     if not done:
         raise InputError(
-            f"None of {trials} trials ended with a {minimise}; the last one says: {_last(study)}"
+            f"None of {trials} trials ended with a {metric}; the last one failed: {_last(study)}"
         )
     found = [Trial(t.number, t.value, dict(t.params), t.user_attrs["folder"]) for t in done]
-    return sorted(found, key=lambda trial: trial.value)
+    return sorted(found, key=lambda trial: -trial.value if maximise else trial.value)
 
 
-def _proposal(
-    trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path, say: Say
+def _training(
+    trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path
 ) -> Training:
     """The training of a new trial."""
-    proposed = {search.name: _propose(trial, search) for search in searches}
     place = folder / f"trial-{trial.number}"
     trial.set_user_attr("folder", str(place))
-    name = f"trial {trial.number}: {_told(proposed)}"
-    say(name)
-    return Training(name, "", configured(given, searches, proposed), place)
+    name = f"trial {trial.number}: {_listed(trial.params)}"
+    return Training(name, "", configured(given, searches, trial.params), place)
 
 
 def _settle(
-    study: Any, trial: Any, training: Training, reason: str | None, minimise: str, say: Say
+    study: Any, trial: Any, training: Training, reason: str | None, metric: str, say: Say
 ) -> None:
-    """Tell the study what a trial gave; one that diverges is a bad proposal, and not its end."""
+    """Tell the study the result; a trial that diverges is a bad proposal, and not its end."""
     try:
         if reason:
             raise InputError(reason)
-        found = value(runs.Run(training.folder), training.config, minimise)
+        found = metrics.measure(Subject(training.config, training.folder), metric).value
     except InputError as error:
         trial.set_user_attr("reason", str(error))
         study.tell(trial, state=_optuna().trial.TrialState.FAIL)
         return
     study.tell(trial, found)
-    say(f"trial {trial.number}: {minimise} {found:.4g}")
+    say(f"trial {trial.number}: {metric} {found:.4g}")
+
+
+def _new_trials(study: Any, searches: Sequence[Search], seed: int, count: int) -> list[Any]:
+    """Trials whose settings have not been tried; fewer where all combinations have been."""
+    found: list[Any] = []
+    while len(found) < count and (trial := _new_trial(study, searches, seed)) is not None:
+        found.append(trial)
+    return found
+
+
+def _new_trial(study: Any, searches: Sequence[Search], seed: int) -> Any | None:
+    tried = _tried(study)
+    while not _exhausted(searches, tried):
+        trial = study.ask()
+        proposed = {search.name: _propose(trial, search) for search in searches}
+        if _plain(proposed) not in tried:
+            return trial
+        study.tell(trial, state=_optuna().trial.TrialState.PRUNED)
+        if left := _untried(searches, tried):
+            study.enqueue_trial(random.Random(seed + len(study.trials)).choice(left))
+    return None
+
+
+def _tried(study: Any) -> set[str]:
+    """Settings of trials that are finished, that failed for a reason of their own, or that run."""
+    return {
+        _plain(trial.params)
+        for trial in study.trials
+        if trial.state.name in ("COMPLETE", "RUNNING")
+        or (trial.state.name == "FAIL" and "reason" in trial.user_attrs)
+    }
+
+
+def _combinations(searches: Sequence[Search]) -> int | None:
+    """How many different settings there are; None where a range is continuous."""
+    counts = [None if search.values is None else len(search.values) for search in searches]
+    return None if None in counts else math.prod(count for count in counts if count is not None)
+
+
+def _exhausted(searches: Sequence[Search], tried: Collection[str]) -> bool:
+    count = _combinations(searches)
+    return count is not None and len(tried) >= count
+
+
+def _untried(searches: Sequence[Search], tried: Collection[str]) -> list[dict[str, Any]]:
+    """The settings that are left, where they are few enough to list."""
+    count = _combinations(searches)
+    if count is None or count > _MOST_LISTED:
+        return []
+    names = [search.name for search in searches]
+    every = itertools.product(*(search.values or () for search in searches))
+    settings = (dict(zip(names, values, strict=True)) for values in every)
+    return [one for one in settings if _plain(one) not in tried]
+
+
+def _plain(settings: Mapping[str, Any]) -> str:
+    return json.dumps(dict(settings), sort_keys=True, default=str)
 
 
 def _last(study: Any) -> str:
@@ -244,44 +325,15 @@ def configured(
     return runs.configure({**given, **proposed})
 
 
-def study_name(base: RunConfig, searches: Sequence[Search], minimise: str) -> str:
+def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> str:
     """Data, method, and a digest of all that the study is about."""
     fixed = content(base)
     for search in searches:
         fixed["settings"].pop(search.name, None)
         fixed["options"].pop(search.name, None)
-    about = json.dumps([fixed, [vars(s) for s in searches], minimise], sort_keys=True, default=str)
+    about = json.dumps([fixed, [vars(s) for s in searches], objective], sort_keys=True, default=str)
     digest = hashlib.sha256(about.encode()).hexdigest()[:8]
     return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{digest}"
-
-
-#: Numbers of `metrics.json` that can be minimised.
-METRICS = (
-    "validation_error",
-    "rank",
-    "rank_training_codes",
-    "effective_rank",
-    "participation_ratio",
-    "gap_rank",
-    "seconds",
-)
-
-
-def value(trained: runs.Run, config: RunConfig, name: str) -> float:
-    """What is minimised, of one run.
-
-    Args:
-        trained: the run.
-        config: its configuration.
-        name: a number of its metrics, or a measure.
-
-    Raises:
-        InputError: the run has no such number.
-    """
-    number = trained.metrics.get(name)
-    if isinstance(number, int | float) and not isinstance(number, bool):
-        return float(number)
-    return measuring.measure(Subject(config, trained.folder), name)
 
 
 def _propose(trial: Any, search: Search) -> Any:
@@ -292,7 +344,7 @@ def _propose(trial: Any, search: Search) -> Any:
     return trial.suggest_float(search.name, search.low, search.high, log=search.log)
 
 
-def _told(settings: Mapping[str, Any]) -> str:
+def _listed(settings: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {v:.4g}" if isinstance(v, float) else f"{name} {v}" for name, v in settings.items()
     )

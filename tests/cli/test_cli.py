@@ -14,11 +14,12 @@ import yaml
 from torch import nn
 
 import latentrank
-from latentrank import cli, density, runs
+from latentrank import cli, density, metrics, runs
 from latentrank.__main__ import main
 from latentrank.cli import options
-from latentrank.config import RunConfig
+from latentrank.config import RunConfig, settings
 from latentrank.errors import InputError
+from latentrank.runs.configure import resolve
 from latentrank.runs.train import start
 
 SMALL = ["--epochs", "1", "--latent-dim", "4", "--no-report"]
@@ -55,7 +56,7 @@ def squares(folder):
 
 
 def config_of(path):
-    return yaml.safe_load((Path(path) / "config.yaml").read_text())
+    return RunConfig(**yaml.safe_load((Path(path) / "config.yaml").read_text())).flat()
 
 
 def metrics_of(path):
@@ -109,8 +110,8 @@ def test_every_command_explains_itself(command, capfd):
 def test_every_setting_is_an_option():
     command = typer.main.get_command(cli.app).commands["train"]
     named = {parameter.name for parameter in command.params}
-    assert set(RunConfig.model_fields) - {"options"} <= named
-    explained = {p.name: p.help for p in command.params if p.name in RunConfig.model_fields}
+    assert set(settings()) <= named
+    explained = {p.name: p.help for p in command.params if p.name in settings()}
     assert all(explained.values())
 
 
@@ -149,7 +150,7 @@ def test_a_stopped_training_says_how_to_go_on(folder, monkeypatch, capfd):
     monkeypatch.setattr(runs, "train", stopped)
     assert main(["train", "ae", "--data", squares(folder), "--out", "my run"]) == 130
     assert capfd.readouterr().err == (
-        "latentrank: Stopped; go on with: latentrank train --resume 'my run'\n"
+        "latentrank: Stopped; resume with: latentrank train --resume 'my run'\n"
     )
 
 
@@ -166,7 +167,7 @@ def test_methods_lists_all_of_them(capfd):
 def test_a_method_shows_its_options(name, capfd):
     assert main(["methods", name]) == 0
     out = capfd.readouterr().out
-    for option in latentrank.methods.options(name):
+    for option in latentrank.methods.get(name).options.model_fields:
         assert f"--{option.replace('_', '-')}" in out
 
 
@@ -196,7 +197,7 @@ def test_training_prints_rank_truth_and_where_the_report_is(capfd):
         ["rrae", "--rank", "auto"],
         ["vrrae", "--rank", "auto", "--adapt", "grow"],
         ["lorae", "--rank", "auto"],
-        ["lorae", "--target-rank", "2"],
+        ["lorae", "--rank", "2"],
         ["irmae-wd"],
     ],
     ids=" ".join,
@@ -294,7 +295,7 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_again(folder):
     settled = runs.configure(
         {"method": "ae", "data": squares(folder), "epochs": 1, "latent_dim": 4}
     )
-    start(settled, Path("early"), runs.load_data(settled))
+    start(resolve(settled, runs.load_data(settled)), Path("early"))
     assert main(["train", "--resume", "early", "--no-report"]) == 0
     assert metrics_of("early")["epochs"] == 1
 
@@ -383,32 +384,24 @@ def test_evaluate(folder, capfd):
     out = capfd.readouterr().out
     assert "FD-classifier" in out
     assert "FID" not in out
-    found = json.loads((Path(run_of(folder)) / "evaluation.json").read_text())
-    assert list(found["generation"]) == ["reconstruction", "gaussian", "prior"]
-    assert found["generation"]["prior"]["n_fake"] == 20
+    found = metrics.read(run_of(folder))
+    densities = ["reconstruction", "gaussian", "prior"]
+    assert [v.identity["density"] for v in found if v.name == "FD-classifier"] == densities
+    assert {v.identity["samples"] for v in found if v.identity.get("density") == "prior"} == {20}
 
 
-def test_evaluate_prints_what_probes_found(folder, capfd, monkeypatch):
-    curve = {"10": {"accuracy": 0.5, "accuracy_std": 0.25, "draws": 3}}
-    monkeypatch.setattr("latentrank.assessment._probes", lambda run, seed, say: {"mlp": curve})
-    assert main(["evaluate", run_of(folder)]) == 0
-    assert "50.0 \N{PLUS-MINUS SIGN} 25.0 %" in capfd.readouterr().out
+def test_evaluate_measures_what_is_asked_for(folder, capfd):
+    assert main(["evaluate", run_of(folder), "--metric", "linear-accuracy:10"]) == 0
+    out, err = capfd.readouterr()
+    assert "linear" in out
+    assert "--features" not in err
 
 
 def test_evaluate_without_a_choice_of_features_measures_no_distance(folder, capfd):
     assert main(["evaluate", run_of(folder), "--no-probes"]) == 0
     out, err = capfd.readouterr()
     assert "FD-classifier" not in out
-    assert "--features classifier or inception" in err
-
-
-def test_what_was_evaluated_before_remains(folder, capfd):
-    kept = Path(run_of(folder)) / "evaluation.json"
-    kept.write_text(json.dumps({"generation": {}, "protocol": "of before"}))
-    assert main(["evaluate", run_of(folder), "--no-probes"]) == 0
-    found = json.loads(kept.read_text())
-    assert found["protocol"] == "of before"
-    assert "rank" in found
+    assert "--features classifier, inception or timm:NAME" in err
 
 
 def test_explore(folder, capfd):
@@ -488,8 +481,11 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
         (["train", "lorae", "--data", "shapes", "--epochs", "0"], "epochs is 0"),
         (["train", "lorae", "--data", "shapes", "--epochs", "x"], "'--epochs'"),
         (["train", "lorae", "--data", "shapes", "--schedule", "x"], "'--schedule'"),
-        (["train", "lorae", "--data", "shapes", "--logger", "x"], "loggers.0 is 'x'"),
-        (["train", "lorae", "more", "--data", "shapes"], "'more' is one word too many"),
+        (
+            ["train", "lorae", "--data", "shapes", "--logger", "x"],
+            "loggers is 'x', expected a list",
+        ),
+        (["train", "lorae", "more", "--data", "shapes"], "'more' is an unexpected argument"),
         (["train", "--config", "none.yaml"], "none.yaml cannot be read"),
         (["train", "--resume", "nowhere"], "nowhere is not the folder of a run"),
         (["sample", "{run}", "--density", "gnm"], "did you mean 'gmm'?"),
@@ -528,7 +524,7 @@ def test_a_mistake_is_one_sentence_and_status_2(arguments, told, folder, capfd):
     [
         ("epochs: [", "is not YAML"),
         ("just words", "holds no settings"),
-        ("method: ae\ndata: shapes\nepochs: 0\n", "epochs is 0 in run.yaml"),
+        ("method: ae\ndata: shapes\nepochs: 0\n", "epochs is 0, expected a whole number from 1"),
         ("method: ae\ndata: shapes\nepoch: 1\n", "did you mean 'epochs'?"),
         ("method: ae\ndata: shapes\noptions: 3\n", "options is 3"),
         ("method: 3\ndata: shapes\n", "no method '3'"),
@@ -542,7 +538,7 @@ def test_a_wrong_file_is_one_sentence(text, told, capfd):
 @pytest.mark.parametrize("command", ["report", "embed", "sample", "evaluate", "export", "compare"])
 def test_an_unfinished_run_says_how_to_go_on(command, folder, capfd):
     settled = runs.configure({"method": "ae", "data": squares(folder), "latent_dim": 4})
-    start(settled, Path("half"), runs.load_data(settled))
+    start(resolve(settled, runs.load_data(settled)), Path("half"))
     assert "latentrank train --resume half" in refused([command, "half"], capfd)
 
 

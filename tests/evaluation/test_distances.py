@@ -6,14 +6,13 @@ import scipy.linalg
 
 from latentrank.errors import InputError
 from latentrank.evaluation.distances import (
-    Statistics,
     _squared_distances,
     density_coverage,
     frechet_distance,
     kernel_distance,
     precision_recall,
-    statistics,
 )
+from latentrank.evaluation.statistics import RunningStatistics, Statistics, statistics
 
 
 def correlated(rng, count, width, shift=0.0, decay=0.9):
@@ -246,3 +245,36 @@ def test_unusable_features_are_explained(measure, bad, message):
 def test_too_few_samples_for_the_neighbours_are_explained(measure, k):
     with pytest.raises(InputError, match=f"k is {k}, expected .* below the number of samples"):
         measure(np.zeros((9, 3)), np.zeros((4, 3)), k=k)
+
+
+def test_wide_distance_agrees_with_the_matrix_square_root(rng):
+    """Against scipy in float64; wider than 512, so that the fast way is taken."""
+    width = 520
+    a = rng.normal(size=(1100, width)) * np.logspace(0, -2, width)
+    b = (rng.normal(size=(900, width)) + 0.1) * np.logspace(0, -2, width)[::-1]
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    root = scipy.linalg.sqrtm(cov_a @ cov_b)
+    shift = a.mean(0) - b.mean(0)
+    expected = shift @ shift + np.trace(cov_a) + np.trace(cov_b) - 2 * np.trace(root).real
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-7)
+    assert frechet_distance(statistics(a), b) == pytest.approx(expected, rel=1e-7)
+
+
+def test_wide_covariances_without_full_rank_are_no_trouble(rng):
+    x = rng.normal(size=(700, 600))
+    x[:, 300:] = x[:, :300]
+    shift = rng.normal(size=600)
+    # sqrt(eps) of the largest singular value for each of 300 directions that are rounding
+    bound = 600 * 2e-8 * np.linalg.norm(np.cov(x.T), 2)
+    assert frechet_distance(x, x + shift) == pytest.approx(shift @ shift, abs=bound)
+
+
+def test_statistics_of_batches_are_those_of_the_whole(rng):
+    x = 1e6 + rng.normal(size=(2500, 5))
+    running = RunningStatistics(5)
+    for rows in np.split(x, [1, 1, 900, 2499]):
+        running.update(rows)
+    found = running.result()
+    assert found.count == 2500
+    np.testing.assert_allclose(found.mean, x.mean(0), rtol=1e-14)
+    np.testing.assert_allclose(found.covariance, np.cov(x, rowvar=False), rtol=1e-8, atol=1e-10)

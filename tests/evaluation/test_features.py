@@ -9,7 +9,8 @@ from torch.utils.data import Dataset as TorchDataset
 from latentrank.data.base import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.evaluation.distances import frechet_distance, kernel_distance, precision_recall
-from latentrank.evaluation.features import extractor, features, place, to_uint8
+from latentrank.evaluation.features import extractor, features, place
+from latentrank.evaluation.images import to_uint8
 
 
 class Recorder:
@@ -199,7 +200,7 @@ def test_a_file_that_is_not_inceptions_is_refused_and_runs_nothing(tmp_path, con
 
 
 def test_an_unknown_extractor_is_explained():
-    with pytest.raises(InputError, match="no feature extractor 'clasifier'; did you mean"):
+    with pytest.raises(InputError, match="no feature network 'clasifier'; did you mean"):
         extractor("clasifier")
 
 

@@ -104,7 +104,7 @@ def test_training_stops_when_nothing_improves_and_keeps_the_best_weights(cluster
     module = import_module("latentrank.evaluation.probe")
     seen, accuracies = [], [0.1, 0.9, 0.5, 0.9, 0.5]
 
-    def scripted(network, data, device):
+    def scripted(network, data, device, prepare):
         assert len(data.y) == 80  # a fifth of the labels, none of them trained on
         seen.append(deepcopy(network.state_dict()))
         return accuracies[len(seen) - 1]

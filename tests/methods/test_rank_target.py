@@ -35,7 +35,8 @@ def test_a_number_is_kept_as_it_is(name):
 def test_rrae_adaptive_is_rrae_that_looks_for_its_rank():
     adaptive, rrae = methods.get("rrae-adaptive"), methods.get("rrae")
     assert adaptive.bottleneck is rrae.bottleneck
-    assert methods.resolve("rrae-adaptive", {}) == methods.resolve("rrae", {"rank": "auto"})
+    asked = methods.options("rrae-adaptive").model_dump()
+    assert asked == methods.options("rrae", {"rank": "auto"}).model_dump()
 
 
 REFUSED = [
@@ -43,17 +44,17 @@ REFUSED = [
     ("rrae", {"rank": 0}, "rank is 0"),
     ("rrae", {"rank": 2.5}, "rank is 2.5"),
     ("rrae", {"rank": True}, "rank is True"),
-    ("rrae", {"rank": "many"}, "rank is many"),
+    ("rrae", {"rank": "many"}, "rank is 'many', expected a whole number, or auto"),
     ("rrae", {"rank": "auto", "max_rank": 9}, "max_rank is 9 with latent_dim 5"),
-    ("rrae", {"rank": "auto", "adapt": "shrik"}, "did you mean 'shrink'"),
-    ("vrrae", {"rank": "auto", "tolerance": 0}, "tolerance is 0, expected a share between 0 and 1"),
+    ("rrae", {"rank": "auto", "adapt": "shrik"}, "expected shrink or grow"),
+    ("vrrae", {"rank": "auto", "tolerance": 0}, "tolerance is 0, expected a number above 0"),
     ("vrrae", {"rank": "auto", "tolerance": "all"}, "tolerance is 'all'"),
-    ("rrae-weak", {"rank": "auto"}, "rrae-weak cannot find its rank by itself"),
+    ("rrae-weak", {"rank": "auto"}, "rank is 'auto', expected a whole number"),
     ("irmae-wd", {"rank": 3}, "There is no option of irmae-wd called 'rank'"),
     ("lorae", {"target_rank": 2}, "There is no option of lorae called 'target_rank'"),
     ("lorae", {"rank": 6}, "rank is 6 with latent_dim 5"),
-    ("lorae", {"target_error": 0}, "target_error is 0, expected a mean squared error above 0"),
-    ("lorae", {"target_error": "low"}, "target_error is low"),
+    ("lorae", {"target_error": 0}, "target_error is 0, expected a number above 0"),
+    ("lorae", {"target_error": "low"}, "target_error is 'low'"),
     ("lorae", {"rank": 2, "target_error": 0.1}, "rank and target_error are both"),
     ("lorae", {"rank": "auto", "target_error": 0.1}, "give only one"),
 ]

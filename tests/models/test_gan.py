@@ -10,6 +10,7 @@ import latentrank
 from latentrank import losses, methods
 from latentrank.errors import InputError
 from latentrank.losses import GAMES
+from latentrank.methods import MethodOptions
 from latentrank.models import gan as adversarial
 from latentrank.models.gan import GAN, Health
 
@@ -99,7 +100,7 @@ def test_each_network_receives_the_gradient_of_its_own_loss_alone(name):
 
     torch.manual_seed(1)
     fake = model.decode(model.noise(8))
-    game = methods.get(name).game
+    game = GAMES[methods.get(name).game]
     of_judge = torch.autograd.grad(
         game.discriminator(model.score(x), model.score(fake.detach())), judge
     )
@@ -215,7 +216,7 @@ def test_a_discriminator_that_is_never_wrong_is_said():
 
 
 def test_gans_have_no_options_of_a_reconstruction():
-    assert methods.options("gan") == {}
+    assert methods.options("gan") == MethodOptions()
     with pytest.raises(InputError, match="reduction"):
         latentrank.build("gan", (6,), 4, reduction="sum")
 

@@ -10,6 +10,7 @@ import torch
 import latentrank
 from latentrank.data import Dataset, Split
 from latentrank.linalg import rank, spectrum
+from latentrank.metrics import Value
 from latentrank.models.statistics import CodeStatistics
 
 WIDTH = 6
@@ -69,15 +70,20 @@ def fake_gan(folder: Path, **config: Any) -> FakeRun:
     return run
 
 
-EVALUATION = {
-    "features": "inception",
-    "protocol": "FID by the 2015 Inception network",
-    "generation": {
-        "reconstruction": {"FID": 5.5, "KID": 0.5, "KID std": 0.01, "n_real": 30, "n_fake": 30},
-        "gmm": {"FID": 9.25, "KID": 0.75, "KID std": 0.02, "n_real": 30, "n_fake": 5000},
-    },
-    "probes": {"mlp": {"10": {"accuracy": 0.5, "accuracy_std": 0.02, "draws": 3}}},
-}
+def measured(metric: str, name: str, value: float, better: str, **identity: Any) -> Value:
+    """A value of a model without weights in its folder; the spread is a hundredth."""
+    return Value(metric, name, value, value / 100, better, identity)
+
+
+INCEPTION = {"name": "inception", "weights": "0", "preprocessing": "2048 of Inception v3"}
+EVALUATION = [
+    measured(
+        f"fd[inception]:{density}", "FID", value, "lower",
+        density=density, samples=n, seed=0, test_samples=30, features=INCEPTION,
+    )
+    for density, n, value in (("reconstruction", 30, 5.5), ("gmm", 5000, 9.25))
+]  # fmt: skip
+EVALUATION.append(measured("accuracy:10", "accuracy", 50.0, "higher", probe="mlp", labels=10))
 
 
 def fake_run(

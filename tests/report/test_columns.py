@@ -1,12 +1,12 @@
-import json
 import math
 import statistics
 
 import pytest
 
+from latentrank import metrics
 from latentrank.errors import InputError
 from latentrank.report.columns import Measure, best_of, columns_of, measures, metric_rows
-from tests.report.fake import fake_run
+from tests.report.fake import fake_run, measured
 
 
 def test_runs_that_differ_in_the_seed_share_a_column(tmp_path):
@@ -56,8 +56,8 @@ def test_mean_and_spread_are_those_of_the_seeds(tmp_path):
     errors = [0.1, 0.2, 0.6]
     runs = [fake_run(tmp_path, seed=seed, error=error) for seed, error in enumerate(errors)]
     (column,) = columns_of(runs)
-    measured = measures(column)["validation_error"]
-    assert measured == pytest.approx((0.3, statistics.stdev(errors), 3))
+    found = measures(column)["validation_error"]
+    assert found == pytest.approx((0.3, statistics.stdev(errors), 3))
     assert math.isnan(measures(columns_of(runs[:1])[0])["rank"].spread)
 
 
@@ -82,16 +82,20 @@ def test_best_is_named_among_those_that_have_the_number(tmp_path):
     assert best == {names.index("validation error"): 2}
 
 
-def test_evaluations_are_compared_by_what_they_measured(tmp_path):
-    for name, samples in (("a", 5000), ("b", 5000), ("c", 100)):
-        (tmp_path / name).mkdir()
-        found = {"generation": {"gmm": {"FID": 1.0, "n_real": 30, "n_fake": samples}}}
-        (tmp_path / name / "evaluation.json").write_text(json.dumps(found))
-    methods = {"a": "ae", "b": "lorae", "c": "irmae"}
+def test_values_are_compared_by_what_they_depend_on(tmp_path):
+    """Another number of samples is another row, and so are other weights of the features."""
+    rows = (("a", 5000, "0"), ("b", 5000, "0"), ("c", 100, "0"), ("d", 100, "1"))
+    for name, samples, weights in rows:
+        features = {"name": "timm:x", "weights": weights}
+        identity = {"density": "gmm", "samples": samples, "seed": 0, "features": features}
+        metrics.add(tmp_path / name, [measured("fd[timm:x]:gmm", "FD-x", 1.0, "lower", **identity)])
+    methods = {"a": "ae", "b": "lorae", "c": "irmae", "d": "vae"}
     runs = [fake_run(tmp_path / name, method=method) for name, method in methods.items()]
-    table = {row[0]: row[1:] for row in metric_rows(columns_of(runs))[0]}
-    assert table["gmm, 5\u202f000 samples: FID"] == ["1", "1", "–"]
-    assert table["gmm, 100 samples: FID"] == ["–", "–", "1"]
+    table = {row[0]: row[1:] for row in metric_rows(columns_of(runs))[0] if "FD-x" in row[0]}
+    assert sorted(table.values()) == sorted(
+        [["1", "1", "–", "–"], ["–", "–", "1", "–"], ["–", "–", "–", "1"]]
+    )
+    assert "gmm, 5\u202f000 samples: FD-x" in table
 
 
 @pytest.mark.parametrize("less", [True, False])

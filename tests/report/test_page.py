@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from latentrank import density
+from latentrank import density, metrics
 from latentrank.errors import InputError
 from latentrank.report import page, style, write_report
 from tests.report.fake import EVALUATION, fake_gan, fake_run
@@ -148,12 +148,12 @@ def test_gan_shows_what_it_has(tmp_path):
     assert "validation error" not in text.split("Reconstructions")[0]
 
 
-def test_evaluation_is_shown_where_there_is_one(tmp_path):
+def test_measured_values_are_shown_where_there_are_some(tmp_path):
     run = fake_run(tmp_path)
-    assert "Quality of generated samples" not in read(write_report(run))
-    (tmp_path / "evaluation.json").write_text(json.dumps(EVALUATION), encoding="utf-8")
+    assert "Generated samples" not in read(write_report(run))
+    metrics.add(tmp_path, EVALUATION)
     text = read(write_report(run))
-    for fact in ("FID5.59.25", "the best that the decoder can do", "mlp50.0 ± 2.0 %"):
+    for fact in ("FID5.5 ± 0.06", "the best that the decoder can do", "mlp50.0 ± 0.5 %"):
         assert fact in text
 
 
@@ -222,14 +222,15 @@ def test_figures_that_cannot_be_drawn_again_are_kept(tmp_path, real_drawing):
     assert "PCA needs" in text
     (sentence,) = told
     assert "Reconstructions" in sentence
-    assert "kept from an earlier report, because The file x.npz is not there" in sentence
+    assert "because the data cannot be read (The file x.npz is not there" in sentence
     # and once more: nothing wears off
     write_report(run)
     assert read(after) == text
 
 
 def test_figures_that_never_were_are_an_error_after_the_page(tmp_path):
-    with pytest.raises(InputError, match=r"no figures of: .*Reconstructions.*x\.npz is not there"):
+    sentence = r"lacks figures .*x\.npz is not there.*: .*Reconstructions"
+    with pytest.raises(InputError, match=sentence):
         write_report(without_data(fake_run(tmp_path)))
     assert "The file x.npz is not there" in read(tmp_path / "report.html")
     assert {"spectrum", "losses"} <= drawn(tmp_path)

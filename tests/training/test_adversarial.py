@@ -153,11 +153,11 @@ def test_the_metrics_say_what_is_not_measured_and_how_the_game_ended(tmp_path):
     data = dataset()
     config = RunConfig(method="nsgan", data="shapes", epochs=1, batch_size=8, device="cpu")
     resolved = resolve(config, data)
-    assert resolved.learning_rate == 2e-4
-    start(config, tmp_path, data)
+    assert resolved.training.learning_rate == 2e-4
+    start(resolved, tmp_path)
     model = build(encoder=nn.Linear(6, 3), decoder=Constant())
     with pytest.warns(UserWarning, match="collapsed"):
-        history = fit(model, data, resolved, folder=tmp_path, progress=False)
+        history = fit(model, data, resolved.training, folder=tmp_path, progress=False)
     run = finish(tmp_path, resolved, model, data, history)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics == run.metrics

@@ -57,7 +57,7 @@ def test_the_encoder_and_its_basis_stay_and_the_decoder_learns(rank, dataset):
 
 def test_the_decoder_trains_on_the_codes_that_inference_gives(dataset):
     """The logged loss of the second stage is the deterministic error, up to the steps between."""
-    model, history = train(40, dataset)
+    model, history = train(40, dataset, reconstruction="mse")
     assert history.rows[-1]["train/loss"] == pytest.approx(training_error(model, dataset), rel=0.05)
 
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from latentrank.cli.app import CATALOGUE, INSPECT, app
+from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import show
-from latentrank.cli.options import Components, RunFolder, Seed
+from latentrank.cli.options import RunFolder
 from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
 from latentrank.cli.train import write_run_report
-from latentrank.cli.use import parse_components
 from latentrank.errors import InputError
 from latentrank.formatting import as_text
-from latentrank.io import write_text
 
 if TYPE_CHECKING:
-    pass
+    from latentrank.metrics import Value
 
 #: Endings of figure files.
 FIGURES = (".png", ".pdf", ".svg")
@@ -161,82 +159,105 @@ def explore(run: RunFolder) -> None:
 def evaluate(
     run: RunFolder,
     features: Annotated[
-        Literal["classifier", "inception"] | None,
+        str | None,
         typer.Option(
-            help="Measure distances of generated from test images on these: a classifier of the "
-            "data's own labels (FD-classifier), or Inception (FID)."
+            metavar="FEATURES",
+            help="Measure distances of generated from test images on these: inception (FID), a "
+            "classifier of the data's own labels (FD-classifier), or timm:NAME, any network of "
+            "timm (FD-NAME).",
         ),
     ] = None,
     density: Annotated[
         str | None,
         typer.Option(
-            help="Densities to draw from, separated by commas; by default gaussian,gmm, of a GAN "
-            "prior."
+            metavar="NAME[:OPTION=VALUE,...]",
+            help="Densities to draw codes from, separated by commas; by default gaussian,gmm, of "
+            "a GAN prior.",
         ),
     ] = None,
-    components: Components = "4",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC", help="Measure this metric instead of the usual ones; repeated."
+        ),
+    ] = None,
     n: Annotated[int, typer.Option(min=6, help="Samples from each density.")] = 10_000,
-    weights: Annotated[Path | None, typer.Option(help="File of Inception weights.")] = None,
+    weights: Weights = None,
     download: Annotated[
-        bool, typer.Option("--download", metavar="", help="Inception weights may be downloaded.")
+        bool, typer.Option("--download", metavar="", help="Weights may be downloaded.")
     ] = False,
     probes: Annotated[
         bool, typer.Option(metavar="", help="Train classifiers on the codes, if there are labels.")
     ] = True,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Random seed for sampling; by default the run's.")
+    ] = None,
     device: Annotated[
         str, typer.Option(help="Where features are computed: auto, cpu, cuda, ...")
     ] = "auto",
 ) -> None:
-    """Measure a run: reconstruction, generated images, and how much codes tell of the labels.
+    """Measure a run: distances of generated images, labels predicted from codes, and others.
+
+    Values are kept in RUN/metrics.json and not computed again.
 
     latentrank evaluate runs/mnist-lorae --features classifier
-    latentrank evaluate runs/celeba-lorae --features inception --weights inception.pth
+    latentrank evaluate runs/celeba-lorae --features timm:tf_efficientnet_lite0 --download
+    latentrank evaluate runs/mnist-lorae --metric accuracy:100 --metric fd:gmm:components=10
     """
-    from latentrank.assessment import Features, assess
-    from latentrank.report.measured import read_evaluation
+    from latentrank import metrics
+    from latentrank.density import split_specs
     from latentrank.runs import finished_run
 
     opened = finished_run(run)
+    settings = opened.settings
     with messages.status("") as status:
-        found = assess(
-            opened,
-            Features(features, weights, download, device) if features else None,
-            [name.strip() for name in density.split(",")] if density else None,
+        subject = metrics.Subject(
+            settings.updated({"device": device}),
+            run,
             n,
-            seed=seed,
-            components=parse_components(components),
-            probes=probes,
-            say=lambda text: status.update(f"Measuring: {text}"),
+            settings.training.seed if seed is None else seed,
+            weights_by_name(weights, features or "inception"),
+            download,
+            lambda text: status.update(f"Measuring: {text}"),
         )
-    # what was measured before and is not now remains
-    write_text(run / "evaluation.json", json.dumps({**read_evaluation(run), **found}, indent=2))
-    _print_assessment(found)
-    if features is None:
-        messages.print("Distances of generated images: --features classifier or inception.")
-    console.print(str(run / "evaluation.json"), soft_wrap=True)
+        named = split_specs(density) if density else None
+        asked = metric or metrics.usual(subject, features, named, probes=probes)
+        found = []
+        for text in asked:
+            try:
+                found.append(metrics.measure(subject, text))
+            except InputError as error:
+                if metric or "[" in text:  # asked for by name, or on features that were
+                    raise
+                messages.print(f"{text}: {error}", style="yellow")
+    _print_values(opened.metrics, found)
+    if features is None and not metric:
+        messages.print(
+            "Distances of generated images: --features classifier, inception or timm:NAME."
+        )
+    console.print(str(run / "metrics.json"), soft_wrap=True)
 
 
-def _print_assessment(found: Mapping[str, Any]) -> None:
+def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
+    from latentrank.metrics import tables
+
     print_pairs(
         {
-            "rank": f"[bold]{found['rank']}[/bold] of {found['latent_dim']}",
-            "reconstruction error": as_text(found["reconstruction_error"]),
+            "rank": f"[bold]{trained['rank']}[/bold] of {trained['latent_dim']}",
+            "reconstruction error": as_text(trained["validation_error"]),
         }
     )
-    from latentrank.report.measured import generation_table, probe_table
-
-    if found.get("generation"):
-        print_table(*generation_table(found))
-        console.print(f"{found['protocol']}.", style="dim")
-        if found.get("classifier_accuracy", 1.0) < POOR_CLASSIFIER:
+    for table in tables(found):
+        print_table(table.header, table.rows)
+        if table.note:
+            console.print(table.note, style="dim")
+    for accuracy in {v.identity.get("features", {}).get("accuracy", 1.0) for v in found}:
+        if accuracy < POOR_CLASSIFIER:
             messages.print(
-                f"The classifier knows {100 * found['classifier_accuracy']:.0f} % of the test "
-                "images; distances on its features say little.",
+                f"The classifier is right about {100 * accuracy:.0f} % of the test images; "
+                "distances on its features mean little.",
                 style="yellow",
             )
-    if found.get("probes"):
-        print_table(*probe_table(found))
 
 
 @app.command(rich_help_panel=INSPECT)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from latentrank.cli.app import TRAIN, Stopped, app
+from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
 from latentrank.cli.output import console, messages, new_table, print_pairs
@@ -123,7 +124,7 @@ def reproduce(
         str | None,
         typer.Argument(metavar="RECIPE", help="One that --list shows, or a .yaml of your own."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row.")] = 3,
     budget: Annotated[
         Literal["small", "paper"],
         typer.Option(help="About an hour on two cores, or the papers' full setting."),
@@ -138,8 +139,8 @@ def reproduce(
     download: Annotated[
         bool, typer.Option("--download", metavar="", help="Data and weights may be downloaded.")
     ] = False,
-    weights: Annotated[Path | None, typer.Option(help="File of Inception weights.")] = None,
-    device: Annotated[str, typer.Option(help="Where: auto, cpu, gpu, mps, ...")] = "auto",
+    weights: Weights = None,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, gpu, mps, ...")] = "auto",
     cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
     listing: Annotated[
         bool, typer.Option("--list", metavar="", help="List the recipes and do nothing.")
@@ -151,13 +152,13 @@ def reproduce(
     latentrank reproduce lorae-table-7 --seeds 3 --budget small
     latentrank reproduce lorae-table-3 --part mnist
     """
-    from latentrank import reproduce as reproducing
+    from latentrank.reproduce import reproduce as run_recipe
 
     if listing or recipe is None:
         _print_recipes(seeds)
         return
     try:
-        page = reproducing.reproduce(
+        page = run_recipe(
             recipe,
             seeds=seeds,
             budget=budget,
@@ -165,7 +166,7 @@ def reproduce(
             out=out,
             data_root=data_root,
             download=download,
-            weights=weights,
+            weights=weights_by_name(weights, "inception"),
             device=device,
             cluster=cluster,
             say=lambda text: messages.print(text, style="dim", soft_wrap=True),
@@ -228,8 +229,11 @@ def sweep(
         typer.Option(help="URL of the study's database; machines that name the same share it."),
     ] = None,
     minimise: Annotated[
-        str, typer.Option(help="A number of metrics.json, or a measure such as fd:gmm.")
+        str, typer.Option(metavar="METRIC", help="A metric, such as fd:gmm:components=10.")
     ] = "validation_error",
+    maximise: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="Instead: a metric such as accuracy:100.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the studies' runs.")] = Path("sweeps"),
     cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
 ) -> None:
@@ -248,6 +252,7 @@ def sweep(
             [sweeping.parse_search(text) for text in search],
             trials,
             minimise=minimise,
+            maximise=maximise,
             storage=storage,
             out=out,
             cluster=cluster,
@@ -257,7 +262,8 @@ def sweep(
     except KeyboardInterrupt:
         raise Stopped("Stopped; the same command adds trials to the study.") from None
     names = list(found[0].settings)
-    table = new_table("trial", minimise, *names, "run", numbers=["trial", minimise, *names])
+    metric = maximise or minimise
+    table = new_table("trial", metric, *names, "run", numbers=["trial", metric, *names])
     for trial in found:
         chosen = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.settings.values()]
         table.add_row(str(trial.number), f"{trial.value:.4g}", *chosen, trial.folder)

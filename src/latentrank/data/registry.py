@@ -279,8 +279,8 @@ def load_samples(
         root: as in `load`, and so are the rest.
         download: fetch what is missing.
         image_size: of images in files.
-        labels: name of the labels.
-        parameters: names of the parameters.
+        labels: name of the labels, which may be absent.
+        parameters: names of the parameters, likewise.
         columns: names of the columns of a sample.
         progress: show a progress bar while images are decoded.
 
@@ -299,7 +299,9 @@ def load_samples(
         data = load(name_or_path, root, download, image_size=image_size, progress=progress)
         whole = own.joined([data.train, data.test])
         return replace(whole, x=as_samples(whole.x, Preprocessing(), shape)), data.class_names
-    meaning = Meaning(None, None, labels, _listed(parameters), _listed(columns))
+    meaning = Meaning(
+        None, None, labels, _listed(parameters), _listed(columns), "train", lenient=True
+    )
     request = Request(_root(root), download, None, None, image_size, 0, progress, meaning)
     return own.load_samples(str(name_or_path), preprocessing, shape, request, names())
 

@@ -1,4 +1,4 @@
-"""Numbers that say how good a latent space is."""
+"""Metrics of latent spaces and generated samples, as functions of arrays."""
 
 from latentrank.evaluation.classifier import Classifier, train_classifier
 from latentrank.evaluation.collapse import active_units, kl_per_unit
@@ -6,12 +6,10 @@ from latentrank.evaluation.distances import (
     DensityCoverage,
     KernelDistance,
     PrecisionRecall,
-    Statistics,
     density_coverage,
     frechet_distance,
     kernel_distance,
     precision_recall,
-    statistics,
 )
 from latentrank.evaluation.embedding import tsne
 from latentrank.evaluation.entropy import Entropy, interpolation_entropy, mean_entropy
@@ -19,6 +17,7 @@ from latentrank.evaluation.features import Extractor, extractor, features, place
 from latentrank.evaluation.generation import evaluate_generation, real_features
 from latentrank.evaluation.interpolation import parameter_error, relative_error
 from latentrank.evaluation.probe import ProbeResult, label_curve, probe, supervised
+from latentrank.evaluation.statistics import RunningStatistics, Statistics, statistics
 
 __all__ = [
     "Classifier",
@@ -28,6 +27,7 @@ __all__ = [
     "KernelDistance",
     "PrecisionRecall",
     "ProbeResult",
+    "RunningStatistics",
     "Statistics",
     "active_units",
     "density_coverage",

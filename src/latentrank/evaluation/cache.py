@@ -1,4 +1,4 @@
-"""Names for results that are slow to compute and depend on content alone."""
+"""Cache keys for results that depend on the content of their inputs alone."""
 
 from __future__ import annotations
 

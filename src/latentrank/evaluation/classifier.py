@@ -24,14 +24,16 @@ from latentrank.data.base import to_float
 from latentrank.data.cache import ADVICE
 from latentrank.errors import InputError
 from latentrank.evaluation.cache import content_key
+from latentrank.evaluation.fitting import fit_classes
 from latentrank.io import atomic_write
 
 FEATURES = 128
 BATCH = 128
 CHUNK = 500  # images in one forward pass of inference
-FORMAT = 1  # raise when the network or its training changes: old files are then left alone
+FORMAT = 2  # raise when the network or its training changes: old files are then left alone
 
 Images = NDArray[Any]
+Labels = NDArray[np.int64]
 
 
 def _network(shape: tuple[int, int, int], classes: int) -> tuple[nn.Sequential, nn.Linear]:
@@ -64,6 +66,8 @@ class Classifier:
         distance: what a Fréchet distance on its features is called, `"FD-classifier"`.
         protocol: how features come about, in words.
         key: identifies the data and settings that it was trained on.
+        trained_on: numbers of training and test images, and a fingerprint of them with their
+            labels.
     """
 
     name = "classifier"
@@ -79,6 +83,7 @@ class Classifier:
     ) -> None:
         self.body, self.head, self.classes, self.shape, self.key = body, head, classes, shape, key
         self.accuracy = math.nan
+        self.trained_on: dict[str, int | str] = {}
         self.body.eval()
         self.head.eval()
 
@@ -159,26 +164,32 @@ def _checked_images(images: Images, labels: ArrayLike, part: str) -> NDArray[np.
 
 
 def _fit(
-    classifier: Classifier, images: Images, targets: Tensor, seed: int, epochs: int, progress: bool
+    classifier: Classifier, images: Images, targets: Labels, seed: int, epochs: int, progress: bool
 ) -> None:
     """Adam under one cycle of the learning rate, 0 to 4e-3 to 0."""
     network = nn.Sequential(classifier.body, classifier.head).train()
-    rng = np.random.default_rng(seed)
-    steps = math.ceil(len(images) / BATCH)
+    steps = epochs * math.ceil(len(images) / BATCH)
     optimiser = torch.optim.Adam(network.parameters())
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=epochs * steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     device = classifier.head.weight.device
     with Progress(disable=not progress, transient=True) as bar:
-        task = bar.add_task("Training the classifier", total=epochs * steps)
-        for _ in range(epochs):
-            for rows in np.array_split(rng.permutation(len(images)), steps):
-                logits = network(_batch(images, rows).to(device))
-                loss = nn.functional.cross_entropy(logits, targets[rows].to(device))
-                optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                optimiser.step()
-                schedule.step()
-                bar.advance(task)
+        task = bar.add_task("Training the classifier", total=steps)
+
+        def after_step(step: int) -> None:
+            schedule.step()
+            bar.advance(task)
+
+        fit_classes(
+            network,
+            lambda rows: _batch(images, rows).to(device),
+            targets,
+            np.arange(len(images)),
+            optimiser,
+            np.random.default_rng(seed),
+            batch_size=BATCH,
+            steps=steps,
+            after_step=after_step,
+        )
     network.eval()
 
 
@@ -254,20 +265,25 @@ def train_classifier(
             f"The labels hold {len(classes)} class, expected at least 2; "
             "a classifier needs something to tell apart."
         )
-    key = content_key(
-        {"x": images, "y": train_labels, "test_x": test_images, "test_y": held_out},
-        {"seed": seed, "epochs": epochs, "format": FORMAT},
+    fingerprint = content_key(
+        {"x": images, "y": train_labels, "test_x": test_images, "test_y": held_out}, {}
     )
+    key = content_key({}, {"data": fingerprint, "seed": seed, "epochs": epochs, "format": FORMAT})
     shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         body, head = _network(shape, len(classes))
     classifier = Classifier(body.to(device), head.to(device), classes, shape, key)
+    classifier.trained_on = {
+        "training_images": len(images),
+        "test_images": len(test_images),
+        "fingerprint": fingerprint,
+    }
     classifier._checked(test_images)
     path = None if cache is None else cache / f"classifier-{key}.safetensors"
     if path is not None and _load(classifier, path):
         return classifier
-    _fit(classifier, images, torch.from_numpy(targets), seed, epochs, progress)
+    _fit(classifier, images, targets, seed, epochs, progress)
     guesses = classes[classifier.probabilities(test_images).argmax(axis=1)]
     classifier.accuracy = float((guesses == held_out).mean())
     if path is not None:

@@ -1,4 +1,4 @@
-"""Posterior collapse: how many coordinates of a Gaussian posterior still say something."""
+"""Posterior collapse: active units and KL divergence of each coordinate."""
 
 from __future__ import annotations
 

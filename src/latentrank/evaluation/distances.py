@@ -7,32 +7,21 @@ Where the features come from, and so what the number may be called, is decided e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg.blas import dtrmm
 
 from latentrank.errors import InputError
+from latentrank.evaluation.statistics import Statistics, check_matrix, statistics
 
 Array = NDArray[np.float64]
 
 CHUNK = 128  # rows of a distance matrix held at once: 10 MB against 10 000 columns
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Mean and covariance of a set of features: all that the Fréchet distance needs of it.
-
-    Attributes:
-        mean: `(d,)` float64.
-        covariance: `(d, d)` float64, divided by `count - 1`.
-        count: how many samples they were computed from.
-    """
-
-    mean: Array
-    covariance: Array
-    count: int
+WIDE = 512  # features above which covariances, and not the features, are factorised
 
 
 class KernelDistance(NamedTuple):
@@ -61,24 +50,12 @@ class _Root(NamedTuple):
 
     mean: Array
     factor: Array
+    triangular: bool = False
 
 
 def _checked(features: ArrayLike, name: str) -> Array:
     values = np.asarray(features, dtype=np.float64)
-    if values.ndim != 2:
-        raise InputError(
-            f"{name} has shape {values.shape}, expected (samples, features); "
-            "flatten it to two axes."
-        )
-    if len(values) < 2:
-        raise InputError(
-            f"{name} has {len(values)} samples, expected at least 2 to estimate a spread; add more."
-        )
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"{name} holds NaN or infinite values, expected finite numbers; "
-            "look for a decoder that diverged."
-        )
+    check_matrix(values, name)
     return values
 
 
@@ -96,29 +73,6 @@ def _checked_pair(features_a: ArrayLike, features_b: ArrayLike) -> tuple[Array, 
     return a, b
 
 
-def statistics(features: ArrayLike) -> Statistics:
-    """Mean and unbiased covariance of a set of features.
-
-    Args:
-        features: `(n, d)` finite numbers, n at least 2.
-
-    Returns:
-        The `Statistics`, in float64.
-
-    Raises:
-        InputError: not two axes, fewer than 2 samples, or values that are not finite.
-
-    Example:
-        >>> s = statistics([[0.0, 1.0], [2.0, 1.0]])
-        >>> s.mean.tolist(), s.covariance.tolist(), s.count
-        ([1.0, 1.0], [[2.0, 0.0], [0.0, 0.0]], 2)
-    """
-    x = _checked(features, "The features")
-    mean = x.mean(axis=0)
-    centred = x - mean
-    return Statistics(mean, centred.T @ centred / (len(x) - 1), len(x))
-
-
 def _root_of_samples(features: ArrayLike, name: str) -> _Root:
     x = _checked(features, name)
     mean = x.mean(axis=0)
@@ -130,6 +84,10 @@ def _root_of_samples(features: ArrayLike, name: str) -> _Root:
 
 
 def _root_of_statistics(given: Statistics) -> _Root:
+    if given.count > len(given.mean) > WIDE:
+        # a tenth of the time of an eigendecomposition, where the covariance has full rank
+        with suppress(np.linalg.LinAlgError):
+            return _Root(given.mean, np.asarray(np.linalg.cholesky(given.covariance).T), True)
     values, vectors = np.linalg.eigh(given.covariance)
     # A covariance of n samples has rank n - 1 at most. The eigenvalues beyond it are rounding,
     # and square roots of rounding (1e-8 of the first) are large enough to be seen in the sum.
@@ -141,7 +99,22 @@ def _root_of_statistics(given: Statistics) -> _Root:
 def _root(given: ArrayLike | Statistics, name: str) -> _Root:
     if isinstance(given, Statistics):
         return _root_of_statistics(given)
-    return _root_of_samples(given, name)
+    x = np.asarray(given)
+    check_matrix(x, name)
+    if len(x) > x.shape[1] > WIDE:
+        return _root_of_statistics(statistics(x))
+    return _root_of_samples(x, name)
+
+
+def _nuclear_norm(product: Array) -> float:
+    """Sum of the singular values; of large matrices from the eigenvalues of the smaller Gram.
+
+    A singular value below 1e-8 of the largest is then known to 1e-8 of the largest only.
+    """
+    if min(product.shape) <= WIDE:
+        return float(np.linalg.svd(product, compute_uv=False).sum())
+    small = product if product.shape[0] <= product.shape[1] else product.T
+    return float(np.sqrt(np.clip(np.linalg.eigvalsh(small @ small.T), 0.0, None)).sum())
 
 
 def frechet_distance(
@@ -156,7 +129,9 @@ def frechet_distance(
     such as the centred data themselves, the last trace is the nuclear norm of
     :math:`F_a F_b^\top`: its squared singular values are the eigenvalues of
     :math:`\Sigma_a\Sigma_b`. So no square root of a matrix is taken, and fewer samples than
-    features are the easy case rather than the unstable one.
+    features are the easy case rather than the unstable one. Above 512 features the factors are
+    Cholesky's and the singular values come from a Gram matrix: relative to the traces, the
+    distance is then exact to about 1e-8 instead of 1e-12.
 
     Args:
         features_a: `(n, d)` features, or their `Statistics`. Features are a little more accurate.
@@ -175,7 +150,9 @@ def frechet_distance(
     """
     a, b = _root(features_a, "The first set"), _root(features_b, "The second set")
     _same_width(len(a.mean), len(b.mean))
-    overlap = np.linalg.svd(a.factor @ b.factor.T, compute_uv=False).sum()
+    # a triangular factor halves the work of the product
+    multiply = partial(dtrmm, 1.0) if a.triangular else np.matmul
+    overlap = _nuclear_norm(multiply(a.factor, b.factor.T))
     spread = np.square(a.factor).sum() + np.square(b.factor).sum() - 2.0 * overlap
     # The three terms cancel for equal covariances; what rounding leaves may be below zero.
     return float(np.square(a.mean - b.mean).sum() + max(spread, 0.0))

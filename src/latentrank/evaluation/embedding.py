@@ -1,4 +1,4 @@
-"""Real and generated samples in one picture: t-SNE of both sets together."""
+"""t-SNE of real and generated samples together."""
 
 from __future__ import annotations
 

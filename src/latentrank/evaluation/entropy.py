@@ -1,12 +1,13 @@
-"""How sure a classifier is of images, interpolated ones above all.
+"""Entropy of a classifier on images, such as interpolated ones.
 
-Low entropy says that the classifier is sure, not that the image is real: uniform noise can be
-classified as surely as a digit. So it compares models whose images look alike, and stands beside
-a distance to real images, never in its place.
+Low entropy means that the classifier is certain, not that the image is real: uniform noise can be
+classified with as much certainty as a digit. So it compares models whose images look alike, and
+complements a distance to real images without replacing it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,12 +19,13 @@ from latentrank.data.base import to_float
 from latentrank.errors import InputError
 
 Images = NDArray[Any]
+Prepare = Callable[[Images], Tensor]
 
 CHUNK = 500  # images encoded or decoded in one pass
 
 
 class Coder(Protocol):
-    """What can be interpolated through: an autoencoder, in evaluation mode."""
+    """An autoencoder in evaluation mode."""
 
     def encode(self, x: Tensor) -> Tensor:
         """`(N, *shape)` to `(N, L)`."""
@@ -33,7 +35,7 @@ class Coder(Protocol):
 
 
 class Judge(Protocol):
-    """What tells class probabilities: `latentrank.evaluation.Classifier`."""
+    """What predicts class probabilities: `latentrank.evaluation.Classifier`."""
 
     def probabilities(self, images: Images) -> NDArray[np.float32]:
         """`(N, C, H, W)` images to `(N, K)` probabilities."""
@@ -77,15 +79,17 @@ def _device(model: Coder) -> torch.device:
     return torch.device("cpu")
 
 
-def _between(model: Coder, start: Images, end: Images, shares: list[float]) -> Images:
+def _between(
+    model: Coder, start: Images, end: Images, shares: list[float], prepare: Prepare
+) -> Images:
     """Decoded points on the straight lines between the codes: `(pairs * points, *shape)`."""
     device = _device(model)
     pieces = []
     with torch.inference_mode():
         for first in range(0, len(start), CHUNK):
             rows = slice(first, first + CHUNK)
-            a = model.encode(to_float(start[rows]).to(device))
-            b = model.encode(to_float(end[rows]).to(device))
+            a = model.encode(prepare(start[rows]).to(device))
+            b = model.encode(prepare(end[rows]).to(device))
             pieces += [model.decode(torch.lerp(a, b, share)).float().cpu() for share in shares]
     return torch.cat(pieces).numpy()
 
@@ -98,6 +102,7 @@ def interpolation_entropy(
     points: int = 5,
     draws: int = 5,
     seed: int = 0,
+    prepare: Prepare = to_float,
 ) -> Entropy:
     """Mean entropy of a classifier on images decoded between the codes of random pairs.
 
@@ -113,6 +118,7 @@ def interpolation_entropy(
         points: equidistant points between the two of a pair.
         draws: independent draws of pairs, over which the spread is taken.
         seed: of the draws; the pairs do not depend on the model.
+        prepare: from images to what the model encodes.
 
     Returns:
         Mean and standard deviation over the draws, in nats.
@@ -142,6 +148,6 @@ def interpolation_entropy(
         start = rng.integers(len(images), size=pairs)
         # A step of 1 to N - 1 around the circle reaches every other image, never the same one.
         end = (start + rng.integers(1, len(images), size=pairs)) % len(images)
-        decoded = _between(model, images[start], images[end], shares)
+        decoded = _between(model, images[start], images[end], shares, prepare)
         values.append(mean_entropy(classifier.probabilities(decoded)))
     return Entropy(float(np.mean(values)), float(np.std(values)))

@@ -1,14 +1,13 @@
-"""From images to features: the 2015 Inception network, or a classifier of the data's own labels.
+"""From images to features: Inception, a network of timm, or a classifier of the data's own labels.
 
-Which of the two it is decides what a distance on the features may be called, so an extractor
-carries that name with it: `FID` is said of the Inception features only.
+Which of them it is decides what a distance on the features may be called, so an extractor carries
+that name with it: `FID` is said of the Inception features only.
 """
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,25 +17,26 @@ from rich.progress import Progress
 from latentrank.data.base import Dataset, Split
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.classifier import train_classifier
+from latentrank.evaluation.images import Images, as_images
+from latentrank.evaluation.inception import Inception, inception_weights
+from latentrank.evaluation.timm_network import TimmNetwork, short_name, timm_weights
 
-Images = NDArray[Any]
-
-NAMES = ("inception", "classifier")
+NAMES = ("inception", "classifier", "timm:NAME")
 
 
 class Extractor(Protocol):
     """What turns images into features, and says what the result may be called.
 
     Attributes:
-        name: `"inception"` or `"classifier"`.
+        name: `"inception"`, `"classifier"` or `"timm:NAME"`.
         distance: the name of a Fréchet distance on these features.
-        protocol: resizing, range and layer, in words.
+        protocol: preprocessing and layer, in words.
         key: identifies the weights.
     """
 
     @property
     def name(self) -> str:
-        """`"inception"` or `"classifier"`."""
+        """`"inception"`, `"classifier"` or `"timm:NAME"`."""
 
     @property
     def distance(self) -> str:
@@ -44,7 +44,7 @@ class Extractor(Protocol):
 
     @property
     def protocol(self) -> str:
-        """Resizing, range and layer, in words."""
+        """Preprocessing and layer, in words."""
 
     @property
     def key(self) -> str:
@@ -54,128 +54,38 @@ class Extractor(Protocol):
         """`(N, C, H, W)` images to `(N, d)` float32 features."""
 
 
-def to_uint8(images: Images) -> NDArray[np.uint8]:
-    """Images as 8-bit colours; floats in [0, 1] are clipped and rounded to the nearest.
+def check_features(name: str) -> None:
+    """Refuse features that do not exist.
 
     Args:
-        images: any shape, uint8 or floats.
+        name: `"inception"`, `"classifier"` or `"timm:NAME"`.
 
-    Returns:
-        uint8 of the same shape.
+    Raises:
+        InputError: there are none of that name.
 
     Example:
-        >>> to_uint8(np.array([-0.2, 0.5, 1.0], dtype=np.float32)).tolist()
-        [0, 128, 255]
+        >>> check_features("inceptoin")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: There is no feature network 'inceptoin'; did you mean
+        'inception'? Known: inception, classifier, timm:NAME.
     """
-    if images.dtype == np.uint8:
-        return np.asarray(images, dtype=np.uint8)
-    colours: NDArray[np.uint8] = np.rint(np.clip(images, 0.0, 1.0) * 255).astype(np.uint8)
-    return colours
+    if name not in NAMES[:2] and not (name.startswith("timm:") and name != "timm:"):
+        raise unknown("feature network", name, NAMES)
 
 
-def _to_rgb(images: Images) -> torch.Tensor:
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise InputError(
-            f"Images of shape {tuple(images.shape)} were given, expected (N, 1, H, W) or "
-            "(N, 3, H, W); Inception features exist for grey and colour images only."
-        )
-    pixels = torch.from_numpy(np.ascontiguousarray(to_uint8(images)))
-    return pixels.expand(-1, 3, -1, -1)
+def distance_name(name: str) -> str:
+    """What a Fréchet distance is called, by its features.
 
+    Args:
+        name: as `extractor` takes it.
 
-class Inception:
-    """The Inception network of December 2015 that the FID is defined by, from torch-fidelity.
-
-    Made by `extractor("inception")`.
-
-    Attributes:
-        name: `"inception"`.
-        distance: `"FID"`.
-        protocol: resizing, range and layer, in words.
-        key: hash of the weights file.
+    Example:
+        >>> [distance_name(name) for name in ("inception", "timm:tf_efficientnet_lite0")]
+        ['FID', 'FD-efficientnet_lite0']
     """
-
-    name = "inception"
-    distance = "FID"
-    protocol = (
-        "2048 pooled features of Inception v3 (2015-12-05) from 8-bit RGB, resized to 299x299 by "
-        "the bilinear interpolation of TensorFlow 1 without antialiasing, as in torch-fidelity; "
-        "clean-fid resizes by antialiased bicubic instead"
-    )
-
-    def __init__(self, weights: Path, device: str = "cpu") -> None:
-        try:
-            # torch-fidelity unpickles whatever the file holds; this refuses all but tensors first.
-            torch.load(weights, weights_only=True)
-            network = _inception_class()("inception-v3-compat", ["2048"], str(weights))
-        except Exception as error:  # junk raises whatever its bytes happen to spell
-            raise InputError(
-                f"{weights} is not a file of Inception weights; give the unchanged file that "
-                "torch-fidelity publishes."
-            ) from error
-        # Convolutions on a processor run half as fast again in this layout, to equal values.
-        self._network = network.to(device=device, memory_format=torch.channels_last)
-        self._device = device
-        self.key = hashlib.blake2b(weights.read_bytes(), digest_size=12).hexdigest()
-
-    def features(self, images: Images) -> NDArray[np.float32]:
-        """The pooled features before the last layer.
-
-        Args:
-            images: `(N, C, H, W)`, C 1 or 3 (grey is repeated), uint8 or floats in [0, 1].
-
-        Returns:
-            `(N, 2048)` float32.
-
-        Raises:
-            InputError: arrays that are not grey or colour images.
-        """
-        with torch.inference_mode():
-            (values,) = self._network(_to_rgb(images).to(self._device))
-        return np.asarray(values.cpu().numpy(), dtype=np.float32)
-
-
-def _inception_module() -> Any:
-    try:
-        from torch_fidelity import feature_extractor_inceptionv3
-    except ImportError as error:
-        raise InputError(
-            "FID needs torch-fidelity; install it with: pip install 'latentrank[fid]'"
-        ) from error
-    return feature_extractor_inceptionv3
-
-
-def _inception_class() -> Any:
-    return _inception_module().FeatureExtractorInceptionV3
-
-
-def _inception_weights(download: bool, progress: bool) -> Path:
-    """The weights in torch's own folder of downloads, fetched there if that is allowed."""
-    url: str = _inception_module().URL_INCEPTION_V3
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-    if path.exists():
-        return path
-    if not download:
-        raise InputError(
-            f"The Inception weights are not at {_from_home(path)}; allow the download with "
-            f"--download (download=True), or fetch {url} elsewhere and give the file with "
-            "--weights (weights=PATH)."
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = path.stem.rsplit("-", 1)[1]
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=progress)
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"The Inception weights could not be downloaded from {url} ({error}); "
-            "fetch the file elsewhere and give it with --weights (weights=PATH)."
-        ) from error
-    return path
-
-
-def _from_home(path: Path) -> str:
-    """A path as one may publish it: without the name of whose home it lies in."""
-    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
+    if name == "inception":
+        return "FID"
+    return f"FD-{short_name(name.removeprefix('timm:'))}"
 
 
 def _labelled(split: Split, dataset: Dataset) -> tuple[Images, NDArray[np.int64]]:
@@ -184,7 +94,7 @@ def _labelled(split: Split, dataset: Dataset) -> tuple[Images, NDArray[np.int64]
             f"The features 'classifier' need labels, and the data '{dataset.name}' has none; "
             "give labelled data, or choose the features 'inception'."
         )
-    return split.x, split.labels
+    return as_images(split.x, dataset.preprocessing), split.labels
 
 
 def place(device: str) -> str:
@@ -226,10 +136,11 @@ def extractor(
     """The feature extractor of a name.
 
     Args:
-        name: `"inception"` for the FID, `"classifier"` for the FD-classifier.
-        dataset: labelled images that the classifier is trained on; unused by Inception.
-        weights: file of Inception weights; None takes those downloaded earlier.
-        download: whether Inception weights may be downloaded (about 95 MB).
+        name: `"inception"` for the FID, `"classifier"` for the FD-classifier, `"timm:NAME"` for
+            any network of timm, such as `"timm:tf_efficientnet_lite0"`.
+        dataset: labelled images that the classifier is trained on; unused by the others.
+        weights: file of weights; None takes those downloaded earlier.
+        download: whether weights may be downloaded.
         cache: folder that keeps trained classifiers; None keeps nothing.
         device: where to compute, as `place` takes it.
         progress: whether to show the progress of a download or a training.
@@ -239,42 +150,68 @@ def extractor(
 
     Raises:
         InputError: an unknown name or device; weights that are missing, unreadable or not
-            downloadable; torch-fidelity not installed; a classifier without labelled images.
+            downloadable; a package that is not installed; a classifier without labelled images.
 
     Example:
         >>> extractor("inceptoin")
         Traceback (most recent call last):
-        latentrank.errors.InputError: There is no feature extractor 'inceptoin'; did you mean
-        'inception'? Known: inception, classifier.
+        latentrank.errors.InputError: There is no feature network 'inceptoin'; did you mean
+        'inception'? Known: inception, classifier, timm:NAME.
     """
-    if name == "inception":
-        path = Path(weights) if weights else _inception_weights(download, progress)
-        if not path.is_file():
+    check_features(name)
+    if name == "classifier":
+        if dataset is None:
             raise InputError(
-                f"There is no file {path}; give the Inception weights that torch-fidelity "
-                "publishes, or allow their download with --download (download=True)."
+                "The features 'classifier' were asked for without data to train it on; "
+                "give a labelled data set, or choose the features 'inception'."
             )
+        train, test = _labelled(dataset.train, dataset), _labelled(dataset.test, dataset)
+        return train_classifier(*train, *test, cache=cache, device=place(device), progress=progress)
+    path = weights_of(name, weights, download=download, progress=progress)
+    if name == "inception":
         return Inception(path, place(device))
-    if name != "classifier":
-        raise unknown("feature extractor", name, NAMES)
-    if dataset is None:
+    return TimmNetwork(name.removeprefix("timm:"), path, place(device))
+
+
+def weights_of(
+    name: str, given: str | Path | None = None, *, download: bool = False, progress: bool = False
+) -> Path:
+    """The file of a network's weights.
+
+    Args:
+        name: `"inception"` or `"timm:NAME"`.
+        given: the file, where one is given.
+        download: whether it may be downloaded.
+        progress: whether to show the progress of a download.
+
+    Raises:
+        InputError: there is no such file, or none was downloaded earlier and none may be now.
+    """
+    if given is None:
+        if name == "inception":
+            return inception_weights(download, progress)
+        return timm_weights(name.removeprefix("timm:"), download)
+    if not Path(given).is_file():
         raise InputError(
-            "The features 'classifier' were asked for without data to train it on; "
-            "give a labelled data set, or choose the features 'inception'."
+            f"There is no file {given}; give the weights of {name} as they are published, or "
+            "allow their download with --download (download=True)."
         )
-    train, test = _labelled(dataset.train, dataset), _labelled(dataset.test, dataset)
-    return train_classifier(*train, *test, cache=cache, device=place(device), progress=progress)
+    return Path(given)
 
 
 def features(
-    images: Images, extractor: Extractor, batch_size: int = 64, progress: bool = False
+    images: Images,
+    extractor: Extractor,
+    batch_size: int | None = None,
+    progress: bool = False,
 ) -> NDArray[np.float32]:
     """Features of many images, batch by batch.
 
     Args:
         images: `(N, C, H, W)` uint8, or floats in [0, 1] (clipped to it).
         extractor: from `extractor`.
-        batch_size: images in one forward pass.
+        batch_size: images in one forward pass; None takes 64, and 256 where there is a graphics
+            card.
         progress: whether to show a progress bar.
 
     Returns:
@@ -292,6 +229,7 @@ def features(
     """
     if len(images) == 0:
         raise InputError("No images were given, expected at least one; check the selection.")
+    batch_size = batch_size or (256 if torch.cuda.is_available() else 64)
     parts = []
     with Progress(disable=not progress, transient=True) as bar:
         task = bar.add_task(f"Features of {len(images)} images", total=len(images))

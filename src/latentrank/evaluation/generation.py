@@ -1,4 +1,4 @@
-"""Every distance between real and generated images at once, with what is needed to read it."""
+"""All distances between real and generated images at once."""
 
 from __future__ import annotations
 
@@ -22,11 +22,21 @@ from latentrank.io import atomic_write
 Images = NDArray[Any]
 
 
+def kernel_distance_name(distance: str) -> str:
+    """What a kernel distance is called where a Fréchet distance on the same features has a name.
+
+    Example:
+        >>> kernel_distance_name("FID"), kernel_distance_name("FD-classifier")
+        ('KID', 'KD-classifier')
+    """
+    return "KID" if distance == "FID" else f"KD-{distance.removeprefix('FD-')}"
+
+
 def real_features(
     images: Images,
     extractor: Extractor,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     cache: Path | None = None,
     progress: bool = False,
 ) -> NDArray[np.float32]:
@@ -62,7 +72,7 @@ def evaluate_generation(
     fake_images: Images,
     extractor: Extractor,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     cache: Path | None = None,
     progress: bool = False,
 ) -> dict[str, float | int | str]:
@@ -80,9 +90,9 @@ def evaluate_generation(
         progress: whether to show progress bars.
 
     Returns:
-        `FID` or `FD-classifier`; `KID` or `KD-classifier`, mean over subsets, and the same with
-        ` std` behind it; `precision`, `recall`, `density`, `coverage`; `n_real`, `n_fake`;
-        `features` (the extractor's name) and `protocol`.
+        `FID` or `FD-` and the features; `KID` or `KD-` and the features, mean over subsets, and
+        the same with ` std` behind it; `precision`, `recall`, `density`, `coverage`; `n_real`,
+        `n_fake`; `features` (the extractor's name) and `protocol`.
 
     Raises:
         InputError: images that the extractor cannot take, or fewer than 6 of either.
@@ -101,7 +111,7 @@ def evaluate_generation(
     )
     fake = features(fake_images, extractor, batch_size, progress)
     kernel = kernel_distance(real, fake)
-    kernel_name = "KID" if extractor.distance == "FID" else "KD-classifier"
+    kernel_name = kernel_distance_name(extractor.distance)
     shares = precision_recall(real, fake)
     filling = density_coverage(real, fake)
     return {

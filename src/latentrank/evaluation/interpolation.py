@@ -1,4 +1,4 @@
-"""Ways between codes: straight, on the sphere, in the principal plane, over parameters."""
+"""Interpolation of codes: linear, spherical, in the principal plane, over parameters."""
 
 from __future__ import annotations
 

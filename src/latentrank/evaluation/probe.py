@@ -1,4 +1,4 @@
-"""How much of the labels a frozen code still tells: MLP, linear and nearest-neighbour probes."""
+"""Probes: MLP, linear and nearest-neighbour classifiers of labels from frozen codes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from latentrank.data.base import to_float
 from latentrank.errors import InputError, unknown
+from latentrank.evaluation.fitting import fit_classes
 
 Kind = Literal["mlp", "linear", "knn"]
 KINDS: tuple[Kind, ...] = ("mlp", "linear", "knn")
@@ -29,6 +30,7 @@ MAX_STEPS = 20_000
 FIXED_STEPS = 500  # with too few labels to hold any out
 
 Codes = NDArray[Any]
+Prepare = Callable[[Codes], Tensor]
 
 
 @dataclass(frozen=True)
@@ -148,27 +150,29 @@ def _head(inputs: int, classes: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-def _accuracy(network: nn.Module, data: _Labelled, device: torch.device) -> float:
+def _accuracy(
+    network: nn.Module, data: _Labelled, device: torch.device, prepare: Prepare = to_float
+) -> float:
     network.eval()
     right = 0
     with torch.inference_mode():
         for start in range(0, len(data.y), 1000):
             rows = slice(start, start + 1000)
-            guesses = network(to_float(data.x[rows]).to(device)).argmax(dim=1).cpu().numpy()
+            guesses = network(prepare(data.x[rows]).to(device)).argmax(dim=1).cpu().numpy()
             right += int((guesses == data.y[rows]).sum())
     return right / len(data.y)
 
 
 class _EarlyStop:
-    """Keeps the weights of the best look at the held-out part, and says when to stop."""
+    """Early stopping: keeps the weights with the best accuracy on the held-out part."""
 
-    def __init__(self, network: nn.Module, held_out: _Labelled, device: torch.device) -> None:
-        self.network, self.held_out, self.device = network, held_out, device
+    def __init__(self, network: nn.Module, accuracy: Callable[[], float]) -> None:
+        self.network, self.accuracy = network, accuracy
         self.best, self.looks_since = -1.0, 0
         self.weights = deepcopy(network.state_dict())
 
     def look(self) -> bool:
-        accuracy = _accuracy(self.network, self.held_out, self.device)
+        accuracy = self.accuracy()
         self.looks_since += 1
         if accuracy > self.best:
             self.best, self.looks_since = accuracy, 0
@@ -176,27 +180,32 @@ class _EarlyStop:
         return self.looks_since >= PATIENCE
 
 
-def _train(network: nn.Module, data: _Labelled, seed: int, device: torch.device) -> None:
+def _train(
+    network: nn.Module,
+    data: _Labelled,
+    seed: int,
+    device: torch.device,
+    prepare: Prepare = to_float,
+) -> None:
     """Adam at 1e-3; a fifth of the labels decides when to stop, if there are labels enough."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.y))
     held = len(order) // 5 if len(order) >= ENOUGH else 0
-    stop = _EarlyStop(network, _Labelled(data.x[order[:held]], data.y[order[:held]]), device)
+    held_out = _Labelled(data.x[order[:held]], data.y[order[:held]])
+    stop = _EarlyStop(network, lambda: _accuracy(network, held_out, device, prepare))
     kept = order[held:]
-    per_epoch = math.ceil(len(kept) / BATCH)
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
-    for step in range(MAX_STEPS if held else FIXED_STEPS):
-        if step % per_epoch == 0:
-            batches = np.array_split(rng.permutation(kept), per_epoch)
-        rows = batches[step % per_epoch]
-        network.train()
-        logits = network(to_float(data.x[rows]).to(device))
-        loss = nn.functional.cross_entropy(logits, torch.from_numpy(data.y[rows]).to(device))
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
-        if held and (step + 1) % max(per_epoch, CHECK_EVERY) == 0 and stop.look():
-            break
+    looks = max(math.ceil(len(kept) / BATCH), CHECK_EVERY)
+    fit_classes(
+        network,
+        lambda rows: prepare(data.x[rows]).to(device),
+        data.y,
+        kept,
+        torch.optim.Adam(network.parameters(), lr=1e-3),
+        rng,
+        batch_size=BATCH,
+        steps=MAX_STEPS if held else FIXED_STEPS,
+        after_step=lambda step: held and step % looks == 0 and stop.look(),
+    )
     if held:
         network.load_state_dict(stop.weights)
 
@@ -351,6 +360,7 @@ def supervised(
     draws: int = 3,
     seed: int = 0,
     device: str = "cpu",
+    prepare: Prepare = to_float,
 ) -> ProbeResult:
     """The supervised row: encoder and MLP head trained together on the labels alone.
 
@@ -367,6 +377,7 @@ def supervised(
         draws: independent choices of labels and initial weights.
         seed: of the draws.
         device: where to train.
+        prepare: from images to what the encoder takes.
 
     Returns:
         The `ProbeResult`, of kind `"supervised"`.
@@ -389,14 +400,15 @@ def supervised(
         rows = draw_labels(train.y, count, seed + draw)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + draw)
-            network = _with_head(encoder_factory(), train.x[:1], classes).to(place)
-            _train(network, _Labelled(train.x[rows], train.y[rows]), seed + draw, place)
-        accuracies.append(_accuracy(network, test, place))
+            network = _with_head(encoder_factory(), prepare(train.x[:1]), classes).to(place)
+            chosen = _Labelled(train.x[rows], train.y[rows])
+            _train(network, chosen, seed + draw, place, prepare)
+        accuracies.append(_accuracy(network, test, place, prepare))
     return ProbeResult(tuple(accuracies), count, "supervised")
 
 
-def _with_head(encoder: nn.Module, sample: Codes, classes: int) -> nn.Sequential:
+def _with_head(encoder: nn.Module, sample: Tensor, classes: int) -> nn.Sequential:
     encoder.eval()
     with torch.no_grad():
-        width = encoder(to_float(sample)).shape[1]
+        width = encoder(sample).shape[1]
     return nn.Sequential(encoder, _head(int(width), classes))

@@ -1,7 +1,7 @@
-"""What a recipe is, and the recipes that come with the package: a YAML file for each table.
+"""Recipes of the papers' tables and figures: their schema, and one YAML file each.
 
 A recipe says which methods are trained on which data, what is measured of them, what the paper
-published, and what differs in the set-up. `latentrank.reproduce` carries it out.
+published, and how the set-up differs. `latentrank.reproduce` runs it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from latentrank import measures as measuring
-from latentrank import methods
+from latentrank import methods, metrics
 from latentrank.errors import InputError, unknown
 from latentrank.io import read_yaml
 
@@ -40,7 +39,9 @@ class Preset(_Strict):
     samples: dict[Budget, int] = Field(
         {"small": 10_000, "paper": 10_000}, description="generated samples for a distance"
     )
-    components: int = Field(4, description="Gaussians in the density gmm")
+    densities: dict[str, str] = Field(
+        default_factory=dict, description="density: what it is here, such as gmm:components=10"
+    )
     differences: list[str] = Field(default_factory=list, description="from the papers' set-up")
 
     def settings(self, budget: Budget) -> Settings:
@@ -60,7 +61,7 @@ class Part(_Strict):
     options: Settings = Field(
         default_factory=dict, description="options for those methods that have them"
     )
-    measures: dict[str, str] = Field(description="column: measure, see `latentrank.measures`")
+    metrics: dict[str, str] = Field(description="column: metric, see `latentrank.metrics`")
     published: dict[str, dict[str, float | tuple[float, float]]] = Field(
         default_factory=dict, description="column: row: the paper's value, or value and spread"
     )
@@ -79,8 +80,8 @@ class Row(_Strict):
     options: Settings = Field(default_factory=dict, description="of the method")
     settings: Settings = Field(default_factory=dict, description="over the part's")
     x: float | None = Field(None, description="where it stands in a power law")
-    trained: bool = Field(True, description="false: its measures need no trained model")
-    measures: dict[str, str] = Field(default_factory=dict, description="over the part's")
+    trained: bool = Field(True, description="false: its metrics need no trained model")
+    metrics: dict[str, str] = Field(default_factory=dict, description="over the part's")
     small_seeds: int | None = Field(None, ge=1, description="at most so many, small budget")
 
 
@@ -127,18 +128,18 @@ class Recipe(_Strict):
         for part in self.parts:
             _known("row", part.row_settings, rows)
             for column, values in part.published.items():
-                _known("column", [column], part.measures)
+                _known("column", [column], part.metrics)
                 _known("row", values, rows)
-            for measure in part.measures.values():
-                measuring.check(measure)
+            for metric in part.metrics.values():
+                metrics.parse(metric)
         for row in self.rows:
             methods.options(row.method, row.options)
-            for measure in row.measures.values():
-                measuring.check(measure)
+            for metric in row.metrics.values():
+                metrics.parse(metric)
         for claim in self.claims:
             _known("row", [*claim.rising, *filter(None, [claim.lowest, claim.highest])], rows)
             part = self.part(claim.part)
-            _known("column", [claim.column], part.measures)
+            _known("column", [claim.column], part.metrics)
         return self
 
     def part(self, name: str) -> Part:

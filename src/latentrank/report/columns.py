@@ -17,7 +17,7 @@ from latentrank.config import MachineConfig
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
 from latentrank.formatting import as_text, duration, mean_and_spread
-from latentrank.report.measured import evaluation_numbers, read_evaluation
+from latentrank.metrics import METRICS, Value, comparable, read
 from latentrank.report.view import RunLike, View, flat_settings
 
 # What a repetition of the same experiment may change.
@@ -27,8 +27,6 @@ _NOT_THE_EXPERIMENT: Final = frozenset(
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
 _NAMES: Final = {"seconds": "training time"}
 _LONGEST_NAME: Final = 28  # characters; longer ones become numbers
-_LESS_IS_BETTER: Final = ("error", "FID", "KID", "FD-classifier", "KD-classifier")
-_MORE_IS_BETTER: Final = ("accuracy", "precision", "recall", "density", "coverage")
 
 
 class Measure(NamedTuple):
@@ -191,10 +189,30 @@ def measures(column: Column) -> dict[str, Measure]:
     Returns:
         Name to mean, spread and number of seeds.
     """
-    tables = [
-        _numbers(view.metrics) | evaluation_numbers(read_evaluation(view.run.folder))
-        for view in column.views
+    return _measures([column], _measured([column]))[0]
+
+
+def _measured(columns: Sequence[Column]) -> list[dict[str, Value]]:
+    """Values measured after training, of each run, under names by which they may be compared."""
+    return comparable([read(view.run.folder) for column in columns for view in column.views])
+
+
+def _measures(
+    columns: Sequence[Column], measured: Sequence[Mapping[str, Value]]
+) -> list[dict[str, Measure]]:
+    runs = iter(measured)
+    return [
+        _shared(
+            [
+                _numbers(view.metrics) | {name: v.value for name, v in next(runs).items()}
+                for view in column.views
+            ]
+        )
+        for column in columns
     ]
+
+
+def _shared(tables: Sequence[Mapping[str, float]]) -> dict[str, Measure]:
     shared = [name for name in tables[0] if all(name in table for table in tables)]
     return {name: _measure([table[name] for table in tables]) for name in shared}
 
@@ -205,7 +223,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
         name: float(value)
         for name, value in flat_settings(metrics).items()
         if name not in _NOT_A_RESULT
-        and not name.startswith("rank_search.")
+        and not name.startswith(("rank_search.", "measured."))
         and isinstance(value, int | float)
         and not isinstance(value, bool)
     }
@@ -260,13 +278,14 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
         the index of the cell to mark as best. The number of seeds stands in brackets where
         methods differ in it.
     """
-    found = [measures(column) for column in columns]
+    measured = _measured(columns)
+    found, better = _measures(columns, measured), _better(measured)
     counted = len({len(column.views) for column in columns}) > 1
     rows: list[list[str]] = []
     best: dict[int, int] = {}
     for name in dict.fromkeys(name for table in found for name in table):
         values = [table.get(name) for table in found]
-        winner = _winner(name, values)
+        winner = _winner(better.get(name), values)
         if winner is not None:
             best[len(rows)] = winner + 1
         cells = [_text(name, value, counted) for value in values]
@@ -274,21 +293,20 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
     return rows, best
 
 
-def _winner(name: str, values: Sequence[Measure | None]) -> int | None:
+def _better(measured: Sequence[Mapping[str, Value]]) -> dict[str, str]:
+    """Which way is better, for those numbers by which methods are compared."""
+    found = {name: value.better for table in measured for name, value in table.items()}
+    found |= {name: METRICS.get(name).better for name in METRICS}
+    return {name: better for name, better in found.items() if better}
+
+
+def _winner(better: str | None, values: Sequence[Measure | None]) -> int | None:
     """The best of those methods that have the number; none where they are not compared by it."""
-    direction = _direction(name)
-    having = [index for index, value in enumerate(values) if value is not None]
-    if direction is None:
+    if better is None:
         return None
-    place = best_of([value for value in values if value is not None], direction)
+    having = [index for index, value in enumerate(values) if value is not None]
+    place = best_of([value for value in values if value is not None], better == "lower")
     return None if place is None else having[place]
-
-
-def _direction(name: str) -> bool | None:
-    """Whether less is better; None where neither is."""
-    if name.endswith(_LESS_IS_BETTER):
-        return True
-    return False if name.endswith(_MORE_IS_BETTER) else None
 
 
 def _text(name: str, value: Measure | None, counted: bool) -> str:

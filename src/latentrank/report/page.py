@@ -14,9 +14,9 @@ from latentrank import methods
 from latentrank.errors import InputError
 from latentrank.formatting import as_text, duration
 from latentrank.io import write_text
+from latentrank.metrics import read, tables
 from latentrank.report import html
 from latentrank.report.errors import percent
-from latentrank.report.measured import generation_table, probe_table, read_evaluation
 from latentrank.report.panels import PANELS, Drawn
 from latentrank.report.style import Format, to_svg, write_figure
 from latentrank.report.view import ERRORS, MissingDataError, RunLike, View, flat_settings
@@ -90,7 +90,7 @@ def write_report(
     if found:
         found.write(run.folder / ERRORS)
     write_text(run.folder / _CAPTIONS, json.dumps(words, indent=2) + "\n")
-    sections += _evaluation(read_evaluation(run.folder))
+    sections += _evaluation(run.folder)
     sections.append(html.section("Settings", _settings_table(view.config)))
     target = run.folder / REPORT
     write_text(
@@ -104,11 +104,12 @@ def write_report(
         ),
     )
     if kept and not missing:
-        notify(f"{', '.join(kept)}: not redrawn but kept from an earlier report, because {reason}")
+        why = f"the data cannot be read ({str(reason).rstrip('.')})"
+        notify(f"Kept from an earlier report, because {why}: {', '.join(kept)}.")
     if missing:
         raise InputError(
-            f"{target} has no figures of: {', '.join(missing)}. They were never drawn, and cannot "
-            f"be, because {reason}"
+            f"{target} lacks figures that no earlier report drew, because the data cannot be read "
+            f"({str(reason).rstrip('.')}): {', '.join(missing)}."
         )
     return target
 
@@ -169,29 +170,16 @@ def _headline(view: View) -> dict[str, str | tuple[str, str]]:
     return facts
 
 
-def _evaluation(found: Mapping[str, Any]) -> list[Markup]:
-    """What was measured after training, where it was."""
-    sections = []
-    if found.get("generation"):
-        floor = (
-            ' The column "reconstruction" is that of reconstructed test samples, the best that the '
-            "decoder can do."
+def _evaluation(folder: Path) -> list[Markup]:
+    """What was measured after training."""
+    return [
+        html.section(
+            table.title,
+            html.table(table.header, table.rows),
+            *([html.note(table.note)] if table.note else []),
         )
-        reading = (
-            "Distances between generated and test samples, a column for each density that codes "
-            f"were drawn from; {found['protocol']}."
-            + (floor if "reconstruction" in found["generation"] else "")
-        )
-        table = html.table(*generation_table(found))
-        sections.append(html.section("Quality of generated samples", table, html.note(reading)))
-    if found.get("probes"):
-        reading = (
-            "Accuracy on test samples of classifiers trained on the codes of few labelled "
-            "training samples; mean and standard deviation over draws of the labels."
-        )
-        table = html.table(*probe_table(found))
-        sections.append(html.section("Labels predicted from codes", table, html.note(reading)))
-    return sections
+        for table in tables(read(folder))
+    ]
 
 
 def _settings_table(config: Mapping[str, object]) -> Markup:

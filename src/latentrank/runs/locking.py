@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -62,7 +63,7 @@ def locked(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[
     try:
         yield
     finally:
-        lock.release()
+        _release(lock, folder)
 
 
 def _acquire(lock: FileLock, folder: Path, waiting: Callable[[], None] | None) -> None:
@@ -77,4 +78,23 @@ def _acquire(lock: FileLock, folder: Path, waiting: Callable[[], None] | None) -
                 ) from None
             waiting()
         else:
-            return
+            if _is_current(lock, folder):
+                return
+            lock.release()
+
+
+def _is_current(lock: FileLock, folder: Path) -> bool:
+    """Whether the locked file is still the one that others would lock: its holder removes it."""
+    held = lock._context.lock_file_fd
+    try:
+        return held is not None and os.path.samestat(os.fstat(held), lock_file(folder).stat())
+    except OSError:
+        return False
+
+
+def _release(lock: FileLock, folder: Path) -> None:
+    """Release the lock, and leave no file behind."""
+    if lock._context.lock_counter == 1:
+        with suppress(OSError):  # Windows removes no file that is open
+            lock_file(folder).unlink()
+    lock.release()

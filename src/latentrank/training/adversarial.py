@@ -54,7 +54,6 @@ class AdversarialModule(TrainingModule):
         """One step of each network; the generator answers the discriminator as just improved."""
         self.seed_step()
         gan, x = self.gan, batch.x
-        step = self.global_step
         fake = gan.decode(gan.noise(len(x)))
         real_scores, fake_scores = gan.score(x), gan.score(fake.detach())
         discriminator = gan.game.discriminator(real_scores, fake_scores)
@@ -68,7 +67,8 @@ class AdversarialModule(TrainingModule):
             "real_accuracy": distributed.batch_mean((real_scores >= gan.game.threshold).float()),
             "fake_accuracy": distributed.batch_mean((fake_scores < gan.game.threshold).float()),
         }
-        self.terms.add(terms, distributed.batch_rows(x), step)
+        self.terms.add(terms, distributed.batch_rows(x), self._steps_done)
+        self._steps_done += 1
 
     def _step(self, player: int, loss: Tensor) -> None:
         """Move one player down its loss. Only the generator's steps count as steps of the run."""

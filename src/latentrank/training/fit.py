@@ -25,7 +25,7 @@ from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, LogTerms, ProgressLine
 from latentrank.training.checkpoints import Checkpoint
 from latentrank.training.closed_form import solve
-from latentrank.training.machine import resolve_precision, threads
+from latentrank.training.machine import quick_device_check, resolve_precision, threads
 from latentrank.training.module import TrainingModule
 from latentrank.training.rank_search import PeriodicSearch
 from latentrank.training.second_stage import SecondStage
@@ -115,7 +115,8 @@ def fit(
     if len(dataset.shape) == _IMAGE_AXES:
         # Processors and GPUs convolve images faster in this layout; the weights are the same.
         model.to(memory_format=torch.channels_last)
-    with threads(config.machine.threads, model, config.batch_size) as history.threads:
+    number = config.machine.threads
+    with quick_device_check(), threads(number, model, config.batch_size) as history.threads:
         try:
             _run(trainer, module, data, checkpoint)
         except Exception as error:

@@ -119,3 +119,21 @@ def operations(model: LatentModel, batch_size: int) -> float:
         model.decode(model.encoder(x)[:, : model.latent_dim])
     model.train(was_training)
     return float(3 * counter.get_total_flops() * batch_size / 2)
+
+
+@contextmanager
+def quick_device_check() -> Iterator[None]:
+    """Within this context torch's optimisers do not look for GPUs anew at each step.
+
+    Lightning has torch look for them by loading the driver's library, which without a GPU happens
+    again at each step of an optimiser and takes longer than the step of a small network.
+    """
+    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
+    before = os.environ.get(name)
+    if before is not None and not torch.cuda.is_available():
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[name] = before

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -69,6 +69,14 @@ class TrainingModule(LightningModule):
         """This process's share of the training set."""
         return training_samples(self)
 
+    def on_train_start(self) -> None:
+        """See whether steps may go past what the trainer does around each."""
+        self._lean = _may_be_lean(self.trainer)
+
+    def on_train_epoch_start(self) -> None:
+        """Count steps here, too: to ask the trainer at each takes long beside a small step."""
+        self._steps_done = self.global_step
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of the optimiser; the terms are added up and logged at the epoch's end.
 
@@ -77,17 +85,40 @@ class TrainingModule(LightningModule):
         """
         self.seed_step()
         losses = self.model.losses(batch.x, batch.index)
-        self.terms.add(losses, distributed.batch_rows(batch.x), self.global_step)
-        optimizer = cast(LightningOptimizer, self.optimizers())
-        optimizer.zero_grad()
-        self.manual_backward(losses["loss"])
-        optimizer.step()
+        self.terms.add(losses, distributed.batch_rows(batch.x), self._steps_done)
+        self._steps_done += 1
+        self.descend(losses["loss"], cast(LightningOptimizer, self.optimizers()))
         self.step_schedules()
         return losses["loss"]
 
+    def descend(self, loss: Tensor, optimizer: LightningOptimizer) -> None:
+        """Move the parameters of an optimiser down a loss, as one step of the run.
+
+        Args:
+            loss: a scalar.
+            optimizer: as the trainer holds it.
+        """
+        optimizer.zero_grad()
+        if self._lean:
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer._on_before_step()
+            optimizer.optimizer.step()
+            optimizer._on_after_step()
+        else:
+            self.manual_backward(loss)
+            optimizer.step()
+
     def seed_step(self) -> None:
         """Noise depends on (seed, step) alone, so a resumed run draws what it would have drawn."""
-        seed_step(self.config.seed, self.global_step, self.device)
+        seed_step(self.config.seed, self._steps_done, self.device)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":
+            # Lightning notes the name of each hook it calls, a score of them a step, and a
+            # module takes long to see that a name is no parameter.
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def step_schedules(self) -> None:
         """Move the learning rates on by one step."""
@@ -123,9 +154,10 @@ class TrainingModule(LightningModule):
         distributed.reduce_(self._squared_error)
         distributed.reduce_gram_(self._gram)
         error, count = self._squared_error.tolist()
-        if not (math.isfinite(error) and finite(self._gram.tensors)):
+        # The model keeps the statistics of its codes in float32.
+        if not finite(part.float() for part in (self._squared_error, *self._gram.tensors)):
             raise DivergenceError(
-                f"The validation error or the codes were no longer finite at step "
+                f"The validation error or the codes were too large for float32 after step "
                 f"{self.global_step}."
             )
         variances, _ = self._gram.principal()
@@ -180,6 +212,21 @@ class TrainingModule(LightningModule):
         fused = self.device.type in ("cpu", "cuda")
         name, decay = self.config.optimizer, self.config.weight_decay or 0.0
         return create(name, groups, self.learning_rate, decay, betas, fused)
+
+
+#: Hooks of Lightning's callbacks inside a step.
+_INSIDE = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
+
+
+def _may_be_lean(trainer: Trainer) -> bool:
+    """Whether a step needs nothing of the trainer: one device, no scaling, no hook inside it."""
+    hooked = any(
+        hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        for hook in _INSIDE
+    )
+    scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+    return type(trainer.strategy) is SingleDeviceStrategy and not (hooked or scaled)
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:

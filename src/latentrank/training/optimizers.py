@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 from collections.abc import Iterable
@@ -11,10 +12,14 @@ import torch
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError
 
-#: Need what a step here does not give: a closure, sparse gradients, matrices alone.
-_UNSUITED = {"optimizer", "lbfgs", "sparseadam", "muon"}
+#: Need what a step here does not give: a closure, sparse gradients, second derivatives, the model,
+#: or matrices alone.
+_UNSUITED = {
+    "optimizer", "lbfgs", "sparseadam", "sophiah", "lomo", "adalomo",
+    "muon", "distributedmuon", "muonclip", "normuon", "spectralsphere",
+}  # fmt: skip
 
 _EXTRA = "pip install 'latentrank[optimizers]'"
 
@@ -64,7 +69,7 @@ def create(
     known = inspect.signature(kind).parameters
     try:
         return kind(groups, **{key: value for key, value in wanted.items() if key in known})
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # each of many has errors of its own
         raise InputError(
             f"optimizer is {name}, which cannot train this model ({error}); choose another, "
             "adam is usual."
@@ -79,9 +84,11 @@ def _of_library(name: str) -> type[Optimizer]:
             f"optimizer is {name}, which torch does not have; {_EXTRA} adds many others, or give "
             "adam."
         ) from None
-    known = pytorch_optimizer.get_supported_optimizers()
+    known = {"adam", *_of_torch(), *pytorch_optimizer.get_supported_optimizers()} - _UNSUITED
     if name not in known:
-        raise unknown("optimizer", name, sorted({"adam", *_of_torch(), *known}))
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "adam, sgd and adabelief are some."
+        raise InputError(f"optimizer is '{name}', and there is none of that name; {hint}")
     kind: type[Optimizer] = pytorch_optimizer.load_optimizer(name)
     return kind
 

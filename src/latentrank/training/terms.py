@@ -42,7 +42,7 @@ class TermLog:
     def _clear(self) -> None:
         self._names: list[str] = []
         self._unread: list[tuple[Tensor, int, int]] = []
-        self._sums = torch.zeros(0, dtype=torch.float64)
+        self._sums: list[float] = []
         self._samples = 0
 
     def add(self, terms: Mapping[str, Tensor], samples: int, step: int) -> None:
@@ -57,11 +57,13 @@ class TermLog:
             DivergenceError: a value read is not finite.
         """
         if not self._names:
-            self._names = list(terms)
-            self._sums = torch.zeros(len(terms), dtype=torch.float64)
-        row = torch.stack([value.detach() for value in terms.values()])
-        self._unread.append((row, samples, step))
-        if row.device.type == "cpu" or len(self._unread) >= self.INTERVAL:
+            self._names, self._sums = list(terms), [0.0] * len(terms)
+        values = list(terms.values())
+        if values[0].device.type == "cpu":
+            self._take([value.item() for value in values], samples, step)
+            return
+        self._unread.append((torch.stack([value.detach() for value in values]), samples, step))
+        if len(self._unread) >= self.INTERVAL:
             self.read()
 
     def read(self) -> None:
@@ -71,14 +73,17 @@ class TermLog:
             DivergenceError: one of them is not finite.
         """
         unread, self._unread = self._unread, []
-        if not unread:
-            return
-        rows = torch.stack([row for row, _, _ in unread]).cpu().double()
-        for values, (_, samples, step) in zip(rows, unread, strict=True):
-            self._sums += values * samples
-            self._samples += samples
-            if not math.isfinite(float(values.sum())):
-                self._refuse(values.tolist(), step)
+        if unread:
+            rows = torch.stack([row for row, _, _ in unread]).tolist()
+            for values, (_, samples, step) in zip(rows, unread, strict=True):
+                self._take(values, samples, step)
+
+    def _take(self, values: list[float], samples: int, step: int) -> None:
+        if not math.isfinite(sum(values)):
+            self._refuse(values, step)
+        self._samples += samples
+        for i, value in enumerate(values):
+            self._sums[i] += samples * value
 
     def _refuse(self, values: list[float], step: int) -> None:
         bad = {n: v for n, v in zip(self._names, values, strict=True) if not math.isfinite(v)}
@@ -93,7 +98,7 @@ class TermLog:
             DivergenceError: a value is not finite.
         """
         self.read()
-        sums = torch.cat([self._sums, torch.tensor([float(self._samples)], dtype=torch.float64)])
+        sums = torch.tensor([*self._sums, self._samples], dtype=torch.float64)
         distributed.reduce_(sums)
         means = (sums[:-1] / sums[-1].clamp_min(1)).tolist()
         named = dict(zip(self._names, means, strict=True))

@@ -1,6 +1,7 @@
 """The largest number in any code of the test samples."""
 
 import numpy as np
+
 from latentrank.metrics import Metric, Subject
 
 

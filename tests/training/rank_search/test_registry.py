@@ -8,24 +8,30 @@ import torch
 
 import latentrank
 from latentrank import methods
-from latentrank.bottlenecks import Identity
+from latentrank.bottlenecks import Identity, NuclearNorm
 from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
+from latentrank.methods.option_types import ReconstructionOptions
+from latentrank.term import Term
 from latentrank.training import fit
 from latentrank.training.rank_search import SEARCHES, RankSearch, search_for
 
 
 @pytest.fixture(autouse=True)
-def own_table(monkeypatch):
+def own_tables(monkeypatch):
     """Whatever is registered in a test is forgotten after it."""
-    monkeypatch.setattr(SEARCHES, "_values", dict(SEARCHES._values))
-    registry = methods.table._METHODS
-    monkeypatch.setattr(methods.table, "_METHODS", dict(registry))
+    for registry in (SEARCHES, methods.table.METHODS):
+        monkeypatch.setattr(registry, "_values", dict(registry._values))
 
 
 def register(name, like, **changes):
     methods.register(dataclasses.replace(methods.get(like), name=name, **changes))
+
+
+def plain(latent_dim, options, rank):
+    """A bottleneck whose rank cannot be moved and on which no term is defined."""
+    return Identity(latent_dim)
 
 
 def train(model):
@@ -43,11 +49,12 @@ def train(model):
 )
 def test_a_search_without_what_it_needs_is_refused_before_training(search, needs):
     """Once, nothing was truncated and the report said that the rank was adapted."""
-    register("mine", "rrae", bottleneck=Identity, rank_search=search)
-    options = {} if search == "penalty" else {"adapt": search}
     if search == "penalty":
-        register("other", "lorae", bottleneck=Identity, terms={}, rank_search_term=None)
-    model = latentrank.build("other" if options == {} else "mine", (6,), 4, rank="auto", **options)
+        register("mine", "lorae", bottleneck=plain, terms=(), rank_search_term=None)
+    else:
+        register("mine", "rrae", bottleneck=plain, rank_search=search)
+    options = {} if search == "penalty" else {"adapt": search}
+    model = latentrank.build("mine", (6,), 4, rank="auto", **options)
     with pytest.raises(InputError, match=f"rank search '{search}', which needs {needs}"):
         train(model)
 
@@ -59,20 +66,28 @@ def test_a_gap_needs_a_linear_latent():
         train(latentrank.build("mine", (6,), 4, nonlinear=True))
 
 
-def test_the_weight_that_is_moved_may_be_any_option_or_a_number():
+class Strength(ReconstructionOptions):
+    """Options with another name for the weight."""
+
+    strength: float = 1e-3
+    rank: int | None = None
+
+
+@pytest.mark.parametrize("weight", ["strength", 0.02])
+def test_the_weight_that_is_moved_may_be_any_option_or_a_number(weight):
     """Once, an option of another name than `penalty` was a KeyError."""
-    row = methods.get("lorae")
-    options = {name: option for name, option in row.options.items() if name != "penalty"}
-    for name, terms, own in (
-        ("strength", {"nuclear_norm": "strength"}, {"strength": row.options["penalty"]}),
-        ("fixed", {"nuclear_norm": 0.02}, {}),
-    ):
-        register(name, "lorae", terms=terms, options={**options, **own})
-        model = latentrank.build(name, (6,), 4, rank=2)
-        weight = model.objective.weights["nuclear_norm"]
-        assert search_for(model, TrainConfig()).steering.penalty == weight
-        report = train(model).reports["rank_search"]
-        assert report["penalty"] == model.objective.weights["nuclear_norm"]
+    register(
+        "mine",
+        "lorae",
+        options=Strength,
+        bottleneck=lambda latent_dim, options, rank: NuclearNorm(latent_dim),
+        terms=(Term("nuclear_norm", weight),),
+    )
+    model = latentrank.build("mine", (6,), 4, rank=2)
+    start = 1e-3 if weight == "strength" else weight
+    assert search_for(model, TrainConfig()).steering.penalty == start
+    report = train(model).reports["rank_search"]
+    assert report["penalty"] == model.term_weights["nuclear_norm"]
 
 
 class Half(RankSearch):

@@ -11,6 +11,7 @@ import latentrank
 from latentrank.config import RunConfig, TrainConfig
 from latentrank.data import Dataset, Split
 from latentrank.linalg import truncate_rank
+from latentrank.preprocessing import Preprocessing
 from latentrank.runs import train
 from latentrank.training import fit
 from latentrank.training.rank_search import search_for
@@ -34,15 +35,16 @@ class TestSubset:
     def test_variance_is_what_the_best_constant_leaves(self):
         x = np.random.default_rng(0).normal(3, 2, size=(1300, 2, 3)).astype(np.float32)
         expected = x.astype(np.float64).var(axis=0).mean()
-        assert Subset(Split(x), None).variance() == pytest.approx(expected, rel=1e-6)
+        subset = Subset(Split(x), Preprocessing(), None)
+        assert subset.variance() == pytest.approx(expected, rel=1e-6)
 
     def test_samples_are_spread_evenly_over_the_split(self):
-        subset = Subset(Split(np.arange(1001, dtype=np.float32)[:, None]), 11)
+        subset = Subset(Split(np.arange(1001, dtype=np.float32)[:, None]), Preprocessing(), 11)
         assert torch.cat(list(subset.batches())).ravel().tolist() == list(range(0, 1001, 100))
 
     def test_error_is_that_of_the_reconstructions_and_the_mode_is_kept(self, plane):
         model, x = build("rrae", rank=3), torch.from_numpy(plane.train.x)
-        subset = Subset(plane.train)
+        subset = Subset(plane.train, plane.preprocessing)
         codes = truncate_rank(subset.encodings(model), 2)
         expected = (model.decode(codes) - x).detach().double().square().mean()
         assert subset.error(model, codes) == pytest.approx(float(expected), rel=1e-6)
@@ -229,7 +231,7 @@ def test_patience_leaves_no_trial_open(plane):
     x = torch.from_numpy(plane.train.x)
     with torch.no_grad():
         error = float((model(x) - x).square().mean())
-    variance = Subset(plane.train).variance()
+    variance = Subset(plane.train, plane.preprocessing).variance()
     assert error < 0.05 * variance
 
 

@@ -51,6 +51,7 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     tables = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
     places = {name: "" if len(tables) == 1 else split_of(name) for name in tables}
     features = next(iter(tables.values())).features
+    meaning = meaning.within(features)
     labels = meaning.labels or next((name for name in _LABELS if name in features), None)
     columns = _columns(datasets, features, what, meaning, labels)
     parts, said = {}, []

@@ -86,6 +86,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     """
     frame = frame.rename(columns=str)
     names = list(frame.columns)
+    meaning = meaning.within(names)
     for name in [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]:
         if name is not None and name not in names:
             raise unknown(f"column in {what}", name, names)

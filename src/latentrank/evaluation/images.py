@@ -1,0 +1,83 @@
+"""Images as every feature network takes them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
+
+Images = NDArray[Any]
+
+
+def to_uint8(images: Images) -> NDArray[np.uint8]:
+    """Images as 8-bit colours; floats in [0, 1] are clipped and rounded to the nearest.
+
+    Args:
+        images: any shape, uint8 or floats.
+
+    Returns:
+        uint8 of the same shape.
+
+    Example:
+        >>> to_uint8(np.array([-0.2, 0.5, 1.0], dtype=np.float32)).tolist()
+        [0, 128, 255]
+    """
+    if images.dtype == np.uint8:
+        return np.asarray(images, dtype=np.uint8)
+    colours: NDArray[np.uint8] = np.rint(np.clip(images, 0.0, 1.0) * 255).astype(np.uint8)
+    return colours
+
+
+def as_images(x: Images, preprocessing: Preprocessing) -> Images:
+    """Samples of a data set as colours: bytes whose range is 0 to 255 as they are, else floats.
+
+    Args:
+        x: `(N, C, H, W)` in the data's own units.
+        preprocessing: of the data, bounded.
+
+    Returns:
+        The same array, or float32 in [0, 1].
+
+    Example:
+        >>> as_images(np.array([0, 1], dtype=np.uint8), Preprocessing(0.0, 1.0, 0.0, 1.0)).tolist()
+        [0.0, 1.0]
+    """
+    if x.dtype == np.uint8 and (preprocessing.offset, preprocessing.scale) == (0.0, 255.0):
+        return x
+    return np.asarray(preprocessing.normalise(x).numpy())
+
+
+def to_rgb(images: Images) -> torch.Tensor:
+    """Grey or colour images as `(N, 3, H, W)` uint8, grey repeated.
+
+    Args:
+        images: `(N, 1, H, W)` or `(N, 3, H, W)`, as `to_uint8` takes them.
+
+    Raises:
+        InputError: another shape.
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise InputError(
+            f"Images of shape {tuple(images.shape)} were given, expected (N, 1, H, W) or "
+            "(N, 3, H, W); features of photographs exist for grey and colour images only."
+        )
+    pixels = torch.from_numpy(np.ascontiguousarray(to_uint8(images)))
+    return pixels.expand(-1, 3, -1, -1)
+
+
+def weights_digest(path: Path) -> str:
+    """What identifies a file of weights: 24 hexadecimal digits of its content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
+
+
+def from_home(path: Path) -> str:
+    """A path as one may publish it: without the name of whose home it lies in."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)

@@ -1,0 +1,162 @@
+"""Features of any network that timm knows, DINOv2 among them."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latentrank.errors import InputError
+from latentrank.evaluation.images import Images, from_home, to_rgb, weights_digest
+
+_SAID = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
+
+
+class TimmNetwork:
+    """A network of timm up to its pooled features, with timm's own preprocessing.
+
+    Images are resized, cropped and normalised by the transform that timm builds from the
+    network's data configuration, so that features equal those of plain timm. Stein et al.
+    (arXiv:2306.04675) recommend DINOv2 for photographs.
+
+    Attributes:
+        name: `"timm:"` and timm's name of the network.
+        distance: `"FD-"` and the network's short name.
+        protocol: features and preprocessing, in words.
+        key: hash of the weights file.
+
+    Args:
+        network: timm's name, such as `"tf_efficientnet_lite0"`.
+        weights: file of weights, safetensors or PyTorch's.
+        device: where to compute, as torch names it.
+
+    Raises:
+        InputError: timm is not installed, an unknown network, or a file of other weights.
+    """
+
+    def __init__(self, network: str, weights: Path, device: str = "cpu") -> None:
+        self.name = f"timm:{network}"
+        self.distance = f"FD-{short_name(network)}"
+        model = _create(network)
+        _load(model, weights, network)
+        self._network = model.eval().to(device=device, memory_format=torch.channels_last)
+        self._device = device
+        config = _timm().data.resolve_model_data_config(model)
+        self._transform = _timm().data.create_transform(**config, is_training=False)
+        self.preprocessing = {name: config[name] for name in _SAID}
+        self.protocol = (
+            f"{model.num_features} pooled features of {network} from timm, images resized to "
+            f"{config['input_size'][1]}x{config['input_size'][2]} ({config['interpolation']}, crop "
+            f"{config['crop_pct']:g}), mean {config['mean']}, deviation {config['std']}"
+        )
+        self.key = weights_digest(weights)
+
+    def features(self, images: Images) -> NDArray[np.float32]:
+        """The pooled features before the last layer.
+
+        Args:
+            images: `(N, C, H, W)`, C 1 or 3 (grey is repeated), uint8 or floats in [0, 1].
+
+        Returns:
+            `(N, d)` float32.
+
+        Raises:
+            InputError: arrays that are not grey or colour images.
+        """
+        from PIL import Image
+
+        pixels = to_rgb(images).permute(0, 2, 3, 1).numpy()
+        batch = torch.stack([self._transform(Image.fromarray(rows)) for rows in pixels])
+        batch = batch.to(self._device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            values = self._network(batch)
+        return np.asarray(values.float().cpu().numpy())
+
+
+def short_name(network: str) -> str:
+    """What a distance on a network's features is called by.
+
+    Example:
+        >>> short_name("tf_efficientnet_lite0"), short_name("vit_small_patch14_dinov2.lvd142m")
+        ('efficientnet_lite0', 'dinov2')
+    """
+    if "dinov2" in network:
+        return "dinov2"
+    return network.partition(".")[0].removeprefix("tf_")
+
+
+def timm_weights(network: str, download: bool) -> Path:
+    """The weights in the Hugging Face hub's own cache, fetched there if that is allowed.
+
+    Args:
+        network: timm's name.
+        download: whether they may be fetched.
+
+    Raises:
+        InputError: they are not there and may not, or cannot, be downloaded.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    repository = (_create(network, empty=True).pretrained_cfg or {}).get("hf_hub_id")
+    if not repository:
+        raise InputError(
+            f"timm names no weights to download for {network}; give a file with --weights "
+            "(weights=PATH)."
+        )
+    found = try_to_load_from_cache(repository, "model.safetensors")
+    if isinstance(found, str):
+        return Path(found)
+    if not download:
+        raise InputError(
+            f"The weights of {repository} are not in {from_home(Path(HF_HUB_CACHE))}; allow the "
+            "download with --download (download=True), or give a file with --weights "
+            "(weights=PATH)."
+        )
+    try:
+        return Path(hf_hub_download(repository, "model.safetensors"))
+    except Exception as error:  # whatever the hub's client raises
+        raise InputError(
+            f"The weights of {repository} could not be downloaded "
+            f"({type(error).__name__}: {str(error).splitlines()[0]}); fetch model.safetensors "
+            "elsewhere and give it with --weights (weights=PATH)."
+        ) from error
+
+
+def _timm() -> Any:
+    try:
+        import timm
+        import timm.data
+    except ImportError as error:
+        raise InputError(
+            "Features of timm's networks need timm; install it with: "
+            "pip install 'latentrank[features]'"
+        ) from error
+    return timm
+
+
+def _create(network: str, empty: bool = False) -> Any:
+    timm = _timm()
+    if not timm.is_model(network):
+        close = get_close_matches(network, timm.list_models(), n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else "; timm.list_models() lists them."
+        raise InputError(f"timm has no network '{network}'{hint}")
+    with torch.device("meta" if empty else "cpu"):
+        return timm.create_model(network, pretrained=False, num_classes=0)
+
+
+def _load(model: Any, weights: Path, network: str) -> None:
+    """Load weights; only those of the last layer, which is left out here, may be left over."""
+    try:
+        state = _timm().models.load_state_dict(str(weights), weights_only=True)
+        head = (model.pretrained_cfg or {}).get("classifier") or ()
+        heads = tuple(f"{name}." for name in ((head,) if isinstance(head, str) else head))
+        model.load_state_dict({k: v for k, v in state.items() if not k.startswith(heads)})
+    except Exception as error:  # junk raises whatever its bytes happen to spell
+        raise InputError(
+            f"{weights} holds no weights of {network}; give the file that timm publishes for it."
+        ) from error

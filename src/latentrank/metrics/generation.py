@@ -1,0 +1,88 @@
+"""Metrics that compare generated with real samples on features, and interpolated ones."""
+
+from __future__ import annotations
+
+from latentrank.errors import InputError
+from latentrank.evaluation.classifier import Classifier
+from latentrank.evaluation.distances import (
+    density_coverage,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
+from latentrank.evaluation.entropy import interpolation_entropy
+from latentrank.metrics.base import Better, Measured, Metric
+from latentrank.metrics.subject import Subject
+
+
+def _frechet(subject: Subject, density: str, features: str) -> float:
+    return frechet_distance(*subject.features(features, density))
+
+
+def _kernel(subject: Subject, density: str, features: str) -> Measured:
+    return Measured(*kernel_distance(*subject.features(features, density)))
+
+
+def _precision(subject: Subject, density: str, features: str) -> float:
+    return subject.once(precision_recall, features, density).precision
+
+
+def _recall(subject: Subject, density: str, features: str) -> float:
+    return subject.once(precision_recall, features, density).recall
+
+
+def _density(subject: Subject, density: str, features: str) -> float:
+    return subject.once(density_coverage, features, density).density
+
+
+def _coverage(subject: Subject, density: str, features: str) -> float:
+    return subject.once(density_coverage, features, density).coverage
+
+
+def _entropy(subject: Subject, _: str, features: str) -> Measured:
+    classifier = subject.extractor(features)
+    if not isinstance(classifier, Classifier):
+        raise InputError("The entropy of interpolated images needs a classifier; leave features.")
+    images = subject.dataset.train.x
+    return Measured(
+        *interpolation_entropy(
+            subject.model,
+            images,
+            classifier,
+            seed=subject.seed,
+            prepare=subject.dataset.preprocessing.normalise,
+        )
+    )
+
+
+def _distance(name: str, compute: object, better: Better, title: str, text: str) -> Metric:
+    return Metric(
+        name,
+        compute,  # type: ignore[arg-type]
+        better,
+        ("images",),
+        "DENSITY",
+        ("samples", "seed", "features"),
+        (),
+        title,
+        f"{text}, of generated and real images on features.",
+    )
+
+
+METRICS = (
+    _distance("fd", _frechet, "lower", "{distance}", "Fréchet distance"),
+    _distance("kd", _kernel, "lower", "{kernel}", "Kernel distance"),
+    _distance("precision", _precision, "higher", "precision", "Precision"),
+    _distance("recall", _recall, "higher", "recall", "Recall"),
+    _distance("density", _density, "higher", "density", "Density"),
+    _distance("coverage", _coverage, "higher", "coverage", "Coverage"),
+    Metric(
+        "entropy",
+        _entropy,
+        "lower",
+        ("images", "labels", "codes"),
+        uses=("seed", "features"),
+        usual=(),
+        help="Entropy of the classifier on images decoded between codes, in nats.",
+    ),
+)

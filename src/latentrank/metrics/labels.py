@@ -1,0 +1,120 @@
+"""Metrics of what codes tell of the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from latentrank import methods
+from latentrank.errors import InputError
+from latentrank.evaluation.features import place
+from latentrank.evaluation.probe import Kind, ProbeResult, probe, supervised
+from latentrank.metrics.base import Measured, Metric
+from latentrank.metrics.subject import Subject
+
+_SIZES = ("10", "100", "1000", "10000", "all")
+
+
+def _labels(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
+    train, test = subject.whole.train.labels, subject.whole.test.labels
+    if train is None or test is None:
+        raise InputError(f"The data {subject.dataset.name} has no labels to classify by.")
+    return train, test
+
+
+def _count(argument: str, available: int) -> int:
+    try:
+        count = available if argument == "all" else int(argument)
+    except ValueError:
+        raise InputError(
+            f"The number of labels is '{argument}', expected a whole number or all."
+        ) from None
+    if count > available:
+        raise InputError(f"{count} labels were asked for, and there are {available}.")
+    return count
+
+
+def _draws(count: int) -> int:
+    """Several choices of few labels, one of many: it hardly matters which they are."""
+    return 3 if count < 10_000 else 1
+
+
+def _percent(found: ProbeResult) -> Measured:
+    spread = 100 * found.accuracy_std if len(found.accuracies) > 1 else None
+    draws = len(found.accuracies)
+    details: dict[str, str | int] = {
+        "probe": found.kind,
+        "labels": found.n_labels,
+        "draws": draws,
+    }
+    return Measured(100 * found.accuracy_mean, spread, details)
+
+
+def _accuracy(kind: Kind) -> Callable[[Subject, str], Measured]:
+    def accuracy(subject: Subject, argument: str) -> Measured:
+        train, test = _labels(subject)
+        count = _count(argument, len(train))
+        codes = subject.all_codes("train"), subject.all_codes("test")
+        return _percent(
+            probe(codes[0], train, codes[1], test, kind, count, _draws(count), subject.seed)
+        )
+
+    return accuracy
+
+
+def _supervised(subject: Subject, argument: str) -> Measured:
+    train, test = _labels(subject)
+    whole, config = subject.whole, subject.config
+    count = _count(argument, len(train))
+    width = int(config.latent_dim or whole.latent_dim)
+    return _percent(
+        supervised(
+            lambda: (
+                methods.build(config.method, whole.shape, width, config.net or whole.net).encoder
+            ),
+            whole.train.x,
+            train,
+            whole.test.x,
+            test,
+            count,
+            _draws(count),
+            subject.seed,
+            place(config.machine.device),
+            whole.preprocessing.normalise,
+        )
+    )
+
+
+def _wrong(right: Callable[[Subject, str], Measured]) -> Callable[[Subject, str], Measured]:
+    def wrong(subject: Subject, argument: str) -> Measured:
+        found = right(subject, argument)
+        return found._replace(value=100 - found.value)
+
+    return wrong
+
+
+_ROWS = (
+    ("accuracy", _accuracy("mlp"), "higher", _SIZES, "Accuracy of an MLP on the codes"),
+    ("linear-accuracy", _accuracy("linear"), "higher", _SIZES, "Of a logistic regression"),
+    ("knn-accuracy", _accuracy("knn"), "higher", _SIZES, "Of nearest neighbours"),
+    ("mistakes", _wrong(_accuracy("mlp")), "lower", (), "Errors of an MLP on the codes"),
+    ("supervised-accuracy", _supervised, "higher", (), "Of a network trained on labels alone"),
+    ("supervised-mistakes", _wrong(_supervised), "lower", (), "Its errors"),
+)
+
+METRICS = tuple(
+    Metric(
+        name,
+        compute,
+        better,  # type: ignore[arg-type]
+        ("labels",) if name.startswith("supervised") else ("labels", "codes"),
+        "LABELS",
+        ("seed",),
+        usual,
+        "accuracy" if name.endswith("accuracy") else "errors",
+        f"{text}, in percent of the test samples.",
+    )
+    for name, compute, better, usual, text in _ROWS
+)

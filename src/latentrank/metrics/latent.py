@@ -1,0 +1,155 @@
+"""Metrics of the latent space and of the training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latentrank import methods
+from latentrank.errors import InputError, unknown
+from latentrank.evaluation.collapse import active_units, kl_per_unit
+from latentrank.evaluation.interpolation import parameter_error
+from latentrank.evaluation.theory import (
+    adam_gradient_norms,
+    relative_contrasts,
+    theorem_step_size,
+)
+from latentrank.metrics.base import Better, Metric
+from latentrank.metrics.subject import Subject
+
+EPSILON = 0.1  # Adam's in theorem 1, where the usual 1e-8 would make the step vanish
+_PILOT_STEPS, _PILOT_STEP_SIZE = 20, 1e-3
+
+
+def _of_training(name: str) -> Callable[[Subject, str], float]:
+    def metric(subject: Subject, _: str) -> float:
+        value = subject.metrics.get(name)
+        if value is None:
+            raise InputError(f"The method {subject.config.method} has no {name.replace('_', ' ')}.")
+        return float(value)
+
+    return metric
+
+
+def _posterior(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
+    found = subject.posterior()
+    assert found is not None, "the metric says that it needs one"
+    return found
+
+
+def _active_share(subject: Subject, _: str) -> float:
+    """Of all units, so that codes of different width compare."""
+    means = _posterior(subject)[0]
+    return active_units(means) / len(means.T)
+
+
+def _contrast(subject: Subject, argument: str) -> float:
+    if argument not in ("lowest", "median"):
+        raise unknown("contrast", argument, ("lowest", "median"))
+    found = relative_contrasts(subject.codes("test"), seed=subject.seed)
+    return float(found.min() if argument == "lowest" else np.median(found))
+
+
+def _gradient(subject: Subject, argument: str) -> float:
+    """Smallest gradient norm of `argument` steps of theorem 1, from an untrained model.
+
+    The loss is at least 0, which stands in for its unknown minimum; the bound on the gradient is
+    the largest norm of a short pilot, and K is that bound, as the theorem says of the loss.
+    """
+    config = subject.config
+    x = subject.dataset.preprocessing.normalise(subject.dataset.train.x)
+    width = config.latent_dim or subject.dataset.latent_dim
+    torch.manual_seed(config.training.seed)
+    model = methods.build(
+        config.method,
+        subject.dataset.shape,
+        width,
+        config.net or subject.dataset.net,
+        subject.dataset.preprocessing.bounded,
+        **config.options.model_dump(),
+    ).train()
+    pilot, horizon = copy.deepcopy(model), int(argument)
+    start = float(model.losses(x)["loss"].detach())
+    bound = float(
+        adam_gradient_norms(
+            lambda: pilot.losses(x)["loss"],
+            list(pilot.parameters()),
+            _PILOT_STEP_SIZE,
+            _PILOT_STEPS,
+            EPSILON,
+        ).max()
+    )
+    step_size = theorem_step_size(start, bound, bound, horizon, EPSILON)
+    norms = adam_gradient_norms(
+        lambda: model.losses(x)["loss"], list(model.parameters()), step_size, horizon, EPSILON
+    )
+    return float(norms.min())
+
+
+_OF_TRAINING: dict[str, Better | None] = {
+    "rank": None,
+    "validation_error": "lower",
+    "seconds": None,
+    "rank_training_codes": None,
+    "effective_rank": None,
+    "participation_ratio": None,
+    "gap_rank": None,
+}
+
+METRICS = (
+    *(
+        Metric(name, _of_training(name), better, stored=False)
+        for name, better in _OF_TRAINING.items()
+    ),
+    Metric(
+        "relative-error",
+        lambda s, _: parameter_error(s.model, s.dataset),
+        "lower",
+        ("parameters", "codes"),
+        title="relative error",
+        help="Error of codes interpolated over the parameters, in percent.",
+    ),
+    Metric(
+        "active-units",
+        lambda s, _: active_units(_posterior(s)[0]),
+        needs=("posterior",),
+        title="active units",
+        help="Coordinates whose posterior mean depends on the data.",
+    ),
+    Metric(
+        "active-share",
+        _active_share,
+        needs=("posterior",),
+        title="active share",
+        help="Active units, of all.",
+    ),
+    Metric(
+        "kl-per-unit",
+        lambda s, _: float(kl_per_unit(*_posterior(s)).mean()),
+        needs=("posterior",),
+        title="KL per unit",
+        help="Mean divergence of the posterior from the prior, in nats.",
+    ),
+    Metric(
+        "contrast",
+        _contrast,
+        "higher",
+        argument="lowest|median",
+        uses=("seed",),
+        needs=("codes",),
+        help="Relative contrast of distances from test codes to others.",
+    ),
+    Metric(
+        "gradient",
+        _gradient,
+        "lower",
+        argument="STEPS",
+        title="gradient norm",
+        help="Smallest gradient norm of so many steps of the convergence theorem.",
+    ),
+)

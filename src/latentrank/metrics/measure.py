@@ -1,0 +1,209 @@
+"""Measuring a run: what is kept is taken, the rest is computed and kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from latentrank import density as densities
+from latentrank.errors import InputError
+from latentrank.evaluation.classifier import Classifier
+from latentrank.evaluation.features import check_features, distance_name
+from latentrank.evaluation.generation import kernel_distance_name
+from latentrank.metrics.base import METRICS, Measured, Need, Spec, parse
+from latentrank.metrics.store import Value, add, read
+from latentrank.metrics.subject import Subject
+
+
+def measure(subject: Subject, text: str) -> Value:
+    """One metric of one run, computed or taken from the run's folder.
+
+    Args:
+        subject: the run.
+        text: the metric, as `parse` takes it.
+
+    Returns:
+        The value, finite.
+
+    Raises:
+        InputError: an unknown metric, or one that this run does not allow.
+    """
+    spec = _resolved(subject, parse(text))
+    request = _request(subject, spec)
+    if spec.metric.stored:
+        for value in reversed(read(subject.folder)):
+            if value.answers(spec.text, request):
+                return value
+    _check_needs(subject, spec)
+    subject.say(spec.text)
+    features = (spec.features,) if spec.features else ()
+    found = spec.metric.compute(subject, spec.argument, *features)
+    measured = found if isinstance(found, Measured) else Measured(float(found))
+    if not math.isfinite(measured.value):
+        raise InputError(f"The metric {text} of {subject.folder.name} is {measured.value}.")
+    value = Value(
+        spec.text,
+        _title(spec),
+        measured.value,
+        measured.spread,
+        spec.metric.better,
+        {**_identity(subject, spec), **measured.details},
+        subject.model_digest,
+    )
+    if spec.metric.stored:
+        add(subject.folder, [value])
+    return value
+
+
+def usual(
+    subject: Subject,
+    features: str | None = None,
+    density: Sequence[str] | None = None,
+    *,
+    probes: bool = True,
+) -> list[str]:
+    """The metrics that are measured of a run unless others are asked for.
+
+    Args:
+        subject: the run.
+        features: feature network of distances; None leaves them out, since which features it is
+            must be chosen.
+        density: densities to generate from; the model's usual ones unless given.
+        probes: whether classifiers are trained on the codes where there are labels.
+
+    Returns:
+        Metrics that this run allows, as text.
+
+    Raises:
+        InputError: unknown features or densities, or features and data without images.
+    """
+    found: list[str] = []
+    if features is not None:
+        check_features(features)
+        for name in density or ():
+            _known_density(name)
+        of = METRICS.get("fd")
+        _check_needs(subject, Spec(of, features, ""))
+        chosen = density or subject.model.usual_densities
+        every = [*(["reconstruction"] if subject.reconstructs else []), *chosen]
+        table = [METRICS.get(name) for name in METRICS]
+        found += [
+            Spec(metric, features if "features" in metric.uses else "", one).text
+            for one in every
+            for metric in table
+            if metric.argument == "DENSITY"
+        ]
+    for name in METRICS:
+        metric = METRICS.get(name)
+        if not metric.stored or (metric.argument == "LABELS" and not probes):
+            continue
+        for argument in metric.usual or ():
+            spec = Spec(metric, "classifier" if "features" in metric.uses else "", argument)
+            if is_possible(subject, spec):
+                found.append(spec.text)
+    return found
+
+
+def is_possible(subject: Subject, spec: Spec) -> bool:
+    """Whether the run has what the metric needs, and as many labels as its argument says."""
+    labels = subject.whole.train.labels if spec.metric.argument == "LABELS" else None
+    enough = labels is None or spec.argument == "all" or int(spec.argument) < len(labels)
+    return enough and all(_NEEDS[need][0](subject) for need in spec.metric.needs)
+
+
+def _known_density(text: str) -> None:
+    """Refuse an unknown density before the minutes that the features take."""
+    if text not in ("usual", "reconstruction"):
+        densities.parse(text)
+
+
+def _resolved(subject: Subject, spec: Spec) -> Spec:
+    """With the density that `usual` stands for."""
+    if spec.metric.argument != "DENSITY":
+        return spec
+    _known_density(spec.argument)
+    return spec._replace(argument=subject.density(spec.argument))
+
+
+def _title(spec: Spec) -> str:
+    if not spec.features:
+        return spec.metric.title
+    distance = distance_name(spec.features)
+    return spec.metric.title.format(distance=distance, kernel=kernel_distance_name(distance))
+
+
+def _request(subject: Subject, spec: Spec) -> dict[str, Any]:
+    """What is known of the value's identity before it is computed."""
+    uses = spec.metric.uses
+    known: dict[str, Any] = {}
+    if spec.metric.argument == "DENSITY":
+        known["density"] = spec.argument
+    if "samples" in uses and spec.argument != "reconstruction":
+        known["samples"] = subject.samples
+    if "seed" in uses:
+        known["seed"] = subject.seed
+    if spec.features:
+        known["features"] = {"name": spec.features}
+        if key := subject.weights_key(spec.features):
+            known["features"]["weights"] = key
+    return known
+
+
+def _identity(subject: Subject, spec: Spec) -> dict[str, Any]:
+    known = _request(subject, spec)
+    if spec.argument == "reconstruction":
+        known["samples"] = len(subject.dataset.test)
+    if spec.features:
+        network = subject.extractor(spec.features)
+        known["test_samples"] = len(subject.dataset.test)
+        known["features"] = {
+            "name": spec.features,
+            "weights": network.key,
+            "preprocessing": network.protocol,
+        }
+        if isinstance(network, Classifier):
+            known["features"]["accuracy"] = network.accuracy
+            known["features"]["trained_on"] = network.trained_on
+    return known
+
+
+# --- what a metric needs ------------------------------------------------------------------------
+
+
+def _check_needs(subject: Subject, spec: Spec) -> None:
+    for need in spec.metric.needs:
+        present, sentence = _NEEDS[need]
+        if not present(subject):
+            raise InputError(
+                sentence.format(
+                    data=subject.dataset.name,
+                    shape=subject.dataset.shape,
+                )
+            )
+
+
+_NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
+    "images": (
+        lambda s: len(s.dataset.shape) == 3 and s.dataset.preprocessing.bounded,
+        "Distances and entropies are measured on images, and {data} holds none (one sample has "
+        "shape {shape}); choose another metric.",
+    ),
+    "labels": (
+        lambda s: s.dataset.train.labels is not None and s.dataset.test.labels is not None,
+        "The metric needs labels, and the data {data} has no labels; choose another metric.",
+    ),
+    "parameters": (
+        lambda s: s.dataset.train.parameters is not None,
+        "The metric needs parameters of the samples, and the data {data} has none; choose another "
+        "metric.",
+    ),
+    "posterior": (
+        lambda s: s.posterior() is not None,
+        "The metric needs a Gaussian posterior; choose a method with one, such as vae or vrrae.",
+    ),
+    "codes": (
+        lambda s: s.reconstructs,
+        "The metric needs codes of samples, which the method does not have; choose another metric.",
+    ),
+}

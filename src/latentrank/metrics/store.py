@@ -1,0 +1,144 @@
+"""The one place that keeps what was measured of a run: its `metrics.json`, under `measured`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from latentrank.evaluation.images import weights_digest
+from latentrank.formatting import as_text
+from latentrank.io import write_text
+from latentrank.runs.folder import CONFIG, METRICS
+
+MODEL = "model.safetensors"
+KEY = "measured"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measured number and all that it depends on.
+
+    Attributes:
+        metric: as `latentrank.metrics.parse` reads it.
+        name: what tables call it.
+        value: the number.
+        spread: its standard deviation over draws or subsets, where it has one.
+        better: `"lower"`, `"higher"` or None.
+        identity: whatever decides the value besides the model: density, number of samples, seed,
+            feature network with the hash of its weights, the data that trained a classifier.
+        model: hash of the model that it was measured of; None where nothing is trained.
+    """
+
+    metric: str
+    name: str
+    value: float
+    spread: float | None = None
+    better: str | None = None
+    identity: dict[str, Any] = field(default_factory=dict)
+    model: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Different for values that are kept side by side."""
+        return f"{self.metric} {_digest(self.identity)}"
+
+    @property
+    def kind(self) -> str:
+        """Different for values that must not be compared: all of the identity but the seed."""
+        return _digest({k: v for k, v in self.identity.items() if k != "seed"})
+
+    @property
+    def label(self) -> str:
+        r"""The name with what it is of, as comparisons show it.
+
+        Example:
+            >>> Value("x", "FID", 1.0, identity={"density": "gmm", "samples": 1000}).label
+            'gmm, 1\u202f000 samples: FID'
+        """
+        known, parts = self.identity, []
+        for name, unit in (("samples", " samples"), ("labels", " labels")):
+            if name in known:
+                first = known.get("density", known.get("probe"))
+                parts += [str(first), f"{as_text(known[name])}{unit}"]
+        if not parts and ":" in self.metric:
+            parts = [self.metric.partition(":")[2]]
+        return f"{', '.join(parts)}: {self.name}" if parts else self.name
+
+    def answers(self, metric: str, request: Mapping[str, Any]) -> bool:
+        """Whether it is what is asked for: all that the request states is equal."""
+        return self.metric == metric and _contains(self.identity, request)
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    plain = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.blake2b(plain.encode(), digest_size=4).hexdigest()
+
+
+def _contains(known: Any, asked: Any) -> bool:
+    if isinstance(asked, Mapping):
+        return isinstance(known, Mapping) and all(
+            name in known and _contains(known[name], value) for name, value in asked.items()
+        )
+    return bool(known == asked)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _model(folder: Path) -> str | None:
+    path = folder / MODEL
+    return weights_digest(path) if path.is_file() else None
+
+
+def read(folder: str | Path) -> list[Value]:
+    """What was measured of the model that a run folder holds now.
+
+    Values of an earlier model, before the run was trained for longer, are left out.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        The values, in the order in which they were measured; none where nothing was.
+    """
+    rows = _read(Path(folder)).get(KEY, {})
+    values = [Value(**row) for row in rows.values()]
+    if not values:
+        return []
+    model = _model(Path(folder))
+    return [value for value in values if value.model == model]
+
+
+def add(folder: str | Path, values: Sequence[Value]) -> None:
+    """Keep values, beside those that are there; processes may write side by side.
+
+    Where the run has been trained further since they were measured, nothing is written.
+
+    Args:
+        folder: of the run.
+        values: of its present model.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".metrics.lock"):
+        whole, model = _read(folder), _model(folder)
+        if not whole and (folder / CONFIG).is_file():
+            return  # it is being trained: the file would say that it is finished
+        kept = {key: row for key, row in whole.get(KEY, {}).items() if row.get("model") == model}
+        new = {value.key: asdict(value) for value in values if value.model == model}
+        whole[KEY] = {**kept, **new}
+        write_text(folder / METRICS, json.dumps(whole, indent=2) + "\n")

@@ -1,0 +1,213 @@
+"""The run that is measured, and everything metrics read of it, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latentrank import data, inference
+from latentrank.config import RunConfig
+from latentrank.data import Dataset
+from latentrank.data.cache import folder as cache_folder
+from latentrank.errors import InputError
+from latentrank.evaluation.features import Extractor, extractor, features, place, weights_of
+from latentrank.evaluation.generation import real_features
+from latentrank.evaluation.images import as_images, weights_digest
+from latentrank.metrics.store import MODEL
+from latentrank.models.base import LatentModel
+from latentrank.runs import Run, finished_run, load_data
+
+Array = NDArray[Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run, and the settings that metrics are taken with.
+
+    Attributes:
+        config: of the run, its data root included.
+        folder: of the run; where nothing is trained, the folder that keeps the values.
+        samples: generated samples for a distance.
+        seed: of samples and draws; the run's own unless given.
+        weights: files of weights by the name of the features.
+        download: weights may be downloaded.
+        say: called with what is being computed.
+    """
+
+    config: RunConfig
+    folder: Path
+    samples: int = 10_000
+    seed: int = -1
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    download: bool = False
+    say: Callable[[str], None] = lambda text: None
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            object.__setattr__(self, "seed", self.config.training.seed)
+
+    @cached_property
+    def run(self) -> Run:
+        """The finished run."""
+        run = finished_run(self.folder)
+        # Its data may lie elsewhere than when it was trained.
+        return run.attach(dataset=self.dataset)
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """What training left; the data are not read."""
+        return finished_run(self.folder).metrics
+
+    @cached_property
+    def model(self) -> LatentModel:
+        """The trained model, in evaluation mode."""
+        return self.run.model()
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data that it was trained on."""
+        return load_data(self.config)
+
+    @cached_property
+    def whole(self) -> Dataset:
+        """All of that data: what judges a run does not depend on the part it was trained on."""
+        about = self.config.data
+        if about.train_size is None and about.test_size is None:
+            return self.dataset
+        return _whole(about.source, about.data_root, about.download, about.image_size)
+
+    @property
+    def model_digest(self) -> str | None:
+        """What identifies the trained model; None where none is trained."""
+        path = self.folder / MODEL
+        return _digest(path, path.stat().st_mtime_ns) if path.is_file() else None
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the model has codes of samples."""
+        return self.model.reconstructs
+
+    def codes(self, split: str) -> NDArray[np.float32]:
+        """Codes of the run's own `"train"` or `"test"` samples, `(N, L)`."""
+        return self.run.codes(split)
+
+    def all_codes(self, split: str) -> NDArray[np.float32]:
+        """Codes of the `"train"` or `"test"` samples of all of the data, `(N, L)`."""
+        if self.whole is self.dataset:
+            return self.codes(split)
+        return self.model.encode_array(getattr(self.whole, split).x)
+
+    @torch.no_grad()
+    def posterior(self) -> tuple[Array, Array] | None:
+        """Means and log-variances, `(N, k)` each, of the test samples' Gaussian posteriors."""
+        model, found = self.model, []
+        for x in model.batches(self.dataset.test.x):
+            if (part := model.bottleneck.posterior(model.encoder(x))) is None:
+                return None
+            found.append(part)
+        means, logvars = (torch.cat(rows).numpy() for rows in zip(*found, strict=True))
+        return means, logvars
+
+    def density(self, text: str) -> str:
+        """A density as text; `"usual"` is the model's first usual one."""
+        return self.model.usual_densities[0] if text == "usual" else text
+
+    def generated(self, density: str, n: int | None = None) -> Array:
+        """Samples of a density fitted to the training codes.
+
+        Args:
+            density: as text, or `"reconstruction"` for reconstructed test samples.
+            n: how many; the subject's `samples` unless given.
+
+        Returns:
+            `(n, *shape)`, in the data's units.
+        """
+        if density == "reconstruction":
+            if not self.reconstructs:
+                raise InputError(f"The method {self.config.method} reconstructs no samples.")
+            return inference.decode(self.run, self.codes("test"))
+        return inference.sample(self.run, self.density(density), n or self.samples, self.seed).x
+
+    def images(self, x: Array) -> Array:
+        """Samples as feature networks take them: bytes, or float32 in [0, 1]."""
+        return as_images(x, self.dataset.preprocessing)
+
+    # --- features -------------------------------------------------------------------------------
+
+    def extractor(self, name: str) -> Extractor:
+        """A feature network; a classifier is trained on all of the data, for every run on it."""
+        self.say(f"features, {name}")
+        return _extractor(
+            name,
+            self.config.data.source,
+            self.config.data.data_root,
+            self.config.data.image_size,
+            self.weights.get(name),
+            self.download and name != "classifier",
+            place(self.config.machine.device),
+        )
+
+    def features(self, name: str, density: str) -> tuple[Array, Array]:
+        """Features of real test images and of generated ones, `(N, d)` and `(M, d)` float32."""
+        known: dict[tuple[str, str], tuple[Array, Array]] = self.__dict__.setdefault("_known", {})
+        if (name, density) not in known:
+            network = self.extractor(name)
+            self.say(f"samples, {density}")
+            made = features(self.images(self.generated(density)), network)
+            real = real_features(self.images(self.dataset.test.x), network, cache=cache_folder())
+            known[name, density] = real, made
+        return known[name, density]
+
+    def once(self, compare: Callable[[Array, Array], T], name: str, density: str) -> T:
+        """What a comparison of real and generated features gives, computed once."""
+        known: dict[Any, Any] = self.__dict__.setdefault("_compared", {})
+        if (compare, name, density) not in known:
+            known[compare, name, density] = compare(*self.features(name, density))
+        found: T = known[compare, name, density]
+        return found
+
+    def weights_key(self, name: str) -> str | None:
+        """What identifies a network's weights, if they are at hand; nothing is downloaded."""
+        if name == "classifier":
+            return None
+        try:
+            path = weights_of(name, self.weights.get(name))
+        except InputError:
+            if name in self.weights:
+                raise
+            return None
+        return _digest(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, changed: int) -> str:
+    return weights_digest(path)
+
+
+@lru_cache(maxsize=2)
+def _whole(source: str, root: str | None, download: bool, size: int | None) -> Dataset:
+    return data.load(source, root=root, download=download, image_size=size, progress=False)
+
+
+@lru_cache(maxsize=4)
+def _extractor(
+    name: str,
+    source: str,
+    root: str | None,
+    size: int | None,
+    weights: Path | None,
+    download: bool,
+    device: str,
+) -> Extractor:
+    whole = _whole(source, root, False, size) if name == "classifier" else None
+    return extractor(
+        name, whole, weights=weights, download=download, cache=cache_folder(), device=device
+    )

@@ -1,0 +1,151 @@
+"""Measured values as tables for the terminal, reports and comparisons."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from latentrank.formatting import as_text
+from latentrank.metrics.store import Value
+
+
+class Table(NamedTuple):
+    """A table with what is to be known of it.
+
+    Attributes:
+        title: what it is about.
+        header: first cell empty.
+        rows: of text.
+        note: how its values came about.
+    """
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    note: str
+
+
+def comparable(runs: Sequence[Sequence[Value]]) -> list[dict[str, Value]]:
+    """Values of several runs by names under which they may be compared.
+
+    A name is the value's label; where runs have values of one label that differ in more than the
+    seed, such as in the weights of the features, a digest of what they depend on is added.
+
+    Args:
+        runs: the values of each run.
+
+    Returns:
+        Name to value, for each run; the last one where a run has several seeds.
+
+    Example:
+        >>> one, other = (
+        ...     Value("fd[x]:gmm", "FD-x", 1.0, identity={"features": {"weights": weights}})
+        ...     for weights in "ab"
+        ... )
+        >>> [list(found)[0][-1] for found in comparable([[one], [other]])]
+        [']', ']']
+        >>> list(comparable([[one], [one]])[0])
+        ['gmm: FD-x']
+    """
+    kinds = defaultdict(set)
+    for value in itertools.chain.from_iterable(runs):
+        kinds[value.label].add(value.kind)
+
+    def name(value: Value) -> str:
+        alone = len(kinds[value.label]) == 1
+        return value.label if alone else f"{value.label} [{value.kind}]"
+
+    return [{name(value): value for value in values} for values in runs]
+
+
+def tables(values: Sequence[Value]) -> list[Table]:
+    """Values as tables: distances by density, accuracies by number of labels, and the others.
+
+    Args:
+        values: of one run.
+
+    Returns:
+        The tables that have rows.
+    """
+    distances = [v for v in values if "features" in v.identity and "density" in v.identity]
+    accuracies = [v for v in values if "probe" in v.identity]
+    others = [v for v in values if v not in distances and v not in accuracies]
+    networks = dict.fromkeys(_network(v) for v in distances)
+    return [
+        *(_distances([v for v in distances if _network(v) == one]) for one in networks),
+        *([_accuracies(accuracies)] if accuracies else []),
+        *([_others(others)] if others else []),
+    ]
+
+
+def _network(value: Value) -> str:
+    features = value.identity["features"]
+    return f"{features['name']} {features.get('weights')} {value.identity.get('test_samples')}"
+
+
+def _distances(values: Sequence[Value]) -> Table:
+    columns = list(dict.fromkeys((v.identity["density"], v.identity["samples"]) for v in values))
+    found = {(v.identity["density"], v.identity["samples"], v.name): v for v in values}
+    names = list(dict.fromkeys(v.name for v in values))
+    rows = [
+        [name, *(with_spread(found.get((*column, name))) for column in columns)] for name in names
+    ]
+    real = values[-1].identity.get("test_samples")
+    rows.append(
+        ["generated / test samples", *(f"{as_text(n)} / {as_text(real)}" for _, n in columns)]
+    )
+    features = values[-1].identity["features"]
+    return Table(
+        "Generated samples",
+        ["", *(str(density) for density, _ in columns)],
+        rows,
+        f"Features: {features.get('preprocessing', features['name'])}."
+        + (_FLOOR if any(density == "reconstruction" for density, _ in columns) else ""),
+    )
+
+
+_FLOOR = (
+    " The column reconstruction is of reconstructed test samples, the best that the decoder can do."
+)
+
+
+def _accuracies(values: Sequence[Value]) -> Table:
+    counts = list(dict.fromkeys(v.identity["labels"] for v in values))
+    found = {(v.identity["probe"], v.name, v.identity["labels"]): v for v in values}
+    kinds = list(dict.fromkeys((v.identity["probe"], v.name) for v in values))
+    rows = [
+        [
+            f"{probe}, {name}" if name != "accuracy" else probe,
+            *(with_spread(found.get((probe, name, count)), " %") for count in counts),
+        ]
+        for probe, name in kinds
+    ]
+    return Table(
+        "Labels predicted from codes",
+        ["", *(f"{as_text(count)} labels" for count in counts)],
+        rows,
+        "Accuracy on test samples of classifiers trained on codes of labelled training samples; "
+        "mean and standard deviation over draws of the labels.",
+    )
+
+
+def _others(values: Sequence[Value]) -> Table:
+    return Table("Other metrics", ["", ""], [[v.label, with_spread(v)] for v in values], "")
+
+
+def with_spread(value: Value | None, unit: str = "") -> str:
+    """A value, with its spread where it has one.
+
+    Example:
+        >>> with_spread(Value("x", "x", 50.0, 2.0), " %")
+        '50.0 ± 2.0 %'
+    """
+    if value is None:
+        return ""
+    if unit:
+        spread = "" if value.spread is None else f" \N{PLUS-MINUS SIGN} {value.spread:.1f}"
+        return f"{value.value:.1f}{spread}{unit}"
+    spread = "" if value.spread is None else f" \N{PLUS-MINUS SIGN} {value.spread:.1g}"
+    return as_text(float(value.value)) + spread

@@ -1,0 +1,155 @@
+"""The papers' tables and figures as something to run: train what is missing, measure, compare.
+
+Recipes are those of `latentrank.recipes`, or your own. Trainings are those of
+`latentrank.runs.cache`, which recipes share.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from latentrank import metrics
+from latentrank.errors import InputError
+from latentrank.recipes import Budget, Part, Recipe, load, only
+from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
+from latentrank.reproduce.figures import figures
+from latentrank.reproduce.plan import Job, plan
+from latentrank.reproduce.text import command, differences, source_version, verdict
+from latentrank.runs.executor import Say, train_all
+
+__all__ = ["Job", "command", "differences", "plan", "reproduce", "source_version", "verdict"]
+
+
+def reproduce(
+    name: str,
+    *,
+    seeds: int = 3,
+    budget: Budget = "small",
+    parts: Sequence[str] = (),
+    out: str | Path = "reproductions",
+    data_root: str | None = None,
+    download: bool = False,
+    weights: Mapping[str, Path] | None = None,
+    device: str = "auto",
+    cluster: str | None = None,
+    say: Say = lambda text: None,
+    progress: bool = False,
+) -> Page:
+    """Train what is missing, measure, and write a recipe's table beside the published values.
+
+    Args:
+        name: of the recipe, or the path of one of your own.
+        seeds: trainings of each row.
+        budget: `"small"` fits two cores in about an hour; `"paper"` is the papers' setting.
+        parts: those data sets of the recipe, by heading; all of them if none is named.
+        out: folder of all reproductions.
+        data_root: where data files lie.
+        download: data files and weights may be downloaded.
+        weights: files of weights by the name of the features, such as `"inception"`.
+        device: where to train.
+        cluster: address of a Dask scheduler whose workers train; None for this machine.
+        say: told how far it is.
+        progress: show a progress line for each training.
+
+    Returns:
+        What was written to `out/NAME`: `table.md`, `table.json`, figures, `report.html`.
+
+    Raises:
+        InputError: no such recipe or part, or not one of its rows can be had.
+    """
+    recipe, out = only(load(name), parts), Path(out)
+    jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
+    failed = train_all([job.training for job in jobs if job.trained], say, progress, cluster)
+    found = [_measured(job, failed, weights, download, say) for job in jobs]
+    if not any(one.values for one in found):
+        raise InputError(next(reason for one in found for reason in one.reasons.values()))
+    stem = Path(name).stem
+    page = Page(
+        name=stem,
+        title=recipe.title,
+        paper=recipe.paper,
+        budget=budget,
+        seeds=seeds,
+        version=source_version(),
+        command=command(name, seeds, budget, parts),
+        grids=[_grid(part, recipe, jobs, found) for part in recipe.parts],
+        claims=[],
+        differences=differences(recipe, budget),
+        notes=_notes(jobs, found),
+    )
+    page.claims = [verdict(claim, page) for claim in recipe.claims]
+    say("drawing the figures")
+    usable = [job for job in jobs if job.folder.name not in failed and job.trained]
+    write_reproduction(page, figures(recipe, page, usable), out / stem)
+    return page
+
+
+class Found(NamedTuple):
+    """What was measured of one job: values by column, and why the other columns are empty."""
+
+    values: dict[str, float]
+    reasons: dict[str, str]
+
+
+def _measured(
+    job: Job,
+    failed: dict[str, str],
+    weights: Mapping[str, Path] | None,
+    download: bool,
+    say: Say,
+) -> Found:
+    found = Found({}, {})
+    if job.folder.name in failed:
+        found.reasons.update(dict.fromkeys(job.metrics, failed[job.folder.name]))
+        return found
+    say(f"measuring {job.title}")
+    subject = job.subject(weights, download)
+    for column, metric in job.metrics.items():
+        try:
+            found.values[column] = metrics.measure(subject, metric).value
+        except InputError as error:
+            found.reasons[column] = str(error)
+    return found
+
+
+def _grid(part: Part, recipe: Recipe, jobs: Sequence[Job], found: Sequence[Found]) -> Grid:
+    cells = {
+        row.name: {
+            column: Cell(
+                values=[
+                    one.values[column]
+                    for job, one in zip(jobs, found, strict=True)
+                    if (job.part, job.row) == (part.heading, row.name) and column in one.values
+                ],
+                published=_published(part, column, row.name),
+            )
+            for column in part.metrics
+        }
+        for row in recipe.rows
+    }
+    return Grid(part.heading, list(part.metrics), cells)
+
+
+def _published(part: Part, column: str, row: str) -> tuple[float, float | None] | None:
+    value = part.published.get(column, {}).get(row)
+    if value is None:
+        return None
+    return (value, None) if isinstance(value, float) else value
+
+
+def _notes(jobs: Sequence[Job], found: Sequence[Found]) -> list[str]:
+    """Why cells are empty: each reason once, with the rows and columns that it is about."""
+    rows: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for job, one in zip(jobs, found, strict=True):
+        for column, reason in one.reasons.items():
+            if (told := f"{job.row} ({job.part})") not in rows[reason, column]:
+                rows[reason, column].append(told)
+    columns: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (reason, column), about in rows.items():
+        columns[reason, ", ".join(about)].append(column)
+    return [
+        f"{' and '.join(names)} of {about}: {reason}" for (reason, about), names in columns.items()
+    ]

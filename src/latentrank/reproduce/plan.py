@@ -1,0 +1,129 @@
+"""Which trainings and metrics a recipe needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from latentrank import methods, metrics
+from latentrank.config import RunConfig
+from latentrank.errors import InputError, unknown
+from latentrank.metrics import Subject
+from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings, presets
+from latentrank.runs.cache import Training, folder_name
+
+
+class Job(NamedTuple):
+    """One seed of one row on one data set.
+
+    Attributes:
+        part: heading of its part.
+        row: name of its row.
+        config: everything that decides it.
+        folder: where it is, or will be.
+        trained: whether it needs a training.
+        metrics: column to metric, densities with their options.
+        samples: generated samples for a distance.
+    """
+
+    part: str
+    row: str
+    config: RunConfig
+    folder: Path
+    trained: bool
+    metrics: dict[str, str]
+    samples: int
+
+    @property
+    def title(self) -> str:
+        """Row, part and seed, for progress messages."""
+        return f"{self.row}, {self.part}, seed {self.config.training.seed}"
+
+    @property
+    def training(self) -> Training:
+        """What has to be there before it can be measured."""
+        return Training(self.title, self.part, self.config, self.folder)
+
+    def subject(self, weights: Mapping[str, Path] | None = None, download: bool = False) -> Subject:
+        """What its metrics are taken of."""
+        return Subject(
+            self.config, self.folder, self.samples, weights=weights or {}, download=download
+        )
+
+
+def plan(
+    recipe: Recipe,
+    budget: Budget,
+    seeds: int,
+    out: Path,
+    *,
+    data_root: str | None = None,
+    download: bool = False,
+    device: str = "auto",
+) -> list[Job]:
+    """Every training and measurement of a recipe, row by row.
+
+    Args:
+        recipe: what is reproduced.
+        budget: `"small"` or `"paper"`.
+        seeds: 0 to `seeds - 1` of each row.
+        out: folder of all reproductions; runs lie in `out/runs`.
+        data_root: where data files lie.
+        download: data files may be downloaded.
+        device: where to train.
+
+    Raises:
+        InputError: settings that do not exist or are out of range.
+    """
+    if budget not in BUDGETS:
+        raise unknown("budget", budget, BUDGETS)
+    if seeds < 1:
+        raise InputError(f"seeds is {seeds}, expected a whole number from 1; raise it.")
+    machine = {"data_root": data_root, "download": download, "device": device}
+    return [
+        _job(part, row, budget, seed, out / "runs", machine)
+        for part in recipe.parts
+        for row in recipe.rows
+        for seed in range(min(seeds, _most_seeds(row, budget) or seeds))
+    ]
+
+
+def _most_seeds(row: Row, budget: Budget) -> int | None:
+    return row.small_seeds if budget == "small" else None
+
+
+def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: Settings) -> Job:
+    preset = presets()[part.preset]
+    known = methods.get(row.method).options.model_fields
+    shared = {name: value for name, value in part.options.items() if name in known}
+    values = {
+        "data": preset.data,
+        **preset.settings(budget),
+        **part.settings,
+        **row.settings,
+        **part.row_settings.get(row.name, {}),
+        "method": row.method,
+        "options": {**shared, **row.options},
+        "seed": seed,
+        **machine,
+    }
+    config = RunConfig(**values)
+    return Job(
+        part.heading,
+        row.name,
+        config,
+        runs / folder_name(config, row.trained),
+        row.trained,
+        {
+            column: _with_options(text, preset.densities)
+            for column, text in {**part.metrics, **row.metrics}.items()
+        },
+        preset.samples[budget],
+    )
+
+
+def _with_options(text: str, densities: Mapping[str, str]) -> str:
+    """A metric whose density has the options that the preset gives it."""
+    spec = metrics.parse(text)
+    return spec._replace(argument=densities.get(spec.argument, spec.argument)).text

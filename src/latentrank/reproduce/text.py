@@ -1,0 +1,123 @@
+"""What a reproduction says in words: command, version, differences, verdicts."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from latentrank import __version__, metrics
+from latentrank.recipes import Budget, Claim, Preset, Recipe, presets
+from latentrank.report.reproduction import Page
+
+
+def command(name: str, seeds: int, budget: str, parts: Sequence[str] = ()) -> str:
+    """What to type for the same table."""
+    chosen = "".join(f" --part {shlex.quote(part)}" for part in parts)
+    return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}{chosen}"
+
+
+def source_version() -> str:
+    """The version, and the commit where the package is used from a clone of its repository."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        changed = git("status", "--porcelain", "--untracked-files=no", ".")
+        commit = git("rev-parse", "--short=10", "HEAD") + (" and changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return __version__
+    return f"{__version__}, commit {commit}"
+
+
+def differences(recipe: Recipe, budget: Budget) -> list[str]:
+    """In what the set-up differs from the paper's, a sentence each."""
+    known = presets()
+    told: list[str] = []
+    for part in recipe.parts:
+        preset = known[part.preset]
+        changed = [
+            f"{name.replace('_', ' ')} {value} instead of {_usual(preset, name)}"
+            for name, value in {**preset.settings(budget), **part.settings}.items()
+            if value != preset.paper.get(name)
+        ]
+        if changed:
+            told.append(f"{part.heading}, budget {budget}: {'; '.join(changed)}.")
+        told += [f"{part.heading}: {text}" for text in preset.differences]
+        taken = [
+            *part.metrics.values(),
+            *(m for row in recipe.rows for m in row.metrics.values()),
+        ]
+        told += [f"{part.heading}: {text}" for text in limits(taken)]
+    return list(dict.fromkeys([*told, *recipe.differences]))
+
+
+def limits(taken: Iterable[str]) -> list[str]:
+    """What distances can be compared with, by the features that they are measured on.
+
+    Args:
+        taken: metrics as text.
+
+    Example:
+        >>> limits(["rank", "fd:gmm"])
+        ["FD-classifier is the Fréchet distance on features of a classifier of ..."]
+    """
+    networks = dict.fromkeys(metrics.parse(text).features for text in taken)
+    return [_LIMITS.get(name, _LIMIT_OF_TIMM.format(name)) for name in networks if name]
+
+
+_LIMITS = {
+    "classifier": "FD-classifier is the Fréchet distance on features of a classifier of the "
+    "data's own labels; it cannot be compared with an FID.",
+    "inception": "FID needs the Inception weights; on a processor of two cores it takes about two "
+    "minutes for 2000 images.",
+}
+_LIMIT_OF_TIMM = "The Fréchet distance on features of {} cannot be compared with an FID."
+
+
+def _usual(preset: Preset, name: str) -> Any:
+    if name == "data":
+        return preset.data
+    if name in preset.paper:
+        return preset.paper[name]
+    return "all" if name.endswith("_size") and name != "image_size" else "the paper's"
+
+
+def verdict(claim: Claim, page: Page) -> str:
+    """A claim and whether the measured means reproduce it.
+
+    Args:
+        claim: of the recipe.
+        page: what was measured.
+
+    Returns:
+        The claim, followed by the verdict: reproduced (all differences exceed the standard
+        deviations over seeds), reproduced with a difference within one standard deviation or
+        with too few seeds to know, not reproduced, or not measured.
+    """
+    grid = next(g for g in page.grids if claim.part in ("", g.name))
+    cells = {row: columns[claim.column] for row, columns in grid.rows.items()}
+    others = [row for row in cells if row not in (claim.lowest, claim.highest)]
+    pairs = list(zip(claim.rising, claim.rising[1:], strict=False))
+    pairs += [(claim.lowest, row) for row in others] if claim.lowest else []
+    pairs += [(row, claim.highest) for row in others] if claim.highest else []
+    known = [(cells[a], cells[b]) for a, b in pairs if cells[a].values and cells[b].values]
+    if not known or len(known) < len(pairs):
+        return f"{claim.text} Not measured."
+    if not all(low.mean < high.mean for low, high in known):
+        return f"{claim.text} Not reproduced."
+    seeds = [len(cell.values) for pair in known for cell in pair]
+    if max(seeds) < 2:
+        return f"{claim.text} Reproduced with one seed."
+    if min(seeds) < 2:
+        return f"{claim.text} Reproduced; some rows have one seed."
+    if all(low.mean + low.spread < high.mean - high.spread for low, high in known):
+        return f"{claim.text} Reproduced."
+    return f"{claim.text} Reproduced; difference within one standard deviation."

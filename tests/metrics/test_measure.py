@@ -1,0 +1,164 @@
+"""Values of a run: what they depend on, and that every command gives the same."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+from latentrank import metrics, runs
+from latentrank.__main__ import main
+from latentrank.errors import InputError
+from latentrank.metrics import Metric, Subject, measure, usual
+from latentrank.report import write_comparison
+from latentrank.reproduce import reproduce
+from latentrank.sweep import parse_search, sweep
+
+DISTANCE = "fd:gaussian"
+
+
+def subject_of(run, **options):
+    return Subject(run.settings, run.folder, **options)
+
+
+def distance_of(folder):
+    (value,) = [v for v in metrics.read(folder) if v.metric == "fd[classifier]:gaussian"]
+    return value.value
+
+
+def test_a_distance_is_the_same_number_from_every_command(folder, trained, tmp_path):
+    """A run on part of the data: the classifier sees all of it, whoever asks."""
+    settings = {"train_size": 40, "test_size": 12}
+    run = trained("ae", "images.npz", "-part", **settings, seed=1)
+    copies = [shutil.copytree(run.folder, tmp_path / name) for name in ("one", "two")]
+    command = ["evaluate", str(copies[0]), "--features", "classifier", "--no-probes"]
+    assert main([*command, "--density", "gaussian"]) == 0
+    expected = measure(subject_of(runs.Run(copies[1])), DISTANCE)
+    assert distance_of(copies[0]) == expected.value
+
+    base = {"method": "ae", "data": str(folder / "images.npz"), "epochs": 1, "seed": 1, **settings}
+    (trial,) = sweep(
+        base, [parse_search("latent_dim=4")], 1, minimise=DISTANCE, out=tmp_path / "sweeps"
+    )
+    assert trial.value == expected.value
+
+    same = {name: run.settings.get(name) for name in ("batch_size", "learning_rate")}
+    part = {
+        "preset": "blobs",
+        "metrics": {"FD": DISTANCE},
+        "settings": {"data": base["data"], "epochs": 1, "latent_dim": 4, **settings, **same},
+    }
+    rows = [{"name": "AE", "method": "ae"}]
+    recipe = {"title": "t", "paper": "p", "rows": rows, "parts": [part]}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(recipe))
+    page = reproduce(str(tmp_path / "own.yaml"), seeds=2, out=tmp_path / "out", device="cpu")
+    assert page.grids[0].rows["AE"]["FD"].values[1] == expected.value
+
+    write_comparison([runs.Run(copies[0])], tmp_path / "compare.html")
+    assert f"{expected.value:.4g}" in (tmp_path / "compare.html").read_text()
+
+
+def test_the_classifier_is_trained_on_all_data_and_the_value_says_so(trained):
+    part = trained("ae", "images.npz", "-part", train_size=40, test_size=12, seed=1)
+    whole = trained("ae", "images.npz")
+    found = [measure(subject_of(run, samples=20), DISTANCE) for run in (part, whole)]
+    about = [value.identity["features"] for value in found]
+    assert about[0] == about[1]
+    assert about[0]["trained_on"]["training_images"] == len(whole.dataset().train)
+    assert about[0]["trained_on"]["training_images"] > len(part.dataset().train)
+    assert {"weights", "preprocessing", "accuracy", "name"} <= set(about[0])
+    assert found[0].identity["samples"] == 20
+    assert found[0].identity["seed"] == 1
+
+
+def test_a_kept_value_is_taken_only_where_all_that_is_asked_agrees(trained):
+    run = trained("ae", "images.npz")
+    one = measure(subject_of(run, samples=20), DISTANCE)
+    assert measure(subject_of(run, samples=20), DISTANCE) == one
+    others = [
+        measure(subject_of(run, samples=20, seed=7), DISTANCE),
+        measure(subject_of(run, samples=21), DISTANCE),
+        measure(subject_of(run, samples=20), "fd:gmm"),
+        measure(subject_of(run, samples=20), "fd:gmm:components=2"),
+    ]
+    assert len({v.value for v in [one, *others]}) == 5
+    kept = metrics.read(run.folder)
+    assert all(value in kept for value in [one, *others])
+
+
+def test_the_usual_density_is_kept_under_its_own_name(trained):
+    gan = subject_of(trained("nsgan", "images.npz"), samples=20)
+    assert measure(gan, "fd:usual").metric == "fd[classifier]:prior"
+    assert "reconstruction" not in " ".join(usual(gan, "classifier"))
+
+
+def test_training_further_leaves_no_stale_value(trained, tmp_path):
+    run = trained("ae", "images.npz", "-again")
+    before = measure(subject_of(run, samples=20), DISTANCE)
+    model = run.folder / "model.safetensors"
+    late = metrics.Value("late", "late", 1.0, model=before.model)
+    again = runs.resume(run.folder, {"epochs": 2}, progress=False)
+    assert "measured" not in again.metrics
+    assert metrics.read(run.folder) == []
+    metrics.add(run.folder, [late])  # of a process that began before
+    assert metrics.read(run.folder) == []
+    after = measure(subject_of(runs.Run(run.folder), samples=20), DISTANCE)
+    assert after.model != before.model
+    assert after.value != before.value
+    assert metrics.read(run.folder) == [after]
+    model.write_bytes(model.read_bytes()[:-1] + b"\x01")
+    assert metrics.read(run.folder) == []
+
+
+def test_usual_metrics_are_those_that_the_data_allows(trained):
+    table = usual(subject_of(trained("ae", "table.npz")))
+    assert {"accuracy:10", "knn-accuracy:all"} <= set(table)
+    assert not any(name.startswith(("fd", "relative", "active")) for name in table)
+    assert "accuracy:10" not in usual(subject_of(trained("ae", "table.npz")), probes=False)
+    assert "accuracy:10" not in usual(subject_of(trained("ae", "plain.npy")))
+    assert "active-units" in usual(subject_of(trained("vae", "table.npz")))
+
+
+def test_probes_see_all_labels_of_the_data(trained):
+    part = trained("ae", "images.npz", "-part", train_size=40, test_size=12, seed=1)
+    found = measure(subject_of(part), "linear-accuracy:all")
+    assert found.identity["labels"] == 96
+    assert 0 <= found.value <= 100
+    assert found.spread is None
+    few = measure(subject_of(part), "linear-accuracy:10")
+    assert few.spread is not None
+    assert (few.identity["draws"], few.label) == (3, "linear, 10 labels: accuracy")
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "metric", "told"),
+    [
+        ("ae", "table.npz", "fd:gaussian", "measured on images"),
+        ("ae", "plain.npy", "accuracy:10", "no labels"),
+        ("ae", "table.npz", "active-units", "needs a Gaussian posterior; choose"),
+        ("ae", "table.npz", "relative-error", "needs parameters"),
+        ("nsgan", "images.npz", "accuracy:10", "needs codes of samples, which"),
+        ("ae", "images.npz", "fd:gausian", "did you mean 'gaussian'"),
+        ("ae", "images.npz", "fd[incepton]:gaussian", "did you mean 'inception'"),
+        ("ae", "images.npz", "accuracy", "expected accuracy:LABELS"),
+        ("ae", "images.npz", "rank:3", "expected rank; write"),
+        ("ae", "images.npz", "accuracy:many", "expected a whole number or all"),
+        ("ae", "images.npz", "rank[inception]", "uses no features"),
+    ],
+)
+def test_mistakes_are_told(trained, method, data, metric, told):
+    with pytest.raises(InputError, match=told):
+        measure(subject_of(trained(method, data)), metric)
+
+
+def test_a_metric_of_ones_own_is_measured_kept_and_compared(trained, tmp_path, monkeypatch):
+    run = trained("ae", "table.npz", "-own")
+    mine = Metric("code-width", lambda subject, _: float(np.ptp(subject.codes("test"))), "lower")
+    monkeypatch.setitem(metrics.METRICS._values, "code-width", mine)
+    assert main(["evaluate", str(run.folder), "--no-probes"]) == 0
+    kept = json.loads((run.folder / "metrics.json").read_text())["measured"]
+    (row,) = [row for row in kept.values() if row["metric"] == "code-width"]
+    assert row["better"] == "lower"
+    write_comparison([run], tmp_path / "compare.html")
+    assert "code-width" in (tmp_path / "compare.html").read_text()

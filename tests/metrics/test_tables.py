@@ -1,0 +1,26 @@
+from latentrank.metrics import Value, tables
+from tests.report.fake import EVALUATION
+
+
+def test_a_table_has_a_column_for_every_density_and_number_of_labels():
+    distances, accuracies = tables(EVALUATION)
+    assert distances.header == ["", "reconstruction", "gmm"]
+    assert distances.rows == [
+        ["FID", "5.5 ± 0.06", "9.25 ± 0.09"],
+        ["generated / test samples", "30 / 30", "5\u202f000 / 30"],
+    ]
+    assert "2048 of Inception v3" in distances.note
+    assert (accuracies.header, accuracies.rows) == (["", "10 labels"], [["mlp", "50.0 ± 0.5 %"]])
+
+
+def test_what_is_not_known_stays_empty():
+    all_labels = {"probe": "knn", "labels": 60000}
+    values = [
+        Value("accuracy:10", "accuracy", 50.0, identity={"probe": "mlp", "labels": 10}),
+        Value("knn-accuracy:all", "accuracy", 90.0, 0.1, identity=all_labels),
+        Value("own", "own", 0.25),
+    ]
+    accuracies, others = tables(values)
+    assert accuracies.rows == [["mlp", "50.0 %", ""], ["knn", "", "90.0 ± 0.1 %"]]
+    assert others.rows == [["own", "0.25"]]
+    assert tables([]) == []
