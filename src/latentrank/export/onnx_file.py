@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from latentrank import __version__
 from latentrank.errors import InputError, unknown
@@ -88,7 +89,7 @@ def export_onnx(
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
     shipped = deployed(model, compress)
-    module = in_own_units(part_of(shipped, part), shipped.spec, part)
+    module = in_own_units(_plain(part_of(shipped, part)), shipped.spec, part)
     inputs = typical_inputs(shipped, part)
     about = description(shipped, part, fingerprint, precision=precision, opset=opset)
     with atomic_write(path) as temporary, _silence():
@@ -116,6 +117,28 @@ def _need_libraries() -> None:
             raise InputError(
                 f"ONNX export needs {name}; install it with: pip install 'latentrank[onnx]'"
             )
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    """The module with spectrally normalised weights as they are, not as they are computed.
+
+    torch's own function for it takes the computed weight off the class that a copy shares with the
+    original, which then has none.
+    """
+    children: dict[str, Any] = {
+        name: _plain(child)
+        for name, child in module._modules.items()
+        if child is not None and name != "parametrizations"
+    }
+    if not parametrize.is_parametrized(module):
+        module._modules.update(children)
+        return module
+    plain = object.__new__(type(module).__bases__[0])
+    plain.__dict__ = {**module.__dict__, "_modules": children}
+    names = list(module.parametrizations)  # type: ignore[arg-type]
+    weights = {name: nn.Parameter(getattr(module, name).detach()) for name in names}
+    plain.__dict__["_parameters"] = {**module._parameters, **weights}
+    return plain
 
 
 def _halved(module: nn.Module, model: LatentModel, part: str) -> nn.Module:
