@@ -15,7 +15,8 @@ from latentrank.data.arrays import Meaning
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
 from latentrank.data.own import Request
-from latentrank.errors import InputError
+from latentrank.data.splits import VALIDATION
+from latentrank.errors import InputError, unknown
 from latentrank.preprocessing import Preprocessing
 from latentrank.registry import Registry
 
@@ -241,6 +242,8 @@ def load(
     ):
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}; give a whole number from 1.")
+    if validation not in VALIDATION:
+        raise unknown("place for validation samples", validation, VALIDATION)
     meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
     request = Request(
         _root(root), download, train_size, test_size, image_size, seed, progress, meaning

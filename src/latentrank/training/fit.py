@@ -92,8 +92,10 @@ def fit(
             "to test on, expected two or more of either, since one alone has no spread; give more."
         )
     config = config.resolved(model.spec.method)
+    learned_from: dict[str, Any] = {"data_fingerprint": dataset.fingerprint}
     if model.spec.preprocessing is None:
-        model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
+        learned_from["preprocessing"] = dataset.preprocessing
+    model.spec = model.spec.model_copy(update=learned_from)
     if isinstance(model, PCA):
         return solve(model, dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None

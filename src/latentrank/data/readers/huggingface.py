@@ -58,7 +58,7 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     for name, table in tables.items():
         place = places[name]
         if place is None:
-            said.append(f"Passed over are {len(table)} samples of the split {name}.")
+            said.append(f"Passed over samples of the split {name} ({len(table)}).")
             continue
         parts[place], notes = _part(datasets, table, f"{what}: {name}", columns, labels, meaning)
         said += notes
