@@ -1,4 +1,4 @@
-"""Commands that use a run: embed, sample, export; and the densities to sample from."""
+"""Commands that use a run: embed, sample, predict, export; and the densities to sample from."""
 
 from __future__ import annotations
 
@@ -116,6 +116,52 @@ def sample(
     with atomic_write(path) as temporary:
         np.savez(temporary, x=made.x, codes=made.codes)
     console.print(f"{path}: x {made.x.shape}, codes {made.codes.shape}", soft_wrap=True)
+
+
+@app.command(rich_help_panel=GENERATE)
+def predict(
+    run: RunFolder,
+    parameters: Annotated[
+        Path,
+        typer.Option(
+            help="A .csv, .npy or other table, one row of parameters for each sample; columns with "
+            "names are taken by those of the data."
+        ),
+    ],
+    kind: Annotated[
+        Literal["auto", "linear", "multilinear", "radial", "gaussian-process"],
+        typer.Option(
+            help="How codes are interpolated; by default multilinear on a full grid, radial "
+            "elsewhere."
+        ),
+    ] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="An .npz file; by default RUN/predicted-KIND.npz.")
+    ] = None,
+) -> None:
+    """Predict samples, such as fields, at new parameters, in the units of the data.
+
+    latentrank predict runs/curves-two-gaussians-rrae --parameters new.csv --out fields.npz
+    """
+    import numpy as np
+
+    from latentrank import inference
+    from latentrank.data.parameters import read
+    from latentrank.io import atomic_write
+    from latentrank.runs import finished_run
+
+    opened = finished_run(run)
+    path = free_path(out, run / f"predicted-{kind}.npz", [".npz"])
+    fitted = inference.parameter_map(opened, kind)
+    values = read(parameters, fitted.width, fitted.names)
+    codes = fitted(values)
+    if told := fitted.extrapolated(values):
+        messages.print(told)
+    outside = fitted.outside(values)
+    fields = inference.decode(opened, codes)
+    with atomic_write(path) as temporary:
+        np.savez(temporary, fields=fields, parameters=values, codes=codes, extrapolated=outside)
+    console.print(f"{path}: fields {fields.shape}, by {fitted.kind}", soft_wrap=True)
 
 
 @app.command(rich_help_panel=CATALOGUE)

@@ -101,7 +101,8 @@ class Dataset:
         test: the part that measures them.
         preprocessing: what is done to samples before a network sees them. Without it, the
             training split decides, see `latentrank.data.units.infer`.
-        true_dimension: the number of parameters that generated the data, where known.
+        true_dimension: the number of parameters that generated the data; without it, how many of
+            `parameters` vary, where there are some.
         latent_dim: the latent width that suits it, from the papers where they name one.
         net: the network family that suits it.
         class_names: what the labels 0, 1, ... are called, where they have names.
@@ -158,6 +159,8 @@ class Dataset:
         elif preprocessing is None:
             preprocessing, said = units.infer(train.x, test.x, what=name)
             notes = (*notes, *said)
+        if true_dimension is None:
+            true_dimension = _varying(train.parameters)
         values = {
             "name": name,
             "train": train,
@@ -213,6 +216,13 @@ class Dataset:
             self.parameter_names,
             self.notes,
         )
+
+
+def _varying(parameters: Array | None) -> int | None:
+    """How many parameters vary; None where there are none."""
+    if parameters is None or not len(parameters):
+        return None
+    return int((np.ptp(parameters, axis=0) > 0).sum()) or None
 
 
 def _hash(digest: Any, x: Array) -> None:
