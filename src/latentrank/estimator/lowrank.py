@@ -285,7 +285,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         self._describe()
 
     def _compressed(self, model: LatentModel, x: Array) -> LatentModel:
-        if self.compress is False:
+        if not self.compress:
             return model
         tol = COMPRESSION if self.compress is True else float(self.compress)
         measured = model.preprocessing.normalise(x[:_MEASURED])
