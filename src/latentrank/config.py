@@ -192,22 +192,6 @@ class DataConfig(_Section):
     image_size: int | None = Field(
         None, ge=1, description="height and width to which images are cropped and resized"
     )
-    kind: str | None = Field(
-        None, description="what a sample is: table, curves, images or volumes; default: its shape"
-    )
-    layout: str | None = Field(
-        None, description="which axis is which, such as NHWC; default: where the shape says"
-    )
-    labels: str | None = Field(None, description="column or array that holds labels")
-    parameters: str | None = Field(
-        None, description="columns or arrays that hold parameters, separated by commas"
-    )
-    columns: str | None = Field(
-        None, description="columns that make a sample, separated by commas; default: all numbers"
-    )
-    validation: str = Field(
-        "train", description="what a validation part is used for: train, test or none"
-    )
     kind: Literal["table", "curves", "images", "volumes"] | None = Field(
         None, description="what a sample is, where the shape of an array leaves a doubt"
     )

@@ -25,7 +25,8 @@ class Samples:
 
     Attributes:
         codes: `(n, L)` float32.
-        x: `(n, *shape)`, in the units and the dtype of the data that the model was trained on.
+        x: `(n, ...)`, in the units, the dtype and the layout of the data that the model was
+            trained on.
     """
 
     codes: NDArray[np.float32]
@@ -209,6 +210,8 @@ def decode(run: Run, codes: NDArray[Any]) -> NDArray[Any]:
         codes: `(N, L)`.
 
     Returns:
-        `(N, *shape)`, in the units and the dtype of the data that the model was trained on.
+        `(N, ...)`, in the units, the dtype and the layout of the data that the model was trained
+        on.
     """
-    return run.model().decode_array(codes)
+    model = run.model()
+    return model.preprocessing.to_own_layout(model.decode_array(codes))

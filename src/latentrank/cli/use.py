@@ -106,10 +106,11 @@ def sample(
     picture = path.suffix != ".npz"
     made = inference.sample(opened, density, min(n, 64) if picture else n, seed)
     if picture:
+        model = opened.model()
         from latentrank.report import pictures
         from latentrank.report.style import write_figure
 
-        write_figure(pictures.sample_grid(opened, made.x), path)
+        write_figure(pictures.sample_grid(opened, model.decode_array(made.codes)), path)
         console.print(str(path), soft_wrap=True)
         return
     with atomic_write(path) as temporary:

@@ -166,5 +166,5 @@ def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str 
     own = made.to_own_layout(np.empty((0, *shape))).shape[1:]
     raise InputError(
         f"{what} has shape {x.shape}, expected samples of shape {own} as in training; "
-        "give samples of that shape."
+        "give data of that shape."
     )

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from latentrank import data
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
-from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.io import atomic_write, read_yaml, write_text
 from latentrank.models.base import LatentModel
@@ -212,19 +210,15 @@ def _unfinished(folder: Path) -> InputError:
 
 
 def load_data(config: RunConfig, progress: bool = False) -> Dataset:
-    """The data set that a configuration names; what is to be said of it goes to stderr."""
+    """The data set that a configuration names."""
     how = config.data.model_dump()
-    dataset = data.load(
+    return data.load(
         how.pop("source"),
         root=how.pop("data_root"),
         seed=config.training.seed,
         progress=progress,
         **how,
     )
-    if progress and is_first_process():
-        for note in dataset.notes:
-            Console(stderr=True).print(note, highlight=False, markup=False)
-    return dataset
 
 
 def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from torch import nn
 
 from latentrank import methods
@@ -212,7 +213,17 @@ def _fit(
         progress=progress,
         callbacks=[LambdaCallback(on_train_start=lambda trainer, module: begin()), *callbacks],
     )
-    return finish(folder, config, model, dataset, history) if is_first_process() else Run(folder)
+    if not is_first_process():
+        return Run(folder)
+    if progress:
+        _say(dataset)
+    return finish(folder, config, model, dataset, history)
+
+
+def _say(dataset: Dataset) -> None:
+    """Tell, on stderr, how the data were read."""
+    for note in dataset.notes:
+        Console(stderr=True).print(note, highlight=False, markup=False)
 
 
 def _remove_if_nothing_was_done(folder: Path) -> None:
