@@ -157,7 +157,7 @@ def _stopping(module: TrainingModule) -> list[Callback]:
     acts = isinstance(module.search, PeriodicSearch)
     keep = config.keep or ("best" if config.patience is not None and not acts else "last")
     for name, value in (("patience", config.patience), ("keep", keep if keep == "best" else None)):
-        if isinstance(module, AdversarialModule) and value is not None:
+        if not module.model.reconstructs and value is not None:
             raise InputError(
                 f"{name} is {value}, and {method} has no validation error to go by; leave {name} "
                 "out."
