@@ -140,6 +140,6 @@ def _maximise(coordinates: Array, components: int, covariance: str, seed: int) -
     )
     with warnings.catch_warnings():
         # Duplicated codes leave k-means fewer distinct points than components. The mixture
-        # is still valid, with two components in one place.
+        # is still valid, with two coinciding components.
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
         return model.fit(coordinates)
