@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
@@ -96,8 +96,8 @@ def fit(
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing
     model.spec = model.spec.model_copy(update=learned_from)
-    if isinstance(model, PCA):
-        return solve(model, dataset, config, folder)
+    if model.trained_by == "closed form":
+        return solve(cast(PCA, model), dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
     precision = resolve_precision(config.precision, config.machine.device)
@@ -157,7 +157,7 @@ def _stopping(module: TrainingModule) -> list[Callback]:
     acts = isinstance(module.search, PeriodicSearch)
     keep = config.keep or ("best" if config.patience is not None and not acts else "last")
     for name, value in (("patience", config.patience), ("keep", keep if keep == "best" else None)):
-        if isinstance(module, AdversarialModule) and value is not None:
+        if not module.model.reconstructs and value is not None:
             raise InputError(
                 f"{name} is {value}, and {method} has no validation error; leave {name} out."
             )
