@@ -14,9 +14,9 @@ class InputError(ValueError):
     prints it without a traceback and exits with status 2; from Python it is a `ValueError`.
 
     Example:
-        >>> raise InputError("latent_dim is 0, expected a whole number from 1; raise it.")
+        >>> raise InputError("latent_dim is 0, expected an integer from 1; raise it.")
         Traceback (most recent call last):
-        latentrank.errors.InputError: latent_dim is 0, expected a whole number from 1; raise it.
+        latentrank.errors.InputError: latent_dim is 0, expected an integer from 1; raise it.
     """
 
 
@@ -54,7 +54,7 @@ def check_count(value: object, name: str) -> None:
     Example:
         >>> check_count(0, "rank")
         Traceback (most recent call last):
-        latentrank.errors.InputError: rank is 0, expected a whole number from 1; choose one.
+        latentrank.errors.InputError: rank is 0, expected an integer from 1; choose one.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise InputError(f"{name} is {value!r}, expected a whole number from 1; choose one.")
+        raise InputError(f"{name} is {value!r}, expected an integer from 1; choose one.")

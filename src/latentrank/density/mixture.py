@@ -117,8 +117,7 @@ def _check(components: Any, covariance: str, max_components: int, samples: int) 
     whole = isinstance(components, int | np.integer) and not isinstance(components, bool)
     if not (whole and components >= 1):
         raise InputError(
-            f"components is {components!r}, expected a whole number from 1 or 'bic'; "
-            "give one of these."
+            f"components is {components!r}, expected an integer from 1 or 'bic'; give one of these."
         )
     if components > samples:
         raise InputError(

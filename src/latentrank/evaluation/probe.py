@@ -109,7 +109,7 @@ def _checked_budget(n_labels: int | None, available: int, draws: int) -> int:
             "choose a number in that range, or None for all."
         )
     if draws < 1:
-        raise InputError(f"draws is {draws}, expected a whole number from 1; raise it.")
+        raise InputError(f"draws is {draws}, expected an integer from 1; raise it.")
     return count
 
 

@@ -140,7 +140,7 @@ def adam_gradient_norms(
         (5.0, True)
     """
     if steps < 1:
-        raise InputError(f"steps is {steps}, expected a whole number from 1; raise it.")
+        raise InputError(f"steps is {steps}, expected an integer from 1; raise it.")
     first = [torch.zeros_like(parameter) for parameter in parameters]
     second = [torch.zeros_like(parameter) for parameter in parameters]
     norms = np.empty(steps)

@@ -45,7 +45,7 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
 
     Args:
         y: `(B, L)` floating-point, one row per sample. Half precision is computed in float32.
-        rank: `k`, a whole number from 1.
+        rank: `k`, an integer from 1.
 
     Returns:
         `(B, L)`, dtype and device of `y`; `y` itself where `rank >= min(B, L)`. It can be

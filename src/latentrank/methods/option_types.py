@@ -219,7 +219,7 @@ def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -
         0.1
         >>> validate("irmae", IRMAEOptions, {"depth": "deep"})
         Traceback (most recent call last):
-        latentrank.errors.InputError: depth is 'deep', expected a whole number from 1, such as 4.
+        latentrank.errors.InputError: depth is 'deep', expected an integer from 1, such as 4.
     """
     for name in given:
         if name not in kind.model_fields:
@@ -248,7 +248,7 @@ def expected(kind: type[BaseModel], name: str) -> str:
 
     Example:
         >>> expected(LoRAEOptions, "rank"), expected(LoRAEOptions, "tolerance")
-        ('a whole number, or auto', 'a number above 0 and below 1')
+        ('an integer, or auto', 'a number above 0 and below 1')
     """
     field = kind.model_fields[name]
     told = [_in_words(part) for part in _alternatives(field.annotation)]
@@ -262,7 +262,7 @@ def _alternatives(annotation: Any) -> list[Any]:
 
 
 _WORDS: dict[Any, str] = {
-    bool: "true or false", int: "a whole number", float: "a number", str: "text",
+    bool: "true or false", int: "an integer", float: "a number", str: "text",
     type(None): "",
 }  # fmt: skip
 

@@ -66,7 +66,7 @@ def rank_target(
         32
         >>> rank_target("lorae", "penalty", 64, {"rank": 65})
         Traceback (most recent call last):
-        latentrank.errors.InputError: rank is 65 with latent_dim 64, expected a whole number from 1 to 64, or auto; change one of the two.
+        latentrank.errors.InputError: rank is 65 with latent_dim 64, expected an integer from 1 to 64, or auto; change one of the two.
     """  # noqa: E501 - the message is one line
     rank, error = options.get("rank"), options.get("target_error")
     if rank is not None and error is not None:
@@ -74,7 +74,7 @@ def rank_target(
     auto = rank == "auto"
     if auto and search is None:
         raise InputError(
-            f"rank is auto, but {method} has no automatic rank selection; give a whole number "
+            f"rank is auto, but {method} has no automatic rank selection; give an integer "
             f"from 1 to {latent_dim}."
         )
     if not auto:
@@ -121,6 +121,6 @@ def _check_directions(name: str, value: object, latent_dim: int, alternative: st
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or not 1 <= int(str(value)) <= max(latent_dim, 1):
         raise InputError(
-            f"{name} is {value} with latent_dim {latent_dim}, expected a whole number from 1 to "
+            f"{name} is {value} with latent_dim {latent_dim}, expected an integer from 1 to "
             f"{latent_dim}{alternative}; change one of the two."
         )

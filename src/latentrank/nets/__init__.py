@@ -109,7 +109,7 @@ def build(
         )
     for name, size in (("encoder_dim", encoder_dim), ("latent_dim", latent_dim)):
         if size < 1:
-            raise InputError(f"{name} is {size}, expected a whole number from 1; raise it.")
+            raise InputError(f"{name} is {size}, expected an integer from 1; raise it.")
     encoder, decoder = make(shape, encoder_dim, latent_dim)
     if bounded_output is not None:
         decoder.append(_BOUNDS[bounded_output]())

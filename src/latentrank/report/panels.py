@@ -71,14 +71,10 @@ def _reconstructions(view: View) -> Drawn:
     figure = figures.reconstructions(view.originals, view.decode(codes), view.limits)
     count, noun = len(view.picks), view.noun
     if not drawn_as_lines(view):
-        caption = (
-            f"Top: {count} test {noun}s, not trained on. Bottom: their reconstructions from "
-            "their codes."
-        )
+        caption = f"Top: {count} test {noun}s, not trained on. Bottom: their reconstructions."
     else:
         caption = (
-            f"{count} test {noun}s, not trained on (grey), and their reconstructions from their "
-            "codes (coloured)."
+            f"{count} test {noun}s, not trained on (grey), and their reconstructions (coloured)."
         )
     return Drawn(figure, f"{count} test {noun}s beside their reconstructions.", caption)
 
@@ -163,7 +159,7 @@ def _plane(view: View) -> Drawn:
     share = variances[:2].sum() / variances.sum()
     return Drawn(
         figures.pca_grid(view.decode(grid), view.limits),
-        f"A grid of {view.noun}s that change along two directions.",
+        f"A grid of {view.noun}s that vary along two directions.",
         "Decoded points of the plane of the first two principal directions of the training "
         "codes, two standard deviations each way, everything else at its mean. They explain "
         f"{100 * share:.0f} % of the codes' variance.",

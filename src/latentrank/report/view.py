@@ -126,7 +126,7 @@ class View:
 
         Raises:
             InputError: the model has no encoder, or the test samples are all equal.
-            MissingDataError: the data cannot be read, and were never measured on.
+            MissingDataError: the data cannot be read, and there is no earlier measurement.
         """
         self.need_codes("no reconstruction error")
         try:

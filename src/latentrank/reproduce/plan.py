@@ -79,7 +79,7 @@ def plan(
     if budget not in BUDGETS:
         raise unknown("budget", budget, BUDGETS)
     if seeds < 1:
-        raise InputError(f"seeds is {seeds}, expected a whole number from 1; raise it.")
+        raise InputError(f"seeds is {seeds}, expected an integer from 1; raise it.")
     machine = {"data_root": data_root, "download": download, "device": device}
     return [
         _job(part, row, budget, seed, out / "runs", machine)

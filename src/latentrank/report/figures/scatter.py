@@ -40,7 +40,7 @@ def latent_scatter(
     Args:
         codes: `(N, 2)` coordinates; `(N, 1)` if the code has one direction; labels or parameters
             are then the vertical axis.
-        labels: `(N,)` whole numbers are classes, each with a colour and its number at its median;
+        labels: `(N,)` integers are classes, each with a colour and its number at its median;
             `(N,)` or `(N, P)` real numbers are parameters, a panel each; None: one colour.
         names: names of the classes 0, 1, ..., or of the parameters.
 
