@@ -38,7 +38,8 @@ def infer(
 
     Args:
         x: `(N, F)` or `(N, C, ...)`, the training samples, which determine mean and standard
-        deviation. *others: test samples, which count for the range of values.
+            deviation.
+        *others: test samples, which count for the range of values.
         what: description of their origin, for messages.
         rows: row numbers of the samples of `x`, and of each of `others`, there.
 
