@@ -92,7 +92,7 @@ def pca_grid(codes: ArrayLike, size: int = 10, extent: float = 2.0) -> NDArray[n
         ([-2.0, 0.0, 2.0], [-2.0, -2.0, -2.0])
     """
     if size < 2:
-        raise InputError(f"The grid's size is {size}, expected a whole number from 2; raise it.")
+        raise InputError(f"The grid's size is {size}, expected an integer from 2; raise it.")
     subspace = Subspace.of(codes)
     ticks = np.linspace(-extent, extent, size)
     plane = np.stack(np.meshgrid(ticks, ticks), axis=-1)[..., : subspace.rank]
@@ -110,7 +110,7 @@ def _ends(a: ArrayLike, b: ArrayLike, steps: int) -> tuple[Array, Array, Array]:
             "expected equal shapes; pair them row by row."
         )
     if steps < 2:
-        raise InputError(f"steps is {steps}, expected a whole number from 2; raise it.")
+        raise InputError(f"steps is {steps}, expected an integer from 2; raise it.")
     return start[:, None], end[:, None], np.linspace(0, 1, steps)[:, None]
 
 
