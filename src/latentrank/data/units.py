@@ -38,7 +38,8 @@ def infer(
 
     Args:
         x: `(N, F)` or `(N, C, ...)`, the training samples, which determine mean and standard
-        deviation. *others: test samples, which count for the range of values.
+            deviation.
+        *others: test samples, which count for the range of values.
         what: description of their origin, for messages.
         rows: row numbers of the samples of `x`, and of each of `others`, there.
 
@@ -52,7 +53,7 @@ def infer(
         >>> masks = np.array([0, 1, 1, 0], dtype=np.uint8).reshape(1, 1, 2, 2)
         >>> made, said = infer(masks)
         >>> made.scale, said
-        (1.0, ['The values are integers from 0 to 1; networks see 0 to 1 as 0 to 1.'])
+        (1.0, ['The values are integers from 0 to 1; 0 to 1 is scaled to 0 to 1.'])
     """
     places = [*rows, *[None] * (1 + len(others) - len(rows))]
     found = Moments.of(x, what, rows=places[0])
