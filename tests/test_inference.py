@@ -165,7 +165,7 @@ def test_a_gan_generates_from_noise_alone(folder):
     assert inference.usual_densities(gan.model()) == ("prior",)
     made = inference.sample(gan, "prior", 2000)
     assert abs(made.codes.std() - 1) < 0.05
-    with pytest.raises(InputError, match="nsgan does not encode samples"):
+    with pytest.raises(InputError, match="nsgan has no codes"):
         inference.sample(gan, "gaussian", 3)
 
 

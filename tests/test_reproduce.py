@@ -185,7 +185,7 @@ def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
     assert [path.stat().st_mtime_ns for path in metrics] == times
     assert [grid.rows for grid in again.grids] == [grid.rows for grid in page.grids]
     assert said[-1] == "drawing the figures"
-    assert "0 trainings to do, 4 are there already" in said
+    assert "0 runs to train, 4 already exist" in said
 
 
 def test_an_interrupted_recipe_goes_on(recipe, trained, tmp_path, monkeypatch):

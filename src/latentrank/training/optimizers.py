@@ -88,7 +88,7 @@ def _of_library(name: str) -> type[Optimizer]:
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "adam, sgd and adabelief are some."
-        raise InputError(f"optimizer is '{name}', which does not exist; {hint}")
+        raise InputError(f"optimizer is '{name}', which is not available; {hint}")
     kind: type[Optimizer] = pytorch_optimizer.load_optimizer(name)
     return kind
 
