@@ -1,20 +1,24 @@
-"""Using a trained run: encode, decode, fit densities, and sample."""
+"""Using a trained run: encode, decode, fit densities, sample, predict fields."""
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from latentrank import data, density
 from latentrank.data import Dataset, Split
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
 from latentrank.models.base import LatentModel
+from latentrank.parametric import ExtrapolationWarning, ParameterMap
 from latentrank.runs import Run
+from latentrank.runs.folder import PARAMETER_MAP
 
 SPLITS = ("train", "test", "all")
 
@@ -214,3 +218,65 @@ def decode(run: Run, codes: NDArray[Any]) -> NDArray[Any]:
     """
     model = run.model()
     return model.preprocessing.to_own_layout(model.decode_array(codes))
+
+
+def predict(run: Run, parameters: ArrayLike, kind: str = "auto") -> NDArray[Any]:
+    """Samples at new parameters: codes interpolated over the parameters, then decoded.
+
+    Args:
+        run: a finished run on data with parameters; the data are not needed.
+        parameters: `(N, P)`, the columns as in training.
+        kind: one of `latentrank.parametric.KINDS`, or `"auto"` for multilinear on a full grid and
+            radial elsewhere.
+
+    Returns:
+        `(N, ...)`, in the units, the dtype and the layout of the data that the model was trained
+        on. An `ExtrapolationWarning` names rows outside the convex hull of the training
+        parameters.
+
+    Raises:
+        InputError: the data of the run have no parameters, these are not finite numbers or not
+            as many, or the kind does not suit them.
+    """
+    fitted = parameter_map(run, kind)
+    codes = fitted(parameters)
+    if told := fitted.extrapolated(parameters):
+        warnings.warn(told, ExtrapolationWarning, stacklevel=2)
+    return decode(run, codes)
+
+
+def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
+    """The map from parameters to codes that `predict` uses; fitted once, and kept with the run.
+
+    Args:
+        run: a finished run on data with parameters; the data are not needed.
+        kind: see `predict`.
+
+    Raises:
+        InputError: see `predict`.
+    """
+    path = run.folder / PARAMETER_MAP.format(kind=kind)
+    if path.is_file():
+        return ParameterMap.load(path)
+    if not run.model().reconstructs:
+        raise InputError(
+            f"The method {run.settings.method} has no codes of samples to interpolate; take a run "
+            "of an autoencoder."
+        )
+    known = run.encoded("train")
+    if "parameters" not in known:
+        raise InputError(
+            f"The data {run.settings.data.source} of the run in {run.folder} have no parameters "
+            "to predict from; train on data that have, see docs/reduction.md."
+        )
+    basis = run.model().bottleneck.basis()
+    fitted = ParameterMap.fit(
+        known["parameters"],
+        known["codes"],
+        kind,
+        None if basis is None else basis.cpu(),
+        run.parameter_names,
+    )
+    with contextlib.suppress(InputError):  # also a run that cannot be written to predicts
+        fitted.save(path)
+    return fitted

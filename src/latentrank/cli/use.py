@@ -1,4 +1,4 @@
-"""Commands that use a run: embed, sample, export; and the densities to sample from."""
+"""Commands that use a run: embed, sample, predict, export; and the densities to sample from."""
 
 from __future__ import annotations
 
@@ -118,6 +118,52 @@ def sample(
     console.print(f"{path}: x {made.x.shape}, codes {made.codes.shape}", soft_wrap=True)
 
 
+@app.command(rich_help_panel=GENERATE)
+def predict(
+    run: RunFolder,
+    parameters: Annotated[
+        Path,
+        typer.Option(
+            help="A .csv, .npy or other table, one row of parameters for each sample; columns with "
+            "names are taken by those of the data."
+        ),
+    ],
+    kind: Annotated[
+        Literal["auto", "linear", "multilinear", "radial", "gaussian-process"],
+        typer.Option(
+            help="How codes are interpolated; by default multilinear on a full grid, radial "
+            "elsewhere."
+        ),
+    ] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="An .npz file; by default RUN/predicted-KIND.npz.")
+    ] = None,
+) -> None:
+    """Predict samples, such as fields, at new parameters, in the units of the data.
+
+    latentrank predict runs/curves-two-gaussians-rrae --parameters new.csv --out fields.npz
+    """
+    import numpy as np
+
+    from latentrank import inference
+    from latentrank.data.parameters import read
+    from latentrank.io import atomic_write
+    from latentrank.runs import finished_run
+
+    opened = finished_run(run)
+    path = free_path(out, run / f"predicted-{kind}.npz", [".npz"])
+    fitted = inference.parameter_map(opened, kind)
+    values = read(parameters, fitted.width, fitted.names)
+    codes = fitted(values)
+    if told := fitted.extrapolated(values):
+        messages.print(told)
+    outside = fitted.outside(values)
+    fields = inference.decode(opened, codes)
+    with atomic_write(path) as temporary:
+        np.savez(temporary, fields=fields, parameters=values, codes=codes, extrapolated=outside)
+    console.print(f"{path}: fields {fields.shape}, by {fitted.kind}", soft_wrap=True)
+
+
 @app.command(rich_help_panel=CATALOGUE)
 def densities() -> None:
     """List the densities for sampling, with their options.
@@ -189,11 +235,11 @@ def export(
         settings["precision"] = precision
     elif precision != "float32":
         raise InputError(f"--precision is {precision}, which requires --format onnx; leave it out.")
-    model, fingerprint = _model_of(run, networks)
+    model = _model_of(run, networks)
     path = free_path(out, run / f"{part}.{format}", [f".{format}"])
     write = exporting.export_onnx if format == "onnx" else exporting.export_safetensors
     with messages.status(f"Writing {path.name}"):
-        made = write(model, path, part, fingerprint=fingerprint, **settings)
+        made = write(model, path, part, **settings)
     size = path.stat().st_size / 2**20
     console.print(f"{path}: {part}, {size:.1f} MiB", soft_wrap=True)
     for line in _costs(made, precision, check):
@@ -219,18 +265,17 @@ def _costs(made: Exported, precision: str, check: bool) -> Iterator[str]:
         )
 
 
-def _model_of(folder: Path, networks: str | None) -> tuple[LatentModel, str | None]:
-    """The model of a run, or a saved model, and the fingerprint of its data if known."""
+def _model_of(folder: Path, networks: str | None) -> LatentModel:
+    """The model of a run, or a saved model."""
     from latentrank.runs import finished_run
     from latentrank.serialization import load
 
     if networks is not None:
         encoder, decoder = _own_networks(networks)
-        return load(folder, encoder=encoder, decoder=decoder), None
+        return load(folder, encoder=encoder, decoder=decoder)
     if (folder / "model.json").is_file() and not (folder / "config.yaml").is_file():
-        return load(folder), None
-    opened = finished_run(folder)
-    return opened.model(), opened.metrics.get("data_fingerprint")
+        return load(folder)
+    return finished_run(folder).model()
 
 
 def _own_networks(text: str) -> tuple[Any, Any]:

@@ -141,13 +141,11 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     )
     if layouts[0] != LAYOUTS[layouts[0]]:
         said = [f"Axes are read as {layouts[0]}.", *said]
-    parameters = train.parameters
     return Dataset(
         name,
         train,
         test,
         made.with_layout(layouts[0]),
-        true_dimension=None if parameters is None else parameters.shape[1],
         latent_dim=contents.latent_dim or min(32, math.prod(train.x.shape[1:])),
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,

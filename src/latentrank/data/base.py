@@ -101,7 +101,8 @@ class Dataset:
         test: test split.
         preprocessing: preprocessing of samples. By default it is inferred from the training split,
             see `latentrank.data.units.infer`.
-        true_dimension: number of parameters that generated the data, if known.
+        true_dimension: number of parameters that generated the data; by default how many of
+            `parameters` vary.
         latent_dim: default latent width, from the papers if they give one.
         net: default network family.
         class_names: names of the labels 0, 1, ..., if any.
@@ -158,6 +159,8 @@ class Dataset:
         elif preprocessing is None:
             preprocessing, said = units.infer(train.x, test.x, what=name)
             notes = (*notes, *said)
+        if true_dimension is None:
+            true_dimension = _varying(train.parameters)
         values = {
             "name": name,
             "train": train,
@@ -213,6 +216,13 @@ class Dataset:
             self.parameter_names,
             self.notes,
         )
+
+
+def _varying(parameters: Array | None) -> int | None:
+    """How many parameters vary; None where there are none."""
+    if parameters is None or not len(parameters):
+        return None
+    return int((np.ptp(parameters, axis=0) > 0).sum()) or None
 
 
 def _hash(digest: Any, x: Array) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from latentrank import methods
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.collapse import active_units, kl_per_unit
-from latentrank.evaluation.interpolation import parameter_error
+from latentrank.evaluation.prediction import fold_error, parameter_error
 from latentrank.evaluation.theory import (
     adam_gradient_norms,
     relative_contrasts,
@@ -113,6 +113,24 @@ METRICS = (
         ("parameters", "codes"),
         title="relative error",
         help="Error of codes interpolated over the parameters, in percent.",
+    ),
+    Metric(
+        "prediction-error",
+        lambda s, kind: parameter_error(s.model, s.dataset, kind),
+        "lower",
+        ("parameters", "codes"),
+        argument="KIND",
+        title="prediction error",
+        help="Error at the parameters of the test split, by kind of interpolation, in percent.",
+    ),
+    Metric(
+        "fold-error",
+        lambda s, kind: fold_error(s.model, s.dataset, kind),
+        "lower",
+        ("parameters", "codes"),
+        argument="KIND",
+        title="fold error",
+        help="Error at training parameters held out of the interpolation, by kind, in percent.",
     ),
     Metric(
         "active-units",

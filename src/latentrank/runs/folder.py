@@ -24,6 +24,7 @@ CONFIG = "config.yaml"
 METRICS = "metrics.json"
 HISTORY = "history.csv"
 CODES = "codes.safetensors"
+PARAMETER_MAP = "parameters-{kind}.safetensors"
 CHECKPOINTS = "checkpoints"
 LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 FIGURES = "figures"
@@ -167,6 +168,17 @@ class Run:
             self._encoded[split] = _read_arrays(self.folder / CODES, split) or self._encode(split)
         return self._encoded[split]
 
+    @property
+    def parameter_names(self) -> tuple[str, ...] | None:
+        """What the parameters of the data are called, where they have names."""
+        path = self.folder / CODES
+        if not path.is_file():
+            return self.dataset().parameter_names
+        with safe_open(path, "numpy") as file:
+            kept = (file.metadata() or {}).get("parameter_names", "null")
+        names = json.loads(kept)
+        return None if names is None else tuple(names)
+
     def _encode(self, split: str) -> dict[str, np.ndarray]:
         part = self.split(split)
         return {"codes": self.model().encode_array(part.x), **part.beside}
@@ -179,8 +191,11 @@ class Run:
             for split, found in self._encoded.items()
             for name, values in found.items()
         }
+        names = json.dumps(self.dataset().parameter_names)
         with atomic_write(self.folder / CODES) as temporary:
-            save_file(arrays, temporary)
+            save_file(arrays, temporary, metadata={"parameter_names": names})
+        for path in self.folder.glob(PARAMETER_MAP.format(kind="*")):
+            path.unlink()  # fitted to earlier codes
 
     def write_metrics(self, values: dict[str, Any]) -> None:
         """Write the metrics, which marks the run as finished."""

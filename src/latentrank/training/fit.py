@@ -102,7 +102,7 @@ def fit(
     quiet()
     precision = resolve_precision(config.precision, config.machine.device)
     config = config.model_copy(update={"precision": precision})
-    model.bottleneck.prepare(len(dataset.train))
+    model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / "history.csv" if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
     watching: list[Callback] = [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]

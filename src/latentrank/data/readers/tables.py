@@ -48,6 +48,11 @@ def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     return from_frame(str(path), frame, meaning)
 
 
+def has_names(path: Path) -> bool:
+    """Whether the columns of a table have names."""
+    return not path.name.lower().endswith((".csv", ".tsv", ".csv.gz")) or _header(path) == 0
+
+
 def _lines(path: Path) -> list[str]:
     """The first two lines that are not comments."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
