@@ -120,9 +120,9 @@ def test_what_is_known_of_the_samples_is_kept_with_their_codes(tmp_path):
     config = RunConfig(method="ae", data="mine", latent_dim=2, epochs=1)
     runs.train(config, tmp_path / "run", dataset=dataset, progress=False)
     for split in ("train", "test"):
-        kept, beside = runs.Run(tmp_path / "run").encoded(split), getattr(dataset, split).beside
+        kept = runs.Run(tmp_path / "run").encoded(split)
         assert set(kept) == {"codes", "labels", "parameters", "rows", "names"}
-        for name, values in beside.items():
+        for name, values in getattr(dataset, split).metadata.items():
             np.testing.assert_array_equal(kept[name], values)
 
 

@@ -105,7 +105,7 @@ def test_published_values_are_the_papers():
     assert load("irmae-table-8").parts[0].published["FID, Gaussian"]["AE 512"] == 53.9
 
 
-def test_recipes_share_trainings(tmp_path):
+def test_recipes_share_runs(tmp_path):
     def folders(name):
         return {job.folder for job in plan(load(name), "small", 3, tmp_path)}
 

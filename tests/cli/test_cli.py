@@ -505,7 +505,10 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
         (["train", "--resume", "{run}"], "is finished; to train it for longer"),
         (["train", "--resume", "{run}", "--seed", "2"], "seed of the run"),
         (["train", "--resume", "{run}", "--rank", "2"], "rank of the run"),
-        (["train", "ae", "--data", "{folder}/squares.npz", "--out", "{run}"], "already holds a run"),
+        (
+            ["train", "ae", "--data", "{folder}/squares.npz", "--out", "{run}"],
+            "already holds a run",
+        ),
         (["train", "ae", "--config", "{run}/config.yaml"], "holds options of rrae"),
         (["train", "ae", "--data", "{folder}/squares.npz", "--device", "x"], "device x"),
         (["train", "ae", "--data", "{folder}/squares.npz", "--precision", "x"], "precision x"),

@@ -1,4 +1,4 @@
-"""Automatic rank selection in whole trainings."""
+"""Automatic rank selection in complete runs."""
 
 import copy
 
