@@ -187,8 +187,8 @@ def test_a_single_result_has_no_spread():
     ("change", "message"),
     [
         ({"kind": "knnn"}, "no kind of probe 'knnn'; did you mean 'knn'"),
-        ({"n_labels": 401}, "401 labels were asked for, expected from 2 to the 400"),
-        ({"n_labels": 1}, "1 labels were asked for"),
+        ({"n_labels": 401}, "401 labels were requested, expected 2 to 400"),
+        ({"n_labels": 1}, "1 labels were requested"),
         ({"draws": 0}, "draws is 0"),
         ({"labels_train": np.zeros(3)}, r"labels of shape \(3,\) for 400 training samples"),
         ({"labels_test": np.zeros(3)}, r"labels of shape \(3,\) for 160 test samples"),
