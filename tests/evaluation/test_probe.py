@@ -95,7 +95,7 @@ def test_dropout_is_on_in_training_and_off_in_measuring(clusters, monkeypatch):
             return super().forward(x)
 
     monkeypatch.setattr(module, "MAX_STEPS", 60)
-    data = module._Labelled(clusters[0].astype(np.float32), clusters[1])
+    data = module.Labelled(clusters[0].astype(np.float32), clusters[1])
     module._train(Watched(6, 4), data, seed=0, device=torch.device("cpu"))
     assert modes == {(False, True), (True, False)}
 
@@ -112,7 +112,7 @@ def test_training_stops_when_nothing_improves_and_keeps_the_best_weights(cluster
     monkeypatch.setattr(module, "_accuracy", scripted)
     monkeypatch.setattr(module, "PATIENCE", 3)
     network = nn.Linear(6, 4)
-    data = module._Labelled(clusters[0].astype(np.float32), clusters[1])
+    data = module.Labelled(clusters[0].astype(np.float32), clusters[1])
     module._train(network, data, seed=0, device=torch.device("cpu"))
     assert len(seen) == 5
     assert torch.equal(network.weight, seen[1]["weight"])
