@@ -371,6 +371,13 @@ def test_interpolate(folder, kind):
     assert Path("between.png").read_bytes()[1:4] == b"PNG"
 
 
+def test_interpolate_over_parameters(capfd):
+    data = ["--data", "curves:shifted-sine", "--test-size", "5"]
+    assert main(["train", "rrae", *data, "--rank", "1", *SMALL, "--out", "sine"]) == 0
+    assert main(["interpolate", "sine", "--kind", "parameters"]) == 0
+    assert "relative error %" in capfd.readouterr().out
+
+
 def test_evaluate(folder, capfd):
     command = ["evaluate", run_of(folder), "--features", "classifier", "--n", "20"]
     assert main([*command, "--density", "gaussian, prior", "--no-probes"]) == 0
