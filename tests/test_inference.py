@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import latentrank
 from latentrank import density, inference, runs
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split

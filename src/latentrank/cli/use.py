@@ -185,11 +185,11 @@ def export(
         settings["precision"] = precision
     elif precision != "float32":
         raise InputError(f"--precision is {precision}, which is for --format onnx; leave it out.")
-    model, fingerprint = _model_of(run, networks)
+    model = _model_of(run, networks)
     path = free_path(out, run / f"{part}.{format}", [f".{format}"])
     write = exporting.export_onnx if format == "onnx" else exporting.export_safetensors
     with messages.status(f"Writing {path.name}"):
-        made = write(model, path, part, fingerprint=fingerprint, **settings)
+        made = write(model, path, part, **settings)
     size = path.stat().st_size / 2**20
     console.print(f"{path}: {part}, {size:.1f} MiB", soft_wrap=True)
     for line in _costs(made, precision, check):
@@ -215,18 +215,17 @@ def _costs(made: Exported, precision: str, check: bool) -> Iterator[str]:
         )
 
 
-def _model_of(folder: Path, networks: str | None) -> tuple[LatentModel, str | None]:
-    """The model of a run, or one that was saved, and the fingerprint of its data where known."""
+def _model_of(folder: Path, networks: str | None) -> LatentModel:
+    """The model of a run, or one that was saved."""
     from latentrank.runs import finished_run
     from latentrank.serialization import load
 
     if networks is not None:
         encoder, decoder = _own_networks(networks)
-        return load(folder, encoder=encoder, decoder=decoder), None
+        return load(folder, encoder=encoder, decoder=decoder)
     if (folder / "model.json").is_file() and not (folder / "config.yaml").is_file():
-        return load(folder), None
-    opened = finished_run(folder)
-    return opened.model(), opened.metrics.get("data_fingerprint")
+        return load(folder)
+    return finished_run(folder).model()
 
 
 def _own_networks(text: str) -> tuple[Any, Any]:

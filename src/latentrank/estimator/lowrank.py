@@ -33,6 +33,8 @@ _MEASURED = 1024
 #: Validations in a training that does not stop early.
 _VALIDATIONS = 20
 _LARGEST_SEED = 2**31
+#: What a model that is trained further must have in common with the one asked for.
+_BUILT_FROM = ("method", "input_shape", "latent_dim", "net", "bounded", "options")
 
 
 def _learns_by_steps(estimator: Any) -> bool:
@@ -263,7 +265,7 @@ class LowRankAutoencoder(FittedAutoencoder):
             custom = new.spec.net == "custom"
             self._networks = copy.deepcopy((self.encoder, self.decoder)) if custom else None
             return new
-        if new.spec != before.spec.model_copy(update={"preprocessing": None}):
+        if any(getattr(new.spec, name) != getattr(before.spec, name) for name in _BUILT_FROM):
             raise InputError(
                 f"The estimator was fitted as {before.spec.method} with latent_dim "
                 f"{before.spec.latent_dim} and other networks or options than it has now; set "
@@ -287,7 +289,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         self._describe()
 
     def _compressed(self, model: LatentModel, x: Array) -> LatentModel:
-        if self.compress is False:
+        if not self.compress:
             return model
         tol = COMPRESSION if self.compress is True else float(self.compress)
         measured = model.preprocessing.normalise(x[:_MEASURED])

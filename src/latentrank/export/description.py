@@ -21,13 +21,12 @@ NAMES = {
 assert tuple(NAMES) == PARTS
 
 
-def description(model: LatentModel, part: str, fingerprint: str | None, **more: Any) -> str:
+def description(model: LatentModel, part: str, **more: Any) -> str:
     """The metadata, as JSON.
 
     Args:
         model: as `latentrank.export.deployed` gives it.
         part: one of `PARTS`.
-        fingerprint: of the data it was trained on, where known.
         **more: further entries.
     """
     given, made = NAMES[part]
@@ -40,7 +39,7 @@ def description(model: LatentModel, part: str, fingerprint: str | None, **more: 
         "latent_dim": model.spec.latent_dim,
         "code_dim": model.latent_dim,
         "rank": model.rank() if known else None,
-        "data_fingerprint": fingerprint,
+        "data_fingerprint": model.spec.data_fingerprint,
         **more,
         "input": _port(model, given),
         "output": _port(model, made),

@@ -52,7 +52,6 @@ def export_onnx(
     *,
     compress: float | None = None,
     precision: str = "float32",
-    fingerprint: str | None = None,
     opset: int = OPSET,
 ) -> Exported:
     """Write a part of a model as one ONNX file that takes batches of any size.
@@ -74,7 +73,6 @@ def export_onnx(
         precision: `"float32"`; `"float16"`, half the size, which graphics processors compute
             faster; or `"int8"`, weights in a quarter of the size, with the range of activations
             taken from each batch. What is done to data stays in full precision.
-        fingerprint: of the data it was trained on, where known.
         opset: version of the ONNX operators.
 
     Returns:
@@ -91,7 +89,7 @@ def export_onnx(
     shipped = deployed(model, compress)
     module = in_own_units(_plain(part_of(shipped, part)), shipped.spec, part)
     inputs = typical_inputs(shipped, part)
-    about = description(shipped, part, fingerprint, precision=precision, opset=opset)
+    about = description(shipped, part, precision=precision, opset=opset)
     with atomic_write(path) as temporary, _silence():
         graph = _halved(module, shipped, part) if precision == "float16" else module
         _write(graph, temporary, inputs[:2], part, opset)
@@ -133,7 +131,7 @@ def _plain(module: nn.Module) -> nn.Module:
     if not parametrize.is_parametrized(module):
         module._modules.update(children)
         return module
-    plain = object.__new__(type(module).__bases__[0])
+    plain: nn.Module = object.__new__(type(module).__bases__[0])
     plain.__dict__ = {**module.__dict__, "_modules": children}
     names = list(module.parametrizations)  # type: ignore[arg-type]
     weights = {name: nn.Parameter(getattr(module, name).detach()) for name in names}

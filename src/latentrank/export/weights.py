@@ -31,7 +31,6 @@ def export_safetensors(
     part: str = "encoder",
     *,
     compress: float | None = None,
-    fingerprint: str | None = None,
 ) -> Exported:
     """Write the weights of a part of a model, with its description in the file's metadata.
 
@@ -44,7 +43,6 @@ def export_safetensors(
         path: the file.
         part: one of `PARTS`.
         compress: reduce the code, see `deployed`.
-        fingerprint: of the data it was trained on, where known.
 
     Returns:
         The file, with what compression changes.
@@ -59,7 +57,7 @@ def export_safetensors(
             save_file(
                 {name: tensor.contiguous() for name, tensor in tensors.items()},
                 temporary,
-                metadata={"format": "pt", "latentrank": description(shipped, part, fingerprint)},
+                metadata={"format": "pt", "latentrank": description(shipped, part)},
             )
         except SafetensorError as error:
             raise InputError(f"{path} cannot be written ({error}); free or change it.") from None

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
@@ -96,13 +96,13 @@ def fit(
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing
     model.spec = model.spec.model_copy(update=learned_from)
-    if isinstance(model, PCA):
-        return solve(model, dataset, config, folder)
+    if model.trained_by == "closed form":
+        return solve(cast(PCA, model), dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
     precision = resolve_precision(config.precision, config.machine.device)
     config = config.model_copy(update={"precision": precision})
-    model.bottleneck.prepare(len(dataset.train))
+    model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / "history.csv" if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
     watching: list[Callback] = [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
@@ -157,7 +157,7 @@ def _stopping(module: TrainingModule) -> list[Callback]:
     acts = isinstance(module.search, PeriodicSearch)
     keep = config.keep or ("best" if config.patience is not None and not acts else "last")
     for name, value in (("patience", config.patience), ("keep", keep if keep == "best" else None)):
-        if isinstance(module, AdversarialModule) and value is not None:
+        if not module.model.reconstructs and value is not None:
             raise InputError(
                 f"{name} is {value}, and {method} has no validation error to go by; leave {name} "
                 "out."
