@@ -1,6 +1,6 @@
-"""Data sets: named ones, and anybody's own arrays and images.
+"""Data sets: named ones, and your own arrays and images.
 
-What holds or reads data needs torch, and is imported on first use; the table of names does not.
+Whatever needs torch is imported on first use; the table of names does not need it.
 """
 
 import importlib

@@ -1,6 +1,6 @@
-"""Data sets by name: one table of what there is, and the way to load any of it.
+"""The table of named data sets, and loading of any data.
 
-The table is read without torch, so that it can be listed at once; what loads is imported then.
+The table needs no torch, so that listing it is quick; modules that load data are imported on use.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 class Description(NamedTuple):
-    """A named data set in one row.
+    """The description of a named data set.
 
     Args:
-        name: what to call it by.
-        shape: of one sample.
+        name: its name.
+        shape: shape of one sample.
         train_size: number of training samples.
         test_size: number of test samples.
-        true_dimension: number of parameters behind the data, where known.
-        latent_dim: the latent width that suits it.
-        summary: what it is.
-        source: where it comes from.
+        true_dimension: number of parameters behind the data, if known.
+        latent_dim: default latent width.
+        summary: short description.
+        source: its origin.
     """
 
     name: str
@@ -49,12 +49,13 @@ class Description(NamedTuple):
 
 @dataclass(frozen=True)
 class NamedData:
-    """A data set that has a name: its row, and how to load it.
+    """A named data set: its description, and how to load it.
 
     Args:
-        description: what there is to know without loading it.
-        load: what a caller asked for to the data.
-        computed: whether it is made to size; other data are read whole, and a part taken.
+        description: metadata available without loading it.
+        load: maps a request to the data.
+        computed: whether it is generated in the requested size; other data are read entirely and
+            subsampled.
     """
 
     description: Description
@@ -153,7 +154,7 @@ _ENTRIES = [
             2_000,
             7,
             32,
-            "one small coloured blob, quickly learned",
+            "one small coloured blob, fast to learn",
             "latentrank",
         ),
         _blobs,
@@ -182,7 +183,7 @@ _ENTRIES = [
     ),
     NamedData(
         Description(
-            "celeba", (3, 64, 64), 162_770, 19_962, None, 512, "faces, cropped to the middle",
+            "celeba", (3, 64, 64), 162_770, 19_962, None, 512, "faces, centre-cropped",
             "Liu et al., 2015",
         ),
         _celeba,
@@ -190,7 +191,7 @@ _ENTRIES = [
     *(_family(name) for name in curves.FAMILIES),
     NamedData(
         Description(
-            "gaussian2d", (1, 64, 64), 100, 1000, 2, 64, "one round bump, its centre varies",
+            "gaussian2d", (1, 64, 64), 100, 1000, 2, 64, "one round bump with varying centre",
             "Mounayer et al., 2025 (VRRAE)",
         ),
         _bumps(scale=False),
@@ -199,7 +200,7 @@ _ENTRIES = [
     NamedData(
         Description(
             "gaussian2d:scale", (1, 64, 64), 1000, 1000, 3, 64,
-            "one round bump, its centre and its width vary", "after Mounayer et al., 2025",
+            "one round bump with varying centre and width", "after Mounayer et al., 2025",
         ),
         _bumps(scale=True),
         computed=True,
@@ -211,7 +212,7 @@ DATASETS.seal()
 
 
 def names() -> list[str]:
-    """The names that `load` knows; it takes paths as well.
+    """The names that `load` accepts, in addition to paths.
 
     Example:
         >>> names()[:3]
@@ -247,37 +248,37 @@ def load(
     columns: Sequence[str] | str | None = None,
     validation: str = "train",
 ) -> Dataset:
-    """A data set by name, or anybody's own from a file or folder.
+    """Load a data set by name, or your own data from a file or folder.
 
     Args:
         name_or_path: a name from `names()`; a folder or a `.zip` of images, see
             `latentrank.data.images.load`; or a file of a format in `latentrank.data.readers`,
-            with `:/NAME` behind it where the file holds several arrays. A `Path` is never taken
-            for a name.
-        root: the folder where the files of named data sets lie; otherwise `LATENTRANK_DATA`,
-            otherwise `data` in the working folder.
-        download: fetch the files of a named data set where they are missing.
-        train_size: how many training samples; all of them, or the paper's number, unless given.
-            Computed data is made to that size; of anything else a random part is taken.
-        test_size: how many test samples, likewise.
-        image_size: height and width to bring images from files to.
-        seed: of computed data and of the random part taken of other data.
+            with the suffix `:/NAME` if the file holds several arrays. A `Path` is never interpreted
+            as a name.
+        root: folder with the files of named data sets; by default `LATENTRANK_DATA`, or else `data`
+            in the working folder.
+        download: download missing files of a named data set.
+        train_size: number of training samples; by default all, or the paper's number. Synthetic
+            data are generated in that size; other data are subsampled at random.
+        test_size: number of test samples, likewise.
+        image_size: height and width to resize images from files to.
+        seed: random seed for synthetic data, and for subsampling other data.
         progress: show a progress bar while images are decoded.
-        kind: what a sample is, one of `latentrank.data.layout.KINDS`; otherwise the shape
-            decides, and two axes are a table.
-        layout: which axis is which, one of `latentrank.preprocessing.LAYOUTS`; otherwise the
-            shape decides where it leaves no doubt.
-        labels: name of the column or array that holds labels.
-        parameters: names of the columns or arrays that hold parameters, also separated by commas.
-        columns: names of the columns that make a sample, likewise.
-        validation: what a validation part is used for, `"train"`, `"test"` or `"none"`.
+        kind: what a sample is, one of `latentrank.data.layout.KINDS`; by default inferred from the
+            shape, with two axes meaning a table.
+        layout: order of the axes, one of `latentrank.preprocessing.LAYOUTS`; by default inferred
+            from an unambiguous shape.
+        labels: name of the column or array of labels.
+        parameters: names of the columns or arrays of parameters, as a list or separated by commas.
+        columns: names of the columns that form a sample, likewise.
+        validation: use of a validation part, `"train"`, `"test"` or `"none"`.
 
     Returns:
-        The training and the test split with what is known about the data.
+        The training and the test split, with metadata.
 
     Raises:
-        InputError: for an unknown name, missing or damaged files, a size that cannot be had, or
-            data that cannot be used.
+        InputError: for an unknown name, missing or damaged files, an impossible size, or invalid
+            data.
 
     Example:
         >>> data = load("gaussian2d", train_size=25, test_size=4)
@@ -294,7 +295,7 @@ def load(
         ("image_size", image_size),
     ):
         if value is not None and value < 1:
-            raise InputError(f"{option} is {value}; give a whole number from 1.")
+            raise InputError(f"{option} is {value}; give an integer from 1.")
     if validation not in VALIDATION:
         raise unknown("place for validation samples", validation, VALIDATION)
     meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
@@ -324,27 +325,27 @@ def load_samples(
     columns: Sequence[str] | str | None = None,
     progress: bool = True,
 ) -> tuple[Split, tuple[str, ...] | None]:
-    """All samples of other data, in their order there, for a model that is trained.
+    """Load all samples of other data, in file order, for a trained model.
 
-    Nothing is held out, and one sample is enough. The layout is that of the training data.
+    Nothing is held out, and one sample suffices. The layout is that of the training data.
 
     Args:
         name_or_path: as in `load`.
         preprocessing: the model's, for the layout.
-        shape: of one sample as the model takes it.
-        root: as in `load`, and so are the rest.
-        download: fetch what is missing.
-        image_size: of images in files.
+        shape: shape of one sample in network layout.
+        root: as in `load`.
+        download: download missing files.
+        image_size: size of images in files.
         labels: name of the labels, which may be absent.
         parameters: names of the parameters, likewise.
         columns: names of the columns of a sample.
         progress: show a progress bar while images are decoded.
 
     Returns:
-        The samples as networks take them, in their own units, and the names of their classes.
+        The samples in network layout and their own units, and the names of their classes.
 
     Raises:
-        InputError: there is nothing, it cannot be read, or samples have another shape.
+        InputError: there are no data, they cannot be read, or samples have another shape.
 
     Example:
         >>> from latentrank.preprocessing import Preprocessing
@@ -379,7 +380,7 @@ def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
 
 
 def _part(data: Dataset, request: Request) -> Dataset:
-    """The data with no more samples than asked for."""
+    """The data reduced to the requested sizes."""
     train, test = (
         _some(what, split, size, request.seed)
         for what, split, size in (
@@ -395,5 +396,5 @@ def _some(what: str, split: Split, size: int | None, seed: int) -> Split:
         return split
     if size > len(split):
         raise InputError(f"{what} is {size}, but there are only {len(split)} samples; lower it.")
-    # in rising order, which a memory map reads fastest
+    # in increasing order, which is fastest for a memory map
     return split.take(np.sort(np.random.default_rng(seed).permutation(len(split))[:size]))

@@ -23,11 +23,11 @@ SIZES: tuple[int | None, ...] = (10, 100, 1000, 10_000, None)
 
 WIDTH = 128
 BATCH = 256
-ENOUGH = 100  # labels from which a fifth of them is held out to stop the training
-CHECK_EVERY = 25  # steps between looks at the held-out part, or an epoch if that is longer
-PATIENCE = 10  # looks without a better accuracy before training stops
+ENOUGH = 100  # number of labels from which a fifth is held out for early stopping
+CHECK_EVERY = 25  # steps between evaluations on the held-out part, or an epoch if that is longer
+PATIENCE = 10  # evaluations without improvement before training stops
 MAX_STEPS = 20_000
-FIXED_STEPS = 500  # with too few labels to hold any out
+FIXED_STEPS = 500  # used when there are too few labels to hold any out
 
 Codes = NDArray[Any]
 Prepare = Callable[[Codes], Tensor]
@@ -38,8 +38,8 @@ class ProbeResult:
     """Test accuracies of one kind of probe, one for each draw of labels.
 
     Attributes:
-        accuracies: share of test samples classified rightly, 0 to 1, a draw each.
-        n_labels: how many labels the probe was given.
+        accuracies: share of test samples classified correctly, 0 to 1, one per draw.
+        n_labels: number of labels the probe was trained on.
         kind: `"mlp"`, `"linear"`, `"knn"` or `"supervised"`.
     """
 
@@ -59,7 +59,7 @@ class ProbeResult:
 
 
 class _Labelled(NamedTuple):
-    """Samples with class numbers 0 to K - 1; -1 for a test label that training never shows."""
+    """Samples with class numbers 0 to K - 1; -1 for a test label absent from training."""
 
     x: Any
     y: NDArray[np.int64]
@@ -84,7 +84,7 @@ def _labelled(
     if len(classes) < 2:
         raise InputError(
             "The training labels hold a single class, expected at least 2; "
-            "a probe needs something to tell apart."
+            "give labels of several classes."
         )
     place = np.minimum(np.searchsorted(classes, test_y), len(classes) - 1)
     test_numbers = np.where(classes[place] == test_y, place, -1)
@@ -105,21 +105,21 @@ def _checked_budget(n_labels: int | None, available: int, draws: int) -> int:
     count = available if n_labels is None else n_labels
     if not 2 <= count <= available:
         raise InputError(
-            f"{count} labels were asked for, expected from 2 to the {available} there are; "
-            "choose a number in between, or None for all."
+            f"{count} labels were requested, expected 2 to {available}, the number available; "
+            "choose a number in that range, or None for all."
         )
     if draws < 1:
-        raise InputError(f"draws is {draws}, expected a whole number from 1; raise it.")
+        raise InputError(f"draws is {draws}, expected an integer from 1; raise it.")
     return count
 
 
 def draw_labels(labels: ArrayLike, n_labels: int, seed: int) -> NDArray[np.int64]:
-    """Choose samples to be labelled, as many of each class as the classes allow.
+    """Choose samples to be labelled, balanced over the classes as far as possible.
 
     Args:
         labels: `(N,)` labels to choose from.
-        n_labels: how many, from 1 to N.
-        seed: of the choice.
+        n_labels: number of labels, from 1 to N.
+        seed: random seed.
 
     Returns:
         `(n_labels,)` different row numbers, in random order.
@@ -187,7 +187,7 @@ def _train(
     device: torch.device,
     prepare: Prepare = to_float,
 ) -> None:
-    """Adam at 1e-3; a fifth of the labels decides when to stop, if there are labels enough."""
+    """Adam at 1e-3, stopped early on a fifth of the labels if there are enough."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.y))
     held = len(order) // 5 if len(order) >= ENOUGH else 0
@@ -211,8 +211,8 @@ def _train(
 
 
 def _mlp_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
-    # One number for the whole code, so that its unit does not matter while small directions stay
-    # small: standardising each coordinate would raise a rank-deficient code's rounding to data.
+    # One scale for the entire code makes the result independent of its unit. Standardising each
+    # coordinate would amplify the rounding noise of a rank-deficient code.
     scale = float(np.sqrt(np.mean(np.square(train.x, dtype=np.float64)))) or 1.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -259,30 +259,29 @@ def probe(
 
     `mlp` is the papers' head: two hidden layers of width 128, ReLU, dropout 0.5, Adam at 1e-3
     [Jing et al. 2020, arXiv:2010.00679, Sec. 4.3]. From 100 labels on, a fifth of them is held
-    out and the weights of the best accuracy on it are kept; below that nothing can be spared,
-    and training takes a fixed 500 steps. (The papers stop on validation accuracy at every
-    size; for 10 labels that validation set can only be further labels.) The codes are divided
-    by one number, their root mean square, and not standardised by coordinate. `linear` is
-    logistic regression on standardised codes. `knn` votes over up to five neighbours, fewer
-    when there are under ten labels a class.
+    out and the weights of the best accuracy on it are kept; with fewer, none are held out, and
+    training takes a fixed 500 steps. (The papers stop on validation accuracy at every size; for 10
+    labels that requires further labels.) The codes are divided by one number, their root mean
+    square, rather than standardised per coordinate. `linear` is logistic regression on standardised
+    codes. `knn` votes over up to five neighbours, fewer with under ten labels per class.
 
     Args:
         codes_train: `(N, L)` finite.
         labels_train: `(N,)`, at least two different ones.
         codes_test: `(M, L)`.
-        labels_test: `(M,)`; a class that training never shows counts as an error.
+        labels_test: `(M,)`; a class absent from training counts as an error.
         kind: `"mlp"`, `"linear"` or `"knn"`.
         n_labels: how many labels are used, spread evenly over the classes; None is all.
-        draws: independent choices of labels (and of initial weights). `linear` and `knn` with
-            all labels have nothing to draw and run once.
+        draws: independent choices of labels (and of initial weights). `linear` and `knn` with all
+            labels are deterministic and run once.
         seed: of the draws.
 
     Returns:
         The `ProbeResult`.
 
     Raises:
-        InputError: an unknown kind, arrays that do not fit each other, a single class, or a
-            number of labels that is not there.
+        InputError: an unknown kind, arrays of inconsistent shapes, a single class, or more labels
+            than available.
 
     Example:
         >>> codes = np.repeat([[0.0, 0.0], [1.0, 1.0]], 20, axis=0)
@@ -325,7 +324,7 @@ def label_curve(
         codes_test: `(M, L)`.
         labels_test: `(M,)`.
         kind: `"mlp"`, `"linear"` or `"knn"`.
-        sizes: numbers of labels, None for all; those above N are left out.
+        sizes: numbers of labels, None for all; those above N are skipped.
         draws: independent choices of labels for each number.
         seed: of the draws.
 
@@ -362,13 +361,13 @@ def supervised(
     device: str = "cpu",
     prepare: Prepare = to_float,
 ) -> ProbeResult:
-    """The supervised row: encoder and MLP head trained together on the labels alone.
+    """The supervised baseline: encoder and MLP head trained together on the labels alone.
 
     The head, the optimiser and the stopping rule are those of `probe`.
 
     Args:
-        encoder_factory: makes a fresh encoder, `(B, *shape)` to `(B, width)`; called under a
-            fixed seed once a draw.
+        encoder_factory: creates an encoder, `(B, *shape)` to `(B, width)`; called once per draw
+            under a fixed seed.
         images: `(N, *shape)` uint8 or float32.
         labels: `(N,)`, at least two different ones.
         test_images: `(M, *shape)`.
@@ -377,14 +376,13 @@ def supervised(
         draws: independent choices of labels and initial weights.
         seed: of the draws.
         device: where to train.
-        prepare: from images to what the encoder takes.
+        prepare: maps images to the encoder's input.
 
     Returns:
         The `ProbeResult`, of kind `"supervised"`.
 
     Raises:
-        InputError: arrays that do not fit each other, a single class, or a number of labels
-            that is not there.
+        InputError: arrays of inconsistent shapes, a single class, or more labels than available.
 
     Example:
         >>> images = np.repeat(np.array([0, 255], dtype=np.uint8), 10).reshape(20, 1, 1, 1)

@@ -1,4 +1,4 @@
-"""Metrics of what codes tell of the labels."""
+"""Metrics of label prediction from codes."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def _count(argument: str, available: int) -> int:
         count = available if argument == "all" else int(argument)
     except ValueError:
         raise InputError(
-            f"The number of labels is '{argument}', expected a whole number or all."
+            f"The number of labels is '{argument}', expected an integer or all."
         ) from None
     if count > available:
-        raise InputError(f"{count} labels were asked for, and there are {available}.")
+        raise InputError(f"{count} labels were requested, and there are {available}.")
     return count
 
 
 def _draws(count: int) -> int:
-    """Several choices of few labels, one of many: it hardly matters which they are."""
+    """Several draws of few labels, one of many, where the choice hardly matters."""
     return 3 if count < 10_000 else 1
 
 

@@ -1,4 +1,4 @@
-"""A reproduced table: measured means and spreads beside the published values, with figures."""
+"""A reproduced table: measured means and spreads next to the published values, with figures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NONE = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Cell:
-    """What was measured, a value a seed, and what the paper says, with its spread if it has one.
+    """Measured values, one per seed, and the published value, with its spread if any.
 
     Example:
         >>> Cell([1.0, 2.0, 3.0], (2.5, None)).measured
@@ -42,7 +42,7 @@ class Cell:
 
     @property
     def mean(self) -> float:
-        """Over the seeds; NaN for none."""
+        """Mean over the seeds; NaN for none."""
         return statistics.fmean(self.values) if self.values else math.nan
 
     @property
@@ -52,7 +52,7 @@ class Cell:
 
     @property
     def measured(self) -> str:
-        """Mean, spread and number of seeds, as many digits as the spread makes sense of."""
+        """Mean, spread and number of seeds, with as many digits as the spread justifies."""
         if not self.values:
             return _NONE
         if len(self.values) < 2 or not self.spread > 0:
@@ -83,30 +83,30 @@ class Grid(NamedTuple):
     rows: dict[str, dict[str, Cell]]
 
     def known(self, column: str) -> bool:
-        """Whether anything was measured there."""
+        """Whether the column has measured values."""
         return column in self.columns and any(row[column].values for row in self.rows.values())
 
     def published(self, column: str) -> bool:
-        """Whether the paper says anything there."""
+        """Whether the column has published values."""
         return any(row[column].published for row in self.rows.values())
 
 
 @dataclass
 class Page:
-    """All that a reproduction found.
+    """The results of a reproduction.
 
     Attributes:
-        name: of the recipe.
-        title: what it is about.
-        paper: where it is published.
+        name: name of the recipe.
+        title: title of the table or figure.
+        paper: the paper.
         budget: `"small"` or `"paper"`.
-        seeds: trainings of each row.
+        seeds: number of seeds per row.
         version: of latentrank.
-        command: that makes it again.
-        grids: a table for each data set.
-        claims: the paper's statements and whether they come out.
+        command: command that reproduces it.
+        grids: one table per data set.
+        claims: the paper's claims with verdicts.
         differences: from the paper's set-up.
-        notes: why cells are empty.
+        notes: reasons for empty cells.
     """
 
     name: str
@@ -123,7 +123,7 @@ class Page:
 
 
 class Drawn(NamedTuple):
-    """A figure with the end of its file's name, and what it shows."""
+    """A figure with its file name suffix and caption."""
 
     name: str
     figure: Figure
@@ -134,7 +134,7 @@ class Drawn(NamedTuple):
 
 
 def bars(grid: Grid, column: str) -> Drawn:
-    """One column as bars, the published values as marks."""
+    """One column as bars, with published values as marks."""
     cells = {row: columns[column] for row, columns in grid.rows.items() if columns[column].values}
     known = {row: cell.published[0] for row, cell in cells.items() if cell.published}
     figure = figures.bars({r: (c.mean, c.spread) for r, c in cells.items()}, column, known or None)
@@ -176,7 +176,7 @@ def power_law(
     x_label: str,
     expected: float,
 ) -> Drawn:
-    """Measured means on two logarithmic axes, with the fitted and the expected power."""
+    """Measured means on two logarithmic axes, with fitted and expected power laws."""
     x, y = (np.array(values) for values in zip(*points, strict=True))
     figure = figures.power_law(x, y, fit[:2], x_label, column, expected)
     return Drawn(f"power law {column}", figure, f"{column} against {x_label}: means over seeds.")
@@ -189,9 +189,9 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
     """Write `table.md`, `table.json`, the figures and `report.html`.
 
     Args:
-        page: what was found.
-        drawn: its figures.
-        folder: where.
+        page: the results.
+        drawn: the figures.
+        folder: folder to write to.
 
     Returns:
         The folder.
@@ -209,7 +209,7 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
 
 
 def slug(name: str) -> str:
-    """A file's name from words.
+    """A file name from words.
 
     Example:
         >>> slug("samples gmm LoRAE, mnist")
@@ -242,9 +242,9 @@ def as_values(page: Page) -> dict[str, Any]:
 
 
 def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
-    """Header and rows as text: a column for what was measured, one for what was published.
+    """Header and rows as text: a measured and a published column for each metric.
 
-    A column that nobody published, or that was not measured, stands alone.
+    An empty one is left out.
     """
     kinds = [
         (column, kind)
@@ -265,7 +265,7 @@ def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
 
 
 def markdown(page: Page) -> str:
-    """The tables and what is to be known about them, as Markdown."""
+    """The tables and notes, as Markdown."""
     lines = [f"## {page.title}", "", f"{page.paper}.", ""]
     for grid in page.grids:
         header, rows = cells(grid)
@@ -282,27 +282,27 @@ def markdown(page: Page) -> str:
 
 def _reading(page: Page) -> str:
     return (
-        f"Mean {_PLUS} standard deviation over seeds, their number in brackets; budget "
-        f"{page.budget}. {_NONE} stands for what was not measured, or is not published."
+        f"Mean {_PLUS} standard deviation over seeds, number of seeds in brackets; budget "
+        f"{page.budget}. {_NONE} means not measured or not published."
     )
 
 
 def _texts(page: Page) -> dict[str, list[str]]:
     texts = {
-        "What the paper says": page.claims,
-        "How the set-up differs from the paper's": page.differences,
-        "What is missing": page.notes,
+        "Claims of the paper": page.claims,
+        "Differences from the paper's set-up": page.differences,
+        "Missing values": page.notes,
     }
     return {title: found for title, found in texts.items() if found}
 
 
 def document(page: Page, drawn: Sequence[Drawn]) -> str:
-    """The whole page as HTML."""
+    """The complete page as HTML."""
     sections = []
     for grid in page.grids:
         header, rows = cells(grid)
         sections.append(html.section(grid.name, html.table(header, rows)))
-    sections.append(html.section("How to read it", html.note(_reading(page))))
+    sections.append(html.section("Notes", html.note(_reading(page))))
     sections += [html.section(title, html.note(*texts)) for title, texts in _texts(page).items()]
     if drawn:
         sections.append(html.section("Figures", *map(_picture, drawn)))

@@ -31,7 +31,7 @@ def test_labels_follow_their_samples(saved):
     [
         (np.zeros(9, int), r"labels of shape \(9,\) for 10 samples"),
         (np.zeros((10, 2), int), r"labels of shape \(10, 2\) for 10 samples"),
-        (np.full(10, 0.5), "labels of dtype float64; expected whole numbers"),
+        (np.full(10, 0.5), "labels of dtype float64; expected integers"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(saved, labels, message):
