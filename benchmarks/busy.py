@@ -3,11 +3,10 @@
     python benchmarks/busy.py
 
 `LowRankAutoencoder` is fitted to scikit-learn's digits, 580 steps, alone and with a process beside
-it that never rests, in turn; each fit is a process of its own, and the time of its second fit
-counts. OMP_NUM_THREADS has to be left alone, since a number that is asked for is never changed.
-Other processes of the machine slow both, the fit that is alone the more: on a machine that others
-use, the ratio is too low, and the processor time of a fit, which is shown beside it, says whether
-threads wait for each other.
+it that never rests, in turn. OMP_NUM_THREADS must not be set, since an explicit number of threads
+is never changed. If the machine is busy already, the fit alone is slowed down, too, and the ratio
+is too low; then compare with the fit on one thread, which no other thread can hold up: with as
+many threads as we choose, it should take no longer, on the wall or of the processor.
 """
 
 from __future__ import annotations
@@ -16,36 +15,26 @@ import argparse
 import multiprocessing
 import os
 import statistics
-import subprocess
-import sys
+import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-METHODS = {"lorae": {}, "rrae": {"rank": 5}}
-WANTED = "at most 2"
-
-FIT = """
-import sys, time, warnings
-warnings.filterwarnings("ignore")
+import torch
 from sklearn.datasets import load_digits
+
 from latentrank import LowRankAutoencoder
+
+METHODS: dict[str, dict[str, int]] = {"lorae": {}, "rrae": {"rank": 5}}
 X = load_digits().data
-def fit(epochs):
-    given = dict(latent_dim=16, epochs=epochs, random_state=0, rank={rank})
-    LowRankAutoencoder({method!r}, **given).fit_transform(X)
-fit(1)
-wall, processor = time.perf_counter(), time.process_time()
-fit(20)
-print(time.perf_counter() - wall, time.process_time() - processor)
-"""
 
 
-def fit(method: str) -> tuple[float, float]:
+def fit(method: str, epochs: int = 20) -> tuple[float, float]:
     """Seconds on the wall and of the processor."""
-    code = FIT.format(method=method, rank=METHODS[method].get("rank"))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    wall, processor = map(float, done.stdout.split())
-    return wall, processor
+    given = dict(latent_dim=16, epochs=epochs, random_state=0, **METHODS[method])
+    wall, processor = time.perf_counter(), time.process_time()
+    LowRankAutoencoder(method, **given).fit_transform(X)
+    return time.perf_counter() - wall, time.process_time() - processor
 
 
 def _spin() -> None:
@@ -65,29 +54,47 @@ def busy_neighbour() -> Iterator[None]:
         neighbour.join()
 
 
+def one_thread(method: str) -> tuple[float, float]:
+    """The same fit where torch has one thread, whatever it is asked to do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return fit(method)
+    finally:
+        torch.set_num_threads(before)
+
+
+def beside(method: str) -> tuple[float, float]:
+    """The same fit beside a busy process."""
+    with busy_neighbour():
+        return fit(method)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
+    warnings.simplefilter("ignore")
     if "OMP_NUM_THREADS" in os.environ:
-        print("OMP_NUM_THREADS is set, so that this measures one choice of threads and not ours.")
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; wanted: {WANTED}")
+        print("OMP_NUM_THREADS is set, so this measures that choice of threads and not ours.")
+    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}", flush=True)
+    cases = {"alone": fit, "beside a busy process": beside, "one thread": one_thread}
     for method in METHODS:
-        alone, beside = [], []
+        fit(method, epochs=1)
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
         for _ in range(rounds):
-            alone.append(fit(method))
-            with busy_neighbour():
-                beside.append(fit(method))
-        ratio = statistics.median(b[0] / a[0] for a, b in zip(alone, beside, strict=True))
-        (wall, processor), (later, worked) = (
-            [statistics.median(column) for column in zip(*rows, strict=True)]
-            for rows in (alone, beside)
-        )
-        print(
-            f"{method}: {wall:.1f} s alone, {later:.1f} s beside a busy process, ratio {ratio:.2f}"
-            f" (processor time {processor:.1f} s and {worked:.1f} s)",
-            flush=True,
-        )
+            for name, case in cases.items():
+                taken[name].append(case(method))
+        for name, times in taken.items():
+            wall, processor = map(statistics.median, zip(*times, strict=True))
+            ratio = statistics.median(
+                a[0] / b[0] for a, b in zip(times, taken["alone"], strict=True)
+            )
+            print(
+                f"{method}, {name}: {wall:.1f} s, {processor:.1f} s of the processor, "
+                f"{ratio:.2f} times the wall clock alone",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ class Clock(Callback):
         self.times: list[float] = []
 
     def on_train_batch_end(self, *args: object) -> None:
+        """Note the time."""
         self.times.append(time.process_time())
 
 
