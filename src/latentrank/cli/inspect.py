@@ -91,7 +91,7 @@ def datasets() -> None:
     from latentrank.data import describe
 
     table = new_table(
-        "data", "sample", "train", "test", "dim", "what it is",
+        "data", "sample", "train", "test", "dim", "description",
         numbers=("sample", "train", "test", "dim"),
     )  # fmt: skip
     for row in describe():
