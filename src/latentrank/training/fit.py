@@ -110,7 +110,8 @@ def fit(
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
     watching: list[Callback] = [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
     if progress:
-        watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}"))
+        where = "" if precision == "32-true" else f", {precision}"
+        watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}{where}"))
     if folder is not None:
         watching.append(Checkpoint(folder / "checkpoints"))
     trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
