@@ -87,16 +87,35 @@ def test_version(capfd):
     assert capfd.readouterr().out == f"latentrank {latentrank.__version__}\n"
 
 
-def test_it_is_a_module_too_and_help_needs_no_torch():
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("--help", "reproduce"),
+        ("train --help", "--learning-rate"),
+        ("methods", "lorae"),
+        ("methods irmae", "--depth"),
+        ("datasets", "curves:stairs"),
+    ],
+)
+def test_it_is_a_module_too_and_what_only_tells_needs_no_torch(command, told):
     code = (
-        "import sys, runpy; sys.argv = ['latentrank', 'train', '--help']\n"
+        f"import sys, runpy; sys.argv = ['latentrank', *'{command}'.split()]\n"
         "try: runpy.run_module('latentrank', run_name='__main__')\n"
         "except SystemExit as stop: assert not stop.code\n"
         "slow = {'torch', 'lightning', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
         "assert not slow, slow"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "--learning-rate" in done.stdout
+    assert told in done.stdout
+
+
+def test_the_package_itself_is_imported_without_anything_heavy():
+    code = (
+        "import sys, latentrank\n"
+        "slow = {'torch', 'lightning', 'numpy', 'pydantic', 'typer'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

@@ -261,6 +261,8 @@ def finish(
         "participation_ratio": rank_of_spectrum(values, "participation"),
         "gap_rank": int(rank_of_spectrum(values, "gap")),
         "seconds": round(history.seconds, 2),
+        "training_precision": history.precision,
+        "threads": history.threads,
         "epochs": history.rows[-1]["epoch"] if history.rows else 0,
         "parameters": sum(p.numel() for p in model.parameters()),
         "singular_values": values.tolist(),
