@@ -37,12 +37,17 @@ class Bottleneck(nn.Module):
 
     Attributes:
         adjustable_rank: whether `rank` can be moved during training, as a rank search does.
+        begins_with_basis: whether codes lie in a basis of `rank` directions that training can
+            begin with, see `begin`.
+        rank: how many directions there are, where `begins_with_basis`.
 
     Raises:
         InputError: `latent_dim` is not a whole number from 1.
     """
 
     adjustable_rank: ClassVar[bool] = False
+    begins_with_basis: ClassVar[bool] = False
+    rank: int
 
     def __init__(self, latent_dim: int, encoder_dim: int | None = None) -> None:
         super().__init__()
@@ -83,6 +88,14 @@ class Bottleneck(nn.Module):
 
         Args:
             samples: rows of the training set.
+        """
+
+    def begin(self, basis: Tensor, coefficients: Tensor) -> None:
+        """Take what training begins with: the encoder gives codes close to `coefficients U^T`.
+
+        Args:
+            basis: `U`, `(latent_dim, rank)`, orthonormal.
+            coefficients: `(N, rank)`, of the training samples.
         """
 
     def posterior(self, h: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -144,6 +157,7 @@ class RankBottleneck(Bottleneck):
     """
 
     adjustable_rank = True
+    begins_with_basis = True
 
     _basis: Tensor
     _state: Tensor
