@@ -258,6 +258,29 @@ def parameter_error(
     return relative_error(dataset.preprocessing.denormalise(decoded), np.asarray(test.x))
 
 
+def reconstruction_error(model: Coder, dataset: Dataset, batch_size: int = 256) -> float:
+    """Relative L2 error of the reconstructed training samples together, in percent.
+
+    Args:
+        model: encodes and decodes; in evaluation mode, on the processor.
+        dataset: its training split is reconstructed, and compared in the data's own units.
+        batch_size: samples encoded or decoded at a time, from 1.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from latentrank.data import Split
+        >>> split = Split(np.ones((3, 2), dtype=np.float32))
+        >>> half = SimpleNamespace(encode=lambda x: x, decode=lambda z: z / 2)
+        >>> reconstruction_error(half, Dataset("ones", split, split, bounded=False))
+        50.0
+    """
+    prepared = dataset.preprocessing
+    with torch.no_grad():
+        codes = _in_batches(model.encode, prepared.normalise(dataset.train.x).numpy(), batch_size)
+        decoded = _in_batches(model.decode, codes, batch_size)
+    return relative_error(prepared.denormalise(decoded), np.asarray(dataset.train.x))
+
+
 def _ends(a: ArrayLike, b: ArrayLike, steps: int) -> tuple[Array, Array, Array]:
     """Starts and ends `(R, 1, L)` and times `(steps, 1)`."""
     start, end = as_codes(a), as_codes(b)

@@ -72,6 +72,7 @@ def reproduce(
         title=recipe.title,
         paper=recipe.paper,
         budget=budget,
+        summary=recipe.summary,
         seeds=seeds,
         version=source_version(),
         command=command(name, seeds, budget, parts),
@@ -125,10 +126,11 @@ def _grid(part: Part, recipe: Recipe, jobs: Sequence[Job], found: Sequence[Found
                     if (job.part, job.row) == (part.heading, row.name) and column in one.values
                 ],
                 published=_published(part, column, row.name),
+                summary=recipe.summary,
             )
             for column in part.metrics
         }
-        for row in recipe.rows
+        for row in recipe.rows_of(part)
     }
     return Grid(part.heading, list(part.metrics), cells)
 
