@@ -9,7 +9,8 @@ and Langford 2000), whose distances in `k` dimensions are those along the data. 
    the numbers of neighbours whose graph is connected the one of the smallest residual variance
    counts: `1 - r^2` of the geodesic and the embedded distances.
 2. With a random orthonormal `U`, `(L, k)`, encoder and decoder learn `E(x) = a U^T` and
-   `D(a U^T) = x` by `||E(x) - a U^T|| / ||a U^T||` and the mean squared error of the decoder.
+   `D(a U^T) = x` by `||E(x) - a U^T|| / ||a U^T||` and the mean squared error of the decoder. The
+   encoder's last layer is then solved for.
 3. The method's own training follows, at a low learning rate: a high one loses the start.
 """
 
@@ -27,14 +28,16 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
 from sklearn.manifold import Isomap
 from sklearn.neighbors import kneighbors_graph
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from latentrank.config import TrainConfig
 from latentrank.data import Batch, DataModule
 from latentrank.errors import InputError
+from latentrank.linalg.precision import to_float64
 from latentrank.losses import relative_error
 from latentrank.models.base import LatentModel
+from latentrank.nets import surgery
 from latentrank.training.context import data_of, model_of
 
 Array = NDArray[Any]
@@ -47,6 +50,8 @@ _NEIGHBOURS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30)
 DOUBTFUL: Final = 0.1
 #: Adam's, at the beginning; it falls to zero along a cosine.
 _LEARNING_RATE: Final = 1e-3
+#: Share of the largest variation of the last layer's inputs from which a direction is used.
+_SMALLEST: Final = 1e-5
 
 
 class Chart(NamedTuple):
@@ -173,11 +178,15 @@ class GeodesicStart(Callback):
         found = chart(landmarks, rank)
         like = next(model.parameters())
         a = np.concatenate([found.coordinates(_flat(batch)) for batch in data.train_batches()])
-        coefficients = torch.from_numpy(a).to(like) * _scale(model, a, landmarks)
+        scale = _scale(model, a)
+        coefficients = torch.from_numpy(a).to(like) * scale
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.randn(model.latent_dim, rank, generator=generator)
         basis = torch.linalg.qr(drawn)[0].to(like)
+        targets = torch.from_numpy(found.coordinates(landmarks)).to(like) * scale @ basis.T
+        x = torch.from_numpy(landmarks).to(like).reshape(-1, *model.spec.input_shape)
         _train(model, basis, coefficients, _endless(data), self.steps)
+        _read_out(model.encoder, x, targets)
         model.bottleneck.begin(basis, coefficients)
         return _report(found, rank, len(landmarks), self.steps)
 
@@ -186,19 +195,43 @@ def _flat(batch: Batch) -> NDArray[np.float32]:
     return np.asarray(batch.x.flatten(1).numpy())
 
 
-@torch.no_grad()
-def _scale(model: LatentModel, a: Array, landmarks: Array) -> float:
-    """What coordinates are multiplied by: codes then spread as the new encoder's do.
+def _scale(model: LatentModel, a: Array) -> float:
+    """What coordinates are multiplied by, for codes with numbers of unit variance on average.
 
-    Where there is a posterior, its prior of unit variance decides.
+    Where there is a posterior, it is the coefficients that have the unit variance of its prior.
     """
     spread = float(np.sqrt(np.square(a - a.mean(0)).sum(1).mean())) or 1.0
     like = next(model.parameters())
-    x = torch.from_numpy(landmarks[:512]).to(like).reshape(-1, *model.spec.input_shape)
-    h = model.encoder(x)
-    if model.bottleneck.posterior(h) is not None:
-        return float(a.shape[1] ** 0.5) / spread
-    return float((h - h.mean(0)).square().sum(1).mean().sqrt()) / spread
+    h = torch.zeros(1, model.bottleneck.encoder_dim).to(like)
+    has_prior = model.bottleneck.posterior(h) is not None
+    return float((a.shape[1] if has_prior else model.latent_dim) ** 0.5) / spread
+
+
+@torch.no_grad()
+def _read_out(encoder: nn.Module, x: Tensor, targets: Tensor) -> None:
+    """Solve for the encoder's last layer by least squares, where that is a dense one.
+
+    Steps leave it some percent off. Left out are directions in which its inputs hardly vary: they
+    would need large weights.
+
+    Args:
+        encoder: changed in place.
+        x: `(n, *input_shape)` landmarks.
+        targets: `(n, L)`.
+    """
+    layer = surgery.output_layer(encoder)
+    if not isinstance(layer, nn.Linear) or layer.bias is None:
+        return
+    seen: list[Tensor] = []
+    watch = layer.register_forward_pre_hook(lambda _, inputs: seen.append(to_float64(inputs[0])))
+    encoder(x)
+    watch.remove()
+    features, y = seen[0], to_float64(targets)
+    left, sizes, right = torch.linalg.svd(features - features.mean(0), full_matrices=False)
+    kept = sizes > _SMALLEST * sizes[0]
+    weight = (y - y.mean(0)).T @ left[:, kept] / sizes[kept] @ right[kept]
+    layer.weight.copy_(weight)
+    layer.bias.copy_(y.mean(0) - weight @ features.mean(0))
 
 
 def _endless(data: DataModule) -> Iterator[Batch]:
