@@ -39,8 +39,21 @@ lint: $(READY) ## check style, formatting and types
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-bench: $(READY) ## run every script in benchmarks/
-	@for file in benchmarks/*.py; do echo "$$file"; $(PY) "$$file" || exit 1; done
+BENCH := .venv-bench
+BENCHMARKS := truncation nuclear_norm steps training mixtures gpu
+
+bench: $(READY) $(BENCH)/.ready ## measure speed, also against other libraries
+	@for name in $(BENCHMARKS); do $(BENCH)/bin/python benchmarks/$$name.py || exit 1; done
+
+# The other libraries stay out of the project's own environment, and see its torch.
+$(BENCH)/.ready: $(READY)
+	@$(PY) -m venv --clear $(BENCH)
+	@$(PY) -c 'import site; print(site.getsitepackages()[0])' \
+	  > "$$($(BENCH)/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check RRAEsTorch pythae
+	@$(BENCH)/bin/python -c 'import latentrank' 2>/dev/null || \
+	  $(BENCH)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
 
 $(READY): pyproject.toml
 	@$(PY) -c 'import pip' 2>/dev/null && $(PY) $(IS_NEW_ENOUGH) || { \

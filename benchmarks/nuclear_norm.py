@@ -1,65 +1,41 @@
-"""Time each solver of the nuclear norm, forward and backward.
+"""The nuclear norm's solvers, forward and backward, over torch's own `matrix_norm(m, "nuc")`.
 
-    python benchmarks/nuclear_norm.py [--threads 2] [--device cpu] [--sizes 128 512]
-
-The solvers are timed in turn, so that whatever else the machine does falls on all of them. Beside
-each stands torch's own `matrix_norm(m, ord="nuc")`, and which solver `auto` takes.
+python benchmarks/nuclear_norm.py
 """
 
-import argparse
-import statistics
-import time
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 
 import torch
+from harness import record, row, take_turns
 from torch import Tensor
 
 from latentrank.linalg import nuclear_norm
 
 SOLVERS: dict[str, Callable[[Tensor], Tensor]] = {
     "svd": partial(nuclear_norm, solver="svd"),
-    "gram": partial(nuclear_norm, solver="gram"),
     "polar": partial(nuclear_norm, solver="polar"),
-    "auto": nuclear_norm,
     "torch": partial(torch.linalg.matrix_norm, ord="nuc"),
 }
-RUNS = 21
-
-
-def seconds(norm: Callable[[Tensor], Tensor], m: Tensor) -> float:
-    m = m.clone().requires_grad_()
-    wait(m)
-    start = time.perf_counter()
-    norm(m).backward()
-    wait(m)
-    return time.perf_counter() - start
-
-
-def wait(m: Tensor) -> None:
-    if m.device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time each solver of the nuclear norm.")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128, 256, 512])
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    print(f"{options.device}, {options.threads} threads, float32, milliseconds")
-    print(f"median of {RUNS} runs in turn (fastest in brackets)")
-    print("size  " + "".join(f"{name:>16}" for name in SOLVERS))
-    for size in options.sizes:
-        m = torch.randn(size, size, device=options.device) / size**0.5
-        times: dict[str, list[float]] = {name: [] for name in SOLVERS}
-        for _ in range(RUNS):
-            for name, norm in SOLVERS.items():
-                times[name].append(1e3 * seconds(norm, m))
-        columns = (f"{statistics.median(t):.2f} ({min(t):.2f})" for t in times.values())
-        print(f"{size:<6}" + "".join(f"{column:>16}" for column in columns))
+    rows = []
+    for size in (64, 128, 512):
+        m = torch.randn(size, size) / size**0.5
+
+        def case(norm: Callable[[Tensor], Tensor], m: Tensor = m) -> Callable[[], None]:
+            return lambda: norm(m.clone().requires_grad_()).backward()
+
+        seconds = take_turns({name: case(norm) for name, norm in SOLVERS.items()}, rounds=15)
+        rows += [
+            row(f"nuclear norm of {size} x {size}, over torch's: {name}", seconds, name, "torch")
+            for name in ("svd", "polar")
+        ]
+    record("nuclear norm", rows)
 
 
 if __name__ == "__main__":

@@ -1,57 +1,66 @@
-"""Time `truncate_rank` against torch's singular value decomposition, forward and backward.
+"""`truncate_rank` against a singular value decomposition, forward and backward.
 
     python benchmarks/truncation.py
 
-At the size of the curve experiments, (256, 2800) and rank 12, on two threads. The two are timed in
-turn, so that whatever else the machine does falls on both. A ratio of 5 is required.
+At the size of the curve experiments, (256, 2800) with rank 12, and of a larger one; against torch's
+own gradient, and against that of RRAEsTorch where that is installed (`make bench` installs it).
 """
 
-import statistics
-import time
+from __future__ import annotations
+
+import io
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any
 
 import torch
+from harness import record, row, take_turns
 from torch import Tensor
 
 from latentrank.linalg import truncate_rank
 
-SHAPE = (256, 2800)
-RANK = 12
-THREADS = 2
-RUNS = 15
+try:
+    from RRAEsTorch.utilities import stable_SVD as peers_svd
+except ImportError:
+    peers_svd = None
+
+Decomposition = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
-def svd_truncation(y: Tensor, rank: int) -> Tensor:
-    u, s, vh = torch.linalg.svd(y, full_matrices=False)
-    return (u[:, :rank] * s[:rank]) @ vh[:rank]
+def by_svd(decompose: Decomposition) -> Callable[[Tensor, int], Tensor]:
+    def truncate(y: Tensor, rank: int) -> Tensor:
+        u, s, vh = decompose(y)
+        return (u[:, :rank] * s[:rank]) @ vh[:rank]
+
+    return truncate
 
 
-def seconds(truncate: Callable[[Tensor, int], Tensor], y: Tensor, grad_output: Tensor) -> float:
-    y = y.clone().requires_grad_()
-    start = time.perf_counter()
-    truncate(y, RANK).backward(grad_output)
-    return time.perf_counter() - start
+def torch_svd(y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.linalg.svd(y, full_matrices=False)
+
+
+def measure(shape: tuple[int, int], rank: int, rounds: int, wanted: str) -> list[dict[str, Any]]:
+    y, weights = torch.randn(shape), torch.randn(shape)
+
+    def case(truncate: Callable[[Tensor, int], Tensor]) -> Callable[[], None]:
+        return lambda: truncate(y.detach().requires_grad_(), rank).backward(weights)
+
+    cases = {"ours": case(truncate_rank), "torch": case(by_svd(torch_svd))}
+    if peers_svd is not None:
+        cases["RRAEsTorch"] = case(by_svd(peers_svd))
+    with redirect_stdout(io.StringIO()):  # RRAEsTorch prints shapes
+        seconds = take_turns(cases, rounds)
+    wants = {"torch": wanted, "RRAEsTorch": "at least 5"}
+    what = f"truncation of {shape} to rank {rank}, over `truncate_rank`:"
+    return [
+        row(f"{what} {name}", seconds, name, "ours", wants[name]) for name in cases if name in wants
+    ]
 
 
 def main() -> None:
-    torch.set_num_threads(THREADS)
     torch.manual_seed(0)
-    y, grad_output = torch.randn(SHAPE), torch.randn(SHAPE)
-    for truncate in (truncate_rank, svd_truncation):
-        seconds(truncate, y, grad_output)
-    pairs = [
-        (seconds(truncate_rank, y, grad_output), seconds(svd_truncation, y, grad_output))
-        for _ in range(RUNS)
-    ]
-    ours, theirs = zip(*pairs, strict=True)
-    ratios = sorted(svd / gram for gram, svd in pairs)
-    print(f"shape {SHAPE}, rank {RANK}, {THREADS} threads, median of {RUNS} runs in turn")
-    print(f"truncate_rank  {1e3 * statistics.median(ours):8.1f} ms")
-    print(f"torch SVD      {1e3 * statistics.median(theirs):8.1f} ms")
-    print(
-        f"times faster   {statistics.median(ratios):8.1f}    "
-        f"(from {ratios[0]:.1f} to {ratios[-1]:.1f} over the runs)"
-    )
+    rows = measure((256, 2800), 12, 21, "at least 10") + measure((512, 4500), 16, 7, "at least 5")
+    record("truncation", rows)
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 from latentrank import data, methods, recipes
 from latentrank.config import RunConfig
+from latentrank.config import settings as known_settings
 from latentrank.errors import InputError
+from latentrank.methods import MethodOptions
 from latentrank.runs import Run
+from latentrank.runs.cache import content
 
 Settings = dict[str, Any]
-
-# Settings that change where and how fast a run is computed, and not what it computes.
-MACHINE = {"device", "devices", "strategy", "loggers", "data_root", "download", "validate_every"}
 
 
 class Row(NamedTuple):
@@ -43,7 +43,7 @@ class Row(NamedTuple):
         seeds: one a run.
     """
 
-    config: dict[str, Any]
+    config: RunConfig
     settings: Settings
     metrics: list[dict[str, Any]]
     seeds: list[int]
@@ -91,9 +91,9 @@ def results_table(folders: Sequence[Path]) -> str:
     shared = {
         name: value
         for name, value in rows[0].settings.items()
-        if name in RunConfig.model_fields and all(row.settings.get(name) == value for row in rows)
+        if name in known_settings() and all(row.settings.get(name) == value for row in rows)
     }
-    width = {row.config["latent_dim"] for row in rows}
+    width = {row.config.latent_dim for row in rows}
     table = markdown(
         [
             "method",
@@ -133,40 +133,29 @@ def grouped(runs: Sequence[Run]) -> list[Row]:
     """One row for runs that differ in their seed alone, in the order in which they come."""
     rows: dict[str, Row] = {}
     for run in runs:
-        config = run.config
-        same = {k: v for k, v in config.items() if k != "seed" and k not in MACHINE}
-        key = json.dumps(same, sort_keys=True)
-        row = rows.setdefault(key, Row(config, named_settings(config), [], []))
+        config = run.settings
+        same = named_settings(config)
+        key = json.dumps([config.method, same], sort_keys=True, default=str)
+        row = rows.setdefault(key, Row(config, same, [], []))
         row.metrics.append(run.metrics)
-        row.seeds.append(config["seed"])
+        row.seeds.append(config.training.seed)
     return list(rows.values())
 
 
-def named_settings(config: dict[str, Any]) -> Settings:
+def named_settings(config: RunConfig) -> Settings:
     """What a command line names beside the method: data, length, and all that is not default."""
-    row = methods.get(config["method"])
-    defaults = {
-        **{name: field.default for name, field in RunConfig.model_fields.items()},
-        **{name: option.default for name, option in methods.options(row.name).items()},
-        "learning_rate": row.learning_rate,
-        "weight_decay": row.weight_decay,
-        "latent_dim": {d.name: d.latent_dim for d in data.describe()}.get(config["data"]),
-    }
-    length = "steps" if config["steps"] else "epochs"
-    first = {"data": Path(config["data"]).name, length: config[length]}
-    aside = {*MACHINE, *first, "epochs", "method", "options", "seed"}
-    chosen = {
-        name: value
-        for name, value in {**config, **config["options"]}.items()
-        if name not in aside and value not in (None, defaults.get(name))
-    }
-    return {**first, **chosen}
+    differing = content(config)
+    unit, length = config.training.length
+    first = {"data": Path(config.data.source).name, unit: length}
+    aside = {*first, "epochs", "seed", "validate_every"}
+    chosen = {**differing["settings"], **differing["options"]}
+    return {**first, **{name: value for name, value in chosen.items() if name not in aside}}
 
 
 def as_typed(row: Row, without: Settings) -> str:
     """The method and the options of a row, as on the command line."""
     own = {name: value for name, value in row.settings.items() if name not in without}
-    return " ".join([row.config["method"], *options(own)])
+    return " ".join([row.config.method, *options(own)])
 
 
 def options(settings: Settings) -> list[str]:
@@ -181,15 +170,14 @@ def options(settings: Settings) -> list[str]:
     return typed
 
 
-def published(config: dict[str, Any]) -> str:
+def published(config: RunConfig) -> str:
     """The rank that a paper prints for this method, data and options, and its recipe's name."""
-    method = config["method"]
-    wanted = (config["data"], method, methods.resolve(method, config["options"]))
+    wanted = (config.data.source, config.method, config.options)
     return next((text for *run, text in printed_ranks() if tuple(run) == wanted), "")
 
 
 @cache
-def printed_ranks() -> list[tuple[str, str, Settings, str]]:
+def printed_ranks() -> list[tuple[str, str, MethodOptions, str]]:
     """Every rank that a recipe has from its paper: data, method, options, rank and recipe."""
     found = []
     for name in recipes.names():
@@ -197,9 +185,9 @@ def printed_ranks() -> list[tuple[str, str, Settings, str]]:
         for part, row in product(recipe.parts, recipe.rows):
             rank = part.published.get("rank", {}).get(row.name)
             if rank is not None:
-                known = methods.options(row.method)
+                known = methods.get(row.method).options.model_fields
                 shared = {k: v for k, v in part.options.items() if k in known}
-                options = methods.resolve(row.method, {**shared, **row.options})
+                options = methods.options(row.method, {**shared, **row.options})
                 where = recipes.presets()[part.preset].data
                 found.append((where, row.method, options, f"{rank:g} ({name})"))
     return found

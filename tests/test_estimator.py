@@ -1,17 +1,23 @@
 """The estimator: scikit-learn's own checks, and what its users expect beyond them."""
 
+import pickle
+
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 
-from latentrank import LowRankAutoencoder, methods
+from latentrank import Autoencoder, LowRankAutoencoder, methods
 from latentrank.errors import InputError
 
 SMALL = {"latent_dim": 2, "epochs": 1, "random_state": 0}
@@ -19,7 +25,11 @@ SMALL = {"latent_dim": 2, "epochs": 1, "random_state": 0}
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [LowRankAutoencoder("lorae", **SMALL), LowRankAutoencoder("rrae", rank=2, **SMALL)]
+    [
+        LowRankAutoencoder("lorae", **SMALL),
+        LowRankAutoencoder("rrae", rank=2, options={"tolerance": 0.02}, **SMALL),
+        LowRankAutoencoder("pca", latent_dim=2, random_state=0),
+    ]
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
@@ -43,7 +53,8 @@ def test_every_method_fits_transforms_and_samples(method, plane):
 
 
 def test_what_it_finds_in_a_plane(plane):
-    estimator = LowRankAutoencoder("irmae-wd", latent_dim=6, epochs=60, random_state=0).fit(plane)
+    estimator = LowRankAutoencoder("irmae-wd", latent_dim=6, epochs=240, random_state=0)
+    estimator.fit(plane)
     assert estimator.rank_ == 2
     explained = PCA(2).fit(plane).explained_variance_ratio_.sum()  # all of it: it is a plane
     assert 0.95 < estimator.score(plane) <= explained + 1e-6
@@ -66,36 +77,138 @@ def test_shaped_arrays_keep_their_shape(shape):
     codes = estimator.fit_transform(x)
     assert codes.shape == (12, 3)
     assert estimator.inverse_transform(codes).shape == x.shape
-    with pytest.raises(InputError, match=r"expected .* as in fit"):
+    with pytest.raises(InputError, match=r"expected .* as in training"):
         estimator.transform(x[..., :-1])
 
 
-def test_bytes_come_back_as_values_from_0_to_255():
-    x = np.random.default_rng(0).integers(0, 256, size=(20, 1, 8, 8), dtype=np.uint8)
-    estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=1, random_state=0).fit(x)
-    back = estimator.inverse_transform(estimator.transform(x))
-    assert 0 <= back.min() < back.max() <= 255
-    assert 20 < back.mean() < 255
+@pytest.mark.parametrize(
+    ("shape", "inner"),
+    [((8, 9), (1, 8, 9)), ((8, 9, 3), (3, 8, 9)), ((3, 8, 9), (3, 8, 9)), ((7,), (7,))],
+    ids=["grey", "channels last", "channels first", "table"],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_what_is_decoded_has_shape_dtype_and_bounds_of_the_data(shape, inner, dtype):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, size=(12, *shape)).astype(dtype)
+    layout = "NHW" if shape == (8, 9) else None
+    estimator = LowRankAutoencoder("ae", layout=layout, **SMALL).fit(x)
+    assert estimator.model_.spec.input_shape == inner
+    for made in (estimator.inverse_transform(estimator.transform(x)), estimator.sample(12)):
+        assert (made.shape, made.dtype) == (x.shape, x.dtype)
+        if len(shape) > 1:
+            assert made.min() >= 0
+            assert made.max() <= 255
+    one = x[:1] if len(shape) == 1 else x[0]
+    np.testing.assert_allclose(estimator.transform(one), estimator.embedding_[:1], atol=1e-5)
+
+
+def test_a_layout_in_doubt_is_asked_for_and_taken():
+    x = np.random.default_rng(0).normal(size=(12, 20, 24))
+    with pytest.raises(InputError, match="layout="):
+        LowRankAutoencoder("ae", **SMALL).fit(x)
+    shapes = {"NHW": (1, 20, 24), "NCT": (20, 24), "NTC": (24, 20)}
+    for layout, shape in shapes.items():
+        fitted = LowRankAutoencoder("ae", layout=layout, **SMALL).fit(x)
+        assert fitted.model_.spec.input_shape == shape
+        assert fitted.sample(2).shape == (2, 20, 24)
+    fitted = LowRankAutoencoder("ae", kind="curves", **SMALL).fit(x[:, 0])
+    assert fitted.model_.spec.input_shape == (1, 24)
+    assert fitted.inverse_transform(fitted.embedding_).shape == (12, 24)
+
+
+def test_views_in_any_memory_order_are_their_values():
+    x = np.random.default_rng(0).integers(0, 256, size=(12, 3, 8, 8), dtype=np.uint8)
+    estimator = LowRankAutoencoder("ae", **SMALL).fit(x)
+    expected = estimator.transform(x[::-1, ::-1].copy())
+    for view in (x[::-1, ::-1], np.asfortranarray(x[::-1, ::-1])):
+        np.testing.assert_array_equal(estimator.transform(view), expected)
+
+
+def test_the_units_are_those_of_the_command_line(tmp_path):
+    from latentrank.data import load
+
+    rng = np.random.default_rng(0)
+    arrays = {
+        "table": rng.normal(size=(40, 5)) * [1, 10, 1e-3, 1, 1] + [0, 5, 0, 1e9, 0],
+        "channels": np.stack([1e5 + rng.normal(size=(40, 9)), rng.normal(size=(40, 9))], axis=1),
+        "masks": rng.integers(0, 2, size=(40, 8, 8), dtype=np.uint8),
+        "bytes": rng.integers(0, 256, size=(40, 8, 8, 3), dtype=np.uint8),
+        "floats": rng.random((40, 1, 8, 8)),
+    }
+    for name, x in arrays.items():
+        path = tmp_path / f"{name}.npy"
+        np.save(path, x)
+        file = load(str(path)).preprocessing
+        own = LowRankAutoencoder("ae", **SMALL).fit(x).model_.preprocessing
+        for field in ("low", "high", "dtype", "layout"):
+            assert getattr(own, field) == getattr(file, field), (name, field)
+        # the file's numbers are those of four fifths of the samples
+        scale = np.asarray(file.scale)
+        np.testing.assert_allclose(np.asarray(own.scale) / scale, 1, rtol=0.5)
+        assert (np.abs(np.asarray(own.offset) - np.asarray(file.offset)) <= scale).all()
+
+
+def test_large_offsets_keep_their_digits(plane):
+    offset = 1.7e9
+    near, far = (
+        LowRankAutoencoder("ae", latent_dim=3, epochs=3, random_state=0).fit(x)
+        for x in (plane, plane + offset)
+    )
+    # adding the offset rounds to 2**-22, of a deviation of about 1
+    np.testing.assert_allclose(far.embedding_, near.embedding_, atol=1e-3)
+    back = far.inverse_transform(far.embedding_)
+    assert back.dtype == np.float64
+    np.testing.assert_allclose(back - offset, near.inverse_transform(near.embedding_), atol=1e-3)
+    assert far.score(plane + offset) == pytest.approx(near.score(plane), abs=1e-3)
 
 
 def test_what_fit_saw_decides_on_the_units_and_not_the_dtype_of_later_samples():
     x = np.random.default_rng(0).integers(0, 256, size=(20, 1, 8, 8), dtype=np.uint8)
-    settings = {"latent_dim": 3, "epochs": 1, "random_state": 0}
     for fitted_on, given in ((np.uint8, np.float32), (np.float32, np.uint8)):
-        estimator = LowRankAutoencoder("ae", **settings).fit(x.astype(fitted_on))
+        estimator = LowRankAutoencoder("ae", **SMALL).fit(x.astype(fitted_on))
         np.testing.assert_allclose(
             estimator.transform(x.astype(given)), estimator.embedding_, rtol=1e-4, atol=1e-5
         )
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
-def test_the_score_of_the_mean_sample_is_zero(dtype):
-    x = np.random.default_rng(0).integers(0, 256, size=(20, 1, 8, 8)).astype(dtype)
-    estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=1, random_state=0).fit(x)
-    estimator._decode = lambda codes: np.repeat(
-        (x.mean(axis=0, keepdims=True) - estimator.mean_) / estimator.scale_, len(codes), axis=0
-    )
+def rebuild(estimator, function):
+    """Have the estimator reconstruct normalised samples by a function."""
+    estimator.model_.forward = function
+
+
+def test_the_score_is_that_of_r2_with_columns_alike(plane):
+    x = plane * [1, 2, 3, 4, 5, 6, 7, 1000] + 40
+    estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=3, random_state=0).fit(x)
+    back = estimator.inverse_transform(estimator.transform(x))
+    assert estimator.score(x) == pytest.approx(r2_score(x, back), abs=1e-5)
+    errors = np.square((x - back) / x.std(axis=0)).mean(axis=1)
+    np.testing.assert_allclose(estimator.score_samples(x), -errors, rtol=1e-3, atol=1e-6)
+    mean = torch.from_numpy(estimator._mean_sample).float()
+    rebuild(estimator, lambda batch: mean.expand_as(batch))
     assert estimator.score(x) == pytest.approx(0, abs=1e-6)
+
+
+def test_anomalies_score_low(plane):
+    estimator = LowRankAutoencoder("rrae", latent_dim=6, rank=2, epochs=30, random_state=0)
+    estimator.fit(plane)
+    away = plane[:20] + 5 * np.random.default_rng(1).normal(size=(20, 8))
+    assert np.median(estimator.score_samples(away)) < estimator.score_samples(plane).min()
+
+
+def test_constant_data_have_the_score_of_r2():
+    x = np.full((20, 4), 3.0)
+    estimator = LowRankAutoencoder("rrae", latent_dim=3, epochs=1, random_state=0).fit(x)
+    assert estimator.score(x) == r2_score(x, x + 1e-3) == 0
+    rebuild(estimator, lambda batch: batch)
+    assert estimator.score(x) == r2_score(x, x) == 1
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30, 1e120])
+def test_values_of_any_size_are_reduced(size, plane):
+    estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=3, random_state=0)
+    score = estimator.fit(plane * size).score(plane * size)
+    assert score == pytest.approx(clone(estimator).fit(plane).score(plane), abs=1e-3)
+    assert np.isfinite(estimator.sample(3, random_state=0)).all()
 
 
 def test_samples_of_the_prior_lie_where_the_codes_do(plane):
@@ -103,8 +216,8 @@ def test_samples_of_the_prior_lie_where_the_codes_do(plane):
     estimator.fit(plane)
     basis = estimator.model_.bottleneck.basis().numpy()
     seen = []
-    estimator._decode = lambda codes: seen.append(codes) or np.zeros((len(codes), 8))
-    estimator.sample(50, density_name="prior", random_state=0)
+    estimator.model_.decode_array = lambda z: seen.append(z) or np.zeros((len(z), 8))
+    estimator.sample(50, density="prior", random_state=0)
     np.testing.assert_allclose(seen[0] @ basis @ basis.T, seen[0], atol=1e-5)
 
 
@@ -112,7 +225,7 @@ def test_samples_of_the_prior_lie_where_the_codes_do(plane):
 def test_samples_of_any_density_repeat_with_any_random_state(plane, kind):
     estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=1, random_state=0).fit(plane)
     first, again = (
-        estimator.sample(4, density_name="gmm:components=2", random_state=kind(3)) for _ in range(2)
+        estimator.sample(4, density="gmm:components=2", random_state=kind(3)) for _ in range(2)
     )
     np.testing.assert_array_equal(first, again)
 
@@ -120,13 +233,14 @@ def test_samples_of_any_density_repeat_with_any_random_state(plane, kind):
 def test_a_gan_draws_from_its_prior_and_has_no_score(plane):
     estimator = LowRankAutoencoder("nsgan", latent_dim=3, epochs=1, random_state=0).fit(plane)
     seen = []
-    estimator._decode = lambda codes: seen.append(codes) or np.zeros((len(codes), 8))
+    estimator.model_.decode_array = lambda z: seen.append(z) or np.zeros((len(z), 8))
     estimator.sample(4000, random_state=0)
     np.testing.assert_allclose(seen[0].std(axis=0), 1, atol=0.1)
-    with pytest.raises(InputError, match="reconstructs nothing"):
-        estimator.score(plane)
+    for call in (estimator.score, estimator.score_samples):
+        with pytest.raises(InputError, match="reconstructs nothing"):
+            call(plane)
     with pytest.raises(InputError, match="use the density prior"):
-        estimator.sample(3, density_name="gaussian")
+        estimator.sample(3, density="gaussian")
 
 
 def test_compression_gives_codes_as_narrow_as_the_rank(plane):
@@ -135,6 +249,9 @@ def test_compression_gives_codes_as_narrow_as_the_rank(plane):
     ).fit(plane)
     assert estimator.transform(plane).shape[1] <= 2
     assert estimator.get_feature_names_out().tolist()[0] == "lowrankautoencoder0"
+    assert clone(estimator).set_params(compress=1e-9).fit(plane).transform(plane).shape[1] == 2
+    with pytest.raises(InputError, match="expected a positive relative change"):
+        clone(estimator).set_params(compress=-0.1).fit(plane)
 
 
 def test_it_stands_in_pipelines_and_searches(plane):
@@ -145,8 +262,6 @@ def test_it_stands_in_pipelines_and_searches(plane):
 
 
 def test_the_same_seed_gives_the_same_codes_and_leaves_torchs_state_alone(plane):
-    import torch
-
     estimator = LowRankAutoencoder("vae", latent_dim=2, epochs=1, random_state=3)
     before = torch.get_rng_state()
     first = estimator.fit(plane).transform(plane)
@@ -188,5 +303,203 @@ def test_a_search_for_the_rank_without_a_sure_end_is_warned_of(plane):
 
 
 def test_a_setting_out_of_range_is_one_sentence(plane):
-    with pytest.raises(InputError, match="epochs is 0 in the estimator: input should be"):
+    with pytest.raises(InputError, match="epochs is 0, expected a whole number"):
         LowRankAutoencoder("ae", epochs=0).fit(plane)
+    with pytest.raises(InputError, match=r"options is 3\.5, expected names and values"):
+        LowRankAutoencoder("ae", options=3.5).fit(plane)
+
+
+# --- what goes beyond one fit ---------------------------------------------------------------------
+
+
+def test_an_option_of_the_method_is_a_parameter_of_a_search(plane):
+    estimator = LowRankAutoencoder("lorae", options={"solver": "svd"}, **SMALL)
+    estimator.set_params(options__penalty=0.5)
+    assert estimator.options == {"solver": "svd", "penalty": 0.5}
+    assert estimator.get_params()["options__penalty"] == 0.5
+    assert clone(estimator).get_params() == estimator.get_params()
+    search = GridSearchCV(estimator, {"options__penalty": [0.0, 0.1]}, cv=2).fit(plane)
+    best = search.best_estimator_.model_.spec.options
+    assert best["penalty"] == search.best_params_["options__penalty"]
+    with pytest.raises(InputError, match="did you mean 'penalty'"):
+        estimator.set_params(options__penlty=1.0).fit(plane)
+
+
+@pytest.mark.parametrize("method", ["ae", "rrae-weak", "nsgan"])
+def test_calls_of_partial_fit_train_on(method, plane):
+    estimator = LowRankAutoencoder(method, latent_dim=3, random_state=0)
+    estimator.partial_fit(plane[:100])
+    units, weights = estimator.model_.preprocessing, weights_of(estimator)
+    estimator.partial_fit(plane[100:])
+    assert estimator.model_.preprocessing == units
+    assert not torch.equal(weights_of(estimator), weights)
+    assert (estimator.n_iter_, len(estimator.history_)) == (2, 2)
+    assert not estimator.model_.training
+    np.testing.assert_allclose(estimator.transform(plane[100:]), estimator.embedding_, atol=1e-5)
+
+
+def weights_of(estimator):
+    parameters = estimator.model_.encoder.parameters()
+    return torch.cat([parameter.detach().flatten() for parameter in parameters])
+
+
+def test_what_goes_on_is_in_training_mode(plane, monkeypatch):
+    """Noise, and the truncation of a batch, are there in training alone."""
+    seen = []
+    losses = Autoencoder.losses
+    monkeypatch.setattr(
+        Autoencoder, "losses", lambda self, *args: seen.append(self.training) or losses(self, *args)
+    )
+    estimator = LowRankAutoencoder("vae", latent_dim=3, random_state=0).partial_fit(plane)
+    estimator.partial_fit(plane)
+    estimator.set_params(warm_start=True, epochs=1).fit(plane)
+    assert len(seen) == 3 * 4
+    assert all(seen)
+
+
+def test_partial_fit_reaches_what_fit_does(plane):
+    estimator = LowRankAutoencoder("ae", latent_dim=3, random_state=0)
+    first = estimator.partial_fit(plane).score(plane)
+    for _ in range(30):
+        estimator.partial_fit(plane)
+    assert first < 0.5 < 0.9 < estimator.score(plane)
+
+
+def test_a_warm_start_goes_on_and_a_cold_one_does_not(plane):
+    estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=3, random_state=0, warm_start=True)
+    score = estimator.fit(plane).score(plane)
+    assert estimator.fit(plane).score(plane) > score
+    assert estimator.n_iter_ == 6
+    with pytest.raises(InputError, match=r"latent_dim 3 .* set warm_start to False"):
+        estimator.set_params(latent_dim=2).fit(plane)
+    assert estimator.set_params(warm_start=False).fit(plane).n_iter_ == 3
+
+
+def test_a_compressed_estimator_trains_on_uncompressed(plane):
+    estimator = LowRankAutoencoder("rrae", latent_dim=6, rank=2, compress=True, random_state=0)
+    for _ in range(2):
+        estimator.partial_fit(plane)
+    assert estimator.transform(plane).shape[1] <= 2
+    assert estimator._trained.latent_dim == 6
+
+
+def test_pca_is_solved_at_once(plane):
+    estimator = LowRankAutoencoder("pca", latent_dim=2).fit(plane)
+    assert estimator.score(plane) == pytest.approx(1, abs=1e-5)
+    assert not hasattr(estimator, "partial_fit")
+
+
+def test_training_stops_when_held_out_samples_no_longer_gain():
+    noise = np.random.default_rng(0).normal(size=(60, 8))
+    estimator = LowRankAutoencoder(
+        "ae", latent_dim=6, epochs=400, learning_rate=1e-2, n_iter_no_change=3, random_state=0
+    ).fit(noise)
+    assert estimator.n_iter_ < 400
+    errors = [row["validation_error"] for row in estimator.history_]
+    assert len(errors) == estimator.n_iter_
+    assert int(np.argmin(errors)) == len(errors) - 1 - 3
+    assert len(estimator.embedding_) == 54
+    for settings, told in (
+        ({"validation_fraction": 1.5}, "validation_fraction is 1.5"),
+        ({"method": "nsgan"}, "leave n_iter_no_change out"),
+    ):
+        with pytest.raises(InputError, match=told):
+            clone(estimator).set_params(**settings).fit(noise)
+    with pytest.raises(InputError, match="too few to hold out"):
+        estimator.fit(noise[:3])
+
+
+@pytest.mark.parametrize("kind", [int, np.random.RandomState, np.random.default_rng])
+def test_any_random_state_repeats(plane, kind):
+    codes = [
+        LowRankAutoencoder("vae", latent_dim=2, epochs=1, random_state=kind(3)).fit_transform(plane)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*codes)
+
+
+def same_behaviour(a, b, x):
+    np.testing.assert_array_equal(a.transform(x), b.transform(x))
+    np.testing.assert_array_equal(a.sample(3, random_state=0), b.sample(3, random_state=0))
+    np.testing.assert_array_equal(a.singular_values_, b.singular_values_)
+    assert a.history_ == b.history_
+    assert a.get_feature_names_out().tolist() == b.get_feature_names_out().tolist()
+    if a.model_.reconstructs:
+        assert a.score(x) == b.score(x)
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_every_method_is_pickled_saved_and_loaded(method, plane, tmp_path):
+    estimator = LowRankAutoencoder(method, latent_dim=3, epochs=1, random_state=0).fit(plane)
+    pickled = pickle.loads(pickle.dumps(estimator))
+    same_behaviour(pickled, estimator, plane)
+    loaded = LowRankAutoencoder.load(estimator.save(tmp_path / method))
+    same_behaviour(loaded, estimator, plane)
+    assert loaded.get_params() == estimator.get_params()
+    if method != "pca":
+        for again in (pickled, loaded):
+            assert again.partial_fit(plane).n_iter_ == 2
+
+
+def own_networks():
+    encoder = nn.Sequential(nn.Linear(8, 16), nn.ELU(), nn.Linear(16, 3))
+    return {"encoder": encoder, "decoder": nn.Sequential(nn.Linear(3, 8))}
+
+
+@pytest.mark.parametrize("method", ["lorae", "rae-sn"])
+def test_networks_of_ones_own_are_copied_cloned_pickled_and_saved(method, plane, tmp_path):
+    networks = own_networks()
+    before = networks["decoder"][0].weight.detach().clone()
+    estimator = LowRankAutoencoder(method, latent_dim=3, epochs=2, random_state=0, **networks)
+    assert clone(estimator).fit(plane).model_.spec.net == "custom"
+    estimator.fit(plane)
+    assert torch.equal(networks["decoder"][0].weight, before)
+    same_behaviour(pickle.loads(pickle.dumps(estimator)), estimator, plane)
+    folder = estimator.save(tmp_path / "own")
+    same_behaviour(LowRankAutoencoder.load(folder, **own_networks()), estimator, plane)
+    with pytest.raises(InputError, match="load\\(folder, encoder="):
+        LowRankAutoencoder.load(folder)
+
+
+def test_a_compressed_estimator_is_pickled_and_saved(plane, tmp_path):
+    estimator = LowRankAutoencoder(
+        "rrae", latent_dim=6, rank=2, epochs=2, compress=0.05, random_state=np.random.RandomState(0)
+    ).fit(plane)
+    pickled = pickle.loads(pickle.dumps(estimator))
+    same_behaviour(pickled, estimator, plane)
+    assert pickled.partial_fit(plane).n_iter_ == 3
+    same_behaviour(LowRankAutoencoder.load(estimator.save(tmp_path)), estimator, plane)
+
+
+def test_only_folders_of_an_estimator_are_loaded(plane, tmp_path):
+    with pytest.raises(InputError, match=r"estimator.json is missing"):
+        LowRankAutoencoder.load(tmp_path)
+    folder = LowRankAutoencoder("ae", **SMALL).fit(plane).save(tmp_path)
+    for text in ("{", "[]", '{"format": 1}', '{"format": 1, "parameters": {"methd": 3}}'):
+        (folder / "estimator.json").write_text(text)
+        with pytest.raises(InputError, match=r"The estimator in .* again"):
+            LowRankAutoencoder.load(folder)
+
+
+def test_values_that_cannot_be_used_are_refused_with_the_remedy(plane):
+    estimator = LowRankAutoencoder("ae", **SMALL).fit(plane)
+    holes = plane.copy()
+    holes[7, 2] = np.nan
+    for call in (estimator.transform, clone(estimator).fit, estimator.score_samples):
+        with pytest.raises(InputError, match=r"NaN or infinity in row 7; .*SimpleImputer"):
+            call(holes)
+    assert make_pipeline(SimpleImputer(), clone(estimator)).fit_transform(holes).shape == (200, 2)
+    with pytest.raises(InputError, match="masked values"):
+        estimator.transform(np.ma.masked_greater(plane, 5))
+
+
+def test_frames_go_in_and_come_back(plane):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(plane, columns=list("abcdefgh"), index=range(100, 300))
+    estimator = LowRankAutoencoder("ae", **SMALL).set_output(transform="pandas")
+    codes = estimator.fit_transform(frame)
+    assert codes.columns.tolist() == ["lowrankautoencoder0", "lowrankautoencoder1"]
+    assert codes.index.tolist() == frame.index.tolist()
+    assert estimator.feature_names_in_.tolist() == frame.columns.tolist()
+    with pytest.raises(ValueError, match="feature names"):
+        estimator.transform(frame.rename(columns={"a": "z"}))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import latentrank
 from latentrank import density, inference, runs
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
@@ -177,3 +178,16 @@ def test_what_does_not_fit_is_refused(folder, table_run):
         inference.embed(trained(folder, "ae", "images.npz"), coefficients=True)
     with pytest.raises(InputError, match="did you mean 'gmm'"):
         inference.sample(table_run, "gnm", 3)
+
+
+@pytest.mark.parametrize("layout", ["NHW", "NHWC", "NCHW"])
+def test_samples_have_the_datas_own_layout_units_and_bounds(tmp_path, layout):
+    own = {"NHW": (8, 9), "NHWC": (8, 9, 3), "NCHW": (3, 8, 9)}[layout]
+    x = np.random.default_rng(0).integers(0, 256, (60, *own), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    config = RunConfig(method="ae", data=str(tmp_path / "x.npy"), latent_dim=3, epochs=1)
+    run = latentrank.train(config, tmp_path / "run", progress=False)
+    drawn = inference.sample(run, "gaussian", 5).x
+    assert drawn.shape == (5, *own)
+    assert drawn.dtype == np.uint8
+    assert inference.decode(run, run.codes("test")).shape == (12, *own)

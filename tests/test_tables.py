@@ -32,11 +32,11 @@ def run(parent, method, *, seed=0, rank=8, error=0.0123456, seconds=61.6, option
         "learning_rate": row.learning_rate,
         "weight_decay": row.weight_decay,
         **config,
-        "options": methods.resolve(method, options or {}),
+        "options": options or {},
     }
     folder = parent / f"{len(list(parent.iterdir()))}"
     folder.mkdir()
-    settings = RunConfig(**resolved).model_dump()
+    settings = RunConfig(**resolved).model_dump(mode="json")
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     metrics = {"rank": rank, "validation_error": error, "seconds": seconds}
     (folder / "metrics.json").write_text(json.dumps(metrics))

@@ -193,7 +193,7 @@ class TrainConfig(_Section):
 class DataConfig(_Section):
     """Which data, and how they are read."""
 
-    source: str = Field(description="name of a data set, or a path")
+    source: str = Field(description="name of a data set, or a path", json_schema_extra=_RESUMABLE)
     data_root: str | None = Field(
         None, description="folder of data files", json_schema_extra=_RESUMABLE
     )
@@ -203,21 +203,21 @@ class DataConfig(_Section):
     image_size: int | None = Field(
         None, ge=1, description="height and width to which images are cropped and resized"
     )
-    kind: str | None = Field(
-        None, description="what a sample is: table, curves, images or volumes; default: its shape"
+    kind: Literal["table", "curves", "images", "volumes"] | None = Field(
+        None, description="what a sample is, where the shape of an array leaves a doubt"
     )
     layout: str | None = Field(
-        None, description="which axis is which, such as NHWC; default: where the shape says"
+        None, description="which axis is which, such as NHWC, where the shape leaves a doubt"
     )
-    labels: str | None = Field(None, description="column or array that holds labels")
+    labels: str | None = Field(None, description="column or array that holds class labels")
     parameters: str | None = Field(
         None, description="columns or arrays that hold parameters, separated by commas"
     )
     columns: str | None = Field(
-        None, description="columns that make a sample, separated by commas; default: all numbers"
+        None, description="columns that make a sample, separated by commas; by default the rest"
     )
-    validation: str = Field(
-        "train", description="what a validation part is used for: train, test or none"
+    validation: Literal["train", "test", "none"] = Field(
+        "train", description="what a validation part of the data is used for"
     )
     train_size: int | None = Field(None, ge=2, description="number of training samples to use")
     test_size: int | None = Field(None, ge=2, description="number of test samples to use")

@@ -25,7 +25,8 @@ class Samples:
 
     Attributes:
         codes: `(n, L)` float32.
-        x: `(n, *shape)`, in the units and the dtype of the data that the model was trained on.
+        x: `(n, ...)`, in the units, the dtype and the layout of the data that the model was
+            trained on.
     """
 
     codes: NDArray[np.float32]
@@ -46,8 +47,9 @@ def embed(
         coefficients: return the coefficients in the bottleneck's own basis, `(N, k)`.
 
     Returns:
-        `codes`, `(N, L)` or `(N, k)` float32; and, where known, `labels`, `parameters` and
-        `rows`, the row of each sample in its file.
+        `codes`, `(N, L)` or `(N, k)` float32; and, where known, `labels`, `parameters`, `names`
+        of files, and `rows`, the row of each sample in its file. With all of other data,
+        `class_names` too.
 
     Raises:
         InputError: there is no such split, the data have another shape, or the method has no
@@ -55,8 +57,11 @@ def embed(
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    names = ("train", "test") if split == "all" else (split,)
-    found = [_embedded(run, name, source) for name in names]
+    if split == "all" and source is not None:
+        found = [_all_embedded(run, source)]
+    else:
+        names = ("train", "test") if split == "all" else (split,)
+        found = [_embedded(run, name, source) for name in names]
     joined = {
         name: np.concatenate([part[name] for part in found])
         for name in found[0]
@@ -64,7 +69,7 @@ def embed(
     }
     if coefficients:
         joined["codes"] = joined["codes"] @ _basis(run)
-    if split == "all" and "rows" in joined:
+    if split == "all" and source is None and "rows" in joined:
         order = np.argsort(joined["rows"], kind="stable")
         joined = {name: values[order] for name, values in joined.items()}
     return joined
@@ -73,11 +78,27 @@ def embed(
 def _embedded(run: Run, split: str, source: str | Path | None) -> dict[str, NDArray[Any]]:
     if source is None:
         return dict(run.encoded(split))
-    settings = run.settings
-    root, size = settings.data.data_root, settings.data.image_size
-    dataset = data.load(source, root=root, image_size=size)
+    said = run.settings.data
+    dataset = data.load(source, layout=said.layout, kind=said.kind, **_how(run))
     part = _part(dataset, split)
     return {"codes": _encode(run, dataset, part), **part.beside}
+
+
+def _all_embedded(run: Run, source: str | Path) -> dict[str, NDArray[Any]]:
+    """All of other data in their order, of which one sample is enough."""
+    spec = run.model().spec
+    split, class_names = data.load_samples(
+        source, run.model().preprocessing, spec.input_shape, **_how(run)
+    )
+    named = {} if class_names is None else {"class_names": np.array(class_names)}
+    return {"codes": run.model().encode_array(split.x), **split.beside, **named}
+
+
+def _how(run: Run) -> dict[str, Any]:
+    """How the run's data are read, for other data like them."""
+    settings = run.settings.data
+    names = ("image_size", "labels", "parameters", "columns")
+    return {"root": settings.data_root, **{name: getattr(settings, name) for name in names}}
 
 
 def _part(dataset: Dataset, split: str) -> Split:
@@ -189,6 +210,8 @@ def decode(run: Run, codes: NDArray[Any]) -> NDArray[Any]:
         codes: `(N, L)`.
 
     Returns:
-        `(N, *shape)`, in the units and the dtype of the data that the model was trained on.
+        `(N, ...)`, in the units, the dtype and the layout of the data that the model was trained
+        on.
     """
-    return run.model().decode_array(codes)
+    model = run.model()
+    return model.preprocessing.to_own_layout(model.decode_array(codes))

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from latentrank import methods
+from latentrank import __version__, methods
 from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError
 from latentrank.io import atomic_write, write_text
@@ -58,7 +58,8 @@ def save(model: LatentModel, folder: str | Path) -> Path:
             save_file(tensors, temporary)
         except SafetensorError as error:
             raise InputError(f"{folder} cannot be written ({error}); free or change it.") from None
-    description = {"format": FORMAT, **model.spec.model_dump(mode="json")}
+    written_by = {"format": FORMAT, "latentrank": __version__}
+    description = {**written_by, **model.spec.model_dump(mode="json")}
     write_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
     return folder
 
@@ -119,6 +120,7 @@ def read_spec(description: Any, source: str) -> Spec:
     if not isinstance(description, dict) or "format" not in description:
         raise InputError(f"{source} does not describe a model; give the folder of a finished run.")
     found = description.pop("format")
+    description.pop("latentrank", None)
     if found != FORMAT:
         age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
         remedy = "train it again" if age == "an older" else "update latentrank"

@@ -67,9 +67,10 @@ def test_a_batch_of_fewer_samples_than_directions_begins_a_whole_basis():
 
 
 def test_what_is_missing_is_told():
+    unprepared = LearnedBasis(6, 2, learned_coefficients=True)
     with pytest.raises(InputError, match="prepare"):
-        LearnedBasis(6, 2, learned_coefficients=True)
-    with pytest.raises(InputError, match="without sample indices; pass index"):
+        unprepared(torch.randn(4, 6), torch.arange(4))
+    with pytest.raises(InputError, match="without sample indices"):
         learned()(torch.randn(4, 6))
     with pytest.raises(InputError, match="rank is 7 with latent_dim 6"):
         LearnedBasis(6, 7)

@@ -11,6 +11,7 @@ import pytest
 import torch
 import typer
 import yaml
+from torch import nn
 
 import latentrank
 from latentrank import cli, density, metrics, runs
@@ -438,10 +439,23 @@ def test_figures_in_another_format_and_style(folder, capfd):
 
 
 def test_export(folder, capfd):
-    command = ["export", run_of(folder), "--format", "safetensors", "--compress"]
-    assert main([*command, "--out", "encoder.safetensors"]) == 0
-    assert "encoder.safetensors" in capfd.readouterr().out
+    command = ["export", run_of(folder), "--format", "safetensors", "--compress", "0.01"]
+    assert main([*command, "--check", "--out", "encoder.safetensors"]) == 0
+    told = capfd.readouterr().out
+    for part in ("encoder.safetensors", "numbers instead of", "difference from torch"):
+        assert part in told
     assert Path("encoder.safetensors").is_file()
+
+
+def test_a_saved_model_with_networks_of_ones_own_is_exported():
+    Path("nets.py").write_text(
+        "from torch import nn\n\ndef make():\n    return nn.Linear(6, 2), nn.Linear(2, 6)\n"
+    )
+    nets = {"encoder": nn.Linear(6, 2), "decoder": nn.Linear(2, 6)}
+    latentrank.save(latentrank.build("ae", (6,), latent_dim=2, **nets), "own")
+    command = ["export", "own", "--format", "safetensors", "--out", "own.safetensors"]
+    assert main([*command, "--networks", "nets.py:make"]) == 0
+    assert Path("own.safetensors").is_file()
 
 
 # --- mistakes -----------------------------------------------------------------------------------
@@ -483,8 +497,9 @@ def test_export(folder, capfd):
         (["sample", "{run}", "--out", "x.jpg"], "expected a name that ends in .npz or .png"),
         (["embed", "{run}", "--data", "{folder}/table.npy"], "give data of that shape"),
         (["embed", "{run}", "--out", "{folder}/squares.npz"], "exists already"),
-        (["export", "{run}", "--tol", "0.1"], "--tol is 0.1, which is for --compress"),
-        (["export", "{run}", "--tol", "-1", "--compress", "--format", "safetensors"], "tol is -1"),
+        (["export", "{run}", "--compress", "-1", "--format", "safetensors"], "tol is -1"),
+        (["export", "{run}", "--precision", "int8", "--format", "safetensors"], "--format onnx"),
+        (["export", "{run}", "--networks", "none.py:f"], "expected FILE.py:FUNCTION"),
         (["interpolate", "{run}", "--kind", "parameters"], "has no parameters"),
         (["evaluate", "{run}", "--density", "foo", "--features", "classifier"], "'foo'"),
         (["train", "--resume", "{run}"], "is finished; to train it for longer"),

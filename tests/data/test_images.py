@@ -224,8 +224,8 @@ def test_links_in_circles_and_links_to_what_is_read_already_add_nothing(folder):
     data = load(folder)
     assert len(data.train) + len(data.test) == 10
     assert data.notes[:2] == (
-        "Passed over are 1 links to files that are read already: z.png.",
-        "Passed over are 1 links to folders that are read already: again.",
+        "Passed over links to files that are read already (1): z.png.",
+        "Passed over links to folders that are read already (1): again.",
     )
 
 
@@ -245,8 +245,8 @@ def test_what_is_passed_over_is_counted_and_named(folder):
     for name in ("notes.txt", "labels.csv", ".DS_Store"):
         (folder / name).write_text("no image")
     assert load(folder).notes[:2] == (
-        "Passed over are 1 links that lead nowhere: z.png.",
-        "Passed over are 2 files of other kinds: labels.csv, notes.txt.",
+        "Passed over links that lead nowhere (1): z.png.",
+        "Passed over files of other kinds (2): labels.csv, notes.txt.",
     )
 
 
@@ -316,7 +316,7 @@ def test_what_is_transparent_is_put_on_white(tmp_path, mode):
     data = load(tmp_path)
     assert (every_image(data)[:, :, :, :2] == 255).all()
     assert (every_image(data)[:, :, :, 2:] < 255).any()
-    assert data.notes[0] == "2 images can be transparent; they are put on white."
+    assert data.notes[0] == "Images put on white where they are transparent: 2."
     assert load(tmp_path).notes == data.notes
 
 
@@ -370,7 +370,7 @@ def test_the_first_of_several_pages_is_read_and_said(tmp_path):
         first, second = (Image.fromarray(pixels(channels=1)) for _ in range(2))
         first.save(tmp_path / f"{i}.TIF", format="TIFF", save_all=True, append_images=[second])
     data = load(tmp_path)
-    assert data.notes[0] == "2 images have several pages or frames; the first of each is read."
+    assert data.notes[0] == "Images with several pages or frames, of which the first is read: 2."
 
 
 def test_masks_of_0_and_1_use_their_range(tmp_path):

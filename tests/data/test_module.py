@@ -5,9 +5,10 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from latentrank.data import DataModule, Dataset, Split
+from latentrank.data import DataModule, Dataset, Split, module
 from latentrank.data.module import SeededBatchSampler
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 
 def dataset(n=11, tests=5, labels=True):
@@ -163,3 +164,18 @@ def test_a_limit_takes_samples_spread_evenly_over_the_whole_split():
     rows = torch.cat([batch.index for batch in data.train_batches(3)]).tolist()
     assert rows == [0, round((n - 1) / 2), n - 1]
     assert sum(len(batch.x) for batch in data.train_batches(10 * n)) == n
+
+
+@pytest.mark.parametrize("at_once", [2**28, 0])
+def test_batches_are_normalised_by_the_given_preprocessing(monkeypatch, at_once):
+    monkeypatch.setattr(module, "_AT_ONCE", at_once)
+    x = np.random.default_rng(0).normal(1e9, 3, size=(11, 2, 5))
+    own = DataModule(Dataset("mine", Split(x), Split(x[:4])), batch_size=4)
+    batch = next(iter(own.train_dataloader()))
+    expected = own.dataset.preprocessing.normalise(x)
+    assert batch.x.dtype == torch.float32
+    assert torch.equal(batch.x, expected[batch.index])
+    given = DataModule(own.dataset, preprocessing=Preprocessing(1e9, 0.5))
+    seen = torch.cat([batch.x for batch in given.test_batches()])
+    # x itself is rounded to 1.2e-7 at 1e9
+    np.testing.assert_allclose(seen, (x[:4] - 1e9) / 0.5, rtol=2**-22)

@@ -40,3 +40,16 @@ def test_samples_of_another_shape_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", X)
     with pytest.raises(InputError, match=r"a\.npy has shape .*, expected samples of shape \(8,\)"):
         load_samples(tmp_path / "a.npy", Preprocessing(), (8,))
+
+
+def test_new_samples_need_neither_labels_nor_parameters(tmp_path):
+    header = "a,b,p,kind"
+    (tmp_path / "old.csv").write_text("\n".join([header, *["1.5,2,3,u"] * 3, *["2.5,1,0,v"] * 3]))
+    (tmp_path / "new.csv").write_text("a,b\n1.5,2\n")
+    how = {"labels": "kind", "parameters": "p"}
+    data = load(tmp_path / "old.csv", **how)
+    split, names = load_samples(tmp_path / "new.csv", data.preprocessing, data.shape, **how)
+    assert split.x.tolist() == [[1.5, 2]]
+    assert names is split.labels is split.parameters is None
+    split, names = load_samples(tmp_path / "old.csv", data.preprocessing, data.shape, **how)
+    assert (names, split.parameters[0].tolist()) == (("u", "v"), [3])

@@ -102,6 +102,11 @@ def test_the_first_row_that_is_not_finite_is_named(bad, monkeypatch):
     x[[17, 25], 1] = bad
     with pytest.raises(InputError, match=r"NaN, infinity .* in row 17;"):
         infer(x)
+    rows = np.arange(100, 130)
+    with pytest.raises(InputError, match=r"in row 117;"):
+        infer(x, rows=(rows,))
+    with pytest.raises(InputError, match=r"in row 117;"):
+        infer(x[:17], x, rows=(None, rows))
 
 
 def test_statistics_are_those_of_the_training_split():

@@ -11,7 +11,7 @@ import typer
 from latentrank.cli.app import CATALOGUE, INSPECT, app
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import show
-from latentrank.cli.options import RunFolder
+from latentrank.cli.options import Data, RunFolder, opened
 from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
 from latentrank.cli.train import write_run_report
 from latentrank.errors import InputError
@@ -40,17 +40,21 @@ Style = Annotated[
 
 
 @app.command(rich_help_panel=INSPECT)
-def report(run: RunFolder, figure_format: FigureFormat = "png", style: Style = None) -> None:
+def report(
+    run: RunFolder,
+    data: Data = None,
+    figure_format: FigureFormat = "png",
+    style: Style = None,
+) -> None:
     """Write a run's report again: RUN/report.html and RUN/figures.
 
     latentrank report runs/mnist-lorae
     latentrank report runs/mnist-lorae --figure-format pdf --style journal.mplstyle
     """
     from latentrank.report.style import own_style
-    from latentrank.runs import finished_run
 
     with own_style(style):
-        console.print(str(write_run_report(finished_run(run), figure_format)), soft_wrap=True)
+        console.print(str(write_run_report(opened(run, data), figure_format)), soft_wrap=True)
 
 
 @app.command(rich_help_panel=CATALOGUE)
@@ -109,6 +113,7 @@ def datasets() -> None:
 @app.command(rich_help_panel=INSPECT)
 def interpolate(
     run: RunFolder,
+    data: Data = None,
     kind: Annotated[
         Literal["linear", "spherical", "pca", "parameters"],
         typer.Option(
@@ -128,36 +133,34 @@ def interpolate(
     latentrank interpolate runs/mnist-rrae --kind spherical --out between.png
     latentrank interpolate runs/curves-two-gaussians-rrae --kind parameters
     """
-    from latentrank.runs import finished_run
-
-    opened = finished_run(run)
+    found = opened(run, data)
     if kind == "parameters":
         from latentrank.evaluation import parameter_error
 
-        error = parameter_error(opened.model(), opened.dataset())
+        error = parameter_error(found.model(), found.dataset())
         console.print(f"relative test error {error:.2f} %")
         return
     from latentrank.report import pictures
     from latentrank.report.style import write_figure
 
     path = free_path(out, run / "figures" / f"interpolation-{kind}.png", FIGURES)
-    console.print(str(write_figure(pictures.interpolation(opened, kind), path)))
+    console.print(str(write_figure(pictures.interpolation(found, kind), path)))
 
 
 @app.command(rich_help_panel=INSPECT)
-def explore(run: RunFolder) -> None:
+def explore(run: RunFolder, data: Data = None) -> None:
     """Write RUN/explore.html, a page with a slider for each principal direction of the code."""
     from latentrank.report.explore import write_explore
-    from latentrank.runs import finished_run
 
-    opened = finished_run(run)
+    found = opened(run, data)
     with messages.status("Decoding"):
-        console.print(str(write_explore(opened)), soft_wrap=True)
+        console.print(str(write_explore(found)), soft_wrap=True)
 
 
 @app.command(rich_help_panel=INSPECT)
 def evaluate(
     run: RunFolder,
+    data: Data = None,
     features: Annotated[
         str | None,
         typer.Option(
@@ -206,13 +209,13 @@ def evaluate(
     """
     from latentrank import metrics
     from latentrank.density import split_specs
-    from latentrank.runs import finished_run
 
-    opened = finished_run(run)
-    settings = opened.settings
+    trained = opened(run, data)
+    settings = trained.settings
+    changes = {"device": device} if data is None else {"device": device, "data": data}
     with messages.status("") as status:
         subject = metrics.Subject(
-            settings.updated({"device": device}),
+            settings.updated(changes),
             run,
             n,
             settings.training.seed if seed is None else seed,
@@ -230,7 +233,7 @@ def evaluate(
                 if metric or "[" in text:  # asked for by name, or on features that were
                     raise
                 messages.print(f"{text}: {error}", style="yellow")
-    _print_values(opened.metrics, found)
+    _print_values(trained.metrics, found)
     if features is None and not metric:
         messages.print(
             "Distances of generated images: --features classifier, inception or timm:NAME."
@@ -294,8 +297,8 @@ def compare(
             raise InputError(
                 f"{there} exists already; overwrite it with --force, or give another --out."
             )
-    opened = [finished_run(run) for run in runs]
+    compared = [finished_run(run) for run in runs]
     with own_style(style), messages.status("Drawing the comparison"):
-        page = write_comparison(opened, path, label, figure_format)
+        page = write_comparison(compared, path, label, figure_format)
     console.print(str(page), soft_wrap=True)
     console.print(f"{files_of(page)}: tables and figures", soft_wrap=True)

@@ -24,6 +24,9 @@ from latentrank.config import (
 from latentrank.io import parse_value
 
 if TYPE_CHECKING:
+    from latentrank.runs import Run
+
+if TYPE_CHECKING:
     pass
 
 
@@ -46,6 +49,10 @@ class DensityCommand(TyperCommand):
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Components = Annotated[
     str, typer.Option(help="Of gmm: how many Gaussians, or bic to choose.", metavar="N|bic")
+]
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="Where the run's data are now, if they have moved."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed for sampling.")]
 
@@ -160,3 +167,13 @@ def extra_options(tokens: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         else:
             options[name.removeprefix("no_")] = not name.startswith("no_")
     return words, options
+
+
+def opened(run: Path, data: str | None) -> Run:
+    """A finished run, with its data read from where they are now, if that is given."""
+    from latentrank.runs import finished_run
+
+    found = finished_run(run)
+    if data is not None:
+        found.read_data(data)
+    return found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import runpy
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,7 +16,8 @@ from latentrank.cli.output import console, free_path, messages, new_table
 from latentrank.errors import InputError
 
 if TYPE_CHECKING:
-    pass
+    from latentrank.export import Exported
+    from latentrank.models.base import LatentModel
 
 
 @app.command(rich_help_panel=GENERATE)
@@ -103,10 +106,11 @@ def sample(
     picture = path.suffix != ".npz"
     made = inference.sample(opened, density, min(n, 64) if picture else n, seed)
     if picture:
+        model = opened.model()
         from latentrank.report import pictures
         from latentrank.report.style import write_figure
 
-        write_figure(pictures.sample_grid(opened, made.x), path)
+        write_figure(pictures.sample_grid(opened, model.decode_array(made.codes)), path)
         console.print(str(path), soft_wrap=True)
         return
     with atomic_write(path) as temporary:
@@ -134,7 +138,9 @@ def densities() -> None:
 
 @app.command(rich_help_panel=GENERATE)
 def export(
-    run: RunFolder,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
+    ],
     format: Annotated[  # noqa: A002 - the option's name
         Literal["onnx", "safetensors"], typer.Option(help="Of the file.")
     ] = "onnx",
@@ -142,32 +148,95 @@ def export(
         Literal["encoder", "decoder", "autoencoder"], typer.Option(help="What is written.")
     ] = "encoder",
     compress: Annotated[
-        bool, typer.Option(metavar="", help="Shrink the code to the coefficients that matter.")
-    ] = False,
-    tol: Annotated[
         float | None,
         typer.Option(
-            help="With --compress: largest relative change of reconstructions of codes like those "
-            "of the training data; by default 0.001."
+            metavar="TOL",
+            help="Reduce the code to the coefficients that keep reconstructions of codes like "
+            "those of the training data within this relative change, such as 0.001.",
+        ),
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "float16", "int8"],
+        typer.Option(help="Of the weights in an ONNX file; what it costs is measured."),
+    ] = "float32",
+    check: Annotated[
+        bool, typer.Option("--check", metavar="", help="Print how far the file is from torch.")
+    ] = False,
+    networks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:FUNCTION",
+            help="Of a model with your own networks: a function that returns encoder and decoder.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The file; by default RUN/PART.FORMAT.")] = None,
 ) -> None:
     """Write a trained model for use elsewhere, its linear part folded into the encoder.
 
-    latentrank export runs/mnist-lorae --format onnx --compress
+    The file takes and gives samples in the shape, units and dtype of the training data.
+
+    latentrank export runs/mnist-lorae --format onnx --compress 1e-3 --check
     latentrank export runs/mnist-lorae --format safetensors --part decoder --out decoder.safetensors
     """
     from latentrank import export as exporting
-    from latentrank.runs import finished_run
 
-    if tol is not None and not compress:
-        raise InputError(f"--tol is {tol}, which is for --compress; add that, or leave it out.")
-    tolerance = (1e-3 if tol is None else tol) if compress else None
-    model = finished_run(run).model()
+    settings: dict[str, Any] = {"compress": compress}
+    if format == "onnx":
+        settings["precision"] = precision
+    elif precision != "float32":
+        raise InputError(f"--precision is {precision}, which is for --format onnx; leave it out.")
+    model = _model_of(run, networks)
     path = free_path(out, run / f"{part}.{format}", [f".{format}"])
     write = exporting.export_onnx if format == "onnx" else exporting.export_safetensors
     with messages.status(f"Writing {path.name}"):
-        write(model, path, part, tol=tolerance)
+        made = write(model, path, part, **settings)
     size = path.stat().st_size / 2**20
     console.print(f"{path}: {part}, {size:.1f} MiB", soft_wrap=True)
+    for line in _costs(made, precision, check):
+        console.print(line, soft_wrap=True)
+
+
+def _costs(made: Exported, precision: str, check: bool) -> Iterator[str]:
+    """What is to be said of compression, of precision and of the check."""
+    if made.change is not None:
+        before, after = made.widths
+        yield (
+            f"compressed: a code has {after} numbers instead of {before}, and reconstructions "
+            f"change by {100 * made.change:.2g} %"
+        )
+    if made.difference is None:
+        if check:
+            yield "not checked: the networks are not in the file"
+    elif check or precision != "float32":
+        yield (
+            f"difference from torch in float32: at most {made.difference.largest:.2g}, "
+            f"{100 * made.difference.relative:.2g} % of the spread of the output "
+            "(root mean square)"
+        )
+
+
+def _model_of(folder: Path, networks: str | None) -> LatentModel:
+    """The model of a run, or one that was saved."""
+    from latentrank.runs import finished_run
+    from latentrank.serialization import load
+
+    if networks is not None:
+        encoder, decoder = _own_networks(networks)
+        return load(folder, encoder=encoder, decoder=decoder)
+    if (folder / "model.json").is_file() and not (folder / "config.yaml").is_file():
+        return load(folder)
+    return finished_run(folder).model()
+
+
+def _own_networks(text: str) -> tuple[Any, Any]:
+    """The encoder and the decoder that a function in a file of the user's returns."""
+    file, _, name = text.rpartition(":")
+    if not Path(file).is_file():
+        raise InputError(
+            f"--networks is {text}, expected FILE.py:FUNCTION with a file that exists; check it."
+        )
+    function = runpy.run_path(file).get(name)
+    if not callable(function):
+        raise InputError(f"There is no function '{name}' in {file}; check --networks.")
+    encoder, decoder = function()
+    return encoder, decoder

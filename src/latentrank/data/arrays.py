@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ class Meaning(NamedTuple):
         parameters: names of the columns or arrays that hold parameters.
         columns: names of the columns that are the sample.
         validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
+        lenient: labels and parameters may be absent, as they are of new samples.
     """
 
     kind: str | None = None
@@ -36,6 +37,24 @@ class Meaning(NamedTuple):
     parameters: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     validation: str = "train"
+    lenient: bool = False
+
+    def within(self, names: Iterable[str]) -> Meaning:
+        """Without labels and parameters that are absent, where they may be.
+
+        Args:
+            names: what there is.
+        """
+        if not self.lenient:
+            return self
+        known = set(names)
+        parameters = tuple(name for name in self.parameters or () if name in known)
+        # some parameters without the others say nothing
+        whole = parameters == self.parameters
+        return self._replace(
+            labels=self.labels if self.labels in known else None,
+            parameters=parameters if whole else None,
+        )
 
 
 #: Of data that nobody says anything of.
@@ -116,7 +135,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     ]
     train, test = whole if len(whole) == 2 else _held_out(whole[0], name)
     made, said = (
-        units.infer(train.x, test.x, what=name)
+        units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
         if contents.preprocessing is None
         else (contents.preprocessing, [])
     )

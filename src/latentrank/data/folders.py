@@ -141,7 +141,7 @@ def _passed(what: str, names: list[str]) -> str:
         return ""
     more = len(names) - _NAMED
     listed = ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"Passed over are {len(names)} {what}: {listed}."
+    return f"Passed over {what} ({len(names)}): {listed}."
 
 
 @dataclass(frozen=True)
@@ -213,9 +213,7 @@ def _by_folder(
     )
     outside = sum(place is None for place in places)
     if outside:
-        notes.append(
-            f"Passed over are {outside} files outside the folders of the splits in {what}."
-        )
+        notes.append(f"Passed over files of {what} outside the folders of splits ({outside}).")
     rest = [group[:depth] + group[depth + 1 :] for group in groups]
     inside = [i for i, place in enumerate(places) if place is not None]
     classes = _classes([rest[i] for i in inside])

@@ -84,7 +84,8 @@ def _given(x: Array, what: str, layout: str) -> str:
 
 def _unfit(x: Array, what: str, kind: str | None) -> InputError:
     wanted = "" if kind is None else f" of {kind}"
-    names = [n for n in LAYOUTS if kind is None or LAYOUTS[n] == _NETWORK[kind]]
+    names = [n for n in LAYOUTS if n == LAYOUTS[n] or kind is not None]
+    names = [n for n in names if kind is None or LAYOUTS[n] == _NETWORK[kind]]
     shapes = [f"({', '.join(name)})" for name in names]
     return InputError(
         f"{what} has shape {x.shape}; expected {', '.join(shapes[:-1])} or {shapes[-1]}{wanted} "
@@ -165,5 +166,5 @@ def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str 
     own = made.to_own_layout(np.empty((0, *shape))).shape[1:]
     raise InputError(
         f"{what} has shape {x.shape}, expected samples of shape {own} as in training; "
-        "give samples of that shape."
+        "give data of that shape."
     )

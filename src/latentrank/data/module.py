@@ -86,10 +86,9 @@ class _Rows(TorchDataset[Batch]):
     def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
         self.split = split
         self.preprocessing = preprocessing
-        values = 4 * math.prod(split.x.shape)
-        self.normalised = (
-            preprocessing.normalise(np.asarray(split.x)) if values <= _AT_ONCE else None
-        )
+        # of bytes it takes no longer batch by batch
+        small = split.x.dtype != np.uint8 and 4 * math.prod(split.x.shape) <= _AT_ONCE
+        self.normalised = preprocessing.normalise(split.x) if small else None
 
     def __len__(self) -> int:
         return len(self.split)

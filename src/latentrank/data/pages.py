@@ -133,9 +133,9 @@ def notes(heads: Sequence[Head]) -> list[str]:
     pages = sum(head.pages > 1 for head in heads)
     cut = sum(head.cut for head in heads)
     said = [
-        (transparent, f"{transparent} images can be transparent; they are put on {_GROUND}."),
-        (pages, f"{pages} images have several pages or frames; the first of each is read."),
-        (cut, f"{cut} images have colours of 16 bits, of which the upper 8 are read."),
+        (transparent, f"Images put on {_GROUND} where they are transparent: {transparent}."),
+        (pages, f"Images with several pages or frames, of which the first is read: {pages}."),
+        (cut, f"Images with colours of 16 bits, of which the upper 8 are read: {cut}."),
     ]
     return [sentence for count, sentence in said if count]
 

@@ -15,7 +15,8 @@ from latentrank.data.arrays import Meaning
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
 from latentrank.data.own import Request
-from latentrank.errors import InputError
+from latentrank.data.splits import VALIDATION
+from latentrank.errors import InputError, unknown
 from latentrank.preprocessing import Preprocessing
 from latentrank.registry import Registry
 
@@ -241,6 +242,8 @@ def load(
     ):
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}; give a whole number from 1.")
+    if validation not in VALIDATION:
+        raise unknown("place for validation samples", validation, VALIDATION)
     meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
     request = Request(
         _root(root), download, train_size, test_size, image_size, seed, progress, meaning
@@ -279,8 +282,8 @@ def load_samples(
         root: as in `load`, and so are the rest.
         download: fetch what is missing.
         image_size: of images in files.
-        labels: name of the labels.
-        parameters: names of the parameters.
+        labels: name of the labels, which may be absent.
+        parameters: names of the parameters, likewise.
         columns: names of the columns of a sample.
         progress: show a progress bar while images are decoded.
 
@@ -299,7 +302,9 @@ def load_samples(
         data = load(name_or_path, root, download, image_size=image_size, progress=progress)
         whole = own.joined([data.train, data.test])
         return replace(whole, x=as_samples(whole.x, Preprocessing(), shape)), data.class_names
-    meaning = Meaning(None, None, labels, _listed(parameters), _listed(columns))
+    meaning = Meaning(
+        None, None, labels, _listed(parameters), _listed(columns), "train", lenient=True
+    )
     request = Request(_root(root), download, None, None, image_size, 0, progress, meaning)
     return own.load_samples(str(name_or_path), preprocessing, shape, request, names())
 

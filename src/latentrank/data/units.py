@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.data.views import Array, blocks
+from latentrank.data.views import Array, Rows, blocks
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
@@ -25,7 +26,9 @@ _LEAST_SHARE = 0.1
 BYTES = Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
 
 
-def infer(x: Array, *others: Array, what: str = "The data") -> tuple[Preprocessing, list[str]]:
+def infer(
+    x: Array, *others: Array, what: str = "The data", rows: Sequence[Rows | None] = ()
+) -> tuple[Preprocessing, list[str]]:
     """What is to be done to samples before a network sees them.
 
     Images and volumes of whole numbers from 0 are brought from their range, 0 or 1, a few small
@@ -38,6 +41,7 @@ def infer(x: Array, *others: Array, what: str = "The data") -> tuple[Preprocessi
             theirs alone.
         *others: test samples; the range of values is that of all.
         what: where the samples are from, for messages.
+        rows: where the samples of `x`, and of each of `others`, stand there.
 
     Returns:
         The preprocessing, and what a user should be told of it.
@@ -51,8 +55,11 @@ def infer(x: Array, *others: Array, what: str = "The data") -> tuple[Preprocessi
         >>> made.scale, said
         (1.0, ['The values are whole numbers from 0 to 1; networks see 0 to 1 as 0 to 1.'])
     """
-    found = Moments.of(x, what)
-    ranges = [found, *(Moments.of(other, what, False) for other in others)]
+    places = [*rows, *[None] * (1 + len(others) - len(rows))]
+    found = Moments.of(x, what, rows=places[0])
+    ranges = [found]
+    for other, place in zip(others, places[1:], strict=True):
+        ranges.append(Moments.of(other, what, False, place))
     dtype = x.dtype.newbyteorder("=").name
     high = _bound(ranges) if x.ndim >= 4 else None
     if high is not None:
@@ -114,7 +121,9 @@ class Moments:
         return np.where((self.low == self.high) | (std == 0), 1.0, std)
 
     @classmethod
-    def of(cls, x: Array, what: str, exact: bool | None = None) -> Moments:
+    def of(
+        cls, x: Array, what: str, exact: bool | None = None, rows: Rows | None = None
+    ) -> Moments:
         """In one pass over an array.
 
         The update keeps its digits when the mean is large (Chan, Golub and LeVeque, 1983):
@@ -124,6 +133,7 @@ class Moments:
             x: `(N, C, ...)`.
             what: where it is from, for the error.
             exact: whether means and deviations are wanted as well; None wants them of floats.
+            rows: `(N,)` where the samples stand there, for the error.
         """
         wanted = x.dtype.kind == "f" if exact is None else exact
         count, row, whole = 0, 0, True
@@ -134,7 +144,8 @@ class Moments:
             low = np.minimum(low, values.min(axis=(0, 2)))
             high = np.maximum(high, values.max(axis=(0, 2)))
             if values.dtype.kind == "f":
-                _check_finite(values, low, high, what, row)
+                place = np.arange(row, row + len(block)) if rows is None else rows[row:]
+                _check_finite(values, low, high, what, place)
                 whole = whole and bool((values == np.rint(values)).all())
             row += len(block)
             if not wanted:
@@ -156,13 +167,13 @@ def _centred(values: Array) -> tuple[Floats, Floats]:
     return mean, np.einsum("ncx,ncx->c", exact, exact)
 
 
-def _check_finite(values: Array, low: Floats, high: Floats, what: str, row: int) -> None:
+def _check_finite(values: Array, low: Floats, high: Floats, what: str, rows: Rows) -> None:
     # a NaN is passed on by the smallest and the largest value
     if not ((low >= -LARGEST) & (high <= LARGEST)).all():
         good = (np.abs(values) <= LARGEST).all(axis=(1, 2))
         raise InputError(
             f"{what} holds NaN, infinity or a number beyond {LARGEST:g} in row "
-            f"{row + int(np.argmin(good))}; fill such values or leave those rows out."
+            f"{rows[int(np.argmin(good))]}; fill such values or leave those rows out."
         )
 
 

@@ -2,6 +2,7 @@
 
 from latentrank.linalg.nuclear import nuclear_norm
 from latentrank.linalg.spectrum import (
+    RANK_THRESHOLD,
     Gap,
     gap,
     rank,
@@ -11,6 +12,7 @@ from latentrank.linalg.spectrum import (
 from latentrank.linalg.truncation import GramAccumulator, leading_basis, truncate_rank
 
 __all__ = [
+    "RANK_THRESHOLD",
     "Gap",
     "GramAccumulator",
     "gap",

@@ -16,6 +16,9 @@ from latentrank.linalg.precision import check_matrix, to_float64
 #: by up to 1e-10.
 NOISE_FLOOR = 1e-8
 
+#: A covariance singular value counts as a direction when it is above this part of the largest.
+RANK_THRESHOLD = 1e-4
+
 METHODS = ("count", "effective", "participation", "gap")
 
 
@@ -62,7 +65,7 @@ def spectrum(codes: Tensor | np.ndarray) -> Tensor:
     return values / values[0] if values[0] > 0 else torch.zeros_like(values)
 
 
-def rank(codes: Tensor | np.ndarray, method: str = "count", tol: float = 1e-4) -> float:
+def rank(codes: Tensor | np.ndarray, method: str = "count", tol: float = RANK_THRESHOLD) -> float:
     """How many directions the codes use.
 
     Args:
@@ -85,7 +88,7 @@ def rank(codes: Tensor | np.ndarray, method: str = "count", tol: float = 1e-4) -
 
 
 def rank_of_spectrum(
-    values: Tensor | np.ndarray, method: str = "count", tol: float = 1e-4
+    values: Tensor | np.ndarray, method: str = "count", tol: float = RANK_THRESHOLD
 ) -> float:
     """How many directions a spectrum uses, read in one of four ways.
 
@@ -116,7 +119,9 @@ def rank_of_spectrum(
     if method not in METHODS:
         raise unknown("rank method", method, METHODS)
     if not 0 <= tol < 1:
-        raise InputError(f"tol is {tol}, expected a number from 0 to below 1; 1e-4 is usual.")
+        raise InputError(
+            f"tol is {tol}, expected a number from 0 to below 1; {RANK_THRESHOLD:g} is usual."
+        )
     v = _checked_values(values)
     if method == "gap":
         return gap(v).rank

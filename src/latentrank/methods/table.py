@@ -36,21 +36,23 @@ GAN_PAPER = "Goodfellow et al.: Generative Adversarial Nets, NeurIPS 2014"
 LSGAN = "Mao et al.: Least Squares Generative Adversarial Networks, ICCV 2017"
 
 
-def _later(module: str, name: str) -> Callable[..., Any]:
+@dataclass(frozen=True)
+class _Later:
     """A function or class that is imported when it is called: the table is read without torch."""
 
-    def call(*args: Any) -> Any:
-        return getattr(import_module(f"latentrank.{module}"), name)(*args)
+    module: str
+    name: str
 
-    return call
+    def __call__(self, *args: Any) -> Any:
+        return getattr(import_module(f"latentrank.{self.module}"), self.name)(*args)
 
 
 def _loss(name: str) -> Callable[..., Any]:
-    return _later("losses", name)
+    return _Later("losses", name)
 
 
 def _bottleneck(name: str) -> Callable[..., Any]:
-    return _later("bottlenecks", name)
+    return _Later("bottlenecks", name)
 
 
 #: Makes the bottleneck from the width `L` of the code, the options, and the number of directions
@@ -118,7 +120,7 @@ class Method:
         return "mse" if self.reconstruction == "bce" and not bounded else self.reconstruction
 
 
-_SPECTRAL = _later("nets.spectral", "spectrally_normalised")
+_SPECTRAL = _Later("nets.spectral", "spectrally_normalised")
 
 
 def _gan(name: str, summary: str, paper: str, game: str) -> Method:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentrank import data, inference
+from latentrank import inference
 from latentrank.config import RunConfig
 from latentrank.data import Dataset
 from latentrank.data.cache import folder as cache_folder
@@ -82,7 +83,13 @@ class Subject:
         about = self.config.data
         if about.train_size is None and about.test_size is None:
             return self.dataset
-        return _whole(about.source, about.data_root, about.download, about.image_size)
+        return _whole(self._all_of_it)
+
+    @property
+    def _all_of_it(self) -> str:
+        """The configuration of all of the data, as text that a cache takes for a key."""
+        every = {"train_size": None, "test_size": None, "seed": 0}
+        return self.config.updated(every).model_dump_json()
 
     @property
     def model_digest(self) -> str | None:
@@ -128,13 +135,14 @@ class Subject:
             n: how many; the subject's `samples` unless given.
 
         Returns:
-            `(n, *shape)`, in the data's units.
+            `(n, *shape)`, in the data's units, as networks lay them out.
         """
         if density == "reconstruction":
             if not self.reconstructs:
                 raise InputError(f"The method {self.config.method} reconstructs no samples.")
-            return inference.decode(self.run, self.codes("test"))
-        return inference.sample(self.run, self.density(density), n or self.samples, self.seed).x
+            return self.model.decode_array(self.codes("test"))
+        fitted = inference.fit_density(self.run, self.density(density))
+        return self.model.decode_array(fitted.sample(n or self.samples, seed=self.seed))
 
     def images(self, x: Array) -> Array:
         """Samples as feature networks take them: bytes, or float32 in [0, 1]."""
@@ -147,9 +155,7 @@ class Subject:
         self.say(f"features, {name}")
         return _extractor(
             name,
-            self.config.data.source,
-            self.config.data.data_root,
-            self.config.data.image_size,
+            self._all_of_it if name == "classifier" else "",
             self.weights.get(name),
             self.download and name != "classifier",
             place(self.config.machine.device),
@@ -193,21 +199,19 @@ def _digest(path: Path, changed: int) -> str:
 
 
 @lru_cache(maxsize=2)
-def _whole(source: str, root: str | None, download: bool, size: int | None) -> Dataset:
-    return data.load(source, root=root, download=download, image_size=size, progress=False)
+def _whole(config: str) -> Dataset:
+    return load_data(RunConfig(**json.loads(config)))
 
 
 @lru_cache(maxsize=4)
 def _extractor(
     name: str,
-    source: str,
-    root: str | None,
-    size: int | None,
+    trained_on: str,
     weights: Path | None,
     download: bool,
     device: str,
 ) -> Extractor:
-    whole = _whole(source, root, False, size) if name == "classifier" else None
+    whole = _whole(trained_on) if trained_on else None
     return extractor(
         name, whole, weights=weights, download=download, cache=cache_folder(), device=device
     )

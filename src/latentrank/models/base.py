@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from latentrank.bottlenecks import Bottleneck
 from latentrank.errors import InputError
-from latentrank.linalg import rank_of_spectrum
+from latentrank.linalg import RANK_THRESHOLD, rank_of_spectrum
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.preprocessing import Preprocessing
@@ -122,7 +122,7 @@ class LatentModel(nn.Module):
         self.statistics.update(self.bottleneck.encode(h) for h in encodings())
         self.train(was_training)
 
-    def rank(self, tol: float = 1e-4) -> int:
+    def rank(self, tol: float = RANK_THRESHOLD) -> int:
         """How many covariance singular values of the training codes exceed `tol` of the largest.
 
         Args:

@@ -32,6 +32,7 @@ class Spec(BaseModel):
         code_dim: width of the code after `compress`; None before.
         preprocessing: how the data it was trained on become what its networks take; None before
             training, where nothing is done to data.
+        data_fingerprint: tells the content of the data it was trained on; None before training.
 
     Raises:
         ValidationError: a value is not of its field's kind, or out of range.
@@ -53,6 +54,7 @@ class Spec(BaseModel):
     folded: bool = False
     code_dim: Width | None = None
     preprocessing: Preprocessing | None = None
+    data_fingerprint: str | None = Field(None, max_length=200)
 
     @field_validator("preprocessing", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from latentrank.errors import InputError
 from latentrank.formatting import as_text, mean_and_spread
 from latentrank.io import write_text
+from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
 from latentrank.report.columns import Column, columns_of, measures, metric_rows
@@ -27,7 +28,7 @@ from latentrank.report.panels import (
 )
 from latentrank.report.style import Format, write_figure
 from latentrank.report.tables import to_csv, to_latex
-from latentrank.report.view import RANK_TOLERANCE, RunLike, View, flat_settings
+from latentrank.report.view import RunLike, View, flat_settings
 
 _LONGEST_TITLE: Final = 30  # characters; longer ones would wrap on a phone
 _WALKS: Final = (
@@ -222,10 +223,10 @@ def _spectra(columns: Sequence[Column]) -> Drawn:
     ranks = {column.name: measures(column)["rank"].mean for column in columns}
     true = columns[0].view.metrics.get("true_dimension")
     return Drawn(
-        figures.spectrum({c.name: c.spectra for c in columns}, ranks, true, RANK_TOLERANCE),
+        figures.spectrum({c.name: c.spectra for c in columns}, ranks, true, RANK_THRESHOLD),
         f"Falling curves of singular values of {_count(len(columns), 'method')}.",
         "Singular values of the covariance of the test codes, divided by the largest; dots mark "
-        f"the ranks, the number of values above {RANK_TOLERANCE:g}{_bands(columns)}.",
+        f"the ranks, the number of values above {RANK_THRESHOLD:g}{_bands(columns)}.",
     )
 
 

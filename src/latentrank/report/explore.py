@@ -15,11 +15,12 @@ from PIL import Image, ImageDraw
 from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.io import write_text
+from latentrank.linalg import RANK_THRESHOLD
 from latentrank.models.statistics import CodeStatistics
 from latentrank.report import html
 from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, rgb, widened
 from latentrank.report.style import CELL, INK, PALETTE
-from latentrank.report.view import RANK_TOLERANCE, RunLike, View
+from latentrank.report.view import RunLike, View
 
 DIRECTIONS: Final = 8
 STEPS: Final = 17  # odd, so that no change is one of them
@@ -123,7 +124,7 @@ def _statistics(view: View) -> CodeStatistics:
 def _scales(view: View) -> NDArray[np.float64]:
     """Standard deviation along each direction that the rank counts, largest first."""
     variances = _statistics(view).variances.double().numpy()
-    kept = variances[(variances > RANK_TOLERANCE * variances[:1]) & (variances > 0)]
+    kept = variances[(variances > RANK_THRESHOLD * variances[:1]) & (variances > 0)]
     return np.asarray(np.sqrt(kept))
 
 

@@ -13,10 +13,11 @@ from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
 from latentrank.evaluation.coefficients import MOST_SAMPLES
 from latentrank.formatting import as_text
+from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures
 from latentrank.report.cells import Array
 from latentrank.report.errors import counted, percent
-from latentrank.report.view import RANK_TOLERANCE, View
+from latentrank.report.view import View
 
 SAMPLES: Final = 64
 ERRORS_CAPTION: Final = (
@@ -86,13 +87,13 @@ def _spectrum(view: View) -> Drawn:
     """The run's own spectrum with its rank."""
     rank, true = view.metrics["rank"], view.metrics.get("true_dimension")
     values = np.asarray(view.metrics["singular_values"], dtype=np.float64)
-    figure = figures.spectrum({view.name: values}, {view.name: rank}, true, RANK_TOLERANCE)
+    figure = figures.spectrum({view.name: values}, {view.name: rank}, true, RANK_THRESHOLD)
     return Drawn(
         figure,
         f"Falling curve of {len(values)} singular values; {rank} of them are above the threshold.",
         f"Singular values of the covariance of the {_coded(view)}, divided by the largest, on a "
         f"linear and on a logarithmic axis. The rank is {rank}: the number of values above "
-        f"{RANK_TOLERANCE:g}{', marked by the dot' if rank >= 1 else ''}."
+        f"{RANK_THRESHOLD:g}{', marked by the dot' if rank >= 1 else ''}."
         + ("" if true is None else f" The data was generated from {true} numbers (dashed)."),
         tuple(_sayings(view)),
     )

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from latentrank.evaluation import tsne
 from latentrank.formatting import as_text
 from latentrank.io import write_text
+from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html, pictures
 from latentrank.report.style import to_svg, write_figure
-from latentrank.report.view import RANK_TOLERANCE, RunLike
+from latentrank.report.view import RunLike
 
 _PLUS = "\N{PLUS-MINUS SIGN}"
 _NONE = "\N{EN DASH}"
@@ -182,7 +183,7 @@ def spectra(name: str, runs: Mapping[str, RunLike]) -> Drawn:
     true = next(iter(runs.values())).metrics.get("true_dimension")
     return Drawn(
         f"spectrum {name}",
-        figures.spectrum(values, ranks, true, RANK_TOLERANCE),
+        figures.spectrum(values, ranks, true, RANK_THRESHOLD),
         f"Singular values of the covariance of the test codes, {name}, seed 0.",
     )
 

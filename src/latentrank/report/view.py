@@ -20,6 +20,7 @@ from latentrank.evaluation.coefficients import (
     error_by_coefficients,
     pca_error_by_coefficients,
 )
+from latentrank.linalg import RANK_THRESHOLD
 from latentrank.models.statistics import CodeStatistics
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import FieldLimits, Limits, value_limits
@@ -28,7 +29,6 @@ from latentrank.runs.folder import FIGURES
 
 Floats = NDArray[np.floating]
 
-RANK_TOLERANCE: Final = 1e-4  # of the largest covariance singular value, as everywhere
 ERRORS: Final = f"{FIGURES}/coefficients.csv"
 _SHOWN: Final = 12
 _BATCH: Final = 256
@@ -253,7 +253,7 @@ class View:
     def directions(self) -> int:
         """How many principal directions count, by the rule that the rank follows."""
         variances = self.plane.scales**2
-        return int((variances > RANK_TOLERANCE * variances[0]).sum()) if len(variances) else 0
+        return int((variances > RANK_THRESHOLD * variances[0]).sum()) if len(variances) else 0
 
     @cached_property
     def starts_from_noise(self) -> bool:

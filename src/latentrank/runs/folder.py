@@ -97,10 +97,41 @@ class Run:
         return self._model
 
     def dataset(self) -> Dataset:
-        """The data it was trained on, read again."""
+        """The data it was trained on, read again.
+
+        Raises:
+            InputError: they cannot be read, or their content has changed.
+        """
         if self._dataset is None:
-            self._dataset = load_data(self.settings)
+            self.read_data()
+        assert self._dataset is not None, "read_data sets it"
         return self._dataset
+
+    def read_data(self, source: str | None = None) -> None:
+        """Read the data it was trained on.
+
+        Args:
+            source: where they are now, if they have moved.
+
+        Raises:
+            InputError: they cannot be read, or their content has changed.
+        """
+        settings = self.settings if source is None else self.settings.updated({"data": source})
+        where = settings.data.source
+        try:
+            dataset = load_data(settings)
+        except InputError as error:
+            raise InputError(
+                f"The data of the run in {self.folder} cannot be read ({error}); if they have "
+                "moved, name their new place with --data."
+            ) from None
+        known = self.model().spec.data_fingerprint if self.finished else None
+        if known is not None and dataset.fingerprint != known:
+            raise InputError(
+                f"The content of {where} has changed since the run in {self.folder} was trained; "
+                "restore it, or name the place of the original data with --data."
+            )
+        self._dataset = dataset
 
     def attach(self, model: LatentModel | None = None, dataset: Dataset | None = None) -> Run:
         """Use a model or data that are in memory already, such as data that were moved."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from torch import nn
 
 from latentrank import methods
@@ -78,6 +79,9 @@ def resume(
     folder: str | Path,
     changes: Mapping[str, Any] | None = None,
     *,
+    dataset: Dataset | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
@@ -89,6 +93,9 @@ def resume(
     Args:
         folder: of the run.
         changes: settings to change, of those that `latentrank.config.resumable` lists.
+        dataset: the data, where the run was trained on data in memory.
+        encoder: a network of your own, where the run was trained with one.
+        decoder: likewise.
         progress: show a progress line.
         callbacks: further callbacks of Lightning's.
 
@@ -96,18 +103,28 @@ def resume(
         The run.
 
     Raises:
-        InputError: there is no run, it is finished, a setting cannot be changed any more, or
-            another process is training in its folder.
+        InputError: there is no run, it is finished, a setting cannot be changed any more, its
+            data have changed, or another process is training in its folder.
     """
     run = Run(folder)
     with locked(run.folder):
-        return _resume(run, changes or {}, progress, callbacks)
+        config = _changed(run, dict(changes or {}))
+        dataset = load_data(config, progress) if dataset is None else dataset
+        model = new_model(config, dataset, encoder, decoder)
+
+        def begin() -> None:
+            """Until the first step, the run is left as it was."""
+            if is_first_process():
+                write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
+                (run.folder / METRICS).unlink(missing_ok=True)
+                (run.folder / CODES).unlink(missing_ok=True)
+
+        return _fit(model, config, run.folder, dataset, run.begun, progress, callbacks, begin)
 
 
-def _resume(
-    run: Run, changes: Mapping[str, Any], progress: bool, callbacks: Sequence[Callback]
-) -> Run:
-    before, given = run.settings, dict(changes)
+def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
+    """The configuration of a run that is resumed, with the settings that are to change."""
+    before = run.settings
     for name in given:
         if name not in resumable():
             raise InputError(
@@ -121,17 +138,7 @@ def _resume(
             f"The run in {run.folder} is finished; to train it for longer, give more {unit} than "
             f"its {done}."
         )
-    dataset = load_data(config, progress)
-    model = new_model(config, dataset)
-
-    def begin() -> None:
-        """Until the first step, the run is left as it was."""
-        if is_first_process():
-            write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
-            (run.folder / METRICS).unlink(missing_ok=True)
-            (run.folder / CODES).unlink(missing_ok=True)
-
-    return _fit(model, config, run.folder, dataset, run.begun, progress, callbacks, begin)
+    return config
 
 
 def start(resolved: RunConfig, folder: Path) -> None:
@@ -206,7 +213,17 @@ def _fit(
         progress=progress,
         callbacks=[LambdaCallback(on_train_start=lambda trainer, module: begin()), *callbacks],
     )
-    return finish(folder, config, model, dataset, history) if is_first_process() else Run(folder)
+    if not is_first_process():
+        return Run(folder)
+    if progress:
+        _say(dataset)
+    return finish(folder, config, model, dataset, history)
+
+
+def _say(dataset: Dataset) -> None:
+    """Tell, on stderr, how the data were read."""
+    for note in dataset.notes:
+        Console(stderr=True).print(note, highlight=False, markup=False)
 
 
 def _remove_if_nothing_was_done(folder: Path) -> None:

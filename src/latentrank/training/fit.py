@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
@@ -93,15 +93,17 @@ def fit(
             "to test on, expected two or more of either, since one alone has no spread; give more."
         )
     config = config.resolved(model.spec.method)
+    learned_from: dict[str, Any] = {"data_fingerprint": dataset.fingerprint}
     if model.spec.preprocessing is None:
-        model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
-    if isinstance(model, PCA):
-        return solve(model, dataset, config, folder)
+        learned_from["preprocessing"] = dataset.preprocessing
+    model.spec = model.spec.model_copy(update=learned_from)
+    if model.trained_by == "closed form":
+        return solve(cast(PCA, model), dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
     quiet()
     precision = resolve_precision(config.precision, config.machine.device)
     config = config.model_copy(update={"precision": precision})
-    model.bottleneck.prepare(len(dataset.train))
+    model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / "history.csv" if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
     start = start_of(model, config, module.search is not None)
@@ -160,7 +162,7 @@ def _stopping(module: TrainingModule) -> list[Callback]:
     acts = isinstance(module.search, PeriodicSearch)
     keep = config.keep or ("best" if config.patience is not None and not acts else "last")
     for name, value in (("patience", config.patience), ("keep", keep if keep == "best" else None)):
-        if isinstance(module, AdversarialModule) and value is not None:
+        if not module.model.reconstructs and value is not None:
             raise InputError(
                 f"{name} is {value}, and {method} has no validation error to go by; leave {name} "
                 "out."

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from latentrank import distributed
 from latentrank.config import TrainConfig
 from latentrank.data import Batch
+from latentrank.errors import InputError
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.linalg.precision import to_float64
 from latentrank.models.base import LatentModel
@@ -60,6 +61,22 @@ class TrainingModule(LightningModule):
         self.automatic_optimization = False
         self.search = search_for(model, config)
         self.second_stage = second_stage_of(model, config)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember which data the weights were trained on."""
+        checkpoint["data_fingerprint"] = self.model.spec.data_fingerprint
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on with other data.
+
+        Raises:
+            InputError: the content of the data has changed.
+        """
+        if checkpoint.get("data_fingerprint") != self.model.spec.data_fingerprint:
+            raise InputError(
+                "The content of the data has changed since this training began; restore the data, "
+                "or train a new run."
+            )
 
     def configure_callbacks(self) -> list[Callback]:
         """What the method itself has to do beside the steps."""

@@ -59,6 +59,13 @@ def save_zarr(path):
         store.create_array(name, data=array, chunks=(7, array.shape[1]))
 
 
+def save_zarr_zip(path):
+    with zarr.storage.ZipStore(path, mode="w") as store:
+        group = zarr.open_group(store, mode="w")
+        for name, array in (("x", PULSES), ("parameters", PARAMETERS)):
+            group.create_array(name, data=array)
+
+
 NAMED = {"x": PULSES, "parameters": PARAMETERS}
 CHOSEN = {"parameters": NAMES}
 FORMATS = {
@@ -75,6 +82,9 @@ FORMATS = {
     "group.h5": (save_h5, {"inner": ":/run"}),
     "packed.hdf5": (lambda path: save_h5(path, compression="gzip"), {"inner": ":run/x"}),
     "a.zarr": (save_zarr, {}),
+    "a.zarr.zip": (save_zarr_zip, {}),
+    "xarray.zarr": (lambda path: as_xarray().to_zarr(path, zarr_format=3), {}),
+    "xarray2.zarr": (lambda path: as_xarray().to_zarr(path, zarr_format=2), {}),
     "a.nc": (lambda path: as_xarray().to_netcdf(path, engine="h5netcdf"), {}),
     "classic.nc": (lambda path: as_xarray().to_netcdf(path, engine="scipy"), {}),
     "a.mat": (lambda path: scipy.io.savemat(path, NAMED), {}),
@@ -119,7 +129,7 @@ def test_parameters_keep_their_names(tmp_path, name):
 
 def test_every_suffix_is_tried_here_or_below():
     tried = {readers.suffix_of(name) for name in FORMATS}
-    others = {".nii", ".nii.gz", ".pq", ".he5", ".nc4", ".cdf", ".pth", ".zarr.zip",
+    others = {".nii", ".nii.gz", ".pq", ".he5", ".nc4", ".cdf", ".pth",
               ".tif", ".tiff", ".gif"}  # fmt: skip
     assert set(readers.suffixes()) - tried == others
 

@@ -193,3 +193,10 @@ def test_arrays_are_named(tmp_path):
     assert data.parameter_names == ("mach", "angle")
     with pytest.raises(InputError, match=r"a.npz holds no w; it holds u, v, label"):
         load(f"{tmp_path / 'a.npz'}:/w")
+
+
+def test_the_row_of_the_file_is_named(saved):
+    x = GENERATOR.normal(size=(30, 3))
+    x[17] = np.nan
+    with pytest.raises(InputError, match="in row 17;"):
+        load(saved(x))

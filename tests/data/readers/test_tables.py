@@ -64,3 +64,18 @@ def test_a_split_column_is_obeyed(tmp_path):
 def test_nothing_but_text_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no columns of numbers for the samples; it has id"):
         load(saved(tmp_path, FRAME[["id"]]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a;b\n1,5;2,25\n" + "3,5;4\n" * 9,
+        "# of the new machine\na,b\n1.5,2.25\n" + "3.5,4\n" * 9,
+        "1.5\t2.25\n" + "3.5\t4\n" * 9,
+    ],
+)
+def test_tables_of_other_habits(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text)
+    data = load(tmp_path / "t.csv")
+    x = np.concatenate([data.train.x, data.test.x])
+    assert sorted(map(tuple, x.tolist())) == [(1.5, 2.25)] + [(3.5, 4)] * 9

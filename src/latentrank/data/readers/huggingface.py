@@ -51,13 +51,14 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     tables = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
     places = {name: "" if len(tables) == 1 else split_of(name) for name in tables}
     features = next(iter(tables.values())).features
+    meaning = meaning.within(features)
     labels = meaning.labels or next((name for name in _LABELS if name in features), None)
     columns = _columns(datasets, features, what, meaning, labels)
     parts, said = {}, []
     for name, table in tables.items():
         place = places[name]
         if place is None:
-            said.append(f"Passed over are {len(table)} samples of the split {name}.")
+            said.append(f"Passed over samples of the split {name} ({len(table)}).")
             continue
         parts[place], notes = _part(datasets, table, f"{what}: {name}", columns, labels, meaning)
         said += notes

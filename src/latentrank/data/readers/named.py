@@ -40,6 +40,7 @@ def contents(
     Raises:
         InputError: the samples cannot be told, or a name is not there.
     """
+    meaning = meaning.within(held)
     samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
     labels = _by_role(what, held, meaning.labels, "y")
     parameter_names = meaning.parameters or ("parameters",)

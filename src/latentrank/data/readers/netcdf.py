@@ -48,6 +48,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     Raises:
         InputError: a variable is not there, or the samples cannot be told.
     """
+    meaning = meaning.within(map(str, dataset.variables))
     names = _variables(dataset, path, inner, meaning)
     sample = dataset[names[0]].dims[0]
     parameters = meaning.parameters or _coordinates(dataset, sample)

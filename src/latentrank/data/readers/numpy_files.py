@@ -51,7 +51,8 @@ def _damaged(path: Path, error: Exception) -> InputError:
     if "allow_pickle" in str(error) or "Python objects" in str(error):
         return InputError(
             f"{path} holds Python objects; expected numbers: "
-            "save it again with a numeric dtype such as float32."
+            "save it again with a numeric dtype such as float32, and labels that are text with "
+            "astype(str)."
         )
     return InputError(
         f"{path} is not a whole NumPy file ({str(error).rstrip('.')}); save it again."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,13 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Comma, semicolon or tab between columns, with or without a line of names."""
     pandas = need("pandas", "tables", path)
     try:
-        frame = pandas.read_csv(path, sep=_separator(path), header=_header(path))
+        frame = pandas.read_csv(
+            path,
+            sep=_separator(path),
+            header=_header(path),
+            decimal=_decimal(path),
+            comment="#",
+        )
     except Exception as error:  # parsers raise of every kind
         raise damaged(path, "a table", error) from error
     return from_frame(str(path), frame, meaning)
@@ -39,26 +48,32 @@ def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     return from_frame(str(path), frame, meaning)
 
 
-def _first_line(path: Path) -> str:
-    import gzip
-
+def _lines(path: Path) -> list[str]:
+    """The first two lines that are no comments."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8-sig") as file:
-            return str(file.readline())
+            return list(islice((line for line in file if not line.startswith("#")), 2))
     except (OSError, UnicodeDecodeError) as error:
         raise damaged(path, "a table", error) from error
 
 
 def _separator(path: Path) -> str:
-    line = _first_line(path)
+    line = "".join(_lines(path)[:1])
     return max(",;\t", key=line.count) if any(s in line for s in ",;\t") else ","
 
 
 def _header(path: Path) -> int | None:
     """0 where the first line has names, None where it is numbers already."""
-    words = _first_line(path).strip().split(_separator(path))
-    return None if all(_is_number(word) for word in words) else 0
+    words = "".join(_lines(path)[:1]).strip().split(_separator(path))
+    comma = _decimal(path) == ","
+    return None if all(_is_number(w.replace(",", ".") if comma else w) for w in words) else 0
+
+
+def _decimal(path: Path) -> str:
+    """The comma of 1,5 where columns are not separated by commas."""
+    comma = _separator(path) != "," and re.search(r"\d,\d", "".join(_lines(path)))
+    return "," if comma else "."
 
 
 def _is_number(word: str) -> bool:
@@ -86,6 +101,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     """
     frame = frame.rename(columns=str)
     names = list(frame.columns)
+    meaning = meaning.within(names)
     for name in [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]:
         if name is not None and name not in names:
             raise unknown(f"column in {what}", name, names)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from latentrank.data.arrays import Contents, Meaning, Part
-from latentrank.data.readers import lazy, named
+from latentrank.data.readers import lazy, named, netcdf
 from latentrank.data.readers.optional import damaged, need
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
-    """One array, or arrays by name; `STORE.zarr:/GROUP` reads only those in a group."""
+    """One array, arrays by name, or variables of xarray; `STORE.zarr:/GROUP` reads a group."""
     zarr = need("zarr", "fields", path)
     try:
-        store = zarr.open(str(path), mode="r")
+        place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
+        store = zarr.open(place, mode="r")
         found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
     except Exception as error:  # stores raise of every kind
         raise damaged(path, "a Zarr store", error) from error
@@ -23,7 +25,17 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         found = store
     else:
         inner = None
+    if inner is None and any(_has_dimensions(array) for _, array in found.arrays()):
+        xarray = need("xarray", "fields", path)
+        with xarray.open_zarr(place, found.path or None, decode_times=False, chunks=None) as opened:
+            return netcdf.from_xarray(opened, path, None, meaning)
     held = {name: a for name, a in found.members(max_depth=None) if isinstance(a, zarr.Array)}
     return named.contents(
         str(path), held, meaning, inner, lambda array: lazy.load(array, path, array.path)
     )
+
+
+def _has_dimensions(array: Any) -> bool:
+    """Whether xarray wrote it, with names of dimensions."""
+    named = getattr(array.metadata, "dimension_names", None)
+    return bool(named and any(named)) or "_ARRAY_DIMENSIONS" in array.attrs

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentrank import methods
 from latentrank.config import TrainConfig
-from latentrank.linalg import rank_of_spectrum, spectrum
+from latentrank.linalg import RANK_THRESHOLD, rank_of_spectrum, spectrum
 from latentrank.methods.rank_target import RankTarget
 from latentrank.models.base import LatentModel
 from latentrank.training.context import data_of, model_of
@@ -28,9 +28,6 @@ from latentrank.training.rank_search.base import (
 )
 from latentrank.training.rank_search.subset import Subset
 from latentrank.training.rank_search.trend import Learning, Trend, restore, state
-
-#: Covariance singular values below this share of the largest do not count as directions.
-COUNTED = 1e-4
 
 #: Share of its size, when the search begins, to which a penalised matrix may shrink before the
 #: penalty is raised no more. Below, Adam's noise decides which directions are left.
@@ -110,9 +107,9 @@ def miss_of_rank(values: Tensor, target: int) -> float:
         [0.49, 0.09, 0.0, -0.009]
     """
     over = float(values[target]) if target < len(values) else 0.0
-    if over > COUNTED:
-        return math.sqrt(over) - math.sqrt(COUNTED)
-    return min(math.sqrt(float(values[target - 1])) - math.sqrt(COUNTED), 0.0)
+    if over > RANK_THRESHOLD:
+        return math.sqrt(over) - math.sqrt(RANK_THRESHOLD)
+    return min(math.sqrt(float(values[target - 1])) - math.sqrt(RANK_THRESHOLD), 0.0)
 
 
 def miss_of_error(error: float, target: float) -> float:

@@ -1,0 +1,176 @@
+"""What a fitted estimator does with its model: codes, samples and scores in the data's units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from latentrank import inference, methods
+from latentrank.data.layout import as_samples
+from latentrank.density.base import RandomState
+from latentrank.errors import InputError
+from latentrank.estimator import samples
+from latentrank.estimator.storage import Stored
+from latentrank.linalg import rank_of_spectrum, spectrum
+
+Array = NDArray[Any]
+
+
+class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Stored):  # type: ignore[misc]
+    """What is done with a trained model; `LowRankAutoencoder` adds the training."""
+
+    method: str
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """The codes of `X`.
+
+        Args:
+            X: samples of the shape that `fit` saw; of images and the like also one alone.
+
+        Returns:
+            `(N, L)` float32.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: samples of another shape, or not finite.
+        """
+        x = self._samples(X)
+        return self.model_.encode_array(x)
+
+    def inverse_transform(self, Z: ArrayLike) -> Array:
+        """The samples that codes stand for.
+
+        Args:
+            Z: `(N, L)` codes.
+
+        Returns:
+            `(N, ...)` in the shape, units, bounds and dtype of the data.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: codes of another width, or not finite.
+        """
+        check_is_fitted(self)
+        codes = check_array(Z, dtype=np.float32)
+        if codes.shape[1] != self._n_features_out:
+            raise InputError(
+                f"The codes have {codes.shape[1]} numbers each, expected {self._n_features_out}; "
+                "give what transform returns."
+            )
+        return self._decoded(codes)
+
+    def sample(
+        self, n: int = 1, *, density: str | None = None, random_state: RandomState = None
+    ) -> Array:
+        """New samples: codes drawn from a density fitted to the training codes, decoded.
+
+        Args:
+            n: how many, from 1.
+            density: one of `latentrank.density.names()`, alone or with options, such as
+                `"gmm:components=5"`; by default `"gaussian"`, of a GAN `"prior"`.
+            random_state: None, an integer, or a NumPy `RandomState` or `Generator`.
+
+        Returns:
+            `(n, ...)` in the shape, units, bounds and dtype of the data.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: `n` below 1, an unknown density, or one that the method does not have.
+        """
+        check_is_fitted(self)
+        chosen = density or self.model_.usual_densities[0]
+        fitted = inference.density_of_model(self.model_, chosen, self.embedding_)
+        return self._decoded(fitted.sample(n, seed=random_state))
+
+    def score(self, X: ArrayLike, y: object = None) -> float:
+        """The share of the variance of `X` that its reconstruction explains.
+
+        `1 - sum (x - x')^2 / sum (x - mean)^2`, with the mean sample of the training data, and
+        columns and channels divided by their standard deviation there, so that each counts alike.
+
+        Args:
+            X: samples of the shape that `fit` saw.
+            y: ignored.
+
+        Returns:
+            At most 1; 0 is the score of the mean sample, and of samples that all equal it unless
+            they are reconstructed exactly, as in `sklearn.metrics.r2_score`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: samples of another shape or not finite, or the method is a GAN, which
+                reconstructs nothing.
+        """
+        x = self._samples(X)
+        unexplained = -self._score_samples(x).sum()
+        mean = torch.from_numpy(self._mean_sample)
+        size = mean.numel()
+        deviations = [(part.double() - mean).square().sum() for part in self.model_.batches(x)]
+        total = float(torch.stack(deviations).sum()) / size
+        # float32 cannot tell smaller deviations of constant data from none
+        if total <= len(x) * torch.finfo(torch.float32).eps ** 2:
+            return float(unexplained == 0)
+        return float(1 - unexplained / total)
+
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
+        """How well each sample is reconstructed; anomalies score low.
+
+        Args:
+            X: samples of the shape that `fit` saw.
+
+        Returns:
+            `(N,)`, at most 0: minus the mean squared error of the reconstruction, columns and
+            channels divided by their standard deviation in the training data (bounded data by
+            their range).
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: as `score`.
+        """
+        return self._score_samples(self._samples(X))
+
+    @torch.no_grad()
+    def _score_samples(self, x: Array) -> NDArray[np.float64]:
+        self._need_reconstructions("score; look at its samples")
+        errors = [
+            (self.model_(part) - part).double().square().flatten(1).mean(dim=1)
+            for part in self.model_.batches(x)
+        ]
+        return np.asarray(-torch.cat(errors).numpy())
+
+    def _describe(self) -> None:
+        values = spectrum(self.embedding_)
+        largest = np.linalg.norm(np.atleast_2d(np.cov(self.embedding_.T.astype(np.float64))), 2)
+        self.singular_values_ = values.numpy()
+        self.explained_variance_ = self.singular_values_ * largest
+        total = self.explained_variance_.sum()
+        self.explained_variance_ratio_ = self.explained_variance_ / (total or 1.0)
+        self.rank_ = int(rank_of_spectrum(values))
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.embedding_.shape[1])
+
+    def _samples(self, X: ArrayLike) -> Array:
+        """Samples as networks take them, in their own units."""
+        check_is_fitted(self)
+        x = samples.checked(self, X, reset=False)
+        return as_samples(x, self.model_.preprocessing, self.model_.spec.input_shape)
+
+    def _decoded(self, codes: Array) -> Array:
+        return self.model_.preprocessing.to_own_layout(self.model_.decode_array(codes))
+
+    def _need_reconstructions(self, purpose: str) -> None:
+        if methods.get(self.method).game is not None:
+            raise InputError(f"{self.method} reconstructs nothing, so there is no {purpose}.")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        tags.input_tags.three_d_array = True
+        return tags

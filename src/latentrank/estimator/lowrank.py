@@ -1,0 +1,294 @@
+"""The estimator."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
+from torch import nn
+
+from latentrank import methods
+from latentrank.config import MachineConfig, TrainConfig
+from latentrank.data import Dataset
+from latentrank.density.base import RandomState, generator, integer_seed
+from latentrank.errors import InputError
+from latentrank.estimator import samples
+from latentrank.estimator.fitted import Array, FittedAutoencoder
+from latentrank.models.base import LatentModel
+from latentrank.training.callbacks import History
+
+#: Relative change of the reconstructions that `compress=True` may cost.
+COMPRESSION = 1e-2
+#: Samples on which the change is measured.
+_MEASURED = 1024
+#: Validations in a training that does not stop early.
+_VALIDATIONS = 20
+_LARGEST_SEED = 2**31
+#: What a model that is trained further must have in common with the one asked for.
+_BUILT_FROM = ("method", "input_shape", "latent_dim", "net", "bounded", "options")
+
+
+def _learns_by_steps(estimator: Any) -> bool:
+    """Whether the estimator has `partial_fit`; an unknown method is told by `fit`."""
+    name = estimator.method
+    if name in methods.names() and methods.get(name).closed_form:
+        raise AttributeError(f"{name} is solved from all samples at once; use fit.")
+    return True
+
+
+class LowRankAutoencoder(FittedAutoencoder):
+    """Nonlinear dimensionality reduction that finds how many dimensions the data need.
+
+    Tables, `(N, F)`, use multilayer perceptrons; curves, images and volumes use convolutions.
+    Arrays are read as files are on the command line: `(N, C, ...)`, `(N, ..., C)` and, of images,
+    `(N, H, W)` are told apart where there is no doubt. Images of whole numbers from 0, and of real
+    values in [0, 1], are brought from their range to [0, 1]; other data are centred and divided by
+    their standard deviation, tables column by column and the rest channel by channel. Whatever is
+    decoded has the shape, the units and the dtype of the data again.
+
+    Args:
+        method: one of `latentrank.methods.names()`.
+        latent_dim: width `L` of the code, an upper bound of what the data need.
+        rank: for methods that have this option, how many directions are kept, or `"auto"`.
+        options: further options of the method, such as `{"penalty": 1e-2}`; a grid search sets
+            one of them as `options__penalty`.
+        net: family of networks, one of `latentrank.nets.families()`.
+        encoder: a network of your own, see `latentrank.build`; `fit` trains a copy.
+        decoder: likewise; give both or neither.
+        kind: what a sample is: `"table"`, `"curves"`, `"images"` or `"volumes"`; by default the
+            number of axes decides.
+        layout: which axis is which, such as `"NHWC"`, where the shape leaves it in doubt.
+        epochs: passes over the data, at most.
+        batch_size: samples in a batch.
+        learning_rate: of Adam at the start; it falls to zero along a cosine.
+        n_iter_no_change: stop after so many epochs without a lower validation error, and keep the
+            weights of the lowest; None trains on all samples for all epochs.
+        validation_fraction: share of the samples held out for that.
+        warm_start: `fit` goes on from the last fit, in the units of the data of the first.
+        compress: give codes of only as many numbers as reconstructions need to within a relative
+            change of 1e-2 (True), or of another (a number).
+        device: `"cpu"`, `"gpu"`, `"auto"`, ... as Lightning's Trainer takes it.
+        random_state: None, an integer, or a NumPy `RandomState` or `Generator`.
+        verbose: show a progress line.
+
+    Attributes:
+        model_: the trained model; `model_.preprocessing` is what is done to data.
+        rank_: covariance singular values of the training codes above 1e-4 of the largest.
+        singular_values_: `(L,)`, those values, largest first, divided by the largest.
+        explained_variance_: `(L,)`, variance of the training codes along their principal
+            directions.
+        explained_variance_ratio_: `(L,)`, the same as parts of their sum.
+        embedding_: codes of the training data, `(N, L)` float32.
+        n_iter_: epochs of training.
+        history_: a row for each validation: epoch, loss terms, `validation_error` (on the training
+            samples where none are held out).
+        notes_: how the data were read, where that may surprise, a sentence each.
+        rank_search_: the result of a rank search, with `reliable` and `message`; None without one.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn, for tables.
+
+    Example:
+        >>> from sklearn.datasets import load_digits
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> ae = LowRankAutoencoder("rrae", latent_dim=16, rank=5, epochs=10, random_state=0)
+        >>> codes = ae.fit_transform(X)
+        >>> codes.shape, ae.rank_
+        ((1797, 16), 5)
+        >>> ae.inverse_transform(codes).shape, ae.sample(3, random_state=0).shape
+        ((1797, 64), (3, 64))
+        >>> ae.score(X) > 0.3
+        True
+    """
+
+    history_: list[dict[str, float]]
+    n_iter_: int
+
+    def __init__(
+        self,
+        method: str = "lorae",
+        latent_dim: int = 16,
+        *,
+        rank: int | str | None = None,
+        options: Mapping[str, Any] | None = None,
+        net: str = "auto",
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        kind: str | None = None,
+        layout: str | None = None,
+        epochs: int = 50,
+        batch_size: int = 64,
+        learning_rate: float = 2e-3,
+        n_iter_no_change: int | None = None,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        compress: bool | float = False,
+        device: str = "cpu",
+        random_state: RandomState = None,
+        verbose: bool = False,
+    ) -> None:
+        self.method = method
+        self.latent_dim = latent_dim
+        self.rank = rank
+        self.options = options
+        self.net = net
+        self.encoder = encoder
+        self.decoder = decoder
+        self.kind = kind
+        self.layout = layout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.n_iter_no_change = n_iter_no_change
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.compress = compress
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Train on `X`.
+
+        Args:
+            X: `(N, ...)`, finite real numbers, at least two samples.
+            y: ignored.
+
+        Returns:
+            This estimator.
+
+        Raises:
+            ValueError: `X` cannot be used, or a parameter is unknown or out of range.
+
+        Warns:
+            ConvergenceWarning: a search for the rank did not come to a sure end.
+        """
+        rng = generator(self.random_state)
+        before = getattr(self, "_trained", None) if self.warm_start else None
+        x = samples.checked(self, X, reset=before is None)
+        settings: dict[str, Any] = {
+            "epochs": self.epochs,
+            "schedule": "cosine",
+            "validate_every": max(1, self.epochs // _VALIDATIONS) if self.epochs else 1,
+        }
+        train = held = x
+        if self.n_iter_no_change is not None:
+            self._need_reconstructions("validation error to stop by; leave n_iter_no_change out")
+            train, held = samples.split(x, self.validation_fraction, rng)
+            settings |= {"patience": self.n_iter_no_change, "validate_every": 1}
+        if before is None:
+            dataset = samples.as_dataset(train, held, self.kind, self.layout)
+        else:
+            dataset = samples.as_dataset_of(before, train).parts(
+                *(samples.as_dataset_of(before, part).train for part in (train, held))
+            )
+        return self._train(dataset, before, settings, rng)
+
+    @available_if(_learns_by_steps)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Train for one epoch on `X`, going on from earlier calls.
+
+        The units are those of the first call's samples. The codes in `embedding_`, with the rank
+        and the basis of methods that have one, are those of the last call's samples.
+
+        Args:
+            X: `(N, ...)`, at least two samples.
+            y: ignored.
+
+        Returns:
+            This estimator.
+
+        Raises:
+            ValueError: as `fit`.
+            AttributeError: the method, as `pca`, is solved from all samples at once; use `fit`.
+        """
+        before = getattr(self, "_trained", None)
+        x = samples.checked(self, X, reset=before is None)
+        dataset = (
+            samples.as_dataset(x, x, self.kind, self.layout)
+            if before is None
+            else samples.as_dataset_of(before, x)
+        )
+        return self._train(dataset, before, {"epochs": 1}, generator(self.random_state))
+
+    def _train(
+        self,
+        dataset: Dataset,
+        before: LatentModel | None,
+        settings: Mapping[str, Any],
+        rng: np.random.Generator,
+    ) -> Self:
+        from latentrank.training import fit
+
+        epochs = 0 if before is None else self.n_iter_
+        seed = (integer_seed(rng) + epochs) % _LARGEST_SEED
+        config = TrainConfig(
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            machine=MachineConfig(device=self.device),
+            **settings,
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = self._built(dataset, before)
+            history = fit(model, dataset, config, progress=self.verbose)
+        if before is None:
+            self.notes_ = dataset.notes
+        self._keep(model.requires_grad_(False), dataset, history, epochs)
+        return self
+
+    def _built(self, dataset: Dataset, before: LatentModel | None) -> LatentModel:
+        """The model to train: a new one, or that of an earlier fit."""
+        if not isinstance(self.options, Mapping | None):
+            raise InputError(
+                f"options is {self.options!r}, expected names and values, such as "
+                "{'penalty': 1e-3}; give a dictionary."
+            )
+        options = dict(self.options or {})
+        if self.rank is not None:
+            options["rank"] = self.rank
+        networks = copy.deepcopy({"encoder": self.encoder, "decoder": self.decoder})
+        bounded = dataset.preprocessing.bounded
+        new = methods.build(
+            self.method, dataset.shape, self.latent_dim, self.net, bounded, **networks, **options
+        )
+        if before is None:
+            # pickle rebuilds a model from networks as they were given
+            custom = new.spec.net == "custom"
+            self._networks = copy.deepcopy((self.encoder, self.decoder)) if custom else None
+            return new
+        if any(getattr(new.spec, name) != getattr(before.spec, name) for name in _BUILT_FROM):
+            raise InputError(
+                f"The estimator was fitted as {before.spec.method} with latent_dim "
+                f"{before.spec.latent_dim} and other networks or options than it has now; set "
+                "warm_start to False, or clone it, to train a new model."
+            )
+        return before.requires_grad_(True).train()
+
+    def _keep(self, model: LatentModel, dataset: Dataset, history: History, epochs: int) -> None:
+        x = dataset.train.x
+        self._trained = model
+        self.model_ = self._compressed(model, x)
+        self.embedding_ = self.model_.encode_array(x)
+        total = sum(batch.double().sum(dim=0) for batch in model.batches(x))
+        self._mean_sample = (torch.as_tensor(total) / len(x)).numpy()
+        rows = [{**row, "epoch": row["epoch"] + epochs} for row in history.rows]
+        self.history_ = [*(self.history_ if epochs else []), *rows]
+        self.n_iter_ = int(self.history_[-1]["epoch"])
+        self.rank_search_ = history.reports.get("rank_search")
+        if self.rank_search_ is not None and not self.rank_search_["reliable"]:
+            warnings.warn(self.rank_search_["message"], ConvergenceWarning, stacklevel=4)
+        self._describe()
+
+    def _compressed(self, model: LatentModel, x: Array) -> LatentModel:
+        if not self.compress:
+            return model
+        tol = COMPRESSION if self.compress is True else float(self.compress)
+        measured = model.preprocessing.normalise(x[:_MEASURED])
+        return model.compress(tol, measured).requires_grad_(False)

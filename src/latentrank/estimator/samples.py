@@ -1,0 +1,132 @@
+"""What the estimator is given, checked, as samples in their own units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
+
+from latentrank.data import Dataset, Split
+from latentrank.data.arrays import Contents, Meaning, Part, assemble
+from latentrank.data.layout import as_samples
+from latentrank.data.views import blocks
+from latentrank.errors import InputError
+from latentrank.models.base import LatentModel
+
+Array = NDArray[Any]
+
+
+def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
+    """An array of finite real numbers, in its own dtype.
+
+    Args:
+        estimator: whose `n_features_in_` and `feature_names_in_` are set, or compared with those
+            of `X` where `X` is a table.
+        X: samples, anything that is an array or a table of numbers.
+        reset: `X` is what the estimator is fitted to, at least two samples.
+
+    Raises:
+        ValueError: it is sparse, empty, no array of real numbers, or not finite; or a table has
+            other columns than that of `fit`.
+    """
+    if np.ma.is_masked(X):
+        raise InputError(
+            "X has masked values, which would be used as if they were not masked; fill them "
+            "(X.filled(...)) or leave those samples out."
+        )
+    settings = {
+        "dtype": "numeric",
+        "allow_nd": True,
+        "ensure_all_finite": False,
+        "ensure_min_samples": 2 if reset else 1,
+    }
+    if reset:
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(name, None)
+    is_table = hasattr(estimator, "n_features_in_") or (reset and _axes(X) == 2)
+    x: Array = (
+        validate_data(estimator, X, reset=reset, **settings)
+        if is_table
+        else check_array(X, ensure_2d=reset, estimator=estimator, **settings)
+    )
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"X has dtype {x.dtype}, expected real numbers; convert it.")
+    _check_finite(x)
+    return x
+
+
+def _axes(X: ArrayLike) -> int:
+    known = getattr(X, "ndim", None)
+    return int(np.ndim(X) if known is None and isinstance(X, list | tuple) else known or 2)
+
+
+def _check_finite(x: Array) -> None:
+    if x.dtype.kind != "f":
+        return
+    row = 0
+    for block in blocks(x):
+        good = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        if not good.all():
+            raise InputError(
+                f"X holds NaN or infinity in row {row + int(np.argmin(good))}; fill such values, "
+                "for example with sklearn.impute.SimpleImputer, or leave those rows out."
+            )
+        row += len(block)
+
+
+def as_dataset(train: Array, held: Array, kind: str | None, layout: str | None) -> Dataset:
+    """Samples read, and normalised, as those of a file are.
+
+    Args:
+        train: `(N, ...)`, to train on.
+        held: `(M, ...)`, to validate on.
+        kind: what a sample is, one of `latentrank.data.layout.KINDS`, where the owner says.
+        layout: one of `latentrank.preprocessing.LAYOUTS`, where the owner says.
+
+    Raises:
+        InputError: the layout is unknown, does not fit, or is in doubt.
+    """
+    parts = [Part("X", train), Part("X", held)]
+    return assemble("X", Contents(parts), Meaning(kind=kind, layout=layout))
+
+
+def as_dataset_of(model: LatentModel, x: Array) -> Dataset:
+    """Samples for a model that has been trained on such, which decides on units and layout.
+
+    Args:
+        model: the trained model.
+        x: `(N, ...)` in its own layout.
+
+    Raises:
+        InputError: samples of another shape.
+    """
+    part = Split(as_samples(x, model.preprocessing, model.spec.input_shape))
+    return Dataset("X", part, part, preprocessing=model.preprocessing)
+
+
+def split(x: Array, fraction: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Samples to train on, and a random share of them held out for validation.
+
+    Args:
+        x: `(N, ...)`.
+        fraction: the share, above 0 and below 1.
+        rng: draws which.
+
+    Raises:
+        InputError: `fraction` is out of range, or leaves fewer than two samples for either.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(
+            f"validation_fraction is {fraction}, expected a number above 0 and below 1; change it."
+        )
+    held = max(2, round(fraction * len(x)))
+    if len(x) - held < 2:
+        raise InputError(
+            f"X has {len(x)} samples, too few to hold out {held} of them for validation; give "
+            "more, or leave n_iter_no_change out."
+        )
+    order = rng.permutation(len(x))
+    return x[np.sort(order[held:])], x[np.sort(order[:held])]

@@ -1,0 +1,73 @@
+"""What is said of an exported file in its metadata."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+
+from latentrank import __version__
+from latentrank.export.parts import PARTS, dtype_of, layout_of, needs_watching, range_of
+from latentrank.models.base import LatentModel
+from latentrank.preprocessing import Preprocessing
+
+#: Input and output of each part.
+NAMES = {
+    "encoder": ("x", "codes"),
+    "decoder": ("codes", "x"),
+    "autoencoder": ("x", "reconstruction"),
+}
+assert tuple(NAMES) == PARTS
+
+
+def description(model: LatentModel, part: str, **more: Any) -> str:
+    """The metadata, as JSON.
+
+    Args:
+        model: as `latentrank.export.deployed` gives it.
+        part: one of `PARTS`.
+        **more: further entries.
+    """
+    given, made = NAMES[part]
+    known = model.statistics.known
+    about = {
+        "latentrank": __version__,
+        "torch": torch.__version__,
+        "part": part,
+        "method": model.spec.method,
+        "latent_dim": model.spec.latent_dim,
+        "code_dim": model.latent_dim,
+        "rank": model.rank() if known else None,
+        "data_fingerprint": model.spec.data_fingerprint,
+        **more,
+        "input": _port(model, given),
+        "output": _port(model, made),
+        "spec": model.spec.model_dump(mode="json"),
+    }
+    return json.dumps(about)
+
+
+def _port(model: LatentModel, name: str) -> dict[str, Any]:
+    """What goes in or comes out: its name, shape, dtype, layout and range."""
+    if name == "codes":
+        return {"name": name, "shape": ["N", model.latent_dim], "dtype": "float32", "range": None}
+    spec = model.spec
+    made = spec.preprocessing or Preprocessing()
+    layout = layout_of(spec)
+    sizes = list(spec.input_shape)
+    if "C" in layout:
+        sizes.insert(layout.index("C") - 1, sizes.pop(0))
+    elif "F" not in layout:
+        del sizes[0]
+    bounds = range_of(spec)
+    port: dict[str, Any] = {
+        "name": name,
+        "shape": ["N", *sizes],
+        "layout": layout,
+        "dtype": str(dtype_of(made)).removeprefix("torch."),
+        "range": None if bounds is None else list(bounds),
+    }
+    if name == "x" and needs_watching(spec):
+        port["outside_range"] = "the code of such a sample is NaN"
+    return port

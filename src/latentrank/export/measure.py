@@ -1,0 +1,145 @@
+"""What an exported file is compared by: samples like those of the training data."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from latentrank.export.parts import dtype_of
+from latentrank.models.base import LatentModel
+
+Array = NDArray[Any]
+
+#: Samples on which a file is compared with the model.
+SAMPLES = 64
+
+
+class Difference(NamedTuple):
+    """How far an exported file is from the model in torch, in float32.
+
+    Attributes:
+        largest: between two numbers, in the units of the output.
+        relative: root mean square of all differences, divided by the standard deviation of the
+            model's output.
+        share: of the numbers that differ by a half or more, of outputs of whole numbers: rounding
+            decides on those that fall between two.
+    """
+
+    largest: float
+    relative: float
+    share: float
+
+    @classmethod
+    def between(cls, found: Array, expected: Array) -> Difference:
+        """Of two arrays of the same shape; NaN in both places is no difference."""
+        a, b = (np.asarray(values, dtype=np.float64) for values in (found, expected))
+        if a.shape != b.shape:
+            return cls(np.inf, np.inf, 1.0)
+        apart = np.abs(np.where(np.isnan(a) & np.isnan(b), 0.0, a - b))
+        spread = float(np.nanstd(b)) or float(np.nanmax(np.abs(b), initial=0.0)) or 1.0
+        relative = float(np.sqrt(np.square(apart).mean())) / spread
+        return cls(float(apart.max()), relative, float((apart >= 0.5).mean()))
+
+
+@dataclass(frozen=True)
+class Exported(os.PathLike[str]):
+    """A file that was written, and what it costs; it can stand wherever a path can.
+
+    Attributes:
+        path: the file.
+        widths: numbers in a code before and after compression.
+        change: relative change of reconstructions by compression; None without it.
+        difference: of what the file computes from what the model, compressed where that is asked
+            for, computes in float32; None where the file cannot be run here.
+    """
+
+    path: Path
+    widths: tuple[int, int]
+    change: float | None
+    difference: Difference | None
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+@torch.no_grad()
+def typical_samples(model: LatentModel, n: int = SAMPLES) -> Tensor:
+    """Normalised samples like those of the training data, always the same.
+
+    They are decoded from a Gaussian fitted to the training codes; of a model without their
+    statistics, and of a GAN, they are noise.
+
+    Args:
+        model: the trained model, on the CPU.
+        n: how many.
+
+    Returns:
+        `(n, *input_shape)`.
+    """
+    if model.reconstructs and model.statistics.known:
+        return model.decode(typical_codes(model, n))
+    draw = torch.rand if model.spec.bounded else torch.randn
+    return draw((n, *model.spec.input_shape), generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def typical_codes(model: LatentModel, n: int = SAMPLES) -> Tensor:
+    """Codes like those of the training data, always the same.
+
+    Args:
+        model: the trained model, on the CPU.
+        n: how many.
+
+    Returns:
+        `(n, L)`.
+    """
+    generator = torch.Generator().manual_seed(0)
+    statistics = model.statistics
+    if not model.reconstructs:
+        return torch.randn(n, model.latent_dim, generator=generator)
+    if not statistics.known:
+        return model.encode(typical_samples(model, n))
+    drawn = torch.randn(n, len(statistics.variances), generator=generator)
+    return statistics.mean + (drawn * statistics.variances.sqrt()) @ statistics.directions.T
+
+
+def typical_inputs(model: LatentModel, part: str) -> Array:
+    """What a part of a model is tried on: codes, or samples as the owner of the data has them.
+
+    Args:
+        model: the trained model, on the CPU.
+        part: one of `latentrank.export.PARTS`.
+    """
+    if part == "decoder":
+        return np.asarray(typical_codes(model).numpy())
+    x, made = typical_samples(model), model.spec.preprocessing
+    if made is None:
+        return np.asarray(x.numpy())
+    own = np.ascontiguousarray(made.to_own_layout(made.denormalise(x)))
+    return own.astype(str(dtype_of(made)).removeprefix("torch."), copy=False)
+
+
+@torch.no_grad()
+def compression_change(model: LatentModel, small: LatentModel) -> float:
+    """`||x' - x''|| / ||x'||`, by which compression changes typical reconstructions.
+
+    Args:
+        model: before, on the CPU and in evaluation mode.
+        small: after.
+    """
+    x = typical_samples(model)
+    before = model(x)
+    return float((small(x) - before).norm() / before.norm())
+
+
+@torch.no_grad()
+def computed(module: nn.Module, inputs: Array) -> Array:
+    """What a module computes from an array."""
+    return np.asarray(module(torch.from_numpy(inputs)).numpy())

@@ -1,0 +1,215 @@
+"""A part of a model as one ONNX file, compared with torch before it gets its name."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from latentrank import __version__
+from latentrank.errors import InputError, unknown
+from latentrank.export.description import NAMES, description
+from latentrank.export.measure import (
+    Array,
+    Difference,
+    Exported,
+    compression_change,
+    computed,
+    typical_inputs,
+)
+from latentrank.export.parts import OwnUnits, deployed, dtype_of, in_own_units, part_of
+from latentrank.io import atomic_write
+from latentrank.models.base import LatentModel
+
+OPSET = 18
+PRECISIONS = ("float32", "float16", "int8")
+
+TOLERANCE = 1e-4
+"""Largest difference in float32 between a file and the model, relative to the output's spread.
+
+Rounding gives 1e-6, or where the code is small beside the features it is made of, 1e-5; a file
+that leaves anything out differs by far more.
+"""
+
+# Of outputs of whole numbers, the share that rounding may decide otherwise
+_ROUNDED_OTHERWISE = 0.02
+
+
+def export_onnx(
+    model: LatentModel,
+    path: str | Path,
+    part: str = "encoder",
+    *,
+    compress: float | None = None,
+    precision: str = "float32",
+    opset: int = OPSET,
+) -> Exported:
+    """Write a part of a model as one ONNX file that takes batches of any size.
+
+    The file takes and gives samples as the owner of the training data has them: a model of uint8
+    images takes uint8, channels where they were, and another dtype or shape is refused by the
+    runtime. A sample with a value outside the bounds of the training data has NaN for its code.
+    All that, with versions, method and rank, is in the metadata, as JSON under `latentrank`.
+
+    The file gets its name only after onnxruntime has computed from it what torch computes from
+    the model, to 1e-4 in float32.
+
+    Args:
+        model: a trained model.
+        path: the file.
+        part: `"encoder"` (input `x`, output `codes`), `"decoder"` (`codes` to `x`) or
+            `"autoencoder"` (`x` to `reconstruction`).
+        compress: reduce the code, see `deployed`.
+        precision: `"float32"`; `"float16"`, half the size, which graphics processors compute
+            faster; or `"int8"`, weights in a quarter of the size, with the range of activations
+            taken from each batch. What is done to data stays in full precision.
+        opset: version of the ONNX operators.
+
+    Returns:
+        The file, with the difference from the model and what compression changes.
+
+    Raises:
+        InputError: an unknown part or precision, a file that cannot be written, a model that
+            cannot be compressed or computed in this precision, or the extra `onnx` is missing.
+        RuntimeError: the file computes something else than the model.
+    """
+    _need_libraries()
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    shipped = deployed(model, compress)
+    module = in_own_units(_plain(part_of(shipped, part)), shipped.spec, part)
+    inputs = typical_inputs(shipped, part)
+    about = description(shipped, part, precision=precision, opset=opset)
+    with atomic_write(path) as temporary, _silence():
+        graph = _halved(module, shipped, part) if precision == "float16" else module
+        _write(graph, temporary, inputs[:2], part, opset)
+        if precision == "int8":
+            _quantise(temporary)
+        _describe(temporary, about)
+        # a batch of one is a case of its own
+        whole = part != "encoder" and not dtype_of(shipped.preprocessing).is_floating_point
+        for batch in (inputs[:1], inputs):
+            difference = _compared(module, temporary, batch)
+            _check(difference, precision, whole)
+    return Exported(
+        Path(path),
+        (model.latent_dim, shipped.latent_dim),
+        None if compress is None else compression_change(deployed(model), shipped),
+        difference,
+    )
+
+
+def _need_libraries() -> None:
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        if find_spec(name) is None:
+            raise InputError(
+                f"ONNX export needs {name}; install it with: pip install 'latentrank[onnx]'"
+            )
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    """The module with spectrally normalised weights as they are, not as they are computed.
+
+    torch's own function for it takes the computed weight off the class that a copy shares with the
+    original, which then has none.
+    """
+    children: dict[str, Any] = {
+        name: _plain(child)
+        for name, child in module._modules.items()
+        if child is not None and name != "parametrizations"
+    }
+    if not parametrize.is_parametrized(module):
+        module._modules.update(children)
+        return module
+    plain: nn.Module = object.__new__(type(module).__bases__[0])
+    plain.__dict__ = {**module.__dict__, "_modules": children}
+    names = list(module.parametrizations)  # type: ignore[arg-type]
+    weights = {name: nn.Parameter(getattr(module, name).detach()) for name in names}
+    plain.__dict__["_parameters"] = {**module._parameters, **weights}
+    return plain
+
+
+def _halved(module: nn.Module, model: LatentModel, part: str) -> nn.Module:
+    """The module in float16, but for what is done to data."""
+    inner = module.inner if isinstance(module, OwnUnits) else module
+    return OwnUnits(copy.deepcopy(inner).half(), model.spec, part, half=True).eval()
+
+
+def _write(module: nn.Module, path: Path, inputs: Array, part: str, opset: int) -> None:
+    given, made = NAMES[part]
+    program: Any = torch.onnx.export(
+        module,
+        (torch.from_numpy(inputs),),
+        dynamo=True,
+        input_names=[given],
+        output_names=[made],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        opset_version=opset,
+        verbose=False,
+    )
+    program.save(str(path), external_data=False)
+
+
+def _quantise(path: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(str(path), str(path), weight_type=QuantType.QInt8)
+
+
+def _describe(path: Path, about: str) -> None:
+    import onnx
+
+    file = onnx.load(str(path))
+    onnx.helper.set_model_props(file, {"latentrank": about})
+    file.producer_name, file.producer_version = "latentrank", __version__
+    onnx.save(file, str(path))
+
+
+def _compared(module: nn.Module, path: Path, inputs: Array) -> Difference:
+    """How far a file is from a module, as onnxruntime computes it."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: inputs})
+    return Difference.between(found, computed(module, inputs))
+
+
+def _check(difference: Difference, precision: str, whole_numbers: bool) -> None:
+    good = (
+        difference.largest <= 1 and difference.share <= _ROUNDED_OTHERWISE
+        if whole_numbers
+        else difference.relative <= TOLERANCE
+    )
+    if precision == "float32" and not good:
+        raise RuntimeError(
+            f"The ONNX file computes something else than the model: the difference is "
+            f"{difference.relative:.1e} of the spread of the outputs."
+        )
+    if not np.isfinite(difference.relative):
+        raise InputError(
+            f"The model cannot be computed in {precision}: its outputs are not finite; take "
+            "float32."
+        )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the exporters' remarks on their own workings from the user."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,191 @@
+"""Parts of a model as modules that take and give samples as the owner of the data keeps them."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from latentrank.bottlenecks import Identity
+from latentrank.errors import InputError, unknown
+from latentrank.models.base import LatentModel
+from latentrank.models.spec import Spec
+from latentrank.preprocessing import Preprocessing
+
+PARTS = ("encoder", "decoder", "autoencoder")
+
+#: Values beyond the bounds by this share of the range still count as inside: rounding, no more.
+SLACK = 1e-4
+
+_NETWORK_LAYOUTS = {1: "NF", 2: "NCT", 3: "NCHW", 4: "NCDHW"}
+
+
+def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
+    """The model as it is shipped: folded where its latent is linear, on the CPU.
+
+    Args:
+        model: a trained model; it is left as it is.
+        compress: reduce the code to the coefficients that keep reconstructions within this
+            relative change; None keeps the code.
+
+    Raises:
+        InputError: `compress` is given, and the model cannot be compressed.
+
+    Example:
+        >>> import latentrank
+        >>> model = latentrank.build("irmae", (6,), latent_dim=4).eval()
+        >>> deployed(model).bottleneck
+        Identity()
+    """
+    model = copy.deepcopy(model).cpu().eval()
+    if compress is not None:
+        return model.compress(compress)
+    return model if model.bottleneck.linear_map() is None else model.fold()
+
+
+class _Encoder(nn.Module):
+    """The way from samples to codes of a model that cannot be folded."""
+
+    def __init__(self, model: LatentModel) -> None:
+        super().__init__()
+        self.encoder = model.encoder
+        self.bottleneck = model.bottleneck
+
+    def forward(self, x: Tensor) -> Tensor:
+        codes: Tensor = self.bottleneck.encode(self.encoder(x))
+        return codes
+
+
+def part_of(model: LatentModel, part: str) -> nn.Module:
+    """One part of a model, as a module of its own.
+
+    Args:
+        model: as `deployed` gives it.
+        part: one of `PARTS`.
+
+    Returns:
+        A module that takes normalised samples (or codes, for the decoder) and shares the model's
+        weights.
+
+    Raises:
+        InputError: there is no such part, or it is the autoencoder of a GAN.
+    """
+    if part not in PARTS:
+        raise unknown("part", part, PARTS)
+    if part == "autoencoder" and not model.reconstructs:
+        raise InputError(
+            f"{model.spec.method} reconstructs nothing, so its networks are no autoencoder; "
+            "export its decoder, which generates samples."
+        )
+    if part == "autoencoder":
+        return model
+    if part == "decoder":
+        return model.decoder
+    return model.encoder if isinstance(model.bottleneck, Identity) else _Encoder(model)
+
+
+def layout_of(spec: Spec) -> str:
+    """The axes of samples as their owner keeps them, one of `latentrank.preprocessing.LAYOUTS`."""
+    own = (spec.preprocessing or Preprocessing()).layout
+    return own or _NETWORK_LAYOUTS[len(spec.input_shape)]
+
+
+def dtype_of(made: Preprocessing) -> torch.dtype:
+    """The type of samples as their owner keeps them; types that torch lacks are float64."""
+    found = getattr(torch, made.dtype, torch.float64)
+    return found if isinstance(found, torch.dtype) else torch.float64
+
+
+def range_of(spec: Spec) -> tuple[float, float] | None:
+    """The bounds of samples in their own units, or None."""
+    made = spec.preprocessing
+    if made is None or made.low is None or made.high is None:
+        return None
+    return made.low, made.high
+
+
+def needs_watching(spec: Spec) -> bool:
+    """Whether samples of the right dtype can lie outside the bounds of the training data."""
+    bounds, made = range_of(spec), spec.preprocessing or Preprocessing()
+    dtype = np.dtype(made.dtype)
+    if bounds is None or dtype.kind == "b":
+        return False
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+    return bounds[0] > limits.min or bounds[1] < limits.max
+
+
+class OwnUnits(nn.Module):
+    """A part of a model that takes, or gives, samples as the owner of the training data has them.
+
+    A sample with a value outside the bounds of the training data has NaN for its code, so that
+    samples of another range, such as brightness from 0 to 255 for 0 to 1, are not mistaken.
+
+    Args:
+        inner: takes, or gives, normalised samples in the layout of networks.
+        spec: of the model.
+        part: which part it is.
+        half: compute `inner` in float16, which it then is in.
+    """
+
+    offset: Tensor
+    scale: Tensor
+
+    def __init__(self, inner: nn.Module, spec: Spec, part: str, half: bool = False) -> None:
+        super().__init__()
+        self.inner = inner
+        self.made = spec.preprocessing or Preprocessing()
+        self.layout = layout_of(spec)
+        self.takes, self.gives = part != "decoder", part != "encoder"
+        self.watched = part == "encoder" and needs_watching(spec)
+        self.half_precision = half
+        axes = [1] * (len(spec.input_shape) - 1)
+        for name in ("offset", "scale"):
+            values = torch.tensor(getattr(self.made, name), dtype=torch.float64)
+            self.register_buffer(name, values.reshape(-1, *axes), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples or codes, `(B, ...)`, to codes or samples."""
+        x = self.made.normalise(self._to_network(x)) if self.takes else x
+        y: Tensor = self.inner(x.half()).float() if self.half_precision else self.inner(x)
+        if self.watched:
+            beyond = (x - 0.5).abs().flatten(1).amax(dim=1, keepdim=True) > 0.5 + SLACK
+            y = torch.where(beyond, torch.nan, y)
+        return self._to_own(self._own_values(y)) if self.gives else y
+
+    def _own_values(self, y: Tensor) -> Tensor:
+        """`Preprocessing.denormalise`, for tensors."""
+        y = y.double() * self.scale + self.offset
+        if self.made.bounded:
+            y = y.clamp(self.made.low, self.made.high)
+        dtype = dtype_of(self.made)
+        if dtype == torch.bool:
+            return y >= 0.5
+        if not dtype.is_floating_point:
+            y = y.round().clamp(torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+        return y.to(dtype)
+
+    def _to_network(self, x: Tensor) -> Tensor:
+        if "C" in self.layout:
+            return x.movedim(self.layout.index("C"), 1)
+        return x if "F" in self.layout else x.unsqueeze(1)
+
+    def _to_own(self, x: Tensor) -> Tensor:
+        if "C" in self.layout:
+            return x.movedim(1, self.layout.index("C"))
+        return x if "F" in self.layout else x.squeeze(1)
+
+
+def in_own_units(module: nn.Module, spec: Spec, part: str) -> nn.Module:
+    """A part of a model, with what is done to data before and after made part of it.
+
+    Args:
+        module: as `part_of` gives it.
+        spec: of the model.
+        part: which part it is.
+
+    Returns:
+        `module` itself where nothing is done to data: the model was never trained on any.
+    """
+    return module if spec.preprocessing is None else OwnUnits(module, spec, part).eval()

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from latentrank.data import load
+from latentrank.errors import InputError
+
+GENERATOR = np.random.default_rng(0)
+P, U = GENERATOR.normal(1e5, 1e3, (12, 5, 7)), GENERATOR.normal(size=(12, 5, 7))
+MACH = GENERATOR.random(12)
+
+
+def fields(**more):
+    dims = ("case", "y", "x")
+    coords = {"mach": ("case", MACH), "case": np.arange(12), "x": np.arange(7.0)}
+    return xr.Dataset({"p": (dims, P), "u": (dims, U), **more}, coords=coords)
+
+
+def saved(folder, dataset):
+    dataset.to_netcdf(folder / "f.nc", engine="h5netcdf")
+    return folder / "f.nc"
+
+
+def test_variables_over_the_same_dimensions_are_channels(tmp_path):
+    data = load(saved(tmp_path, fields()))
+    assert data.shape == (2, 5, 7)
+    np.testing.assert_array_equal(data.train.x[:, 1], U[data.train.rows])
+    np.testing.assert_array_equal(data.train.parameters[:, 0], MACH[data.train.rows])
+    assert data.parameter_names == ("mach",)
+    assert data.notes[:2] == (
+        "Channels: p, u.",
+        "Parameters are read from the coordinates mach.",
+    )
+
+
+def test_variables_are_chosen_by_name(tmp_path):
+    path = saved(tmp_path, fields(label=("case", np.arange(12) % 3)))
+    data = load(f"{path}:/u", layout="NHW")
+    np.testing.assert_array_equal(data.train.x[:, 0], U[data.train.rows])
+    np.testing.assert_array_equal(data.train.labels, data.train.rows % 3)
+    assert load(path, columns="u,p").notes[0] == "Channels: u, p."
+    with pytest.raises(InputError, match=r"no variable in .*f\.nc 'v'"):
+        load(f"{path}:/v")
+
+
+def test_other_dimensions_are_refused_with_the_remedy(tmp_path):
+    path = saved(tmp_path, fields(grid=(("y", "x"), P[0])))
+    with pytest.raises(InputError, match=r"over different dimensions \(p, u, grid\); name one"):
+        load(path)

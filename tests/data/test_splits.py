@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from latentrank.data.arrays import Part
+from latentrank.data.splits import join, role, split_of
+from latentrank.errors import InputError
+
+
+def part(name, n=2):
+    return Part(name, np.zeros((n, 3)))
+
+
+@pytest.mark.parametrize(
+    ("words", "split"),
+    [
+        (("train", "Training", "TRAIN", " train "), "train"),
+        (("val", "Valid", "validation", "dev"), "validation"),
+        (("test", "Testing"), "test"),
+        (("cats", "trains", "t10k", ""), None),
+    ],
+)
+def test_splits_go_by_usual_names(words, split):
+    assert {split_of(word) for word in words} == {split}
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("x", ""), ("X", ""), ("x_train", "train"), ("trainX", "train"), ("X-test", "test"),
+        ("test/x", "test"), ("val_x", "validation"), ("max", None), ("x_1", None), ("y", None),
+    ],
+)  # fmt: skip
+def test_roles_go_by_base_and_split(name, found):
+    assert role(name, "x") == found
+
+
+def test_samples_without_a_split_are_for_training_beside_test_samples():
+    found, said = join({"": part("x", 5), "test": part("x_test")}, "train", "a.npz")
+    assert [len(p) for p in found] == [5, 2]
+    assert said == []
+
+
+def test_two_training_parts_are_refused():
+    with pytest.raises(InputError, match="holds x and x_train, and both can be"):
+        join({"": part("x"), "train": part("x_train")}, "train", "a.npz")
+
+
+def test_a_missing_part_is_named():
+    with pytest.raises(InputError, match="lacks samples for training"):
+        join({"test": part("x_test")}, "train", "a.npz")
+    with pytest.raises(InputError, match="lacks samples for testing"):
+        join({"train": part("x_train")}, "train", "a.npz")
+
+
+def test_an_unknown_place_for_validation_is_refused():
+    with pytest.raises(InputError, match="no place for validation samples 'tset'; did you mean"):
+        join({"train": part("a"), "test": part("b"), "validation": part("c")}, "tset", "x")
+
+
+def test_validation_samples_must_fit_those_they_join():
+    other = Part("x_val", np.zeros((2, 4)))
+    with pytest.raises(InputError, match=r"x_val has float64 of shape \(2, 4\)"):
+        join({"train": part("a"), "test": part("b"), "validation": other}, "train", "x")

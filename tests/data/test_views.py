@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from latentrank.data import views
+from latentrank.data.views import RowView, blocks, take_rows
+
+X = np.arange(60).reshape(10, 2, 3)
+ROWS = np.array([7, 2, 2, 9])
+
+
+@pytest.mark.parametrize(
+    "index",
+    [0, -1, slice(1, 3), slice(None), np.array([3, 0]), np.array([True, False, True, True]),
+     (0, 1), (slice(1, 3), 1), (slice(None), slice(None), 2), (2, 1, 0)],
+    ids=str,
+)  # fmt: skip
+def test_a_view_is_indexed_as_the_rows_would_be(index):
+    np.testing.assert_array_equal(RowView(X, ROWS)[index], X[ROWS][index])
+
+
+def test_a_view_looks_like_the_rows():
+    view, rows = RowView(X, ROWS), X[ROWS]
+    for name in ("shape", "ndim", "dtype", "nbytes"):
+        assert getattr(view, name) == getattr(rows, name)
+    assert len(view) == 4
+    np.testing.assert_array_equal(np.asarray(view), rows)
+    np.testing.assert_array_equal(view.astype(np.float32), rows)
+
+
+def test_rows_of_large_arrays_are_looked_up(monkeypatch):
+    assert isinstance(take_rows(X, ROWS), np.ndarray)
+    monkeypatch.setattr(views, "LARGE", 100)
+    view = take_rows(X, ROWS)
+    assert isinstance(view, RowView)
+    again = take_rows(view, np.array([3, 0]))
+    assert np.shares_memory(again.x, X)
+    np.testing.assert_array_equal(np.asarray(again), X[[9, 7]])
+    assert np.shares_memory(take_rows(X, slice(2, 5)), X)
+
+
+@pytest.mark.parametrize("values", [1, 6, 20, 1000])
+def test_blocks_are_the_array_in_order(monkeypatch, tmp_path, values):
+    monkeypatch.setattr(views, "BLOCK_VALUES", values)
+    monkeypatch.setattr(views, "LARGE", 1)
+    np.save(tmp_path / "a.npy", X)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    for x in (X, mapped, RowView(mapped, np.arange(10))):
+        np.testing.assert_array_equal(np.concatenate(list(blocks(x))), X)
