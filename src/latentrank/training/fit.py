@@ -97,6 +97,7 @@ def fit(
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing
     model.spec = model.spec.model_copy(update=learned_from)
+    start = start_of(model, config)
     if model.trained_by == "closed form":
         return solve(cast(PCA, model), dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
@@ -106,7 +107,6 @@ def fit(
     model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / "history.csv" if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
-    start = start_of(model, config, module.search is not None)
     watching: list[Callback] = [] if start is None else [start]
     watching += [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
     if progress:

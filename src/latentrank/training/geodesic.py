@@ -39,6 +39,7 @@ from latentrank.losses import relative_error
 from latentrank.models.base import LatentModel
 from latentrank.nets import surgery
 from latentrank.training.context import data_of, model_of
+from latentrank.training.rank_search import search_for
 
 Array = NDArray[Any]
 
@@ -284,13 +285,12 @@ def _report(found: Chart, rank: int, landmarks: int, steps: int) -> dict[str, An
     }
 
 
-def start_of(model: LatentModel, config: TrainConfig, searches_rank: bool) -> GeodesicStart | None:
+def start_of(model: LatentModel, config: TrainConfig) -> GeodesicStart | None:
     """The start that a configuration asks for; None for a random one.
 
     Args:
         model: which is to be trained.
         config: how.
-        searches_rank: its rank changes while it is trained.
 
     Raises:
         InputError: the code of the method has no basis of a given rank.
@@ -298,7 +298,7 @@ def start_of(model: LatentModel, config: TrainConfig, searches_rank: bool) -> Ge
     Example:
         >>> import latentrank
         >>> model = latentrank.build("rrae", (6,), latent_dim=4)
-        >>> start_of(model, TrainConfig(init="geodesic"), False).steps
+        >>> start_of(model, TrainConfig(init="geodesic")).steps
         3000
     """
     if config.init == "random":
@@ -309,7 +309,7 @@ def start_of(model: LatentModel, config: TrainConfig, searches_rank: bool) -> Ge
             f"init is geodesic, and the code of {method} has no basis of a given rank to begin "
             "with; choose rrae, rrae-weak or vrrae, or leave init out."
         )
-    if searches_rank:
+    if search_for(model, config) is not None:
         raise InputError(
             f"init is geodesic, and {method} is to find its rank while it is trained; give the "
             "rank as a number, or leave init out."
