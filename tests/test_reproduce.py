@@ -105,6 +105,9 @@ def test_published_values_are_the_papers():
     assert load("lorae-table-3").parts[1].published["FID, GMM"]["LoRAE"] == 45.43
     assert load("irmae-table-2").parts[0].published["100"]["IRMAE"] == (10.2, 0.5)
     assert load("irmae-table-8").parts[0].published["FID, Gaussian"]["AE 512"] == 53.9
+    errors = [part.published["test error %"] for part in load("rrae-curves").parts]
+    assert [part["RRAE"] for part in errors] == [1.9, 3.2, 12.83, 8.75]
+    assert load("rrae-mnist-entropy").parts[0].published["rank"]["LoRAE"] == 20
 
 
 def test_recipes_share_trainings(tmp_path):
@@ -139,6 +142,22 @@ def test_a_row_can_have_settings_of_its_own_on_a_data_set(tmp_path):
     ranks = {job.part: job.config.options.rank for job in jobs if job.row == "RRAE"}
     assert narrow == ranks
     assert not any(job.config.latent_dim == ranks[job.part] for job in jobs if job.row == "AE")
+
+
+def test_a_part_has_the_rows_options_and_seeds_that_it_names(tmp_path):
+    found = load("rrae-curves")
+    small, whole = (plan(found, budget, 2, tmp_path) for budget in BUDGETS)
+
+    def rows(jobs, part):
+        return [job.row for job in jobs if job.part == f"curves-{part}"]
+
+    assert "LoRAE" not in rows(whole, "stairs"), "the paper has none there"
+    assert rows(whole, "two-sines").count("LoRAE") == 2
+    assert rows(small, "two-sines").count("LoRAE") == 0
+    assert rows(small, "two-sines").count("RRAE") == 2
+    assert rows(small, "two-sines").count("AE") == 1
+    kappa = {job.part: job.config.options.kappa for job in whole if job.row == "RRAE weak"}
+    assert kappa == {"curves-two-sines": 0.66, "curves-two-gaussians": 0.13}
 
 
 def test_densities_have_the_options_of_the_preset(tmp_path):
@@ -276,6 +295,25 @@ def test_the_gradient_norm_needs_no_training(tmp_path):
 )
 def test_digits_follow_the_spread(values, text):
     assert Cell(values).measured == text
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [([], "–"), ([3.0], "3 (1)"), ([2.0, 40.0, 1.5], "2 [1.5, 40] (3)")],
+)
+def test_a_median_stands_with_its_range(values, text):
+    assert Cell(values, summary="median").measured == text
+
+
+def test_verdicts_on_medians_compare_ranges():
+    """One seed of three that fails moves the mean, not the median."""
+    low, high = [1.0, 1.1, 50.0], [2.0, 2.1, 2.2]
+    rows = {"a": {"e": Cell(low, summary="median")}, "b": {"e": Cell(high, summary="median")}}
+    page = Page("n", "t", "p", "small", 3, "0", "c", [Grid("x", ["e"], rows)], summary="median")
+    claim = Claim(text="Claim.", column="e", rising=["a", "b"])
+    assert verdict(claim, page) == "Claim. Reproduced; the ranges over seeds overlap."
+    rows["a"]["e"].values.pop()
+    assert verdict(claim, page) == "Claim. Reproduced."
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ _NEIGHBOURS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30)
 #: Residual variance above which the data have no chart of so many dimensions.
 DOUBTFUL: Final = 0.1
 #: Adam's, at the beginning; it falls to zero along a cosine.
-_LEARNING_RATE: Final = 1e-3
+_LEARNING_RATE: Final = 3e-3
 #: Share of the largest variation of the last layer's inputs from which a direction is used.
 _SMALLEST: Final = 1e-5
 
