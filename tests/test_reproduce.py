@@ -209,6 +209,17 @@ def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
     assert "0 trainings to do, 4 are there already" in said
 
 
+def test_what_is_there_can_be_measured_alone(recipe, trained, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="have been trained"):
+        reproduce.reproduce(recipe, seeds=1, out=out, device="cpu", train=False)
+    train(plan(load(recipe), "small", 1, out, device="cpu")[0].training)
+    page = reproduce.reproduce(recipe, seeds=2, out=out, device="cpu", train=False)
+    assert len(trained) == 1
+    assert [len(row["rank"].values) for row in page.grids[0].rows.values()] == [1, 0]
+    assert page.command.endswith("--no-train")
+
+
 def test_an_interrupted_recipe_goes_on(recipe, trained, tmp_path, monkeypatch):
     """Ctrl-C in the second epoch of the second training: the first is kept, the second resumed."""
     from latentrank.training.callbacks import History

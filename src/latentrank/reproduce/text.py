@@ -13,10 +13,13 @@ from latentrank.recipes import Budget, Claim, Preset, Recipe, presets
 from latentrank.report.reproduction import Page
 
 
-def command(name: str, seeds: int, budget: str, parts: Sequence[str] = ()) -> str:
+def command(
+    name: str, seeds: int, budget: str, parts: Sequence[str] = (), train: bool = True
+) -> str:
     """What to type for the same table."""
     chosen = "".join(f" --part {shlex.quote(part)}" for part in parts)
-    return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}{chosen}"
+    trained = "" if train else " --no-train"
+    return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}{chosen}{trained}"
 
 
 def source_version() -> str:
