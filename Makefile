@@ -40,7 +40,7 @@ lint: $(READY) ## check style, formatting and types
 	$(PY) -m mypy
 
 BENCH := .venv-bench
-BENCHMARKS := truncation nuclear_norm steps training mixtures gpu
+BENCHMARKS := truncation nuclear_norm steps training mixtures reduction gpu
 
 bench: $(READY) $(BENCH)/.ready ## measure speed, also against other libraries
 	@for name in $(BENCHMARKS); do $(BENCH)/bin/python benchmarks/$$name.py || exit 1; done
@@ -50,7 +50,7 @@ $(BENCH)/.ready: $(READY)
 	@$(PY) -m venv --clear $(BENCH)
 	@$(PY) -c 'import site; print(site.getsitepackages()[0])' \
 	  > "$$($(BENCH)/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"
-	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check RRAEsTorch pythae
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check RRAEsTorch pythae ezyrb
 	@$(BENCH)/bin/python -c 'import latentrank' 2>/dev/null || \
 	  $(BENCH)/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@

@@ -25,6 +25,7 @@ LAYERS = (
     ("training",),
     ("runs",),
     ("density",),
+    ("parametric",),
     ("evaluation",),
     ("inference",),
     ("metrics",),

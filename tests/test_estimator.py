@@ -303,7 +303,7 @@ def test_a_search_for_the_rank_without_a_sure_end_is_warned_of(plane):
 
 
 def test_a_setting_out_of_range_is_one_sentence(plane):
-    with pytest.raises(InputError, match="epochs is 0, expected a whole number"):
+    with pytest.raises(InputError, match="epochs is 0, expected an integer"):
         LowRankAutoencoder("ae", epochs=0).fit(plane)
     with pytest.raises(InputError, match=r"options is 3\.5, expected names and values"):
         LowRankAutoencoder("ae", options=3.5).fit(plane)

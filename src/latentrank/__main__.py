@@ -1,4 +1,4 @@
-"""The command `latentrank`: what ends a command early becomes one sentence and an exit status."""
+"""The command `latentrank`: errors become one sentence and an exit status."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 from latentrank.cli import Stopped, app
 from latentrank.errors import InputError
 
-# The class that click calls UsageError, wherever this release of Typer keeps it.
+# Click's UsageError, whose location depends on the release of Typer.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        arguments: as typed after `latentrank`; those of this process by default.
+        arguments: as typed after `latentrank`; by default those of this process.
 
     Returns:
         The exit status: 0 done, 2 bad input, 130 stopped by Ctrl-C, 1 a failure of ours.
@@ -33,11 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # Wherever --debug stands: who adds it to a command that failed adds it at the end.
-    wanted = [argument for argument in given if argument != "--debug"]
-    debug = len(wanted) < len(given)
+    # --debug in any position: it is usually appended to a failed command.
+    arguments_left = [argument for argument in given if argument != "--debug"]
+    debug = len(arguments_left) < len(given)
     try:
-        return int(app(wanted, prog_name="latentrank", standalone_mode=False) or 0)
+        return int(app(arguments_left, prog_name="latentrank", standalone_mode=False) or 0)
     except (InputError, _UsageError) as error:
         if debug:
             traceback.print_exc()
@@ -47,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _say("Stopped.", 130)
     except BrokenPipeError:
-        # Who reads our output, such as head, has seen enough.
+        # The reader of our output, such as head, has closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _say(f"Something went wrong here ({_name(error)}); {_where(debug)}", 1)
+        return _say(f"Internal error ({_name(error)}); {_where(debug)}", 1)
 
 
 def _say(sentence: str, status: int) -> int:
@@ -62,9 +62,9 @@ def _say(sentence: str, status: int) -> int:
 
 
 def _sentence(error: Exception) -> str:
-    """What was wrong with the input, on one line."""
-    told = getattr(error, "format_message", error.__str__)
-    return " ".join(told().split())
+    """The error on one line."""
+    message = getattr(error, "format_message", error.__str__)
+    return " ".join(message().split())
 
 
 def _name(error: Exception) -> str:
@@ -73,9 +73,9 @@ def _name(error: Exception) -> str:
 
 
 def _where(debug: bool) -> str:
-    """Where the traceback is, for who wants to report it."""
+    """The location of the traceback, for a bug report."""
     if debug:
-        return "the traceback stands above."
+        return "the traceback is above."
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="latentrank-", suffix=".txt", delete=False, encoding="utf-8"

@@ -1,4 +1,4 @@
-"""Everything that decides a run, checked before anything runs, in sections.
+"""The configuration of a run, in sections, checked before anything runs.
 
 A setting is written in its section, or simply by its name: `RunConfig(method="ae", data="x.npy",
 epochs=3)` is `RunConfig(method="ae", data={"source": "x.npy"}, training={"epochs": 3})`.
@@ -27,8 +27,8 @@ from latentrank.methods.option_types import expected
 
 Logger = Literal["tensorboard", "wandb", "mlflow"]
 
-#: Version of the settings and of their defaults. A new setting whose default leaves things as they
-#: were needs no new version; a changed default does.
+#: Version of the settings and of their defaults. A new setting whose default preserves the
+#: behaviour needs no new version; a changed default does.
 SCHEMA = 1
 
 #: Marks settings that may differ when a run is resumed.
@@ -36,11 +36,11 @@ _RESUMABLE: dict[str, Any] = {"resumable": True}
 
 
 class _Section(BaseModel):
-    """Settings that belong together; those of its sections may be given by their names alone."""
+    """A group of settings; those of nested sections may be given by name alone."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    if not TYPE_CHECKING:  # editors complete the fields, which this signature would hide
+    if not TYPE_CHECKING:  # this signature would hide the fields from editors
 
         def __init__(self, **values: Any) -> None:
             try:
@@ -71,7 +71,7 @@ class _Section(BaseModel):
 
 
 class MachineConfig(_Section):
-    """Where a training runs; nothing here is meant to change what comes out."""
+    """Where training runs; nothing here is meant to change the result."""
 
     device: str = Field(
         "auto",
@@ -83,18 +83,18 @@ class MachineConfig(_Section):
     )
     strategy: str = Field(
         "auto",
-        description="strategy of Lightning's Trainer, such as ddp",
+        description="Lightning strategy, such as ddp",
         json_schema_extra=_RESUMABLE,
     )
     threads: int | None = Field(
         None,
         ge=1,
-        description="threads of a training on processors; by default as many as help",
+        description="CPU threads per run; by default as many as help",
         json_schema_extra=_RESUMABLE,
     )
     loggers: list[Logger] = Field(
         default_factory=list,
-        description="tensorboard, wandb or mlflow, beside history.csv",
+        description="tensorboard, wandb or mlflow, in addition to history.csv",
         json_schema_extra=_RESUMABLE,
     )
 
@@ -111,7 +111,7 @@ class TrainConfig(_Section):
         description="number of batches, instead of epochs",
         json_schema_extra=_RESUMABLE,
     )
-    batch_size: int = Field(64, ge=1, description="samples in a batch, of each process")
+    batch_size: int = Field(64, ge=1, description="samples per batch and process")
     learning_rate: float | None = Field(
         None,
         gt=0,
@@ -134,35 +134,37 @@ class TrainConfig(_Section):
     )
     init_steps: int = Field(3000, ge=1, description="batches of the geodesic start")
     weight_decay: float | None = Field(
-        None, ge=0, description="the optimiser's; by default the method's, which is mostly none"
+        None,
+        ge=0,
+        description="weight decay of the optimiser; by default the method's, mostly none",
     )
     patience: int | None = Field(
         None,
         ge=1,
-        description="stop after so many validations without a lower error; with the schedule "
+        description="stop after this many validations without a lower error; with the schedule "
         "multistep, continue at the next rate first",
         json_schema_extra=_RESUMABLE,
     )
     keep: Literal["best", "last"] | None = Field(
         None,
-        description="which weights are kept: those of the lowest validation error (the default "
+        description="which weights to keep: those of the lowest validation error (the default "
         "with patience), or the last ones",
     )
     validate_every: int = Field(
         1, ge=1, description="epochs between validations", json_schema_extra=_RESUMABLE
     )
-    seed: int = Field(0, ge=0, description="random seed of initialisation, order and noise")
+    seed: int = Field(0, ge=0, description="random seed for initialisation, order and noise")
     precision: str = Field(
         "32-true",
-        description="as Lightning's Trainer takes it (bf16-mixed, ...), or auto: bf16-mixed where "
-        "the hardware has units for it",
+        description="a precision of Lightning's Trainer (bf16-mixed, ...), or auto: bf16-mixed if "
+        "the hardware supports it",
         json_schema_extra=_RESUMABLE,
     )
-    machine: MachineConfig = Field(default_factory=MachineConfig, description="where it runs")
+    machine: MachineConfig = Field(default_factory=MachineConfig, description="where training runs")
 
     @property
     def length(self) -> tuple[str, int]:
-        """What the training is counted in, `"steps"` or `"epochs"`, and how many.
+        """The unit of the training length, `"steps"` or `"epochs"`, and the number.
 
         Example:
             >>> TrainConfig(epochs=3).length, TrainConfig(epochs=3, steps=10).length
@@ -171,7 +173,7 @@ class TrainConfig(_Section):
         return ("epochs", self.epochs) if self.steps is None else ("steps", self.steps)
 
     def resolved(self, method: str) -> TrainConfig:
-        """These settings, with the method's learning rate and weight decay where none is given.
+        """These settings, with the method's learning rate and weight decay as defaults.
 
         Example:
             >>> TrainConfig().resolved("lorae").learning_rate
@@ -191,30 +193,30 @@ class TrainConfig(_Section):
 
 
 class DataConfig(_Section):
-    """Which data, and how they are read."""
+    """Which data to use, and how to read them."""
 
     source: str = Field(description="name of a data set, or a path", json_schema_extra=_RESUMABLE)
     data_root: str | None = Field(
         None, description="folder of data files", json_schema_extra=_RESUMABLE
     )
     download: bool = Field(
-        False, description="data files may be downloaded", json_schema_extra=_RESUMABLE
+        False, description="allow downloading data files", json_schema_extra=_RESUMABLE
     )
     image_size: int | None = Field(
         None, ge=1, description="height and width to which images are cropped and resized"
     )
     kind: Literal["table", "curves", "images", "volumes"] | None = Field(
-        None, description="what a sample is, where the shape of an array leaves a doubt"
+        None, description="what a sample is, if the shape of an array is ambiguous"
     )
     layout: str | None = Field(
-        None, description="which axis is which, such as NHWC, where the shape leaves a doubt"
+        None, description="order of the axes, such as NHWC, if the shape is ambiguous"
     )
-    labels: str | None = Field(None, description="column or array that holds class labels")
+    labels: str | None = Field(None, description="column or array of class labels")
     parameters: str | None = Field(
-        None, description="columns or arrays that hold parameters, separated by commas"
+        None, description="columns or arrays of parameters, separated by commas"
     )
     columns: str | None = Field(
-        None, description="columns that make a sample, separated by commas; by default the rest"
+        None, description="columns that form a sample, separated by commas; by default the rest"
     )
     validation: Literal["train", "test", "none"] = Field(
         "train", description="what a validation part of the data is used for"
@@ -224,7 +226,7 @@ class DataConfig(_Section):
 
 
 class RunConfig(_Section):
-    """A whole run: the method, the data, and how it is trained."""
+    """A complete run: the method, the data, and the training settings."""
 
     method: str = Field(description="name of the method")
     options: SerializeAsAny[MethodOptions] = Field(
@@ -232,8 +234,8 @@ class RunConfig(_Section):
     )
     latent_dim: int | None = Field(None, ge=1, description="width of the code; default: the data's")
     net: str | None = Field(None, description="family of networks; default: the data's")
-    data: DataConfig = Field(description="which data, and how they are read")
-    training: TrainConfig = Field(default_factory=TrainConfig, description="how it is trained")
+    data: DataConfig = Field(description="which data to use, and how to read them")
+    training: TrainConfig = Field(default_factory=TrainConfig, description="training settings")
 
     @model_validator(mode="before")
     @classmethod
@@ -255,14 +257,14 @@ class RunConfig(_Section):
 
     @property
     def machine(self) -> MachineConfig:
-        """Where it runs."""
+        """Where training runs."""
         return self.training.machine
 
     def updated(self, settings: Mapping[str, Any]) -> RunConfig:
-        """This configuration with other values of some settings, given by their names.
+        """A copy with some settings changed, given by name.
 
         Raises:
-            InputError: a name or a value that cannot be used.
+            InputError: an unknown name or an invalid value.
         """
         values = self.model_dump()
         for name, value in settings.items():
@@ -274,12 +276,12 @@ class RunConfig(_Section):
         return RunConfig(**values)
 
     def flat(self) -> dict[str, Any]:
-        """Every setting by its name alone, as plain values, and the options under `options`."""
+        """Every setting by name, as plain values, with the method's options under `options`."""
         values = {name: self.get(name) for name in settings()}
         return {**values, "options": self.options.model_dump(mode="json")}
 
     def get(self, name: str) -> Any:
-        """The value of a setting, by its name alone."""
+        """The value of a setting, by name."""
         value: Any = self
         for part in path_of(name):
             value = getattr(value, part)
@@ -287,10 +289,11 @@ class RunConfig(_Section):
 
 
 def _paths(section: type[BaseModel]) -> dict[str, tuple[str, ...]]:
-    """Where the settings of a section and of those in it are, by name."""
+    """The paths of the settings of a section and its nested sections, by name."""
     found: dict[str, tuple[str, ...]] = {}
     if "data" in section.model_fields:
-        found["data"] = ("data", "source")  # named by the section that it is the heart of
+        # The main setting of a section is named after the section.
+        found["data"] = ("data", "source")
     for name, field in section.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, _Section):
@@ -322,7 +325,7 @@ def _field(path: tuple[str, ...]) -> FieldInfo:
 
 
 def path_of(name: str) -> tuple[str, ...]:
-    """The sections in which a setting is, and its name there.
+    """The path of a setting: its sections and its name there.
 
     Raises:
         InputError: there is no such setting.
@@ -338,7 +341,7 @@ def path_of(name: str) -> tuple[str, ...]:
 
 
 def section_of(name: str) -> type[BaseModel]:
-    """The class in which a setting is defined.
+    """The class that defines a setting.
 
     Example:
         >>> section_of("device").__name__
@@ -366,7 +369,7 @@ def resumable() -> list[str]:
 
 
 def _input_error(error: ValidationError, section: type[BaseModel]) -> InputError:
-    """The first thing that is wrong, in one sentence."""
+    """The first validation error, in one sentence."""
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
@@ -379,7 +382,7 @@ def _input_error(error: ValidationError, section: type[BaseModel]) -> InputError
     return InputError(f"{name} is {first['input']!r}, expected {expected(section, name)}.")
 
 
-#: What other libraries call a setting, where spelling alone would not suggest it.
+#: Names that other libraries use for a setting, for suggestions that spelling alone would miss.
 _ELSEWHERE = {"lr": "learning_rate", "batch": "batch_size", "random_state": "seed"}
 
 

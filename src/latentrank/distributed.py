@@ -1,8 +1,8 @@
-"""What bottlenecks and losses need when one batch is spread over several processes.
+"""Collectives for bottlenecks and losses on a batch distributed over processes.
 
-Alone, each function is the identity, or nearly: no method needs to know how it is trained.
-A loss built from these is the loss of the whole batch on every process, so that averaging
-gradients, as data parallelism does, gives the whole batch's gradient.
+In a single process each function is essentially the identity, so methods need not know how they
+are trained. A loss built from these is the loss of the global batch on every process, so that
+averaging gradients, as data parallelism does, gives the gradient of the global batch.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from latentrank.linalg import GramAccumulator
 
 
 def world() -> tuple[int, int]:
-    """This process's number and how many there are; `(0, 1)` when alone."""
+    """The rank of this process and the number of processes; `(0, 1)` without distribution."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
 def is_first_process() -> bool:
-    """Whether this is the only process of a training, or the first of several.
+    """Whether this is the only process of a run, or the first of several.
 
-    Asked before the processes have met, too: then their launcher's environment tells.
+    Before the process group is initialised, the launcher's environment is used.
     """
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank() == 0
@@ -40,7 +40,7 @@ def is_first_process() -> bool:
 
 
 def _rows_of_each(x: Tensor) -> list[int]:
-    """How many rows each process holds, in process order."""
+    """The number of rows of each process, in process order."""
     device = _card() if dist.get_backend() == "nccl" else torch.device("cpu")
     counts = [torch.zeros((), dtype=torch.int64, device=device) for _ in range(world()[1])]
     dist.all_gather(counts, torch.tensor(len(x), device=device))
@@ -48,7 +48,7 @@ def _rows_of_each(x: Tensor) -> list[int]:
 
 
 def batch_rows(x: Tensor) -> int:
-    """How many rows all processes hold together."""
+    """The total number of rows over all processes."""
     return len(x) if world()[1] == 1 else sum(_rows_of_each(x))
 
 
@@ -59,8 +59,8 @@ def gather_rows(x: Tensor) -> Tensor:
         x: `(B, ...)`; `B` may differ from process to process.
 
     Returns:
-        `(sum of B, ...)`, the same on every process. The gradient that reaches `x` is the sum of
-        what all processes ask of its rows.
+        `(sum of B, ...)`, the same on every process. The gradient with respect to `x` is summed
+        over all processes.
     """
     if world()[1] == 1:
         return x
@@ -69,9 +69,9 @@ def gather_rows(x: Tensor) -> Tensor:
 
 
 class _GatherRows(Function):
-    """One all-gather forwards and one all-reduce backwards, of row-major tensors alone.
+    """One all-gather forwards and one all-reduce backwards, of contiguous tensors.
 
-    Collectives send memory as it lies. A tensor of other strides, such as the gradient of a
+    Collectives send raw memory. A tensor with other strides, such as the gradient of a
     transposed one, would arrive with its entries permuted.
     """
 
@@ -88,13 +88,13 @@ class _GatherRows(Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
         (grad_output,) = grad_outputs
-        # A sum of its own: the gradient that came in may be somebody else's memory.
+        # A copy: the incoming gradient may share memory.
         asked = total(grad_output)
         return asked[ctx.start : ctx.start + ctx.count]
 
 
 def local_rows(gathered: Tensor, like: Tensor) -> Tensor:
-    """This process's part of what `gather_rows` gave: as many rows as `like` has."""
+    """This process's part of the result of `gather_rows`, with as many rows as `like`."""
     rank, size = world()
     if size == 1:
         return gathered
@@ -111,10 +111,10 @@ def total(x: Tensor) -> Tensor:
 
 
 def batch_mean(per_sample: Tensor) -> Tensor:
-    """The mean over the samples of the whole batch, as far as this process's samples go.
+    """This process's contribution to the mean over the samples of the global batch.
 
-    Averaged over processes, which is what data parallelism does with gradients, it is the mean
-    over all samples, also where processes hold different numbers of them.
+    Averaged over processes, as data parallelism does with gradients, it is the mean over all
+    samples, even if processes hold different numbers of them.
 
     Args:
         per_sample: `(B,)`, this process's values.
@@ -137,8 +137,8 @@ def batch_mean(per_sample: Tensor) -> Tensor:
 def noise_like(x: Tensor) -> Tensor:
     """Standard normal noise of the shape of `x`: this process's rows of the batch's noise.
 
-    All processes draw for the whole batch from the same random state and keep their part, so
-    the noise of a sample does not depend on how many processes there are.
+    All processes draw noise for the global batch from the same random state and keep their part, so
+    the noise of a sample does not depend on the number of processes.
     """
     if world()[1] == 1:
         return torch.randn_like(x)
@@ -147,7 +147,7 @@ def noise_like(x: Tensor) -> Tensor:
 
 
 def _card() -> torch.device:
-    """The graphics card of this process."""
+    """The GPU of this process."""
     return torch.device("cuda", torch.cuda.current_device())
 
 
@@ -155,9 +155,9 @@ def _card() -> torch.device:
 def reduce_(x: Tensor) -> Tensor:
     """Sum a tensor over all processes, in place."""
     if world()[1] > 1:
-        # NCCL, which graphics cards use among themselves, takes tensors on a card alone.
+        # NCCL supports only GPU tensors.
         sent = x.to(_card()) if dist.get_backend() == "nccl" else x
-        sent = sent.contiguous()  # memory is sent as it lies
+        sent = sent.contiguous()  # raw memory is sent
         dist.all_reduce(sent)
         if sent is not x:
             x.copy_(sent)
@@ -165,6 +165,6 @@ def reduce_(x: Tensor) -> Tensor:
 
 
 def reduce_gram_(gram: GramAccumulator) -> None:
-    """Add up what all processes have accumulated, in place."""
+    """Sum the accumulators of all processes, in place."""
     for part in gram.tensors:
         reduce_(part)

@@ -1,4 +1,4 @@
-"""The one exception that means: what was given cannot be used, and here is what to do."""
+"""The exception for input that cannot be used."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from numbers import Integral
 
 
 class InputError(ValueError):
-    """Input that cannot be used, explained in one plain sentence.
+    """Input that cannot be used, with the reason and the remedy in one sentence.
 
     The sentence says what was given, what was expected, and what to do. The command line
     prints it without a traceback and exits with status 2; from Python it is a `ValueError`.
 
     Example:
-        >>> raise InputError("latent_dim is 0, expected a whole number from 1; raise it.")
+        >>> raise InputError("latent_dim is 0, expected an integer from 1; raise it.")
         Traceback (most recent call last):
-        latentrank.errors.InputError: latent_dim is 0, expected a whole number from 1; raise it.
+        latentrank.errors.InputError: latent_dim is 0, expected an integer from 1; raise it.
     """
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
-    """The error for a name that does not exist, with the nearest names that do.
+    """Build the error for an unknown name, with suggestions.
 
     Args:
-        kind: what the name stands for, such as `"method"`.
-        given: the name as given.
+        kind: what the name refers to, such as `"method"`.
+        given: the unknown name.
         known: the names that exist.
 
     Returns:
@@ -42,19 +42,19 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
 
 
 def check_count(value: object, name: str) -> None:
-    """Refuse what is not a whole number from one.
+    """Reject a value that is not an integer of at least 1.
 
     Args:
-        value: as given; numpy's whole numbers will do, too.
+        value: the value to check; NumPy integers are accepted.
         name: what to call it in the message.
 
     Raises:
-        InputError: if `value` is not a whole number, or below one.
+        InputError: if `value` is not an integer, or is below 1.
 
     Example:
         >>> check_count(0, "rank")
         Traceback (most recent call last):
-        latentrank.errors.InputError: rank is 0, expected a whole number from 1; choose one.
+        latentrank.errors.InputError: rank is 0, expected an integer from 1; choose one.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise InputError(f"{name} is {value!r}, expected a whole number from 1; choose one.")
+        raise InputError(f"{name} is {value!r}, expected an integer from 1; choose one.")

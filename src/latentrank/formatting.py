@@ -1,4 +1,4 @@
-"""Values and time spans as a reader wants them, in the terminal and in reports."""
+"""Formatting of values and time spans for the terminal and reports."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def as_text(value: Any) -> str:
-    r"""A value as a reader wants it: few digits, no Python signs.
+    r"""Format a value for a reader: few digits, no Python syntax.
 
     Args:
-        value: a number, text, truth value, list or None.
+        value: a number, string, boolean, list or None.
 
     Returns:
         The text.
@@ -33,7 +33,7 @@ def as_text(value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span in the two largest units that matter.
+    """Format a time span in its two largest units.
 
     Args:
         seconds: from 0.
@@ -47,22 +47,22 @@ def duration(seconds: float) -> str:
     """
     if seconds < 59.95:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
+    rounded = round(seconds)
+    if rounded < 3600:
+        return f"{rounded // 60} min {rounded % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min"
 
 
 def mean_and_spread(mean: float, spread: float | None = None) -> str:
-    """A mean with its standard deviation, to two digits of the latter.
+    """Format a mean with its standard deviation, to two digits of the latter.
 
     Args:
         mean: over repetitions, or a single value.
-        spread: their standard deviation; None, NaN, or below rounding leaves it out.
+        spread: their standard deviation; omitted if None, NaN or below rounding.
 
     Returns:
-        The text; values below 1e-12 are rounding and given as that.
+        The text; values below 1e-12 are rounding errors and shown as such.
 
     Example:
         >>> [mean_and_spread(*pair) for pair in ((12.0, 0.0), (12.5, 0.71), (0.1005, 0.00071))]
@@ -73,8 +73,8 @@ def mean_and_spread(mean: float, spread: float | None = None) -> str:
     if mean and abs(mean) < 1e-12:
         return "< 1e-12" if mean > 0 else "> \N{MINUS SIGN}1e-12"
     if spread is None or not math.isfinite(spread) or spread <= 1e-9 * abs(mean):
-        whole = float(mean).is_integer() and abs(mean) < 1e15
-        return as_text(int(mean) if whole else float(mean))
+        integral = float(mean).is_integer() and abs(mean) < 1e15
+        return as_text(int(mean) if integral else float(mean))
     power = math.floor(math.log10(max(abs(mean), spread)))
     if -5 < power < 7:
         places = max(0, 1 - math.floor(math.log10(spread)))

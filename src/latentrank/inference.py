@@ -1,20 +1,24 @@
-"""Use of a trained run: codes of data, decoded codes, densities, and samples."""
+"""Using a trained run: encode, decode, fit densities, sample, predict fields."""
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from latentrank import data, density
 from latentrank.data import Dataset, Split
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
 from latentrank.models.base import LatentModel
+from latentrank.parametric import ExtrapolationWarning, ParameterMap
 from latentrank.runs import Run
+from latentrank.runs.folder import PARAMETER_MAP
 
 SPLITS = ("train", "test", "all")
 
@@ -40,16 +44,15 @@ def embed(
 
     Args:
         run: a finished run.
-        split: `"train"`, `"test"`, or `"all"` for both, in the order of the rows of their file
-            where they come from one.
-        source: name or path of other data; they are normalised as the run's data were. The codes
-            of the run's own data are kept with it, so that these need not be there.
+        split: `"train"`, `"test"`, or `"all"` for both, in file order if they come from one file.
+        source: name or path of other data, which are normalised like the run's. The codes of the
+            run's own data are stored with it, so those data need not be present.
         coefficients: return the coefficients in the bottleneck's own basis, `(N, k)`.
 
     Returns:
         `codes`, `(N, L)` or `(N, k)` float32; and, where known, `labels`, `parameters`, `names`
-        of files, and `rows`, the row of each sample in its file. With all of other data,
-        `class_names` too.
+        of files, and `rows`, the row of each sample in its file. With `split="all"` of other data,
+        also `class_names`.
 
     Raises:
         InputError: there is no such split, the data have another shape, or the method has no
@@ -81,21 +84,21 @@ def _embedded(run: Run, split: str, source: str | Path | None) -> dict[str, NDAr
     said = run.settings.data
     dataset = data.load(source, layout=said.layout, kind=said.kind, **_how(run))
     part = _part(dataset, split)
-    return {"codes": _encode(run, dataset, part), **part.beside}
+    return {"codes": _encode(run, dataset, part), **part.metadata}
 
 
 def _all_embedded(run: Run, source: str | Path) -> dict[str, NDArray[Any]]:
-    """All of other data in their order, of which one sample is enough."""
+    """All samples of other data, in order; a single sample suffices."""
     spec = run.model().spec
     split, class_names = data.load_samples(
         source, run.model().preprocessing, spec.input_shape, **_how(run)
     )
     named = {} if class_names is None else {"class_names": np.array(class_names)}
-    return {"codes": run.model().encode_array(split.x), **split.beside, **named}
+    return {"codes": run.model().encode_array(split.x), **split.metadata, **named}
 
 
 def _how(run: Run) -> dict[str, Any]:
-    """How the run's data are read, for other data like them."""
+    """How the run's data were read, to read other data in the same way."""
     settings = run.settings.data
     names = ("image_size", "labels", "parameters", "columns")
     return {"root": settings.data_root, **{name: getattr(settings, name) for name in names}}
@@ -111,7 +114,7 @@ def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
     if other.shape != model.spec.input_shape:
         raise InputError(
             f"The samples of {other.name} have shape {other.shape}, expected "
-            f"{model.spec.input_shape} as in training; give data of that shape."
+            f"{model.spec.input_shape}, the shape trained on; give data of that shape."
         )
     return model.encode_array(part.x)
 
@@ -163,13 +166,13 @@ def density_of_model(
     Args:
         model: a trained model.
         spec: a density as text, such as `"gmm:components=10"`. `"prior"` is the standard normal,
-            over the coefficients where the method has a basis.
+            over the coefficients if the method has a basis.
         codes: `(N, L)`, codes of the training data; the prior needs none.
         **options: options of the density; these override those of `spec`.
 
     Raises:
-        InputError: there is no such density or option, a density other than the prior is asked
-            of a GAN, or the prior of a compressed model.
+        InputError: there is no such density or option, a density other than the prior is requested
+            for a GAN, or the prior for a compressed model.
     """
     name = density.parse(spec).name
     if name == "prior":
@@ -177,11 +180,11 @@ def density_of_model(
         return density.standard_normal(model.latent_dim, None if basis is None else basis.cpu())
     if not model.reconstructs:
         raise InputError(
-            f"The density is {name}, but {model.spec.method} does not encode samples to codes "
-            "that it could be fitted to; use the density prior."
+            f"The density is {name}, but {model.spec.method} has no codes to fit it to; use the "
+            f"density prior."
         )
     if codes is None:
-        raise InputError(f"The density {name} is fitted to codes, and none are given; give some.")
+        raise InputError(f"The density {name} is fitted to codes, but none are given; give some.")
     return density.fit(spec, codes, **options)
 
 
@@ -215,3 +218,65 @@ def decode(run: Run, codes: NDArray[Any]) -> NDArray[Any]:
     """
     model = run.model()
     return model.preprocessing.to_own_layout(model.decode_array(codes))
+
+
+def predict(run: Run, parameters: ArrayLike, kind: str = "auto") -> NDArray[Any]:
+    """Samples at new parameters: codes interpolated over the parameters, then decoded.
+
+    Args:
+        run: a finished run on data with parameters; the data are not needed.
+        parameters: `(N, P)`, the columns as in training.
+        kind: one of `latentrank.parametric.KINDS`, or `"auto"` for multilinear on a full grid and
+            radial elsewhere.
+
+    Returns:
+        `(N, ...)`, in the units, the dtype and the layout of the data that the model was trained
+        on. An `ExtrapolationWarning` names rows outside the convex hull of the training
+        parameters.
+
+    Raises:
+        InputError: the data of the run have no parameters, these are not finite numbers or not
+            as many, or the kind does not suit them.
+    """
+    fitted = parameter_map(run, kind)
+    codes = fitted(parameters)
+    if told := fitted.extrapolated(parameters):
+        warnings.warn(told, ExtrapolationWarning, stacklevel=2)
+    return decode(run, codes)
+
+
+def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
+    """The map from parameters to codes that `predict` uses; fitted once, and kept with the run.
+
+    Args:
+        run: a finished run on data with parameters; the data are not needed.
+        kind: see `predict`.
+
+    Raises:
+        InputError: see `predict`.
+    """
+    path = run.folder / PARAMETER_MAP.format(kind=kind)
+    if path.is_file():
+        return ParameterMap.load(path)
+    if not run.model().reconstructs:
+        raise InputError(
+            f"The method {run.settings.method} has no codes of samples to interpolate; take a run "
+            "of an autoencoder."
+        )
+    known = run.encoded("train")
+    if "parameters" not in known:
+        raise InputError(
+            f"The data {run.settings.data.source} of the run in {run.folder} have no parameters "
+            "to predict from; train on data that have, see docs/reduction.md."
+        )
+    basis = run.model().bottleneck.basis()
+    fitted = ParameterMap.fit(
+        known["parameters"],
+        known["codes"],
+        kind,
+        None if basis is None else basis.cpu(),
+        run.parameter_names,
+    )
+    with contextlib.suppress(InputError):  # also a run that cannot be written to predicts
+        fitted.save(path)
+    return fitted

@@ -18,18 +18,20 @@ os.umask(_UMASK)
 
 
 @contextmanager
-def atomic_write(path: str | Path, advice: str = "free or change it") -> Iterator[Path]:
-    """A path to write to, beside `path`, which it becomes when the block ends well.
+def atomic_write(
+    path: str | Path, advice: str = "check permissions and free space"
+) -> Iterator[Path]:
+    """A temporary path to write to, renamed to `path` when the block succeeds.
 
     Args:
-        path: the file's final name; its folder is made when missing.
-        advice: what to do where it cannot be written.
+        path: final path; its folder is created if missing.
+        advice: advice if it cannot be written.
 
     Yields:
         The temporary path, with the same suffix.
 
     Raises:
-        InputError: the system refuses to write, such as on a full disk; nothing is left behind.
+        InputError: writing fails, such as on a full disk; nothing is left behind.
 
     Example:
         >>> import tempfile
@@ -44,7 +46,7 @@ def atomic_write(path: str | Path, advice: str = "free or change it") -> Iterato
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        temporary.chmod(0o666 & ~_UMASK)  # some writers leave files to their owner alone
+        temporary.chmod(0o666 & ~_UMASK)  # some writers restrict permissions to the owner
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or error
@@ -57,16 +59,16 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError:
-        # Its folder is none, or not ours: then nothing was written either.
+        # The folder is not one, or not accessible: then nothing was written either.
         return
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as everybody who writes it means it."""
+    """YAML loader that reads 1e-3 as a number."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `_Loader` reads: text that looks like a number is quoted."""
+    """YAML dumper for `_Loader`: text that looks like a number is quoted."""
 
 
 # YAML 1.1, which PyYAML follows, asks for a point in every float: 1.0e-3.
@@ -79,13 +81,13 @@ for _class in (_Loader, _Dumper):
 
 
 def parse_value(text: str) -> Any:
-    """A value as it would be read from a YAML file.
+    """Parse a value as YAML.
 
     Args:
         text: as typed on the command line.
 
     Returns:
-        A number, truth value, None, list or text.
+        A number, boolean, None, list or string.
 
     Example:
         >>> [parse_value(text) for text in ("1e-3", "8", "true", "null", "polar", "[1, 2]")]
@@ -98,13 +100,13 @@ def parse_value(text: str) -> Any:
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds.
+    """Read a mapping from a YAML file.
 
     Args:
         path: the file.
 
     Raises:
-        InputError: there is no such file, it is not YAML, or it holds no mapping.
+        InputError: there is no such file, it is not YAML, or does not contain a mapping.
     """
     path = Path(path)
     try:
@@ -119,15 +121,15 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def write_yaml(path: Path, values: dict[str, Any]) -> None:
-    """Write a mapping as YAML, whole or not at all."""
+    """Write a mapping as YAML, atomically."""
     write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
+    """Write a text file, atomically.
 
     Raises:
-        InputError: the disk does not take it.
+        InputError: it cannot be written.
     """
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

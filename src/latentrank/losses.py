@@ -15,7 +15,7 @@ from latentrank.term import Term
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
-    """`x`, in float32 where it came in half precision."""
+    """`x`, in float32 if it has half precision."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -60,7 +60,7 @@ def relative_error(output: Tensor, target: Tensor) -> Tensor:
     """
     misfit = total((output - target).square().sum())
     size = total(target.square().sum()).clamp_min(torch.finfo(target.dtype).tiny)
-    # The root's slope is infinite at zero: a perfect fit must not give NaN.
+    # The square root's slope is infinite at zero: a perfect fit must not give NaN.
     return (misfit + torch.finfo(misfit.dtype).tiny).sqrt() / size.sqrt()
 
 
@@ -129,11 +129,11 @@ def mmd(z: Tensor, decoder: nn.Module | None = None, prior: Tensor | None = None
         prior: `(B, L)` draws from the prior; drawn here by default.
 
     Returns:
-        A scalar. With one sample there are no self terms, and only the cross term is left.
+        A scalar. With one sample there are no self terms, only the cross term.
     """
     prior = noise_like(z) if prior is None else prior
     z, prior = (_at_least_float32(gather_rows(points)) for points in (z, prior))
-    # The distances cancel, and so do the three terms: half precision would leave only noise.
+    # Cancellation in the distances and between the terms would leave only noise in half precision.
     with torch.autocast(z.device.type, enabled=False):
         between = _multiquadric(z, prior).mean()
         return _mean_of_pairs(z) + _mean_of_pairs(prior) - 2 * between
@@ -141,7 +141,7 @@ def mmd(z: Tensor, decoder: nn.Module | None = None, prior: Tensor | None = None
 
 def _multiquadric(a: Tensor, b: Tensor) -> Tensor:
     """The summed kernel of all pairs, `(len(a), len(b))`."""
-    # cdist's own gradient is NaN where two points coincide, as each does with itself.
+    # cdist's gradient is NaN for coinciding points, as each is with itself.
     squared = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
     scales = [2 * a.shape[1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
     return torch.stack([c / (c + squared) for c in scales]).sum(0)
@@ -156,7 +156,7 @@ def _mean_of_pairs(a: Tensor) -> Tensor:
 def decoder_gradient(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
     """`||grad_z D(z)||^2`, averaged over the batch (RAE-GP, Ghosh et al. 2020, 3.1).
 
-    The squared norm of the whole Jacobian is estimated without bias by one random direction
+    The squared norm of the full Jacobian is estimated without bias by one random direction
     `v` of unit variance per output: `E ||v^T J||^2 = ||J||_F^2`. Its own gradient is a second
     derivative of the decoder, so that a step costs about twice that of a plain autoencoder.
 
@@ -192,12 +192,12 @@ class Objective:
     Attributes:
         reconstruction: `"mse"`, `"bce"` or `"relative"`.
         reduction: `"mean"` divides the squared error and the cross-entropy by the numbers in
-            a sample; `"sum"` does not. It moves the meaning of every weight, so say which.
-            The relative error knows no such difference.
-        terms: added to it, with numbers for weights.
+            a sample; `"sum"` does not. It changes the meaning of every weight. The relative error
+            does not depend on it.
+        terms: additional terms, with numeric weights.
         weights_assume_sum: the weights are published for a reconstruction summed over a sample,
             so under `"mean"` they are divided as the reconstruction is.
-        weights: the present weight of each term by name; a search for the rank may move it.
+        weights: the present weight of each term by name; a rank search may change it.
 
     Raises:
         InputError: unknown reconstruction or reduction.
@@ -236,11 +236,11 @@ class Objective:
         Args:
             output: `(B, *shape)`, the reconstruction.
             target: `(B, *shape)`.
-            z: `(B, L)`, what the decoder saw.
-            terms: the bottleneck's terms; one without a weight is reported and not added.
+            z: `(B, L)`, the decoder's input.
+            terms: the bottleneck's terms; one without a weight is only reported.
             decoder: for terms on the decoder.
         """
-        # The relative error is a ratio: there is no sum in it that a mean could replace.
+        # The relative error is a ratio, which the reduction does not affect.
         averaged = self.reduction == "mean" and self.reconstruction != "relative"
         per_sample = target[0].numel() if averaged else 1
         reconstruction = RECONSTRUCTIONS[self.reconstruction](output, target) / per_sample
@@ -261,7 +261,7 @@ def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
         fake: `(B',)`, scores of generated ones.
 
     Returns:
-        A scalar, what the discriminator minimises.
+        A scalar, the discriminator's loss.
 
     Example:
         >>> round(float(cross_entropy(torch.zeros(3), torch.zeros(3))), 4)
@@ -273,8 +273,8 @@ def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
 def saturating(fake: Tensor) -> Tensor:
     """`log(1 - D(G(z)))`, the generator's part of the minimax game (Goodfellow et al. 2014, eq. 1).
 
-    Its slope vanishes where the discriminator is sure, which is why their section 3 proposes
-    `non_saturating`.
+    Its gradient vanishes where the discriminator is confident, which is why their section 3
+    proposes `non_saturating`.
 
     Args:
         fake: `(B,)`, scores of generated samples.
@@ -299,7 +299,7 @@ def least_squares(real: Tensor, fake: Tensor) -> Tensor:
         fake: `(B',)`, scores of generated ones.
 
     Returns:
-        A scalar, what the discriminator minimises.
+        A scalar, the discriminator's loss.
     """
     return 0.5 * (batch_mean((real - 1).square()) + batch_mean(fake.square()))
 
@@ -315,12 +315,12 @@ def least_squares_generator(fake: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Game:
-    """What the two networks of a GAN each minimise.
+    """The losses of the two networks of a GAN.
 
     Attributes:
-        discriminator: of the scores of real and of generated samples.
-        generator: of the scores of generated samples.
-        threshold: score from which a sample is taken for real.
+        discriminator: function of the scores of real and generated samples.
+        generator: function of the scores of generated samples.
+        threshold: score above which a sample is classified as real.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]

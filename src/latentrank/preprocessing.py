@@ -1,4 +1,4 @@
-"""What is done to data before a network sees it, and undone to what a network returns."""
+"""Preprocessing of network inputs, and its inverse for outputs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from latentrank.errors import InputError
 Array = NDArray[Any]
 Number = float | tuple[float, ...]
 
-#: Where the axes of samples in their own layout go, `N` first; None inserts an axis of one.
-#: Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)` and `(N, C, D, H, W)`.
+#: Axis permutations from each layout to network layout, `N` first; None inserts an axis of length
+#: 1. Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)` and `(N, C, D, H, W)`.
 LAYOUTS: dict[str, str] = {
     "NF": "NF", "NCT": "NCT", "NCHW": "NCHW", "NCDHW": "NCDHW",
     "NT": "NCT", "NHW": "NCHW", "NDHW": "NCDHW",
@@ -27,20 +27,19 @@ LAYOUTS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The map between samples as their owner keeps them and as a network takes them.
+    """The map between samples in the user's units and layout and network inputs.
 
-    `network = (own - offset) / scale`, with the subtraction in float64, so that values with a
-    large offset such as UNIX times keep their digits. It belongs to the model: whatever data it
-    is given later are treated as those that it was trained on.
+    `network = (own - offset) / scale`, with the subtraction in float64, so that values with a large
+    offset, such as UNIX times, keep their precision. It belongs to the model: later data are
+    treated like the training data.
 
     Attributes:
-        offset: subtracted first: one number, or one for each column or channel (axis 1).
-        scale: divided by then, likewise.
-        low: smallest value that samples can have, in their own units; None without bounds.
-        high: largest value.
+        offset: number to subtract, or one for each column or channel (axis 1).
+        scale: number to divide by, likewise.
+        low: minimum value of samples, in their own units; None if unbounded.
+        high: maximum value.
         dtype: NumPy name of the type in which samples are returned.
-        layout: axes of samples as their owner keeps them, one of `LAYOUTS`; None where they are
-            as networks take them.
+        layout: axes of the user's samples, one of `LAYOUTS`; None for network layout.
 
     Example:
         >>> bytes_ = Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
@@ -59,12 +58,12 @@ class Preprocessing:
 
     @property
     def bounded(self) -> bool:
-        """Whether values have bounds; a network then sees them in [0, 1]."""
+        """Whether values are bounded; network inputs are then in [0, 1]."""
         return self.low is not None and self.high is not None
 
     @property
     def identity(self) -> bool:
-        """Whether values are left as they are."""
+        """Whether values are unchanged."""
         return bool(np.all(np.asarray(self.offset) == 0) and np.all(np.asarray(self.scale) == 1))
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,11 +72,11 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Back from `to_dict`, by way of JSON.
+        """Restore from the result of `to_dict`, possibly through JSON.
 
         Raises:
-            TypeError: a name is none of the fields.
-            ValueError: a value is not of its field's kind.
+            TypeError: a name is not a field.
+            ValueError: a value has the wrong type.
         """
         taken = dict(values)
         for name in ("offset", "scale"):
@@ -93,7 +92,7 @@ class Preprocessing:
 
     @classmethod
     def of_numbers(cls, offset: Any, scale: Any, **rest: Any) -> Preprocessing:
-        """From numbers or arrays of one number for each column or channel."""
+        """Create from numbers, or arrays with one number for each column or channel."""
         return cls(_number(offset), _number(scale), **rest)
 
     def with_layout(self, layout: str | None) -> Preprocessing:
@@ -101,18 +100,18 @@ class Preprocessing:
         return replace(self, layout=layout)
 
     def normalise(self, x: Array | Tensor) -> Tensor:
-        """Values as a network takes them.
+        """Convert values to network inputs.
 
         Args:
             x: `(N, C, ...)` or `(N, F)` in the samples' own units, any real dtype.
 
         Returns:
-            float32 of the same shape; on the device of `x` where that is a tensor.
+            float32 of the same shape; on the device of `x` if that is a tensor.
         """
         if isinstance(x, Tensor):
             return self._normalise_tensor(x)
         x = np.asarray(x)
-        # torch knows neither all dtypes of NumPy nor the bytes of another order
+        # torch supports neither all NumPy dtypes nor foreign byte order
         if x.dtype in (np.uint8, np.float32):
             return self._normalise_tensor(_tensor(x))
         shifted = x.astype(np.float64) - _along_channels(self.offset, x.ndim)
@@ -122,7 +121,7 @@ class Preprocessing:
     def _normalise_tensor(self, x: Tensor) -> Tensor:
         if self.identity:
             return x.float()
-        # bytes are exact in float32, so that only the one division rounds, as in float64
+        # uint8 is exact in float32, so only the division rounds, as in float64
         if x.dtype == torch.uint8 and self.offset == 0 and isinstance(self.scale, float):
             return x.float() / torch.tensor(self.scale, device=x.device)
         offset, scale = (
@@ -132,14 +131,14 @@ class Preprocessing:
         return ((x.double() - offset) / scale).float()
 
     def denormalise(self, y: Array | Tensor) -> Array:
-        """What a network returned, in the samples' own units and dtype.
+        """Convert network outputs to the samples' own units and dtype.
 
         Args:
-            y: `(N, C, ...)` or `(N, F)`, as a network gives it.
+            y: `(N, C, ...)` or `(N, F)`, a network output.
 
         Returns:
-            An array of the same shape: inside the bounds, where there are some, and rounded to
-            the nearest where the dtype has whole numbers.
+            An array of the same shape, clipped to the bounds if any, and rounded for integer
+            dtypes.
         """
         if isinstance(y, Tensor):
             y = y.detach().cpu().float().numpy()
@@ -149,14 +148,14 @@ class Preprocessing:
             x = np.clip(x, self.low, self.high)
         dtype = np.dtype(self.dtype)
         if dtype.kind in "iu":
-            x = np.clip(np.rint(x), *_whole_limits(dtype))
+            x = np.clip(np.rint(x), *_integer_limits(dtype))
         elif dtype.kind == "b":
             x = x >= 0.5
         own: Array = x.astype(dtype)
         return own
 
     def to_network_layout(self, x: Array) -> Array:
-        """Samples from their own layout to that of networks; a view.
+        """Samples from their own layout to network layout; a view.
 
         Raises:
             InputError: `x` has another number of axes than the layout.
@@ -166,23 +165,23 @@ class Preprocessing:
         if x.ndim != len(self.layout):
             raise InputError(
                 f"The samples have shape {x.shape}, expected {len(self.layout)} axes "
-                f"({self.layout}) as in training; reshape them."
+                f"({self.layout}) as for training; reshape them."
             )
         if "C" not in self.layout and "F" not in self.layout:
             return x[:, None]
         return np.moveaxis(x, self.layout.index("C"), 1) if "C" in self.layout else x
 
     def to_own_layout(self, x: Array) -> Array:
-        """Samples from the layout of networks to their own; a view."""
+        """Samples from network layout to their own; a view."""
         if self.layout is None or "F" in self.layout:
             return x
         return x[:, 0] if "C" not in self.layout else np.moveaxis(x, 1, self.layout.index("C"))
 
 
-def _whole_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """The smallest and the largest float64 that a dtype of whole numbers can hold."""
+def _integer_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The smallest and the largest float64 within an integer dtype."""
     limits = np.iinfo(dtype)
-    largest = float(limits.max)  # of 64 bits it rounds up, to one more than fits
+    largest = float(limits.max)  # for 64 bits it rounds up, to one more than fits
     return float(limits.min), largest if int(largest) <= limits.max else np.nextafter(largest, 0)
 
 
@@ -194,13 +193,13 @@ def _number(value: Any) -> Number:
 
 
 def _along_channels(value: Number, ndim: int) -> Any:
-    """A number as it is, numbers of channels so that they broadcast along axis 1."""
+    """A number unchanged; per-channel numbers shaped to broadcast along axis 1."""
     if isinstance(value, tuple):
         return np.asarray(value, dtype=np.float64).reshape(-1, *[1] * (ndim - 2))
     return value
 
 
 def _tensor(x: Array) -> Tensor:
-    # torch warns about arrays it could write through, and knows no negative strides
+    # torch warns about read-only arrays, and does not support negative strides
     x = np.ascontiguousarray(x)
     return torch.from_numpy(x if x.flags.writeable else x.copy())

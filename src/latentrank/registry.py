@@ -1,4 +1,4 @@
-"""Named things that users can add to: methods, data sets, densities, networks, metrics."""
+"""Extensible registries by name: methods, data sets, densities, networks, metrics."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Values by name: those of this library, those registered by hand, those of other packages.
+    """Values by name: from this library, registered at run time, or from other packages.
 
-    Another package adds a value with an entry point, and it is known wherever that package is
-    installed; it is imported when it is asked for, not before:
+    Another package adds a value with an entry point, which is imported on first use:
 
         [project.entry-points."latentrank.methods"]
         schatten = "my_package:SCHATTEN"
 
     Args:
-        kind: what a name stands for, such as `"method"`; for messages.
+        kind: what a name refers to, such as `"method"`; for messages.
         group: group of entry points, such as `"latentrank.methods"`.
 
     Example:
@@ -73,7 +72,7 @@ class Registry(Generic[T]):
     def _load(self, point: EntryPoint) -> T:
         try:
             loaded: T = point.load()
-        except Exception as error:  # whatever another package raises on import
+        except Exception as error:  # another package can raise anything on import
             raise InputError(
                 f"The {self.kind} '{point.name}' is provided by {point.value}, which cannot be "
                 f"imported ({type(error).__name__}: {error}); repair or uninstall that package."
@@ -81,7 +80,7 @@ class Registry(Generic[T]):
         return loaded
 
     def register(self, name: str, value: T) -> T:
-        """Add a value, for as long as this process runs.
+        """Add a value, in the current process.
 
         Returns:
             The value.
@@ -90,16 +89,16 @@ class Registry(Generic[T]):
             InputError: the name is taken.
         """
         if name in self:
-            raise InputError(f"There is a {self.kind} '{name}' already; choose another name.")
+            raise InputError(f"The {self.kind} '{name}' already exists; choose another name.")
         self._values[name] = value
         return value
 
     def register_lazily(self, name: str, reference: str) -> None:
-        """Add a value of this library that is imported when it is first asked for.
+        """Add a value of this library that is imported on first use.
 
         Args:
             name: its name.
-            reference: where it is, such as `"latentrank.density.kde:fit"`.
+            reference: its location, such as `"latentrank.density.kde:fit"`.
         """
         self._lazy[name] = EntryPoint(name, reference, self.group)
         self.__dict__.pop("_entry_points", None)
@@ -109,7 +108,7 @@ class Registry(Generic[T]):
         return lambda value: self.register(name, value)
 
     def built_in(self, name: str) -> bool:
-        """Whether every process that has the same packages installed knows the name."""
+        """Whether the name is known to every process with the same packages installed."""
         return name in self._shared or name in self._entry_points
 
     @cached_property
@@ -117,6 +116,6 @@ class Registry(Generic[T]):
         return frozenset(self._values)
 
     def seal(self) -> None:
-        """Take what is registered so far as coming with the library."""
+        """Mark everything registered so far as part of the library."""
         self.__dict__.pop("_shared", None)
         _ = self._shared

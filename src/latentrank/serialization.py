@@ -30,7 +30,7 @@ def save(model: LatentModel, folder: str | Path) -> Path:
 
     Args:
         model: the model.
-        folder: where; made if it does not exist.
+        folder: folder to write to; created if missing.
 
     Returns:
         The folder.
@@ -48,7 +48,7 @@ def save(model: LatentModel, folder: str | Path) -> Path:
         True
     """
     folder = Path(folder)
-    # Copies, since the file format knows no tensors that share memory, as tied weights do.
+    # Copies, since the file format does not support tensors that share memory, as tied weights do.
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
@@ -57,7 +57,9 @@ def save(model: LatentModel, folder: str | Path) -> Path:
         try:
             save_file(tensors, temporary)
         except SafetensorError as error:
-            raise InputError(f"{folder} cannot be written ({error}); free or change it.") from None
+            raise InputError(
+                f"{folder} cannot be written ({error}); check it, or give another folder."
+            ) from None
     written_by = {"format": FORMAT, "latentrank": __version__}
     description = {**written_by, **model.spec.model_dump(mode="json")}
     write_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
@@ -67,15 +69,15 @@ def save(model: LatentModel, folder: str | Path) -> Path:
 def load(
     folder: str | Path, *, encoder: nn.Module | None = None, decoder: nn.Module | None = None
 ) -> LatentModel:
-    """Read a model that `save` wrote, in evaluation mode, on the CPU. No code in it is run.
+    """Load a model that `save` wrote, in evaluation mode, on the CPU. No code in it is executed.
 
     Args:
-        folder: where it is.
-        encoder: a network of your own, where the model was built with one.
+        folder: folder of the model.
+        encoder: your own network, if the model was built with one.
         decoder: likewise.
 
     Raises:
-        InputError: there is no model there, it is damaged, or it needs networks of your own.
+        InputError: there is no model there, it is damaged, or it needs your own networks.
     """
     folder = Path(folder)
     try:
@@ -93,7 +95,7 @@ def load(
     spec = read_spec(description, f"model.json in {folder}")
     if spec.net == "custom" and (encoder is None or decoder is None):
         raise InputError(
-            f"The model in {folder} has networks of its user's own; pass them: "
+            f"The model in {folder} was built with custom networks; pass them: "
             "load(folder, encoder=..., decoder=...)."
         )
     model = skeleton(spec, encoder, decoder)
@@ -111,11 +113,11 @@ def read_spec(description: Any, source: str) -> Spec:
     """The spec in a description of this format.
 
     Args:
-        description: as JSON gave it.
-        source: where it is from, for the error.
+        description: the parsed JSON.
+        source: its origin, for the error.
 
     Raises:
-        InputError: it is of another format, or damaged.
+        InputError: it has another format version, or is damaged.
     """
     if not isinstance(description, dict) or "format" not in description:
         raise InputError(f"{source} does not describe a model; give the folder of a finished run.")
@@ -124,7 +126,7 @@ def read_spec(description: Any, source: str) -> Spec:
     if found != FORMAT:
         age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
         remedy = "train it again" if age == "an older" else "update latentrank"
-        raise InputError(f"{source} is of {age} format; {remedy}.")
+        raise InputError(f"{source} has {age} format; {remedy}.")
     try:
         return Spec(**description)
     except (ValidationError, TypeError, ValueError) as error:
@@ -132,24 +134,24 @@ def read_spec(description: Any, source: str) -> Spec:
 
 
 def _printable(error: Exception) -> str:
-    """What went wrong, on one line and without raw bytes of a damaged file."""
+    """The error on one line, without raw bytes of a damaged file."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     else:
-        told = str(error)
-    line = " ".join(told.split())[:200]
+        message = str(error)
+    line = " ".join(message.split())[:200]
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def skeleton(
     spec: Spec, encoder: nn.Module | None = None, decoder: nn.Module | None = None
 ) -> LatentModel:
-    """The model that a spec describes, with weights still to come.
+    """The model that a spec describes, before its weights are loaded.
 
     Args:
-        spec: of a model, also of a folded or compressed one.
-        encoder: a network of your own, where the model was built with one.
+        spec: spec of a model, possibly folded or compressed.
+        encoder: your own network, if the model was built with one.
         decoder: likewise.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Search over settings with Optuna: each trial is a run folder, machines may share a study."""
+"""Search over settings with Optuna: each trial is a run folder, and machines can share a study."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _MOST_LISTED = 10_000  # combinations of choices
 
 @dataclass(frozen=True)
 class Search:
-    """One setting and where it is searched.
+    """The search space of one setting.
 
     Attributes:
-        name: of the setting or the method's option.
-        low: smallest value, None for choices.
-        high: largest value.
-        log: whether its logarithm is searched.
-        choices: the values, where they are no range.
+        name: name of the setting or method option.
+        low: lower bound, None for choices.
+        high: upper bound.
+        log: whether to search on a log scale.
+        choices: the values, if it is not a range.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Search:
 
     @property
     def first(self) -> Any:
-        """A value that it can take."""
+        """Sample a value."""
         return self.choices[0] if self.choices else self.low
 
     @property
     def values(self) -> Sequence[Any] | None:
-        """All values that it can take; None for a continuous range."""
+        """All possible values; None for a continuous range."""
         if self.choices:
             return self.choices
         if isinstance(self.low, int) and isinstance(self.high, int):
@@ -60,10 +60,10 @@ class Trial(NamedTuple):
     """A finished trial.
 
     Attributes:
-        number: in the study, from 0.
-        value: of the metric.
-        settings: those that were searched.
-        folder: of its run, on the machine that trained it.
+        number: number in the study, from 0.
+        value: value of the metric.
+        settings: the searched settings.
+        folder: folder of its run, on the machine that trained it.
     """
 
     number: int
@@ -73,11 +73,11 @@ class Trial(NamedTuple):
 
 
 def parse_search(text: str) -> Search:
-    """A search as it is typed: a range, a range of logarithms, or choices.
+    """Parse a search space: a range, a log-scale range, or choices.
 
     Args:
         text: `"NAME=LOW..HIGH"`, `"NAME=LOW..HIGH:log"` or `"NAME=A,B,C"`; a range between
-            whole numbers has whole values.
+            integers has whole values.
 
     Raises:
         InputError: it cannot be read, or the range is empty.
@@ -101,8 +101,8 @@ def parse_search(text: str) -> Search:
         raise _unreadable(text)
     if not low < high or (colon and low <= 0):
         raise InputError(
-            f"The search {text} runs from {low} to {high}; give a smaller number first, and one "
-            "above 0 with :log."
+            f"The search {text} runs from {low} to {high}; give the smaller number first, and a "
+            "positive one with :log."
         )
     return Search(name, low, high, bool(colon))
 
@@ -129,33 +129,32 @@ def sweep(
 ) -> list[Trial]:
     """Train with settings that Optuna proposes, and return all trials of the study.
 
-    A study is named by everything but the machine: whoever gives the same settings, searches and
-    storage takes part in it. No settings are trained twice, and proposals follow from the seed of
-    the settings and the number of trials before.
+    A study is identified by its settings, searches and storage, excluding machine settings: equal
+    arguments join the same study. No settings are trained twice, and proposals depend only on the
+    seed and the number of earlier trials.
 
     Args:
-        given: settings that stay, by name, method and data among them.
-        searches: settings that vary, one or more.
-        trials: how many to add; fewer where all combinations of choices have been tried.
-        minimise: a metric, such as `"validation_error"` or `"fd:gmm"`.
-        maximise: a metric to maximise instead, such as `"accuracy:100"`.
-        storage: URL of the database that holds the study; by default a file in `out`.
-        out: folder of the studies' runs.
+        given: fixed settings by name, including method and data.
+        searches: settings to search, one or more.
+        trials: number of trials to add; fewer once all combinations of choices have been tried.
+        minimise: metric to minimise, such as `"validation_error"` or `"fd:gmm"`.
+        maximise: metric to maximise instead, such as `"accuracy:100"`.
+        storage: URL of the study's database; by default a file in `out`.
+        out: folder for the runs of all studies.
         cluster: address of a Dask scheduler whose workers train; None for this machine.
         say: called with progress messages.
-        progress: show a progress line for each training.
+        progress: show a progress line for each run.
 
     Returns:
-        All finished trials of the study, the best first.
+        All finished trials of the study, best first.
 
     Raises:
-        InputError: optuna is not installed, settings that cannot be used, or a storage that
-            cannot be reached.
+        InputError: optuna is not installed, settings are invalid, or the storage cannot be reached.
     """
     optuna = _optuna()
     if trials < 1 or not searches:
         raise InputError(
-            f"{trials} trials over {len(searches)} searches were asked for; give at least one "
+            f"{trials} trials over {len(searches)} searches were requested; give at least one "
             "of each, such as --search penalty=1e-5..1e-1:log."
         )
     metric, direction = (maximise, "maximize") if maximise else (minimise, "minimize")
@@ -172,7 +171,7 @@ def sweep(
             direction=direction,
             load_if_exists=True,
         )
-    except Exception as error:  # what a storage raises depends on its driver
+    except Exception as error:  # errors of a storage depend on its driver
         raise InputError(
             f"The study's storage {storage} cannot be used ({str(error).splitlines()[0]}); give a "
             "URL such as sqlite:///study.db."
@@ -193,7 +192,7 @@ def sweep(
             say(training.name)
         try:
             failed = train_all(proposals, lambda text: None, progress, cluster)
-        except BaseException:  # Ctrl-C, too: nobody is working on these trials any more
+        except BaseException:  # also on Ctrl-C: these trials are no longer running
             for trial in asked:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise
@@ -211,7 +210,7 @@ def sweep(
 def _training(
     trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path
 ) -> Training:
-    """The training of a new trial."""
+    """The run of a new trial."""
     place = folder / f"trial-{trial.number}"
     trial.set_user_attr("folder", str(place))
     name = f"trial {trial.number}: {_listed(trial.params)}"
@@ -221,7 +220,7 @@ def _training(
 def _settle(
     study: Any, trial: Any, training: Training, reason: str | None, metric: str, say: Say
 ) -> None:
-    """Tell the study the result; a trial that diverges is a bad proposal, and not its end."""
+    """Report the result to the study; a diverging trial does not end it."""
     try:
         if reason:
             raise InputError(reason)
@@ -235,7 +234,7 @@ def _settle(
 
 
 def _new_trials(study: Any, searches: Sequence[Search], seed: int, count: int) -> list[Any]:
-    """Trials whose settings have not been tried; fewer where all combinations have been."""
+    """New trials with untried settings; fewer once all combinations have been tried."""
     found: list[Any] = []
     while len(found) < count and (trial := _new_trial(study, searches, seed)) is not None:
         found.append(trial)
@@ -256,7 +255,7 @@ def _new_trial(study: Any, searches: Sequence[Search], seed: int) -> Any | None:
 
 
 def _tried(study: Any) -> set[str]:
-    """Settings of trials that are finished, that failed for a reason of their own, or that run."""
+    """Settings of trials that are finished, failed or running."""
     return {
         _plain(trial.params)
         for trial in study.trials
@@ -266,7 +265,7 @@ def _tried(study: Any) -> set[str]:
 
 
 def _combinations(searches: Sequence[Search]) -> int | None:
-    """How many different settings there are; None where a range is continuous."""
+    """The number of different settings; None if a range is continuous."""
     counts = [None if search.values is None else len(search.values) for search in searches]
     return None if None in counts else math.prod(count for count in counts if count is not None)
 
@@ -277,7 +276,7 @@ def _exhausted(searches: Sequence[Search], tried: Collection[str]) -> bool:
 
 
 def _untried(searches: Sequence[Search], tried: Collection[str]) -> list[dict[str, Any]]:
-    """The settings that are left, where they are few enough to list."""
+    """The remaining settings, if few enough to list."""
     count = _combinations(searches)
     if count is None or count > _MOST_LISTED:
         return []
@@ -311,13 +310,13 @@ def configured(
     """The configuration of a trial.
 
     Args:
-        given: settings that stay.
-        searches: those that vary.
-        proposed: their values.
+        given: fixed settings.
+        searches: searched settings.
+        proposed: values of the searched settings.
 
     Raises:
-        InputError: settings or options that do not exist or cannot be used, or one that is both
-            given and searched.
+        InputError: settings or options do not exist or are invalid, or one is both given and
+            searched.
     """
     for search in searches:
         if search.name in given:
@@ -326,7 +325,7 @@ def configured(
 
 
 def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> str:
-    """Data, method, and a digest of all that the study is about."""
+    """Data, method, and a digest of the study."""
     fixed = content(base)
     for search in searches:
         fixed["settings"].pop(search.name, None)

@@ -1,4 +1,4 @@
-"""A loss term: its name, its weight and what computes it, in one place."""
+"""A loss term: name, weight and function."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Penalty = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True)
 class Term:
-    """A loss term: its name, its weight, and what computes it.
+    """A loss term: name, weight and function.
 
     Attributes:
-        name: under which it is reported.
-        weight: a number, or the name of the option of the method that holds it.
-        function: of the code and the decoder; None where the bottleneck computes it.
+        name: name in logs and reports.
+        weight: a number, or the name of the method option that holds it.
+        function: function of the code and the decoder; None if the bottleneck computes it.
 
     Example:
         >>> import torch

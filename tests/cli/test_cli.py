@@ -422,7 +422,7 @@ def test_a_comparison_is_overwritten_by_force_only(folder, capfd):
     capfd.readouterr()
     assert "--force" in refused(["compare", run_of(folder)], capfd)
     Path("compare.html").unlink()
-    assert "compare-files exists already" in refused(["compare", run_of(folder)], capfd)
+    assert "compare-files already exists" in refused(["compare", run_of(folder)], capfd)
     assert main(["compare", run_of(folder), "--force", "--label", "mine"]) == 0
     assert "mine" in Path("compare.html").read_text(encoding="utf-8")
 
@@ -475,8 +475,8 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
         (["train", "lorae", "--data", "shapes", "--epoch", "3"], "did you mean 'epochs'?"),
         (["train", "lorae", "--data", "shapes", "--penlty", "3"], "did you mean 'penalty'?"),
         (["train", "lorae", "--data", "shapes", "--penalty", "high"], "expected a number"),
-        (["train", "irmae", "--data", "shapes", "--depth", "2.5"], "expected a whole number"),
-        (["train", "irmae", "--data", "shapes", "--depth", "true"], "expected a whole number"),
+        (["train", "irmae", "--data", "shapes", "--depth", "2.5"], "expected an integer"),
+        (["train", "irmae", "--data", "shapes", "--depth", "true"], "expected an integer"),
         (["train", "irmae", "--data", "shapes", "--fixed", "3"], "expected true or false"),
         (["train", "lorae", "--data", "shapes", "--epochs", "0"], "epochs is 0"),
         (["train", "lorae", "--data", "shapes", "--epochs", "x"], "'--epochs'"),
@@ -494,9 +494,9 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
         (["sample", "{run}", "--density", "gmm:component=2"], "did you mean 'components'?"),
         (["sample", "{run}", "--density", "kde:bandwidth=-1"], "bandwidth is -1"),
         (["sample", "{run}", "--nn", "3"], "--n"),
-        (["sample", "{run}", "--out", "x.jpg"], "expected a name that ends in .npz or .png"),
+        (["sample", "{run}", "--out", "x.jpg"], "expected a name ending in .npz or .png"),
         (["embed", "{run}", "--data", "{folder}/table.npy"], "give data of that shape"),
-        (["embed", "{run}", "--out", "{folder}/squares.npz"], "exists already"),
+        (["embed", "{run}", "--out", "{folder}/squares.npz"], "already exists"),
         (["export", "{run}", "--compress", "-1", "--format", "safetensors"], "tol is -1"),
         (["export", "{run}", "--precision", "int8", "--format", "safetensors"], "--format onnx"),
         (["export", "{run}", "--networks", "none.py:f"], "expected FILE.py:FUNCTION"),
@@ -505,7 +505,10 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
         (["train", "--resume", "{run}"], "is finished; to train it for longer"),
         (["train", "--resume", "{run}", "--seed", "2"], "seed of the run"),
         (["train", "--resume", "{run}", "--rank", "2"], "rank of the run"),
-        (["train", "ae", "--data", "{folder}/squares.npz", "--out", "{run}"], "There is a run in"),
+        (
+            ["train", "ae", "--data", "{folder}/squares.npz", "--out", "{run}"],
+            "already holds a run",
+        ),
         (["train", "ae", "--config", "{run}/config.yaml"], "holds options of rrae"),
         (["train", "ae", "--data", "{folder}/squares.npz", "--device", "x"], "device x"),
         (["train", "ae", "--data", "{folder}/squares.npz", "--precision", "x"], "precision x"),
@@ -524,7 +527,7 @@ def test_a_mistake_is_one_sentence_and_status_2(arguments, told, folder, capfd):
     [
         ("epochs: [", "is not YAML"),
         ("just words", "holds no settings"),
-        ("method: ae\ndata: shapes\nepochs: 0\n", "epochs is 0, expected a whole number from 1"),
+        ("method: ae\ndata: shapes\nepochs: 0\n", "epochs is 0, expected an integer from 1"),
         ("method: ae\ndata: shapes\nepoch: 1\n", "did you mean 'epochs'?"),
         ("method: ae\ndata: shapes\noptions: 3\n", "options is 3"),
         ("method: 3\ndata: shapes\n", "no method '3'"),

@@ -41,13 +41,13 @@ def test_unknown_names_and_paths():
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "table.doc"
     path.write_text("1,2\n")
-    with pytest.raises(InputError, match=r"table\.doc is neither .* ends in \.npy, \.npz"):
+    with pytest.raises(InputError, match=r"table\.doc is neither .* ending in \.npy, \.npz"):
         data.load(path)
 
 
 @pytest.mark.parametrize("option", ["train_size", "test_size", "image_size"])
 def test_sizes_below_one_are_refused(option):
-    with pytest.raises(InputError, match=f"{option} is 0; give a whole number from 1"):
+    with pytest.raises(InputError, match=f"{option} is 0; give an integer from 1"):
         data.load("shapes", **{option: 0})
 
 

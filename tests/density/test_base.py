@@ -214,7 +214,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("n", [0, 2.5, True])
     def test_what_is_no_number_of_samples(self, n):
-        with pytest.raises(InputError, match=f"n is {n!r}, expected a whole number from 1"):
+        with pytest.raises(InputError, match=f"n is {n!r}, expected an integer from 1"):
             density.fit("gaussian", np.eye(2)).sample(n)
 
     @pytest.mark.parametrize("seed", [-1, 1.5, "1", True])

@@ -340,7 +340,7 @@ def test_a_users_own_method_is_as_good_as_any(table, tmp_path):
 
 
 def test_register_refuses_a_name_that_is_taken_and_a_weight_that_nobody_can_give(table):
-    with pytest.raises(InputError, match="There is a method 'lorae' already; choose another"):
+    with pytest.raises(InputError, match="The method 'lorae' already exists; choose another"):
         methods.register(methods.Method("lorae", "", ""))
     with pytest.raises(InputError, match="the option 'penalty', which it does not have; add it"):
         methods.register(methods.Method("mine", "", "", terms=(Term("size", "penalty"),)))
@@ -354,10 +354,10 @@ def test_register_refuses_a_name_that_is_taken_and_a_weight_that_nobody_can_give
         ("lorae", {"penalty": True}, "penalty is True, expected a number"),
         ("lorae", {"penalty": -1.0}, "penalty is -1.0, expected a number from 0"),
         ("lorae", {"penalty": float("nan")}, "penalty is nan, expected a number from 0"),
-        ("irmae", {"depth": 2.5}, "depth is 2.5, expected a whole number from 1, such as 4"),
+        ("irmae", {"depth": 2.5}, "depth is 2.5, expected an integer from 1, such as 4"),
         ("irmae", {"fixed": 1}, "fixed is 1, expected true or false"),
         ("vae", {"beta": None}, "beta is None, expected a number"),
-        ("ae", {"latent_dim": 2.5}, "latent_dim is 2.5, expected a whole number"),
+        ("ae", {"latent_dim": 2.5}, "latent_dim is 2.5, expected an integer"),
     ],
 )
 def test_options_of_the_wrong_kind_are_told_in_a_sentence(method, options, told):

@@ -40,16 +40,16 @@ def test_rrae_adaptive_is_rrae_that_looks_for_its_rank():
 
 
 REFUSED = [
-    ("rrae", {"rank": 6}, "rank is 6 with latent_dim 5, expected a whole number from 1 to 5, or a"),
+    ("rrae", {"rank": 6}, "rank is 6 with latent_dim 5, expected an integer from 1 to 5, or a"),
     ("rrae", {"rank": 0}, "rank is 0"),
     ("rrae", {"rank": 2.5}, "rank is 2.5"),
     ("rrae", {"rank": True}, "rank is True"),
-    ("rrae", {"rank": "many"}, "rank is 'many', expected a whole number, or auto"),
+    ("rrae", {"rank": "many"}, "rank is 'many', expected an integer, or auto"),
     ("rrae", {"rank": "auto", "max_rank": 9}, "max_rank is 9 with latent_dim 5"),
     ("rrae", {"rank": "auto", "adapt": "shrik"}, "expected shrink or grow"),
     ("vrrae", {"rank": "auto", "tolerance": 0}, "tolerance is 0, expected a number above 0"),
     ("vrrae", {"rank": "auto", "tolerance": "all"}, "tolerance is 'all'"),
-    ("rrae-weak", {"rank": "auto"}, "rank is 'auto', expected a whole number"),
+    ("rrae-weak", {"rank": "auto"}, "rank is 'auto', expected an integer"),
     ("irmae-wd", {"rank": 3}, "There is no option of irmae-wd called 'rank'"),
     ("lorae", {"target_rank": 2}, "There is no option of lorae called 'target_rank'"),
     ("lorae", {"rank": 6}, "rank is 6 with latent_dim 5"),

@@ -85,7 +85,7 @@ def test_a_resumed_second_stage_equals_an_uninterrupted_one(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("epochs", "settings", "message"),
     [
-        (-1, {}, "second_stage_epochs is -1, expected a whole number"),
+        (-1, {}, "second_stage_epochs is -1, expected an integer"),
         (1.5, {}, "second_stage_epochs is 1.5"),
         (True, {}, "second_stage_epochs is True"),
         (2, {"steps": 9}, "leave steps out"),

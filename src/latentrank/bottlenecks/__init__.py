@@ -1,4 +1,4 @@
-"""The modules between encoder and decoder, one file each: what makes a method a method."""
+"""The bottlenecks, the modules between encoder and decoder, one file each."""
 
 from latentrank.bottlenecks.base import Bottleneck, Latent, RankBottleneck
 from latentrank.bottlenecks.discriminator import Discriminator

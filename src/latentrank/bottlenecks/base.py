@@ -1,4 +1,4 @@
-"""What every bottleneck is: a module between encoder and decoder that names its loss terms."""
+"""The base class of bottlenecks, the modules between encoder and decoder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from latentrank.linalg import GramAccumulator, truncate_rank
 
 
 class Latent(NamedTuple):
-    """What a bottleneck hands to the decoder and to the objective.
+    """The output of a bottleneck, for the decoder and the objective.
 
     Attributes:
-        z: `(B, L)`, what the decoder sees.
+        z: `(B, L)`, input of the decoder.
         terms: loss terms by name, scalars, not yet weighted.
     """
 
@@ -27,22 +27,22 @@ class Latent(NamedTuple):
 
 
 class Bottleneck(nn.Module):
-    """Maps what the encoder gives, `(B, encoder_dim)`, to the code, `(B, latent_dim)`.
+    """Maps the encoder's output, `(B, encoder_dim)`, to the code, `(B, latent_dim)`.
 
     A subclass overrides `encode` and, where training differs from inference, `forward`.
 
     Args:
         latent_dim: width `L` of the code.
-        encoder_dim: numbers the encoder must give per sample; `latent_dim` by default.
+        encoder_dim: width of the encoder's output; `latent_dim` by default.
 
     Attributes:
-        adjustable_rank: whether `rank` can be moved during training, as a rank search does.
+        adjustable_rank: whether `rank` can be changed during training, by a rank search.
         begins_with_basis: whether codes lie in a basis of `rank` directions that training can
-            begin with, see `begin`.
-        rank: how many directions there are, where `begins_with_basis`.
+            start from, see `begin`.
+        rank: number of directions, where `begins_with_basis`.
 
     Raises:
-        InputError: `latent_dim` is not a whole number from 1.
+        InputError: `latent_dim` is not an integer of at least 1.
     """
 
     adjustable_rank: ClassVar[bool] = False
@@ -60,8 +60,8 @@ class Bottleneck(nn.Module):
 
         Args:
             h: `(B, encoder_dim)`, the encoder's output.
-            index: `(B,)` int64, the rows of the training set these samples are; needed only
-                by bottlenecks that keep something per sample.
+            index: `(B,)` int64, indices of the samples in the training set; needed only by
+                bottlenecks with per-sample state.
         """
         return Latent(self.encode(h), {})
 
@@ -77,17 +77,17 @@ class Bottleneck(nn.Module):
         raise NotImplementedError
 
     def finalize(self, h_batches: Iterable[Tensor]) -> None:
-        """Learn what needs all training encodings at once; called after training.
+        """Compute what depends on all training encodings; called after training.
 
         Args:
             h_batches: the encodings of the whole training set, batch by batch.
         """
 
     def prepare(self, samples: int) -> None:
-        """Make what depends on the size of the training set; called before training.
+        """Allocate what depends on the size of the training set; called before training.
 
         Args:
-            samples: rows of the training set.
+            samples: size of the training set.
         """
 
     def begin(self, basis: Tensor, coefficients: Tensor) -> None:
@@ -118,12 +118,12 @@ class Bottleneck(nn.Module):
         return None
 
     def learning_rate_factors(self) -> dict[nn.Parameter, float]:
-        """Parameters that learn at a multiple of the common rate, with the multiple."""
+        """Parameters with a multiple of the common learning rate, with the multiple."""
         return {}
 
 
 def check_rank(rank: int, latent_dim: int) -> None:
-    """Refuse a rank that a code of this width cannot have.
+    """Reject a rank that a code of this width cannot have.
 
     Args:
         rank: `k`.
@@ -140,11 +140,11 @@ def check_rank(rank: int, latent_dim: int) -> None:
 
 
 class RankBottleneck(Bottleneck):
-    """A bottleneck whose code has rank at most `rank`, in one basis after training.
+    """A bottleneck whose code has rank at most `rank`, with a fixed basis after training.
 
-    In training the batch decides its own leading directions. `finalize` then finds one
-    basis `U`, `(L, k)`, of all training encodings together, and inference projects on it:
-    `encode(h) = h U U^T`. Until then, inference truncates the batch it is given, and warns.
+    During training each batch has its own leading directions. `finalize` then computes one basis
+    `U`, `(L, k)`, of all training encodings, and inference projects on it: `encode(h) = h U U^T`.
+    Until then, inference truncates each batch, and warns.
 
     `rank` may be lowered or raised during training, up to the value given here.
 
@@ -175,13 +175,15 @@ class RankBottleneck(Bottleneck):
 
     @property
     def rank(self) -> int:
-        """How many directions are kept, `k`."""
+        """The number of directions kept, `k`."""
         return self._rank
 
     @rank.setter
     def rank(self, value: int) -> None:
         if not 1 <= value <= self.max_rank:
-            raise InputError(f"rank is {value}, expected 1 to {self.max_rank}; choose one inside.")
+            raise InputError(
+                f"rank is {value}, expected 1 to {self.max_rank}; choose one in that range."
+            )
         if value != self._rank:
             self._set_state(value, False)
 
@@ -200,7 +202,7 @@ class RankBottleneck(Bottleneck):
         if basis is None:
             if not self.training:
                 warnings.warn(
-                    "The model has no basis of its own yet, so that codes depend on the batch they "
+                    "The model has no basis yet, so codes depend on the batch they "
                     "are computed in; train it with fit, or call finalize with the training "
                     "data.",
                     stacklevel=2,
@@ -209,7 +211,7 @@ class RankBottleneck(Bottleneck):
         return (h @ basis) @ basis.T
 
     def finalize(self, h_batches: Iterable[Tensor]) -> None:
-        """Find the basis of all encodings together, accumulated in float64."""
+        """Compute the basis of all encodings, accumulated in float64."""
         gram = GramAccumulator(self.latent_dim)
         for h in h_batches:
             gram.update(h)

@@ -1,4 +1,4 @@
-"""The discriminator of a GAN in the place of a bottleneck."""
+"""The discriminator of a GAN, in place of a bottleneck."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from latentrank.nets.spectral import spectrally_normalised
 
 
 class Discriminator(Bottleneck):
-    """The discriminator's features, `LeakyReLU(E(x))`, and the score that is read from them.
+    """The discriminator's features, `LeakyReLU(E(x))`, and the score computed from them.
 
     The score is a linear map of the features, spectrally normalised as the encoder is (Miyato
     et al. 2018), so that the discriminator cannot become arbitrarily steep.
 
-    The features stand where other methods have a code. `decode` does not undo them.
+    The features take the place of a code. `decode` does not invert them.
 
     Args:
         latent_dim: number of features, and width of the generator's noise.
@@ -38,6 +38,6 @@ class Discriminator(Bottleneck):
         return features
 
     def score(self, h: Tensor) -> Tensor:
-        """How real the discriminator thinks each sample, `(B,)`; higher is more real."""
+        """The discriminator's scores, `(B,)`; higher means more real."""
         scores: Tensor = self.head(self.encode(h))
         return scores.squeeze(1)

@@ -29,15 +29,15 @@ class Planar(nn.Module):
         super().__init__()
         self.w = nn.Parameter(torch.randn(dim) / math.sqrt(dim))
         self.b = nn.Parameter(torch.zeros(()))
-        # The correction sends w^T u = log(e - 1) to 0: an uncorrected u near 0 would start as
-        # a map that shrinks everything along w by a third, layer after layer.
+        # The correction sends w^T u = log(e - 1) to 0: an uncorrected u near 0 would start as a map
+        # that shrinks everything along w by a third per layer.
         unmoved = math.log(math.e - 1) * self.w.detach() / self.w.detach().square().sum()
         self.u = nn.Parameter(unmoved + 0.01 * torch.randn(dim))
 
     def corrected(self) -> tuple[Tensor, Tensor]:
-        """The `u` that is applied, `(L,)`, and its product `w^T u > -1`."""
+        """The `u` that is applied, `(L,)`, and `w^T u > -1`."""
         inner = self.w @ self.u
-        # In float32 the bound itself would be reached, and the determinant zero.
+        # In float32 the bound itself would be reached, making the determinant zero.
         product = (softplus(inner) - 1).clamp_min(-1 + 1e-6)
         return self.u + (product - inner) * self.w / self.w.square().sum(), product
 
@@ -66,7 +66,7 @@ class InverseAutoregressive(nn.Module):
         except ImportError as error:
             raise InputError(
                 "vae-flow with flow='iaf' needs zuko; install it with: "
-                "pip install 'latentrank[flow]', or take flow='planar'."
+                "pip install 'latentrank[flow]', or use flow='planar'."
             ) from error
         order = torch.arange(dim).flip(0) if reverse else torch.arange(dim)
         self.transform: Any = MaskedAutoregressiveTransform(
@@ -82,11 +82,12 @@ class InverseAutoregressive(nn.Module):
 class FlowPosterior(Gaussian):
     """`z_K = f_K ... f_1(z_0)` with `z_0 = mean + eps * std`; the term is `kl`.
 
-    The divergence of the flow's outcome from N(0, I) is
+    The divergence of the flow's output from N(0, I) is
     `E[log q_0(z_0) - sum log|det f_k'| - log p(z_K)]` (Rezende and Mohamed 2015, eq. 15).
     Written as `KL(q_0 || p) + E[log p(z_0) - log p(z_K) - sum log|det f_k'|]`, its first part
-    is known in closed form; only the second, which is small while the flow does little, is
-    taken from one draw. With all of it drawn, a code collapses more easily than without a flow.
+    is known in closed form; only the second, which is small for a flow near the identity, is
+    estimated from one draw. If all of it were, a code would collapse more easily than without a
+    flow.
 
     Inference sends the mean through the flow.
 
@@ -120,7 +121,7 @@ class FlowPosterior(Gaussian):
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
         """A draw in training, the mapped mean in evaluation; the term `kl`.
 
-        In evaluation what is drawn of the term is taken at the mean (`eps = 0`), so that it is
+        In evaluation the sampled part of the term is taken at the mean (`eps = 0`), so that it is
         deterministic.
         """
         mean, log_variance = self.posterior(h)

@@ -31,9 +31,9 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 class Gaussian(Bottleneck):
-    """The encoder gives means and log-variances, `(B, 2 L)`; training samples from them.
+    """The encoder returns means and log-variances, `(B, 2 L)`; training samples from them.
 
-    Inference uses the means. The term is `kl`, in nats a sample.
+    Inference uses the means. The term is `kl`, in nats per sample.
 
     Args:
         latent_dim: width `L` of the code; the encoder is twice as wide.
@@ -65,7 +65,7 @@ class Gaussian(Bottleneck):
         return self.posterior(h)[0]
 
     def linear_map(self) -> Tensor | None:
-        """`[I 0]`: the means are the first half of what the encoder gives."""
+        """`[I 0]`: the means are the first half of the encoder's output."""
         return torch.eye(
             self.latent_dim, self.encoder_dim, dtype=self._anchor.dtype, device=self._anchor.device
         )

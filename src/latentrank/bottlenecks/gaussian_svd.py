@@ -19,13 +19,12 @@ class GaussianSVD(RankBottleneck):
 
     `U`, `(L, k)`, spans the leading directions of the batch in training and of all training
     encodings afterwards; the log-variance is a linear map of `a`. The term is `kl` over the
-    k coefficients, in nats a sample.
+    k coefficients, in nats per sample.
 
-    Singular vectors may flip their sign or change places from one batch to the next, and the
-    log-variance layer would see its inputs permuted. Each batch's basis is therefore rotated,
-    inside its span, to lie closest to the last one. The gradient through the
-    coefficients' mean is the exact one of the truncation; the basis in which the noise is
-    added counts as a constant.
+    Singular vectors may change sign or order between batches, which would permute the inputs of the
+    log-variance layer. Each batch's basis is therefore rotated, within its span, to be closest to
+    the previous one. The gradient through the coefficients' mean is the exact one of the
+    truncation; the basis in which the noise is added counts as a constant.
 
     Args:
         latent_dim: width `L` of the code.
@@ -75,10 +74,10 @@ class GaussianSVD(RankBottleneck):
         finalized = self.basis()
         if finalized is not None and not self.training:
             return finalized
-        # In evaluation processes hold different numbers of batches: none may wait for another.
+        # In evaluation, processes have different numbers of batches, so none may wait for another.
         rows = at_least_float32(gather_rows(h) if self.training else h)
         begun = bool(self._reference.any())
-        # More directions than rows would be made up; the last basis knows better.
+        # With more directions than rows, the rest are taken from the previous basis.
         basis = leading_basis(rows, min(self.rank, len(rows)) if begun else self.rank)
         if begun:
             basis = self._aligned(basis)
@@ -87,9 +86,9 @@ class GaussianSVD(RankBottleneck):
         return basis.to(h.dtype)
 
     def _aligned(self, basis: Tensor) -> Tensor:
-        """The k orthonormal directions nearest to the last ones that span `basis`, `(L, <= k)`.
+        """The k orthonormal directions nearest to the previous ones that span `basis`, `(L, <= k)`.
 
-        Where it has fewer than k columns, the rest are what they leave of the last ones.
+        Where it has fewer than k columns, the rest are filled from the previous ones.
         """
         reference = self._reference[:, : self.rank].to(basis)
         turned: Tensor
@@ -103,7 +102,7 @@ class GaussianSVD(RankBottleneck):
         return turned
 
     def finalize(self, h_batches: Iterable[Tensor]) -> None:
-        """The basis of all encodings together, turned to the one training ended with."""
+        """The basis of all encodings, aligned with the one that training ended with."""
         super().finalize(h_batches)
         basis = self.basis()
         if basis is not None and bool(self._reference.any()):

@@ -1,4 +1,4 @@
-"""No bottleneck: the code is what the encoder gives."""
+"""No bottleneck: the code is the encoder's output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Identity(Bottleneck):
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__(latent_dim)
-        # Tells linear_map which device and precision the model has.
+        # Gives linear_map the model's device and precision.
         self.register_buffer("_anchor", torch.empty(0), persistent=False)
 
     def encode(self, h: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""RRAE, weak form: a basis learned beside the encoder, tied to it by a penalty."""
+"""RRAE, weak form: a basis learned with the encoder, tied to it by a penalty."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class LearnedBasis(Bottleneck):
     codes onto one line. The coefficients `A` are those that minimise the term for the batch.
 
     The paper begins with random columns, kept at length one, and trains `A` as well, `(k, D)` with
-    one column a training sample: each learns from its own sample alone, once an epoch, which takes
-    more epochs than large data allow.
+    one column per training sample. Each column gets one update per epoch, from its own sample,
+    which takes more epochs than are affordable for large data.
 
     Args:
         latent_dim: width `L` of the code.
         rank: `k`.
-        learned_coefficients: train `A`, and begin at random, as the paper does; `prepare` then
-            makes `A`, once the size of the training set is known.
+        learned_coefficients: train `A` from a random start, as the paper does; `prepare` allocates
+            it once the size of the training set is known.
         kappa: learning rate of a trained `A` as a multiple of the common one (0.05 to 0.81 in the
             paper).
 
@@ -56,7 +56,7 @@ class LearnedBasis(Bottleneck):
         check_rank(rank, latent_dim)
         self.rank = rank
         self.kappa = kappa
-        # Zeros stand for directions that no batch has determined yet.
+        # Zeros mark directions that no batch has determined yet.
         self.directions = nn.Parameter(torch.zeros(latent_dim, rank))
         self.learned_coefficients = learned_coefficients
         self._may_begin = not learned_coefficients
@@ -65,7 +65,7 @@ class LearnedBasis(Bottleneck):
             nn.init.normal_(self.directions)
 
     def prepare(self, samples: int) -> None:
-        """Make `A`, `(k, samples)`, if it is to be trained."""
+        """Allocate `A`, `(k, samples)`, if it is trained."""
         if self.learned_coefficients:
             self.coefficients = nn.Parameter(torch.randn(self.rank, samples).to(self.directions))
 
@@ -102,14 +102,14 @@ class LearnedBasis(Bottleneck):
         else:
             unit = self.directions / self.directions.norm(dim=0)
             fit = (unit @ self.coefficients[:, index]).T
-        tiny = torch.finfo(h.dtype).tiny  # the root has no slope at 0
+        tiny = torch.finfo(h.dtype).tiny  # the square root has no finite slope at 0
         misfit = total((h - fit).square().sum()).clamp_min(tiny).sqrt()
         size = total(h.square().sum()).clamp_min(tiny).sqrt()
         return Latent(h if self.training else self.encode(h), {"basis_fit": misfit / size})
 
     @torch.no_grad()
     def _begin(self, h: Tensor) -> None:
-        """Take the directions of the first batch, unless a checkpoint has brought some."""
+        """Use the directions of the first batch, unless a checkpoint has provided some."""
         self._may_begin = False
         if not self.directions.any():
             self.directions.copy_(leading_basis(gather_rows(h), self.rank))
@@ -130,5 +130,5 @@ class LearnedBasis(Bottleneck):
         return basis @ basis.T
 
     def learning_rate_factors(self) -> dict[nn.Parameter, float]:
-        """`A` learns at `kappa` times the common rate."""
+        """`A` has `kappa` times the common learning rate."""
         return {} if self.coefficients is None else {self.coefficients: self.kappa}

@@ -1,4 +1,4 @@
-"""IRMAE: square matrices in a row, which gradient descent drives to low rank."""
+"""IRMAE: a chain of square matrices, which gradient descent drives to low rank."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class LinearChain(Bottleneck):
         depth: number of matrices `l`, at least 1.
         init_variance: variance of the initial entries as a multiple of the usual `1 / (3 L)`
             (table 5 tries 1, 2 and 4).
-        fixed: leave the matrices as they start (figure 9).
-        nonlinear: a ReLU between them (figure 10); inference is then not linear.
+        fixed: do not train the matrices (figure 9).
+        nonlinear: a ReLU between them (figure 10); inference is then nonlinear.
         shared: one matrix, applied `depth` times (figure 11).
 
     Raises:
@@ -65,7 +65,7 @@ class LinearChain(Bottleneck):
         self._n_fixed = len(list(self.buffers()))
 
     def chain(self) -> list[Tensor]:
-        """`W_1 ... W_l`, each `(L, L)`, in the order in which they are applied."""
+        """`W_1 ... W_l`, each `(L, L)`, in order of application."""
         matrices: list[Tensor] = list(self.matrices)
         matrices += [self.get_buffer(f"matrix_{i}") for i in range(self._n_fixed)]
         return matrices * (self.depth // len(matrices))

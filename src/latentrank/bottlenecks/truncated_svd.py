@@ -1,4 +1,4 @@
-"""RRAE, strong form: the latent batch is cut to its leading singular directions."""
+"""RRAE, strong form: the latent batch is truncated to its leading singular directions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from latentrank.linalg import truncate_rank
 class TruncatedSVD(RankBottleneck):
     """The decoder sees the best rank-k approximation of the batch (Mounayer et al. 2024).
 
-    Not centred. The gradient is the exact one of the truncation. Under data parallelism the
-    batch is that of all processes together. See `RankBottleneck` for inference.
+    Not centred. The gradient is the exact one of the truncation. Under data parallelism the batch
+    is that of all processes combined. See `RankBottleneck` for inference.
 
     Args:
         latent_dim: width `L` of the code.

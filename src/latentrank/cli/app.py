@@ -1,6 +1,6 @@
-"""The command `latentrank` itself: its help, its groups of commands, and how it stops.
+"""The command `latentrank`: its help, its command groups, and interruption.
 
-Modules are imported inside the commands, so that help and mistakes answer at once.
+Modules are imported inside the commands, so that help and usage errors appear immediately.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ app = typer.Typer(
 TRAIN, INSPECT, GENERATE, CATALOGUE = "Train", "Inspect a run", "Use a run", "Catalogue"
 
 
-class Stopped(Exception):  # noqa: N818 - no error, the user's wish
-    """A command was stopped with Ctrl-C, and this is how to go on."""
+class Stopped(Exception):  # noqa: N818 - requested by the user, not an error
+    """A command was stopped with Ctrl-C; the message explains how to continue."""
 
 
 @app.callback(invoke_without_command=True)
@@ -35,14 +35,14 @@ def main(
         bool, typer.Option("--version", metavar="", help="Print the version.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", metavar="", help="Show the traceback of what goes wrong.")
+        bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Autoencoders whose latent space has low rank: find it, use it, compare.
+    """Autoencoders with a low-rank latent space: train, inspect, compare and use them.
 
     latentrank train lorae --data shapes        train a model and write its report
-    latentrank methods                          what can be trained
-    latentrank datasets                         what it can be trained on
+    latentrank methods                          list the methods
+    latentrank datasets                         list the data sets
     """
     if version:
         console.print(f"latentrank {__version__}")

@@ -1,4 +1,4 @@
-"""Options about feature networks, which evaluate and reproduce share."""
+"""Options for feature networks, shared by evaluate and reproduce."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ Weights = Annotated[
     list[str] | None,
     typer.Option(
         metavar="[FEATURES=]FILE",
-        help="File of a feature network's weights, such as inception.pth or "
-        "timm:tf_efficientnet_lite0=weights.safetensors; repeated.",
+        help="Weights file of a feature network, such as inception.pth or "
+        "timm:tf_efficientnet_lite0=weights.safetensors; repeatable.",
     ),
 ]
 
 
 def weights_by_name(given: Sequence[str] | None, features: str) -> dict[str, Path]:
-    """Files of weights by the name of the features that they are for.
+    """Weights files by the name of their features.
 
     Args:
-        given: `FILE` or `FEATURES=FILE`, each.
-        features: those that a file without a name is for.
+        given: items of the form `FILE` or `FEATURES=FILE`.
+        features: features of a file without a name.
 
     Example:
         >>> weights_by_name(["a.pth", "timm:resnet18=b.pth"], "inception")

@@ -19,22 +19,23 @@ from latentrank.formatting import as_text
 
 if TYPE_CHECKING:
     from latentrank.metrics import Value
+    from latentrank.runs import Run
 
-#: Endings of figure files.
+#: Suffixes of figure files.
 FIGURES = (".png", ".pdf", ".svg")
-#: Accuracy of a classifier below which its features are not to be relied on.
+#: Accuracy of a classifier below which its features are unreliable.
 POOR_CLASSIFIER = 0.8
 
 
 FigureFormat = Annotated[
     Literal["png", "pdf", "svg"],
-    typer.Option(help="Format of the figure files; text in pdf and svg stays text."),
+    typer.Option(help="Format of the figure files; text remains text in pdf and svg."),
 ]
 Style = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="A matplotlib style file for the figures: fonts, and the width of a column.",
+        help="A matplotlib style file for the figures, such as fonts and column width.",
     ),
 ]
 
@@ -46,7 +47,7 @@ def report(
     figure_format: FigureFormat = "png",
     style: Style = None,
 ) -> None:
-    """Write a run's report again: RUN/report.html and RUN/figures.
+    """Rewrite a run's report: RUN/report.html and RUN/figures.
 
     latentrank report runs/mnist-lorae
     latentrank report runs/mnist-lorae --figure-format pdf --style journal.mplstyle
@@ -71,7 +72,7 @@ def methods(
     from latentrank import methods as known
 
     if name is None:
-        table = new_table("method", "what it does")
+        table = new_table("method", "summary")
         for method in map(known.get, known.names()):
             table.add_row(f"[bold]{method.name}[/bold]", method.summary)
         console.print(table)
@@ -82,7 +83,7 @@ def methods(
 
 @app.command(rich_help_panel=CATALOGUE)
 def datasets() -> None:
-    """List the data sets that have a name. Folders of images and arrays are data, too.
+    """List the named data sets. Folders of images and files of arrays can be used as well.
 
     latentrank train lorae --data photographs/       a folder or .zip of images
     latentrank train rrae --data curves.npy          an array (N, ...), .npy or .npz
@@ -90,7 +91,7 @@ def datasets() -> None:
     from latentrank.data import describe
 
     table = new_table(
-        "data", "sample", "train", "test", "dim", "what it is",
+        "data", "sample", "train", "test", "dim", "description",
         numbers=("sample", "train", "test", "dim"),
     )  # fmt: skip
     for row in describe():
@@ -104,8 +105,8 @@ def datasets() -> None:
         )
     console.print(table)
     console.print(
-        "dim: of how many numbers the data was generated. Files are looked for in --data-root, "
-        "or LATENTRANK_DATA, and fetched only with --download.",
+        "dim: number of parameters that generated the data. Files are searched for in --data-root "
+        "(LATENTRANK_DATA), and downloaded only with --download.",
         style="dim",
     )
 
@@ -128,23 +129,42 @@ def interpolate(
         ),
     ] = None,
 ) -> None:
-    """Draw interpolations between codes, or measure them where the data has parameters.
+    """Draw interpolations between codes, or measure their error over the data's parameters.
 
     latentrank interpolate runs/mnist-rrae --kind spherical --out between.png
     latentrank interpolate runs/curves-two-gaussians-rrae --kind parameters
     """
     found = opened(run, data)
     if kind == "parameters":
-        from latentrank.evaluation import parameter_error
-
-        error = parameter_error(found.model(), found.dataset())
-        console.print(f"relative test error {error:.2f} %")
+        _print_predictions(found)
         return
     from latentrank.report import pictures
     from latentrank.report.style import write_figure
 
     path = free_path(out, run / "figures" / f"interpolation-{kind}.png", FIGURES)
     console.print(str(write_figure(pictures.interpolation(found, kind), path)))
+
+
+def _print_predictions(run: Run) -> None:
+    """Relative errors of predicted fields, by kind of interpolation."""
+    from latentrank.evaluation import errors_by_kind, reconstruction_error
+
+    with messages.status("Predicting"):
+        found = errors_by_kind(run.model(), run.dataset())
+        floor = reconstruction_error(run.model(), run.dataset())
+    print_table(
+        ["relative error %", "test", "folds"],
+        (
+            [one.kind, *("–" if error is None else f"{error:.2f}" for error in one[1:])]
+            for one in found
+        ),
+    )
+    console.print(
+        f"test: fields at the parameters of the test split; its own codes decoded give {floor:.2f}."
+        "\nfolds: at training parameters held out of the interpolation, a fifth at a time, those "
+        "at the border too.",
+        style="dim",
+    )
 
 
 @app.command(rich_help_panel=INSPECT)
@@ -165,7 +185,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FEATURES",
-            help="Measure distances of generated from test images on these: inception (FID), a "
+            help="Features for distances between generated and test images: inception (FID), a "
             "classifier of the data's own labels (FD-classifier), or timm:NAME, any network of "
             "timm (FD-NAME).",
         ),
@@ -174,20 +194,20 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME[:OPTION=VALUE,...]",
-            help="Densities to draw codes from, separated by commas; by default gaussian,gmm, of "
+            help="Densities to draw codes from, separated by commas; by default gaussian,gmm, for "
             "a GAN prior.",
         ),
     ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="METRIC", help="Measure this metric instead of the usual ones; repeated."
+            metavar="METRIC", help="Measure this metric instead of the default ones; repeatable."
         ),
     ] = None,
-    n: Annotated[int, typer.Option(min=6, help="Samples from each density.")] = 10_000,
+    n: Annotated[int, typer.Option(min=6, help="Number of samples from each density.")] = 10_000,
     weights: Weights = None,
     download: Annotated[
-        bool, typer.Option("--download", metavar="", help="Weights may be downloaded.")
+        bool, typer.Option("--download", metavar="", help="Allow downloading weights.")
     ] = False,
     probes: Annotated[
         bool, typer.Option(metavar="", help="Train classifiers on the codes, if there are labels.")
@@ -196,12 +216,12 @@ def evaluate(
         int | None, typer.Option(min=0, help="Random seed for sampling; by default the run's.")
     ] = None,
     device: Annotated[
-        str, typer.Option(help="Where features are computed: auto, cpu, cuda, ...")
+        str, typer.Option(help="Device for computing features: auto, cpu, cuda, ...")
     ] = "auto",
 ) -> None:
-    """Measure a run: distances of generated images, labels predicted from codes, and others.
+    """Measure a run: distances of generated images, label prediction from codes, and others.
 
-    Values are kept in RUN/metrics.json and not computed again.
+    Values are stored in RUN/metrics.json and not computed again.
 
     latentrank evaluate runs/mnist-lorae --features classifier
     latentrank evaluate runs/celeba-lorae --features timm:tf_efficientnet_lite0 --download
@@ -230,7 +250,7 @@ def evaluate(
             try:
                 found.append(metrics.measure(subject, text))
             except InputError as error:
-                if metric or "[" in text:  # asked for by name, or on features that were
+                if metric or "[" in text:  # requested by name, or on requested features
                     raise
                 messages.print(f"{text}: {error}", style="yellow")
     _print_values(trained.metrics, found)
@@ -257,7 +277,7 @@ def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
     for accuracy in {v.identity.get("features", {}).get("accuracy", 1.0) for v in found}:
         if accuracy < POOR_CLASSIFIER:
             messages.print(
-                f"The classifier is right about {100 * accuracy:.0f} % of the test images; "
+                f"The classifier's test accuracy is {100 * accuracy:.0f} %; "
                 "distances on its features mean little.",
                 style="yellow",
             )
@@ -266,13 +286,15 @@ def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
 @app.command(rich_help_panel=INSPECT)
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
-    out: Annotated[Path | None, typer.Option(help="The page; by default compare.html.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Page to write; by default compare.html.")
+    ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Name of a column; once for each, in their order."),
+        typer.Option(metavar="NAME", help="Name of a column; repeat for each, in order."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", metavar="", help="Overwrite an earlier comparison.")
+        bool, typer.Option("--force", metavar="", help="Overwrite an existing comparison.")
     ] = False,
     figure_format: FigureFormat = "png",
     style: Style = None,
@@ -291,11 +313,11 @@ def compare(
 
     path = out or Path("compare.html")
     if path.suffix != ".html":
-        raise InputError(f"--out is {path}; expected a name that ends in .html.")
+        raise InputError(f"--out is {path}; expected a name ending in .html.")
     for there in (path, files_of(path)):
         if there.exists() and not force:
             raise InputError(
-                f"{there} exists already; overwrite it with --force, or give another --out."
+                f"{there} already exists; overwrite it with --force, or give another --out."
             )
     compared = [finished_run(run) for run in runs]
     with own_style(style), messages.status("Drawing the comparison"):

@@ -1,4 +1,4 @@
-"""What the command line shows of a method: its loss, its defaults and its options."""
+"""Help on a method: its loss, its defaults and its options."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _WORDS = "latentrank.words"
 
 
 class MethodCommand(TyperCommand):
-    """A command whose help shows the options of the METHOD that stands before `--help`."""
+    """A command whose help shows the options of the METHOD given before `--help`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, and remember the words for the help."""
+        """Parse, and keep the arguments for the help."""
         ctx.meta[_WORDS] = [word for word in args if not word.startswith("-")]
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The usual help, and the options of a method that was named."""
+        """The usual help, plus the options of the named method."""
         from latentrank.methods import METHODS
 
         super().format_help(ctx, formatter)
@@ -37,7 +37,7 @@ class MethodCommand(TyperCommand):
 
 
 def show(method: Method) -> None:
-    """Print what a method is, how it is trained by default, and its options."""
+    """Print a method's summary, its training defaults and its options."""
     console.print(f"[bold]{method.name}[/bold]  {method.summary}")
     console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
     print_pairs({"loss": loss(method), "training": training(method)})
@@ -62,18 +62,18 @@ def loss(method: Method) -> str:
 
 
 def training(method: Method) -> str:
-    """Optimiser and learning rate where none is chosen."""
+    """Default optimiser and learning rate."""
     if method.closed_form:
         return "one pass over the data"
     decay = f", weight decay {method.weight_decay:g}" if method.weight_decay else ""
-    return f"Adam, learning rate {method.learning_rate:g}{decay}, networks that suit the data"
+    return f"Adam, learning rate {method.learning_rate:g}{decay}, networks chosen by the data"
 
 
 def options_table(method: Method) -> Table:
-    """A row for each option of a method: what it may be, its default, what it is."""
+    """A row for each option of a method: type and range, default, description."""
     from latentrank.methods.option_types import expected
 
-    table = new_table("option", "value", "default", "what it is")
+    table = new_table("option", "value", "default", "description")
     for name, field in method.options.model_fields.items():
         default = "" if field.default is None else str(field.default)
         value = expected(method.options, name)

@@ -1,4 +1,4 @@
-"""Command-line options that commands share, made from the fields of the configuration."""
+"""Command-line options shared by commands, derived from the configuration fields."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 class DensityCommand(TyperCommand):
-    """A command with the option `--density`, whose help names the densities that are installed.
+    """A command with the option `--density`, whose help lists the installed densities.
 
-    They are looked up when the help is shown, so that other commands start without them.
+    They are looked up only when the help is shown.
     """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, with the names in place of `NAMES`."""
+        """Write the help, with the names replacing `NAMES`."""
         from latentrank import density
 
         for option in self.params:
@@ -48,23 +48,23 @@ class DensityCommand(TyperCommand):
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Components = Annotated[
-    str, typer.Option(help="Of gmm: how many Gaussians, or bic to choose.", metavar="N|bic")
+    str, typer.Option(help="Number of Gaussians of gmm, or bic to choose it.", metavar="N|bic")
 ]
 Data = Annotated[
     str | None,
-    typer.Option(metavar="PATH", help="Where the run's data are now, if they have moved."),
+    typer.Option(metavar="PATH", help="New location of the run's data, if they have moved."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed for sampling.")]
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command every setting of a run as an option, its description as the help.
+    """Add every setting of a run to a command as an option, with its description as help.
 
     Args:
-        command: takes `ctx`, and `settings`: those given on the command line, by name.
+        command: takes `ctx` and `settings`, the settings given on the command line by name.
 
     Returns:
-        The command with a signature for Typer to read.
+        The command with a signature for Typer.
     """
     fields = sorted((name for name in settings() if name != "method"), key=_order)
     own = inspect.signature(command, eval_str=True)
@@ -82,7 +82,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-#: Headings in the help, in their order, of the sections of the configuration.
+#: Help headings of the sections of the configuration, in order.
 _PANELS: dict[Any, str] = {
     RunConfig: "Model",
     DataConfig: "Data",
@@ -101,7 +101,7 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
 
 
 def _option(name: str) -> inspect.Parameter:
-    """A setting as Typer wants an option."""
+    """A setting as a Typer option."""
     field = settings()[name]
     text = field.description or ""
     default = None if field.is_required() else field.get_default(call_default_factory=True)
@@ -109,7 +109,7 @@ def _option(name: str) -> inspect.Parameter:
     more: dict[str, Any] = {}
     kind: Any = _without_none(field.annotation)
     if typing.get_origin(kind) is list:
-        # Given once for each of its values.
+        # Repeated for each value.
         kind, declared, more = list[str], [f"--{name.rstrip('s')}"], {"metavar": "NAME"}
     elif isinstance(kind, types.UnionType):
         kind, default, more = str, str(default), {"parser": parse_value, "metavar": "N|auto"}
@@ -134,14 +134,14 @@ def _without_none(annotation: Any) -> Any:
 
 
 def extra_options(tokens: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """Sort what Typer does not know into words and options.
+    """Split arguments unknown to Typer into words and options.
 
     Args:
         tokens: such as `["lorae", "--penalty", "1e-3", "--no-fixed"]`.
 
     Returns:
-        The words, and the options by name with values as YAML reads them; an option without a
-        value is true, and false if its name begins with `no-`.
+        The words, and the options by name with values parsed as YAML; an option without a value is
+        true, or false if its name begins with `no-`.
 
     Raises:
         InputError: a single dash.
@@ -170,7 +170,7 @@ def extra_options(tokens: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
 
 
 def opened(run: Path, data: str | None) -> Run:
-    """A finished run, with its data read from where they are now, if that is given."""
+    """A finished run, with its data read from a new location if given."""
     from latentrank.runs import finished_run
 
     found = finished_run(run)

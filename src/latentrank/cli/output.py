@@ -1,4 +1,4 @@
-"""What commands print: tables, pairs, and where files may be written."""
+"""Output of commands: tables, name-value pairs, and output paths."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ messages = Console(stderr=True, highlight=False)
 
 
 def print_pairs(lines: Mapping[str, str]) -> None:
-    """Print names and values, one pair a line."""
+    """Print names and values, one pair per line."""
     width = max(map(len, lines))
     for name, value in lines.items():
         console.print(f"  [dim]{name:<{width}}[/dim]  {value}", soft_wrap=True)
 
 
 def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    """An empty table; the columns named in `numbers` are set flush right."""
+    """An empty table; the columns named in `numbers` are right-aligned."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for index, column in enumerate(columns):
         number = column in numbers
-        whole = number or index == 0
-        table.add_column(column, justify="right" if number else "left", no_wrap=whole)
+        unwrapped = number or index == 0
+        table.add_column(column, justify="right" if number else "left", no_wrap=unwrapped)
     return table
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows of text, the first column of which names them."""
+    """Print rows of text, with row names in the first column."""
     table = new_table(*header, numbers=header[1:])
     for row in rows:
         table.add_row(*row)
@@ -45,11 +45,11 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def free_path(out: Path | None, usual: Path, suffixes: Sequence[str]) -> Path:
-    """Where to write: the usual place anew, or a place of the user's where nothing is yet."""
+    """The output path: the default, which is overwritten, or `--out`, which must not exist."""
     if out is None:
         return usual
     if out.suffix not in suffixes:
-        raise InputError(f"--out is {out}; expected a name that ends in {' or '.join(suffixes)}.")
+        raise InputError(f"--out is {out}; expected a name ending in {' or '.join(suffixes)}.")
     if out.exists():
-        raise InputError(f"{out} exists already; give another --out, or remove it.")
+        raise InputError(f"{out} already exists; give another --out, or remove it.")
     return out

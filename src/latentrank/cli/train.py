@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from latentrank.report.reproduction import Page
     from latentrank.runs import Run
 
-CLUSTER = "Train on the workers of the Dask scheduler at this address, such as tcp://host:8786."
+CLUSTER = "Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."
 
 
 @app.command(
@@ -36,7 +36,7 @@ def train(
     settings: dict[str, Any],
     method: Annotated[
         str | None,
-        typer.Argument(metavar="METHOD", help="One that `latentrank methods` lists."),
+        typer.Argument(metavar="METHOD", help="A method from `latentrank methods`."),
     ] = None,
     config: Annotated[
         Path | None,
@@ -64,7 +64,9 @@ def train(
 
     words, options = extra_options([*([method] if method else []), *ctx.args])
     if len(words) > 1:
-        raise InputError(f"'{words[1]}' is an unexpected argument; only METHOD stands without --.")
+        raise InputError(
+            f"'{words[1]}' is an unexpected argument; only METHOD is given without --."
+        )
     given = {**settings, **options, **({"method": words[0]} if words else {})}
     if resume is not None:
         folder = resume
@@ -89,7 +91,7 @@ def train(
 
 
 def write_run_report(run: Run, figure_format: Literal["png", "pdf", "svg"] = "png") -> Path:
-    """Write the report of a run, showing that it is being drawn."""
+    """Write the report of a run, with a status message."""
     from latentrank.report import write_report
 
     with messages.status("Drawing the report"):
@@ -97,7 +99,7 @@ def write_run_report(run: Run, figure_format: Literal["png", "pdf", "svg"] = "pn
 
 
 def _summary(run: Run) -> None:
-    """What came out of a training, in a few lines."""
+    """Print the results of a run in a few lines."""
     metrics = run.metrics
     known = metrics["true_dimension"]
     truth = "" if known is None else f"   (true dimension {known})"
@@ -122,22 +124,23 @@ def _summary(run: Run) -> None:
 def reproduce(
     recipe: Annotated[
         str | None,
-        typer.Argument(metavar="RECIPE", help="One that --list shows, or a .yaml of your own."),
+        typer.Argument(metavar="RECIPE", help="A recipe from --list, or your own .yaml file."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds per row.")] = 3,
     budget: Annotated[
         Literal["small", "paper"],
-        typer.Option(help="About an hour on two cores, or the papers' full setting."),
+        typer.Option(help="small: about an hour on two cores; paper: the papers' full set-up."),
     ] = "small",
     part: Annotated[
-        list[str] | None, typer.Option(help="One of its data sets alone, such as mnist; repeated.")
+        list[str] | None,
+        typer.Option(help="Only this data set, such as mnist; repeatable."),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder of all reproductions, which share their trainings.")
+        Path, typer.Option(help="Folder for all reproductions, which share their runs.")
     ] = Path("reproductions"),
-    data_root: Annotated[str | None, typer.Option(help="Where data files lie.")] = None,
+    data_root: Annotated[str | None, typer.Option(help="Folder of data files.")] = None,
     download: Annotated[
-        bool, typer.Option("--download", metavar="", help="Data and weights may be downloaded.")
+        bool, typer.Option("--download", metavar="", help="Allow downloading data and weights.")
     ] = False,
     weights: Weights = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, gpu, mps, ...")] = "auto",
@@ -146,10 +149,10 @@ def reproduce(
         bool, typer.Option("--train/--no-train", metavar="", help="Train what is missing.")
     ] = True,
     listing: Annotated[
-        bool, typer.Option("--list", metavar="", help="List the recipes and do nothing.")
+        bool, typer.Option("--list", metavar="", help="List the recipes and exit.")
     ] = False,
 ) -> None:
-    """Train what a table or figure of the papers needs, and set it beside the published values.
+    """Reproduce a table or figure of the papers and compare it with the published values.
 
     latentrank reproduce --list
     latentrank reproduce lorae-table-7 --seeds 3 --budget small
@@ -177,7 +180,7 @@ def reproduce(
             progress=True,
         )
     except KeyboardInterrupt:
-        raise Stopped("Stopped; the same command goes on where it was.") from None
+        raise Stopped("Stopped; the same command resumes.") from None
     _print_page(page)
     console.print(str(out / page.name / "report.html"), soft_wrap=True)
 
@@ -186,14 +189,14 @@ def _print_recipes(seeds: int) -> None:
     from latentrank import recipes
     from latentrank.reproduce import plan
 
-    table = new_table("recipe", "trainings", "what it is", numbers=["trainings"])
+    table = new_table("recipe", "runs", "description", numbers=["runs"])
     for name in recipes.names():
         found = recipes.load(name)
         jobs = plan(found, "small", seeds, Path())
         count = len({job.folder for job in jobs if job.trained})
         table.add_row(f"[bold]{name}[/bold]", str(count), found.title)
     console.print(table)
-    console.print(f"trainings: with {seeds} seeds; recipes share those alike.", style="dim")
+    console.print(f"runs: with {seeds} seeds; recipes share identical runs.", style="dim")
 
 
 def _print_page(page: Page) -> None:
@@ -204,7 +207,7 @@ def _print_page(page: Page) -> None:
         table = new_table(*header, numbers=header[1:])
         table.columns[0].min_width = max(len(row[0]) for row in rows)
         for column in table.columns[1:]:
-            # many columns: better on two lines than cut off
+            # many columns: better wrapped than truncated
             column.no_wrap, column.overflow = False, "fold"
         for row in rows:
             table.add_row(*row)
@@ -225,20 +228,22 @@ def sweep(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="As for latentrank train.")],
     search: Annotated[
         list[str],
-        typer.Option(help="NAME=LOW..HIGH, with :log for its logarithm, or NAME=A,B,C; repeated."),
+        typer.Option(help="NAME=LOW..HIGH, with :log for a log scale, or NAME=A,B,C; repeatable."),
     ],
-    trials: Annotated[int, typer.Option(min=1, help="How many to add to the study.")] = 20,
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials to add to the study.")] = 20,
     storage: Annotated[
         str | None,
-        typer.Option(help="URL of the study's database; machines that name the same share it."),
+        typer.Option(help="URL of the study's database, which several machines can share."),
     ] = None,
     minimise: Annotated[
-        str, typer.Option(metavar="METRIC", help="A metric, such as fd:gmm:components=10.")
+        str,
+        typer.Option(metavar="METRIC", help="Metric to minimise, such as fd:gmm."),
     ] = "validation_error",
     maximise: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="Instead: a metric such as accuracy:100.")
+        str | None,
+        typer.Option(metavar="METRIC", help="Or one to maximise, such as accuracy:100."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the studies' runs.")] = Path("sweeps"),
+    out: Annotated[Path, typer.Option(help="Folder for the runs of all studies.")] = Path("sweeps"),
     cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
 ) -> None:
     """Search over settings and options of METHOD with Optuna; each trial is a run folder.
@@ -249,7 +254,9 @@ def sweep(
 
     words, options = extra_options([method, *ctx.args])
     if len(words) > 1:
-        raise InputError(f"'{words[1]}' is an unexpected argument; only METHOD stands without --.")
+        raise InputError(
+            f"'{words[1]}' is an unexpected argument; only METHOD is given without --."
+        )
     try:
         found = sweeping.sweep(
             {**settings, **options, "method": words[0]},

@@ -1,4 +1,4 @@
-"""Commands that use a run: embed, sample, export; and the densities to sample from."""
+"""Commands that use a run: embed, sample, predict, export; and the densities to sample from."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def embed(
     run: RunFolder,
     data: Annotated[
         str | None,
-        typer.Option(help="Other data of the same shape; by default the run's own."),
+        typer.Option(help="Other data of the same shape; by default the run's."),
     ] = None,
     split: Annotated[
         Literal["train", "test", "all"] | None,
-        typer.Option(help="Part of the data; by default test, for other data all."),
+        typer.Option(help="Split of the data; by default test, or all for other data."),
     ] = None,
     coefficients: Annotated[
         bool,
-        typer.Option("--coefficients", metavar="", help="Coefficients in the method's own basis."),
+        typer.Option("--coefficients", metavar="", help="Coefficients in the method's basis."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="An .npz file; by default RUN/codes-SPLIT.npz.")
@@ -61,9 +61,9 @@ def embed(
 
 
 def parse_components(text: str) -> int | str:
-    """The value of `--components`: a whole number, or bic."""
+    """The value of `--components`: an integer, or bic."""
     if text != "bic" and not text.isdecimal():
-        raise InputError(f"--components is {text}, expected a whole number from 1, or bic.")
+        raise InputError(f"--components is {text}, expected an integer from 1, or bic.")
     return text if text == "bic" else int(text)
 
 
@@ -74,7 +74,7 @@ def sample(
         str | None,
         typer.Option(
             metavar="NAME[:OPTION=VALUE,...]",
-            help="Density to draw codes from, one of NAMES; by default gaussian, for a GAN prior. "
+            help="Density for codes, one of NAMES; by default gaussian, or prior for a GAN.  "
             "Options: latentrank densities.",
         ),
     ] = None,
@@ -82,7 +82,7 @@ def sample(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="An .npz file, or a .png, .pdf or .svg that shows 64 of them; by default "
+            help="An .npz file, or a .png, .pdf or .svg of 64 samples; by default "
             "RUN/samples-DENSITY.npz."
         ),
     ] = None,
@@ -118,15 +118,61 @@ def sample(
     console.print(f"{path}: x {made.x.shape}, codes {made.codes.shape}", soft_wrap=True)
 
 
+@app.command(rich_help_panel=GENERATE)
+def predict(
+    run: RunFolder,
+    parameters: Annotated[
+        Path,
+        typer.Option(
+            help="A .csv, .npy or other table, one row of parameters for each sample; columns with "
+            "names are taken by those of the data."
+        ),
+    ],
+    kind: Annotated[
+        Literal["auto", "linear", "multilinear", "radial", "gaussian-process"],
+        typer.Option(
+            help="How codes are interpolated; by default multilinear on a full grid, radial "
+            "elsewhere."
+        ),
+    ] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="An .npz file; by default RUN/predicted-KIND.npz.")
+    ] = None,
+) -> None:
+    """Predict samples, such as fields, at new parameters, in the units of the data.
+
+    latentrank predict runs/curves-two-gaussians-rrae --parameters new.csv --out fields.npz
+    """
+    import numpy as np
+
+    from latentrank import inference
+    from latentrank.data.parameters import read
+    from latentrank.io import atomic_write
+    from latentrank.runs import finished_run
+
+    opened = finished_run(run)
+    path = free_path(out, run / f"predicted-{kind}.npz", [".npz"])
+    fitted = inference.parameter_map(opened, kind)
+    values = read(parameters, fitted.width, fitted.names)
+    codes = fitted(values)
+    if told := fitted.extrapolated(values):
+        messages.print(told)
+    outside = fitted.outside(values)
+    fields = inference.decode(opened, codes)
+    with atomic_write(path) as temporary:
+        np.savez(temporary, fields=fields, parameters=values, codes=codes, extrapolated=outside)
+    console.print(f"{path}: fields {fields.shape}, by {fitted.kind}", soft_wrap=True)
+
+
 @app.command(rich_help_panel=CATALOGUE)
 def densities() -> None:
-    """List the densities to draw samples from, with their options.
+    """List the densities for sampling, with their options.
 
     latentrank sample RUN --density gmm:components=10,covariance=diag
     """
     from latentrank import density
 
-    table = new_table("density", "option", "default", "what it is")
+    table = new_table("density", "option", "default", "description")
     for name in density.names():
         table.add_row(f"[bold]{name}[/bold]", "", "", density.summary(name))
         for option in density.options(name).values():
@@ -141,39 +187,43 @@ def export(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
     ],
-    format: Annotated[  # noqa: A002 - the option's name
-        Literal["onnx", "safetensors"], typer.Option(help="Of the file.")
+    format: Annotated[  # noqa: A002 - name of the option
+        Literal["onnx", "safetensors"], typer.Option(help="File format.")
     ] = "onnx",
     part: Annotated[
-        Literal["encoder", "decoder", "autoencoder"], typer.Option(help="What is written.")
+        Literal["encoder", "decoder", "autoencoder"],
+        typer.Option(help="Part to write."),
     ] = "encoder",
     compress: Annotated[
         float | None,
         typer.Option(
             metavar="TOL",
-            help="Reduce the code to the coefficients that keep reconstructions of codes like "
-            "those of the training data within this relative change, such as 0.001.",
+            help="Reduce the code to as many coefficients as keep reconstructions of codes like "
+            "the training data's within this relative change, such as 0.001.",
         ),
     ] = None,
     precision: Annotated[
         Literal["float32", "float16", "int8"],
-        typer.Option(help="Of the weights in an ONNX file; what it costs is measured."),
+        typer.Option(help="Precision of the weights in an ONNX file; its effect is measured."),
     ] = "float32",
     check: Annotated[
-        bool, typer.Option("--check", metavar="", help="Print how far the file is from torch.")
+        bool,
+        typer.Option("--check", metavar="", help="Print the difference from torch."),
     ] = False,
     networks: Annotated[
         str | None,
         typer.Option(
             metavar="FILE.py:FUNCTION",
-            help="Of a model with your own networks: a function that returns encoder and decoder.",
+            help="For a model with your own networks: a function that returns encoder and decoder.",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The file; by default RUN/PART.FORMAT.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output file; by default RUN/PART.FORMAT.")
+    ] = None,
 ) -> None:
-    """Write a trained model for use elsewhere, its linear part folded into the encoder.
+    """Export a trained model, with its linear part folded into the encoder.
 
-    The file takes and gives samples in the shape, units and dtype of the training data.
+    The exported model takes and returns samples in the shape, units and dtype of the training data.
 
     latentrank export runs/mnist-lorae --format onnx --compress 1e-3 --check
     latentrank export runs/mnist-lorae --format safetensors --part decoder --out decoder.safetensors
@@ -184,7 +234,7 @@ def export(
     if format == "onnx":
         settings["precision"] = precision
     elif precision != "float32":
-        raise InputError(f"--precision is {precision}, which is for --format onnx; leave it out.")
+        raise InputError(f"--precision is {precision}, which requires --format onnx; leave it out.")
     model = _model_of(run, networks)
     path = free_path(out, run / f"{part}.{format}", [f".{format}"])
     write = exporting.export_onnx if format == "onnx" else exporting.export_safetensors
@@ -197,7 +247,7 @@ def export(
 
 
 def _costs(made: Exported, precision: str, check: bool) -> Iterator[str]:
-    """What is to be said of compression, of precision and of the check."""
+    """Messages on compression, precision and the check."""
     if made.change is not None:
         before, after = made.widths
         yield (
@@ -216,7 +266,7 @@ def _costs(made: Exported, precision: str, check: bool) -> Iterator[str]:
 
 
 def _model_of(folder: Path, networks: str | None) -> LatentModel:
-    """The model of a run, or one that was saved."""
+    """The model of a run, or a saved model."""
     from latentrank.runs import finished_run
     from latentrank.serialization import load
 
@@ -229,7 +279,7 @@ def _model_of(folder: Path, networks: str | None) -> LatentModel:
 
 
 def _own_networks(text: str) -> tuple[Any, Any]:
-    """The encoder and the decoder that a function in a file of the user's returns."""
+    """The encoder and the decoder returned by a function in a user's file."""
     file, _, name = text.rpartition(":")
     if not Path(file).is_file():
         raise InputError(

@@ -1,4 +1,4 @@
-"""Data sets: named ones, and anybody's own arrays and images."""
+"""Data sets: named ones, and your own arrays and images."""
 
 from typing import TYPE_CHECKING, Any
 

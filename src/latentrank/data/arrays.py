@@ -1,4 +1,4 @@
-"""Arrays with what their owner says of them, made into a data set."""
+"""Building a data set from arrays and the user's description of them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from latentrank.preprocessing import LAYOUTS, Preprocessing
 
 
 class Meaning(NamedTuple):
-    """What the owner of some data says of them; None leaves it to the data.
+    """The user's description of data; None means inferred.
 
     Args:
         kind: what a sample is, one of `latentrank.data.layout.KINDS`.
-        layout: which axis is which, one of `latentrank.preprocessing.LAYOUTS`.
-        labels: name of the column or array that holds labels.
-        parameters: names of the columns or arrays that hold parameters.
-        columns: names of the columns that are the sample.
+        layout: order of the axes, one of `latentrank.preprocessing.LAYOUTS`.
+        labels: name of the column or array of labels.
+        parameters: names of the columns or arrays of parameters.
+        columns: names of the columns that form a sample.
         validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
-        lenient: labels and parameters may be absent, as they are of new samples.
+        lenient: labels and parameters may be absent, as in new samples.
     """
 
     kind: str | None = None
@@ -40,38 +40,38 @@ class Meaning(NamedTuple):
     lenient: bool = False
 
     def within(self, names: Iterable[str]) -> Meaning:
-        """Without labels and parameters that are absent, where they may be.
+        """Drop absent labels and parameters, if lenient.
 
         Args:
-            names: what there is.
+            names: the names that exist.
         """
         if not self.lenient:
             return self
         known = set(names)
         parameters = tuple(name for name in self.parameters or () if name in known)
-        # some parameters without the others say nothing
-        whole = parameters == self.parameters
+        # some of the parameters alone are useless
+        complete = parameters == self.parameters
         return self._replace(
             labels=self.labels if self.labels in known else None,
-            parameters=parameters if whole else None,
+            parameters=parameters if complete else None,
         )
 
 
-#: Of data that nobody says anything of.
+#: No description.
 UNSAID = Meaning()
 
 
 @dataclass(frozen=True)
 class Part:
-    """Samples of one split as they stand in a file.
+    """Samples of one split as read from a file.
 
     Args:
-        what: where they are from, for messages.
+        what: description of their origin, for messages.
         x: `(N, ...)`.
-        labels: `(N,)` of anything, or None.
+        labels: `(N,)` of any type, or None.
         parameters: `(N, P)` or `(N,)`, or None.
-        names: `(N,)` of text, or None.
-        rows: `(N,)` where each stands among all samples, or None.
+        names: `(N,)` strings, or None.
+        rows: `(N,)` positions among all samples, or None.
     """
 
     what: str
@@ -87,17 +87,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a reader found.
+    """The contents of a file.
 
     Args:
-        parts: all samples, of which a fifth is then held out; or those of training and of test.
-        parameter_names: of the columns of the parameters.
-        notes: what a user should be told.
-        kind: what a sample is, where the format says so.
-        preprocessing: where the format says what the values mean.
-        latent_dim: width of code that suits them; by default at most 32.
-        layout: which axis is which, where the format says so.
-        class_names: of labels that are numbers, where the format says so.
+        parts: all samples, of which a fifth is then held out; or training and test samples.
+        parameter_names: names of the columns of the parameters.
+        notes: notes for the user.
+        kind: what a sample is, if the format specifies it.
+        preprocessing: preprocessing, if the format specifies the meaning of values.
+        latent_dim: default latent width; by default at most 32.
+        layout: order of the axes, if the format specifies it.
+        class_names: names of numeric labels, if the format specifies them.
     """
 
     parts: Sequence[Part]
@@ -111,12 +111,12 @@ class Contents:
 
 
 def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:
-    """A data set of what a reader found.
+    """Build a data set from the contents of a file.
 
     Args:
-        name: what it is called.
-        contents: arrays as they are in the file.
-        meaning: what their owner says of them.
+        name: name of the data set.
+        contents: arrays as read from the file.
+        meaning: the user's description.
 
     Raises:
         InputError: a shape or dtype cannot be used, a value is NaN or infinite, or labels or
@@ -129,11 +129,11 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     found = [part for part, _ in parts]
     _check_alike(found)
     class_names, labels = encode_labels(found)
-    whole = [
+    splits = [
         Split(part.x, label, parameters_of(part), part.rows, part.names)
         for part, label in zip(found, labels, strict=True)
     ]
-    train, test = whole if len(whole) == 2 else _held_out(whole[0], name)
+    train, test = splits if len(splits) == 2 else _held_out(splits[0], name)
     made, said = (
         units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
         if contents.preprocessing is None
@@ -141,13 +141,11 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     )
     if layouts[0] != LAYOUTS[layouts[0]]:
         said = [f"Axes are read as {layouts[0]}.", *said]
-    parameters = train.parameters
     return Dataset(
         name,
         train,
         test,
         made.with_layout(layouts[0]),
-        true_dimension=None if parameters is None else parameters.shape[1],
         latent_dim=contents.latent_dim or min(32, math.prod(train.x.shape[1:])),
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
@@ -161,7 +159,7 @@ def _held_out(split: Split, name: str) -> tuple[Split, Split]:
 
 
 def _checked(part: Part, kind: str | None, layout: str | None) -> tuple[Part, str]:
-    """The part with its axes as networks take them, and the layout that it had."""
+    """The part in network layout, and its original layout."""
     if part.x.dtype.kind not in "biuf":
         raise InputError(
             f"{part.what} has dtype {part.x.dtype}; expected real numbers: convert it to float32 "
@@ -183,10 +181,10 @@ def _check_alike(parts: Sequence[Part]) -> None:
                     f"{first.what} has {what} {mine} and {other.what} has {yours}; give both the "
                     "same."
                 )
-        for beside in ("labels", "parameters"):
-            if (getattr(first, beside) is None) != (getattr(other, beside) is None):
+        for key in ("labels", "parameters"):
+            if (getattr(first, key) is None) != (getattr(other, key) is None):
                 raise InputError(
-                    f"Of {first.what} and {other.what} one has {beside} and one has none; give "
+                    f"Only one of {first.what} and {other.what} has {key}; give "
                     "them for both or for neither."
                 )
 
@@ -194,16 +192,16 @@ def _check_alike(parts: Sequence[Part]) -> None:
 def encode_labels(
     parts: Sequence[Part],
 ) -> tuple[tuple[str, ...] | None, list[NDArray[np.int64] | None]]:
-    """Labels as whole numbers, with the names of their classes where they are text.
+    """Labels as integers, with class names for text labels.
 
     Args:
-        parts: whose labels may be whole numbers of any type, also as `(N, 1)`, or text.
+        parts: parts with labels that are integers of any type, possibly `(N, 1)`, or text.
 
     Returns:
         Names of the classes 0, 1, ... or None, and `(N,)` int64 for each part, or None.
 
     Raises:
-        InputError: there is not one label for each sample, or they are no classes.
+        InputError: there is not one label for each sample, or they are not classes.
     """
     flat = [None if part.labels is None else _flat_labels(part) for part in parts]
     known = [labels for labels in flat if labels is not None]
@@ -225,13 +223,13 @@ def _flat_labels(part: Part) -> Any:
         )
     if labels.dtype.kind in "OSU":
         return np.array([_text(value) for value in labels.tolist()], dtype=str)
-    whole = labels.dtype.kind in "biu" or (
+    integral = labels.dtype.kind in "biu" or (
         labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
     )
-    if not whole:
+    if not integral:
         raise InputError(
-            f"{part.what} has labels of dtype {labels.dtype}; expected whole numbers or names of "
-            "classes (numbers in between are parameters)."
+            f"{part.what} has labels of dtype {labels.dtype}; expected integers or names of "
+            "classes (real numbers are parameters)."
         )
     return labels.astype(np.int64)
 
@@ -244,7 +242,7 @@ def parameters_of(part: Part) -> NDArray[np.float64] | None:
     """Parameters as `(N, P)` float64, or None.
 
     Raises:
-        InputError: they are no finite numbers, or not as many as samples.
+        InputError: they are not finite numbers, or their number differs from that of samples.
     """
     if part.parameters is None:
         return None
@@ -256,5 +254,7 @@ def parameters_of(part: Part) -> NDArray[np.float64] | None:
         )
     values = values.reshape(len(part), -1).astype(np.float64)
     if not np.isfinite(values).all():
-        raise InputError(f"{part.what} has parameters that are NaN or infinite; leave such out.")
+        raise InputError(
+            f"{part.what} has parameters that are NaN or infinite; leave those samples out."
+        )
     return values

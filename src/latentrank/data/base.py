@@ -1,4 +1,4 @@
-"""What every data set is: two splits of arrays, and what is known about them."""
+"""The data set class: two splits of arrays, with metadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from latentrank.preprocessing import Preprocessing
 
 __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
 
-#: Above this many bytes, a fingerprint is taken of rows evenly spread over a split.
+#: Above this many bytes, the fingerprint uses evenly spaced rows of a split.
 _ALL_BYTES = 2**26
 _SPREAD_ROWS = 4096
 
@@ -29,13 +29,13 @@ class Split:
     """One part of a data set; row `i` of every array belongs to sample `i`.
 
     Args:
-        x: `(N, *shape)`, in the data's own units and dtype, axes as networks take them:
+        x: `(N, *shape)`, in the data's own units and dtype, in network layout:
             `(N, F)`, `(N, C, T)`, `(N, C, H, W)` or `(N, C, D, H, W)`.
-        labels: `(N,)` int64, or None where the data has no classes.
-        parameters: `(N, P)` float64, what each sample was generated from, or None.
-        rows: `(N,)` int64, where each sample stands in the file, or among the images in the order
-            of their names, that the split was taken from; or None.
-        names: `(N,)` names of the files that the samples are from, or None.
+        labels: `(N,)` int64, or None if the data has no classes.
+        parameters: `(N, P)` float64, parameters that generated each sample, or None.
+        rows: `(N,)` int64, position of each sample in the original file, or among the images sorted
+            by name; or None.
+        names: `(N,)` file names of the samples, or None.
 
     Raises:
         InputError: when the arrays disagree about the number of samples.
@@ -52,7 +52,7 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
-        for what, values in self.beside.items():
+        for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
                     f"There are {len(values)} {what} for {len(self.x)} samples; "
@@ -60,8 +60,8 @@ class Split:
                 )
 
     @property
-    def beside(self) -> dict[str, NDArray[Any]]:
-        """What is known of the samples besides their values, by name."""
+    def metadata(self) -> dict[str, NDArray[Any]]:
+        """The metadata of the samples, by name."""
         known = {
             "labels": self.labels,
             "parameters": self.parameters,
@@ -74,7 +74,7 @@ class Split:
         return len(self.x)
 
     def take(self, index: NDArray[np.int64] | slice) -> Split:
-        """The split made of the rows `index` alone.
+        """A split of the rows `index`.
 
         Args:
             index: `(n,)` row numbers, or a slice.
@@ -87,31 +87,32 @@ class Split:
             >>> Split(np.arange(6).reshape(3, 2)).take(np.array([2, 0])).x.tolist()
             [[4, 5], [0, 1]]
         """
-        beside = {name: values[index] for name, values in self.beside.items()}
-        return Split(take_rows(self.x, index), **beside)
+        kept = {name: values[index] for name, values in self.metadata.items()}
+        return Split(take_rows(self.x, index), **kept)
 
 
 @dataclass(frozen=True, eq=False, init=False)
 class Dataset:
-    """A training and a test split with what the methods need to know about them.
+    """A training and a test split, with metadata.
 
     Args:
-        name: the name or path it was loaded by.
-        train: the part that models see.
-        test: the part that measures them.
-        preprocessing: what is done to samples before a network sees them. Without it, the
-            training split decides, see `latentrank.data.units.infer`.
-        true_dimension: the number of parameters that generated the data, where known.
-        latent_dim: the latent width that suits it, from the papers where they name one.
-        net: the network family that suits it.
-        class_names: what the labels 0, 1, ... are called, where they have names.
-        parameter_names: what the columns of `parameters` are called, where they have names.
-        notes: what a user should be told of how the data were read, one sentence each.
-        fingerprint: a text that changes whenever the content does; computed unless given.
-        bounded: in place of `preprocessing`: the samples are used as they are (uint8 divided by
-            255), and this is whether networks then see them in [0, 1].
-        mean: in place of `preprocessing`: the samples were normalised already, from
-            `x * std + mean`, which the data set holds then.
+        name: name or path it was loaded from.
+        train: training split.
+        test: test split.
+        preprocessing: preprocessing of samples. By default it is inferred from the training split,
+            see `latentrank.data.units.infer`.
+        true_dimension: number of parameters that generated the data; by default how many of
+            `parameters` vary.
+        latent_dim: default latent width, from the papers if they give one.
+        net: default network family.
+        class_names: names of the labels 0, 1, ..., if any.
+        parameter_names: names of the columns of `parameters`, if any.
+        notes: notes for the user on how the data were read, one sentence each.
+        fingerprint: content hash; computed by default.
+        bounded: instead of `preprocessing`: the samples are used unchanged (uint8 divided by 255),
+            and this states whether they are then in [0, 1].
+        mean: instead of `preprocessing`: the samples have already been normalised, from `x * std +
+            mean`, which the data set then holds.
         std: see `mean`.
 
     Example:
@@ -153,11 +154,13 @@ class Dataset:
         if mean is not None or std is not None:
             train, test, preprocessing = _restored(train, test, mean, std, bool(bounded))
         elif preprocessing is None and bounded is not None:
-            preprocessing = units.as_it_is(train.x, bounded)
+            preprocessing = units.unchanged(train.x, bounded)
             notes = (*notes, *units.doubts(train.x, preprocessing))
         elif preprocessing is None:
             preprocessing, said = units.infer(train.x, test.x, what=name)
             notes = (*notes, *said)
+        if true_dimension is None:
+            true_dimension = _varying(train.parameters)
         values = {
             "name": name,
             "train": train,
@@ -181,9 +184,9 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """A text that changes whenever the values of the samples do, whatever file they are in.
+        """A hash of the sample values, independent of their file.
 
-        Of splits of more than 64 MiB it takes so much, at most 4096 rows, evenly spread.
+        For splits of more than 64 MiB, at most 4096 evenly spaced rows are hashed.
         """
         known: str | None = self.__dict__["_fingerprint"]
         if known is None:
@@ -195,7 +198,7 @@ class Dataset:
         return known
 
     def parts(self, train: Split, test: Split) -> Dataset:
-        """The same data with other splits, normalised in the same way.
+        """The same data with other splits and the same preprocessing.
 
         Args:
             train: usually some rows of the training split.
@@ -215,15 +218,22 @@ class Dataset:
         )
 
 
+def _varying(parameters: Array | None) -> int | None:
+    """How many parameters vary; None where there are none."""
+    if parameters is None or not len(parameters):
+        return None
+    return int((np.ptp(parameters, axis=0) > 0).sum()) or None
+
+
 def _hash(digest: Any, x: Array) -> None:
-    """Add an array's values; equal values of any dtype and memory order are the same."""
+    """Add an array's values; the hash does not depend on dtype and memory order."""
     digest.update(repr(tuple(int(size) for size in x.shape)).encode())
     for block in blocks(x) if x.nbytes <= _ALL_BYTES else _spread(x):
         digest.update(np.ascontiguousarray(block, dtype=np.float64).data)
 
 
 def _spread(x: Array) -> Iterator[Array]:
-    """Rows from the first to the last, a few at a time: each maps its surroundings in the file."""
+    """Evenly spaced rows, a few at a time, since each maps neighbouring pages of the file."""
     count = max(2, min(_SPREAD_ROWS, len(x) * _ALL_BYTES // x.nbytes))
     rows = np.linspace(0, len(x) - 1, count).astype(np.int64)
     for start in range(0, count, 64):
@@ -234,28 +244,28 @@ def _spread(x: Array) -> Iterator[Array]:
 def _restored(
     train: Split, test: Split, mean: Any, std: Any, bounded: bool
 ) -> tuple[Split, Split, Preprocessing]:
-    """Splits in their own units, of splits that were normalised by their owner."""
+    """Recover the original units of splits that were already normalised."""
     if train.x.dtype == np.uint8:
         return train, test, units.BYTES
     low, high = (0.0, 1.0) if bounded else (None, None)
     offset, scale = 0.0 if mean is None else mean, 1.0 if std is None else std
     made = Preprocessing.of_numbers(offset, scale, low=low, high=high, dtype="float64")
-    parts = [Split(made.denormalise(np.asarray(s.x)), **s.beside) for s in (train, test)]
+    parts = [Split(made.denormalise(np.asarray(s.x)), **s.metadata) for s in (train, test)]
     return parts[0], parts[1], made
 
 
 def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which samples to train on and which to hold out: a random fifth, the same in every run.
+    """Hold out a random fifth of the samples for testing, the same in every run.
 
-    The seed is fixed, so that runs of different seeds, and later evaluations of them, agree on
-    what no model has seen.
+    The seed is fixed, so that runs with different seeds and later evaluations have the same test
+    samples.
 
     Args:
         n: number of samples.
-        what: where they come from, for the error.
+        what: description of their origin, for the error.
 
     Returns:
-        Row numbers of the training part and of the test part, each in rising order.
+        Row numbers of the training part and of the test part, each in increasing order.
 
     Raises:
         InputError: when there are fewer than two samples.
@@ -276,23 +286,23 @@ def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 class Batch(NamedTuple):
-    """What a model is trained on in one step.
+    """The samples of one training step.
 
     Args:
-        x: `(B, *shape)` float32, as the network takes it.
-        index: `(B,)` int64, the rows of the split that the samples stand in.
+        x: `(B, *shape)` float32, preprocessed.
+        index: `(B,)` int64, row numbers of the samples in the split.
         labels: `(B,)` int64, or None.
     """
 
     x: Tensor
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which no batch needs
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index
     labels: Tensor | None = None
 
 
 def to_float(x: Array | Tensor) -> Tensor:
-    """Images as brightness: uint8 is divided by 255, everything else keeps its values.
+    """Images as floats: uint8 is divided by 255, everything else is unchanged.
 
-    Samples of a data set go through its `preprocessing` instead.
+    For samples of a data set, use its `preprocessing` instead.
 
     Args:
         x: any shape, uint8 or real.

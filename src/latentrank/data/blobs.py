@@ -1,4 +1,4 @@
-"""Small coloured blobs: images whose true dimension is seven, and which are quickly learned."""
+"""Small coloured blobs: images of true dimension seven that are fast to learn."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ RANGES = (
 
 
 def load(train_size: int | None = None, test_size: int | None = None, seed: int = 0) -> Dataset:
-    """Images of one coloured Gaussian blob: colour, place, size and stretch vary.
+    """Images of one coloured Gaussian blob: colour, position, size and stretch vary.
 
-    Every parameter moves the image smoothly and can be read off it, so that seven numbers, and
-    no fewer, describe an image. They are drawn uniformly and independently.
+    Every parameter changes the image smoothly and can be recovered from it, so that an image is
+    described by exactly seven numbers. They are drawn uniformly and independently.
 
     Args:
-        train_size: number of training images, 10 000 unless given.
-        test_size: number of test images, 2 000 unless given.
-        seed: of the parameters.
+        train_size: number of training images, by default 10 000.
+        test_size: number of test images, by default 2 000.
+        seed: random seed for the parameters.
 
     Returns:
         uint8 images `(N, 3, 16, 16)` with their parameters, `(N, 7)`: red, green, blue, x, y,
@@ -41,7 +41,7 @@ def load(train_size: int | None = None, test_size: int | None = None, seed: int 
         >>> data.train.x.shape, data.true_dimension
         ((5, 3, 16, 16), 7)
     """
-    # Streams of their own, so that no test image is among the training images.
+    # Separate streams, so that no test image is among the training images.
     train, test = (
         uniform(RANGES, n, stream)
         for n, stream in (

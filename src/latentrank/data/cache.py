@@ -1,4 +1,4 @@
-"""Arrays prepared once and memory-mapped afterwards."""
+"""Cache of prepared arrays, memory-mapped after the first use."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from numpy.typing import DTypeLike
 from latentrank.data.views import Array
 from latentrank.io import atomic_write, write_text
 
-#: What to do where nothing can be kept.
+#: Advice if the cache cannot be written.
 ADVICE = "free some space there, or set LATENTRANK_CACHE to a folder on another disk"
 
 
 def folder() -> Path:
-    """Where prepared arrays lie: `LATENTRANK_CACHE`, or `latentrank` in the user's cache folder.
+    """The cache folder: `LATENTRANK_CACHE`, or `latentrank` in the user's cache folder.
 
-    Everything in it may be deleted at any time; it is made again when needed.
+    Its contents may be deleted at any time and are recreated when needed.
     """
     if given := os.environ.get("LATENTRANK_CACHE"):
         return Path(given).expanduser()
@@ -33,11 +33,11 @@ def cached(
     key: object,
     build: Callable[[], tuple[tuple[int, ...], DTypeLike, Iterable[Array]]],
 ) -> Array:
-    """The array that belongs to a key: memory-mapped where it was built before, else built.
+    """The array for a key: memory-mapped from the cache, or built.
 
     Args:
-        key: everything that the array depends on; its `repr` is what counts.
-        build: gives the array's shape, its dtype, and its rows in blocks.
+        key: everything that the array depends on; compared by `repr`.
+        build: returns the array's shape, its dtype, and its rows in blocks.
 
     Returns:
         A read-only memory map.
@@ -57,7 +57,7 @@ def _place(key: object) -> Path:
 
 
 def note(key: object, sentences: list[str]) -> None:
-    """Keep what is to be said of an array beside it.
+    """Store notes on an array with it.
 
     Raises:
         InputError: it cannot be written.
@@ -67,10 +67,10 @@ def note(key: object, sentences: list[str]) -> None:
 
 
 def noted(key: object) -> list[str]:
-    """What `note` kept of an array."""
+    """The stored notes on an array."""
     try:
         kept = json.loads(_place(key).with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # nothing to be said
+    except (OSError, ValueError):  # no notes
         return []
     return [str(sentence) for sentence in kept]
 
@@ -78,21 +78,21 @@ def noted(key: object) -> list[str]:
 def _mapped(path: Path) -> Array | None:
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError):  # absent, or cut short by a crash of the machine
+    except (OSError, ValueError):  # absent, or truncated by a system crash
         return None
 
 
 def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[Array]) -> None:
-    """Write an array block by block; under its name it is either whole or absent.
+    """Write an array block by block, atomically.
 
     Args:
-        path: the `.npy` file to write; missing folders are made.
-        shape: the shape of the whole array.
+        path: the `.npy` file to write; missing folders are created.
+        shape: the shape of the array.
         dtype: the type of its values.
         blocks: its rows in order, `(n, *shape[1:])` each.
 
     Raises:
-        InputError: when the system refuses to write, such as on a full disk.
+        InputError: when writing fails, such as on a full disk.
     """
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
     with atomic_write(path, ADVICE) as temporary, temporary.open("wb") as file:
@@ -100,7 +100,7 @@ def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable
         for block in blocks:
             _append(file, block)
         file.flush()
-        os.fsync(file.fileno())  # before the name says that it is whole
+        os.fsync(file.fileno())  # before the rename marks it as complete
 
 
 def _append(file: BinaryIO, block: Array) -> None:

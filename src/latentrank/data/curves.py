@@ -19,7 +19,7 @@ def shifted_sine(p: ArrayLike, t: Floats) -> Floats:
     """The curves `sin(t - p pi)`.
 
     Args:
-        p: `(N,)` or a number; the paper takes it from [0, 1.7].
+        p: `(N,)` or a number; in the paper from [0, 1.7].
         t: `(T,)` times.
 
     Returns:
@@ -43,7 +43,7 @@ def stairs(p: ArrayLike, t: Floats) -> Floats:
         t: `(T,)` times from 0 up; the sum runs over them, so the step of `t` sets the height.
 
     Returns:
-        `(N, T)`, or `(T,)` for a single parameter; never falling along `t`.
+        `(N, T)`, or `(T,)` for a single parameter; nondecreasing along `t`.
 
     Example:
         >>> bool((np.diff(stairs(3.0, np.linspace(0, 3.5, 501))) >= 0).all())
@@ -120,7 +120,7 @@ FAMILIES = {
     "shifted-sine": Family(
         shifted_sine, ((0, 1.7),), np.linspace(0, 2 * np.pi, 200), 17, 80, 4500, "sin(t - p pi)"
     ),
-    # 40 values from 1 in steps of 0.1 end at 4.9, and tests stay inside what was trained on
+    # 40 values from 1 in steps of 0.1 end at 4.9; test parameters stay within the training range
     "stairs": Family(
         stairs, ((1, 4.9),), np.linspace(0, 3.5, 501), 40, 300, 4500, "rising steps, one parameter"
     ),
@@ -140,7 +140,7 @@ FAMILIES = {
         10**2,
         1000,
         2800,
-        "bumps at p1 and at p2",
+        "bumps at p1 and p2",
     ),
 }
 
@@ -152,16 +152,16 @@ def load(
 
     Args:
         family: `shifted-sine`, `stairs`, `two-sines` or `two-gaussians`.
-        train_size: training curves, the paper's number unless given; a square number for the
+        train_size: training curves, by default the paper's number; a square number for the
             families of two parameters.
-        test_size: test curves, the paper's number unless given.
-        seed: of the test parameters.
+        test_size: test curves, by default the paper's number.
+        seed: random seed for the test parameters.
 
     Returns:
         float32 curves `(N, 1, T)` with their parameters.
 
     Raises:
-        InputError: for an unknown family, or a `train_size` that makes no grid.
+        InputError: for an unknown family, or a `train_size` that does not form a grid.
 
     Example:
         >>> data = load("two-gaussians")

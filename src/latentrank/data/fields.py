@@ -23,13 +23,13 @@ def load(
     """Images of one Gaussian bump, the small synthetic set of VRRAE (Mounayer et al., 2025).
 
     Training centres lie on a regular grid over `[-0.5, 0.5]^2`; test centres are drawn uniformly
-    from the same square, both coordinates by themselves.
+    from the same square, both coordinates independently.
 
     Args:
-        train_size: number of training images, a square number (a cube with `scale`), 10 values
-            of each parameter unless given.
-        test_size: number of test images, 1000 unless given.
-        seed: of the test parameters.
+        train_size: number of training images, a square number (a cube with `scale`); by default 10
+            values of each parameter.
+        test_size: number of test images, by default 1000.
+        seed: random seed for the test parameters.
         scale: let sigma vary over `[0.1, 0.3]` too; otherwise it is 0.2.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Folders and zips of files that are one sample each: what is there, its splits and classes."""
+"""Folders and zips with one sample per file: finding files, splits and classes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from latentrank.data.splits import place_validation, split_of
 from latentrank.errors import InputError
 
 Rows = NDArray[np.int64]
-_NAMED = 5  # files that are passed over are named up to here, and counted beyond
+_NAMED = 5  # maximum number of skipped files to name
 
 
 @dataclass(frozen=True)
 class Source:
-    """Files that lie together, in a folder or in a zip.
+    """Files in a folder or a zip.
 
     Args:
         path: the folder or the zip.
         names: the files' paths inside it, sorted, with forward slashes.
-        stamp: changes when any file does.
-        open: a name to its content.
-        notes: what was passed over.
+        stamp: changes when any file changes.
+        open: opens a file by name.
+        notes: notes on skipped files.
     """
 
     path: Path
@@ -40,14 +40,13 @@ class Source:
 
 
 def find(path: Path, suffixes: Collection[str]) -> Source:
-    """The files of some kinds in a folder, at every depth, or in a zip.
+    """Files with given suffixes in a folder, at any depth, or in a zip.
 
-    Hidden files, those of other kinds, links that lead nowhere, and links to what was found
-    already are passed over.
+    Hidden files, other files, broken links, and links to files already found are skipped.
 
     Args:
         path: the folder or the zip.
-        suffixes: of the kinds that are wanted, in small letters.
+        suffixes: accepted suffixes, in lower case.
 
     Raises:
         InputError: the zip is damaged.
@@ -57,13 +56,13 @@ def find(path: Path, suffixes: Collection[str]) -> Source:
 
 def _folder(path: Path, suffixes: Collection[str]) -> Source:
     files, links = _walk(path)
-    wanted, other = _sorted_out(files, suffixes)
-    broken = [name for name in wanted if not (path / name).exists()]
-    real = {(path / n).resolve() for n in wanted if not (path / n).is_symlink()}
+    matching, other = _sorted_out(files, suffixes)
+    broken = [name for name in matching if not (path / name).exists()]
+    real = {(path / n).resolve() for n in matching if not (path / n).is_symlink()}
     seen: set[Path] = set()
     names: list[str] = []
     again: list[str] = []
-    for name in wanted:
+    for name in matching:
         if name in broken:
             continue
         place = (path / name).resolve()
@@ -73,10 +72,10 @@ def _folder(path: Path, suffixes: Collection[str]) -> Source:
     stats = [(path / name).stat() for name in names]
     stamp = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
     notes = [
-        _passed("links that lead nowhere", broken),
-        _passed("links to files that are read already", again),
-        _passed("links to folders that are read already", links),
-        _passed("files of other kinds", other),
+        _passed("broken links", broken),
+        _passed("links to files already read", again),
+        _passed("links to folders already read", links),
+        _passed("files of other types", other),
     ]
     return Source(
         path, names, stamp, lambda name: (path / name).open("rb"), tuple(n for n in notes if n)
@@ -84,7 +83,7 @@ def _folder(path: Path, suffixes: Collection[str]) -> Source:
 
 
 def _walk(path: Path) -> tuple[list[str], list[str]]:
-    """All files below a folder, each folder once, and the links to folders left out for that."""
+    """All files below a folder, visiting each folder once, and the skipped links to folders."""
     files, links = [], []
     seen = {_identity(path)}
     for folder, inner, found in os.walk(path, followlinks=True):
@@ -111,7 +110,9 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise InputError(f"{path} is not a whole zip file; copy or fetch it again.") from error
+        raise InputError(
+            f"{path} is not a complete zip file; copy or download it again."
+        ) from error
     members = sorted(name for name in archive.namelist() if not name.endswith("/"))
     names, other = _sorted_out(members, suffixes)
     stat = path.stat()
@@ -119,21 +120,21 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
     def open_member(name: str) -> BinaryIO:
         return archive.open(name)  # type: ignore[return-value]
 
-    note = _passed("files of other kinds", other)
+    note = _passed("files of other types", other)
     stamp = (stat.st_size, stat.st_mtime_ns)
     return Source(path, names, stamp, open_member, (note,) if note else ())
 
 
 def _sorted_out(files: list[str], suffixes: Collection[str]) -> tuple[list[str], list[str]]:
-    """Files of the kinds that are wanted, and those of others; neither has hidden ones."""
-    wanted: list[str] = []
+    """Files with accepted suffixes, and other files; hidden files are excluded from both."""
+    matching: list[str] = []
     other: list[str] = []
     for name in files:
         parts = PurePosixPath(name).parts
         if any(part.startswith((".", "__MACOSX")) or part == "Thumbs.db" for part in parts):
             continue
-        (wanted if name.lower().endswith(tuple(suffixes)) else other).append(name)
-    return wanted, other
+        (matching if name.lower().endswith(tuple(suffixes)) else other).append(name)
+    return matching, other
 
 
 def _passed(what: str, names: list[str]) -> str:
@@ -141,18 +142,18 @@ def _passed(what: str, names: list[str]) -> str:
         return ""
     more = len(names) - _NAMED
     listed = ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"Passed over {what} ({len(names)}): {listed}."
+    return f"Skipped {what} ({len(names)}): {listed}."
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How files are spread over splits and classes.
+    """The assignment of files to splits and classes.
 
     Args:
-        train: positions of those to train on, in rising order.
-        test: positions of those to test on.
+        train: indices of the training files, in increasing order.
+        test: indices of the test files.
         classes: the class of each file by name, or None.
-        notes: what a user should be told.
+        notes: notes for the user.
     """
 
     train: Rows
@@ -162,15 +163,15 @@ class Arrangement:
 
 
 def arrange(names: list[str], what: str, validation: str = "train") -> Arrangement:
-    """Splits and classes by the names of folders.
+    """Derive splits and classes from folder names.
 
-    Folders called after splits, such as `Train` or `val`, at the top or below the classes, are the
-    splits; without them a fifth, drawn with a fixed seed, is held out. Of the rest, the outermost
-    folder is the class, if every file is in one and there are several.
+    Folders named after splits, such as `Train` or `val`, at the top or below the classes, are the
+    splits; without them a fifth, drawn with a fixed seed, is held out. Of the remaining folders,
+    the outermost is the class, if every file is in one and there are several.
 
     Args:
         names: paths with forward slashes.
-        what: where they are, for messages.
+        what: description of their origin, for messages.
         validation: the split that validation files join, or `"none"`.
 
     Raises:
@@ -191,7 +192,7 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
 
 
 def classes_of(names: list[str]) -> list[str] | None:
-    """The class of each file whatever its split, or None."""
+    """The class of each file across splits, or None."""
     groups = _groups(names)
     return _classes([tuple(f for f in group if split_of(f) is None) for group in groups])
 
@@ -213,7 +214,7 @@ def _by_folder(
     )
     outside = sum(place is None for place in places)
     if outside:
-        notes.append(f"Passed over files of {what} outside the folders of splits ({outside}).")
+        notes.append(f"Skipped files of {what} outside the folders of splits ({outside}).")
     rest = [group[:depth] + group[depth + 1 :] for group in groups]
     inside = [i for i, place in enumerate(places) if place is not None]
     classes = _classes([rest[i] for i in inside])
@@ -224,7 +225,7 @@ def _by_folder(
 
 
 def _groups(names: list[str]) -> list[tuple[str, ...]]:
-    """The folders each file lies in, less those that all of them lie in."""
+    """The folders of each file, without those common to all."""
     parents = [PurePosixPath(name).parent for name in names]
     shared = len(PurePosixPath(os.path.commonpath(parents)).parts)
     return [parent.parts[shared:] for parent in parents]
@@ -235,7 +236,7 @@ def _classes(groups: list[tuple[str, ...]]) -> list[str] | None:
 
 
 def number(classes: list[str]) -> tuple[tuple[str, ...], Rows]:
-    """Classes as numbers, in the order of their names; names that are numbers by their value.
+    """Classes as numbers, in the order of their names, or of their values for numeric names.
 
     Returns:
         The names, and the number of each file's class.

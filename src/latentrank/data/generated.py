@@ -1,4 +1,4 @@
-"""Data computed from a few parameters: trained on a regular grid of them, tested in between."""
+"""Data computed from a few parameters: a regular grid for training, random points for testing."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def generate(
     """A data set whose true dimension is the number of its parameters.
 
     Args:
-        name: what the data set is called.
+        name: name of the data set.
         function: `(N, P)` parameters to `(N, *shape)` samples.
         ranges: lowest and highest value of each of the `P` parameters.
         train_size: number of training samples, on a regular grid over the ranges.
         test_size: number of test samples, drawn uniformly over the ranges.
-        seed: of the test parameters.
-        latent_dim: the latent width that suits the data.
-        net: the network family that suits the data.
+        seed: random seed for the test parameters.
+        latent_dim: default latent width.
+        net: default network family.
 
     Returns:
-        float32 samples with their parameters; networks see them normalised by the mean and
-        standard deviation of all training values.
+        float32 samples with their parameters, preprocessed by the mean and standard deviation of
+        all training values.
 
     Raises:
-        InputError: when `train_size` is not the `P`-th power of a whole number from 2.
+        InputError: when `train_size` is not the `P`-th power of an integer from 2.
 
     Example:
         >>> data = generate("line", lambda p: p @ np.ones((1, 5)), [(0.0, 1.0)], 3, 2,
@@ -66,7 +66,7 @@ def generate(
 
 
 def grid(ranges: Ranges, n: int) -> Floats:
-    """A regular grid of `n` points with equally many along each axis.
+    """A regular grid of `n` points, with the same number along each axis.
 
     Args:
         ranges: lowest and highest value of each of the `P` parameters.
@@ -76,7 +76,7 @@ def grid(ranges: Ranges, n: int) -> Floats:
         `(n, P)`; the last parameter changes fastest.
 
     Raises:
-        InputError: when `n` is not the `P`-th power of a whole number from 2.
+        InputError: when `n` is not the `P`-th power of an integer from 2.
 
     Example:
         >>> grid([(0, 1), (0, 2)], 4).tolist()
@@ -101,7 +101,7 @@ def uniform(ranges: Ranges, n: int, seed: int) -> Floats:
     Args:
         ranges: lowest and highest value of each of the `P` parameters.
         n: number of points.
-        seed: of the draw; a longer draw begins with the shorter one.
+        seed: random seed; a longer draw begins with the shorter one.
 
     Returns:
         `(n, P)`.

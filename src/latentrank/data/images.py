@@ -32,20 +32,20 @@ def load(
 ) -> Dataset:
     """A folder or a zip of images, at any depth, as a data set.
 
-    Splits and classes go by the names of folders, see `latentrank.data.folders.arrange`. Images
-    that are all grey have one channel, otherwise three. They are turned as their orientation tag
-    says, what is transparent is put on white, and of files with several pages the first is read.
+    Splits and classes follow from folder names, see `latentrank.data.folders.arrange`. If all
+    images are grey they have one channel, otherwise three. Their orientation tag is applied,
+    transparent images are placed on white, and only the first page of a file is read.
 
     Args:
         path: the folder or `.zip` file.
-        image_size: crop the middle square of every image and resize it to this height and
-            width; without it the images must agree in size.
+        image_size: crop the central square of every image and resize it to this height and width;
+            without it the images must have the same size.
         progress: show a progress bar while decoding.
         validation: the split that a folder of validation images joins, or `"none"`.
 
     Returns:
         Images `(N, C, H, W)`, memory-mapped from the cache: uint8, or uint16, int32 or float32
-        where files have that many bits.
+        if files have that bit depth.
 
     Raises:
         InputError: when there are fewer than two images, one cannot be read, their sizes differ
@@ -97,10 +97,10 @@ def load_all(
 
 
 def find(path: Path) -> Source:
-    """The images in a folder or zip; hidden files and those of other kinds are passed over.
+    """The images in a folder or zip; hidden files and other types are skipped.
 
     Args:
-        path: the folder, searched at every depth, or the zip.
+        path: the folder, searched recursively, or the zip.
 
     Returns:
         Their names and a way to open them.
@@ -111,7 +111,7 @@ def find(path: Path) -> Source:
     source = folders.find(path, SUFFIXES)
     if not source.names:
         raise InputError(
-            f"{path} holds no images; expected files that end in {', '.join(sorted(SUFFIXES))}."
+            f"{path} holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}."
         )
     return source
 
@@ -127,14 +127,13 @@ def decode(
 
     Args:
         source: the images.
-        order: `(N,)` which of them, by position in `source.names`.
-        image_size: the height and width to resize the middle square to, or None to leave the
-            images as they are.
+        order: `(N,)` indices into `source.names`.
+        image_size: height and width to resize the central square to, or None for no change.
         crop: with `image_size`, the side of that square over the image's shorter side.
         progress: show a progress bar.
 
     Returns:
-        `(N, C, H, W)`, uint8 unless files have more bits.
+        `(N, C, H, W)`, uint8 unless files have a higher bit depth.
 
     Raises:
         InputError: when an image cannot be read, sizes differ without `image_size`, or the
@@ -150,13 +149,13 @@ def decode_with_notes(
     crop: float = 1.0,
     progress: bool = True,
 ) -> tuple[Array, list[str]]:
-    """As `decode`, and what a user should be told of the files."""
+    """Like `decode`, with notes for the user on the files."""
     names = [source.names[i] for i in order]
     key = (str(source.path.resolve()), source.stamp, names, image_size, crop, "v3")
 
     def build() -> tuple[tuple[int, ...], DTypeLike, Iterator[Array]]:
         heads = list(
-            _map(lambda name: pages.head(source, name), names, "Looking at images", progress)
+            _map(lambda name: pages.head(source, name), names, "Checking images", progress)
         )
         dtype = pages.common_dtype(names, heads)
         channels = 1 if all(head.grey for head in heads) else 3
@@ -182,6 +181,6 @@ def _map(
     console = Console(stderr=True)
     starts = range(0, len(names), _BLOCK)
     with ThreadPoolExecutor() as pool:
-        # block by block, since a pool's map would run ahead of a slow disk and fill the memory
+        # block by block, since a pool's map would outpace a slow disk and fill the memory
         for start in track(starts, title, console=console, disable=not progress, transient=True):
             yield from pool.map(function, names[start : start + _BLOCK])

@@ -1,4 +1,4 @@
-"""Which axis of an array is which: recognised where there is no doubt, asked for where there is."""
+"""The axis layout of arrays: inferred if unambiguous, otherwise requested from the user."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ Kind = Literal["table", "curves", "images", "volumes"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 _NETWORK = {"table": "NF", "curves": "NCT", "images": "NCHW", "volumes": "NCDHW"}
-_FEW = 4  # channels: grey, grey and alpha, colours, colours and alpha
-_MANY = 16  # channels that a measurement may have
+_FEW = 4  # channels: grey, grey and alpha, RGB, RGB and alpha
+_MANY = 16  # maximum number of channels of a measurement
 
 
 def recognise(x: Array, what: str, kind: str | None = None, layout: str | None = None) -> str:
-    """The layout of samples.
+    """Infer the layout of samples.
 
     Args:
         x: the samples, `N` first.
-        what: where they are from, for messages.
-        kind: what a sample is, one of `KINDS`, where its owner says.
-        layout: one of `latentrank.preprocessing.LAYOUTS`, where its owner says.
+        what: description of their origin, for messages.
+        kind: what a sample is, one of `KINDS`, if the user specified it.
+        layout: one of `latentrank.preprocessing.LAYOUTS`, if the user specified it.
 
     Returns:
         One of `LAYOUTS`.
 
     Raises:
-        InputError: an unknown kind or layout, a shape that fits none, or one that could be read
-            in several ways.
+        InputError: an unknown kind or layout, or a shape that fits none or several.
 
     Example:
         >>> recognise(np.zeros((5, 28, 28, 3)), "x"), recognise(np.zeros((5, 2, 40)), "x")
@@ -65,8 +64,8 @@ def recognise(x: Array, what: str, kind: str | None = None, layout: str | None =
     if kind is not None:
         return _with_fewer_channels(fitting, x.shape)
     raise InputError(
-        f"{what} has shape {x.shape}, which can be {' or '.join(fitting)}; say which with "
-        f"layout= (--layout {fitting[0]}, say)."
+        f"{what} has shape {x.shape}, which can be {' or '.join(fitting)}; specify one with "
+        f"layout= (such as --layout {fitting[0]})."
     )
 
 
@@ -76,19 +75,19 @@ def _given(x: Array, what: str, layout: str) -> str:
         raise unknown("layout", layout, LAYOUTS)
     if len(name) != x.ndim:
         raise InputError(
-            f"{what} has shape {x.shape}, expected {len(name)} axes as layout {name} says; "
+            f"{what} has shape {x.shape}, expected {len(name)} axes for layout {name}; "
             "reshape it, or give another layout."
         )
     return name
 
 
 def _unfit(x: Array, what: str, kind: str | None) -> InputError:
-    wanted = "" if kind is None else f" of {kind}"
+    expected = "" if kind is None else f" of {kind}"
     names = [n for n in LAYOUTS if n == LAYOUTS[n] or kind is not None]
     names = [n for n in names if kind is None or LAYOUTS[n] == _NETWORK[kind]]
     shapes = [f"({', '.join(name)})" for name in names]
     return InputError(
-        f"{what} has shape {x.shape}; expected {', '.join(shapes[:-1])} or {shapes[-1]}{wanted} "
+        f"{what} has shape {x.shape}; expected {', '.join(shapes[:-1])} or {shapes[-1]}{expected} "
         "with at least one sample."
     )
 
@@ -101,7 +100,7 @@ def _of_three_axes(x: Array) -> str | None:
         return "NTC"
     if b >= 4 * a and a <= _MANY:
         return "NCT"
-    # as many channels as times are never measured; bytes and truth values are pixels
+    # measurements never have as many channels as times; uint8 and booleans are pixels
     return "NHW" if a == b or x.dtype in (np.uint8, np.bool_) else None
 
 
@@ -132,20 +131,20 @@ def _with_fewer_channels(names: list[str], shape: tuple[int, ...]) -> str:
 
 
 def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str = "X") -> Array:
-    """Samples that a model is given, as its networks take them.
+    """Convert samples to the network layout of a model.
 
     Args:
-        x: samples as their owner kept them in training, or as networks take them; also one
-            sample alone, or samples that lack a channel axis of one.
-        made: the model's preprocessing, for the layout.
-        shape: of one sample as the networks take it.
-        what: what they are called in messages.
+        x: samples in the layout of the training data, or in network layout; a single sample, and a
+            missing channel axis of length one, are accepted.
+        made: the model's preprocessing, for its layout.
+        shape: shape of one sample in network layout.
+        what: their name in messages.
 
     Returns:
         `(N, *shape)`, a view in the samples' own units.
 
     Raises:
-        InputError: their shape is none of these.
+        InputError: they have another shape.
 
     Example:
         >>> as_samples(np.zeros((5, 8)), Preprocessing(), (1, 8)).shape
@@ -165,6 +164,6 @@ def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str 
             return given[:, None]
     own = made.to_own_layout(np.empty((0, *shape))).shape[1:]
     raise InputError(
-        f"{what} has shape {x.shape}, expected samples of shape {own} as in training; "
+        f"{what} has shape {x.shape}, expected samples of shape {own}, the shape trained on; "
         "give data of that shape."
     )

@@ -1,4 +1,4 @@
-"""Batches for training and evaluation, in an order that (seed, epoch) alone decide."""
+"""Batches for training and evaluation, in an order determined by (seed, epoch) alone."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from latentrank.data.base import Batch, Dataset, Split
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
-# Splits that are no larger than this as float32 are normalised once and kept
+# Splits up to this size as float32 are normalised once and kept in memory
 _AT_ONCE = 2**28
 
 
 class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
-    """Row numbers of one batch after another; the order depends on (seed, epoch) alone.
+    """Row indices batch by batch, in an order that depends on (seed, epoch) alone.
 
     With `W` processes of batch size `b`, step `t` takes the rows `[t b W, (t + 1) b W)` of the
-    epoch's order, and each process a contiguous part of them: together they see what one process
-    with batch size `b W` sees. A last partial batch is kept; its shares may differ by a row, which
-    `latentrank.distributed.batch_mean` allows for. Fewer than `W` rows cannot be shared out: they
-    join the batch before.
+    epoch's order, and each process a contiguous part of them: together they see the batches of one
+    process with batch size `b W`. A partial last batch is kept; its parts may differ by a row,
+    which `latentrank.distributed.batch_mean` accounts for. Fewer than `W` remaining rows are added
+    to the previous batch.
 
     It is a `DistributedSampler` so that Lightning sets its epoch and does not wrap it in another.
 
     Args:
         n: number of rows.
-        batch_size: rows in a batch of this process.
-        seed: of the order.
+        batch_size: batch size of this process.
+        seed: random seed for the order.
         world_size: number of processes.
-        rank: which of them this is, from 0.
+        rank: index of this process, from 0.
         shuffle: False keeps the rows in order.
 
     Raises:
-        InputError: when there is nothing to put in a batch.
+        InputError: when a batch would be empty.
 
     Example:
         >>> sampler = SeededBatchSampler(5, batch_size=2, shuffle=False)
@@ -58,7 +58,7 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
         shuffle: bool = True,
     ) -> None:
         if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}; give a whole number from 1.")
+            raise InputError(f"batch_size is {batch_size}; give an integer from 1.")
         if n < world_size:
             raise InputError(
                 f"There are {n} samples for {world_size} processes; use fewer devices."
@@ -76,8 +76,8 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
             yield np.array_split(order[start:stop], self.num_replicas)[self.rank]
 
     def __len__(self) -> int:
-        whole, rest = divmod(self.n, self.batch_size * self.num_replicas)
-        return whole + (rest >= self.num_replicas or whole == 0)
+        full, rest = divmod(self.n, self.batch_size * self.num_replicas)
+        return full + (rest >= self.num_replicas or full == 0)
 
 
 class _Rows(TorchDataset[Batch]):
@@ -86,7 +86,7 @@ class _Rows(TorchDataset[Batch]):
     def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
         self.split = split
         self.preprocessing = preprocessing
-        # of bytes it takes no longer batch by batch
+        # for uint8, normalising batch by batch is as fast
         small = split.x.dtype != np.uint8 and 4 * math.prod(split.x.shape) <= _AT_ONCE
         self.normalised = preprocessing.normalise(split.x) if small else None
 
@@ -105,7 +105,7 @@ class _Rows(TorchDataset[Batch]):
 
 
 def spread_evenly(n: int, limit: int | None = None) -> NDArray[np.int64]:
-    """Row numbers from the first to the last, at most `limit` of them; None takes all `n`.
+    """At most `limit` evenly spaced row indices; None means all `n`.
 
     Example:
         >>> spread_evenly(9, 3)
@@ -120,11 +120,10 @@ class DataModule(LightningDataModule):
 
     Args:
         dataset: the data.
-        batch_size: samples in a training batch of each process.
-        eval_batch_size: samples in a batch of the test split and of the in-order iterators.
-        seed: of the training order, which depends on (seed, epoch) alone.
-        preprocessing: what makes samples of the data into what the network takes, usually the
-            model's; the data set's own unless given.
+        batch_size: training batch size of each process.
+        eval_batch_size: batch size for the test split and the in-order iterators.
+        seed: random seed for the training order, which depends on (seed, epoch) alone.
+        preprocessing: preprocessing of samples, usually the model's; by default the data set's.
 
     Raises:
         InputError: when a split is empty.
@@ -155,15 +154,15 @@ class DataModule(LightningDataModule):
         self.seed = seed
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled training batches, each process its own part."""
+        """Shuffled training batches of this process."""
         return self._loader(self.dataset.train, self.batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Test batches in order, each process its own part."""
+        """Test batches of this process, in order."""
         return self._loader(self.dataset.test, self.eval_batch_size, shuffle=False)
 
     def train_batches(self, limit: int | None = None) -> Iterator[Batch]:
-        """All training samples in order, or `limit` spread evenly over them, in every process."""
+        """All training samples in order, or `limit` evenly spaced ones, in every process."""
         return self._in_order(self.dataset.train, limit)
 
     def test_batches(self) -> Iterator[Batch]:
@@ -176,7 +175,7 @@ class DataModule(LightningDataModule):
         return (rows[chosen[start : start + self.eval_batch_size]] for start in starts)
 
     def _rows(self, split: Split) -> _Rows:
-        # normalised once, however many iterators are asked for
+        # normalised once for all iterators
         if id(split) not in self._known:
             self._known[id(split)] = _Rows(split, self.preprocessing)
         return self._known[id(split)]

@@ -1,4 +1,4 @@
-"""Anybody's own data: what a path leads to, read as a data set or as samples for a model."""
+"""Your own data: a path read as a data set, or as samples for a model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from latentrank.preprocessing import Preprocessing
 
 
 class Request(NamedTuple):
-    """What a caller of `latentrank.data.load` asked for; see there."""
+    """The arguments of `latentrank.data.load`; see there."""
 
     root: Path
     download: bool = False
@@ -32,16 +32,16 @@ class Request(NamedTuple):
 
 
 def load(text: str, request: Request, known: Sequence[str]) -> Dataset:
-    """The data that a path leads to.
+    """Load the data at a path.
 
     Args:
         text: a file, a folder, `FILE:/NAME` for one of several arrays in a file, or `hf:NAME`
-            for a data set of Hugging Face.
-        request: how it is to be read.
-        known: names of data sets, for what may be misspelt.
+            for a Hugging Face data set.
+        request: how to read it.
+        known: names of data sets, for suggestions.
 
     Raises:
-        InputError: there is nothing, or it cannot be read.
+        InputError: there are no data, or they cannot be read.
     """
     path = Path(text).expanduser()
     if _holds_images(path):
@@ -56,22 +56,22 @@ def load_samples(
     request: Request,
     known: Sequence[str] = (),
 ) -> tuple[Split, tuple[str, ...] | None]:
-    """All samples that a path leads to, in their order there, for a model that is trained.
+    """Load all samples at a path, in file order, for a trained model.
 
-    Nothing is held out, and one sample is enough. The layout is that of the training data.
+    Nothing is held out, and one sample suffices. The layout is that of the training data.
 
     Args:
         text: see `load`.
         preprocessing: the model's, for the layout.
-        shape: of one sample as the model takes it.
-        request: how it is to be read.
+        shape: shape of one sample in network layout.
+        request: how to read it.
         known: see `load`.
 
     Returns:
-        The samples as networks take them, in their own units, and the names of their classes.
+        The samples in network layout and their own units, and the names of their classes.
 
     Raises:
-        InputError: there is nothing, it cannot be read, or samples have another shape.
+        InputError: there are no data, they cannot be read, or samples have another shape.
     """
     path = Path(text).expanduser()
     if _holds_images(path):
@@ -87,15 +87,15 @@ def load_samples(
 
 
 def joined(splits: Sequence[Split]) -> Split:
-    """One split of several, numbered anew."""
+    """Join several splits into one, with new row numbers."""
     count = sum(len(split) for split in splits)
-    beside = {
-        name: np.concatenate([split.beside[name] for split in splits])
-        for name in splits[0].beside
-        if all(name in split.beside for split in splits)
+    metadata = {
+        name: np.concatenate([split.metadata[name] for split in splits])
+        for name in splits[0].metadata
+        if all(name in split.metadata for split in splits)
     }
     x = splits[0].x if len(splits) == 1 else np.concatenate([split.x for split in splits])
-    return Split(x, **{**beside, "rows": np.arange(count)})
+    return Split(x, **{**metadata, "rows": np.arange(count)})
 
 
 def _holds_images(path: Path) -> bool:
@@ -120,7 +120,7 @@ def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
     if reader is None and path.is_file():
         raise InputError(
             f"{path} is neither a data set's name nor data that can be read; expected a folder "
-            f"or .zip of images, or a file that ends in {', '.join(readers.suffixes())}."
+            f"or .zip of images, or a file ending in {', '.join(readers.suffixes())}."
         )
     if request.image_size is not None:
         raise no_image_size(str(path))
@@ -132,7 +132,7 @@ def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
 
 
 def _inside(path: Path) -> tuple[Path, str | None]:
-    """A file and the name inside it, from `FILE:/NAME`."""
+    """Split `FILE:/NAME` into a file and a name inside it."""
     file, colon, inner = str(path).rpartition(":")
     if path.exists() or not colon or readers.find(Path(file)) is None:
         return path, None
@@ -140,7 +140,7 @@ def _inside(path: Path) -> tuple[Path, str | None]:
 
 
 def no_image_size(what: str) -> InputError:
-    """The error of an image size for data that are no image files."""
+    """The error for an image size with data that are not image files."""
     return InputError(
         f"image_size does not apply to {what}; it resizes images read from files: leave it out."
     )

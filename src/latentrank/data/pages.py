@@ -1,4 +1,4 @@
-"""One image file as its maker meant it: turned, opaque, with all its bits."""
+"""Decoding one image file: orientation applied, made opaque, at full bit depth."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class Head:
-    """What is known of an image without decoding it.
+    """Properties of an image, read without decoding it.
 
     Args:
-        size: width and height as it is shown.
+        size: width and height after orientation.
         grey: whether it has one channel.
         dtype: `"uint8"`, `"uint16"`, `"int32"` or `"float32"`.
-        transparent: whether parts of it may be.
-        pages: how many there are.
-        cut: whether colours of 16 bits are read as 8.
+        transparent: whether it may have transparent parts.
+        pages: number of pages or frames.
+        cut: whether 16-bit colours are read as 8-bit.
     """
 
     size: tuple[int, int]
@@ -47,7 +47,7 @@ class Head:
 
 
 def head(source: Source, name: str) -> Head:
-    """What is known of an image without decoding it.
+    """Properties of an image, read without decoding it.
 
     Raises:
         InputError: it cannot be read.
@@ -55,12 +55,12 @@ def head(source: Source, name: str) -> Head:
     try:
         with source.open(name) as file, Image.open(file) as image:
             return head_of(image)
-    except Exception as error:  # decoders raise of every kind
+    except Exception as error:  # decoders raise various errors
         raise _unreadable(source, name) from error
 
 
 def head_of(image: Image.Image) -> Head:
-    """What is known of an opened image."""
+    """Properties of an opened image."""
     width, height = image.size
     sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
     return Head(
@@ -75,8 +75,8 @@ def head_of(image: Image.Image) -> Head:
 
 def _unreadable(source: Source, name: str) -> InputError:
     return InputError(
-        f"{source.path / name} cannot be read as an image: it is damaged or cut short, or of a "
-        "kind that Pillow does not know; replace it or take it out."
+        f"{source.path / name} cannot be read as an image: it is damaged or truncated, or in a "
+        "format that Pillow does not support; replace or remove it."
     )
 
 
@@ -96,23 +96,23 @@ def _dtype(image: Image.Image) -> str:
 
 
 def common_dtype(names: Sequence[str], heads: Sequence[Head]) -> str:
-    """The dtype that holds all images: bytes may be among those of 16 bits.
+    """The common dtype of all images: 8-bit and 16-bit images can be mixed.
 
     Raises:
-        InputError: some have whole numbers of 32 bits or real numbers, and some do not.
+        InputError: some have 32-bit integers or floats, and some do not.
     """
     found = {head.dtype: name for name, head in zip(names, heads, strict=True)}
     if len(found) == 1 or found.keys() == {"uint8", "uint16"}:
         return max(found, key=len)
     (one, first), (other, second) = list(found.items())[:2]
     raise InputError(
-        f"Images differ in the kind of their values: {first} has {one} and {second} has {other}; "
-        "bring them to one."
+        f"Images differ in the type of their values: {first} has {one} and {second} has {other}; "
+        "convert them to one type."
     )
 
 
 def check_sizes(names: Sequence[str], heads: Sequence[Head]) -> None:
-    """Refuse images of several sizes.
+    """Reject images of different sizes.
 
     Raises:
         InputError: they differ.
@@ -122,20 +122,20 @@ def check_sizes(names: Sequence[str], heads: Sequence[Head]) -> None:
             (width, height), (other_width, other_height) = heads[0].size, head.size
             raise InputError(
                 f"Images differ in size: {names[0]} is {width}x{height} and {name} is "
-                f"{other_width}x{other_height}; bring them to one with image_size "
-                "(--image-size 64, say)."
+                f"{other_width}x{other_height}; resize them with image_size "
+                "(such as --image-size 64)."
             )
 
 
 def notes(heads: Sequence[Head]) -> list[str]:
-    """What a user should be told of images."""
+    """Notes for the user on how images were read."""
     transparent = sum(head.transparent for head in heads)
     pages = sum(head.pages > 1 for head in heads)
     cut = sum(head.cut for head in heads)
     said = [
-        (transparent, f"Images put on {_GROUND} where they are transparent: {transparent}."),
-        (pages, f"Images with several pages or frames, of which the first is read: {pages}."),
-        (cut, f"Images with colours of 16 bits, of which the upper 8 are read: {cut}."),
+        (transparent, f"Images with transparency, placed on {_GROUND}: {transparent}."),
+        (pages, f"Images with several pages or frames, of which only the first is read: {pages}."),
+        (cut, f"Images with 16-bit colours, of which the upper 8 bits are read: {cut}."),
     ]
     return [sentence for count, sentence in said if count]
 
@@ -146,11 +146,11 @@ def pixels(
     """One decoded image, `(1, C, H, W)`.
 
     Args:
-        source: where it is.
-        name: which it is.
+        source: folder or zip that contains it.
+        name: its name there.
         channels: 1 or 3.
-        dtype: of the result.
-        image_size: height and width to resize the middle square to, or None.
+        dtype: dtype of the result.
+        image_size: height and width to resize the central square to, or None.
         crop: side of that square over the shorter side.
 
     Raises:
@@ -159,7 +159,7 @@ def pixels(
     try:
         with source.open(name) as file, Image.open(file) as opened:
             return pixels_of(opened, channels, dtype, image_size, crop)
-    except Exception as error:  # decoders raise of every kind
+    except Exception as error:  # decoders raise various errors
         raise _unreadable(source, name) from error
 
 
@@ -180,12 +180,12 @@ def pixels_of(
 def _bands(image: Image.Image, channels: int, dtype: str) -> list[Image.Image]:
     """The channels as images of one band each."""
     if _dtype(image) != "uint8":
-        # Pillow resizes whole numbers of 32 bits and real ones, but cuts those of 16 bits
+        # Pillow resizes 32-bit integers and floats, but truncates 16-bit integers
         exact = np.int32 if dtype == "int32" else np.float32
         return [Image.fromarray(np.asarray(image).astype(exact))] * channels
     opaque = _opaque(image).convert("L" if channels == 1 else "RGB")
     bands = list(opaque.split())
-    # 255 of 8 bits is 65535 of 16
+    # 255 in 8 bits corresponds to 65535 in 16
     return bands if dtype == "uint8" else [band.point(lambda v: v * 257.0, "F") for band in bands]
 
 
@@ -201,8 +201,8 @@ def _values(band: Image.Image, dtype: str) -> NDArray[Any]:
     if values.dtype == dtype:
         return values
     limits = np.iinfo(dtype)
-    whole: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
-    return whole
+    rounded: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    return rounded
 
 
 def _resized(image: Image.Image, size: int, crop: float) -> Image.Image:
@@ -213,16 +213,16 @@ def _resized(image: Image.Image, size: int, crop: float) -> Image.Image:
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
-    """The pages or frames of one file, each of them a sample."""
+    """The pages or frames of one file, each a sample."""
     source = Source(path.parent, [path.name], None, lambda name: (path.parent / name).open("rb"))
     try:
         with Image.open(path) as image:
             frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
             heads = [replace(head_of(frame), pages=1) for frame in frames]
-    except Exception as error:  # decoders raise of every kind
+    except Exception as error:  # decoders raise various errors
         raise _unreadable(source, path.name) from error
     if len(frames) == 1:
-        raise InputError(f"{path} holds one picture; give the folder that it is in.")
+        raise InputError(f"{path} holds one image; give the folder that contains it.")
     names = [f"{path.name} page {i + 1}" for i in range(len(heads))]
     check_sizes(names, heads)
     dtype, channels = common_dtype(names, heads), 1 if all(head.grey for head in heads) else 3

@@ -1,4 +1,4 @@
-"""Data sets by name: one table of what there is, and the way to load any of it."""
+"""The table of named data sets, and loading of any data."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from latentrank.registry import Registry
 
 
 class Description(NamedTuple):
-    """A named data set in one row.
+    """The description of a named data set.
 
     Args:
-        name: what to call it by.
-        shape: of one sample.
+        name: its name.
+        shape: shape of one sample.
         train_size: number of training samples.
         test_size: number of test samples.
-        true_dimension: number of parameters behind the data, where known.
-        latent_dim: the latent width that suits it.
-        summary: what it is.
-        source: where it comes from.
+        true_dimension: number of parameters behind the data, if known.
+        latent_dim: default latent width.
+        summary: short description.
+        source: its origin.
     """
 
     name: str
@@ -47,12 +47,13 @@ class Description(NamedTuple):
 
 @dataclass(frozen=True)
 class NamedData:
-    """A data set that has a name: its row, and how to load it.
+    """A named data set: its description, and how to load it.
 
     Args:
-        description: what there is to know without loading it.
-        load: what a caller asked for to the data.
-        computed: whether it is made to size; other data are read whole, and a part taken.
+        description: metadata available without loading it.
+        load: maps a request to the data.
+        computed: whether it is generated in the requested size; other data are read entirely and
+            subsampled.
     """
 
     description: Description
@@ -104,7 +105,7 @@ _ENTRIES = [
             2_000,
             7,
             32,
-            "one small coloured blob, quickly learned",
+            "one small coloured blob, fast to learn",
             "latentrank",
         ),
         lambda r: blobs.load(r.train_size, r.test_size, r.seed),
@@ -133,7 +134,7 @@ _ENTRIES = [
     ),
     NamedData(
         Description(
-            "celeba", (3, 64, 64), 162_770, 19_962, None, 512, "faces, cropped to the middle",
+            "celeba", (3, 64, 64), 162_770, 19_962, None, 512, "faces, centre-cropped",
             "Liu et al., 2015",
         ),
         lambda r: standard.load_celeba(r.root, r.download, r.image_size or 64, r.progress),
@@ -141,7 +142,7 @@ _ENTRIES = [
     *(_family(name) for name in curves.FAMILIES),
     NamedData(
         Description(
-            "gaussian2d", (1, 64, 64), 100, 1000, 2, 64, "one round bump, its centre varies",
+            "gaussian2d", (1, 64, 64), 100, 1000, 2, 64, "one round bump with varying centre",
             "Mounayer et al., 2025 (VRRAE)",
         ),
         lambda r: fields.load(r.train_size, r.test_size, r.seed),
@@ -150,7 +151,7 @@ _ENTRIES = [
     NamedData(
         Description(
             "gaussian2d:scale", (1, 64, 64), 1000, 1000, 3, 64,
-            "one round bump, its centre and its width vary", "after Mounayer et al., 2025",
+            "one round bump with varying centre and width", "after Mounayer et al., 2025",
         ),
         lambda r: fields.load(r.train_size, r.test_size, r.seed, scale=True),
         computed=True,
@@ -162,7 +163,7 @@ DATASETS.seal()
 
 
 def names() -> list[str]:
-    """The names that `load` knows; it takes paths as well.
+    """The names that `load` accepts, in addition to paths.
 
     Example:
         >>> names()[:3]
@@ -198,37 +199,37 @@ def load(
     columns: Sequence[str] | str | None = None,
     validation: str = "train",
 ) -> Dataset:
-    """A data set by name, or anybody's own from a file or folder.
+    """Load a data set by name, or your own data from a file or folder.
 
     Args:
         name_or_path: a name from `names()`; a folder or a `.zip` of images, see
             `latentrank.data.images.load`; or a file of a format in `latentrank.data.readers`,
-            with `:/NAME` behind it where the file holds several arrays. A `Path` is never taken
-            for a name.
-        root: the folder where the files of named data sets lie; otherwise `LATENTRANK_DATA`,
-            otherwise `data` in the working folder.
-        download: fetch the files of a named data set where they are missing.
-        train_size: how many training samples; all of them, or the paper's number, unless given.
-            Computed data is made to that size; of anything else a random part is taken.
-        test_size: how many test samples, likewise.
-        image_size: height and width to bring images from files to.
-        seed: of computed data and of the random part taken of other data.
+            with the suffix `:/NAME` if the file holds several arrays. A `Path` is never interpreted
+            as a name.
+        root: folder with the files of named data sets; by default `LATENTRANK_DATA`, or else `data`
+            in the working folder.
+        download: download missing files of a named data set.
+        train_size: number of training samples; by default all, or the paper's number. Synthetic
+            data are generated in that size; other data are subsampled at random.
+        test_size: number of test samples, likewise.
+        image_size: height and width to resize images from files to.
+        seed: random seed for synthetic data, and for subsampling other data.
         progress: show a progress bar while images are decoded.
-        kind: what a sample is, one of `latentrank.data.layout.KINDS`; otherwise the shape
-            decides, and two axes are a table.
-        layout: which axis is which, one of `latentrank.preprocessing.LAYOUTS`; otherwise the
-            shape decides where it leaves no doubt.
-        labels: name of the column or array that holds labels.
-        parameters: names of the columns or arrays that hold parameters, also separated by commas.
-        columns: names of the columns that make a sample, likewise.
-        validation: what a validation part is used for, `"train"`, `"test"` or `"none"`.
+        kind: what a sample is, one of `latentrank.data.layout.KINDS`; by default inferred from the
+            shape, with two axes meaning a table.
+        layout: order of the axes, one of `latentrank.preprocessing.LAYOUTS`; by default inferred
+            from an unambiguous shape.
+        labels: name of the column or array of labels.
+        parameters: names of the columns or arrays of parameters, as a list or separated by commas.
+        columns: names of the columns that form a sample, likewise.
+        validation: use of a validation part, `"train"`, `"test"` or `"none"`.
 
     Returns:
-        The training and the test split with what is known about the data.
+        The training and the test split, with metadata.
 
     Raises:
-        InputError: for an unknown name, missing or damaged files, a size that cannot be had, or
-            data that cannot be used.
+        InputError: for an unknown name, missing or damaged files, an impossible size, or invalid
+            data.
 
     Example:
         >>> data = load("gaussian2d", train_size=25, test_size=4)
@@ -241,7 +242,7 @@ def load(
         ("image_size", image_size),
     ):
         if value is not None and value < 1:
-            raise InputError(f"{option} is {value}; give a whole number from 1.")
+            raise InputError(f"{option} is {value}; give an integer from 1.")
     if validation not in VALIDATION:
         raise unknown("place for validation samples", validation, VALIDATION)
     meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
@@ -271,27 +272,27 @@ def load_samples(
     columns: Sequence[str] | str | None = None,
     progress: bool = True,
 ) -> tuple[Split, tuple[str, ...] | None]:
-    """All samples of other data, in their order there, for a model that is trained.
+    """Load all samples of other data, in file order, for a trained model.
 
-    Nothing is held out, and one sample is enough. The layout is that of the training data.
+    Nothing is held out, and one sample suffices. The layout is that of the training data.
 
     Args:
         name_or_path: as in `load`.
         preprocessing: the model's, for the layout.
-        shape: of one sample as the model takes it.
-        root: as in `load`, and so are the rest.
-        download: fetch what is missing.
-        image_size: of images in files.
+        shape: shape of one sample in network layout.
+        root: as in `load`.
+        download: download missing files.
+        image_size: size of images in files.
         labels: name of the labels, which may be absent.
         parameters: names of the parameters, likewise.
         columns: names of the columns of a sample.
         progress: show a progress bar while images are decoded.
 
     Returns:
-        The samples as networks take them, in their own units, and the names of their classes.
+        The samples in network layout and their own units, and the names of their classes.
 
     Raises:
-        InputError: there is nothing, it cannot be read, or samples have another shape.
+        InputError: there are no data, they cannot be read, or samples have another shape.
 
     Example:
         >>> split, _ = load_samples("gaussian2d", Preprocessing(), (1, 64, 64))
@@ -300,8 +301,8 @@ def load_samples(
     """
     if not isinstance(name_or_path, Path) and name_or_path in DATASETS:
         data = load(name_or_path, root, download, image_size=image_size, progress=progress)
-        whole = own.joined([data.train, data.test])
-        return replace(whole, x=as_samples(whole.x, Preprocessing(), shape)), data.class_names
+        joined = own.joined([data.train, data.test])
+        return replace(joined, x=as_samples(joined.x, Preprocessing(), shape)), data.class_names
     meaning = Meaning(
         None, None, labels, _listed(parameters), _listed(columns), "train", lenient=True
     )
@@ -320,7 +321,7 @@ def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
 
 
 def _part(data: Dataset, request: Request) -> Dataset:
-    """The data with no more samples than asked for."""
+    """The data reduced to the requested sizes."""
     train, test = (
         _some(what, split, size, request.seed)
         for what, split, size in (
@@ -336,5 +337,5 @@ def _some(what: str, split: Split, size: int | None, seed: int) -> Split:
         return split
     if size > len(split):
         raise InputError(f"{what} is {size}, but there are only {len(split)} samples; lower it.")
-    # in rising order, which a memory map reads fastest
+    # in increasing order, which is fastest for a memory map
     return split.take(np.sort(np.random.default_rng(seed).permutation(len(split))[:size]))

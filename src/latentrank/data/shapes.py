@@ -1,4 +1,4 @@
-"""Circles and squares on a black ground: images whose true dimension is seven."""
+"""Circles and squares on a black background: images of true dimension seven."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _CHUNK = 4096
 
 
 def load(train_size: int | None = None, test_size: int | None = None, seed: int = 0) -> Dataset:
-    """The synthetic shapes of IRMAE (Jing et al., 2020), drawn afresh from a seed.
+    """The synthetic shapes of IRMAE (Jing et al., 2020), generated from a seed.
 
     Args:
-        train_size: number of training images, 50 000 unless given.
-        test_size: number of test images, 10 000 unless given.
-        seed: training and test images come from two independent streams of it.
+        train_size: number of training images, by default 50 000.
+        test_size: number of test images, by default 10 000.
+        seed: random seed; training and test images use independent streams.
 
     Returns:
         uint8 images `(N, 3, 32, 32)`; labels are 0 for a circle and 1 for a square;
@@ -54,14 +54,14 @@ def load(train_size: int | None = None, test_size: int | None = None, seed: int 
 
 
 def sample_parameters(n: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """What defines each image, drawn uniformly.
+    """The parameters of each image, drawn uniformly.
 
     Args:
         n: number of images.
-        generator: source of randomness.
+        generator: random generator.
 
     Returns:
-        `(n, 7)`: red, green and blue in [0, 1); x and y whole numbers in 8..24; size a whole
+        `(n, 7)`: red, green and blue in [0, 1); x and y integers in 8..24; size a whole
         number in 3..8; kind 0 (circle) or 1 (square).
 
     Example:
@@ -76,7 +76,7 @@ def sample_parameters(n: int, generator: np.random.Generator) -> NDArray[np.floa
 
 
 def draw(parameters: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The images that belong to given parameters.
+    """The images of given parameters.
 
     A pixel is coloured when its centre lies inside the figure; `size` is the circle's radius
     and the square's side, as in the paper's public code.
@@ -106,7 +106,7 @@ def _inside(parameters: NDArray[np.float64]) -> NDArray[np.bool_]:
     x, y, size, kind = parameters[:, 3:, None].transpose(1, 0, 2).astype(np.float32)
     dx, dy = (pixel - x)[:, None, :], (pixel - y)[:, :, None]
     size = size[:, :, None]
-    # closed on one side, so that odd sides too are as many pixels long as they say
+    # half-open, so that odd side lengths are exact in pixels
     square = (-size / 2 <= np.minimum(dx, dy)) & (np.maximum(dx, dy) < size / 2)
     circle = dx**2 + dy**2 < size**2
     inside: NDArray[np.bool_] = np.where(kind[:, :, None] == SQUARE, square, circle)

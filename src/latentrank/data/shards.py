@@ -1,4 +1,4 @@
-"""Folders of files of arrays: one sample each, one split each, or parts of one table."""
+"""Folders of array files: one sample each, one split each, or parts of one table."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _ONE_EACH = (".npy", ".nii", ".nii.gz")
 
 
 def read(path: Path, meaning: Meaning) -> Contents:
-    """What the files in a folder hold together.
+    """The combined contents of the files in a folder.
 
-    Files called after roles, such as `x_train.npy` and `y_train.npy`, are named arrays; files
-    called after splits, such as `train.csv` or `test-00001-of-00002.parquet`, are those splits;
-    other `.npy` and NIfTI files are one sample each, in folders of splits and classes as images
-    are; anything else is read as parts of one whole, in the order of their names.
+    Files named after roles, such as `x_train.npy` and `y_train.npy`, are named arrays; files named
+    after splits, such as `train.csv` or `test-00001-of-00002.parquet`, are those splits; other
+    `.npy` and NIfTI files are one sample each, with folders of splits and classes as for images;
+    anything else is concatenated in the order of names.
 
     Args:
         path: the folder.
-        meaning: what its owner says.
+        meaning: the user's description.
 
     Raises:
-        InputError: there is nothing that can be read, or files do not fit each other.
+        InputError: there is nothing readable, or files are incompatible.
     """
     source = folders.find(path, readers.suffixes())
     if not source.names:
         raise InputError(
-            f"{path} holds no images and no data; expected image files, or files that end in "
+            f"{path} holds no images and no data; expected image files, or files ending in "
             f"{', '.join(readers.suffixes())}."
         )
     stems = {name: name.removesuffix(_suffix(name)) for name in source.names}
@@ -63,7 +63,7 @@ def _split(stem: str) -> str | None:
 
 def _read(path: Path, name: str, meaning: Meaning) -> Contents:
     reader = readers.find(path / name)
-    assert reader is not None  # only such files were looked for
+    assert reader is not None  # only such files were collected
     return reader.read(path / name, None, meaning)
 
 
@@ -80,7 +80,7 @@ def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
             found = _together(path, names, meaning)
             parts[split], first = found.parts[0], first or found
     joined, said = join(parts, meaning.validation, str(path))
-    assert first is not None  # there are files, and each has a split
+    assert first is not None  # every file has a split
     return replace(first, parts=joined, notes=(*first.notes, *said))
 
 
@@ -88,9 +88,9 @@ def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
     found = [_read(path, name, meaning) for name in names]
     parts = [part for contents in found for part in contents.parts]
     values: dict[str, Any] = {
-        beside: np.concatenate([getattr(part, beside) for part in parts])
-        for beside in ("labels", "parameters")
-        if all(getattr(part, beside) is not None for part in parts)
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("labels", "parameters")
+        if all(getattr(part, name) is not None for part in parts)
     }
     x = _concatenated([part.x for part in parts], path, names)
     notes = dict.fromkeys(note for contents in found for note in contents.notes)

@@ -1,4 +1,4 @@
-"""Training, validation and test parts by the names that people give them."""
+"""Recognition of training, validation and test parts by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VALIDATION = ("train", "test", "none")
 
 
 def split_of(word: str) -> str | None:
-    """The split that a folder or file is named after; None if it is named after none.
+    """The split that a folder or file is named after, or None.
 
     Example:
         >>> [split_of(word) for word in ("Training", "VAL", "cats")]
@@ -33,14 +33,14 @@ def split_of(word: str) -> str | None:
 
 
 def role(name: str, base: str) -> str | None:
-    """The split of an array called after a base and perhaps a split, `""` without one.
+    """The split in the name of an array, `""` if there is none.
 
     Args:
         name: such as `x_train`, `trainX` or `test/x`.
         base: such as `x`.
 
     Returns:
-        A split, `""`, or None where the name is no such name.
+        A split, `""`, or None if the name does not match.
 
     Example:
         >>> [role(name, "x") for name in ("X", "x_train", "Val/x", "max")]
@@ -57,15 +57,15 @@ def role(name: str, base: str) -> str | None:
 
 
 def join(parts: Mapping[str, Part], validation: str, what: str) -> tuple[list[Part], list[str]]:
-    """The parts that a data set is made of, with validation put where it is wanted.
+    """The parts of a data set, with validation samples assigned as requested.
 
     Args:
         parts: by split; `""` for samples of no split.
         validation: the split that a validation part joins, or `"none"`.
-        what: where they are from, for messages.
+        what: description of their origin, for messages.
 
     Returns:
-        All samples in one part, or those of training and of test; and what to tell the user.
+        All samples in one part, or training and test parts; and notes for the user.
 
     Raises:
         InputError: one of them is missing.
@@ -91,18 +91,18 @@ def join(parts: Mapping[str, Part], validation: str, what: str) -> tuple[list[Pa
 def place_validation(
     parts: Mapping[str, S], validation: str, joined: Callable[[S, S], S]
 ) -> tuple[dict[str, S], list[str]]:
-    """Put validation samples where they are wanted; in place of test samples without any.
+    """Assign validation samples as requested, or to the test part if it is missing.
 
     Args:
         parts: by split.
         validation: the split that they join, or `"none"`.
-        joined: two parts to one.
+        joined: joins two parts.
 
     Returns:
-        The parts without `validation`, and what to tell the user.
+        The parts without `validation`, and notes for the user.
 
     Raises:
-        InputError: there is no such place.
+        InputError: `validation` has another value.
     """
     if validation not in VALIDATION:
         raise unknown("place for validation samples", validation, VALIDATION)
@@ -123,7 +123,7 @@ def _concatenated(first: Part, second: Part) -> Part:
         mine, yours = getattr(first, name), getattr(second, name)
         if (mine is None) != (yours is None):
             raise InputError(
-                f"Of {first.what} and {second.what} one has {name} and one has none; give them "
+                f"Only one of {first.what} and {second.what} has {name}; give them "
                 "for both or for neither."
             )
         values[name] = None if mine is None else np.concatenate([mine, yours])

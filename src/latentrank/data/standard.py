@@ -1,4 +1,4 @@
-"""The standard image data sets, read from where torchvision puts them."""
+"""The standard image data sets, read from torchvision's folders."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def load_mnist(root: Path, download: bool = False, image_size: int = 32) -> Data
     Args:
         root: folder that holds `MNIST/raw/` (torchvision's layout) or `mnist/` with the four
             idx files, plain or gzipped.
-        download: fetch what is missing with torchvision.
+        download: download missing files with torchvision.
         image_size: height and width of the images.
 
     Returns:
         uint8 images `(N, 1, image_size, image_size)` with their digits as labels.
 
     Raises:
-        InputError: when a file is missing, cut short, or not an idx file.
+        InputError: when a file is missing, truncated, or not an idx file.
     """
     folders = [root / "MNIST" / "raw", root / "mnist"]
     return _load_idx("mnist", "MNIST", folders, download, image_size)
@@ -47,14 +47,14 @@ def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32)
         root: folder that holds `FashionMNIST/raw/` (torchvision's layout) or `fashion-mnist/`
             with the four idx files, plain or gzipped. (Debian's package
             dataset-fashion-mnist makes `/usr/share/datasets` such a folder.)
-        download: fetch what is missing with torchvision.
+        download: download missing files with torchvision.
         image_size: height and width of the images.
 
     Returns:
         uint8 images `(N, 1, image_size, image_size)` with their classes as labels.
 
     Raises:
-        InputError: when a file is missing, cut short, or not an idx file.
+        InputError: when a file is missing, truncated, or not an idx file.
     """
     folders = [root / "FashionMNIST" / "raw", root / "fashion-mnist"]
     return _load_idx("fashion-mnist", "FashionMNIST", folders, download, image_size)
@@ -65,7 +65,7 @@ def load_cifar10(root: Path, download: bool = False, image_size: int = 32) -> Da
 
     Args:
         root: folder that holds `cifar-10-batches-py/` (torchvision's layout).
-        download: fetch what is missing with torchvision.
+        download: download missing files with torchvision.
         image_size: height and width of the images.
 
     Returns:
@@ -83,7 +83,7 @@ def load_cifar10(root: Path, download: bool = False, image_size: int = 32) -> Da
         parts = [datasets.CIFAR10(root, train=train) for train in (True, False)]
     except RuntimeError as error:  # a file is absent, or its checksum is not the original's
         raise _missing(
-            "cifar10", "whole files data_batch_1 to 5 and test_batch", [place]
+            "cifar10", "complete files data_batch_1 to 5 and test_batch", [place]
         ) from error
     train, test = (
         Split(
@@ -98,17 +98,17 @@ def load_cifar10(root: Path, download: bool = False, image_size: int = 32) -> Da
 def load_celeba(
     root: Path, download: bool = False, image_size: int = 64, progress: bool = True
 ) -> Dataset:
-    """CelebA (Liu et al., 2015): the middle square of 148 of 178 pixels, resized to 64x64.
+    """CelebA (Liu et al., 2015): the central square of 148 of 178 pixels, resized to 64x64.
 
-    With the official partition, its training and test parts are the splits; without it, the
-    first 80 percent of the images by name are for training. Smaller copies of the images do:
-    the square is as large a part of their width.
+    With the official partition, its training and test parts are the splits; without it, the first
+    80 percent of the images by name are for training. Smaller copies of the images work too: the
+    square scales with their width.
 
     Args:
         root: folder that holds `celeba/img_align_celeba/` (torchvision's layout), or a zip of
             the images named `celeba*.zip` or `celeba/img_align_celeba.zip`; and, for the
             official partition, `celeba/list_eval_partition.txt`.
-        download: fetch what is missing with torchvision.
+        download: download missing files with torchvision.
         image_size: height and width of the images.
         progress: show a progress bar while decoding.
 
@@ -116,8 +116,8 @@ def load_celeba(
         uint8 images `(N, 3, image_size, image_size)`, memory-mapped from the cache.
 
     Raises:
-        InputError: when no images are there, one cannot be read, or the partition names none
-            of them.
+        InputError: when there are no images, one cannot be read, or the partition lists none of
+            them.
     """
     place = _celeba_images(root)
     if place is None and download:
@@ -158,7 +158,7 @@ def _celeba_parts(names: list[str], partition: Path) -> tuple[NDArray[np.int64],
     else:
         listed = dict(line.split()[:2] for line in partition.read_text().splitlines() if line)
         part_of = [listed.get(name.rpartition("/")[2]) for name in names]
-        # 0 trains, 1 validates, 2 tests; the middle one is nobody's here, as in the papers
+        # 0 is training, 1 validation, 2 test; validation images are unused, as in the papers
         train, test = (
             np.array([i for i, part in enumerate(part_of) if part == wanted], dtype=np.int64)
             for wanted in ("0", "2")
@@ -209,16 +209,16 @@ def _fetch(name: str, torchvision_name: str, root: Path) -> None:
         getattr(datasets, torchvision_name)(root, download=True)
     except (OSError, RuntimeError, ImportError) as error:
         raise InputError(
-            f"Could not fetch {name} into {root} ({error}); check the connection and the disk, "
-            "or put its files there yourself."
+            f"Could not download {name} to {root} ({error}); check the connection and the disk, "
+            "or put its files there manually."
         ) from error
 
 
 def _missing(name: str, what: str, places: list[Path]) -> InputError:
     looked = " and ".join(str(place) for place in places)
     return InputError(
-        f"No {name} data: looked for {what} in {looked}; say where it is with --data-root "
-        "(LATENTRANK_DATA), or fetch it with --download."
+        f"No {name} data: searched for {what} in {looked}; give their folder with --data-root "
+        "(LATENTRANK_DATA), or download them with --download."
     )
 
 
@@ -229,37 +229,39 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         path: the file; a name that ends in `.gz` is decompressed.
 
     Returns:
-        uint8, of the shape that the header names.
+        uint8, of the shape given in the header.
 
     Raises:
-        InputError: when the file is not an idx file of bytes or is cut short.
+        InputError: when the file is not an idx file of bytes or is truncated.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it and fetch it again.") from error
+        raise InputError(
+            f"{path} is damaged ({error}); delete it and download it again."
+        ) from error
     dimensions = content[3] if content[:3] == b"\x00\x00\x08" and len(content) > 3 else 0
     start = 4 + 4 * dimensions
     if dimensions == 0 or len(content) < start:
-        raise InputError(f"{path} is not an idx file of bytes; delete it and fetch it again.")
+        raise InputError(f"{path} is not an idx file of bytes; delete it and download it again.")
     shape = tuple(int(n) for n in np.frombuffer(content, ">i4", dimensions, 4))
     if len(content) - start != math.prod(shape):
         raise InputError(
-            f"{path} holds {len(content) - start} values where its header names "
-            f"{math.prod(shape)}; delete it and fetch it again."
+            f"{path} holds {len(content) - start} values where its header specifies "
+            f"{math.prod(shape)}; delete it and download it again."
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def resize(pixels: Array, size: int) -> NDArray[np.uint8]:
-    """Square images of another size, by antialiased bilinear interpolation.
+    """Resize square images, by antialiased bilinear interpolation.
 
     Args:
         pixels: `(N, C, H, W)` uint8.
         size: the new height and width.
 
     Returns:
-        `(N, C, size, size)` uint8; the images themselves when they have that size already.
+        `(N, C, size, size)` uint8; the images themselves if they already have that size.
 
     Example:
         >>> resize(np.full((2, 1, 28, 28), 7, dtype=np.uint8), 32)[0, 0, 31, :3].tolist()

@@ -1,4 +1,4 @@
-"""What the values of samples say about their units: bounds, or a mean and deviation each."""
+"""Inference of preprocessing from sample values: bounds, or mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from latentrank.preprocessing import Preprocessing
 
 Floats = NDArray[np.float64]
 
-#: The square of anything larger can be infinite.
+#: Squares of larger values could overflow.
 LARGEST = 1e150
-# Largest values that pixels of 8, 10, 12, 14 and 16 bits can have
+# Maximum values of 8, 10, 12, 14 and 16-bit pixels
 _DEPTHS = (2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
-# Whole numbers up to here are classes or counts rather than dark pixels of 8 bits
+# Integers up to here are classes or counts rather than dark 8-bit pixels
 _FEW = 31
-# Channels of which one keeps below this share of the range are not colours of one picture
+# If one channel stays below this share of the range, the channels are not colours of one image
 _LEAST_SHARE = 0.1
 
 BYTES = Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
@@ -29,22 +29,22 @@ BYTES = Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
 def infer(
     x: Array, *others: Array, what: str = "The data", rows: Sequence[Rows | None] = ()
 ) -> tuple[Preprocessing, list[str]]:
-    """What is to be done to samples before a network sees them.
+    """Infer the preprocessing of samples.
 
-    Images and volumes of whole numbers from 0 are brought from their range, 0 or 1, a few small
-    values, or 8 to 16 bits, to [0, 1]; those of real values within [0, 1] keep them. Anything
-    else is centred and divided by its standard deviation, tables column by column and the rest
-    channel by channel. The dtype of the values makes no difference to what a network sees.
+    Images and volumes of nonnegative integers are scaled from their range (binary, a few small
+    values, or 8 to 16 bits) to [0, 1]; real values within [0, 1] are unchanged. Everything else is
+    standardised, tables per column and the rest per channel. The result does not depend on the
+    dtype of the values.
 
     Args:
-        x: `(N, F)` or `(N, C, ...)`, the training samples; what is subtracted and divided by is
-            theirs alone.
-        *others: test samples; the range of values is that of all.
-        what: where the samples are from, for messages.
-        rows: where the samples of `x`, and of each of `others`, stand there.
+        x: `(N, F)` or `(N, C, ...)`, the training samples, which determine mean and standard
+            deviation.
+        *others: test samples, which count for the range of values.
+        what: description of their origin, for messages.
+        rows: row numbers of the samples of `x`, and of each of `others`, there.
 
     Returns:
-        The preprocessing, and what a user should be told of it.
+        The preprocessing, and notes for the user.
 
     Raises:
         InputError: a value is NaN, infinite or too large.
@@ -53,7 +53,7 @@ def infer(
         >>> masks = np.array([0, 1, 1, 0], dtype=np.uint8).reshape(1, 1, 2, 2)
         >>> made, said = infer(masks)
         >>> made.scale, said
-        (1.0, ['The values are whole numbers from 0 to 1; networks see 0 to 1 as 0 to 1.'])
+        (1.0, ['The values are integers from 0 to 1; 0 to 1 is scaled to 0 to 1.'])
     """
     places = [*rows, *[None] * (1 + len(others) - len(rows))]
     found = Moments.of(x, what, rows=places[0])
@@ -64,13 +64,13 @@ def infer(
     high = _bound(ranges) if x.ndim >= 4 else None
     if high is not None:
         return Preprocessing(0.0, high, 0.0, high, dtype), [_said(ranges, high)]
-    if found.squares is None:  # of whole numbers, where the range alone could have decided
+    if found.squares is None:  # for integers, in case the range alone had sufficed
         found = Moments.of(x, what, exact=True)
     return Preprocessing.of_numbers(found.mean, found.scale, dtype=dtype), []
 
 
-def as_it_is(x: Array, bounded: bool) -> Preprocessing:
-    """Samples whose owner has normalised them: bytes as brightness, the rest unchanged."""
+def unchanged(x: Array, bounded: bool) -> Preprocessing:
+    """Preprocessing of samples already normalised: uint8 divided by 255, the rest unchanged."""
     dtype = x.dtype.newbyteorder("=").name
     if dtype == "uint8":
         return BYTES
@@ -79,64 +79,65 @@ def as_it_is(x: Array, bounded: bool) -> Preprocessing:
 
 
 def doubts(x: Array, made: Preprocessing) -> list[str]:
-    """What speaks against using samples as they are: a scale that no network learns well."""
+    """A warning if samples used unchanged are too large for a network to learn."""
     found = Moments.of(np.asarray(x[:512]), "The data", exact=True)
     assert found.squares is not None
     spread = float(np.sqrt((found.squares / found.count).mean() + np.square(found.mean).mean()))
     if not made.identity or spread < 100:
         return []
     return [
-        f"The values are used as they are, and they are large (about {spread:.2g}); leave "
+        f"The values are used unchanged, and they are large (about {spread:.2g}); leave "
         "bounded out, so that they are normalised."
     ]
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Range, mean and deviation of samples, of each column or channel.
+    """Range, mean and standard deviation of samples, per column or channel.
 
     Attributes:
-        count: numbers in a channel.
-        low: `(C,)` smallest values.
-        high: `(C,)` largest values.
-        whole: whether all are whole numbers.
+        count: number of values per channel.
+        low: `(C,)` minimum values.
+        high: `(C,)` maximum values.
+        integral: whether all are integers.
         mean: `(C,)`.
-        squares: `(C,)` sums of squared deviations from the mean; None where only the range was
-            asked for.
+        squares: `(C,)` sums of squared deviations from the mean; None if only the range was
+            requested.
     """
 
     count: int
     low: Floats
     high: Floats
-    whole: bool
+    integral: bool
     mean: Floats
     squares: Floats | None
 
     @property
     def scale(self) -> Floats:
-        """Standard deviations; 1 for a channel that never changes."""
+        """Standard deviations; 1 for a constant channel."""
         assert self.squares is not None
         std: Floats = np.sqrt(self.squares / self.count)
-        # of a constant, the rounding of its mean is left
+        # for a constant, the rounding error of its mean remains
         return np.where((self.low == self.high) | (std == 0), 1.0, std)
 
     @classmethod
     def of(
         cls, x: Array, what: str, exact: bool | None = None, rows: Rows | None = None
     ) -> Moments:
-        """In one pass over an array.
+        """Compute the statistics in one pass over an array.
 
-        The update keeps its digits when the mean is large (Chan, Golub and LeVeque, 1983):
+        The update is accurate for a large mean (Chan, Golub and LeVeque, 1983):
         `M2 += M2_b + delta^2 n n_b / (n + n_b)`, where `M2` are summed squared deviations.
 
         Args:
             x: `(N, C, ...)`.
-            what: where it is from, for the error.
-            exact: whether means and deviations are wanted as well; None wants them of floats.
-            rows: `(N,)` where the samples stand there, for the error.
+            what: description of its origin, for the error.
+            exact: whether to compute means and standard deviations as well; None means for floats
+                only.
+            rows: `(N,)` row numbers of the samples there, for the error.
         """
-        wanted = x.dtype.kind == "f" if exact is None else exact
-        count, row, whole = 0, 0, True
+        moments = x.dtype.kind == "f" if exact is None else exact
+        count, row, integral = 0, 0, True
         low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
         mean, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
         for block in blocks(x):
@@ -146,9 +147,9 @@ class Moments:
             if values.dtype.kind == "f":
                 place = np.arange(row, row + len(block)) if rows is None else rows[row:]
                 _check_finite(values, low, high, what, place)
-                whole = whole and bool((values == np.rint(values)).all())
+                integral = integral and bool((values == np.rint(values)).all())
             row += len(block)
-            if not wanted:
+            if not moments:
                 continue
             new = values.shape[0] * values.shape[2]
             of_block, spread = _centred(values)
@@ -156,7 +157,7 @@ class Moments:
             mean = mean + delta * (new / (count + new))
             squares = squares + spread + new * delta**2 * (count / (count + new))
             count += new
-        return cls(count, low, high, whole, mean, squares if wanted else None)
+        return cls(count, low, high, integral, mean, squares if moments else None)
 
 
 def _centred(values: Array) -> tuple[Floats, Floats]:
@@ -168,21 +169,21 @@ def _centred(values: Array) -> tuple[Floats, Floats]:
 
 
 def _check_finite(values: Array, low: Floats, high: Floats, what: str, rows: Rows) -> None:
-    # a NaN is passed on by the smallest and the largest value
+    # minimum and maximum propagate NaN
     if not ((low >= -LARGEST) & (high <= LARGEST)).all():
         good = (np.abs(values) <= LARGEST).all(axis=(1, 2))
         raise InputError(
             f"{what} holds NaN, infinity or a number beyond {LARGEST:g} in row "
-            f"{rows[int(np.argmin(good))]}; fill such values or leave those rows out."
+            f"{rows[int(np.argmin(good))]}; fill in such values or drop those rows."
         )
 
 
 def _bound(ranges: list[Moments]) -> float | None:
-    """The largest value that pixels like these can have; None where they are no pixels."""
+    """The maximum value of such pixels; None if they are not pixels."""
     low = min(float(found.low.min()) for found in ranges)
     most = max(float(found.high.max()) for found in ranges)
-    whole = all(found.whole for found in ranges)
-    high = _depth(most) if whole else 1.0
+    integral = all(found.integral for found in ranges)
+    high = _depth(most) if integral else 1.0
     if low < 0 or high is None or most > high:
         return None
     lows, highs = (np.array([getattr(f, name) for f in ranges]) for name in ("low", "high"))
@@ -199,5 +200,5 @@ def _depth(most: float) -> float | None:
 def _said(ranges: list[Moments], high: float) -> str:
     most = max(float(found.high.max()) for found in ranges)
     low = min(float(found.low.min()) for found in ranges)
-    kind = "whole numbers" if all(found.whole for found in ranges) else "real numbers"
-    return f"The values are {kind} from {low:g} to {most:g}; networks see 0 to {high:g} as 0 to 1."
+    kind = "integers" if all(found.integral for found in ranges) else "real numbers"
+    return f"The values are {kind} from {low:g} to {most:g}; 0 to {high:g} is scaled to 0 to 1."

@@ -1,4 +1,4 @@
-"""Arrays that are read where they lie: chosen rows of one, and any array block by block."""
+"""Lazy access to arrays: selected rows of one, and iteration by blocks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from numpy.typing import DTypeLike, NDArray
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
 
-#: Above this many bytes, chosen rows of an array are looked up when they are needed.
+#: Above this many bytes, selected rows of an array are read on demand.
 LARGE = 2**30
 BLOCK_VALUES = 2**22
 
 
 class RowView:
-    """Some rows of a large array, none of which is read before it is asked for.
+    """Selected rows of a large array, read on demand.
 
     Args:
         x: `(N, ...)`, usually memory-mapped.
-        rows: `(n,)` which of them.
+        rows: `(n,)` row indices.
 
     Example:
         >>> view = RowView(np.arange(8).reshape(4, 2), np.array([3, 1]))
@@ -37,22 +37,22 @@ class RowView:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As of an array."""
+        """Like that of an array."""
         return (len(self.rows), *self.x.shape[1:])
 
     @property
     def ndim(self) -> int:
-        """As of an array."""
+        """Like that of an array."""
         return self.x.ndim
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """As of an array."""
+        """Like that of an array."""
         return self.x.dtype
 
     @property
     def nbytes(self) -> int:
-        """As of an array."""
+        """Like that of an array."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def __len__(self) -> int:
@@ -90,7 +90,7 @@ def take_rows(x: Array, index: Rows | slice) -> Array:
         return cast(Array, RowView(view.x, view.rows[index]))
     if isinstance(index, slice):
         return x[index]
-    # a few rows of a large array are better held than looked up
+    # a few rows of a large array are better copied
     if x.nbytes > LARGE and len(index) * math.prod(x.shape[1:]) * x.dtype.itemsize > LARGE / 16:
         return cast(Array, RowView(x, index))
     return x[index]
@@ -105,9 +105,9 @@ def blocks(x: Array) -> Iterator[Array]:
 
 
 def release(x: Array) -> None:
-    """Let the system forget pages of a large mapped file, which would count as resident.
+    """Release pages of a large mapped file, which would count as resident memory.
 
-    They stay in the system's cache of files, as long as there is room.
+    They stay in the page cache while there is room.
     """
     base: Any = x
     while isinstance(base, np.ndarray) and base.base is not None:

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 RandomState = int | np.random.RandomState | np.random.Generator | None
 
 RANK_TOLERANCE = 4 * float(np.finfo(np.float32).eps)
-"""Directions count whose singular value exceeds this fraction of the norm of the codes.
+"""Directions count if their singular value exceeds this fraction of the norm of the codes.
 
 It is the Frobenius norm before centring, since float32 rounds the uncentred values: codes
 computed in float32 as a product of rank `r` carry noise of about 1e-7 of that norm.
@@ -69,11 +69,11 @@ def as_codes(codes: ArrayLike, width: int | None = None) -> Array:
 
 
 def generator(seed: Any = None) -> np.random.Generator:
-    """A random generator for a seed of any kind; no global state is read or changed.
+    """A random generator from a seed of any kind; no global state is read or changed.
 
     Args:
-        seed: an integer from 0, for results that repeat; a NumPy `RandomState` or `Generator`,
-            which the draws advance; or None for results that differ each time.
+        seed: an integer from 0, for reproducible results; a NumPy `RandomState` or `Generator`,
+            which is advanced; or None for different results each time.
 
     Returns:
         The generator.
@@ -98,7 +98,7 @@ def generator(seed: Any = None) -> np.random.Generator:
 
 
 def integer_seed(rng: np.random.Generator) -> int:
-    """A seed for libraries that take no `Generator`, drawn from one.
+    """A seed drawn from a `Generator`, for libraries that do not take one.
 
     Example:
         >>> 0 <= integer_seed(generator(0)) < 2**31
@@ -151,9 +151,9 @@ class Subspace:
         centred = as_codes(codes)
         if len(centred) < 2:
             raise InputError(
-                f"{len(centred)} code is given, expected at least 2 to fit to; encode more samples."
+                f"{len(centred)} code is given, expected at least 2; encode more samples."
                 if len(centred)
-                else "No codes are given, expected at least 2 to fit to; encode some samples."
+                else "No codes are given, expected at least 2; encode some samples."
             )
         size = float(np.linalg.norm(centred))
         mean = centred.mean(axis=0)
@@ -226,9 +226,9 @@ class Subspace:
 def _principal_axes(centred: Array, threshold: float) -> tuple[Array, Array]:
     """Singular values above a threshold, largest first, and their right singular vectors.
 
-    The eigenvectors of the small Gram matrix leave only few columns to factorise. Its
-    eigenvalues, which err by about 1e-15 of the largest, tell singular values from zero down to
-    3e-8 of the largest; those that are returned come from the columns themselves.
+    The eigenvectors of the small Gram matrix reduce the columns to factorise to a few. Its
+    eigenvalues, accurate to about 1e-15 of the largest, distinguish singular values from zero down
+    to 3e-8 of the largest; the values returned are computed from the columns themselves.
     """
     axes = np.eye(centred.shape[1])
     if len(centred) > centred.shape[1]:
@@ -243,7 +243,7 @@ def _principal_axes(centred: Array, threshold: float) -> tuple[Array, Array]:
 class Density(ABC):
     """A probability density on the subspace that the codes span.
 
-    A subclass gives two formulas in the coordinates of its `Subspace`: how to draw, and the log
+    A subclass provides two formulas in the coordinates of its `Subspace`: how to draw, and the log
     density. Rank, units and seeds are handled here.
 
     Args:
@@ -263,7 +263,7 @@ class Density(ABC):
 
         Args:
             n: number of codes, from 1.
-            seed: as `generator` takes it; an integer gives the same codes each time.
+            seed: as for `generator`; an integer gives the same codes each time.
 
         Returns:
             `(n, L)` float32.

@@ -25,7 +25,7 @@ from latentrank.errors import InputError, check_count
 _BATCH = 512
 _LEARNING_RATE = 2e-3
 _CHECK_EVERY = 50  # steps between evaluations on the held-out codes
-_PATIENCE = 400  # steps without a better likelihood there before training stops
+_PATIENCE = 400  # steps without improvement before training stops
 _ROWS = 8192  # rows evaluated at a time
 
 
@@ -64,7 +64,7 @@ def fit(codes: ArrayLike, *, steps: int = 2000, seed: RandomState = 0) -> Flow |
     """A normalizing flow: a neural spline flow with coupling layers (needs zuko).
 
     Trained by maximum likelihood with Adam. A tenth of the codes is held out; the weights with
-    the best likelihood on it are kept, and training stops when that no longer improves. Coupling
+    the best likelihood on it are kept, and training stops when it no longer improves. Coupling
     layers are used because sampling from an autoregressive flow takes one pass per dimension.
 
     Args:
@@ -111,7 +111,8 @@ def _network(features: int, seed: int) -> Any:
             max(features, 1),
             transforms=4,
             passes=2,
-            randperm=features > 2,  # two features must swap roles, which chance may not do
+            # A random permutation of two features may leave them unswapped.
+            randperm=features > 2,
             hidden_features=(64, 64),
         ).eval()
 

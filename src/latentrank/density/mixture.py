@@ -114,11 +114,10 @@ def _check(components: Any, covariance: str, max_components: int, samples: int) 
     check_count(max_components, "max_components")
     if components == "bic":
         return
-    whole = isinstance(components, int | np.integer) and not isinstance(components, bool)
-    if not (whole and components >= 1):
+    integral = isinstance(components, int | np.integer) and not isinstance(components, bool)
+    if not (integral and components >= 1):
         raise InputError(
-            f"components is {components!r}, expected a whole number from 1 or 'bic'; "
-            "give one of these."
+            f"components is {components!r}, expected an integer from 1 or 'bic'; give one of these."
         )
     if components > samples:
         raise InputError(
@@ -140,6 +139,6 @@ def _maximise(coordinates: Array, components: int, covariance: str, seed: int) -
     )
     with warnings.catch_warnings():
         # Duplicated codes leave k-means fewer distinct points than components. The mixture
-        # is still valid, with two components in one place.
+        # is still valid, with two coinciding components.
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
         return model.fit(coordinates)

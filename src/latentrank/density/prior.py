@@ -40,10 +40,10 @@ def standard_normal(latent_dim: int, basis: ArrayLike | None = None) -> Normal:
 
 
 def fit(codes: ArrayLike) -> Normal:
-    """The standard normal, over the coefficients where the method has a basis.
+    """The standard normal, over coefficients if the method has a basis.
 
-    This function knows no method: it returns the standard normal over all numbers of a code.
-    `latentrank.inference` takes the prior of the model.
+    This function does not know the method: it returns the standard normal over all numbers of a
+    code. `latentrank.inference` uses the model's prior.
 
     Args:
         codes: `(N, L)`; only their width matters.

@@ -1,4 +1,4 @@
-"""The densities by name, their options, and how both are written as text."""
+"""The densities by name, their options, and the text form of both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DENSITIES: Registry[Callable[..., Density]] = Registry("density", "latentrank.de
 The first line of its docstring is the summary of the density, its `Args` describe the options.
 """
 
-# Imported when they are asked for, since scikit-learn and torch take seconds to import.
+# Imported on first use, since scikit-learn and torch take seconds to import.
 for _name, _module in {
     "gaussian": "gaussian",
     "gmm": "mixture",

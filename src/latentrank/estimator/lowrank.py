@@ -48,7 +48,7 @@ class LowRankAutoencoder(FittedAutoencoder):
 
     Tables, `(N, F)`, use multilayer perceptrons; curves, images and volumes use convolutions.
     Arrays are read as files are on the command line: `(N, C, ...)`, `(N, ..., C)` and, of images,
-    `(N, H, W)` are told apart where there is no doubt. Images of whole numbers from 0, and of real
+    `(N, H, W)` are told apart where there is no doubt. Images of integers from 0, and of real
     values in [0, 1], are brought from their range to [0, 1]; other data are centred and divided by
     their standard deviation, tables column by column and the rest channel by channel. Whatever is
     decoded has the shape, the units and the dtype of the data again.

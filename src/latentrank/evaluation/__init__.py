@@ -15,7 +15,13 @@ from latentrank.evaluation.embedding import tsne
 from latentrank.evaluation.entropy import Entropy, interpolation_entropy, mean_entropy
 from latentrank.evaluation.features import Extractor, extractor, features, place
 from latentrank.evaluation.generation import evaluate_generation, real_features
-from latentrank.evaluation.interpolation import parameter_error, relative_error
+from latentrank.evaluation.prediction import (
+    errors_by_kind,
+    fold_error,
+    parameter_error,
+    reconstruction_error,
+    relative_error,
+)
 from latentrank.evaluation.probe import ProbeResult, label_curve, probe, supervised
 from latentrank.evaluation.statistics import RunningStatistics, Statistics, statistics
 
@@ -31,9 +37,11 @@ __all__ = [
     "Statistics",
     "active_units",
     "density_coverage",
+    "errors_by_kind",
     "evaluate_generation",
     "extractor",
     "features",
+    "fold_error",
     "frechet_distance",
     "interpolation_entropy",
     "kernel_distance",
@@ -45,6 +53,7 @@ __all__ = [
     "precision_recall",
     "probe",
     "real_features",
+    "reconstruction_error",
     "relative_error",
     "statistics",
     "supervised",

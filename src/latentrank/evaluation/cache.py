@@ -1,4 +1,4 @@
-"""Cache keys for results that depend on the content of their inputs alone."""
+"""Cache keys for results that depend only on the content of their inputs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 4096  # rows hashed at once: a memory-mapped array is never held whole
+CHUNK = 4096  # rows hashed at a time, so that a memory-mapped array is never loaded entirely
 
 
 def content_key(arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> str:
-    """A short name for a computation's whole input: equal inputs, equal name.
+    """A hash of all inputs of a computation.
 
     Args:
-        arrays: named arrays; type, shape and values count.
-        settings: whatever else decides the result, as JSON can hold it.
+        arrays: named arrays, hashed with type, shape and values.
+        settings: everything else that the result depends on, JSON-serialisable.
 
     Returns:
         24 hexadecimal digits.

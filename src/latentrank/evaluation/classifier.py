@@ -1,8 +1,8 @@
 """A small classifier of the data's own labels, whose features stand in for Inception's.
 
-Grey digits look like nothing that Inception was trained on, and its weights are not on every
-machine. A network trained on the data itself has neither trouble; the price is that its numbers
-compare only with numbers of the same classifier, which is why they bear a name of their own.
+Grey digits are unlike anything Inception was trained on, and its weights must be downloaded. A
+network trained on the data itself avoids both; in exchange, its distances compare only with those
+of the same classifier, which is why they have their own name.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from latentrank.io import atomic_write
 
 FEATURES = 128
 BATCH = 128
-CHUNK = 500  # images in one forward pass of inference
-FORMAT = 2  # raise when the network or its training changes: old files are then left alone
+CHUNK = 500  # batch size for inference
+FORMAT = 2  # increase when the network or its training changes, to invalidate cached files
 
 Images = NDArray[Any]
 Labels = NDArray[np.int64]
@@ -57,17 +57,16 @@ def _network(shape: tuple[int, int, int], classes: int) -> tuple[nn.Sequential, 
 class Classifier:
     """A trained classifier: probabilities, and the features before its last layer.
 
-    Made by `train_classifier`, not by hand.
+    Created by `train_classifier`.
 
     Attributes:
-        accuracy: share of test images classified rightly, 0 to 1.
-        classes: `(K,)` the labels that the columns of `probabilities` stand for.
+        accuracy: share of test images classified correctly, 0 to 1.
+        classes: `(K,)` labels of the columns of `probabilities`.
         name: `"classifier"`.
-        distance: what a Fréchet distance on its features is called, `"FD-classifier"`.
-        protocol: how features come about, in words.
-        key: identifies the data and settings that it was trained on.
-        trained_on: numbers of training and test images, and a fingerprint of them with their
-            labels.
+        distance: name of the Fréchet distance on its features, `"FD-classifier"`.
+        protocol: how features are computed, in words.
+        key: hash of the data and settings that it was trained on.
+        trained_on: numbers of training and test images, and a fingerprint of images and labels.
     """
 
     name = "classifier"
@@ -89,7 +88,7 @@ class Classifier:
 
     @property
     def protocol(self) -> str:
-        """How features come about, in words."""
+        """How features are computed, in words."""
         size = "x".join(str(n) for n in self.shape)
         return (
             f"{FEATURES} penultimate features of a classifier trained on the data's own labels "
@@ -144,7 +143,7 @@ class Classifier:
 
 
 def _batch(images: Images, rows: slice | NDArray[np.int64]) -> Tensor:
-    # A decoder that ends in Tanh leaves [0, 1]; the images that it stands for do not.
+    # A decoder that ends in Tanh can leave [0, 1]; images cannot.
     return to_float(np.ascontiguousarray(images[rows])).clamp(0.0, 1.0)
 
 
@@ -158,7 +157,7 @@ def _checked_images(images: Images, labels: ArrayLike, part: str) -> NDArray[np.
     if values.shape != (len(images),):
         raise InputError(
             f"There are labels of shape {values.shape} for {len(images)} {part} images; "
-            "give one whole number for each."
+            "give one integer for each."
         )
     return values.astype(np.int64)
 
@@ -166,7 +165,7 @@ def _checked_images(images: Images, labels: ArrayLike, part: str) -> NDArray[np.
 def _fit(
     classifier: Classifier, images: Images, targets: Labels, seed: int, epochs: int, progress: bool
 ) -> None:
-    """Adam under one cycle of the learning rate, 0 to 4e-3 to 0."""
+    """Adam with a one-cycle learning rate, 0 to 4e-3 to 0."""
     network = nn.Sequential(classifier.body, classifier.head).train()
     steps = epochs * math.ceil(len(images) / BATCH)
     optimiser = torch.optim.Adam(network.parameters())
@@ -195,7 +194,7 @@ def _fit(
 
 def _save(classifier: Classifier, path: Path) -> None:
     tensors = nn.Sequential(classifier.body, classifier.head).state_dict()
-    # The accuracy rides in the file's JSON header: one file cannot disagree with another.
+    # The accuracy is stored in the header of the same file, so the two cannot disagree.
     header = {"accuracy": repr(classifier.accuracy)}
     with atomic_write(path, ADVICE) as temporary:
         temporary.write_bytes(
@@ -204,7 +203,7 @@ def _save(classifier: Classifier, path: Path) -> None:
 
 
 def _load(classifier: Classifier, path: Path) -> bool:
-    """Whether the file was there and whole; if so its weights are the classifier's now."""
+    """Load the weights from the cache; False if the file is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             classifier.accuracy = float(file.metadata()["accuracy"])
@@ -226,24 +225,24 @@ def train_classifier(
     device: str = "cpu",
     progress: bool = False,
 ) -> Classifier:
-    """Train a small convolutional classifier, or take it from the cache.
+    """Train a small convolutional classifier, or load it from the cache.
 
     Batch-normalised 3x3 convolutions of stride 2 with ReLU until the image is at most 4x4, a
     linear layer to 128 features with ReLU, a linear layer to the classes; cross-entropy.
 
     Args:
         images: `(N, C, H, W)` uint8, or floats in [0, 1], any size and number of channels.
-        labels: `(N,)` whole numbers, at least two different ones.
-        test_images: `(M, C, H, W)`, images that measure the accuracy.
+        labels: `(N,)` integers, at least two different ones.
+        test_images: `(M, C, H, W)`, for the accuracy.
         test_labels: `(M,)`.
-        seed: of the initial weights and of the order of images.
+        seed: random seed for the initial weights and the order of images.
         epochs: passes over the images, from 1.
-        cache: folder that keeps trained classifiers by content; None keeps nothing.
+        cache: folder for trained classifiers; None disables caching.
         device: where to train and infer.
         progress: whether to show a progress bar.
 
     Returns:
-        The `Classifier`, its test accuracy measured.
+        The `Classifier`, with its test accuracy.
 
     Raises:
         InputError: arrays that are not images, labels that do not match them, a single class,
@@ -263,7 +262,7 @@ def train_classifier(
     if len(classes) < 2:
         raise InputError(
             f"The labels hold {len(classes)} class, expected at least 2; "
-            "a classifier needs something to tell apart."
+            "give labels of several classes."
         )
     fingerprint = content_key(
         {"x": images, "y": train_labels, "test_x": test_images, "test_y": held_out}, {}

@@ -1,16 +1,16 @@
 r"""Reconstruction error against the number of coefficients, of a model and of PCA.
 
-A code cut to its `k` leading principal directions,
+A code truncated to its `k` leading principal directions,
 
     z_k = m + V_k V_k^T (z - m),
 
 with `m` and `V` the mean and the principal directions of the training codes, holds `k` numbers.
-The error of what the decoder makes of it is given as a share of the variance of the test split,
+The error of its reconstruction is given as a share of the variance of the test split,
 
     e_k = \sum_i ||x_i - D(z_k,i)||^2 / \sum_i ||x_i - \bar x||^2,
 
-in the units of the network, so that 1 is the error of the mean sample and 0 is no error. PCA of
-the training split, cut to `k` directions, is the best linear encoder and decoder of that width.
+in the units of the network, so that 1 is the error of the mean sample and 0 is no error. PCA of the
+training split, truncated to `k` directions, is the best linear encoder and decoder of that width.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.models.statistics import CodeStatistics
 
-#: Test samples that errors are measured on; more are thinned out evenly.
+#: Test samples that errors are measured on; larger splits are subsampled evenly.
 MOST_SAMPLES: Final = 1000
-#: Numbers of the training split that PCA is fitted to, 512 MB of float32; more are thinned out.
+#: Limit on the values that PCA is fitted to, 512 MB of float32; larger splits are
+#: subsampled.
 MOST_NUMBERS: Final = 2**27
 #: Components of PCA.
 MOST_COMPONENTS: Final = 256
@@ -37,13 +38,13 @@ _BATCH: Final = 256
 
 
 class Encoder(Protocol):
-    """What is measured, such as an `Autoencoder`."""
+    """The model to measure, such as an `Autoencoder`."""
 
     reconstructs: ClassVar[bool]
 
     @property
     def statistics(self) -> CodeStatistics:
-        """Of the training codes."""
+        """Statistics of the training codes."""
 
     def encode(self, x: Tensor) -> Tensor:
         """Samples `(B, *shape)` to codes `(B, L)`."""
@@ -53,10 +54,10 @@ class Encoder(Protocol):
 
 
 class ErrorCurve(NamedTuple):
-    """Errors by number of coefficients.
+    """Error as a function of the number of coefficients.
 
     Attributes:
-        ks: `(K,)` int64 numbers of coefficients, rising, from 1.
+        ks: `(K,)` int64 numbers of coefficients, increasing, from 1.
         errors: `(K,)` float64 shares of the variance of the test split, from 0; 1 is the error
             of the mean.
     """
@@ -77,20 +78,19 @@ class ErrorCurve(NamedTuple):
 
 @torch.no_grad()
 def error_by_coefficients(model: Encoder, dataset: Dataset) -> ErrorCurve:
-    """Errors of reconstructions from codes cut to their leading principal directions.
+    """Errors of reconstructions from codes truncated to their leading principal directions.
 
     Args:
         model: an autoencoder in evaluation mode.
-        dataset: data like that it was trained on; of the test split, `MOST_SAMPLES` at most are
-            used, and the training split only if the model does not know the statistics of its
-            codes.
+        dataset: data like those it was trained on. At most `MOST_SAMPLES` of the test split are
+            used; the training split is used only if the model lacks the statistics of its codes.
 
     Returns:
-        The curve: every `k` up to 8, then two to each factor of two, the last being the
-        number of directions that the training codes have.
+        The curve: every `k` up to 8, then two to each factor of two, the last being the rank of the
+        training codes.
 
     Raises:
-        InputError: the model encodes no samples, as a GAN, or the test samples are all equal.
+        InputError: the model has no encoder, such as a GAN, or the test samples are all equal.
 
     Example:
         >>> import latentrank
@@ -102,7 +102,7 @@ def error_by_coefficients(model: Encoder, dataset: Dataset) -> ErrorCurve:
     """
     if not model.reconstructs:
         raise InputError(
-            "The model generates from noise and encodes no samples, so it has no reconstruction "
+            "The model generates from noise and has no encoder, so it has no reconstruction "
             "error; give an autoencoder."
         )
     statistics = _statistics(model, dataset)
@@ -123,7 +123,7 @@ def pca_error_by_coefficients(dataset: Dataset, most: int = MOST_COMPONENTS) -> 
     """The same errors of PCA fitted to the training split.
 
     Args:
-        dataset: the data; of the training split, `MOST_NUMBERS` numbers at most are used.
+        dataset: the data; at most `MOST_NUMBERS` values of the training split are used.
         most: largest number of components, at least 1.
 
     Returns:
@@ -148,7 +148,7 @@ def pca_error_by_coefficients(dataset: Dataset, most: int = MOST_COMPONENTS) -> 
     centred = test.flatten(1).double().numpy() - pca.mean_
     explained = np.square(centred @ pca.components_.T.astype(np.float64)).sum(axis=0)
     left = np.square(centred).sum() - np.cumsum(explained)
-    # Rounding may leave a little less than nothing.
+    # Rounding may make it slightly negative.
     errors = np.maximum(left, 0.0) / total
     return ErrorCurve(np.arange(1, components + 1), errors)
 
@@ -166,7 +166,7 @@ def coefficient_counts(most: int) -> NDArray[np.int64]:
 
 
 def evenly(count: int, most: int) -> NDArray[np.int64]:
-    """Rows of `count` samples, evenly spread, at most `most` of them.
+    """Indices of at most `most` of `count` samples, evenly spaced.
 
     Example:
         >>> evenly(10, 4).tolist(), evenly(3, 4).tolist()
@@ -176,12 +176,12 @@ def evenly(count: int, most: int) -> NDArray[np.int64]:
 
 
 def _test_samples(dataset: Dataset) -> Tensor:
-    """The test samples that errors are measured on, as networks take them."""
+    """The test samples that errors are measured on, in network units."""
     return _seen(dataset, dataset.test, evenly(len(dataset.test), MOST_SAMPLES))
 
 
 def _seen(dataset: Dataset, split: Split, rows: NDArray[np.int64]) -> Tensor:
-    """Samples of a split as networks see them, `(n, *shape)` float32."""
+    """Samples of a split in network units, `(n, *shape)` float32."""
     return dataset.preprocessing.normalise(split.take(rows).x)
 
 
@@ -210,6 +210,6 @@ def _variance(x: Tensor) -> float:
 
 
 def _squared_error(model: Encoder, codes: Tensor, x: Tensor) -> float:
-    """Summed squared error of what the decoder makes of codes."""
+    """Summed squared error of decoded codes."""
     batches = zip(torch.split(codes, _BATCH), torch.split(x, _BATCH), strict=True)
     return sum(float((model.decode(z) - own).double().square().sum()) for z, own in batches)

@@ -27,13 +27,13 @@ def active_units(means: ArrayLike, threshold: float = 0.01) -> int:
 
     Args:
         means: `(N, L)` posterior means of N samples.
-        threshold: variance from which a coordinate counts as active, in units of the prior's.
+        threshold: variance above which a coordinate counts as active, relative to the prior's.
 
     Returns:
         From 0 to L.
 
     Raises:
-        InputError: an array that has not two axes.
+        InputError: an array that does not have two axes.
 
     Example:
         >>> active_units([[0.0, 5.0], [1.0, 5.0]])
@@ -57,7 +57,7 @@ def kl_per_unit(means: ArrayLike, logvars: ArrayLike) -> NDArray[np.float64]:
         `(L,)` float64, at least 0.
 
     Raises:
-        InputError: arrays that have not two axes, or not the same shape.
+        InputError: arrays that do not have two axes, or differ in shape.
 
     Example:
         >>> kl_per_unit([[0.0, 2.0], [0.0, -2.0]], np.zeros((2, 2))).tolist()

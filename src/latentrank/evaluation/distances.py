@@ -1,7 +1,6 @@
 """Distances between two sets of features: Fréchet, kernel, precision and recall, density, coverage.
 
-Everything here is a function of feature arrays, rows are samples, and is computed in float64.
-Where the features come from, and so what the number may be called, is decided elsewhere.
+Everything here is a function of feature arrays with one sample per row, computed in float64.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from latentrank.evaluation.statistics import Statistics, check_matrix, statistic
 Array = NDArray[np.float64]
 
 CHUNK = 128  # rows of a distance matrix held at once: 10 MB against 10 000 columns
-WIDE = 512  # features above which covariances, and not the features, are factorised
+WIDE = 512  # number of features above which covariances are factorised instead of the features
 
 
 class KernelDistance(NamedTuple):
@@ -32,14 +31,14 @@ class KernelDistance(NamedTuple):
 
 
 class PrecisionRecall(NamedTuple):
-    """Share of generated samples near real ones, and of real samples near generated ones."""
+    """Shares of generated samples near real ones, and of real samples near generated ones."""
 
     precision: float
     recall: float
 
 
 class DensityCoverage(NamedTuple):
-    """How densely real neighbourhoods are hit, and the share of them that is hit at all."""
+    """Density of generated samples in real neighbourhoods, and the share of these hit."""
 
     density: float
     coverage: float
@@ -77,7 +76,8 @@ def _root_of_samples(features: ArrayLike, name: str) -> _Root:
     x = _checked(features, name)
     mean = x.mean(axis=0)
     factor = (x - mean) / np.sqrt(len(x) - 1)
-    # R of a QR has the same product as the data, with fewer rows and no squared condition number.
+    # R of a QR has the same product as the data, with fewer rows without squaring the condition
+    # number.
     if len(x) > x.shape[1]:
         factor = np.asarray(np.linalg.qr(factor, mode="r"))
     return _Root(mean, factor)
@@ -107,9 +107,9 @@ def _root(given: ArrayLike | Statistics, name: str) -> _Root:
 
 
 def _nuclear_norm(product: Array) -> float:
-    """Sum of the singular values; of large matrices from the eigenvalues of the smaller Gram.
+    """Sum of the singular values, for large matrices from the eigenvalues of a Gram matrix.
 
-    A singular value below 1e-8 of the largest is then known to 1e-8 of the largest only.
+    Singular values are then accurate to 1e-8 of the largest.
     """
     if min(product.shape) <= WIDE:
         return float(np.linalg.svd(product, compute_uv=False).sum())
@@ -154,13 +154,13 @@ def frechet_distance(
     multiply = partial(dtrmm, 1.0) if a.triangular else np.matmul
     overlap = _nuclear_norm(multiply(a.factor, b.factor.T))
     spread = np.square(a.factor).sum() + np.square(b.factor).sum() - 2.0 * overlap
-    # The three terms cancel for equal covariances; what rounding leaves may be below zero.
+    # The three terms cancel for equal covariances; rounding may make the result negative.
     return float(np.square(a.mean - b.mean).sum() + max(spread, 0.0))
 
 
 def _polynomial_kernel(x: Array, y: Array) -> Array:
     base: Array = x @ y.T / x.shape[1] + 1.0
-    return base * base * base  # a power of three is ten times as slow
+    return base * base * base  # `** 3` is ten times as slow
 
 
 def _squared_mmd(x: Array, y: Array) -> float:
@@ -186,15 +186,15 @@ def kernel_distance(
     .. math:: k(x, y) = (x^\top y / d + 1)^3
 
     [Binkowski et al. 2018, arXiv:1801.01401, Sec. 4]. Its estimate is unbiased, so it may be
-    slightly negative for sets that are alike, and depends less on the number of samples than
-    the Fréchet distance does.
+    slightly negative for similar sets, and it depends less on the number of samples than the
+    Fréchet distance does.
 
     Args:
         features_a: `(n, d)` features.
         features_b: `(m, d)` features.
         subsets: how many subsets are drawn from each set.
         subset_size: samples in a subset; lowered to the smaller set when that has fewer.
-        seed: of the draw of subsets; this default draws the same subsets as torch-fidelity.
+        seed: random seed for the subsets; the default draws the same subsets as torch-fidelity.
 
     Returns:
         Mean and standard deviation over the subsets.
@@ -209,7 +209,7 @@ def kernel_distance(
     """
     a, b = _checked_pair(features_a, features_b)
     size = min(subset_size, len(a), len(b))
-    rng = np.random.RandomState(seed)  # the stream that torch-fidelity draws from
+    rng = np.random.RandomState(seed)  # the generator of torch-fidelity
     values = [
         _squared_mmd(
             a[rng.choice(len(a), size, replace=False)], b[rng.choice(len(b), size, replace=False)]
@@ -222,7 +222,7 @@ def kernel_distance(
 def _squared_distances(a: Array, b: Array) -> Iterator[Array]:
     """Chunks of rows of the `(n, m)` matrix of squared distances, copies exactly at 0."""
     norms_b, doubled = np.square(b).sum(axis=1), -2.0 * b.T
-    # The subtraction is only as exact as its terms: below that, two points are one point.
+    # The difference cannot be smaller than the rounding of its terms: below that, points coincide.
     resolution = (16 + a.shape[1]) * np.finfo(np.float64).eps
     for start in range(0, len(a), CHUNK):
         rows = a[start : start + CHUNK]
@@ -236,7 +236,7 @@ def _squared_distances(a: Array, b: Array) -> Iterator[Array]:
 
 def _squared_radii(x: Array, k: int) -> Array:
     """Squared distance of each point to its k-th nearest other point."""
-    # Each point is its own nearest, at distance 0, so the k-th other stands at index k.
+    # Each point is its own nearest, at distance 0, so the k-th other point is at index k.
     parts = [np.partition(rows, k, axis=1)[:, k] for rows in _squared_distances(x, x)]
     return np.concatenate(parts)
 
@@ -248,7 +248,7 @@ def _checked_neighbours(
     count = len(a) if smallest == "real" else min(len(a), len(b))
     if not 1 <= k < count:
         raise InputError(
-            f"k is {k}, expected a whole number from 1 and below the number of samples, "
+            f"k is {k}, expected an integer from 1 to below the number of samples, "
             f"{count}; lower k or give more samples."
         )
     centre = a.mean(axis=0)  # smaller norms lose fewer digits in the expanded distances
@@ -290,7 +290,7 @@ def precision_recall(real: ArrayLike, generated: ArrayLike, k: int = 3) -> Preci
 
 
 def density_coverage(real: ArrayLike, generated: ArrayLike, k: int = 5) -> DensityCoverage:
-    """Density and coverage: how the neighbourhoods of real samples are filled.
+    """Density and coverage of the neighbourhoods of real samples by generated ones.
 
     Density counts the real balls that a generated sample lies in, divided by k; coverage is
     the share of real balls with a generated sample inside [Naeem et al. 2020,

@@ -23,16 +23,16 @@ def _flat(samples: Array, count: int, rng: np.random.Generator) -> NDArray[np.fl
 def tsne(
     real: Array, sampled: Array, seed: int = 0, max_samples: int = 2000
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Place real and generated samples in the plane, neighbours near each other.
+    """Embed real and generated samples together in the plane.
 
-    Both sets are embedded at once, so that a region where only one of them lies is seen as
-    such. Distances between far groups mean nothing [van der Maaten and Hinton 2008].
+    Regions covered by only one of the two sets are then visible. Distances between distant groups
+    mean nothing [van der Maaten and Hinton 2008].
 
     Args:
         real: `(N, ...)` codes or images of real samples, N at least 2.
         sampled: `(M, ...)` generated ones of the same shape and range, M at least 2.
-        seed: of the selection and of the embedding.
-        max_samples: at most so many of either set are placed, chosen at random.
+        seed: random seed for the selection and the embedding.
+        max_samples: maximum number of samples of either set, chosen at random.
 
     Returns:
         `(min(N, max_samples), 2)` and `(min(M, max_samples), 2)` float32.
@@ -50,7 +50,7 @@ def tsne(
     if real.shape[1:] != sampled.shape[1:] or min(len(real), len(sampled)) < 2:
         raise InputError(
             f"Real samples of shape {real.shape} and generated ones of shape {sampled.shape} "
-            "were given, expected at least two of each and the same shape of one; "
+            "were given, expected at least two of each and samples of the same shape; "
             "embed codes with codes, images with images."
         )
     from sklearn.manifold import TSNE
@@ -63,7 +63,7 @@ def tsne(
             "Samples to embed hold NaN or infinite values, expected finite numbers; "
             "look for a decoder that diverged."
         )
-    perplexity = min(30.0, (len(together) - 1) / 3)  # t-SNE's own bound for small sets
-    start = "pca" if together.shape[1] > 1 else "random"  # one coordinate has no two axes
+    perplexity = min(30.0, (len(together) - 1) / 3)  # t-SNE's upper bound for small sets
+    start = "pca" if together.shape[1] > 1 else "random"  # PCA initialisation needs two coordinates
     plane = TSNE(init=start, perplexity=perplexity, random_state=seed).fit_transform(together)
     return plane[: len(kept)], plane[len(kept) :]

@@ -1,7 +1,7 @@
 """Entropy of a classifier on images, such as interpolated ones.
 
 Low entropy means that the classifier is certain, not that the image is real: uniform noise can be
-classified with as much certainty as a digit. So it compares models whose images look alike, and
+classified with as much certainty as a digit. Use it to compare models whose images look alike; it
 complements a distance to real images without replacing it.
 """
 
@@ -35,14 +35,14 @@ class Coder(Protocol):
 
 
 class Judge(Protocol):
-    """What predicts class probabilities: `latentrank.evaluation.Classifier`."""
+    """Predicts class probabilities, as `latentrank.evaluation.Classifier` does."""
 
     def probabilities(self, images: Images) -> NDArray[np.float32]:
         """`(N, C, H, W)` images to `(N, K)` probabilities."""
 
 
 class Entropy(NamedTuple):
-    """Mean over the draws of pairs, and standard deviation over them, in nats."""
+    """Mean and standard deviation over the draws of pairs, in nats."""
 
     mean: float
     std: float
@@ -114,11 +114,11 @@ def interpolation_entropy(
         model: an autoencoder in evaluation mode.
         images: `(N, C, H, W)` uint8 or floats in [0, 1], N at least 2.
         classifier: trained on the same kind of images.
-        pairs: pairs of different images in a draw.
+        pairs: pairs of different images per draw.
         points: equidistant points between the two of a pair.
-        draws: independent draws of pairs, over which the spread is taken.
-        seed: of the draws; the pairs do not depend on the model.
-        prepare: from images to what the model encodes.
+        draws: independent draws of pairs, for the standard deviation.
+        seed: random seed for the pairs, which do not depend on the model.
+        prepare: maps images to the model's input.
 
     Returns:
         Mean and standard deviation over the draws, in nats.
@@ -139,7 +139,7 @@ def interpolation_entropy(
     if len(images) < 2 or min(pairs, points, draws) < 1:
         raise InputError(
             f"{pairs} pairs, {points} points and {draws} draws of {len(images)} images were "
-            "asked for, expected at least 1 of each and 2 images; raise the smallest."
+            "requested, expected at least 1 of each and 2 images; raise the smallest."
         )
     rng = np.random.default_rng(seed)
     shares = np.linspace(0, 1, points + 2)[1:-1].tolist()

@@ -1,7 +1,7 @@
 """From images to features: Inception, a network of timm, or a classifier of the data's own labels.
 
-Which of them it is decides what a distance on the features may be called, so an extractor carries
-that name with it: `FID` is said of the Inception features only.
+The features determine the name of a distance on them, so an extractor carries that name: `FID`
+means Inception features only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAMES = ("inception", "classifier", "timm:NAME")
 
 
 class Extractor(Protocol):
-    """What turns images into features, and says what the result may be called.
+    """Maps images to features, and names the distance on them.
 
     Attributes:
         name: `"inception"`, `"classifier"` or `"timm:NAME"`.
@@ -55,13 +55,13 @@ class Extractor(Protocol):
 
 
 def check_features(name: str) -> None:
-    """Refuse features that do not exist.
+    """Reject unknown features.
 
     Args:
         name: `"inception"`, `"classifier"` or `"timm:NAME"`.
 
     Raises:
-        InputError: there are none of that name.
+        InputError: there is no feature network of that name.
 
     Example:
         >>> check_features("inceptoin")
@@ -74,10 +74,10 @@ def check_features(name: str) -> None:
 
 
 def distance_name(name: str) -> str:
-    """What a Fréchet distance is called, by its features.
+    """The name of the Fréchet distance on given features.
 
     Args:
-        name: as `extractor` takes it.
+        name: as for `extractor`.
 
     Example:
         >>> [distance_name(name) for name in ("inception", "timm:tf_efficientnet_lite0")]
@@ -98,14 +98,14 @@ def _labelled(split: Split, dataset: Dataset) -> tuple[Images, NDArray[np.int64]
 
 
 def place(device: str) -> str:
-    """Torch's name of a device that is named as in a configuration.
+    """Torch's name of a device given as in a configuration.
 
     Args:
-        device: `"auto"` takes a graphics card where there is one, `"gpu"` asks for it; any other
-            name is torch's own.
+        device: `"auto"` uses a GPU if there is one, `"gpu"` requires it; any other name is torch's
+            own.
 
     Raises:
-        InputError: there is no such device here.
+        InputError: this machine has no such device.
 
     Example:
         >>> place("cpu")
@@ -118,7 +118,7 @@ def place(device: str) -> str:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError):  # a name unknown to torch; a torch without CUDA
         raise InputError(
-            f"The device is {device}, and there is none here; take auto or cpu."
+            f"The device is {device}, which this machine does not have; give auto or cpu."
         ) from None
     return name
 
@@ -133,20 +133,20 @@ def extractor(
     device: str = "cpu",
     progress: bool = False,
 ) -> Extractor:
-    """The feature extractor of a name.
+    """Create a feature extractor by name.
 
     Args:
         name: `"inception"` for the FID, `"classifier"` for the FD-classifier, `"timm:NAME"` for
             any network of timm, such as `"timm:tf_efficientnet_lite0"`.
         dataset: labelled images that the classifier is trained on; unused by the others.
-        weights: file of weights; None takes those downloaded earlier.
+        weights: weights file; None uses weights downloaded earlier.
         download: whether weights may be downloaded.
-        cache: folder that keeps trained classifiers; None keeps nothing.
-        device: where to compute, as `place` takes it.
+        cache: folder for trained classifiers; None disables caching.
+        device: where to compute, as for `place`.
         progress: whether to show the progress of a download or a training.
 
     Returns:
-        An `Extractor`, to be passed to `features`.
+        An `Extractor` for `features`.
 
     Raises:
         InputError: an unknown name or device; weights that are missing, unreadable or not
@@ -162,7 +162,7 @@ def extractor(
     if name == "classifier":
         if dataset is None:
             raise InputError(
-                "The features 'classifier' were asked for without data to train it on; "
+                "The features 'classifier' were requested without data to train it on; "
                 "give a labelled data set, or choose the features 'inception'."
             )
         train, test = _labelled(dataset.train, dataset), _labelled(dataset.test, dataset)
@@ -185,7 +185,7 @@ def weights_of(
         progress: whether to show the progress of a download.
 
     Raises:
-        InputError: there is no such file, or none was downloaded earlier and none may be now.
+        InputError: there is no such file, or no weights are cached and downloading is not allowed.
     """
     if given is None:
         if name == "inception":
@@ -193,7 +193,7 @@ def weights_of(
         return timm_weights(name.removeprefix("timm:"), download)
     if not Path(given).is_file():
         raise InputError(
-            f"There is no file {given}; give the weights of {name} as they are published, or "
+            f"There is no file {given}; give the published weights of {name}, or "
             "allow their download with --download (download=True)."
         )
     return Path(given)
@@ -210,15 +210,14 @@ def features(
     Args:
         images: `(N, C, H, W)` uint8, or floats in [0, 1] (clipped to it).
         extractor: from `extractor`.
-        batch_size: images in one forward pass; None takes 64, and 256 where there is a graphics
-            card.
+        batch_size: images in one forward pass; None means 256 on a GPU, else 64.
         progress: whether to show a progress bar.
 
     Returns:
         `(N, d)` float32.
 
     Raises:
-        InputError: images that the extractor cannot take, or none at all.
+        InputError: images that the extractor does not accept, or none at all.
 
     Example:
         >>> from latentrank.evaluation.classifier import train_classifier

@@ -1,4 +1,4 @@
-"""The one training loop of classifiers and probes: cross-entropy on shuffled batches."""
+"""The training loop of classifiers and probes: cross-entropy on shuffled batches."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def fit_classes(
     steps: int,
     after_step: Callable[[int], Any] = lambda step: None,
 ) -> None:
-    """Train a network to tell classes apart.
+    """Train a network to classify.
 
     Args:
         network: `(B, ...)` to logits `(B, K)`; left in training mode.
-        batch: inputs of given rows, float32, on the network's device.
+        batch: returns the inputs of given rows, float32, on the network's device.
         targets: `(N,)` class numbers of all rows.
-        rows: those that are trained on; every epoch takes them in a new random order.
-        optimiser: of the network's parameters.
-        rng: of the order.
-        batch_size: rows in a step at most.
-        steps: how many, unless `after_step` ends the training.
+        rows: the rows to train on, reshuffled every epoch.
+        optimiser: optimiser of the network's parameters.
+        rng: generator for the shuffling.
+        batch_size: maximum number of rows per step.
+        steps: number of steps, unless `after_step` ends the training earlier.
         after_step: called with the number of steps done; true ends the training.
 
     Example:

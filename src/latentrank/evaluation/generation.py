@@ -23,7 +23,7 @@ Images = NDArray[Any]
 
 
 def kernel_distance_name(distance: str) -> str:
-    """What a kernel distance is called where a Fréchet distance on the same features has a name.
+    """The name of the kernel distance on the features of a named Fréchet distance.
 
     Example:
         >>> kernel_distance_name("FID"), kernel_distance_name("FD-classifier")
@@ -46,14 +46,14 @@ def real_features(
         images: `(N, C, H, W)` uint8, or floats in [0, 1].
         extractor: from `latentrank.evaluation.extractor`.
         batch_size: images in one forward pass.
-        cache: folder that keeps features by content; None keeps nothing.
+        cache: folder for cached features; None disables caching.
         progress: whether to show a progress bar.
 
     Returns:
         `(N, d)` float32.
 
     Raises:
-        InputError: images that the extractor cannot take, or a cache that cannot be written.
+        InputError: images that the extractor does not accept, or a cache that cannot be written.
     """
     if cache is None:
         return features(images, extractor, batch_size, progress)
@@ -78,24 +78,24 @@ def evaluate_generation(
 ) -> dict[str, float | int | str]:
     """Compare generated (or reconstructed) images with real ones.
 
-    With reconstructions of the real images in place of generated ones, the distances are the
-    floor that no sampler of the same decoder can beat.
+    Reconstructions of the real images in place of generated ones give the lowest distances that a
+    sampler of the same decoder can hope for.
 
     Args:
         real_images: `(N, C, H, W)` uint8, or floats in [0, 1]; the papers take test images.
         fake_images: `(M, C, H, W)` of the same kind.
-        extractor: from `latentrank.evaluation.extractor`; it names the distances.
+        extractor: from `latentrank.evaluation.extractor`; it determines the names of the distances.
         batch_size: images in one forward pass.
-        cache: folder that keeps the features of real images by content; None keeps nothing.
+        cache: folder for cached features of real images; None disables caching.
         progress: whether to show progress bars.
 
     Returns:
         `FID` or `FD-` and the features; `KID` or `KD-` and the features, mean over subsets, and
-        the same with ` std` behind it; `precision`, `recall`, `density`, `coverage`; `n_real`,
+        the same with the suffix ` std`; `precision`, `recall`, `density`, `coverage`; `n_real`,
         `n_fake`; `features` (the extractor's name) and `protocol`.
 
     Raises:
-        InputError: images that the extractor cannot take, or fewer than 6 of either.
+        InputError: images that the extractor does not accept, or fewer than 6 of either kind.
 
     Example:
         >>> from latentrank.evaluation.classifier import train_classifier

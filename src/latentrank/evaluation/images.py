@@ -1,4 +1,4 @@
-"""Images as every feature network takes them."""
+"""Image conversions for feature networks."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def to_uint8(images: Images) -> NDArray[np.uint8]:
 
 
 def as_images(x: Images, preprocessing: Preprocessing) -> Images:
-    """Samples of a data set as colours: bytes whose range is 0 to 255 as they are, else floats.
+    """Samples of a data set as colours: 8-bit images unchanged, others as floats in [0, 1].
 
     Args:
-        x: `(N, C, H, W)` in the data's own units.
+        x: `(N, C, H, W)` in the units of the data.
         preprocessing: of the data, bounded.
 
     Returns:
@@ -58,7 +58,7 @@ def to_rgb(images: Images) -> torch.Tensor:
     """Grey or colour images as `(N, 3, H, W)` uint8, grey repeated.
 
     Args:
-        images: `(N, 1, H, W)` or `(N, 3, H, W)`, as `to_uint8` takes them.
+        images: `(N, 1, H, W)` or `(N, 3, H, W)`, as for `to_uint8`.
 
     Raises:
         InputError: another shape.
@@ -73,11 +73,11 @@ def to_rgb(images: Images) -> torch.Tensor:
 
 
 def weights_digest(path: Path) -> str:
-    """What identifies a file of weights: 24 hexadecimal digits of its content."""
+    """A hash of a weights file, 24 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
 
 
 def from_home(path: Path) -> str:
-    """A path as one may publish it: without the name of whose home it lies in."""
+    """A path with `~` for the home folder, so that it can be published."""
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)

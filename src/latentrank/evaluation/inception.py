@@ -1,4 +1,4 @@
-"""The Inception network of December 2015, which the FID is defined by."""
+"""The Inception network of December 2015, on which the FID is defined."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from latentrank.evaluation.images import Images, from_home, to_rgb, weights_dige
 
 
 class Inception:
-    """The Inception network of December 2015 that the FID is defined by, from torch-fidelity.
+    """The Inception network of December 2015 on which the FID is defined, from torch-fidelity.
 
     Made by `extractor("inception")`.
 
@@ -35,15 +35,15 @@ class Inception:
 
     def __init__(self, weights: Path, device: str = "cpu") -> None:
         try:
-            # torch-fidelity unpickles whatever the file holds; this refuses all but tensors first.
+            # torch-fidelity unpickles arbitrary objects; this rejects everything but tensors first.
             torch.load(weights, weights_only=True)
             network = _inception_class()("inception-v3-compat", ["2048"], str(weights))
-        except Exception as error:  # junk raises whatever its bytes happen to spell
+        except Exception as error:  # a file of another format can raise anything
             raise InputError(
                 f"{weights} is not a file of Inception weights; give the unchanged file that "
                 "torch-fidelity publishes."
             ) from error
-        # Convolutions on a processor run half as fast again in this layout, to equal values.
+        # Convolutions on a CPU are about 1.5 times as fast in this layout, with equal results.
         self._network = network.to(device=device, memory_format=torch.channels_last)
         self._device = device
         self.key = weights_digest(weights)
@@ -80,7 +80,7 @@ def _inception_class() -> Any:
 
 
 def inception_weights(download: bool, progress: bool) -> Path:
-    """The weights in torch's own folder of downloads, fetched there if that is allowed."""
+    """The weights in torch's download folder, downloaded there if that is allowed."""
     url: str = _inception_module().URL_INCEPTION_V3
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
     if path.exists():

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from latentrank.data.base import to_float
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.fitting import fit_classes
+from latentrank.evaluation.labelled import Labelled, checked_budget, draw_labels, labelled
 
 Kind = Literal["mlp", "linear", "knn"]
 KINDS: tuple[Kind, ...] = ("mlp", "linear", "knn")
@@ -23,11 +24,11 @@ SIZES: tuple[int | None, ...] = (10, 100, 1000, 10_000, None)
 
 WIDTH = 128
 BATCH = 256
-ENOUGH = 100  # labels from which a fifth of them is held out to stop the training
-CHECK_EVERY = 25  # steps between looks at the held-out part, or an epoch if that is longer
-PATIENCE = 10  # looks without a better accuracy before training stops
+ENOUGH = 100  # number of labels from which a fifth is held out for early stopping
+CHECK_EVERY = 25  # steps between evaluations on the held-out part, or an epoch if that is longer
+PATIENCE = 10  # evaluations without improvement before training stops
 MAX_STEPS = 20_000
-FIXED_STEPS = 500  # with too few labels to hold any out
+FIXED_STEPS = 500  # used when there are too few labels to hold any out
 
 Codes = NDArray[Any]
 Prepare = Callable[[Codes], Tensor]
@@ -38,8 +39,8 @@ class ProbeResult:
     """Test accuracies of one kind of probe, one for each draw of labels.
 
     Attributes:
-        accuracies: share of test samples classified rightly, 0 to 1, a draw each.
-        n_labels: how many labels the probe was given.
+        accuracies: share of test samples classified correctly, 0 to 1, one per draw.
+        n_labels: number of labels the probe was trained on.
         kind: `"mlp"`, `"linear"`, `"knn"` or `"supervised"`.
     """
 
@@ -58,39 +59,6 @@ class ProbeResult:
         return float(np.std(self.accuracies))
 
 
-class _Labelled(NamedTuple):
-    """Samples with class numbers 0 to K - 1; -1 for a test label that training never shows."""
-
-    x: Any
-    y: NDArray[np.int64]
-
-
-def _labelled(
-    x: Codes, labels: ArrayLike, test_x: Codes, test_labels: ArrayLike
-) -> tuple[_Labelled, _Labelled, int]:
-    train_y, test_y = np.asarray(labels), np.asarray(test_labels)
-    for part, rows, y in (("training", x, train_y), ("test", test_x, test_y)):
-        if y.shape != (len(rows),) or len(rows) == 0:
-            raise InputError(
-                f"There are labels of shape {y.shape} for {len(rows)} {part} samples; "
-                "give one for each, and at least one."
-            )
-    if x.shape[1:] != test_x.shape[1:]:
-        raise InputError(
-            f"Training samples have shape {x.shape[1:]} and test samples {test_x.shape[1:]}, "
-            "expected the same; take both from one encoder."
-        )
-    classes, numbers = np.unique(train_y, return_inverse=True)
-    if len(classes) < 2:
-        raise InputError(
-            "The training labels hold a single class, expected at least 2; "
-            "a probe needs something to tell apart."
-        )
-    place = np.minimum(np.searchsorted(classes, test_y), len(classes) - 1)
-    test_numbers = np.where(classes[place] == test_y, place, -1)
-    return _Labelled(x, numbers), _Labelled(test_x, test_numbers), len(classes)
-
-
 def _checked_codes(codes: Codes) -> Codes:
     values = np.asarray(codes, dtype=np.float32)
     if values.ndim != 2 or not np.isfinite(values).all():
@@ -99,46 +67,6 @@ def _checked_codes(codes: Codes) -> Codes:
             "finite values; look for an encoder that diverged."
         )
     return values
-
-
-def _checked_budget(n_labels: int | None, available: int, draws: int) -> int:
-    count = available if n_labels is None else n_labels
-    if not 2 <= count <= available:
-        raise InputError(
-            f"{count} labels were asked for, expected from 2 to the {available} there are; "
-            "choose a number in between, or None for all."
-        )
-    if draws < 1:
-        raise InputError(f"draws is {draws}, expected a whole number from 1; raise it.")
-    return count
-
-
-def draw_labels(labels: ArrayLike, n_labels: int, seed: int) -> NDArray[np.int64]:
-    """Choose samples to be labelled, as many of each class as the classes allow.
-
-    Args:
-        labels: `(N,)` labels to choose from.
-        n_labels: how many, from 1 to N.
-        seed: of the choice.
-
-    Returns:
-        `(n_labels,)` different row numbers, in random order.
-
-    Example:
-        >>> labels = np.repeat([0, 1, 2], [50, 50, 2])
-        >>> np.bincount(labels[draw_labels(labels, 10, seed=0)]).tolist() in ([4, 4, 2],)
-        True
-    """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(np.asarray(labels)))
-    shuffled = np.asarray(labels)[order]
-    # The i-th sample of its class comes in round i; rounds are filled one after the other.
-    rounds = np.empty(len(order), dtype=np.int64)
-    for label in np.unique(shuffled):
-        mine = shuffled == label
-        rounds[mine] = np.arange(mine.sum())
-    chosen = np.argsort(rounds, kind="stable")[:n_labels]
-    return rng.permutation(order[chosen])
 
 
 def _head(inputs: int, classes: int) -> nn.Sequential:
@@ -151,7 +79,7 @@ def _head(inputs: int, classes: int) -> nn.Sequential:
 
 
 def _accuracy(
-    network: nn.Module, data: _Labelled, device: torch.device, prepare: Prepare = to_float
+    network: nn.Module, data: Labelled, device: torch.device, prepare: Prepare = to_float
 ) -> float:
     network.eval()
     right = 0
@@ -182,16 +110,16 @@ class _EarlyStop:
 
 def _train(
     network: nn.Module,
-    data: _Labelled,
+    data: Labelled,
     seed: int,
     device: torch.device,
     prepare: Prepare = to_float,
 ) -> None:
-    """Adam at 1e-3; a fifth of the labels decides when to stop, if there are labels enough."""
+    """Adam at 1e-3, stopped early on a fifth of the labels if there are enough."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.y))
     held = len(order) // 5 if len(order) >= ENOUGH else 0
-    held_out = _Labelled(data.x[order[:held]], data.y[order[:held]])
+    held_out = Labelled(data.x[order[:held]], data.y[order[:held]])
     stop = _EarlyStop(network, lambda: _accuracy(network, held_out, device, prepare))
     kept = order[held:]
     looks = max(math.ceil(len(kept) / BATCH), CHECK_EVERY)
@@ -210,18 +138,18 @@ def _train(
         network.load_state_dict(stop.weights)
 
 
-def _mlp_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
-    # One number for the whole code, so that its unit does not matter while small directions stay
-    # small: standardising each coordinate would raise a rank-deficient code's rounding to data.
+def _mlp_accuracy(train: Labelled, test: Labelled, classes: int, seed: int) -> float:
+    # One scale for the entire code makes the result independent of its unit. Standardising each
+    # coordinate would amplify the rounding noise of a rank-deficient code.
     scale = float(np.sqrt(np.mean(np.square(train.x, dtype=np.float64)))) or 1.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = _head(train.x.shape[1], classes)
-        _train(head, _Labelled(train.x / scale, train.y), seed, torch.device("cpu"))
-    return _accuracy(head, _Labelled(test.x / scale, test.y), torch.device("cpu"))
+        _train(head, Labelled(train.x / scale, train.y), seed, torch.device("cpu"))
+    return _accuracy(head, Labelled(test.x / scale, test.y), torch.device("cpu"))
 
 
-def _linear_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
+def _linear_accuracy(train: Labelled, test: Labelled, classes: int, seed: int) -> float:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -230,7 +158,7 @@ def _linear_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int)
     return float(model.fit(*train).score(*test))
 
 
-def _knn_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
+def _knn_accuracy(train: Labelled, test: Labelled, classes: int, seed: int) -> float:
     from sklearn.neighbors import KNeighborsClassifier
 
     # Five neighbours would outvote a class that has one label.
@@ -238,7 +166,7 @@ def _knn_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) ->
     return float(KNeighborsClassifier(neighbours).fit(*train).score(*test))
 
 
-_PROBES: dict[str, Callable[[_Labelled, _Labelled, int, int], float]] = {
+_PROBES: dict[str, Callable[[Labelled, Labelled, int, int], float]] = {
     "mlp": _mlp_accuracy,
     "linear": _linear_accuracy,
     "knn": _knn_accuracy,
@@ -259,30 +187,29 @@ def probe(
 
     `mlp` is the papers' head: two hidden layers of width 128, ReLU, dropout 0.5, Adam at 1e-3
     [Jing et al. 2020, arXiv:2010.00679, Sec. 4.3]. From 100 labels on, a fifth of them is held
-    out and the weights of the best accuracy on it are kept; below that nothing can be spared,
-    and training takes a fixed 500 steps. (The papers stop on validation accuracy at every
-    size; for 10 labels that validation set can only be further labels.) The codes are divided
-    by one number, their root mean square, and not standardised by coordinate. `linear` is
-    logistic regression on standardised codes. `knn` votes over up to five neighbours, fewer
-    when there are under ten labels a class.
+    out and the weights of the best accuracy on it are kept; with fewer, none are held out, and
+    training takes a fixed 500 steps. (The papers stop on validation accuracy at every size; for 10
+    labels that requires further labels.) The codes are divided by one number, their root mean
+    square, rather than standardised per coordinate. `linear` is logistic regression on standardised
+    codes. `knn` votes over up to five neighbours, fewer with under ten labels per class.
 
     Args:
         codes_train: `(N, L)` finite.
         labels_train: `(N,)`, at least two different ones.
         codes_test: `(M, L)`.
-        labels_test: `(M,)`; a class that training never shows counts as an error.
+        labels_test: `(M,)`; a class absent from training counts as an error.
         kind: `"mlp"`, `"linear"` or `"knn"`.
         n_labels: how many labels are used, spread evenly over the classes; None is all.
-        draws: independent choices of labels (and of initial weights). `linear` and `knn` with
-            all labels have nothing to draw and run once.
+        draws: independent choices of labels (and of initial weights). `linear` and `knn` with all
+            labels are deterministic and run once.
         seed: of the draws.
 
     Returns:
         The `ProbeResult`.
 
     Raises:
-        InputError: an unknown kind, arrays that do not fit each other, a single class, or a
-            number of labels that is not there.
+        InputError: an unknown kind, arrays of inconsistent shapes, a single class, or more labels
+            than available.
 
     Example:
         >>> codes = np.repeat([[0.0, 0.0], [1.0, 1.0]], 20, axis=0)
@@ -293,16 +220,16 @@ def probe(
     """
     if kind not in _PROBES:
         raise unknown("kind of probe", kind, KINDS)
-    train, test, classes = _labelled(
+    train, test, classes = labelled(
         _checked_codes(codes_train), labels_train, _checked_codes(codes_test), labels_test
     )
-    count = _checked_budget(n_labels, len(train.y), draws)
+    count = checked_budget(n_labels, len(train.y), draws)
     if kind != "mlp" and count == len(train.y):
         draws = 1
     accuracies = []
     for draw in range(draws):
         rows = draw_labels(train.y, count, seed + draw)
-        chosen = _Labelled(train.x[rows], train.y[rows])
+        chosen = Labelled(train.x[rows], train.y[rows])
         accuracies.append(_PROBES[kind](chosen, test, classes, seed + draw))
     return ProbeResult(tuple(accuracies), count, kind)
 
@@ -325,7 +252,7 @@ def label_curve(
         codes_test: `(M, L)`.
         labels_test: `(M,)`.
         kind: `"mlp"`, `"linear"` or `"knn"`.
-        sizes: numbers of labels, None for all; those above N are left out.
+        sizes: numbers of labels, None for all; those above N are skipped.
         draws: independent choices of labels for each number.
         seed: of the draws.
 
@@ -362,13 +289,13 @@ def supervised(
     device: str = "cpu",
     prepare: Prepare = to_float,
 ) -> ProbeResult:
-    """The supervised row: encoder and MLP head trained together on the labels alone.
+    """The supervised baseline: encoder and MLP head trained together on the labels alone.
 
     The head, the optimiser and the stopping rule are those of `probe`.
 
     Args:
-        encoder_factory: makes a fresh encoder, `(B, *shape)` to `(B, width)`; called under a
-            fixed seed once a draw.
+        encoder_factory: creates an encoder, `(B, *shape)` to `(B, width)`; called once per draw
+            under a fixed seed.
         images: `(N, *shape)` uint8 or float32.
         labels: `(N,)`, at least two different ones.
         test_images: `(M, *shape)`.
@@ -377,14 +304,13 @@ def supervised(
         draws: independent choices of labels and initial weights.
         seed: of the draws.
         device: where to train.
-        prepare: from images to what the encoder takes.
+        prepare: maps images to the encoder's input.
 
     Returns:
         The `ProbeResult`, of kind `"supervised"`.
 
     Raises:
-        InputError: arrays that do not fit each other, a single class, or a number of labels
-            that is not there.
+        InputError: arrays of inconsistent shapes, a single class, or more labels than available.
 
     Example:
         >>> images = np.repeat(np.array([0, 255], dtype=np.uint8), 10).reshape(20, 1, 1, 1)
@@ -392,8 +318,8 @@ def supervised(
         >>> supervised(nn.Flatten, images, labels, images, labels, draws=1).accuracies
         (1.0,)
     """
-    train, test, classes = _labelled(images, labels, test_images, test_labels)
-    count = _checked_budget(n_labels, len(train.y), draws)
+    train, test, classes = labelled(images, labels, test_images, test_labels)
+    count = checked_budget(n_labels, len(train.y), draws)
     place = torch.device(device)
     accuracies = []
     for draw in range(draws):
@@ -401,7 +327,7 @@ def supervised(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + draw)
             network = _with_head(encoder_factory(), prepare(train.x[:1]), classes).to(place)
-            chosen = _Labelled(train.x[rows], train.y[rows])
+            chosen = Labelled(train.x[rows], train.y[rows])
             _train(network, chosen, seed + draw, place, prepare)
         accuracies.append(_accuracy(network, test, place, prepare))
     return ProbeResult(tuple(accuracies), count, "supervised")

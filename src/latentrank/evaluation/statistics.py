@@ -12,12 +12,12 @@ from latentrank.errors import InputError
 
 Array = NDArray[np.float64]
 
-ROWS = 1024  # rows that statistics take in at once
+ROWS = 1024  # rows processed at a time
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and covariance of a set of features: all that the Fréchet distance needs of it.
+    """Mean and covariance of a set of features, as the Fréchet distance needs them.
 
     Attributes:
         mean: `(d,)` float64.
@@ -31,7 +31,7 @@ class Statistics:
 
 
 def check_matrix(values: NDArray[Any], name: str) -> None:
-    """Refuse what is no set of features: `(n, d)` finite numbers, n at least 2."""
+    """Reject anything but a set of features: `(n, d)` finite numbers, n at least 2."""
     if values.ndim != 2:
         raise InputError(
             f"{name} has shape {values.shape}, expected (samples, features); "
@@ -39,7 +39,8 @@ def check_matrix(values: NDArray[Any], name: str) -> None:
         )
     if len(values) < 2:
         raise InputError(
-            f"{name} has {len(values)} samples, expected at least 2 to estimate a spread; add more."
+            f"{name} has {len(values)} samples, expected at least 2 to estimate a covariance; add "
+            f"more."
         )
     if not np.isfinite(values).all():
         raise InputError(
@@ -96,7 +97,7 @@ class RunningStatistics:
         self.squares: Array = np.zeros((width, width))
 
     def update(self, features: ArrayLike) -> None:
-        """Take a batch in.
+        """Add a batch.
 
         Args:
             features: `(n, width)` numbers, n from 0.

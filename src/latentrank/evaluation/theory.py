@@ -1,10 +1,10 @@
 r"""LoRAE's three theoretical results as measurements: convergence, contrast, rank against lambda.
 
 Theorem 1 (Mazumder et al., WACV 2024) is about Algorithm 1, Adam on the whole data set. The step
-size is the one that the paper's poster prints. The paper itself prints a fraction whose numerator
-is the tolerance and whose root ends before :math:`/K\delta^2T`; read literally it does not shrink
-with the loss gap, so the poster's form is taken. The theorem calls the *loss* K-Lipschitz, and it
-is used as printed: the smallest such K is the bound on the gradient.
+size is that of the paper's poster. The formula printed in the paper has the tolerance as its
+numerator and a root that ends before :math:`/K\delta^2T`; taken literally, it does not shrink with
+the loss gap. The theorem calls the *loss* K-Lipschitz, and it is used as printed: the smallest such
+K is the bound on the gradient.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 class PowerLaw(NamedTuple):
-    """A line through logarithms: `y = factor * x ** exponent`.
+    """A power law `y = factor * x ** exponent`.
 
     Attributes:
         factor: the value at x = 1.
@@ -38,7 +38,7 @@ class PowerLaw(NamedTuple):
 
 
 def fit_power(x: ArrayLike, y: ArrayLike) -> PowerLaw:
-    """The power law through measurements, by least squares of the logarithms.
+    """Fit a power law to measurements, by least squares on the logarithms.
 
     Args:
         x: `(N,)` positive numbers, at least two different ones.
@@ -48,7 +48,7 @@ def fit_power(x: ArrayLike, y: ArrayLike) -> PowerLaw:
         Factor, exponent, and how much of the variance it explains.
 
     Raises:
-        InputError: numbers that have no logarithm, or fewer than two different places.
+        InputError: numbers without a logarithm, or fewer than two different `x`.
 
     Example:
         >>> found = fit_power([1.0, 10.0, 100.0], [2.0, 0.2, 0.02])
@@ -60,8 +60,8 @@ def fit_power(x: ArrayLike, y: ArrayLike) -> PowerLaw:
     positive = usable and bool((across > 0).all() and (up > 0).all())
     if not positive or len(np.unique(across)) < 2:
         raise InputError(
-            f"A power law was asked for through {across.size} and {up.size} numbers, expected "
-            "pairs of positive ones at two places or more; leave out what has no logarithm."
+            f"A power law was requested through {across.size} and {up.size} numbers, expected "
+            "pairs of positive numbers with at least two different x; leave out the others."
         )
     across, up = np.log(across), np.log(up)
     centred = across - across.mean()
@@ -75,7 +75,7 @@ def fit_power(x: ArrayLike, y: ArrayLike) -> PowerLaw:
 def theorem_step_size(
     gap: float, lipschitz: float, gradient_bound: float, horizon: int, epsilon: float
 ) -> float:
-    r"""The step size of theorem 1, as the poster prints it.
+    r"""The step size of theorem 1, as on the poster.
 
     .. math:: \alpha = \sqrt{2 (L_0 - L_*) / (K \delta^2 T)}, \quad
         \delta^2 = \gamma^2 / \epsilon^2
@@ -99,7 +99,7 @@ def theorem_step_size(
     """
     if gap < 0 or min(lipschitz, gradient_bound, horizon, epsilon) <= 0:
         raise InputError(
-            f"The theorem's step size was asked for with gap {gap}, K {lipschitz}, gradient bound "
+            f"The theorem's step size was requested with gap {gap}, K {lipschitz}, gradient bound "
             f"{gradient_bound}, T {horizon} and epsilon {epsilon}, expected positive numbers; "
             "check the loss."
         )
@@ -140,7 +140,7 @@ def adam_gradient_norms(
         (5.0, True)
     """
     if steps < 1:
-        raise InputError(f"steps is {steps}, expected a whole number from 1; raise it.")
+        raise InputError(f"steps is {steps}, expected an integer from 1; raise it.")
     first = [torch.zeros_like(parameter) for parameter in parameters]
     second = [torch.zeros_like(parameter) for parameter in parameters]
     norms = np.empty(steps)
@@ -161,7 +161,7 @@ def adam_gradient_norms(
 def relative_contrasts(
     codes: ArrayLike, draws: int = 100, neighbours: int = 1000, seed: int = 0
 ) -> Floats:
-    r"""How much farther than the nearest code the farthest one lies, for codes drawn at random.
+    r"""Relative contrast: how much farther the farthest code is than the nearest, for random codes.
 
     .. math:: (d_{\max} - d_{\min}) / d_{\min}, \quad d(x, x_j) = \|z - z_j\| / \mathrm{rank}(M)
 
@@ -169,12 +169,12 @@ def relative_contrasts(
 
     Args:
         codes: `(N, L)`, at least three.
-        draws: how many codes are compared with others.
-        neighbours: with how many others each, at most; all of them where there are fewer.
-        seed: of the draws.
+        draws: number of codes to compare with others.
+        neighbours: maximum number of others that each is compared with.
+        seed: random seed.
 
     Returns:
-        `(draws,)`, from 0 (all equally far) up; infinite where another code is the same. The
+        `(draws,)`, from 0 (all at the same distance); infinite where another code is identical. The
         smallest is the measured lower bound.
 
     Raises:
@@ -187,7 +187,7 @@ def relative_contrasts(
     rows = np.asarray(codes, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 3 or min(draws, neighbours - 1) < 1:
         raise InputError(
-            f"{draws} draws with {neighbours} neighbours were asked for of codes of shape "
+            f"{draws} draws with {neighbours} neighbours were requested for codes of shape "
             f"{rows.shape}, expected a matrix of at least 3 rows, 1 draw and 2 neighbours."
         )
     rng = np.random.default_rng(seed)

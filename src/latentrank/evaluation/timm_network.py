@@ -1,4 +1,4 @@
-"""Features of any network that timm knows, DINOv2 among them."""
+"""Features of any network in timm, such as DINOv2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAID = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
 
 
 class TimmNetwork:
-    """A network of timm up to its pooled features, with timm's own preprocessing.
+    """A timm network up to its pooled features, with timm's own preprocessing.
 
     Images are resized, cropped and normalised by the transform that timm builds from the
     network's data configuration, so that features equal those of plain timm. Stein et al.
@@ -78,7 +78,7 @@ class TimmNetwork:
 
 
 def short_name(network: str) -> str:
-    """What a distance on a network's features is called by.
+    """The name of a network, as it appears in the name of a distance.
 
     Example:
         >>> short_name("tf_efficientnet_lite0"), short_name("vit_small_patch14_dinov2.lvd142m")
@@ -90,14 +90,14 @@ def short_name(network: str) -> str:
 
 
 def timm_weights(network: str, download: bool) -> Path:
-    """The weights in the Hugging Face hub's own cache, fetched there if that is allowed.
+    """The weights in the Hugging Face hub's cache, downloaded there if that is allowed.
 
     Args:
         network: timm's name.
-        download: whether they may be fetched.
+        download: whether they may be downloaded.
 
     Raises:
-        InputError: they are not there and may not, or cannot, be downloaded.
+        InputError: they are not cached and may not, or cannot, be downloaded.
     """
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.constants import HF_HUB_CACHE
@@ -150,13 +150,13 @@ def _create(network: str, empty: bool = False) -> Any:
 
 
 def _load(model: Any, weights: Path, network: str) -> None:
-    """Load weights; only those of the last layer, which is left out here, may be left over."""
+    """Load weights; only those of the classification layer, dropped here, may be unused."""
     try:
         state = _timm().models.load_state_dict(str(weights), weights_only=True)
         head = (model.pretrained_cfg or {}).get("classifier") or ()
         heads = tuple(f"{name}." for name in ((head,) if isinstance(head, str) else head))
         model.load_state_dict({k: v for k, v in state.items() if not k.startswith(heads)})
-    except Exception as error:  # junk raises whatever its bytes happen to spell
+    except Exception as error:  # a file of another format can raise anything
         raise InputError(
             f"{weights} holds no weights of {network}; give the file that timm publishes for it."
         ) from error

@@ -28,7 +28,7 @@ class Difference(NamedTuple):
         largest: between two numbers, in the units of the output.
         relative: root mean square of all differences, divided by the standard deviation of the
             model's output.
-        share: of the numbers that differ by a half or more, of outputs of whole numbers: rounding
+        share: of the numbers that differ by a half or more, of outputs of integers: rounding
             decides on those that fall between two.
     """
 

@@ -41,7 +41,7 @@ Rounding gives 1e-6, or where the code is small beside the features it is made o
 that leaves anything out differs by far more.
 """
 
-# Of outputs of whole numbers, the share that rounding may decide otherwise
+# Of outputs of integers, the share that rounding may decide otherwise
 _ROUNDED_OTHERWISE = 0.02
 
 

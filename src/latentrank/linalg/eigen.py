@@ -1,4 +1,4 @@
-"""Leading eigenvectors of a Gram matrix, and the one quotient that gradients need of the others."""
+"""Leading eigenvectors of a Gram matrix, and the quotient of the others that gradients need."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from latentrank.linalg.precision import to_float64
 from latentrank.linalg.threads import threads
 
 #: Rows per block of the Gram matrix: small enough to skip most of one triangle, large enough for
-#: fast products, and a multiple of what their kernels take at a time.
+#: fast products, and a multiple of the kernels' block size.
 _GRAM_BLOCK = 48
 
-#: From this many rows on, and with no more than a part of them kept, a few eigenvectors of the
-#: tridiagonal form take less time than all of them.
+#: From this many rows on, and if only a fraction is kept, computing a few eigenvectors of the
+#: tridiagonal form is faster than computing all.
 _SMALLEST_TRIDIAGONAL, _LARGEST_PART = 96, 0.25
 
 #: Workspace of the tridiagonalisation, in columns; LAPACK's default is half as fast.
 _WORK_COLUMNS = 32
 
-#: Vectors found beyond those kept.
+#: Number of vectors computed beyond those kept.
 _MORE = 6
 
-#: How far the kept eigenvalues must lie above those that are not looked for, as a part of the
-#: largest, for a Gram matrix in float32 or float64: rounding is amplified by the inverse.
+#: Minimum distance of the kept eigenvalues from those not computed, relative to the largest, for a
+#: Gram matrix in float32 or float64: rounding is amplified by the inverse.
 _GAP_FLOAT32, _GAP_FLOAT64 = 5e-3, 1e-6
 
-#: Rows that are converted to float64 at a time.
+#: Rows converted to float64 at a time.
 _ROWS = 64
 
 
@@ -43,7 +43,7 @@ class GramEigen(Protocol):
         values: `(k,)` float64, the kept eigenvalues, largest last.
         vectors: `(B, k)` float64, their eigenvectors.
         kept_rows: `(k, L)`, `u_i^T y` in the dtype of `y`.
-        resolution: differences of eigenvalues up to this are rounding.
+        resolution: differences of eigenvalues up to this are rounding errors.
     """
 
     values: Tensor
@@ -101,13 +101,13 @@ class FullEigen:
 class TridiagonalEigen:
     """A few leading eigenpairs, from `G = Q T Q^T` with tridiagonal `T`; see `GramEigen`.
 
-    `G` may be rounded to float32. A few more vectors than are kept are found, and among them all
-    the eigenproblem is solved again from `y` itself in float64 (Rayleigh and Ritz): what is left of
-    the rounding is `eps l_1 / (l_k - l_m)`, `l_m` the first value that was not looked for, however
+    `G` may be rounded to float32. A few more vectors than are kept are computed, and in their span
+    the eigenproblem is solved again from `y` itself in float64 (Rayleigh-Ritz): the remaining
+    rounding error is `eps l_1 / (l_k - l_m)`, with `l_m` the first value not computed, however
     close kept and dropped values are.
 
-    Of the quotient, the rest `m, ..., B` is the part of the solution of `(l_i - T) x = Q^T c_i`
-    outside the vectors found: a tridiagonal system. It is next to singular in those alone, and
+    The part `m, ..., B` of the quotient is the component of the solution of `(l_i - T) x = Q^T c_i`
+    outside the computed vectors: a tridiagonal system. It is nearly singular only along those, and
     they are projected out before and after.
 
     Args:
@@ -147,9 +147,10 @@ class TridiagonalEigen:
             c = torch.from_numpy(self._turned(c.numpy().T, "T").T)
             near = torch.from_numpy(self._inner[:, :-rank])
             part = _divided(c, self.values, self._near, near)
-            # Twice: once leaves rounding of the kept part, which may be far larger than the rest.
+            # Twice: once leaves rounding errors of the kept part, which may be far larger than the
+            # rest.
             right = self._outside(self._outside(c.numpy().T))
-            # Moved by less than they are known to, so that no system is exactly singular.
+            # Shifted by less than their accuracy, so that no system is exactly singular.
             shifts = self.values.numpy() + self.resolution / n
             diagonals, off = shifts[:, None] - self._diagonal, -self._off
             solved = [
@@ -160,7 +161,7 @@ class TridiagonalEigen:
             return torch.from_numpy(self._turned(outside, "N").T)
 
     def _turned(self, columns: NDArray[np.float64], transposed: str) -> NDArray[np.float64]:
-        """`Q` or `Q^T` times columns; the first row stays, as Householder's reflectors have it."""
+        """`Q` or `Q^T` times columns; the first row is unchanged by the Householder reflectors."""
         turned = np.array(columns, order="F")
         turned[1:] = lapack.dormqr(
             "L", transposed, self._reflectors, self._tau, turned[1:], _WORK_COLUMNS * len(turned)
@@ -168,13 +169,13 @@ class TridiagonalEigen:
         return turned
 
     def _outside(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the vectors found do not hold."""
+        """The component outside the computed vectors."""
         held: NDArray[np.float64] = self._inner @ (self._inner.T @ columns)
         return columns - held
 
 
 def _divided(c: Tensor, values: Tensor, others: Tensor, vectors: Tensor) -> Tensor:
-    """`sum_j (c_i^T u_j) / (l_i - l_j) u_j` by what is known of each `j`."""
+    """`sum_j (c_i^T u_j) / (l_i - l_j) u_j` over given eigenpairs `j`."""
     gaps = values[:, None] - others
     resolution = _resolution(c.shape[1], float(values[-1]))
     return ((c @ vectors) * torch.where(gaps > resolution, 1 / gaps, 0.0)) @ vectors.mT
@@ -185,7 +186,7 @@ def _resolution(size: int, largest: float) -> float:
 
 
 def _lower_gram(rows: Tensor, in_float64: bool) -> NDArray[Any]:
-    """The lower triangle of `rows rows^T`, column by column as LAPACK has it."""
+    """The lower triangle of `rows rows^T`, in column-major order for LAPACK."""
     rows = rows.double() if in_float64 else rows
     product = blas.dsyrk if in_float64 else blas.ssyrk
     lower: NDArray[Any] = product(1.0, rows.numpy().T, trans=1, lower=1)
@@ -196,13 +197,13 @@ def _lower_gram(rows: Tensor, in_float64: bool) -> NDArray[Any]:
 def _leading_of_tridiagonal(
     diagonal: NDArray[np.float64], off: NDArray[np.float64], count: int, tolerance: float
 ) -> tuple[float, NDArray[np.float64]]:
-    """The first eigenvalue not asked for, and `count` leading eigenvectors.
+    """The first eigenvalue not kept, and `count` leading eigenvectors.
 
     Args:
         diagonal: `(n,)`.
-        off: `(n - 1,)`, beside the diagonal.
+        off: `(n - 1,)`, the off-diagonal.
         count: below `n`.
-        tolerance: error of the eigenvalues, as a part of the largest. That of the vectors is far
+        tolerance: error of the eigenvalues, relative to the largest. That of the vectors is far
             smaller, since inverse iteration takes three steps or more.
     """
     n = len(diagonal)
@@ -216,7 +217,7 @@ def _leading_of_tridiagonal(
 
 
 def _product_in_float64(left: Tensor, rows: Tensor) -> Tensor:
-    """`left rows` in float64, a few rows at a time, so that no copy leaves the cache."""
+    """`left rows` in float64, a few rows at a time, so that copies stay in the cache."""
     product = left.new_zeros(len(left), rows.shape[1])
     for start in range(0, len(rows), _ROWS):
         part = slice(start, start + _ROWS)
@@ -225,10 +226,10 @@ def _product_in_float64(left: Tensor, rows: Tensor) -> Tensor:
 
 
 def gram(rows: Tensor) -> Tensor:
-    """The lower triangle, by blocks, of the Gram matrix: all that its eigenvectors are read from.
+    """The lower triangle of the Gram matrix, by blocks, which suffices for its eigenvectors.
 
-    What stands above the blocks on the diagonal is not set. For 256 rows that is a quarter less
-    work than the whole, in the step that takes longest.
+    Entries above the diagonal blocks are not set. For 256 rows that saves a quarter of the work,
+    in the most expensive step.
     """
     matrix = rows.new_empty(len(rows), len(rows))
     for start in range(0, len(rows), _GRAM_BLOCK):
@@ -238,20 +239,20 @@ def gram(rows: Tensor) -> Tensor:
 
 
 def symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues, smallest first, and eigenvectors, of a Gram matrix by its lower triangle."""
+    """Eigenvalues, smallest first, and eigenvectors of a Gram matrix from its lower triangle."""
     check_finite(gram.diagonal())
-    # LAPACK reads columns: told so, torch has no copy to turn.
+    # LAPACK is column-major: this spares torch a transposed copy.
     values, vectors = torch.linalg.eigh(gram.mT, UPLO="U")
     return values, vectors
 
 
 def check_finite(diagonal: Tensor) -> None:
-    """Refuse a Gram matrix of codes that are not numbers.
+    """Reject a Gram matrix of codes that are not finite.
 
-    A value that is not finite makes its row's sum of squares so: the diagonal tells.
+    A value that is not finite makes its row's sum of squares not finite: the diagonal suffices.
     """
     if not bool(torch.isfinite(diagonal).all()):
         raise InputError(
-            "The codes hold values that are infinite or not numbers, expected finite ones; lower "
+            "The codes hold NaN or infinite values, expected finite ones; lower "
             "the learning rate, or look for such values in the data."
         )

@@ -1,4 +1,4 @@
-"""Gradients that can be taken once: a plain refusal where a second derivative is asked for."""
+"""First-order gradients: a clear error if a second derivative is requested."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.autograd import Function
 
 
 class _Refusal(Function):
-    """Passes a gradient on and refuses to be differentiated."""
+    """Passes a gradient through and raises when differentiated."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, owner: str, *depends_on: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ class _Refusal(Function):
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:
         raise RuntimeError(
-            f"{ctx.owner} has a first derivative only, and a second one was asked for; "
+            f"{ctx.owner} has only a first derivative, and a second one was requested; "
             "leave it out of gradient penalties and Hessians."
         )
 
@@ -32,7 +32,7 @@ def first_order_only(gradient: Tensor, owner: str, *depends_on: Tensor) -> Tenso
     derivative would be silently wrong.
 
     Args:
-        gradient: what a backward pass is about to return.
+        gradient: the result of a backward pass.
         owner: name of the function for the message.
         *depends_on: the tensors that the gradient was computed from.
 
@@ -43,10 +43,10 @@ def first_order_only(gradient: Tensor, owner: str, *depends_on: Tensor) -> Tenso
         >>> x = torch.ones(1, requires_grad=True)
         >>> first_order_only(torch.ones(1), "f", x).backward()
         Traceback (most recent call last):
-        RuntimeError: f has a first derivative only, and a second one was asked for; leave it out \
+        RuntimeError: f has only a first derivative, and a second one was requested; leave it out \
 of gradient penalties and Hessians.
     """
-    if not torch.is_grad_enabled():  # nobody will ask
+    if not torch.is_grad_enabled():  # no second derivative can be requested
         return gradient
     marked: Tensor = _Refusal.apply(gradient, owner, *depends_on)
     return marked

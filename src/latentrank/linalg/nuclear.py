@@ -1,4 +1,4 @@
-"""The nuclear norm and its subgradient, by two routes that agree."""
+"""The nuclear norm and its subgradient, computed in two ways."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from latentrank.linalg.first_order import first_order_only
 from latentrank.linalg.precision import check_matrix
 from latentrank.linalg.threads import threads
 
-#: Smallest `l / u` that a step of the polar iteration is shaped for: a tenth fewer digits gained
-#: per step than the optimum's, and no digits lost to cancellation.
+#: Lower bound on `l / u` in the design of a polar iteration step: gains a tenth fewer digits per
+#: step than the optimum, and loses none to cancellation.
 _CUSHION = 0.2
 
 
@@ -26,15 +26,15 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
 
     With `m = sum_i s_i u_i v_i^T`, the norm is `sum_i s_i = <W, m>`, where
     `W = sum_{s_i > 0} u_i v_i^T` is the polar factor of `m` and its subgradient of smallest
-    norm: exact where `m` has full rank, finite and a subgradient where it has not, zero at zero.
+    norm: the gradient if `m` has full rank, a finite subgradient if not, and zero at zero.
 
     - `"svd"`: the singular value decomposition, the reference. Singular values up to
       `eps max(m.shape) s_1`, `eps` that of the dtype of `m`, count as zero.
-    - `"polar"`: matrix products only, so a GPU never waits for a factorisation. Singular values
-      above `1e-6 ||m||_F` (float64: `1e-8 ||m||_F`) enter in full, smaller ones are faded out:
-      instead of `u_i v_i^T`, a part of it between 0 and 1.
-    - `"auto"`: `"svd"` on a CPU, `"polar"` on a GPU, the faster one there
-      (`benchmarks/nuclear_norm.py`, `benchmarks/gpu.py`).
+    - `"polar"`: matrix products only, which avoids slow factorisations on a GPU. Singular values
+      above `1e-6 ||m||_F` (float64: `1e-8 ||m||_F`) count in full; smaller ones are damped, with
+      `u_i v_i^T` multiplied by a factor between 0 and 1.
+    - `"auto"`: `"svd"` on a CPU, `"polar"` on a GPU, whichever is faster there
+    (`benchmarks/nuclear_norm.py`, `benchmarks/gpu.py`).
 
     Tolerance, against the singular value decomposition in float64 and for condition numbers up
     to 1e4: the value's relative error is at most 1e-6 in float32 and 1e-12 in float64, the
@@ -47,12 +47,13 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
         solver: one of the three names.
 
     Returns:
-        Scalar, dtype and device of `m`. Its gradient can be taken once: a second derivative
+        Scalar, dtype and device of `m`. It can be differentiated once: a second derivative
         raises `RuntimeError`.
 
     Raises:
-        InputError: if `m` is not a floating-point matrix, `solver` is unknown, or `"svd"` meets a
-            value that is not finite (`"polar"` passes it on, as telling would make a GPU wait).
+        InputError: if `m` is not a floating-point matrix, `solver` is unknown, or `"svd"`
+            encounters a value that is not finite (`"polar"` propagates it, since a check would
+            synchronise the GPU).
 
     Example:
         >>> m = torch.tensor([[3.0, 0.0], [0.0, -4.0]], requires_grad=True)
@@ -74,7 +75,7 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
 
 
 class _NuclearNorm(Function):
-    """`<W, m>` with gradient `W`, whichever way the polar factor `W` is found."""
+    """`<W, m>` with gradient `W`, for any method of computing the polar factor `W`."""
 
     @staticmethod
     def forward(ctx: Any, m: Tensor, polar_factor: Callable[[Tensor], Tensor]) -> Tensor:
@@ -117,7 +118,7 @@ def _polar_by_products(m: Tensor) -> Tensor:
     if m.shape[0] > m.shape[1]:
         return _polar_by_products(m.mT).mT
     tiny = torch.finfo(m.dtype).tiny
-    # Scaled to entries of at most one first, so that squaring them for the norm never overflows.
+    # Scaled to entries of at most one first, so that squaring them for the norm cannot overflow.
     x = m / m.abs().amax().clamp_min(tiny)
     x = x / torch.linalg.matrix_norm(x).clamp_min(tiny)
     lower, tolerance = (1e-8, 1e-14) if m.dtype == torch.float64 else (1e-6, 1e-7)
@@ -130,23 +131,23 @@ def _polar_by_products(m: Tensor) -> Tensor:
 def _polar_schedule(lower: float, tolerance: float) -> tuple[tuple[float, float], ...]:
     """Cubics `a x - b x^3` whose composition maps `[lower, 1]` to within `tolerance` of 1.
 
-    Each is the cubic nearest to 1 on the interval `[l, u]` that the ones before it leave: equal at
+    Each is the cubic nearest to 1 on the interval `[l, u]` that the previous ones produce: equal at
     both ends, and as far above 1 at its maximum as it is below 1 there (Chebyshev; scaled Newton
     and Schulz steps, Chen and Chow, 2014). Singular values below `lower` end between 0 and 1,
     since each cubic increases up to its maximum inside the interval.
 
     Args:
-        lower: smallest singular value that must reach 1, as a part of the largest.
-        tolerance: distance from 1 that is near enough.
+        lower: smallest singular value that must reach 1, relative to the largest.
+        tolerance: accepted distance from 1.
 
     Returns:
-        The pairs `(a, b)` in the order of their use.
+        The pairs `(a, b)` in order of application.
     """
     schedule = []
     upper = 1.0
     while upper - lower > tolerance:
-        # With l near 0 the best cubic sends u near 0 too: the largest values would be left as
-        # differences of nearly equal numbers, and rounding would decide their directions.
+        # With l near 0 the best cubic maps u near 0 as well: the largest values would be
+        # differences of nearly equal numbers, dominated by rounding.
         end = max(lower, _CUSHION * upper)
         slope = end**2 + end * upper + upper**2
         maximum = 2 * (slope / 3) ** 1.5
@@ -157,15 +158,14 @@ def _polar_schedule(lower: float, tolerance: float) -> tuple[tuple[float, float]
 
 
 def _relative_cutoff(m: Tensor) -> float:
-    """The part of the largest singular value below which rounding leaves nothing to read."""
+    """Threshold, relative to the largest singular value, below which values are rounding."""
     return torch.finfo(m.dtype).eps * max(m.shape)
 
 
 def _check_finite(m: Tensor) -> None:
     if not bool(torch.isfinite(m).all()):
         raise InputError(
-            "m holds values that are infinite or not numbers, expected finite ones; lower the "
-            "learning rate."
+            "m holds NaN or infinite values, expected finite ones; lower the learning rate."
         )
 
 

@@ -1,4 +1,4 @@
-"""Float64 for the small matrices whose squaring would cost half of the digits."""
+"""Float64 for matrices whose Gram matrix would lose half of the digits in float32."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from latentrank.errors import InputError
 
 
 def to_float64(x: Tensor) -> Tensor:
-    """`x` in float64, on its own device where that device can hold float64.
+    """`x` in float64, on its device if that supports float64.
 
-    Squaring a matrix squares its condition number. Forming a Gram matrix in float64 keeps every
-    digit that a float32 matrix has.
+    Squaring a matrix squares its condition number. A Gram matrix formed in float64 preserves all
+    digits of a float32 matrix.
 
     Args:
         x: floating-point tensor of any shape.
 
     Returns:
-        Float64 tensor of the same shape; on the CPU where the device knows no float64 (Apple's).
+        Float64 tensor of the same shape; on the CPU if the device does not support float64
+        (Apple's).
 
     Example:
         >>> to_float64(torch.ones(2, dtype=torch.float16)).dtype
@@ -29,7 +30,7 @@ def to_float64(x: Tensor) -> Tensor:
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """`x`, in float32 if it has half precision: no factorisation takes that.
+    """`x`, in float32 if it has half precision, which factorisations do not support.
 
     Example:
         >>> at_least_float32(torch.ones(2, dtype=torch.bfloat16)).dtype
@@ -39,14 +40,14 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def check_matrix(x: Tensor, name: str) -> None:
-    """Refuse what is not a matrix of real numbers.
+    """Reject anything but a real matrix.
 
     Args:
-        x: what was given.
-        name: what to call it in the message.
+        x: the tensor to check.
+        name: its name in the message.
 
     Raises:
-        InputError: if `x` has not two dimensions, or does not hold floating-point numbers.
+        InputError: if `x` does not have two dimensions, or does not hold floating-point numbers.
 
     Example:
         >>> check_matrix(torch.ones(3), "codes")

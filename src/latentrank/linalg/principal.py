@@ -1,4 +1,4 @@
-"""Principal directions of data that come batch by batch."""
+"""Principal directions of data given in batches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latentrank.linalg.truncation import GramAccumulator
 
-#: Up to so many features their covariance is held: 128 MiB in float64.
+#: Number of features up to which the covariance is formed: 128 MiB in float64.
 EXACT_FEATURES = 4096
 
 _OVERSAMPLING = 16
@@ -26,8 +26,8 @@ def principal_directions(
     iteration passes over the data once.
 
     Args:
-        batches: gives the samples, `(B, features)` batch by batch, anew at each call.
-        features: numbers in a sample, `F`.
+        batches: returns a fresh iterator over batches of samples, `(B, features)`.
+        features: number of features, `F`.
         k: number of directions, at least 1; at most `F` are returned.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How many directions a cloud of codes uses: its covariance spectrum and four readings of it."""
+"""The covariance spectrum of codes, and four definitions of its rank."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 from latentrank.errors import InputError, unknown
 from latentrank.linalg.precision import check_matrix, to_float64
 
-#: Ratios are not read below this part of the largest value, a deviation of 1e-4. Float64
-#: eigenvalues err by about 1e-14 of the largest; what several layers in float32 leave in codes,
-#: by up to 1e-10.
+#: Ratios are not computed below this fraction of the largest value, a standard deviation of 1e-4.
+#: Float64 eigenvalues are accurate to about 1e-14 of the largest; several layers in float32 leave
+#: noise of up to 1e-10 in codes.
 NOISE_FLOOR = 1e-8
 
 #: A covariance singular value counts as a direction when it is above this part of the largest.
@@ -23,11 +23,11 @@ METHODS = ("count", "effective", "participation", "gap")
 
 
 class Gap(NamedTuple):
-    """The largest fall between consecutive values of a spectrum.
+    """The largest drop between consecutive values of a spectrum.
 
     Attributes:
-        rank: number of values before the fall.
-        ratio: value before the fall over value after it.
+        rank: number of values before the drop.
+        ratio: value before the drop divided by the value after it.
     """
 
     rank: int
@@ -43,7 +43,7 @@ def spectrum(codes: Tensor | np.ndarray) -> Tensor:
         codes: `(N, L)`, one row per sample, floating-point tensor or array, `N >= 2`.
 
     Returns:
-        `(L,)` float64 on the CPU, descending, first value 1; all zeros where all codes are equal.
+        `(L,)` float64 on the CPU, descending, first value 1; all zeros if all codes are equal.
 
     Raises:
         InputError: if `codes` is not a matrix of finite floating-point numbers with two rows.
@@ -70,11 +70,11 @@ def rank(codes: Tensor | np.ndarray, method: str = "count", tol: float = RANK_TH
 
     Args:
         codes: `(N, L)`, as in `spectrum`.
-        method: how the spectrum is read, as in `rank_of_spectrum`.
+        method: definition of the rank, as in `rank_of_spectrum`.
         tol: as in `rank_of_spectrum`.
 
     Returns:
-        A whole number for `"count"` and `"gap"`, a real one otherwise; 0 where all codes are equal.
+        An integer for `"count"` and `"gap"`, a real one otherwise; 0 where all codes are equal.
 
     Raises:
         InputError: as `spectrum` and `rank_of_spectrum` do.
@@ -90,25 +90,25 @@ def rank(codes: Tensor | np.ndarray, method: str = "count", tol: float = RANK_TH
 def rank_of_spectrum(
     values: Tensor | np.ndarray, method: str = "count", tol: float = RANK_THRESHOLD
 ) -> float:
-    """How many directions a spectrum uses, read in one of four ways.
+    """The rank of a spectrum, by one of four definitions.
 
     With `p_i = v_i / sum_j v_j`:
 
     - `"count"`: the values above `tol` times the largest.
     - `"effective"`: `exp(-sum_i p_i log p_i)` (Roy and Vetterli, 2007).
     - `"participation"`: `(sum_i v_i)^2 / sum_i v_i^2 = 1 / sum_i p_i^2`.
-    - `"gap"`: the values before the largest fall, see `gap`.
+    - `"gap"`: the values before the largest drop, see `gap`.
 
     Args:
-        values: `(L,)`, not negative, descending; a common factor does not matter.
+        values: `(L,)`, nonnegative, descending; a common factor does not matter.
         method: one of the four names.
-        tol: smallest part of the largest value that counts, between 0 and 1; for `"count"` only.
+        tol: threshold relative to the largest value, between 0 and 1; for `"count"` only.
 
     Returns:
-        A whole number for `"count"` and `"gap"`, a real one otherwise; 0 for a spectrum of zeros.
+        An integer for `"count"` and `"gap"`, a real one otherwise; 0 for a spectrum of zeros.
 
     Raises:
-        InputError: if `values` is no spectrum, `method` is unknown, or `tol` is not in [0, 1).
+        InputError: if `values` is not a spectrum, `method` is unknown, or `tol` is not in [0, 1).
 
     Example:
         >>> rank_of_spectrum(torch.tensor([1.0, 0.5, 1e-6]))
@@ -136,21 +136,21 @@ def rank_of_spectrum(
 
 
 def gap(values: Tensor | np.ndarray) -> Gap:
-    """The largest ratio between consecutive values of a spectrum, and how many values precede it.
+    """The largest ratio between consecutive values of a spectrum, and its position.
 
-    Values below `NOISE_FLOOR` times the largest are raised to it first, so that a fall from noise
-    to smaller noise, or to zero, is never the largest. A fall into the noise therefore has at
-    least the ratio given. Since a fall needs a value after it, all `L` directions are never the
-    answer for `L > 1`: look at `ratio` before believing `rank`.
+    Values below `NOISE_FLOOR` times the largest are raised to it first, so that a drop from noise
+    to smaller noise, or to zero, is never the largest. For a drop into the noise, the ratio is
+    therefore a lower bound. Since a drop needs a value after it, the rank is never `L` for `L > 1`:
+    check `ratio` before relying on `rank`.
 
     Args:
-        values: `(L,)`, not negative, descending; a common factor does not matter.
+        values: `(L,)`, nonnegative, descending; a common factor does not matter.
 
     Returns:
         `rank` and `ratio`; `(1, 1.0)` for one value, `(0, 1.0)` for a spectrum of zeros.
 
     Raises:
-        InputError: if `values` is no spectrum.
+        InputError: if `values` is not a spectrum.
 
     Example:
         >>> gap(torch.tensor([1.0, 0.5, 0.0625, 0.03125]))
@@ -167,7 +167,7 @@ def gap(values: Tensor | np.ndarray) -> Gap:
 
 
 def _as_tensor(x: Tensor | np.ndarray) -> Tensor:
-    # The copy lets read-only (memory-mapped) and reversed arrays through, which torch refuses.
+    # The copy supports read-only (memory-mapped) and reversed arrays, which torch rejects.
     return x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, order="C"))
 
 
@@ -185,7 +185,7 @@ def _check_codes(codes: Tensor) -> None:
         )
     if not bool(torch.isfinite(codes).all()):
         raise InputError(
-            "codes holds values that are infinite or not numbers, expected finite ones; lower "
+            "codes holds NaN or infinite values, expected finite ones; lower "
             "the learning rate of the run that made them."
         )
 

@@ -1,4 +1,4 @@
-"""Threads of the factorisations that scipy's LAPACK does."""
+"""Thread count of factorisations in SciPy's LAPACK."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import scipy.linalg
 import torch
 from threadpoolctl import ThreadpoolController
 
-#: Up to this size a factorisation runs on one thread: a second one gains little, and waits for as
-#: long as another process has its core.
+#: Up to this size a factorisation runs on one thread: a second gains little, and stalls while
+#: another process is using its core.
 LARGEST_ON_ONE_THREAD = 512
 
 
 @functools.cache
 def _blas() -> ThreadpoolController:
-    scipy.linalg.get_lapack_funcs("gesdd")  # a library is found only once it is loaded
+    scipy.linalg.get_lapack_funcs("gesdd")  # a library can be found only once it is loaded
     return ThreadpoolController().select(user_api="blas")
 
 
 def threads(size: int) -> AbstractContextManager[object]:
-    """A block in which a factorisation of a matrix of this size takes no more threads than help.
+    """Limit the threads of a factorisation of a matrix of this size to as many as help.
 
     Args:
         size: the smaller side of the matrix.

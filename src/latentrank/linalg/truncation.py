@@ -13,8 +13,8 @@ from latentrank.linalg.eigen import GramEigen, gram, gram_eigen, symmetric_eigen
 from latentrank.linalg.first_order import first_order_only
 from latentrank.linalg.precision import at_least_float32, check_matrix, to_float64
 
-#: Where the smallest kept eigenvalue is above this part of the largest, float32 keeps in the
-#: gradient as many digits as a singular value decomposition in float32 does.
+#: Where the smallest kept eigenvalue is above this part of the largest, float32 gives a gradient as
+#: accurate as a singular value decomposition in float32.
 _LEAST_FLOAT32 = 1e-3
 
 
@@ -31,25 +31,25 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
     and the same with both index pairs swapped. Only gaps between kept and dropped values enter,
     so values that repeat inside either block, and dropped values of zero, do no harm.
 
-    The derivative does not exist in two cases, where the gradient returned is finite:
+    The derivative does not exist in two cases; the gradient returned there is finite:
 
     - The last kept value equals the first dropped one: for such a pair the kept directions are
-      held still (its part of `dP` is zero).
+    treated as constant (its part of `dP` is zero).
     - `y` has rank below `rank`, so that kept values are zero: truncation changes nothing there,
       and the gradient passes through unchanged.
 
-    Values are told apart by their squares, down to `eps max(B, L) s_1^2` with the `eps` of
+    Values are distinguished by their squares, down to `eps max(B, L) s_1^2` with the `eps` of
     float64, whatever the dtype of `y`: singular values below about 1e-6 of the largest count as
-    zero in these two rules. No singular value decomposition is taken: the work is that of an
-    eigenproblem of the smaller Gram matrix, in float64 wherever digits would cancel.
+    zero in these two rules. No singular value decomposition is computed: the cost is that of an
+    eigenproblem of the smaller Gram matrix, in float64 wherever cancellation would lose digits.
 
     Args:
-        y: `(B, L)` floating-point, one row per sample. Half precision is computed as float32 is.
-        rank: `k`, a whole number from 1.
+        y: `(B, L)` floating-point, one row per sample. Half precision is computed in float32.
+        rank: `k`, an integer from 1.
 
     Returns:
-        `(B, L)`, dtype and device of `y`; `y` itself where `rank >= min(B, L)`. Its gradient
-        can be taken once: a second derivative raises `RuntimeError`.
+        `(B, L)`, dtype and device of `y`; `y` itself where `rank >= min(B, L)`. It can be
+        differentiated once: a second derivative raises `RuntimeError`.
 
     Raises:
         InputError: if `y` is not a matrix of finite floating-point numbers, or `rank` is below 1.
@@ -83,8 +83,8 @@ def leading_basis(y: Tensor, rank: int) -> Tensor:
 
     Returns:
         `(L, min(rank, L))`, orthonormal columns in the dtype of `y`, largest singular value first,
-        without gradient. Each column's entry of largest magnitude is positive. Where `y` has
-        lower rank, the columns that it does not determine complete the basis.
+        without gradient. Each column's entry of largest magnitude is positive. If `y` has lower
+        rank, the undetermined columns complete the basis.
 
     Raises:
         InputError: if `y` is not a matrix of finite floating-point numbers, or `rank` is below 1.
@@ -107,8 +107,8 @@ def leading_basis(y: Tensor, rank: int) -> Tensor:
             else:
                 images = rows.mT @ _eigenvectors(gram(rows), n_rows)
             padding = images.new_zeros(width, rank - images.shape[1])
-            # Orthogonal by construction but for rounding; the factorisation also supplies
-            # directions where a singular value is zero or the rows are too few.
+            # Orthogonal by construction but for rounding; the factorisation also provides
+            # directions for zero singular values or too few rows.
             basis = torch.linalg.qr(torch.cat([images, padding], dim=1)).Q
         return _signed(basis).to(y.device, y.dtype)
 
@@ -116,12 +116,12 @@ def leading_basis(y: Tensor, rank: int) -> Tensor:
 class GramAccumulator:
     """Running sums over batches of rows, from which a basis, mean and covariance follow.
 
-    Keeps `sum_n h_n h_n^T` and `sum_n h_n` in float64, so the rows need not be held. To combine
+    Keeps `sum_n h_n h_n^T` and `sum_n h_n` in float64, so the rows need not be stored. To combine
     the sums of several processes, all-reduce each tensor in `tensors` in place.
 
     Args:
-        dim: length `L` of a row.
-        device: where the sums are kept.
+        dim: row length `L`.
+        device: device of the sums.
 
     Attributes:
         matrix: `(L, L)` float64, uncentred Gram matrix.
@@ -143,7 +143,7 @@ class GramAccumulator:
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """All state; each adds up over processes."""
+        """All state; each tensor can be summed over processes."""
         return self.matrix, self.total, self.count
 
     @torch.no_grad()
@@ -159,8 +159,8 @@ class GramAccumulator:
         check_matrix(h, "h")
         if h.shape[1] != len(self.total):
             raise InputError(
-                f"h has rows of length {h.shape[1]}, expected {len(self.total)} as in the batches "
-                "before; give all batches the same width."
+                f"h has rows of length {h.shape[1]}, expected {len(self.total)} as in earlier "
+                "batches; give all batches the same width."
             )
         rows = h.to(self.matrix.device, torch.float64)
         self.matrix.addmm_(rows.mT, rows)
@@ -168,7 +168,7 @@ class GramAccumulator:
         self.count += len(rows)
 
     def merge(self, other: GramAccumulator) -> None:
-        """Add the rows that another accumulator has seen.
+        """Add the rows of another accumulator.
 
         Args:
             other: accumulator of the same width.
@@ -246,7 +246,7 @@ class GramAccumulator:
         else:
             values, vectors = symmetric_eigen(covariance)
         values = values.flip(0)
-        # What subtracting the mean leaves of rows that are all alike is the rounding of sums.
+        # For identical rows, subtracting the mean leaves only rounding errors of the sums.
         total = self.matrix.diagonal().sum() / (self.count - 1)
         noise = total * torch.finfo(torch.float64).eps * self.count
         return torch.where(values > noise, values, 0.0), vectors.flip(1)
@@ -298,8 +298,8 @@ def _truncation_gradient(grad: Tensor, rows: Tensor, eigen: GramEigen) -> Tensor
     From `dP = sum_{i kept, j dropped} u_i (u_i^T dG u_j) u_j^T / (l_i - l_j) + transpose` and
     `dG = dy y^T + y dy^T`. The order of the products keeps every one at `O(k B L)`.
 
-    Of products with `rows` on dropped directions, what is left when far larger parts, on kept ones,
-    cancel may need more digits than the others: it depends on the dtype of `rows`.
+    Products with `rows` on dropped directions are small remainders after large parts on kept ones
+    cancel, so their accuracy depends on the dtype of `rows`.
 
     Args:
         grad: `(B, L)` float32 or float64, gradient of the loss with respect to `P y`.
@@ -329,8 +329,8 @@ def _sketched_eigen(gram: Tensor, width: int) -> tuple[Tensor, Tensor]:
     Its rank is known to be at most `width / 2`.
 
     Its products with `width` random vectors span its range exactly, twice as many as needed keep
-    them well conditioned, and an eigenproblem of that width is all that is left: for 225 rows of
-    length 2800, a third of a second instead of six.
+    them well conditioned, leaving an eigenproblem of that width: for 225 rows of length 2800, a
+    third of a second instead of six.
     """
     generator = torch.Generator().manual_seed(0)
     probes = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)

@@ -1,6 +1,6 @@
-"""Every method as a row of one table, its options, and what may be asked of its rank.
+"""The table of methods, their options, and their rank targets.
 
-The table is read without torch; `build` is imported on first use.
+The table does not import torch; `build` is imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""From the name of a method and its options to a model."""
+"""Build a model from the name of a method and its options."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def build(
         latent_dim: width `L` of the code, from 1.
         net: family of the networks, one of `latentrank.nets.families()`.
         bounded: data lie in [0, 1]; the decoder then ends in Tanh (a VAE's in a sigmoid).
-        encoder: a network of your own, `(B, *input_shape)` to `(B, latent_dim)` (twice as wide
-            for a VAE), in place of the family's.
-        decoder: a network of your own, `(B, latent_dim)` to `(B, *input_shape)`.
+        encoder: your own network, `(B, *input_shape)` to `(B, latent_dim)` (twice as wide for a
+            VAE), in place of the family's.
+        decoder: your own network, `(B, latent_dim)` to `(B, *input_shape)`.
         **options: options of the method, see `latentrank methods NAME`.
 
     Raises:
@@ -97,16 +97,16 @@ def _closed_form(
 ) -> LatentModel:
     if encoder is not None or decoder is not None:
         raise InputError(
-            f"{row.name} has no networks to choose: it is linear; leave encoder and decoder out."
+            f"{row.name} is linear and takes no networks; leave encoder and decoder out."
         )
     spec = Spec(method=row.name, input_shape=shape, latent_dim=width, net="linear", bounded=bounded)
     return PCA(spec)
 
 
 def _output(row: Method, chosen: Any, bounded: bool) -> Any:
-    """Last activation of the decoder.
+    """Final activation of the decoder.
 
-    Cross-entropy is of probabilities; where Tanh is negative it would have no gradient.
+    Cross-entropy needs probabilities; it would have no gradient for negative Tanh outputs.
     """
     if not bounded:
         return None
@@ -117,7 +117,7 @@ def _output(row: Method, chosen: Any, bounded: bool) -> Any:
 def _objective(row: Method, chosen: Any, bounded: bool) -> Objective:
     if chosen.reconstruction == "bce" and not bounded:
         raise InputError(
-            "reconstruction is bce, which is for data in [0, 1], and these are not; take mse."
+            "reconstruction is bce, which requires data in [0, 1], but these are not; use mse."
         )
     return Objective(
         reconstruction=chosen.reconstruction or row.default_reconstruction(bounded),

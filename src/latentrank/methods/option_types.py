@@ -15,7 +15,7 @@ Weight = Annotated[float, Field(ge=0)]
 
 
 class MethodOptions(BaseModel):
-    """Options of a method; a method of one's own derives from it, or from one of those below."""
+    """Base class of method options; a new method derives from it, or from a class below."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -24,10 +24,10 @@ class ReconstructionOptions(MethodOptions):
     """Options of every method that reconstructs."""
 
     reconstruction: Literal["mse", "bce", "relative"] | None = Field(
-        None, description="reconstruction loss; the method's own unless given"
+        None, description="reconstruction loss; by default the method's"
     )
     reduction: Literal["mean", "sum"] = Field(
-        "mean", description="reconstruction loss over the values of a sample"
+        "mean", description="reduction of the reconstruction loss over the values of a sample"
     )
 
 
@@ -62,14 +62,14 @@ class VAEFlowOptions(VAEOptions):
         "planar", description="kind of flow: planar, or iaf (inverse autoregressive; needs zuko)"
     )
     # K = 10 is the shortest flow that the paper tries on MNIST.
-    flow_depth: int = Field(10, ge=1, description="number of maps in a row")
+    flow_depth: int = Field(10, ge=1, description="number of maps")
 
 
 class WAEOptions(ReconstructionOptions):
     """Options of `wae`."""
 
-    # The paper's weight on MNIST, where it adds up the squared error of a sample. Its public
-    # code takes a twentieth of that error: 200 there.
+    # The paper's weight on MNIST, which sums the squared error over a sample. Its public code uses
+    # a twentieth of that error, so 200 there.
     penalty: Weight = Field(
         10.0, description="weight of the discrepancy, relative to the summed squared error"
     )
@@ -82,7 +82,7 @@ class WAEOptions(ReconstructionOptions):
 # large, and the error on MNIST doubles. That for GP, 5e-8, is on the gradient of ||D(z)||^2; the
 # one here takes three quarters off ||grad_z D(z)||^2 on MNIST for 2 % more error.
 class RAEOptions(ReconstructionOptions):
-    """Options of every RAE."""
+    """Options of all RAE methods."""
 
     penalty: Weight = Field(1.25e-5, description="weight of ||z||^2 / 2, averaged over the batch")
 
@@ -102,9 +102,9 @@ class RAEGPOptions(RAEOptions):
 
 
 class ChainOptions(ReconstructionOptions):
-    """Options of every chain of matrices."""
+    """Options of methods with a chain of matrices."""
 
-    depth: int = Field(4, ge=1, description="number of square matrices in a row")
+    depth: int = Field(4, ge=1, description="number of square matrices in the chain")
     init_variance: float = Field(
         1.0, gt=0, description="initial variance of their entries, as a multiple of the usual one"
     )
@@ -119,7 +119,10 @@ class IRMAEOptions(ChainOptions):
 
 
 _TOLERANCE = Field(
-    0.01, gt=0, lt=1, description="share of the data's variance that rank auto may give up"
+    0.01,
+    gt=0,
+    lt=1,
+    description="share of the variance that rank auto may leave unexplained",
 )
 
 
@@ -131,10 +134,10 @@ class LoRAEOptions(ReconstructionOptions):
         "auto", description="how the nuclear norm is computed"
     )
     rank: int | Literal["auto"] | None = Field(
-        None, description="rank that the penalty is adjusted to reach, or auto"
+        None, description="target rank; the penalty is adjusted to reach it; or auto"
     )
     target_error: float | None = Field(
-        None, gt=0, description="validation error that the penalty is adjusted to reach"
+        None, gt=0, description="target validation error; the penalty is adjusted to reach it"
     )
     tolerance: float = _TOLERANCE
 
@@ -143,7 +146,8 @@ class RankOptions(ReconstructionOptions):
     """Options of every method whose code has a given rank."""
 
     rank: int | None = Field(
-        None, description="directions kept, 1 to latent_dim (8 when there are as many)"
+        None,
+        description="directions kept, 1 to latent_dim (default: 8 at most)",
     )
 
 
@@ -151,13 +155,15 @@ class AdaptiveRankOptions(ReconstructionOptions):
     """Options of every method that can also find its rank."""
 
     rank: int | Literal["auto"] | None = Field(
-        None, description="directions kept, 1 to latent_dim (8 when there are as many), or auto"
+        None,
+        description="directions kept, 1 to latent_dim (default: 8 at most), or auto",
     )
     adapt: Literal["shrink", "grow"] = Field(
         "shrink", description="how rank auto searches: down from max_rank, or up from one"
     )
     max_rank: int | None = Field(
-        None, description="largest rank that rank auto tries (32 when there are as many)"
+        None,
+        description="largest rank that rank auto tries (default: 32 at most)",
     )
     tolerance: float = _TOLERANCE
 
@@ -166,12 +172,12 @@ class RRAEOptions(AdaptiveRankOptions):
     """Options of `rrae`."""
 
     second_stage_epochs: int = Field(
-        0, ge=0, description="further epochs in which the decoder alone learns, on projected codes"
+        0, ge=0, description="additional epochs that train the decoder alone, on projected codes"
     )
 
 
 class AdaptiveRRAEOptions(RRAEOptions):
-    """Options of `rrae-adaptive`: those of `rrae`, with a rank that is found."""
+    """Options of `rrae-adaptive`: those of `rrae`, with automatic rank selection by default."""
 
     rank: int | Literal["auto"] | None = Field(
         "auto", description=str(AdaptiveRankOptions.model_fields["rank"].description)
@@ -183,10 +189,10 @@ class WeakRRAEOptions(RankOptions):
 
     penalty: Weight = Field(1.0, description="weight of the misfit between codes and basis")
     learned_coefficients: bool = Field(
-        False, description="learn each training sample's coefficients, as the paper does"
+        False, description="train coefficients for each training sample, as in the paper"
     )
     kappa: float = Field(
-        0.25, gt=0, description="learning rate of the coefficients, times the common one"
+        0.25, gt=0, description="learning rate of the coefficients, relative to the common one"
     )
 
 
@@ -197,12 +203,12 @@ class VRRAEOptions(AdaptiveRankOptions):
 
 
 def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -> MethodOptions:
-    """The options of a method from plain values; what is not given has its default.
+    """The options of a method from plain values, with defaults for the rest.
 
     Args:
         method: its name, for messages.
         kind: the class of its options.
-        given: values by name; NumPy's numbers count as Python's.
+        given: values by name; NumPy scalars are accepted.
 
     Raises:
         InputError: an option that the method does not have, or a value of another type or out
@@ -213,7 +219,7 @@ def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -
         0.1
         >>> validate("irmae", IRMAEOptions, {"depth": "deep"})
         Traceback (most recent call last):
-        latentrank.errors.InputError: depth is 'deep', expected a whole number from 1, such as 4.
+        latentrank.errors.InputError: depth is 'deep', expected an integer from 1, such as 4.
     """
     for name in given:
         if name not in kind.model_fields:
@@ -234,19 +240,19 @@ def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -
 
 
 def expected(kind: type[BaseModel], name: str) -> str:
-    """What an option may be, in words.
+    """The type and range of an option, in words.
 
     Args:
         kind: class of the options.
-        name: of one of them.
+        name: name of an option.
 
     Example:
         >>> expected(LoRAEOptions, "rank"), expected(LoRAEOptions, "tolerance")
-        ('a whole number, or auto', 'a number above 0 and below 1')
+        ('an integer, or auto', 'a number above 0 and below 1')
     """
     field = kind.model_fields[name]
-    told = [_in_words(part) for part in _alternatives(field.annotation)]
-    return ", or ".join(filter(None, told)) + _bounds(field.metadata)
+    kinds = [_in_words(part) for part in _alternatives(field.annotation)]
+    return ", or ".join(filter(None, kinds)) + _bounds(field.metadata)
 
 
 def _alternatives(annotation: Any) -> list[Any]:
@@ -256,7 +262,7 @@ def _alternatives(annotation: Any) -> list[Any]:
 
 
 _WORDS: dict[Any, str] = {
-    bool: "true or false", int: "a whole number", float: "a number", str: "text",
+    bool: "true or false", int: "an integer", float: "a number", str: "text",
     type(None): "",
 }  # fmt: skip
 
@@ -271,10 +277,10 @@ def _in_words(part: Any) -> str:
 
 
 def _bounds(metadata: list[Any]) -> str:
-    told = [
+    bounds = [
         f"{word} {getattr(part, sign):g}"
         for part in metadata
         for sign, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
         if getattr(part, sign, None) is not None
     ]
-    return f" {' and '.join(told)}" if told else ""
+    return f" {' and '.join(bounds)}" if bounds else ""

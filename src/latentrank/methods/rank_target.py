@@ -1,4 +1,4 @@
-"""What may be asked of a code's rank: a number, an error to stay within, or `auto`."""
+"""Targets for a code's rank: a number, an error bound, or `auto`."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 from latentrank.errors import InputError, unknown
 
-#: Directions kept where nobody says how many.
+#: Default number of directions kept.
 USUAL = 8
 
-#: Most directions that `auto` tries where nobody says how many.
+#: Default maximum number of directions for `auto`.
 MOST = 32
 
 
 @dataclass(frozen=True)
 class RankTarget:
-    """What is asked of a code's rank, checked.
+    """A validated rank target.
 
     Attributes:
-        auto: the rank is to be found by the method.
-        rank: directions asked for; None where nothing, `auto` or an error is asked for.
-        error: mean squared error on the test split that the code may cost.
-        most: directions that `auto` starts from, or grows to at most.
+        auto: whether the method finds the rank.
+        rank: requested rank; None if there is none, or `auto` or an error is requested.
+        error: bound on the mean squared error on the test split.
+        most: maximum rank for `auto`.
         tolerance: share of the data's variance that `auto` may leave unexplained.
         search: name of the rank search that finds it, or None.
     """
@@ -38,7 +38,7 @@ class RankTarget:
 
     @property
     def directions(self) -> int:
-        """Directions that a bottleneck of fixed width is built with."""
+        """Number of directions that a bottleneck of fixed width is built with."""
         if self.auto:
             return self.most
         return min(USUAL, self.most) if self.rank is None else self.rank
@@ -47,26 +47,26 @@ class RankTarget:
 def rank_target(
     method: str, search: str | None, latent_dim: int, options: Mapping[str, Any]
 ) -> RankTarget:
-    """What the options of a method ask of its rank.
+    """The rank target in a method's options.
 
     Args:
         method: name of the method, for messages.
         search: name of the rank search in the method's row; None if it has none.
         latent_dim: width `L` of the code.
-        options: all options of the method with their values. Those that matter, where it has
-            them, are `rank`, `target_error`, `max_rank`, `tolerance`, and `adapt`, which names a
-            search in place of the row's.
+        options: all options of the method with their values. The relevant ones, if present, are
+            `rank`, `target_error`, `max_rank`, `tolerance`, and `adapt`, which names a search in
+            place of the row's.
 
     Raises:
-        InputError: a value is out of range, the method cannot do what is asked, or both a rank
-            and an error are asked for.
+        InputError: a value is out of range, the method cannot reach such a target, or both a rank
+            and an error are given.
 
     Example:
         >>> rank_target("rrae", "shrink", 64, {"rank": "auto"}).directions
         32
         >>> rank_target("lorae", "penalty", 64, {"rank": 65})
         Traceback (most recent call last):
-        latentrank.errors.InputError: rank is 65 with latent_dim 64, expected a whole number from 1 to 64, or auto; change one of the two.
+        latentrank.errors.InputError: rank is 65 with latent_dim 64, expected an integer from 1 to 64, or auto; change one of the two.
     """  # noqa: E501 - the message is one line
     rank, error = options.get("rank"), options.get("target_error")
     if rank is not None and error is not None:
@@ -74,7 +74,7 @@ def rank_target(
     auto = rank == "auto"
     if auto and search is None:
         raise InputError(
-            f"rank is auto, and {method} cannot find its rank by itself; give a whole number "
+            f"rank is auto, but {method} has no automatic rank selection; give an integer "
             f"from 1 to {latent_dim}."
         )
     if not auto:
@@ -118,9 +118,9 @@ def _tolerance(value: object) -> float:
 def _check_directions(name: str, value: object, latent_dim: int, alternative: str = "") -> None:
     if value is None:
         return
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or not 1 <= int(str(value)) <= max(latent_dim, 1):
+    integral = isinstance(value, Integral) and not isinstance(value, bool)
+    if not integral or not 1 <= int(str(value)) <= max(latent_dim, 1):
         raise InputError(
-            f"{name} is {value} with latent_dim {latent_dim}, expected a whole number from 1 to "
+            f"{name} is {value} with latent_dim {latent_dim}, expected an integer from 1 to "
             f"{latent_dim}{alternative}; change one of the two."
         )

@@ -1,9 +1,8 @@
 """Every method as a row of one table: its bottleneck, its loss terms, its options, its paper.
 
-A method is data, not a class. To add one, add a row (and, if it needs one, a bottleneck in a file
-of its own): training, reports, export and the command line then know it. Another package adds a
-row with an entry point of the group `latentrank.methods`, and `register` adds one for as long as
-a process runs.
+A method is data, not a class. To add one, add a row (and, if necessary, a new bottleneck):
+training, reports, export and the command line then support it. Another package adds a row with an
+entry point of the group `latentrank.methods`, and `register` adds one to the current process.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ LSGAN = "Mao et al.: Least Squares Generative Adversarial Networks, ICCV 2017"
 
 @dataclass(frozen=True)
 class _Later:
-    """A function or class that is imported when it is called: the table is read without torch."""
+    """A function or class that is imported when called, so that the table does not import torch."""
 
     module: str
     name: str
@@ -55,8 +54,8 @@ def _bottleneck(name: str) -> Callable[..., Any]:
     return _Later("bottlenecks", name)
 
 
-#: Makes the bottleneck from the width `L` of the code, the options, and the number of directions
-#: that the options ask for (`L` where the method has no such option).
+#: Builds the bottleneck from the width `L` of the code, the options, and the number of directions
+#: that the options request (`L` if the method has no such option).
 MakeBottleneck = Callable[[int, Any, int], "Bottleneck"]
 
 
@@ -65,25 +64,25 @@ class Method:
     """One row of the table.
 
     Attributes:
-        name: as on the command line.
+        name: name as on the command line.
         summary: what it does, in one line.
-        paper: where it is from.
+        paper: its source.
         options: class of its options.
-        bottleneck: makes the module between encoder and decoder.
-        terms: loss terms beside the reconstruction; a weight may be the name of an option.
-        reconstruction: the reconstruction loss. `bce` is for data in [0, 1]; on others `mse`
-            takes its place.
-        output: last activation of the decoder on data in [0, 1].
+        bottleneck: builds the module between encoder and decoder.
+        terms: loss terms besides the reconstruction; a weight may be the name of an option.
+        reconstruction: the reconstruction loss. `bce` is for data in [0, 1]; for others, `mse`
+            replaces it.
+        output: final activation of the decoder for data in [0, 1].
         weights_assume_sum: see `Objective.weights_assume_sum`.
         weight_decay: AdamW's; 0 means Adam.
-        learning_rate: Adam's at the start.
-        prepare_encoder: what is done to a new encoder before training, if anything.
-        prepare_decoder: likewise to the decoder.
+        learning_rate: initial learning rate.
+        prepare_encoder: transformation of a new encoder before training, if any.
+        prepare_decoder: likewise for the decoder.
         game: what a GAN's two networks minimise, a name in `latentrank.losses.GAMES`; None for an
             autoencoder.
-        rank_search: how `rank auto` finds the rank, a name that
-            `latentrank.training.rank_search` knows; None where the method cannot.
-        rank_search_term: loss term whose weight that search moves, where it moves one.
+        rank_search: how `rank auto` finds the rank, a name in `latentrank.training.rank_search`;
+            None if the method has no automatic rank selection.
+        rank_search_term: loss term whose weight that search adjusts, if any.
         closed_form: solved in one pass over the data instead of by gradient descent.
     """
 
@@ -116,7 +115,7 @@ class Method:
                 )
 
     def default_reconstruction(self, bounded: bool) -> str:
-        """The reconstruction loss where none is asked for."""
+        """The default reconstruction loss."""
         return "mse" if self.reconstruction == "bce" and not bounded else self.reconstruction
 
 
@@ -125,10 +124,10 @@ _SPECTRAL = _Later("nets.spectral", "spectrally_normalised")
 
 def _gan(name: str, summary: str, paper: str, game: str) -> Method:
     # Adam's rate and the Tanh at the end are those of DCGAN (Radford, Metz and Chintala 2016). The
-    # networks here have none of its batch normalisation; without anything in its place the
-    # discriminator wins within 200 steps on MNIST. Normalising its spectrum (Miyato et al. 2018)
-    # keeps the game open, and does not mind a batch of one. With a sigmoid, which is flat where
-    # images are black, the generator ended in black images all the same.
+    # networks here lack its batch normalisation, without which the discriminator wins within 200
+    # steps on MNIST. Spectral normalisation (Miyato et al. 2018) prevents that, and works for a
+    # batch of one. With a sigmoid, which is flat where images are black, the generator still
+    # collapsed to black images.
     return Method(
         name,
         summary,
@@ -204,7 +203,7 @@ _TABLE = [
     ),
     Method(
         "wae",
-        "Autoencoder whose codes, all together, are pulled towards N(0, I) by their MMD.",
+        "Autoencoder whose codes are pulled towards N(0, I) as a whole, by their MMD.",
         WAE,
         o.WAEOptions,
         terms=(Term("mmd", "penalty", _loss("mmd")),),
@@ -240,7 +239,7 @@ _TABLE = [
     ),
     Method(
         "irmae",
-        "Square matrices in a row after the encoder; gradient descent makes them low rank.",
+        "A chain of square matrices after the encoder; gradient descent drives it to low rank.",
         IRMAE,
         o.IRMAEOptions,
         lambda latent_dim, options, rank: _bottleneck("LinearChain")(
@@ -282,7 +281,7 @@ _TABLE = [
     ),
     Method(
         "rrae-weak",
-        "A low-rank basis is learned beside the encoder, which is pulled into its span.",
+        "A low-rank basis is learned with the encoder, whose codes are pulled into its span.",
         RRAE,
         o.WeakRRAEOptions,
         lambda latent_dim, options, rank: _bottleneck("LearnedBasis")(
@@ -303,7 +302,7 @@ _TABLE = [
     ),
     _gan(
         "gan",
-        "Generator against discriminator, the minimax game; often the generator stops learning.",
+        "Generator against discriminator, minimax game; the generator often stops learning.",
         f"{GAN_PAPER}, equation 1",
         "minimax",
     ),
@@ -350,12 +349,12 @@ def get(name: str) -> Method:
 
 
 def register(method: Method) -> Method:
-    """Add a method of your own to the table, for as long as this process runs.
+    """Add your own method to the table, in the current process.
 
-    A saved model of it loads once it is registered again.
+    A saved model of it can be loaded once the method is registered again.
 
     Args:
-        method: the row; its bottleneck may stand in any module.
+        method: the row; its bottleneck may be in any module.
 
     Raises:
         InputError: there is a method of that name.
@@ -366,7 +365,7 @@ def register(method: Method) -> Method:
 def options(
     method: str, given: Mapping[str, Any] | o.MethodOptions | None = None
 ) -> o.MethodOptions:
-    """The options of a method: as given, and else their defaults.
+    """The options of a method, with defaults for those not given.
 
     Args:
         method: its name.

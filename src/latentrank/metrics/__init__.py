@@ -1,4 +1,4 @@
-"""Everything that is measured of a run: one table of metrics, one place that keeps the values."""
+"""Everything measured of a run: one table of metrics, one store of values."""
 
 from latentrank.metrics import generation, labels, latent
 from latentrank.metrics.base import METRICS, Measured, Metric, Spec, names, parse

@@ -1,4 +1,4 @@
-"""What a metric is, the table of all of them, and how one is named in text."""
+"""The definition of a metric, the table of all metrics, and their text form."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Use = Literal["samples", "seed", "features"]
 
 
 class Measured(NamedTuple):
-    """A number with what is known of it.
+    """A number with its spread and details.
 
     Attributes:
         value: the number.
-        spread: its standard deviation over draws or subsets, where it has one.
-        details: of which the number is, such as the number of labels; part of its identity.
+        spread: its standard deviation over draws or subsets, if any.
+        details: further facts, such as the number of labels; part of its identity.
     """
 
     value: float
@@ -39,18 +39,18 @@ class Metric:
     named in recipes and sweeps.
 
     Attributes:
-        name: as it is typed.
-        compute: the number, of a `Subject`, the argument, and where `uses` names features, their
-            name.
-        better: which way is better; None where neither is.
+        name: name as typed.
+        compute: computes the number from a `Subject`, the argument, and, if `uses` includes
+            features, their name.
+        better: which direction is better; None if neither.
         needs: what the data or the model must have, checked before anything is computed.
-        argument: placeholder of the argument, such as `"DENSITY"`; empty where there is none.
+        argument: placeholder of the argument, such as `"DENSITY"`; empty if there is none.
         uses: settings that the value depends on, which become part of its identity.
-        usual: arguments that `evaluate` takes unless it is told otherwise; by default the metric
-            is measured if it has no argument.
-        title: what tables call it; the name unless given.
-        help: what it is, in one sentence.
-        stored: false where the run's metrics hold the number already.
+        usual: default arguments for `evaluate`; if empty, the metric is measured only if it takes
+            no argument.
+        title: name in tables; by default `name`.
+        help: description, in one sentence.
+        stored: false if the run's metrics already hold the number.
 
     Example:
         >>> Metric("width", lambda subject, argument: float(subject.codes("test").std())).usual
@@ -83,7 +83,7 @@ class Metric:
 
 METRICS: Registry[Metric] = Registry("metric", "latentrank.metrics")
 
-#: Shorter names: what stands for the metric's name, and the features that it implies.
+#: Aliases: the metric, and the features that the alias implies.
 ALIASES = {
     "error": ("validation_error", ""),
     "fid": ("fd", "inception"),
@@ -92,12 +92,12 @@ ALIASES = {
 
 
 class Spec(NamedTuple):
-    """A metric as it is asked for.
+    """A requested metric.
 
     Attributes:
-        metric: of the table.
-        features: feature network; empty where it uses none.
-        argument: such as a density or a number of labels; empty where it takes none.
+        metric: the metric.
+        features: feature network; empty if it uses none.
+        argument: such as a density or a number of labels; empty if it takes none.
     """
 
     metric: Metric
@@ -106,7 +106,7 @@ class Spec(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As `parse` reads it, aliases resolved."""
+        """Its text form, as `parse` reads it, with aliases resolved."""
         features = f"[{self.features}]" if self.features else ""
         argument = f":{self.argument}" if self.argument else ""
         return f"{self.metric.name}{features}{argument}"
@@ -117,7 +117,7 @@ def parse(text: str) -> Spec:
 
     Args:
         text: such as `"rank"`, `"accuracy:100"`, `"fd:gmm:components=10"` or
-            `"fd[timm:tf_efficientnet_lite0]:gaussian"`; features are the classifier unless given.
+            `"fd[timm:tf_efficientnet_lite0]:gaussian"`; features default to the classifier.
 
     Raises:
         InputError: there is no such metric or feature network, or its argument is missing or
@@ -137,7 +137,7 @@ def parse(text: str) -> Spec:
         raise unknown("metric", name, names())
     metric = METRICS.get(name)
     if bool(argument) != bool(metric.argument):
-        raise InputError(f"The metric is '{text}', expected {metric.form}; write it like that.")
+        raise InputError(f"The metric is '{text}', expected {metric.form}.")
     if (features or implied) and "features" not in metric.uses:
         raise InputError(f"The metric {name} uses no features; leave out [{features}].")
     if "features" not in metric.uses:
@@ -148,7 +148,7 @@ def parse(text: str) -> Spec:
 
 
 def names() -> list[str]:
-    """The names of all metrics, those of installed packages included, and shorter names.
+    """The names of all metrics, including those of installed packages, and aliases.
 
     Example:
         >>> names()[:3]

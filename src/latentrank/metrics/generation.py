@@ -1,4 +1,4 @@
-"""Metrics that compare generated with real samples on features, and interpolated ones."""
+"""Metrics that compare generated and real samples on features, and metrics of interpolations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def _coverage(subject: Subject, density: str, features: str) -> float:
 def _entropy(subject: Subject, _: str, features: str) -> Measured:
     classifier = subject.extractor(features)
     if not isinstance(classifier, Classifier):
-        raise InputError("The entropy of interpolated images needs a classifier; leave features.")
+        raise InputError(
+            "The entropy of interpolated images needs a classifier; leave out the features."
+        )
     images = subject.dataset.train.x
     return Measured(
         *interpolation_entropy(

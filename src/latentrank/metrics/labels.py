@@ -1,4 +1,4 @@
-"""Metrics of what codes tell of the labels."""
+"""Metrics of label prediction from codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIZES = ("10", "100", "1000", "10000", "all")
 
 
 def _labels(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
-    train, test = subject.whole.train.labels, subject.whole.test.labels
+    train, test = subject.full_dataset.train.labels, subject.full_dataset.test.labels
     if train is None or test is None:
         raise InputError(f"The data {subject.dataset.name} has no labels to classify by.")
     return train, test
@@ -29,15 +29,15 @@ def _count(argument: str, available: int) -> int:
         count = available if argument == "all" else int(argument)
     except ValueError:
         raise InputError(
-            f"The number of labels is '{argument}', expected a whole number or all."
+            f"The number of labels is '{argument}', expected an integer or all."
         ) from None
     if count > available:
-        raise InputError(f"{count} labels were asked for, and there are {available}.")
+        raise InputError(f"{count} labels were requested, and there are {available}.")
     return count
 
 
 def _draws(count: int) -> int:
-    """Several choices of few labels, one of many: it hardly matters which they are."""
+    """Several draws of few labels, one of many, where the choice hardly matters."""
     return 3 if count < 10_000 else 1
 
 
@@ -66,23 +66,25 @@ def _accuracy(kind: Kind) -> Callable[[Subject, str], Measured]:
 
 def _supervised(subject: Subject, argument: str) -> Measured:
     train, test = _labels(subject)
-    whole, config = subject.whole, subject.config
+    full_dataset, config = subject.full_dataset, subject.config
     count = _count(argument, len(train))
-    width = int(config.latent_dim or whole.latent_dim)
+    width = int(config.latent_dim or full_dataset.latent_dim)
     return _percent(
         supervised(
             lambda: (
-                methods.build(config.method, whole.shape, width, config.net or whole.net).encoder
+                methods.build(
+                    config.method, full_dataset.shape, width, config.net or full_dataset.net
+                ).encoder
             ),
-            whole.train.x,
+            full_dataset.train.x,
             train,
-            whole.test.x,
+            full_dataset.test.x,
             test,
             count,
             _draws(count),
             subject.seed,
             place(config.machine.device),
-            whole.preprocessing.normalise,
+            full_dataset.preprocessing.normalise,
         )
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from latentrank import methods
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.collapse import active_units, kl_per_unit
-from latentrank.evaluation.interpolation import parameter_error, reconstruction_error
+from latentrank.evaluation.prediction import fold_error, parameter_error, reconstruction_error
 from latentrank.evaluation.theory import (
     adam_gradient_norms,
     relative_contrasts,
@@ -22,7 +22,7 @@ from latentrank.evaluation.theory import (
 from latentrank.metrics.base import Better, Metric
 from latentrank.metrics.subject import Subject
 
-EPSILON = 0.1  # Adam's in theorem 1, where the usual 1e-8 would make the step vanish
+EPSILON = 0.1  # Adam's epsilon in theorem 1, where the usual 1e-8 would make the step vanish
 _PILOT_STEPS, _PILOT_STEP_SIZE = 20, 1e-3
 
 
@@ -38,12 +38,12 @@ def _of_training(name: str) -> Callable[[Subject, str], float]:
 
 def _posterior(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
     found = subject.posterior()
-    assert found is not None, "the metric says that it needs one"
+    assert found is not None, "the metric declares that it needs one"
     return found
 
 
 def _active_share(subject: Subject, _: str) -> float:
-    """Of all units, so that codes of different width compare."""
+    """Share of all units, which compares across code widths."""
     means = _posterior(subject)[0]
     return active_units(means) / len(means.T)
 
@@ -69,8 +69,8 @@ def _contrast(subject: Subject, argument: str) -> float:
 def _gradient(subject: Subject, argument: str) -> float:
     """Smallest gradient norm of `argument` steps of theorem 1, from an untrained model.
 
-    The loss is at least 0, which stands in for its unknown minimum; the bound on the gradient is
-    the largest norm of a short pilot, and K is that bound, as the theorem says of the loss.
+    The unknown minimum of the loss is replaced by its lower bound 0; the bound on the gradient is
+    the largest norm in a short pilot run, and K is that bound, as the theorem states for the loss.
     """
     config = subject.config
     x = subject.dataset.preprocessing.normalise(subject.dataset.train.x)
@@ -127,7 +127,7 @@ METRICS = (
     ),
     Metric(
         "training-error",
-        lambda s, _: reconstruction_error(s.model, s.dataset),
+        lambda s, _: reconstruction_error(s.model, s.dataset, "train"),
         "lower",
         ("codes",),
         usual=(),
@@ -140,7 +140,25 @@ METRICS = (
         "lower",
         usual=(),
         title="seconds for 100 batches",
-        help="Time of the training, of so many batches.",
+        help="Training time for 100 batches.",
+    ),
+    Metric(
+        "prediction-error",
+        lambda s, kind: parameter_error(s.model, s.dataset, kind),
+        "lower",
+        ("parameters", "codes"),
+        argument="KIND",
+        title="prediction error",
+        help="Error at the parameters of the test split, by kind of interpolation, in percent.",
+    ),
+    Metric(
+        "fold-error",
+        lambda s, kind: fold_error(s.model, s.dataset, kind),
+        "lower",
+        ("parameters", "codes"),
+        argument="KIND",
+        title="fold error",
+        help="Error at training parameters held out of the interpolation, by kind, in percent.",
     ),
     Metric(
         "active-units",
@@ -154,7 +172,7 @@ METRICS = (
         _active_share,
         needs=("posterior",),
         title="active share",
-        help="Active units, of all.",
+        help="Active units as a share of all.",
     ),
     Metric(
         "kl-per-unit",
@@ -178,6 +196,6 @@ METRICS = (
         "lower",
         argument="STEPS",
         title="gradient norm",
-        help="Smallest gradient norm of so many steps of the convergence theorem.",
+        help="Smallest gradient norm over a number of steps of the convergence theorem.",
     ),
 )

@@ -1,4 +1,4 @@
-"""Measuring a run: what is kept is taken, the rest is computed and kept."""
+"""Measuring a run: stored values are reused, the rest are computed and stored."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from latentrank.metrics.subject import Subject
 
 
 def measure(subject: Subject, text: str) -> Value:
-    """One metric of one run, computed or taken from the run's folder.
+    """One metric of one run, computed or read from the run's folder.
 
     Args:
         subject: the run.
-        text: the metric, as `parse` takes it.
+        text: the metric, in the form that `parse` reads.
 
     Returns:
         The value, finite.
 
     Raises:
-        InputError: an unknown metric, or one that this run does not allow.
+        InputError: an unknown metric, or one that cannot be measured for this run.
     """
     spec = _resolved(subject, parse(text))
     request = _request(subject, spec)
@@ -63,17 +63,17 @@ def usual(
     *,
     probes: bool = True,
 ) -> list[str]:
-    """The metrics that are measured of a run unless others are asked for.
+    """The default metrics of a run.
 
     Args:
         subject: the run.
-        features: feature network of distances; None leaves them out, since which features it is
-            must be chosen.
-        density: densities to generate from; the model's usual ones unless given.
-        probes: whether classifiers are trained on the codes where there are labels.
+        features: feature network for distances; None leaves distances out, since the features must
+            be chosen.
+        density: densities to generate from; by default the model's usual ones.
+        probes: whether to train classifiers on the codes if there are labels.
 
     Returns:
-        Metrics that this run allows, as text.
+        The metrics that can be measured for this run, as text.
 
     Raises:
         InputError: unknown features or densities, or features and data without images.
@@ -106,20 +106,20 @@ def usual(
 
 
 def is_possible(subject: Subject, spec: Spec) -> bool:
-    """Whether the run has what the metric needs, and as many labels as its argument says."""
-    labels = subject.whole.train.labels if spec.metric.argument == "LABELS" else None
+    """Whether the run has what the metric needs, and enough labels for its argument."""
+    labels = subject.full_dataset.train.labels if spec.metric.argument == "LABELS" else None
     enough = labels is None or spec.argument == "all" or int(spec.argument) < len(labels)
     return enough and all(_NEEDS[need][0](subject) for need in spec.metric.needs)
 
 
 def _known_density(text: str) -> None:
-    """Refuse an unknown density before the minutes that the features take."""
+    """Reject an unknown density before the features are computed, which takes minutes."""
     if text not in ("usual", "reconstruction"):
         densities.parse(text)
 
 
 def _resolved(subject: Subject, spec: Spec) -> Spec:
-    """With the density that `usual` stands for."""
+    """Replace `usual` by the density that it stands for."""
     if spec.metric.argument != "DENSITY":
         return spec
     _known_density(spec.argument)
@@ -134,7 +134,7 @@ def _title(spec: Spec) -> str:
 
 
 def _request(subject: Subject, spec: Spec) -> dict[str, Any]:
-    """What is known of the value's identity before it is computed."""
+    """The part of the value's identity known before it is computed."""
     uses = spec.metric.uses
     known: dict[str, Any] = {}
     if spec.metric.argument == "DENSITY":

@@ -1,4 +1,4 @@
-"""The one place that keeps what was measured of a run: its `metrics.json`, under `measured`."""
+"""The store of measured values of a run: its `metrics.json`, under `measured`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ KEY = "measured"
 
 @dataclass(frozen=True)
 class Value:
-    """A measured number and all that it depends on.
+    """A measured number and everything that it depends on.
 
     Attributes:
         metric: as `latentrank.metrics.parse` reads it.
-        name: what tables call it.
+        name: name in tables.
         value: the number.
-        spread: its standard deviation over draws or subsets, where it has one.
+        spread: its standard deviation over draws or subsets, if any.
         better: `"lower"`, `"higher"` or None.
-        identity: whatever decides the value besides the model: density, number of samples, seed,
-            feature network with the hash of its weights, the data that trained a classifier.
-        model: hash of the model that it was measured of; None where nothing is trained.
+        identity: everything that determines the value besides the model: density, number of
+            samples, seed, feature network with the hash of its weights, the data that trained a
+            classifier.
+        model: hash of the measured model; None if nothing is trained.
     """
 
     metric: str
@@ -45,17 +46,17 @@ class Value:
 
     @property
     def key(self) -> str:
-        """Different for values that are kept side by side."""
+        """Distinguishes values that are stored side by side."""
         return f"{self.metric} {_digest(self.identity)}"
 
     @property
     def kind(self) -> str:
-        """Different for values that must not be compared: all of the identity but the seed."""
+        """Distinguishes values that must not be compared: the identity except the seed."""
         return _digest({k: v for k, v in self.identity.items() if k != "seed"})
 
     @property
     def label(self) -> str:
-        r"""The name with what it is of, as comparisons show it.
+        r"""The name with its qualifiers, as shown in comparisons.
 
         Example:
             >>> Value("x", "FID", 1.0, identity={"density": "gmm", "samples": 1000}).label
@@ -71,7 +72,7 @@ class Value:
         return f"{', '.join(parts)}: {self.name}" if parts else self.name
 
     def answers(self, metric: str, request: Mapping[str, Any]) -> bool:
-        """Whether it is what is asked for: all that the request states is equal."""
+        """Whether it matches a request: everything that the request specifies is equal."""
         return self.metric == metric and _contains(self.identity, request)
 
 
@@ -102,15 +103,15 @@ def _model(folder: Path) -> str | None:
 
 
 def read(folder: str | Path) -> list[Value]:
-    """What was measured of the model that a run folder holds now.
+    """The stored values for the model that a run folder holds now.
 
     Values of an earlier model, before the run was trained for longer, are left out.
 
     Args:
-        folder: of the run.
+        folder: the run folder.
 
     Returns:
-        The values, in the order in which they were measured; none where nothing was.
+        The values, in the order of measurement; empty if there are none.
     """
     rows = _read(Path(folder)).get(KEY, {})
     values = [Value(**row) for row in rows.values()]
@@ -121,13 +122,13 @@ def read(folder: str | Path) -> list[Value]:
 
 
 def add(folder: str | Path, values: Sequence[Value]) -> None:
-    """Keep values, beside those that are there; processes may write side by side.
+    """Store values alongside existing ones; processes may write concurrently.
 
-    Where the run has been trained further since they were measured, nothing is written.
+    If the run has been trained further since the measurement, nothing is written.
 
     Args:
-        folder: of the run.
-        values: of its present model.
+        folder: the run folder.
+        values: values of its present model.
 
     Raises:
         InputError: the folder cannot be written.
@@ -135,10 +136,10 @@ def add(folder: str | Path, values: Sequence[Value]) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".metrics.lock"):
-        whole, model = _read(folder), _model(folder)
-        if not whole and (folder / CONFIG).is_file():
-            return  # it is being trained: the file would say that it is finished
-        kept = {key: row for key, row in whole.get(KEY, {}).items() if row.get("model") == model}
+        content, model = _read(folder), _model(folder)
+        if not content and (folder / CONFIG).is_file():
+            return  # it is being trained; writing the file would mark it as finished
+        kept = {key: row for key, row in content.get(KEY, {}).items() if row.get("model") == model}
         new = {value.key: asdict(value) for value in values if value.model == model}
-        whole[KEY] = {**kept, **new}
-        write_text(folder / METRICS, json.dumps(whole, indent=2) + "\n")
+        content[KEY] = {**kept, **new}
+        write_text(folder / METRICS, json.dumps(content, indent=2) + "\n")

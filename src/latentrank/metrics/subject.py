@@ -1,4 +1,4 @@
-"""The run that is measured, and everything metrics read of it, computed once."""
+"""The run to be measured, and everything that metrics need of it, computed once."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Subject:
-    """A run, and the settings that metrics are taken with.
+    """A run, and the settings for measuring it.
 
     Attributes:
-        config: of the run, its data root included.
-        folder: of the run; where nothing is trained, the folder that keeps the values.
-        samples: generated samples for a distance.
-        seed: of samples and draws; the run's own unless given.
-        weights: files of weights by the name of the features.
-        download: weights may be downloaded.
-        say: called with what is being computed.
+        config: configuration of the run, including its data root.
+        folder: folder of the run; if nothing is trained, the folder for the values.
+        samples: number of generated samples for a distance.
+        seed: random seed for samples and draws; the run's by default.
+        weights: weights files by the name of the features.
+        download: whether weights may be downloaded.
+        say: called with a message on what is being computed.
     """
 
     config: RunConfig
@@ -59,12 +59,12 @@ class Subject:
     def run(self) -> Run:
         """The finished run."""
         run = finished_run(self.folder)
-        # Its data may lie elsewhere than when it was trained.
+        # Its data may have moved since it was trained.
         return run.attach(dataset=self.dataset)
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """What training left; the data are not read."""
+        """Everything training wrote; the data are not read."""
         return finished_run(self.folder).metrics
 
     @cached_property
@@ -78,28 +78,28 @@ class Subject:
         return load_data(self.config)
 
     @cached_property
-    def whole(self) -> Dataset:
-        """All of that data: what judges a run does not depend on the part it was trained on."""
+    def full_dataset(self) -> Dataset:
+        """All of that data: evaluation does not depend on the subset trained on."""
         about = self.config.data
         if about.train_size is None and about.test_size is None:
             return self.dataset
-        return _whole(self._all_of_it)
+        return _full_dataset(self._all_of_it)
 
     @property
     def _all_of_it(self) -> str:
-        """The configuration of all of the data, as text that a cache takes for a key."""
+        """The configuration of all of the data as text, for a cache key."""
         every = {"train_size": None, "test_size": None, "seed": 0}
         return self.config.updated(every).model_dump_json()
 
     @property
     def model_digest(self) -> str | None:
-        """What identifies the trained model; None where none is trained."""
+        """Identifies the trained model; None if none is trained."""
         path = self.folder / MODEL
         return _digest(path, path.stat().st_mtime_ns) if path.is_file() else None
 
     @property
     def reconstructs(self) -> bool:
-        """Whether the model has codes of samples."""
+        """Whether the model encodes samples."""
         return self.model.reconstructs
 
     def codes(self, split: str) -> NDArray[np.float32]:
@@ -108,9 +108,9 @@ class Subject:
 
     def all_codes(self, split: str) -> NDArray[np.float32]:
         """Codes of the `"train"` or `"test"` samples of all of the data, `(N, L)`."""
-        if self.whole is self.dataset:
+        if self.full_dataset is self.dataset:
             return self.codes(split)
-        return self.model.encode_array(getattr(self.whole, split).x)
+        return self.model.encode_array(getattr(self.full_dataset, split).x)
 
     @torch.no_grad()
     def posterior(self) -> tuple[Array, Array] | None:
@@ -132,20 +132,20 @@ class Subject:
 
         Args:
             density: as text, or `"reconstruction"` for reconstructed test samples.
-            n: how many; the subject's `samples` unless given.
+            n: number of samples; by default the subject's `samples`.
 
         Returns:
-            `(n, *shape)`, in the data's units, as networks lay them out.
+            `(n, *shape)`, in the data's units, in network layout.
         """
         if density == "reconstruction":
             if not self.reconstructs:
-                raise InputError(f"The method {self.config.method} reconstructs no samples.")
+                raise InputError(f"The method {self.config.method} does not reconstruct samples.")
             return self.model.decode_array(self.codes("test"))
         fitted = inference.fit_density(self.run, self.density(density))
         return self.model.decode_array(fitted.sample(n or self.samples, seed=self.seed))
 
     def images(self, x: Array) -> Array:
-        """Samples as feature networks take them: bytes, or float32 in [0, 1]."""
+        """Samples for feature networks: uint8, or float32 in [0, 1]."""
         return as_images(x, self.dataset.preprocessing)
 
     # --- features -------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ class Subject:
         return known[name, density]
 
     def once(self, compare: Callable[[Array, Array], T], name: str, density: str) -> T:
-        """What a comparison of real and generated features gives, computed once."""
+        """The comparison of real and generated features, computed once."""
         known: dict[Any, Any] = self.__dict__.setdefault("_compared", {})
         if (compare, name, density) not in known:
             known[compare, name, density] = compare(*self.features(name, density))
@@ -181,7 +181,7 @@ class Subject:
         return found
 
     def weights_key(self, name: str) -> str | None:
-        """What identifies a network's weights, if they are at hand; nothing is downloaded."""
+        """A hash of a network's weights, if present; nothing is downloaded."""
         if name == "classifier":
             return None
         try:
@@ -199,7 +199,7 @@ def _digest(path: Path, changed: int) -> str:
 
 
 @lru_cache(maxsize=2)
-def _whole(config: str) -> Dataset:
+def _full_dataset(config: str) -> Dataset:
     return load_data(RunConfig(**json.loads(config)))
 
 
@@ -211,7 +211,7 @@ def _extractor(
     download: bool,
     device: str,
 ) -> Extractor:
-    whole = _whole(trained_on) if trained_on else None
+    full_dataset = _full_dataset(trained_on) if trained_on else None
     return extractor(
-        name, whole, weights=weights, download=download, cache=cache_folder(), device=device
+        name, full_dataset, weights=weights, download=download, cache=cache_folder(), device=device
     )

@@ -12,13 +12,13 @@ from latentrank.metrics.store import Value
 
 
 class Table(NamedTuple):
-    """A table with what is to be known of it.
+    """A table with title and note.
 
     Attributes:
-        title: what it is about.
+        title: title of the table.
         header: first cell empty.
-        rows: of text.
-        note: how its values came about.
+        rows: rows of text.
+        note: how its values were computed.
     """
 
     title: str
@@ -28,7 +28,7 @@ class Table(NamedTuple):
 
 
 def comparable(runs: Sequence[Sequence[Value]]) -> list[dict[str, Value]]:
-    """Values of several runs by names under which they may be compared.
+    """Values of several runs, under names that make them comparable.
 
     A name is the value's label; where runs have values of one label that differ in more than the
     seed, such as in the weights of the features, a digest of what they depend on is added.
@@ -107,7 +107,8 @@ def _distances(values: Sequence[Value]) -> Table:
 
 
 _FLOOR = (
-    " The column reconstruction is of reconstructed test samples, the best that the decoder can do."
+    " The column reconstruction refers to reconstructed test samples, the best that the decoder "
+    "can do."
 )
 
 
@@ -136,7 +137,7 @@ def _others(values: Sequence[Value]) -> Table:
 
 
 def with_spread(value: Value | None, unit: str = "") -> str:
-    """A value, with its spread where it has one.
+    """A value, with its spread if any.
 
     Example:
         >>> with_spread(Value("x", "x", 50.0, 2.0), " %")

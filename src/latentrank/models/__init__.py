@@ -1,4 +1,4 @@
-"""What is trained: autoencoders, and their sibling the GAN."""
+"""The models: autoencoders and GANs."""
 
 from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.base import LatentModel

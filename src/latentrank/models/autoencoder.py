@@ -1,4 +1,4 @@
-"""The model that most methods are: encoder -> bottleneck -> decoder."""
+"""The model of most methods: encoder -> bottleneck -> decoder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Autoencoder(LatentModel):
         encoder: maps `(B, *input_shape)` to `(B, bottleneck.encoder_dim)`.
         bottleneck: maps that to the code, `(B, L)`.
         decoder: maps `(B, L)` to `(B, *input_shape)`.
-        objective: which loss terms are added up, and how.
+        objective: the weighted sum of loss terms.
         spec: what the model was built from; `latentrank.build` fills it in.
 
     Example:
@@ -47,7 +47,7 @@ class Autoencoder(LatentModel):
 
     @property
     def term_weights(self) -> dict[str, float]:
-        """Weight of each loss term beside the reconstruction, by name; changes take effect."""
+        """Weight of each loss term besides the reconstruction, by name; can be modified."""
         return self.objective.weights
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class Autoencoder(LatentModel):
     def fold(self) -> Autoencoder:
         """The same autoencoder with its linear part absorbed into the encoder's last layer.
 
-        Codes and reconstructions stay the same up to rounding; the bottleneck is gone.
+        Codes and reconstructions are the same up to rounding; the bottleneck is removed.
 
         Raises:
             InputError: inference is not linear in the encoder's output.
@@ -89,10 +89,10 @@ class Autoencoder(LatentModel):
     def compress(self, tol: float = 1e-3, x: Tensor | None = None) -> Autoencoder:
         """An autoencoder whose code has only as many numbers as the reconstructions need.
 
-        The new code is the old one's leading principal coefficients, centred: the encoder's
-        last layer and the decoder's first shrink. So many coefficients `k` are kept that
-        `||D(z) - D(z_k)|| <= tol ||D(z)||`; bisection finds the fewest where the change falls
-        with each further one, as it nearly always does.
+        The new code is the old one's leading principal coefficients, centred: the encoder's last
+        layer and the decoder's first shrink. Enough coefficients `k` are kept that `||D(z) -
+        D(z_k)|| <= tol ||D(z)||`; bisection finds the minimum if the change decreases with every
+        additional one, as it nearly always does.
 
         Args:
             tol: largest relative change of the reconstructions, above 0.
@@ -126,11 +126,11 @@ class Autoencoder(LatentModel):
             coefficients = drawn * stats.variances.sqrt()
         else:
             coefficients = (self.encode(x) - stats.mean) @ stats.directions
-        whole = self.decode(stats.mean + coefficients @ stats.directions.T)
+        exact = self.decode(stats.mean + coefficients @ stats.directions.T)
 
         def change(k: int) -> float:
             part = stats.mean + coefficients[:, :k] @ stats.directions[:, :k].T
-            return float((self.decode(part) - whole).norm() / whole.norm())
+            return float((self.decode(part) - exact).norm() / exact.norm())
 
         low, high = 1, len(stats.variances)
         while low < high:

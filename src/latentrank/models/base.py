@@ -1,4 +1,4 @@
-"""What training, runs, reports and exports rely on, whatever the model."""
+"""The model interface that training, runs, reports and exports rely on."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from latentrank.preprocessing import Preprocessing
 
 Array = NDArray[Any]
 
-#: Samples that are encoded or decoded at a time.
+#: Batch size for encoding and decoding arrays.
 BATCH = 512
 
 
 class LatentModel(nn.Module):
-    """An encoder to codes and a decoder from codes, with the bottleneck that holds them.
+    """An encoder, a bottleneck and a decoder.
 
     Args:
         encoder: maps `(B, *input_shape)` to `(B, bottleneck.encoder_dim)`.
@@ -33,9 +33,9 @@ class LatentModel(nn.Module):
         spec: what the model was built from.
 
     Attributes:
-        reconstructs: whether `decode(encode(x))` stands for `x`.
-        usual_densities: densities that new codes are drawn from unless others are asked for.
-        trained_by: kind of training that it needs, a name that `latentrank.training` knows.
+        reconstructs: whether `decode(encode(x))` reconstructs `x`.
+        usual_densities: default densities for new codes.
+        trained_by: the kind of training it needs, a name in `latentrank.training`.
     """
 
     reconstructs: ClassVar[bool] = True
@@ -59,12 +59,12 @@ class LatentModel(nn.Module):
 
     @property
     def term_weights(self) -> dict[str, float]:
-        """Weight of each loss term beside the reconstruction, by name; changes take effect."""
+        """Weight of each loss term besides the reconstruction, by name; can be modified."""
         return {}
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What is done to data before the networks see them, and undone afterwards."""
+        """The preprocessing of data for the networks, and its inverse."""
         return self.spec.preprocessing or Preprocessing()
 
     def encode(self, x: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class LatentModel(nn.Module):
         return self.bottleneck.encode(self.encoder(x))
 
     def decode(self, z: Tensor) -> Tensor:
-        """The samples, `(B, *input_shape)`, that codes `z`, `(B, L)`, stand for."""
+        """The samples, `(B, *input_shape)`, decoded from codes `z`, `(B, L)`."""
         output: Tensor = self.decoder(z)
         return output
 
@@ -96,7 +96,7 @@ class LatentModel(nn.Module):
         return z if basis is None else z @ basis
 
     def diagnose(self, x: Tensor) -> dict[str, Any]:
-        """What else is to be said of the trained model, by name; nothing by default.
+        """Additional metrics of the trained model, by name; empty by default.
 
         Args:
             x: `(N, *input_shape)`, test samples.
@@ -105,11 +105,10 @@ class LatentModel(nn.Module):
 
     @torch.no_grad()
     def finalize(self, batches: Callable[[], Iterable[Tensor]]) -> None:
-        """Learn what needs the whole training set: a basis, and the codes' statistics.
+        """Compute what depends on the entire training set: a basis, and the codes' statistics.
 
         Args:
-            batches: gives the training samples, `(B, *input_shape)` batch by batch, anew at
-                each call.
+            batches: returns a fresh iterator over batches of training samples, `(B, *input_shape)`.
         """
         was_training = self.training
         self.eval()
@@ -123,10 +122,10 @@ class LatentModel(nn.Module):
         self.train(was_training)
 
     def rank(self, tol: float = RANK_THRESHOLD) -> int:
-        """How many covariance singular values of the training codes exceed `tol` of the largest.
+        """The number of singular values of the training codes' covariance above the threshold.
 
         Args:
-            tol: relative, in (0, 1).
+            tol: threshold relative to the largest value, in (0, 1).
 
         Raises:
             InputError: the model has not been finalized.
@@ -135,7 +134,7 @@ class LatentModel(nn.Module):
         return int(rank_of_spectrum(self.statistics.variances.double(), tol=tol))
 
     def fold(self) -> LatentModel:
-        """The same model with its linear part absorbed into the encoder, where it has one.
+        """The same model with its linear part absorbed into the encoder, if it has one.
 
         Raises:
             InputError: inference is not linear in the encoder's output.
@@ -143,7 +142,7 @@ class LatentModel(nn.Module):
         raise self._not_linear("fold")
 
     def compress(self, tol: float = 1e-3, x: Tensor | None = None) -> LatentModel:
-        """A model whose code has only as many numbers as its outputs need, where there is one.
+        """A model whose code has only as many numbers as its outputs need, if possible.
 
         Args:
             tol: largest relative change of the outputs, above 0.
@@ -156,8 +155,8 @@ class LatentModel(nn.Module):
 
     def _not_linear(self, purpose: str) -> InputError:
         return InputError(
-            f"{purpose} needs a latent that is linear in the encoder's output, and that of "
-            f"{self.spec.method} is not (or its basis has not been found yet: finalize "
+            f"{purpose} needs a code that is linear in the encoder's output, and that of "
+            f"{self.spec.method} is not (or its basis has not been computed yet: finalize "
             "the model first)."
         )
 
@@ -176,7 +175,7 @@ class LatentModel(nn.Module):
 
     @torch.no_grad()
     def encode_array(self, x: Array) -> NDArray[np.float32]:
-        """The codes of samples as their owner keeps them.
+        """Encode samples in the units of the training data.
 
         Args:
             x: `(N, *input_shape)` in the units of the training data, any real dtype.
@@ -188,7 +187,7 @@ class LatentModel(nn.Module):
 
     @torch.no_grad()
     def decode_array(self, z: Array) -> Array:
-        """What codes stand for, as the owner of the training data keeps samples.
+        """Decode codes to samples in the units of the training data.
 
         Args:
             z: `(N, L)`.
@@ -202,7 +201,7 @@ class LatentModel(nn.Module):
         return np.concatenate([undo(self.decode(part.to(self._device))) for part in parts])
 
     def batches(self, x: Array) -> Iterator[Tensor]:
-        """Samples in the units of the training data as networks take them, batch by batch.
+        """Preprocessed batches of samples given in the units of the training data.
 
         Args:
             x: `(N, *input_shape)`.

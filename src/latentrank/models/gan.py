@@ -1,7 +1,7 @@
 """Generative adversarial networks: the decoder generates, the encoder judges.
 
-A GAN has no code for a sample: its decoder turns noise into samples, and its encoder, with one
-more layer, tells generated samples from real ones. `decode(encode(x))` is no reconstruction.
+A GAN has no code for a sample: its decoder turns noise into samples, and its encoder, with one more
+layer, distinguishes generated from real samples. `decode(encode(x))` is not a reconstruction.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from latentrank.models.spec import Spec
 COLLAPSED = 0.1
 SATURATED = 0.99
 
-# Real samples, and as many generated ones, that tell how a GAN is doing.
+# Number of real, and of generated, samples for the health check.
 HEALTH_SAMPLES = 256
 
 
 class Health(NamedTuple):
-    """How a GAN is doing.
+    """The health of a GAN's training.
 
     Attributes:
         diversity: mean distance between generated samples, as a share of that between real ones.
-        accuracy: share of real and generated samples that the discriminator tells right.
+        accuracy: share of real and generated samples that the discriminator classifies correctly.
     """
 
     diversity: float
@@ -42,12 +42,12 @@ class Health(NamedTuple):
 
     @property
     def collapsed(self) -> bool:
-        """Whether the generator makes nearly the same sample from every noise."""
+        """Whether the generator produces nearly the same sample for any noise."""
         return self.diversity < COLLAPSED
 
     @property
     def warning(self) -> str | None:
-        """What is wrong, in a sentence, or None.
+        """A warning, in a sentence, or None.
 
         Example:
             >>> Health(diversity=0.8, accuracy=0.7).warning is None
@@ -57,13 +57,13 @@ class Health(NamedTuple):
             return (
                 "The generator has collapsed: the distance between its samples is "
                 f"{100 * self.diversity:.0f} % of that between real ones; train longer or with "
-                "another seed or learning rate, or take nsgan or lsgan."
+                "another seed or learning rate, or use nsgan or lsgan."
             )
         if self.accuracy >= SATURATED:
             return (
-                f"The discriminator tells {100 * self.accuracy:.0f} % of real and generated "
-                "samples apart, so the generator learns little from it; train with a lower "
-                "learning rate, or take nsgan or lsgan."
+                f"The discriminator classifies {100 * self.accuracy:.0f} % of real and generated "
+                "samples correctly, so the generator learns little from it; train with a lower "
+                "learning rate, or use nsgan or lsgan."
             )
         return None
 
@@ -71,8 +71,8 @@ class Health(NamedTuple):
 def diversity(generated: Tensor, real: Tensor) -> float:
     """Mean distance between generated samples, divided by that between real ones.
 
-    It is near 0 where all noise gives the same sample. A generator that leaves out some kinds
-    of sample but varies among the others is not found by it.
+    It is near 0 if all noise gives the same sample. It does not detect a generator that drops some
+    modes but varies among the others.
 
     Args:
         generated: `(N, *shape)`.
@@ -92,7 +92,7 @@ def diversity(generated: Tensor, real: Tensor) -> float:
 
 @contextmanager
 def frozen(*modules: nn.Module) -> Iterator[None]:
-    """Within this context gradients pass through the modules and do not reach their parameters."""
+    """Let gradients pass through modules without reaching their parameters."""
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
@@ -107,11 +107,11 @@ class GAN(LatentModel):
     """A generator, the decoder, and a discriminator, the encoder with one more layer.
 
     `decode(z)` generates from `z ~ N(0, I)`. `encode(x)` gives the discriminator's features,
-    which are not what `decode` takes: there are no reconstructions.
+    which are not inputs for `decode`: there are no reconstructions.
 
     Args:
         encoder: maps `(B, *input_shape)` to `(B, L)`.
-        bottleneck: reads the score from that.
+        bottleneck: computes the score from that.
         decoder: maps `(B, L)` to `(B, *input_shape)`.
         game: the two losses.
         spec: what the model was built from; `latentrank.build` fills it in.
@@ -141,18 +141,18 @@ class GAN(LatentModel):
         self.game = game
 
     def noise(self, n: int) -> Tensor:
-        """What the generator starts from: `(n, L)` draws from N(0, I)."""
+        """The generator's input: `(n, L)` draws from N(0, I)."""
         return noise_like(self._reference().new_empty(n, self.latent_dim))
 
     def score(self, x: Tensor) -> Tensor:
-        """How real the discriminator thinks each sample, `(B,)`; higher is more real."""
+        """The discriminator's scores, `(B,)`; higher means more real."""
         return self.bottleneck.score(self.encoder(x))
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        """What the generator minimises; its gradient reaches the generator alone.
+        """The generator's loss; its gradient reaches only the generator.
 
         Args:
-            fake: `(B, *input_shape)`, generated samples, with the graph that leads to them.
+            fake: `(B, *input_shape)`, generated samples, with their autograd graph.
         """
         with frozen(self.encoder, self.bottleneck):
             return self.game.generator(self.score(fake))
@@ -160,11 +160,11 @@ class GAN(LatentModel):
     def losses(self, x: Tensor, index: Tensor | None = None) -> dict[str, Tensor]:
         """The losses `discriminator` and `generator`, and their sum as `loss`.
 
-        The gradient of the sum moves each network down its own loss. Training does not take it
-        in one step, but takes turns.
+        The gradient of the sum descends each network's own loss. Training does not use the sum, but
+        alternates.
 
         Args:
-            x: `(B, *input_shape)`, real samples; as many are generated.
+            x: `(B, *input_shape)`, real samples; the same number are generated.
             index: not used.
         """
         fake = self.decode(self.noise(len(x)))
@@ -178,9 +178,9 @@ class GAN(LatentModel):
 
     @torch.no_grad()
     def health(self, x: Tensor) -> Health:
-        """Whether the generator still varies and the discriminator can still be misled.
+        """Measure the generator's diversity and the discriminator's accuracy.
 
-        As many samples are generated, always from the same noise.
+        The same number of samples is generated, always from the same noise.
 
         Args:
             x: `(N, *input_shape)`, real samples; `HEALTH_SAMPLES` suffice.
@@ -191,7 +191,7 @@ class GAN(LatentModel):
         return Health(diversity(fake, x), float(torch.cat(right).float().mean()))
 
     def diagnose(self, x: Tensor) -> dict[str, Any]:
-        """What the ranks are of, and how the game stands.
+        """What the ranks refer to, and the health of the game.
 
         Args:
             x: `(N, *input_shape)`, test samples.
@@ -206,5 +206,5 @@ class GAN(LatentModel):
         }
 
     def _reference(self) -> Tensor:
-        """A tensor that tells device and type."""
+        """A tensor with the model's device and type."""
         return next(self.decoder.parameters())

@@ -1,4 +1,4 @@
-"""Principal component analysis, as an autoencoder that is solved instead of trained."""
+"""Principal component analysis, as an autoencoder solved in closed form."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from latentrank.nets import surgery
 class PCA(Autoencoder):
     """`z = V^T (x - mean)`, `x' = mean + V z`: the best linear autoencoder (Eckart, Young 1936).
 
-    Called proper orthogonal decomposition where `x` are fields. `V` are the leading principal
-    directions of the training data; where the code is wider than the data, its last numbers are 0.
+    Called proper orthogonal decomposition if `x` are fields. `V` are the leading principal
+    directions of the training data; if the code is wider than the data, its last numbers are 0.
 
     Args:
         spec: input shape and width of the code.
@@ -45,11 +45,10 @@ class PCA(Autoencoder):
 
     @torch.no_grad()
     def solve(self, batches: Callable[[], Iterable[Tensor]]) -> None:
-        """Set the weights from the training data.
+        """Compute the weights from the training data.
 
         Args:
-            batches: gives the training samples, `(B, *input_shape)` batch by batch, anew at
-                each call.
+            batches: returns a fresh iterator over batches of training samples, `(B, *input_shape)`.
         """
 
         def rows() -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""What is needed, beside the weights, to build a model again."""
+"""The specification of a model: what is needed besides the weights to rebuild it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from latentrank.preprocessing import Preprocessing
 
-# Beyond these a description is damaged, and building from it would exhaust the memory.
+# Beyond these a description is damaged, and building it would exhaust the memory.
 _MOST_VALUES = 2**31
 _WIDEST = 2**20
 
@@ -19,23 +19,23 @@ Width = Annotated[int, Field(ge=1, le=_WIDEST, strict=True)]
 
 
 class Spec(BaseModel):
-    """What is needed, beside the weights, to build a model again; JSON holds it.
+    """What is needed besides the weights to rebuild a model; JSON-serialisable.
 
     Attributes:
         method: name of the method.
-        input_shape: shape of one sample, as networks take it.
+        input_shape: shape of one sample in network layout.
         latent_dim: width `L` of the code as trained.
-        net: family of the networks, or `"custom"` for a user's own.
+        net: family of the networks, or `"custom"` for custom ones.
         bounded: networks see data in [0, 1].
         options: every option of the method with its value.
         folded: the linear part has been absorbed into the encoder.
         code_dim: width of the code after `compress`; None before.
-        preprocessing: how the data it was trained on become what its networks take; None before
-            training, where nothing is done to data.
-        data_fingerprint: tells the content of the data it was trained on; None before training.
+        preprocessing: preprocessing of the data it was trained on; None before training, when data
+            are not preprocessed.
+        data_fingerprint: content hash of the data it was trained on; None before training.
 
     Raises:
-        ValidationError: a value is not of its field's kind, or out of range.
+        ValidationError: a value has the wrong type, or is out of range.
 
     Example:
         >>> spec = Spec(method="ae", input_shape=(2,), latent_dim=1)

@@ -15,8 +15,8 @@ from latentrank.linalg import GramAccumulator
 class CodeStatistics(nn.Module):
     """Mean, principal directions and variances of the training codes.
 
-    Filled once after training, kept with the weights: the rank of a model, and its compression,
-    need no data.
+    Computed once after training and stored with the weights, so that the rank and the compression
+    of a model need no data.
 
     Args:
         latent_dim: width `L` of the code.
@@ -34,17 +34,17 @@ class CodeStatistics(nn.Module):
 
     @property
     def known(self) -> bool:
-        """Whether codes have been seen."""
+        """Whether the statistics have been computed."""
         return self.variances.numel() > 0
 
     def update(self, codes: Iterable[Tensor]) -> None:
-        """Take the statistics of all codes, `(B, L)` batch by batch, in float64."""
+        """Compute the statistics from batches of codes, `(B, L)`, in float64."""
         gram = GramAccumulator(len(self.mean))
         for batch in codes:
             gram.update(batch)
         reduce_gram_(gram)
         values, vectors = gram.principal()
-        # Directions below the rounding of float32 codes hold nothing but that rounding.
+        # Directions below the rounding of float32 codes contain only rounding errors.
         keep = max(int((values > 1e-13 * values[0]).sum()), 1)
         like = self.mean
         self.mean = gram.mean().to(like)

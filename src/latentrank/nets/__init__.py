@@ -33,8 +33,8 @@ def _auto(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     return family(input_shape, encoder_dim, latent_dim)
 
 
-#: Makes an encoder and a decoder from the shape of a sample, the numbers that the encoder returns
-#: and those that the decoder takes.
+#: Builds an encoder and a decoder from the shape of a sample, the encoder's output width and the
+#: decoder's input width.
 Family = Callable[[Shape, int, int], Pair]
 
 NETWORKS = Registry[Family]("network", "latentrank.networks")
@@ -55,7 +55,7 @@ _BOUNDS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
 def families() -> list[str]:
-    """The names that `build` knows.
+    """The network families that `build` accepts.
 
     Returns:
         The names, `"auto"` first.
@@ -74,7 +74,7 @@ def build(
     latent_dim: int,
     bounded_output: Literal["tanh", "sigmoid"] | None = None,
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    """An encoder and a decoder, freshly initialised.
+    """Build an encoder and a decoder.
 
     The encoder ends and the decoder begins with a layer that is linear in its input.
 
@@ -83,14 +83,14 @@ def build(
         input_shape: shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`.
         encoder_dim: numbers that the encoder returns per sample, at least 1.
         latent_dim: numbers that the decoder takes per sample, at least 1.
-        bounded_output: what ends the decoder, None for real-valued data.
+        bounded_output: final activation of the decoder, None for real-valued data.
 
     Returns:
         Encoder, `(B, *input_shape)` to `(B, encoder_dim)`, and decoder, `(B, latent_dim)` to
         `(B, *input_shape)`.
 
     Raises:
-        InputError: when a name is unknown, a size is not positive, or the family does not take
+        InputError: when a name is unknown, a size is not positive, or the family does not accept
             samples of this shape.
 
     Example:
@@ -109,7 +109,7 @@ def build(
         )
     for name, size in (("encoder_dim", encoder_dim), ("latent_dim", latent_dim)):
         if size < 1:
-            raise InputError(f"{name} is {size}, expected a whole number from 1; raise it.")
+            raise InputError(f"{name} is {size}, expected an integer from 1; raise it.")
     encoder, decoder = make(shape, encoder_dim, latent_dim)
     if bounded_output is not None:
         decoder.append(_BOUNDS[bounded_output]())
@@ -120,24 +120,24 @@ def build(
 def check_pair(
     encoder: nn.Module, decoder: nn.Module, input_shape: Shape, encoder_dim: int, latent_dim: int
 ) -> None:
-    """Refuse networks of a user's own that do not fit the data, the code, or each other.
+    """Reject custom networks that do not fit the data, the code, or each other.
 
     Args:
-        encoder: to map `(B, *input_shape)` to `(B, encoder_dim)`.
-        decoder: to map `(B, latent_dim)` to `(B, *input_shape)`.
+        encoder: should map `(B, *input_shape)` to `(B, encoder_dim)`.
+        decoder: should map `(B, latent_dim)` to `(B, *input_shape)`.
         input_shape: shape of one sample.
         encoder_dim: numbers that the encoder must return per sample.
         latent_dim: numbers that the decoder must take per sample.
 
     Raises:
-        InputError: a network cannot take such samples, or returns others.
+        InputError: a network rejects such an input, or its output has another shape.
 
     Example:
         >>> check_pair(nn.Linear(3, 2), nn.Linear(2, 4), (3,), 2, 2)
         Traceback (most recent call last):
         latentrank.errors.InputError: The decoder maps (2, 2) to (2, 4), expected (2, 3); ...
     """
-    for name, network, given, wanted in (
+    for name, network, given, expected in (
         ("encoder", encoder, (2, *input_shape), (2, encoder_dim)),
         ("decoder", decoder, (2, latent_dim), (2, *input_shape)),
     ):
@@ -152,7 +152,7 @@ def check_pair(
             ) from None
         finally:
             network.train(training)
-        if found != wanted:
+        if found != expected:
             raise InputError(
-                f"The {name} maps {given} to {found}, expected {wanted}; change its last layer."
+                f"The {name} maps {given} to {found}, expected {expected}; change its last layer."
             )

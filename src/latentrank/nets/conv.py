@@ -26,9 +26,8 @@ TRANSPOSED: tuple[type[nn.Module], ...] = (
 def conv(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     """Convolutions of stride 2 down to a grid of at most 4 a side, then one dense layer.
 
-    Axes shrink each at its own pace: one that is already small keeps its size while others are
-    halved. The decoder passes through exactly the encoder's sizes in reverse, so odd sizes come
-    back odd.
+    Axes shrink independently: one that is already small keeps its size while others are halved. The
+    decoder passes through the encoder's sizes in reverse, so odd sizes are restored.
 
     Args:
         input_shape: `(C, T)`, `(C, H, W)` or `(C, D, H, W)`, every number at least 1.
@@ -98,20 +97,20 @@ def _growing(channels_in: int, channels_out: int, fine: Shape, coarse: Shape) ->
     """The transposed convolution from the coarse grid to the fine one."""
     kernel, stride, rest = _geometry(fine, coarse)
     layer = TRANSPOSED[len(fine) - 1](channels_in, channels_out, kernel, stride, 1, rest)
-    # An output of a transposed convolution is reached by kernel / stride inputs along each axis.
+    # An output of a transposed convolution depends on kernel / stride inputs along each axis.
     return _level(layer, channels_in * math.prod(kernel) // math.prod(stride))
 
 
 def _level(layer: nn.Module, terms: int) -> nn.Module:
-    """Start a layer so that ReLU after it leaves the signal's power as it was.
+    """Initialise a layer so that it preserves the signal's power through the ReLU after it.
 
     Weights of variance `2 / terms` and no bias (He et al. 2015, eq. 10). A signal of 1000 points
-    passes 8 layers each way; through torch's own start its variation fades below the biases, and
-    the decoder stays at the mean curve.
+    passes 8 layers each way; under torch's default initialisation its variation falls below the
+    biases, and the decoder never leaves the mean curve.
 
     Args:
         layer: a convolution.
-        terms: products summed in one of its outputs.
+        terms: number of products summed in one output.
     """
     nn.init.normal_(cast(Tensor, layer.weight), std=math.sqrt(2 / terms))
     nn.init.zeros_(cast(Tensor, layer.bias))
@@ -121,8 +120,8 @@ def _level(layer: nn.Module, terms: int) -> nn.Module:
 def _geometry(fine: Shape, coarse: Shape) -> tuple[Shape, Shape, Shape]:
     """Kernel, stride and output padding of each axis, for a padding of 1 on every axis.
 
-    4 and 2 take n to floor(n / 2); 3 and 1 keep n. The output padding gives back the row that
-    rounding down dropped; the kernel reaches it, so it is computed like every other.
+    4 and 2 take n to floor(n / 2); 3 and 1 keep n. The output padding restores the row that
+    rounding down dropped; the kernel covers it, so it is computed like every other.
     """
     halved = [small < large for large, small in zip(fine, coarse, strict=True)]
     kernel = tuple(4 if half else 3 for half in halved)

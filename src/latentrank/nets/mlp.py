@@ -41,7 +41,7 @@ def hidden_width(features: int) -> int:
         features: numbers in one sample, at least 1.
 
     Returns:
-        The width. A few features would be drowned in 256 units, many need no more.
+        The width. 256 units are too many for a few features, and enough for many.
 
     Example:
         >>> hidden_width(3), hidden_width(20), hidden_width(784)
@@ -51,7 +51,7 @@ def hidden_width(features: int) -> int:
 
 
 def mlp(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
-    """Two hidden layers with ReLU each way; any shape is flattened and restored.
+    """Two hidden layers with ReLU in encoder and decoder; any shape is flattened and restored.
 
     Args:
         input_shape: shape of one sample, `(F,)` or more axes.

@@ -27,7 +27,7 @@ def shapes(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
         Encoder and decoder.
 
     Raises:
-        InputError: when the shape is another one.
+        InputError: when the shape is different.
 
     Example:
         >>> encoder, decoder = shapes((3, 32, 32), encoder_dim=32, latent_dim=32)
@@ -59,7 +59,7 @@ def mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
         Encoder and decoder.
 
     Raises:
-        InputError: when the shape is another one.
+        InputError: when the shape is different.
 
     Example:
         >>> encoder, decoder = mnist((1, 32, 32), encoder_dim=128, latent_dim=128)
@@ -92,7 +92,7 @@ def celeba(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
         Encoder and decoder.
 
     Raises:
-        InputError: when the shape is another one.
+        InputError: when the shape is different.
 
     Example:
         >>> encoder, decoder = celeba((3, 64, 64), encoder_dim=8, latent_dim=8)
@@ -127,7 +127,7 @@ def rrae_mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
         Encoder and decoder.
 
     Raises:
-        InputError: when the shape is another one.
+        InputError: when the shape is different.
 
     Example:
         >>> encoder, decoder = rrae_mnist((1, 28, 28), encoder_dim=128, latent_dim=128)
@@ -195,7 +195,7 @@ def _doublings(*channels: int) -> list[nn.Module]:
 
 
 def _require(family: str, given: Shape, expected: Shape) -> None:
-    """Raise InputError unless the samples have the one shape that the family takes."""
+    """Raise InputError unless the samples have the shape that the family takes."""
     if given != expected:
         raise _wrong_shape(family, given, str(expected))
 

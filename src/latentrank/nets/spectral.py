@@ -15,7 +15,7 @@ def spectrally_normalised(net: nn.Module) -> nn.Module:
     (2018), who find the value by one power iteration a step; evaluation leaves it as it is.
 
     Args:
-        net: changed in place; layers that are normalised already stay as they are.
+        net: changed in place; layers that are already normalised are left alone.
 
     Returns:
         `net`.

@@ -18,7 +18,7 @@ def output_layer(encoder: nn.Module) -> nn.Module | None:
     """The encoder's last layer, where nothing but Flatten follows it.
 
     Args:
-        encoder: any module; only an `nn.Sequential` can be looked into.
+        encoder: any module; only an `nn.Sequential` can be inspected.
 
     Returns:
         A linear layer or convolution of the encoder itself, or None.
@@ -37,7 +37,7 @@ def input_layer(decoder: nn.Module) -> nn.Module | None:
     """The decoder's first layer, where nothing but Unflatten comes before it.
 
     Args:
-        decoder: any module; only an `nn.Sequential` can be looked into.
+        decoder: any module; only an `nn.Sequential` can be inspected.
 
     Returns:
         A linear layer or (transposed) convolution of the decoder itself, or None.
@@ -58,11 +58,11 @@ def absorb_output(
     """A new encoder with `new(x) = encoder(x) @ matrix.T + offset`.
 
     The map is folded into the last layer where that is linear, and otherwise appended as a
-    linear layer. The product is computed in float64. Which layers the result has depends on the
-    layers and sizes given, never on values, so a reader of saved weights can build it again.
+    linear layer. The product is computed in float64. The layers of the result depend only on the
+    layers and sizes given, never on values, so they can be rebuilt before loading saved weights.
 
     Args:
-        encoder: returns `(B, d)`; it is left as it is.
+        encoder: returns `(B, d)`; not modified.
         matrix: `(k, d)`.
         offset: `(k,)`, or None for zero; a layer without bias gets one for it.
 
@@ -70,8 +70,8 @@ def absorb_output(
         The new encoder, `(B, *input_shape)` to `(B, k)`, sharing no tensor with the old one.
 
     Raises:
-        InputError: when the matrix is empty or has other than two axes, or the offset has another
-            length than `k`.
+        InputError: when the matrix is empty or does not have two axes, or the offset does not have
+            length `k`.
 
     Example:
         >>> encoder = nn.Sequential(nn.Linear(6, 4))
@@ -96,12 +96,12 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
 
     The map is folded into the first layer where that is linear, and otherwise put before it as
     a linear layer. A convolution on a 1x1 grid becomes a linear layer and an Unflatten: through
-    it the offset reaches every pixel differently, which a bias per channel cannot say. The
-    product is computed in float64. Which layers the result has depends on the layers and sizes
+    it the offset reaches every pixel differently, which a bias per channel cannot express. The
+    product is computed in float64. The layers of the result depend only on the layers and sizes
     given, never on values.
 
     Args:
-        decoder: takes `(B, L)`; it is left as it is.
+        decoder: takes `(B, L)`; not modified.
         matrix: `(L, k)`.
         offset: `(L,)`, or None for zero; a layer without bias gets one for it.
 
@@ -109,8 +109,8 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
         The new decoder, `(B, k)` to `(B, *input_shape)`, sharing no tensor with the old one.
 
     Raises:
-        InputError: when the matrix is empty or has other than two axes, or the offset has another
-            length than `L`.
+        InputError: when the matrix is empty or does not have two axes, or the offset does not have
+            length `L`.
 
     Example:
         >>> decoder = nn.Sequential(nn.Unflatten(1, (4, 1, 1)), nn.ConvTranspose2d(4, 3, 2))
@@ -134,7 +134,7 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
 @torch.no_grad()
 def _mixed(layer: nn.Module, matrix: Tensor, offset: Tensor | None) -> nn.Module:
     """The layer with its output channels mixed: `matrix @ layer(x) + offset`."""
-    # A spectral norm would take a step of its power iteration at every look in training mode.
+    # In training mode, a spectral norm takes a power iteration step at every access.
     layer = copy.deepcopy(layer).eval()
     weight, bias = cast(Tensor, layer.weight), cast(Tensor | None, layer.bias)
     flat = matrix @ _exact(weight).flatten(1)
@@ -168,10 +168,10 @@ def _merged(head: nn.Sequential, matrix: Tensor, offset: Tensor | None) -> list[
 
 
 def _mixable(layer: nn.Module, size_out: int) -> bool:
-    """Whether the layer's output channels are all the numbers that the encoder returns."""
+    """Whether the layer's output channels are the encoder's entire output."""
     if isinstance(layer, nn.Linear):
         return layer.out_features == size_out
-    # With groups, an output channel cannot take part in another group's.
+    # With groups, output channels of different groups cannot be mixed.
     return bool(layer.out_channels == size_out) and bool(layer.groups == 1)
 
 
@@ -218,18 +218,18 @@ def _parameter(values: Tensor, like: Tensor) -> nn.Parameter:
 
 
 def _copied(net: nn.Module) -> nn.Sequential:
-    """A copy that can be taken apart."""
+    """A copy that can be modified."""
     new = copy.deepcopy(net)
     return new if isinstance(new, nn.Sequential) else nn.Sequential(new)
 
 
 def _first_parameter(net: nn.Module) -> Tensor:
-    """A tensor that tells the network's device and type."""
+    """A tensor on the network's device and of its type."""
     return next(net.parameters(), torch.empty(0))
 
 
 def _exact(values: Tensor) -> Tensor:
-    """The values in float64, where every device can compute in it."""
+    """The values in float64, on a device that supports it."""
     return values.detach().to("cpu", torch.float64)
 
 

@@ -1,7 +1,7 @@
 """Recipes of the papers' tables and figures: their schema, and one YAML file each.
 
-A recipe says which methods are trained on which data, what is measured of them, what the paper
-published, and how the set-up differs. `latentrank.reproduce` runs it.
+A recipe states which methods are trained on which data, what is measured, what the paper published,
+and how the set-up differs. `latentrank.reproduce` runs it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class Preset(_Strict):
-    """A data set and how the papers train on it, shared by recipes: `recipes/presets.yaml`."""
+    """A data set with the papers' training settings, shared by recipes: `recipes/presets.yaml`."""
 
     data: str = Field(description="name of the data set")
     paper: Settings = Field(description="settings of the papers")
@@ -40,12 +40,13 @@ class Preset(_Strict):
         {"small": 10_000, "paper": 10_000}, description="generated samples for a distance"
     )
     densities: dict[str, str] = Field(
-        default_factory=dict, description="density: what it is here, such as gmm:components=10"
+        default_factory=dict,
+        description="density: the density used here, such as gmm:components=10",
     )
     differences: list[str] = Field(default_factory=list, description="from the papers' set-up")
 
     def settings(self, budget: Budget) -> Settings:
-        """What a run is configured with."""
+        """The configuration of a run."""
         return self.paper if budget == "paper" else {**self.paper, **self.small}
 
 
@@ -72,38 +73,38 @@ class Part(_Strict):
 
     @property
     def heading(self) -> str:
-        """What it is called."""
+        """The name of the part."""
         return self.name or self.preset
 
 
 class Row(_Strict):
     """A method with options: one row of the table."""
 
-    name: str = Field(description="as the table and the figures say it")
+    name: str = Field(description="name in the table and the figures")
     method: str = Field(description="name of the method")
     options: Settings = Field(default_factory=dict, description="of the method")
     settings: Settings = Field(default_factory=dict, description="over the part's")
-    x: float | None = Field(None, description="where it stands in a power law")
+    x: float | None = Field(None, description="its x in a power law")
     trained: bool = Field(True, description="false: its metrics need no trained model")
     metrics: dict[str, str] = Field(default_factory=dict, description="over the part's")
     small_seeds: int | None = Field(
-        None, ge=0, description="at most so many, small budget; 0 leaves the row to the paper's"
+        None, ge=0, description="maximum, small budget; 0 omits the row there"
     )
 
 
 class Claim(_Strict):
-    """A statement of the paper that the measured means bear out or not."""
+    """A claim of the paper, to be checked against the measured means."""
 
     text: str
     part: str = Field("", description="heading of the part; the first unless given")
     column: str
-    rising: list[str] = Field(default_factory=list, description="rows in rising order")
+    rising: list[str] = Field(default_factory=list, description="rows in increasing order")
     lowest: str | None = Field(None, description="row")
     highest: str | None = Field(None, description="row")
 
 
 class Power(_Strict):
-    """A power law through a column."""
+    """A power law fitted to a column."""
 
     column: str
     x_label: str
@@ -185,7 +186,7 @@ def names() -> list[str]:
 
 
 def _natural(name: str) -> list[int | str]:
-    """So that table 10 comes after table 9."""
+    """Sort key that puts table 10 after table 9."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
@@ -209,7 +210,7 @@ def load(name: str) -> Recipe:
     try:
         recipe = Recipe(**read_yaml(path))
     except ValidationError as error:
-        raise InputError(_told(error, path.name)) from None
+        raise InputError(_message(error, path.name)) from None
     except TypeError as error:
         raise InputError(f"{path.name} is not a recipe ({error}); see the recipes' own.") from None
     _known("preset", (part.preset for part in recipe.parts), presets())
@@ -217,11 +218,11 @@ def load(name: str) -> Recipe:
 
 
 def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
-    """A recipe cut down to some of its data sets.
+    """A recipe restricted to some of its data sets.
 
     Args:
-        recipe: the whole.
-        parts: headings; none leaves all.
+        recipe: the recipe.
+        parts: headings; empty keeps all.
 
     Raises:
         InputError: there is no such part.
@@ -232,8 +233,8 @@ def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
     """
     if not parts:
         return recipe
-    wanted = [recipe.part(name) for name in parts]
-    kept = [part for part in recipe.parts if part in wanted]
+    chosen = [recipe.part(name) for name in parts]
+    kept = [part for part in recipe.parts if part in chosen]
     first = recipe.parts[0].heading
     headings = [part.heading for part in kept]
     claims = [claim for claim in recipe.claims if (claim.part or first) in headings]
@@ -246,7 +247,7 @@ def presets() -> dict[str, Preset]:
     return {name: Preset(**row) for name, row in read_yaml(_FOLDER / "presets.yaml").items()}
 
 
-def _told(error: ValidationError, source: str) -> str:
+def _message(error: ValidationError, source: str) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "the recipe"
     message = first["msg"].removeprefix("Value error, ").rstrip(".")

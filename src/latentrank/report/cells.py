@@ -1,4 +1,4 @@
-"""Samples of any kind in the cells of a grid: images, volumes, curves and vectors alike."""
+"""Grids of samples of any kind: images, volumes, curves or vectors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Array = NDArray[np.generic]
 Floats = NDArray[np.floating]
 
 _GAP: Final = 0.06  # of a cell, between neighbours
-MOST_POINTS: Final = 20_000  # of all lines of a figure; more are held as pixels
+MOST_POINTS: Final = 20_000  # of all lines of a figure; beyond, they are rasterised
 _LONGEST_STEPS: Final = 32  # vectors up to this long are drawn as steps, one a feature
 
 
@@ -41,11 +41,11 @@ class Limits(NamedTuple):
 
 
 class FieldLimits(Limits):
-    """The same of a field, whose values are drawn in colours beside a colour bar."""
+    """The same for a field, which is drawn in colour with a colour bar."""
 
 
 def displayable(samples: Array) -> Array:
-    """Samples as something flat to draw: a volume becomes its middle slice.
+    """Two-dimensional views of samples: a volume becomes its middle slice.
 
     Args:
         samples: `(N, F)` vectors, `(N, C, T)` curves, `(N, C, H, W)` images or
@@ -95,7 +95,7 @@ def value_limits(samples: Array) -> Limits:
 
 
 def widened(limits: Limits, samples: Array) -> Limits:
-    """Limits that hold all samples too, so that no line is cut off into a plateau.
+    """Limits extended to all samples, so that no line is clipped to a plateau.
 
     Args:
         limits: low and high.
@@ -113,7 +113,7 @@ def widened(limits: Limits, samples: Array) -> Limits:
 
 
 def in_rows(samples: Array, columns: int) -> Array:
-    """Fold a list of samples into rows, repeating none: a last row that is not full is dropped.
+    """Arrange samples in rows; an incomplete last row is dropped.
 
     Args:
         samples: `(N, *shape)`.
@@ -132,7 +132,7 @@ def in_rows(samples: Array, columns: int) -> Array:
 
 
 def as_curves(samples: Array) -> Array:
-    """Vectors as curves of one channel, curves as they are.
+    """Vectors as curves of one channel; curves unchanged.
 
     Args:
         samples: `(N, F)` or `(N, C, T)`.
@@ -148,13 +148,13 @@ def as_curves(samples: Array) -> Array:
 
 
 def steps(values: Array) -> tuple[Floats, Floats]:
-    """The outline of a bar chart: every value held over a width of one, around 1, 2, ...
+    """The outline of a bar chart with bars of width one, centred at 1, 2, ...
 
     Args:
         values: `(F,)`.
 
     Returns:
-        Two arrays `(2 F,)`, places and heights.
+        Two arrays `(2 F,)`, positions and heights.
 
     Example:
         >>> steps(np.array([3.0, 5.0]))[0].tolist()
@@ -165,7 +165,7 @@ def steps(values: Array) -> tuple[Floats, Floats]:
 
 
 def line_points(values: Array) -> tuple[Floats, Floats]:
-    """Places and heights to draw one line: steps for a short vector, else point to point.
+    """Positions and heights of a line: steps for a short vector, else point to point.
 
     Args:
         values: `(T,)`.
@@ -195,9 +195,9 @@ def grid_figure(
 
     Args:
         grid: `(R, C, *shape)`, a sample in each cell.
-        limits: values drawn as black and white; a cell of lines is made wide enough for them.
+        limits: values drawn as black and white; cells with lines are extended to contain them.
         row_labels: text at the left of each row, R of them or none.
-        cell_width: in inches, where the page is wide enough.
+        cell_width: in inches, if the page is wide enough.
         margin_left: inches to leave free at the left, for axes.
         margin_bottom: inches to leave free below.
 
@@ -215,7 +215,7 @@ def grid_figure(
     if grid.ndim < 3 or not grid.size:
         raise InputError(
             f"A grid of samples has the shape {grid.shape}, expected (rows, columns, ...) with at "
-            "least one sample in it; give some."
+            f"least one sample; give some."
         )
     rows, columns = grid.shape[:2]
     cells = displayable(grid.reshape(rows * columns, *grid.shape[2:]))
@@ -280,10 +280,10 @@ def _mosaic(grid: Array, limits: Limits) -> NDArray[np.uint8]:
 
 
 def rgb(images: Array, limits: Limits) -> NDArray[np.uint8]:
-    """Images in the colours that they are drawn in.
+    """Images as the colours to draw.
 
     Args:
-        images: `(N, C, H, W)`; of any number of channels but three, the first is drawn.
+        images: `(N, C, H, W)`; unless there are three channels, the first is drawn.
         limits: values drawn as black and white, or as the ends of the colour bar of a field.
 
     Returns:
@@ -303,7 +303,7 @@ def rgb(images: Array, limits: Limits) -> NDArray[np.uint8]:
 
 
 def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
-    """Curves `(R, C, ch, T)` or vectors `(R, C, F)` as small lines on a light ground."""
+    """Curves `(R, C, ch, T)` or vectors `(R, C, F)` as small lines on a light background."""
     rows, columns = grid.shape[:2]
     curves = as_curves(grid.reshape(rows * columns, *grid.shape[2:]))
     low, high = limits

@@ -1,4 +1,4 @@
-"""Runs grouped into methods, and the rule by which one of them may be called the best."""
+"""Runs grouped into methods, and the rule that decides which may be marked as best."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from latentrank.formatting import as_text, duration, mean_and_spread
 from latentrank.metrics import METRICS, Value, comparable, read
 from latentrank.report.view import RunLike, View, flat_settings
 
-# What a repetition of the same experiment may change.
+# What may differ between repetitions of an experiment.
 _NOT_THE_EXPERIMENT: Final = frozenset(
     {"seed", "data_root", "download", *MachineConfig.model_fields}
 )
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
 _NAMES: Final = {"seconds": "training time"}
-_LONGEST_NAME: Final = 28  # characters; longer ones become numbers
+_LONGEST_NAME: Final = 28  # characters; longer names become numbers
 
 
 class Measure(NamedTuple):
@@ -48,8 +48,8 @@ class Column:
     """A method in a comparison.
 
     Attributes:
-        name: the method, and the settings by which it differs from others of that method.
-        views: repetitions that differ in their seed; the first lends its pictures.
+        name: the method, with the settings that distinguish it from others of that method.
+        views: repetitions that differ in their seed; pictures come from the first.
     """
 
     name: str
@@ -62,14 +62,14 @@ class Column:
 
     @property
     def measures_errors(self) -> bool:
-        """Whether every repetition has a reconstruction error, which a GAN has not."""
+        """Whether every repetition has a reconstruction error; a GAN has none."""
         return all(view.errors_if_known is not None for view in self.views)
 
     @property
     def errors(self) -> ErrorCurve:
         """Errors by number of coefficients, `(S, K)`.
 
-        A seed whose codes have fewer directions than another's has its last error from there on.
+        A seed whose codes have fewer directions than others keeps its last error from there on.
         """
         curves = [view.errors.model for view in self.views]
         ks = np.unique(np.concatenate([curve.ks for curve in curves]))
@@ -78,7 +78,7 @@ class Column:
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """`(S,)` errors of codes that are not cut, as shares of the data's variance."""
+        """`(S,)` errors of complete codes, as shares of the data's variance."""
         return np.array([view.errors.share for view in self.views])
 
     @property
@@ -92,7 +92,7 @@ def columns_of(runs: Sequence[RunLike], labels: Sequence[str] | None = None) -> 
 
     Args:
         runs: one or more, on the same data.
-        labels: names of the columns, instead of those made from what differs.
+        labels: names of the columns; by default derived from the differences.
 
     Returns:
         The columns, in the order in which they first appear.
@@ -122,7 +122,7 @@ def columns_of(runs: Sequence[RunLike], labels: Sequence[str] | None = None) -> 
 
 
 def _same_data(views: Sequence[View]) -> None:
-    """Refuse runs whose samples cannot stand beside each other."""
+    """Reject runs whose samples cannot be compared."""
     found = sorted({f"{view.data_name} {view.dataset.shape}" for view in views})
     if len(found) > 1:
         raise InputError(
@@ -132,39 +132,39 @@ def _same_data(views: Sequence[View]) -> None:
 
 
 def short_names(views: Sequence[View]) -> list[str]:
-    """Method names, and of methods that appear twice the fewest settings that tell them apart.
+    """Method names, with the fewest settings that distinguish methods that appear twice.
 
     Args:
         views: of different experiments.
 
     Returns:
-        A name each; a number in place of settings that would take too much room.
+        One name each, with a number in place of settings that are too long.
     """
     names = [view.name for view in views]
     for method in {name for name in names if names.count(name) > 1}:
         rivals = [index for index, view in enumerate(views) if view.name == method]
-        for index, told in zip(rivals, _told_apart([views[i] for i in rivals]), strict=True):
-            names[index] = f"{method}{told}"
+        for index, suffix in zip(rivals, _suffixes([views[i] for i in rivals]), strict=True):
+            names[index] = f"{method}{suffix}"
     return names
 
 
-def _told_apart(views: Sequence[View]) -> list[str]:
-    """What to add to the name of a method that they share."""
+def _suffixes(views: Sequence[View]) -> list[str]:
+    """Suffixes for views that share a method name."""
     settings = [flat_settings(view.config) for view in views]
     differing = [
         name
         for name in dict.fromkeys(name for own in settings for name in own)
         if name not in _NOT_THE_EXPERIMENT and len({str(own.get(name)) for own in settings}) > 1
     ]
-    # What a method is called by in papers: its options first, then the width of its code.
+    # As in papers: the method's options first, then the width of its code.
     differing.sort(key=lambda name: (not name.startswith("options."), name != "latent_dim"))
     for count in (1, 2):
         for chosen in combinations(differing, count):
-            told = ["".join(f", {_setting(name, own.get(name))}" for name in chosen)
+            suffixes = ["".join(f", {_setting(name, own.get(name))}" for name in chosen)
                     for own in settings]  # fmt: skip
-            if len(set(told)) == len(told):
-                short = max(len(views[0].name + text) for text in told) <= _LONGEST_NAME
-                return told if short else _numbered(len(views))
+            if len(set(suffixes)) == len(suffixes):
+                short = max(len(views[0].name + text) for text in suffixes) <= _LONGEST_NAME
+                return suffixes if short else _numbered(len(views))
     return _numbered(len(views))
 
 
@@ -193,7 +193,7 @@ def measures(column: Column) -> dict[str, Measure]:
 
 
 def _measured(columns: Sequence[Column]) -> list[dict[str, Value]]:
-    """Values measured after training, of each run, under names by which they may be compared."""
+    """Values measured after training, per run, under names that make them comparable."""
     return comparable([read(view.run.folder) for column in columns for view in column.views])
 
 
@@ -218,7 +218,7 @@ def _shared(tables: Sequence[Mapping[str, float]]) -> dict[str, Measure]:
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics that are results and single numbers."""
+    """The scalar result metrics."""
     return {
         name: float(value)
         for name, value in flat_settings(metrics).items()
@@ -236,11 +236,11 @@ def _measure(values: Sequence[float]) -> Measure:
 
 
 def best_of(values: Sequence[Measure], less_is_better: bool) -> int | None:
-    """Which value is the best, if the spread over seeds allows that.
+    """The best value, if the spread over seeds allows one.
 
     Args:
         values: the same measure of several methods.
-        less_is_better: True for errors and distances.
+        less_is_better: true for errors and distances.
 
     Returns:
         The index of the best; None for fewer than two values, where any value has a single seed or
@@ -275,8 +275,8 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
 
     Returns:
         Rows of text, name first, a dash where a method does not have the number; and row index to
-        the index of the cell to mark as best. The number of seeds stands in brackets where
-        methods differ in it.
+        the index of the cell to mark as best. The number of seeds is in brackets if methods differ
+        in it.
     """
     measured = _measured(columns)
     found, better = _measures(columns, measured), _better(measured)
@@ -294,14 +294,14 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
 
 
 def _better(measured: Sequence[Mapping[str, Value]]) -> dict[str, str]:
-    """Which way is better, for those numbers by which methods are compared."""
+    """Which direction is better, for numbers that methods are compared by."""
     found = {name: value.better for table in measured for name, value in table.items()}
     found |= {name: METRICS.get(name).better for name in METRICS}
     return {name: better for name, better in found.items() if better}
 
 
 def _winner(better: str | None, values: Sequence[Measure | None]) -> int | None:
-    """The best of those methods that have the number; none where they are not compared by it."""
+    """The best method with the number; none if methods are not compared by it."""
     if better is None:
         return None
     having = [index for index, value in enumerate(values) if value is not None]
@@ -315,7 +315,7 @@ def _text(name: str, value: Measure | None, counted: bool) -> str:
         return "\N{EN DASH}"
     if name == "seconds":
         text = duration(value.mean)
-        if value.spread >= 0.05:  # below, it would be given as 0.0 s
+        if value.spread >= 0.05:  # below, it would be shown as 0.0 s
             text += f" \N{PLUS-MINUS SIGN} {duration(value.spread)}"
     else:
         text = mean_and_spread(value.mean, value.spread)

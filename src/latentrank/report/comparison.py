@@ -49,7 +49,7 @@ class _Files:
         self.figure_format = figure_format
 
     def figure(self, name: str, drawn: Drawn, heading: str = "") -> Markup:
-        """Write a figure and return it as the page holds it."""
+        """Write a figure and return its HTML."""
         write_figure(drawn.figure, self.folder / f"{name}.{self.figure_format}")
         return embedded(drawn, heading)
 
@@ -59,7 +59,7 @@ class _Files:
 
 
 def files_of(page: Path) -> Path:
-    """The folder of tables and figures that belongs to a page.
+    """The folder of a page's tables and figures.
 
     Example:
         >>> files_of(Path("runs/compare.html")).name
@@ -74,17 +74,17 @@ def write_comparison(
     labels: Sequence[str] | None = None,
     figure_format: Format = "png",
 ) -> Path:
-    """Write one page with the methods as columns, and a folder with its tables and figures.
+    """Write a page with the methods as columns, and a folder with its tables and figures.
 
     Runs that differ only in their seed share a column: their numbers become a mean and a
-    standard deviation, their curves a median and a band, and the first of them lends its
-    pictures. Reconstructions and interpolations start from the same test samples for all
-    methods, and random codes from the same seed.
+    standard deviation, their curves a median and a band, and pictures come from the first.
+    Reconstructions and interpolations start from the same test samples for all methods, and random
+    codes from the same seed.
 
     Args:
         runs: finished runs on the same data, one or more.
         path: the HTML file to write; `files_of` it gets `table.csv`, `table.tex` and the figures.
-        labels: names of the columns, by default made from what differs.
+        labels: names of the columns, by default derived from the differences.
         figure_format: format of the figures' files.
 
     Returns:
@@ -97,12 +97,12 @@ def write_comparison(
     columns = columns_of(runs, labels)
     target = Path(path)
     files = _Files(files_of(target), figure_format)
-    across = 1 if drawn_as_lines(columns[0].view) else 3  # axes need the whole width
+    across = 1 if drawn_as_lines(columns[0].view) else 3  # axes need the full width
     sections = [
         html.section("Error by number of coefficients", *_errors(columns, files)),
         html.section("Numbers", *_numbers(columns, files)),
         html.section(
-            "How many directions the codes use", files.figure("spectrum", _spectra(columns))
+            "Number of directions the codes use", files.figure("spectrum", _spectra(columns))
         ),
         html.section("Reconstructions", *_shared_reconstructions(columns, files)),
         html.section(
@@ -131,10 +131,10 @@ def write_comparison(
 
 
 def _title(columns: Sequence[Column]) -> str:
-    """The methods, or how many they are where their names would not fit on a line or two."""
+    """The methods, or their number if the names would not fit on a line or two."""
     names = ", ".join(column.name for column in columns)
-    told = names if len(names) <= _LONGEST_TITLE else _count(len(columns), "method")
-    return f"{told} on {columns[0].view.data_name}"
+    subject = names if len(names) <= _LONGEST_TITLE else _count(len(columns), "method")
+    return f"{subject} on {columns[0].view.data_name}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -143,7 +143,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _seeds(columns: Sequence[Column]) -> str:
-    """How many seeds the methods have, fewest to most."""
+    """The number of seeds of the methods, smallest to largest."""
     counts = [len(column.views) for column in columns]
     if min(counts) == max(counts):
         return _count(counts[0], "seed")
@@ -151,7 +151,7 @@ def _seeds(columns: Sequence[Column]) -> str:
 
 
 def _headline(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
-    """Rank and error of every method, and the true dimension where it is known."""
+    """Rank and error of every method, and the true dimension if known."""
     facts: dict[str, str | tuple[str, str]] = {}
     for column in columns:
         rank = measures(column)["rank"]
@@ -168,7 +168,7 @@ def _headline(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
 
 
 def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
-    """Errors by number of coefficients of all methods that encode, beside PCA."""
+    """Errors by number of coefficients of all methods that encode, and of PCA."""
     having = [column for column in columns if column.measures_errors]
     if not having:
         return [html.note("No method has a reconstruction error to compare.")]
@@ -182,33 +182,33 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
         f"Falling curves of the errors of {_count(len(having), 'method')} and of PCA.",
         f"{ERRORS_CAPTION} Dots mark the ranks{_bands(columns)}.",
     )
-    told = [
-        f"{c.name}: {percent(float(c.shares.mean()))} of the variance with the whole code; "
+    notes = [
+        f"{c.name}: {percent(float(c.shares.mean()))} of the variance with the complete code; "
         f"{c.view.errors.pca_needs}."
         for c in having
     ]
-    return [files.figure("coefficients", drawn), html.note(*told)]
+    return [files.figure("coefficients", drawn), html.note(*notes)]
 
 
 def _bands(columns: Sequence[Column]) -> str:
-    """What curves of several seeds show."""
+    """How curves of several seeds are shown."""
     if max(len(column.views) for column in columns) < 2:
         return ""
-    return "; curves are medians over seeds, bands reach from the smallest to the largest"
+    return "; curves are medians over seeds, bands range from the smallest to the largest"
 
 
 def _numbers(columns: Sequence[Column], files: _Files) -> list[Markup]:
-    """The table of metrics and how to read it."""
+    """The table of metrics, with notes on reading it."""
     rows, best = metric_rows(columns)
     if min(len(column.views) for column in columns) < 2:
         reading = (
-            "Nothing is marked as best: with one seed the spread is not known, so a difference "
+            "Nothing is marked as best: with one seed the spread is unknown, so a difference "
             "may be chance. Train each method with several seeds."
         )
     else:
         reading = (
             f"Mean and standard deviation over {_seeds(columns)}; a value without one is the same "
-            "for every seed. A value is marked as best only where its interval overlaps with that "
+            "for every seed. A value is marked as best only if its interval overlaps with that "
             "of no other method."
         )
     header = ["", *(column.name for column in columns)]
@@ -251,7 +251,7 @@ def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Ma
 
 
 def _walk(column: Column, first: View) -> Drawn:
-    """This method's interpolations between what all methods are shown."""
+    """This method's interpolations, with the same end points for all methods."""
     figure = figures.interpolation(walks(column.view, first), first.limits)
     return Drawn(figure, f"Interpolations of {column.name}.", "")
 
@@ -271,7 +271,7 @@ def _side_by_side(
     caption: str,
     most: int,
 ) -> list[Markup]:
-    """A picture for each method, notes for those that allow none."""
+    """A picture for each method, or a note on why there is none."""
     pictures, notes = [], []
     for index, column in enumerate(columns, start=1):
         try:
@@ -284,7 +284,7 @@ def _side_by_side(
 
 
 def _differences(columns: Sequence[Column]) -> Markup:
-    """Settings that are not the same for all methods."""
+    """Settings that differ between methods."""
     settings = [flat_settings(column.view.config) for column in columns]
     names = list(dict.fromkeys(name for values in settings for name in values))
     rows = []

@@ -1,4 +1,4 @@
-"""A run's reconstruction error by number of coefficients beside PCA's, in words and in a file."""
+"""A run's reconstruction error by number of coefficients, compared with PCA's."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Errors(NamedTuple):
     """Two curves on the same test samples.
 
     Attributes:
-        model: of a run.
-        pca: of PCA fitted to the training split.
+        model: curve of the run.
+        pca: curve of PCA fitted to the training split.
     """
 
     model: ErrorCurve
@@ -28,12 +28,12 @@ class Errors(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The error of codes that are not cut, as a share of the data's variance."""
+        """The error of complete codes, as a share of the data's variance."""
         return float(self.model.errors[-1])
 
     @property
     def pca_needs(self) -> str:
-        """How many coefficients PCA needs for the same error, in words.
+        """The number of coefficients PCA needs for the same error, in words.
 
         Example:
             >>> curve = ErrorCurve(np.arange(1, 4), np.array([0.5, 0.2, 0.1]))
@@ -51,7 +51,7 @@ class Errors(NamedTuple):
         return f"PCA needs {counted(needed)} for that"
 
     def write(self, path: Path) -> None:
-        """Keep the curves as CSV, so that they can be drawn without the data.
+        """Write the curves as CSV, so that they can be drawn without the data.
 
         Raises:
             InputError: the file cannot be written.
@@ -68,7 +68,7 @@ class Errors(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Errors | None:
-        """What `write` kept; None where there is no such file.
+        """The curves that `write` wrote; None if there is no such file.
 
         Example:
             >>> import tempfile
@@ -103,7 +103,7 @@ def counted(number: int) -> str:
 
 
 def percent(share: float) -> str:
-    r"""A share of the variance in two digits, never broken across lines.
+    r"""A share of the variance with two digits and a non-breaking space.
 
     Example:
         >>> shares = (0.0263, 0.02, 0.5, 1.234, 0.00012, 1e-9)

@@ -1,4 +1,4 @@
-"""A page to explore a code by hand: one slider for each principal direction."""
+"""An interactive page to explore a code, with a slider for each principal direction."""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ from latentrank.report.style import CELL, INK, PALETTE
 from latentrank.report.view import RunLike, View
 
 DIRECTIONS: Final = 8
-STEPS: Final = 17  # odd, so that no change is one of them
+STEPS: Final = 17  # odd, so that zero is one of them
 REACH: Final = 2.0  # standard deviations each way
 STARTS: Final = 8
 _CURVE: Final = (336, 240)  # pixels of a drawn curve
-_FINE: Final = 2  # drawn so many times larger, since Pillow's lines are jagged
+_FINE: Final = 2  # oversampling factor, since Pillow's lines are jagged
 
 
 def write_explore(run: RunLike) -> Path:
     """Write `explore.html` into a run's folder.
 
-    A reader picks a test sample, or the mean of the training codes, and moves its code along one
-    of the first principal directions at a time. Every picture is one that the decoder gave;
-    nothing is blended.
+    The reader picks a test sample, or the mean of the training codes, and moves its code along one
+    of the first principal directions at a time. Every picture is decoded; nothing is blended.
 
     Args:
         run: a finished run of an autoencoder.
@@ -44,14 +43,14 @@ def write_explore(run: RunLike) -> Path:
         The path of `explore.html`, one self-contained file.
 
     Raises:
-        InputError: the run is not finished, all codes are the same, a GAN, or the folder cannot
-            be written.
+        InputError: the run is not finished or is a GAN, all codes are the same, or the folder
+            cannot be written.
     """
     view = View(run)
     if not run.model().reconstructs:
         raise InputError(
-            f"A {view.config['method']} has no codes of samples to start from; take a run of an "
-            "autoencoder."
+            f"The method {view.config['method']} has no codes of samples to start from; give a "
+            f"run of an autoencoder."
         )
     if not len(_scales(view)):
         raise InputError(
@@ -97,13 +96,13 @@ def write_explore(run: RunLike) -> Path:
 
 
 def walks(view: View) -> NDArray[np.float64]:
-    """Codes around several starts, along one principal direction of the training codes each.
+    """Codes around several starting points, along single principal directions.
 
-    The first start is the mean of the training codes, the others are codes of test samples.
-    Steps are equidistant, up to `REACH` standard deviations of the direction either way.
+    The first starting point is the mean training code, the others are codes of test samples. Steps
+    are equidistant, up to `REACH` standard deviations in either direction.
 
     Args:
-        view: of a run with at least one direction.
+        view: view of a run with at least one direction.
 
     Returns:
         `(starts, directions, STEPS, L)`.
@@ -117,12 +116,12 @@ def walks(view: View) -> NDArray[np.float64]:
 
 
 def _statistics(view: View) -> CodeStatistics:
-    """Of the training codes, kept with the weights: no training sample is encoded again."""
+    """Statistics of the training codes, stored with the weights: nothing is encoded again."""
     return view.run.model().statistics
 
 
 def _scales(view: View) -> NDArray[np.float64]:
-    """Standard deviation along each direction that the rank counts, largest first."""
+    """Standard deviation along each direction counted by the rank, largest first."""
     variances = _statistics(view).variances.double().numpy()
     kept = variances[(variances > RANK_THRESHOLD * variances[:1]) & (variances > 0)]
     return np.asarray(np.sqrt(kept))
@@ -140,7 +139,7 @@ def _drawn(decoded: Array, limits: Limits) -> NDArray[np.uint8]:
 
 
 def _lines(curves: Array, limits: Limits) -> NDArray[np.uint8]:
-    """Curves `(N, C, T)` as pictures on a light ground."""
+    """Curves `(N, C, T)` as pictures on a light background."""
     low, high = limits
     width, height = (size * _FINE for size in _CURVE)
     pictures = []
@@ -159,20 +158,20 @@ def _lines(curves: Array, limits: Limits) -> NDArray[np.uint8]:
 
 
 def _sprite(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One picture of all: directions from top to bottom, steps from left to right."""
+    """All pictures in one: directions from top to bottom, steps from left to right."""
     rows, columns, height, width, _ = pictures.shape
     return pictures.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
 
 
 def _data_url(pixels: NDArray[np.uint8], drawn: bool) -> str:
-    """The picture as a PNG; a drawing has few colours, and is small with a palette of them."""
+    """The picture as a PNG; a drawing has few colours, so a palette makes it small."""
     image, buffer = Image.fromarray(pixels), io.BytesIO()
     (image.quantize(32) if drawn else image).save(buffer, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _start_names(count: int) -> list[str]:
-    """Words below the pictures to start from."""
+    """Labels of the starting points."""
     return ["mean", *(str(number) for number in range(1, count))]
 
 

@@ -1,7 +1,7 @@
 """Report pages: one self-contained HTML file each, from Jinja2 templates and packaged assets.
 
-Text given to the functions below is escaped; only what they return, `Markup`, enters a page as it
-is. A page asks for nothing outside itself, and its own policy forbids it to.
+Text given to the functions below is escaped; only the `Markup` they return is inserted verbatim. A
+page loads no external resources, and its content security policy forbids it.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def page(
     Args:
         title: the page's title and heading.
         lead: one sentence below the heading.
-        facts: what `facts` returned.
-        sections: what `section` returned, in order.
+        facts: result of `facts`.
+        sections: results of `section`, in order.
         footer: the last line.
-        style: CSS after that of every page.
-        script: JavaScript of this package; without it the page allows no script.
+        style: additional CSS.
+        script: JavaScript from this package; without it, the page allows no scripts.
 
     Returns:
         The document.
@@ -89,7 +89,7 @@ def facts(values: Mapping[str, str | tuple[str, str]]) -> Markup:
         values: name to value, or to a value and the small words after it.
 
     Returns:
-        A definition list; nothing for no facts.
+        A definition list; empty if there are no facts.
 
     Example:
         >>> print(facts({"rank": ("18", "of 128")}))
@@ -120,9 +120,9 @@ def picture(
 
     Args:
         content: an SVG document, or the bytes of a PNG file.
-        alt: what is seen, for a reader who does not see it.
+        alt: alternative text.
         caption: one sentence below; may be empty.
-        width: natural width in CSS pixels; a narrower page shrinks it.
+        width: natural width in CSS pixels; reduced on narrower pages.
         heading: a few words above, used in `side_by_side`.
 
     Returns:
@@ -136,7 +136,7 @@ def picture(
         '<figure><img alt="a curve" width="300" style'
     """
     if not alt.strip():
-        raise ValueError("A picture needs alternative text for readers who do not see it.")
+        raise ValueError("A picture needs alternative text.")
     kind, data = ("svg+xml", content.encode()) if isinstance(content, str) else ("png", content)
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     return Markup(_blocks.picture(source, alt, caption, round(width), heading))
@@ -146,9 +146,9 @@ def side_by_side(blocks: Sequence[Markup], caption: str = "", most: int = 3) -> 
     """Pictures or tables in a grid, with one caption.
 
     Args:
-        blocks: what `picture` or `table` returned.
+        blocks: results of `picture` or `table`.
         caption: one sentence below all of them; may be empty.
-        most: blocks in a row, at least 1; a narrow page puts them below each other.
+        most: maximum number of blocks per row, at least 1; a narrow page stacks them.
 
     Returns:
         The grid; more than `most` blocks continue in the next row.
@@ -160,7 +160,7 @@ def side_by_side(blocks: Sequence[Markup], caption: str = "", most: int = 3) -> 
         </div><p class="below">One.</p>
     """
     rows = max(1, math.ceil(len(blocks) / most))
-    count = max(1, math.ceil(len(blocks) / rows))  # four are two and two, not three and one
+    count = max(1, math.ceil(len(blocks) / rows))  # four blocks are two and two, not three and one
     return Markup(_blocks.side_by_side(blocks, caption, count))
 
 
@@ -172,12 +172,12 @@ def table(
     """A table whose first column names the rows.
 
     Args:
-        header: a name for every column; none is shown if all are empty.
+        header: a name for every column; omitted if all are empty.
         rows: cells as text, every row as long as the header.
         best: row index to the index of the cell that is marked.
 
     Returns:
-        The table, in a box that scrolls where the page is too narrow.
+        The table, in a box that scrolls if the page is too narrow.
 
     Example:
         >>> "<strong>3</strong>" in table(["", "ae", "lorae"], [["rank", "9", "3"]], best={0: 2})
@@ -187,13 +187,13 @@ def table(
 
 
 def note(*texts: str) -> Markup:
-    """A plain remark, such as why a figure is missing, or a list of them.
+    """A note, such as why a figure is missing, or a list of notes.
 
     Args:
         texts: each of one or two sentences.
 
     Returns:
-        A paragraph, or a list where there are several.
+        A paragraph, or a list if there are several.
 
     Example:
         >>> print(note("a & b"))

@@ -46,21 +46,21 @@ def write_report(
 ) -> Path:
     """Write `report.html` and `figures/` into a run's folder.
 
-    What a run does not allow, such as a plane of codes of rank 1, is explained in the figure's
-    place. A figure that cannot be drawn because the data are not there stays as an earlier
-    report drew it.
+    A figure that is impossible for a run, such as a plane of codes of rank 1, is replaced by an
+    explanation. A figure that cannot be drawn because the data are missing is kept from an earlier
+    report.
 
     Args:
         run: a finished run.
-        figure_format: format in which figures are written beside their PNG.
-        notify: told in one sentence which figures are those of an earlier report.
+        figure_format: format in which figures are written in addition to PNG.
+        notify: called with a message on figures kept from an earlier report.
 
     Returns:
         The path of `report.html`.
 
     Raises:
-        InputError: the run is not finished; its folder cannot be written; or the data are not
-            there and no earlier report has the figures. The page is written in the last case too.
+        InputError: the run is not finished; its folder cannot be written; or the data are missing
+            and no earlier report has the figures. In the last case the page is still written.
     """
     view = View(run)
     words = _earlier_words(run.folder / _CAPTIONS)
@@ -77,7 +77,7 @@ def write_report(
             (kept if path.is_file() else missing).append(title)
             sections.append(html.section(title, *_earlier(path, words.get(name, {}), title, error)))
         except InputError as error:
-            # A figure of an earlier report would contradict this one.
+            # A figure from an earlier report would contradict this one.
             for written in path.parent.glob(f"{name}.*"):
                 written.unlink()
             words.pop(name, None)
@@ -108,20 +108,20 @@ def write_report(
         notify(f"Kept from an earlier report, because {why}: {', '.join(kept)}.")
     if missing:
         raise InputError(
-            f"{target} lacks figures that no earlier report drew, because the data cannot be read "
-            f"({str(reason).rstrip('.')}): {', '.join(missing)}."
+            f"{target} lacks figures, which no earlier report drew either, because the data "
+            f"cannot be read ({str(reason).rstrip('.')}): {', '.join(missing)}."
         )
     return target
 
 
 def _write(drawn: Drawn, path: Path, figure_format: Format) -> None:
-    """The figure as a PNG, which a later report falls back on, and in the format asked for."""
+    """Write the figure as a PNG, a fallback for later reports, and in the requested format."""
     for kind in dict.fromkeys(["png", figure_format]):
         write_figure(drawn.figure, path.with_suffix(f".{kind}"))
 
 
 def _earlier_words(path: Path) -> dict[str, Any]:
-    """Captions that an earlier report wrote; nothing where they cannot be read."""
+    """Captions of an earlier report; empty if they cannot be read."""
     try:
         words: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -130,7 +130,7 @@ def _earlier_words(path: Path) -> dict[str, Any]:
 
 
 def _earlier(path: Path, words: Mapping[str, Any], title: str, reason: InputError) -> list[Markup]:
-    """A figure as an earlier report drew it, or why there is none."""
+    """A figure from an earlier report, or the reason for its absence."""
     if not path.is_file():
         return [html.note(str(reason))]
     return [
@@ -138,18 +138,18 @@ def _earlier(path: Path, words: Mapping[str, Any], title: str, reason: InputErro
             path.read_bytes(), words.get("alt", title), words.get("caption", ""), _KEPT_WIDTH
         ),
         *map(html.note, words.get("remarks", ())),
-        html.note(f"Drawn by an earlier report. {reason}"),
+        html.note(f"From an earlier report. {reason}"),
     ]
 
 
 def _lead(view: View) -> str:
-    """What the method is, where it is from."""
+    """The method's summary and its paper."""
     method = methods.get(str(view.config["method"]))
     return f"{method.summary} {method.paper[:1].upper()}{method.paper[1:]}."
 
 
 def _headline(view: View) -> dict[str, str | tuple[str, str]]:
-    """The facts at the top; what is not known is left out."""
+    """The facts at the top; unknown ones are left out."""
     metrics = view.metrics
     facts: dict[str, str | tuple[str, str]] = {
         "rank of features" if view.starts_from_noise else "rank": (
@@ -171,7 +171,7 @@ def _headline(view: View) -> dict[str, str | tuple[str, str]]:
 
 
 def _evaluation(folder: Path) -> list[Markup]:
-    """What was measured after training."""
+    """Metrics measured after training."""
     return [
         html.section(
             table.title,
@@ -183,7 +183,7 @@ def _evaluation(folder: Path) -> list[Markup]:
 
 
 def _settings_table(config: Mapping[str, object]) -> Markup:
-    """The whole resolved configuration, what the model is before how it was trained."""
+    """The complete resolved configuration, model settings before training settings."""
     settings = flat_settings(config)
     model = [name for name in settings if name.split(".")[0] in _MODEL]
     model.sort(key=lambda name: _MODEL.index(name.split(".")[0]))
@@ -198,6 +198,6 @@ def _settings_table(config: Mapping[str, object]) -> Markup:
 
 
 def embedded(drawn: Drawn, heading: str = "") -> Markup:
-    """A figure as a page holds it."""
+    """A figure for a page."""
     width = drawn.figure.get_figwidth() * 96
     return html.picture(to_svg(drawn.figure), drawn.alt, drawn.caption, width, heading)

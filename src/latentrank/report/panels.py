@@ -1,4 +1,4 @@
-"""The figures of a run's report, each with its words."""
+"""The figures of a run's report, with their captions."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from latentrank.report.view import View
 
 SAMPLES: Final = 64
 ERRORS_CAPTION: Final = (
-    "Squared error of reconstructed test samples as a share of their variance, from codes cut to "
-    "their leading principal directions; PCA is fitted to the training samples. "
+    "Squared error of reconstructed test samples as a share of their variance, from codes "
+    "truncated to their leading principal directions; PCA is fitted to the training samples. "
     f"At most {MOST_SAMPLES} test samples are used, evenly spread."
 )
 _STEPS: Final = 9
@@ -31,13 +31,13 @@ _SCATTERED: Final = 4000
 
 
 class Drawn(NamedTuple):
-    """A figure with its words.
+    """A figure with its texts.
 
     Attributes:
         figure: the figure.
-        alt: what is seen, for a reader who does not see it.
-        caption: what is seen and how it is computed, in a sentence or two.
-        remarks: what else is to be said of it.
+        alt: alternative text.
+        caption: what is shown and how it is computed, in a sentence or two.
+        remarks: further remarks.
     """
 
     figure: Figure
@@ -52,7 +52,7 @@ def drawn_as_lines(view: View) -> bool:
 
 
 def _coefficients(view: View) -> Drawn:
-    """Errors of codes cut to their leading directions, beside PCA."""
+    """Errors of codes truncated to their leading directions, compared with PCA."""
     found = view.errors
     rank = {view.name: view.metrics["rank"]}
     return Drawn(
@@ -71,14 +71,10 @@ def _reconstructions(view: View) -> Drawn:
     figure = figures.reconstructions(view.originals, view.decode(codes), view.limits)
     count, noun = len(view.picks), view.noun
     if not drawn_as_lines(view):
-        caption = (
-            f"Top: {count} test {noun}s, never trained on. Bottom: what the decoder makes of "
-            "their codes."
-        )
+        caption = f"Top: {count} test {noun}s, not trained on. Bottom: their reconstructions."
     else:
         caption = (
-            f"{count} test {noun}s, never trained on (grey), and what the decoder makes of their "
-            "codes (coloured)."
+            f"{count} test {noun}s, not trained on (grey), and their reconstructions (coloured)."
         )
     return Drawn(figure, f"{count} test {noun}s beside their reconstructions.", caption)
 
@@ -100,12 +96,12 @@ def _spectrum(view: View) -> Drawn:
 
 
 def _coded(view: View) -> str:
-    """What stands where other methods have codes of test samples."""
+    """What the figures call the codes of test samples."""
     return "discriminator's features of test samples" if view.starts_from_noise else "test codes"
 
 
 def _sayings(view: View) -> list[str]:
-    """Sentences that parts of the training left in the metrics, such as how a rank was found."""
+    """Messages that parts of the training left in the metrics, such as how a rank was found."""
     parts = [part for part in view.metrics.values() if isinstance(part, Mapping)]
     return [str(part["message"]) for part in parts if part.get("message")]
 
@@ -122,25 +118,25 @@ def _interpolation(view: View) -> Drawn:
     )
     return Drawn(
         figures.interpolation(rows, view.limits),
-        f"{len(rows)} rows that change step by step from one {view.noun} into another.",
+        f"{len(rows)} rows, each changing step by step from one {view.noun} into another.",
         ends,
     )
 
 
 def walks(view: View, first: View) -> Array:
-    """Decoded walks `(R, steps, *shape)` from the first half of the anchors to the second.
+    """Decoded paths `(R, steps, *shape)` from the first half of the anchors to the second.
 
     Args:
         view: the run that decodes.
-        first: the run whose test samples are the ends.
+        first: the run whose test samples are the end points.
     """
     if not view.starts_from_noise:
         view.need_directions("nothing to interpolate")
     anchors = view.anchors(first)
     pairs = len(anchors) // 2
     if not pairs:
-        raise InputError("An interpolation needs two test samples, and there is only one.")
-    # Noise has nearly one length; a straight line would leave where the generator was trained.
+        raise InputError("An interpolation needs two test samples, but there is only one.")
+    # Noise vectors have nearly equal norms; a straight line would leave the trained region.
     way = ways.spherical if view.starts_from_noise else ways.linear
     return view.decode(way(anchors[:pairs], anchors[pairs : 2 * pairs], steps=_STEPS))
 
@@ -156,22 +152,22 @@ def _plane(view: View) -> Drawn:
         return Drawn(
             figures.pca_grid(walk, view.limits),
             f"A row of {view.noun}s along the only principal direction.",
-            "The code has one principal direction only, so there is a walk in place of a grid: "
+            "The code has only one principal direction, so a line replaces the grid: "
             "decoded points along it, from two standard deviations below the mean of the "
             "training codes to two above.",
         )
     share = variances[:2].sum() / variances.sum()
     return Drawn(
         figures.pca_grid(view.decode(grid), view.limits),
-        f"A grid of {view.noun}s that change along two directions.",
+        f"A grid of {view.noun}s that vary along two directions.",
         "Decoded points of the plane of the first two principal directions of the training "
-        "codes, two standard deviations each way, everything else at its mean. The two hold "
+        "codes, two standard deviations each way, everything else at its mean. They explain "
         f"{100 * share:.0f} % of the codes' variance.",
     )
 
 
 def _samples(view: View) -> Drawn:
-    """Draws from one Gaussian."""
+    """Samples from one Gaussian."""
     origin = (
         f"{SAMPLES} draws of noise, N(0, I) with seed 0, turned into {view.noun}s"
         if view.starts_from_noise
@@ -181,12 +177,12 @@ def _samples(view: View) -> Drawn:
     return Drawn(
         figures.samples(generated(view, SAMPLES), view.limits),
         f"A grid of {SAMPLES} generated {view.noun}s.",
-        f"{origin}; none was chosen.",
+        f"{origin}; not selected.",
     )
 
 
 def generated(view: View, count: int) -> Array:
-    """Samples from one Gaussian fitted to the training codes, or from noise, always of one seed."""
+    """Samples from one Gaussian fitted to the training codes, or from noise, with a fixed seed."""
     from latentrank import density
 
     if view.starts_from_noise:
@@ -197,7 +193,7 @@ def generated(view: View, count: int) -> Array:
 
 
 def _latent(view: View) -> Drawn:
-    """Test codes in the principal plane, coloured by what is known of them."""
+    """Test codes in the principal plane, coloured by label or parameter."""
     view.need_directions("no plane to look at")
     codes, test = view.codes("test"), view.dataset.test
     rows = np.arange(len(codes))
@@ -230,7 +226,7 @@ def _latent(view: View) -> Drawn:
 
 
 def _losses(view: View) -> Drawn:
-    """The course of training by term."""
+    """The training history by term."""
     history = dict(view.run.history)
     if np.array_equal(history.get("train/loss", []), history.get("train/reconstruction", [])):
         history.pop("train/loss", None)
@@ -248,7 +244,7 @@ def _losses(view: View) -> Drawn:
     return Drawn(
         figures.loss_curves(history),
         "Curves of every loss term over the epochs of training.",
-        f"Every loss term before it is weighted, averaged over each epoch; {together}; and the "
+        f"Every loss term before weighting, averaged over each epoch; {together}; and the "
         "rank of the test codes at each validation.",
     )
 
@@ -266,7 +262,7 @@ def _trains_on_mean_squares(view: View) -> bool:
 PANELS: Final[tuple[tuple[str, str, Callable[[View], Drawn]], ...]] = (
     ("coefficients", "Error by number of coefficients", _coefficients),
     ("reconstructions", "Reconstructions", _reconstructions),
-    ("spectrum", "How many directions the code uses", _spectrum),
+    ("spectrum", "Number of directions the code uses", _spectrum),
     ("interpolation", "Between two samples", _interpolation),
     ("pca_grid", "The first two principal directions", _plane),
     ("samples", "Samples", _samples),

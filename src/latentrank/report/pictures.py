@@ -1,4 +1,4 @@
-"""Pictures of a run that the command line writes one at a time."""
+"""Single pictures of a run, for the command line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _GRID = 9
 
 
 def interpolation(run: RunLike, kind: str = "linear") -> Figure:
-    """A walk between test samples, or the plane of the first two principal directions.
+    """An interpolation between test samples, or the plane of the first two principal directions.
 
     Args:
         run: a finished run.
-        kind: `"linear"` or `"spherical"`, walks between the codes of pairs of test samples; or
-            `"pca"`, a grid of two standard deviations each way around the mean of the training
-            codes.
+        kind: `"linear"` or `"spherical"`, paths between the codes of pairs of test samples; or
+            `"pca"`, a grid of two standard deviations in each direction around the mean training
+            code.
 
     Raises:
         InputError: an unknown kind, constant codes, fewer than two test samples, or a GAN.
@@ -37,8 +37,8 @@ def interpolation(run: RunLike, kind: str = "linear") -> Figure:
     view = View(run)
     if not run.model().reconstructs:
         raise InputError(
-            f"A {view.config['method']} has no codes of samples, so there is nothing to "
-            "interpolate between; take a run of an autoencoder."
+            f"The method {view.config['method']} has no codes of samples, so there is nothing to "
+            "interpolate between; give a run of an autoencoder."
         )
     view.need_directions("nothing to interpolate")
     if kind == "pca":
@@ -46,7 +46,7 @@ def interpolation(run: RunLike, kind: str = "linear") -> Figure:
         return figures.pca_grid(view.decode(grid), view.limits)
     pairs = len(view.picks) // 2
     if not pairs:
-        raise InputError("An interpolation needs two test samples, and there is only one.")
+        raise InputError("An interpolation needs two test samples, but there is only one.")
     codes = view.codes_of_picks(view.picks, view.dataset)
     walk = ways.linear if kind == "linear" else ways.spherical
     rows = walk(codes[:pairs], codes[pairs : 2 * pairs], steps=_STEPS)
@@ -57,9 +57,9 @@ def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
     """Generated samples in a grid.
 
     Args:
-        run: the run that they come from; its data are not needed.
+        run: the run that generated them; its data are not needed.
         x: `(n, *shape)`, in the units of the data.
-        most: number of samples drawn, the first ones.
+        most: maximum number of samples to draw.
     """
     shown = x[:most].astype(np.float64)
     units = run.model().preprocessing

@@ -1,4 +1,4 @@
-"""A reproduced table: measured means and spreads beside the published values, with figures."""
+"""A reproduced table: measured means and spreads next to the published values, with figures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NONE = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Cell:
-    """What was measured, a value a seed, and what the paper says, with its spread if it has one.
+    """Measured values, one per seed, and the published value, with its spread if any.
 
     Where outcomes fall into groups, such as trainings that fold and trainings that do not, the
     median says more than a mean between them.
@@ -48,7 +48,7 @@ class Cell:
 
     @property
     def mean(self) -> float:
-        """Over the seeds; NaN for none."""
+        """Mean over the seeds; NaN for none."""
         return statistics.fmean(self.values) if self.values else math.nan
 
     @property
@@ -71,9 +71,9 @@ class Cell:
 
     @property
     def measured(self) -> str:
-        """Mean, spread and number of seeds, as many digits as the spread makes sense of.
+        """Mean, spread and number of seeds, with as many digits as the spread justifies.
 
-        For a median it is followed by the lowest and the highest value.
+        A median is followed by the range.
         """
         if not self.values:
             return _NONE
@@ -81,8 +81,8 @@ class Cell:
             low, high = self.interval
             return f"{self.centre:.3g} [{low:.3g}, {high:.3g}] ({len(self.values)})"
         if len(self.values) < 2 or not self.spread > 0:
-            whole = self.mean.is_integer() and abs(self.mean) < 1e6
-            text = f"{self.mean:.0f}" if whole else f"{self.mean:.4g}"
+            integral = self.mean.is_integer() and abs(self.mean) < 1e6
+            text = f"{self.mean:.0f}" if integral else f"{self.mean:.4g}"
             spread = "" if len(self.values) < 2 else f" {_PLUS} 0"
             return f"{text}{spread} ({len(self.values)})"
         digits = 1 - math.floor(math.log10(self.spread))
@@ -92,7 +92,7 @@ class Cell:
         return f"{self.mean:.{places}f} {_PLUS} {self.spread:.{places}f} ({len(self.values)})"
 
     @property
-    def told(self) -> str:
+    def as_published(self) -> str:
         """The published value."""
         if self.published is None:
             return _NONE
@@ -108,31 +108,31 @@ class Grid(NamedTuple):
     rows: dict[str, dict[str, Cell]]
 
     def known(self, column: str) -> bool:
-        """Whether anything was measured there."""
+        """Whether the column has measured values."""
         return column in self.columns and any(row[column].values for row in self.rows.values())
 
     def published(self, column: str) -> bool:
-        """Whether the paper says anything there."""
+        """Whether the column has published values."""
         return any(row[column].published for row in self.rows.values())
 
 
 @dataclass
 class Page:
-    """All that a reproduction found.
+    """The results of a reproduction.
 
     Attributes:
-        name: of the recipe.
-        title: what it is about.
-        paper: where it is published.
+        name: name of the recipe.
+        title: title of the table or figure.
+        paper: the paper.
         budget: `"small"` or `"paper"`.
-        seeds: trainings of each row.
+        seeds: number of seeds per row.
         version: of latentrank.
-        command: that makes it again.
-        grids: a table for each data set.
-        claims: the paper's statements and whether they come out.
+        command: command that reproduces it.
+        grids: one table per data set.
+        claims: the paper's claims with verdicts.
         differences: from the paper's set-up.
-        notes: why cells are empty.
-        summary: what the cells give of their seeds.
+        notes: reasons for empty cells.
+        summary: how cells summarise their seeds.
     """
 
     name: str
@@ -150,7 +150,7 @@ class Page:
 
 
 class Drawn(NamedTuple):
-    """A figure with the end of its file's name, and what it shows."""
+    """A figure with its file name suffix and caption."""
 
     name: str
     figure: Figure
@@ -161,7 +161,7 @@ class Drawn(NamedTuple):
 
 
 def bars(grid: Grid, column: str) -> Drawn:
-    """One column as bars, the published values as marks."""
+    """One column as bars, with published values as marks."""
     cells = {row: columns[column] for row, columns in grid.rows.items() if columns[column].values}
     known = {row: cell.published[0] for row, cell in cells.items() if cell.published}
     figure = figures.bars({r: (c.mean, c.spread) for r, c in cells.items()}, column, known or None)
@@ -211,7 +211,7 @@ def power_law(
     x_label: str,
     expected: float,
 ) -> Drawn:
-    """Measured means on two logarithmic axes, with the fitted and the expected power."""
+    """Measured means on two logarithmic axes, with fitted and expected power laws."""
     x, y = (np.array(values) for values in zip(*points, strict=True))
     figure = figures.power_law(x, y, fit[:2], x_label, column, expected)
     return Drawn(f"power law {column}", figure, f"{column} against {x_label}: means over seeds.")
@@ -224,9 +224,9 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
     """Write `table.md`, `table.json`, the figures and `report.html`.
 
     Args:
-        page: what was found.
-        drawn: its figures.
-        folder: where.
+        page: the results.
+        drawn: the figures.
+        folder: folder to write to.
 
     Returns:
         The folder.
@@ -244,7 +244,7 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
 
 
 def slug(name: str) -> str:
-    """A file's name from words.
+    """A file name from words.
 
     Example:
         >>> slug("samples gmm LoRAE, mnist")
@@ -278,9 +278,9 @@ def as_values(page: Page) -> dict[str, Any]:
 
 
 def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
-    """Header and rows as text: a column for what was measured, one for what was published.
+    """Header and rows as text: a measured and a published column for each metric.
 
-    A column that nobody published, or that was not measured, stands alone.
+    An empty one is left out.
     """
     kinds = [
         (column, kind)
@@ -293,7 +293,10 @@ def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             row,
-            *(columns[c].measured if kind == "measured" else columns[c].told for c, kind in kinds),
+            *(
+                columns[c].measured if kind == "measured" else columns[c].as_published
+                for c, kind in kinds
+            ),
         ]
         for row, columns in grid.rows.items()
     ]
@@ -301,7 +304,7 @@ def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
 
 
 def markdown(page: Page) -> str:
-    """The tables and what is to be known about them, as Markdown."""
+    """The tables and notes, as Markdown."""
     lines = [f"## {page.title}", "", f"{page.paper}.", ""]
     for grid in page.grids:
         header, rows = cells(grid)
@@ -318,31 +321,31 @@ def markdown(page: Page) -> str:
 
 def _reading(page: Page) -> str:
     of_seeds = {
-        "mean": f"Mean {_PLUS} standard deviation over seeds, their number in brackets",
-        "median": "Median over seeds, [lowest, highest], and their number in brackets",
+        "mean": f"Mean {_PLUS} standard deviation over seeds, number of seeds in brackets",
+        "median": "Median over seeds, range in square brackets, number of seeds in brackets",
     }
     return (
-        f"{of_seeds[page.summary]}; budget {page.budget}. {_NONE} stands for what was not "
-        "measured, or is not published."
+        f"{of_seeds[page.summary]}; budget {page.budget}. {_NONE} means not measured or not "
+        "published."
     )
 
 
 def _texts(page: Page) -> dict[str, list[str]]:
     texts = {
-        "What the paper says": page.claims,
-        "How the set-up differs from the paper's": page.differences,
-        "What is missing": page.notes,
+        "Claims of the paper": page.claims,
+        "Differences from the paper's set-up": page.differences,
+        "Missing values": page.notes,
     }
     return {title: found for title, found in texts.items() if found}
 
 
 def document(page: Page, drawn: Sequence[Drawn]) -> str:
-    """The whole page as HTML."""
+    """The complete page as HTML."""
     sections = []
     for grid in page.grids:
         header, rows = cells(grid)
         sections.append(html.section(grid.name, html.table(header, rows)))
-    sections.append(html.section("How to read it", html.note(_reading(page))))
+    sections.append(html.section("Notes", html.note(_reading(page))))
     sections += [html.section(title, html.note(*texts)) for title, texts in _texts(page).items()]
     if drawn:
         sections.append(html.section("Figures", *map(_picture, drawn)))

@@ -1,4 +1,4 @@
-"""One look for every figure, a user's own on top of it, and the formats figures are written in."""
+"""The style of all figures, a user's style on top of it, and the output formats."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ GRID: Final = "#dde2e7"
 CELL: Final = "#f3f5f7"
 PAPER: Final = "#fefefe"
 
-# Petroff's ten-colour cycle (arXiv:2107.02270), strong colours first: told apart with every common
-# colour vision, and readable as lines on white and on black.
+# Petroff's ten-colour cycle (arXiv:2107.02270), strong colours first: distinguishable under common
+# colour vision deficiencies, and readable as lines on white and on black.
 PALETTE: Final = (
     "#3f90da",
     "#e76300",
@@ -48,16 +48,16 @@ PALETTE: Final = (
     "#717581",
     "#92dadd",
 )
-# Without its darkest part, which is lost on a dark ground.
+# Without its darkest part, which is invisible on a dark background.
 CONTINUOUS: Final = ListedColormap(colormaps["cividis"](np.linspace(0.18, 1, 256)), "continuous")
 
-#: Line styles, which tell curves apart where colours do not: in print, and to some readers.
+#: Line styles, which distinguish curves where colours do not, such as in print.
 DASHES: Final = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
 
 WIDTH: Final = 9.4  # inches: the text width of the report page
-_NARROW: Final = 5.5  # inches: panels below this width stand below each other
+_NARROW: Final = 5.5  # inches: below this width, panels are stacked
 
-# Any: stubs of matplotlib differ between releases in what they take for settings.
+# Any: matplotlib's stubs for settings differ between releases.
 STYLE: Final[Any] = {
     "figure.facecolor": PAPER,
     "figure.dpi": 96,
@@ -65,7 +65,7 @@ STYLE: Final[Any] = {
     "svg.hashsalt": "latentrank",
     "svg.fonttype": "none",  # text stays text, in the reader's font
     "pdf.fonttype": 42,  # likewise, embedded as TrueType
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws the same
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so figures are the same on every machine
     "font.size": 9,
     "text.color": INK,
     "axes.facecolor": PAPER,
@@ -97,12 +97,12 @@ STYLE: Final[Any] = {
     "lines.solid_capstyle": "round",
 }
 
-# What a user's style file says, on top of `STYLE`.
+# Settings of a user's style file, on top of `STYLE`.
 _OWN_STYLE: ContextVar[Any] = ContextVar("own_style", default=MappingProxyType({}))
 
 
 def styled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let a function draw in this look, and leave matplotlib's own settings untouched."""
+    """Make a function draw in this style, without changing matplotlib's settings."""
 
     @wraps(function)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -116,14 +116,14 @@ def styled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
 def own_style(file: Path | None) -> Iterator[None]:
     """Draw with the settings of a matplotlib style file, such as a journal's.
 
-    `figure.figsize` gives the width of figures, such as that of a column; heights follow from
-    what is drawn.
+    `figure.figsize` gives the width of figures, such as that of a column; heights follow from the
+    content.
 
     Args:
         file: a style file; None changes nothing.
 
     Raises:
-        InputError: it cannot be read, or holds something other than settings.
+        InputError: it cannot be read, or contains something other than settings.
     """
     token = _OWN_STYLE.set({} if file is None else _read_style(file))
     try:
@@ -133,7 +133,7 @@ def own_style(file: Path | None) -> Iterator[None]:
 
 
 def _read_style(file: Path) -> dict[str, Any]:
-    """The settings in a style file; matplotlib only logs what it does not understand."""
+    """The settings in a style file; matplotlib would only log errors."""
     if not file.is_file():
         raise InputError(f"There is no style file {file}; give the path of a .mplstyle file.")
     try:
@@ -151,18 +151,18 @@ def _read_style(file: Path) -> dict[str, Any]:
 
 
 def page_width() -> float:
-    """Inches across the page: `WIDTH`, or what a user's style file gives as `figure.figsize`."""
+    """The page width in inches: `WIDTH`, or `figure.figsize` in a user's style file."""
     size = _OWN_STYLE.get().get("figure.figsize")
     return WIDTH if size is None else float(size[0])
 
 
 def narrow() -> bool:
-    """Whether the page is about as wide as a column of a paper, so that panels are stacked."""
+    """Whether the page is as narrow as a column of a paper, so that panels are stacked."""
     return page_width() < _NARROW
 
 
-# The drawing's own greys become variables, so that an embedded figure follows the page into dark
-# mode; the data's colours stay as they are, and paper is always white.
+# Greys become CSS variables, so that an embedded figure follows the page into dark mode; data
+# colours do not change, and print is always on white.
 _SHADES: Final = {
     INK: ("ink", "#e3e7eb"),
     MUTED: ("muted", "#98a3ae"),
@@ -172,7 +172,7 @@ _SHADES: Final = {
 }
 
 
-# Nothing that differs from one writing to the next.
+# No metadata that differs from one file to the next.
 _NO_METADATA: Final[dict[str, dict[str, None]]] = {
     "png": {},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -181,12 +181,12 @@ _NO_METADATA: Final[dict[str, dict[str, None]]] = {
 
 
 def new_figure(width: float, height: float, *, constrained: bool = True) -> Figure:
-    """An empty figure with a canvas of its own, in no global list of figures.
+    """An empty figure with its own canvas, not registered with pyplot.
 
     Args:
         width: in inches.
         height: in inches.
-        constrained: let matplotlib place the axes so that no label is cut.
+        constrained: use matplotlib's constrained layout, so that no label is clipped.
 
     Returns:
         The figure.
@@ -201,7 +201,7 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
 
 
 def curve_style(index: int) -> tuple[str, Any]:
-    """Colour and line style of the curve with this index: no two of the first 40 share both.
+    """Colour and line style of the curve with this index: the first 40 combinations are distinct.
 
     Example:
         >>> curve_style(0), len({str(curve_style(index)) for index in range(40)})
@@ -212,12 +212,12 @@ def curve_style(index: int) -> tuple[str, Any]:
 
 
 def legend_above(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
-    """A legend above the axes and never over them, in as many lines as its names need.
+    """A legend above the axes, never over them, in as many lines as needed.
 
     Args:
         figure: with constrained layout.
-        handles: what each name is drawn like.
-        labels: the names.
+        handles: the handle of each label.
+        labels: the labels.
     """
     if not labels:
         return
@@ -236,7 +236,7 @@ def font_size(name: str = "font.size") -> float:
 
 
 def text_inches(text: str, size: float | None = None) -> float:
-    """How wide a text is, at a size in points or at the style's own."""
+    """The width of a text, at a size in points or at the style's default."""
     path = TextPath((0, 0), text, size=size or font_size())
     return float(path.get_extents().width) / 72 if text.strip() else 0.0
 
@@ -250,7 +250,7 @@ def to_bytes(figure: Figure, kind: Format = "png") -> bytes:
         kind: the format.
 
     Returns:
-        The file's bytes; the same figure always gives the same.
+        The file's bytes, identical for identical figures.
 
     Example:
         >>> to_bytes(new_figure(1, 1))[1:4]
@@ -263,7 +263,7 @@ def to_bytes(figure: Figure, kind: Format = "png") -> bytes:
 
 
 def write_figure(figure: Figure, path: str | Path) -> Path:
-    """Write a figure in the format that the file's name ends in.
+    """Write a figure in the format given by the file suffix.
 
     Args:
         figure: a figure of this package.
@@ -284,15 +284,15 @@ def write_figure(figure: Figure, path: str | Path) -> Path:
 
 @styled
 def to_svg(figure: Figure) -> str:
-    """The figure for a page: an SVG without ground, whose greys follow the reader's colour scheme.
+    """The figure as an SVG for a page: transparent, with greys that follow the colour scheme.
 
-    Its text is drawn as paths, so that it looks the same whatever fonts the reader has.
+    Its text is drawn as paths, so that it does not depend on installed fonts.
 
     Args:
         figure: a figure of this package.
 
     Returns:
-        The SVG document; the same figure always gives the same text.
+        The SVG document, identical for identical figures.
 
     Example:
         >>> "prefers-color-scheme: dark" in to_svg(new_figure(1, 1))
@@ -315,5 +315,5 @@ def to_svg(figure: Figure) -> str:
 
 
 def _settle(figure: Figure) -> None:
-    """Keep the places of all axes: finding them again takes half the time of the next drawing."""
+    """Freeze the layout: computing it again would take half the time of the next drawing."""
     figure.set_layout_engine("none")

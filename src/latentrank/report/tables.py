@@ -1,4 +1,4 @@
-"""The table of a comparison in the formats that other programs read: CSV and LaTeX."""
+"""The table of a comparison as CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TEX = {
 
 
 def to_csv(columns: Sequence[Column]) -> str:
-    """Every number of every method in a row of its own.
+    """Every number of every method, one per row.
 
     Args:
         columns: the methods.
 
     Returns:
         CSV with the columns `method`, `metric`, `mean`, `std` (empty for one seed) and `seeds`,
-        numbers in full precision.
+        numbers at full precision.
     """
     buffer = io.StringIO()
     table = csv.writer(buffer, lineterminator="\n")
@@ -75,7 +75,7 @@ def to_latex(
 
 
 def _tex(text: str) -> str:
-    r"""Text as LaTeX sets it.
+    r"""Escape text for LaTeX.
 
     Example:
         >>> print(_tex("a_b ± 3 %"))

@@ -1,4 +1,4 @@
-"""What the reports show of a run: test samples, codes, and what the decoder makes of codes."""
+"""The data that reports show of a run: test samples, codes and decoded codes."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "f
 
 
 class Model(Protocol):
-    """Anything that encodes and decodes, such as an `Autoencoder`."""
+    """A model that encodes and decodes, such as an `Autoencoder`."""
 
     statistics: CodeStatistics
     reconstructs: ClassVar[bool]
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What is done to samples before the networks see them."""
+        """The preprocessing of samples for the networks."""
 
     def encode(self, x: Tensor) -> Tensor:
         """Samples `(B, *shape)` to codes `(B, L)`."""
@@ -54,7 +54,7 @@ class Model(Protocol):
 
 
 class RunLike(Protocol):
-    """What a report reads of a run; `latentrank.runs.Run` has it."""
+    """The interface of a run that a report needs; see `latentrank.runs.Run`."""
 
     folder: Path
 
@@ -64,11 +64,11 @@ class RunLike(Protocol):
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """What was measured at the end."""
+        """The final metrics."""
 
     @property
     def history(self) -> Mapping[str, NDArray[Any]]:
-        """Column name to values, one a validation."""
+        """Column name to values, one per validation."""
 
     def model(self) -> Model:
         """The trained model in evaluation mode."""
@@ -81,15 +81,15 @@ class RunLike(Protocol):
 
 
 class MissingDataError(InputError):
-    """The data of a run cannot be read, so that nothing can be drawn that needs them."""
+    """The data of a run cannot be read, so figures that need them cannot be drawn."""
 
 
 class View:
-    """A run as the figures want it: everything in the data's own units, computed once.
+    """A run prepared for figures: everything in the units of the data, computed once.
 
     Args:
         run: a finished run.
-        first: the view of a run on the same data, whose PCA is taken for this one, too.
+        first: the view of a run on the same data, whose PCA is reused.
     """
 
     def __init__(self, run: RunLike, first: View | None = None) -> None:
@@ -100,12 +100,12 @@ class View:
 
     @property
     def name(self) -> str:
-        """The method as it is written in text."""
+        """The display name of the method."""
         return display_name(str(self.config["method"]))
 
     @property
     def data_name(self) -> str:
-        """The data set; of a path, its last part."""
+        """The name of the data set; for a path, its last part."""
         return Path(str(self.config["data"])).name
 
     @cached_property
@@ -122,11 +122,11 @@ class View:
 
     @cached_property
     def errors(self) -> Errors:
-        """Errors by number of coefficients; where the data are not there, as last measured.
+        """Errors by number of coefficients; if the data are missing, as last measured.
 
         Raises:
-            InputError: the model encodes no samples, or the test samples are all equal.
-            MissingDataError: the data cannot be read, and were never measured on.
+            InputError: the model has no encoder, or the test samples are all equal.
+            MissingDataError: the data cannot be read, and there is no earlier measurement.
         """
         self.need_codes("no reconstruction error")
         try:
@@ -140,7 +140,7 @@ class View:
 
     @property
     def errors_if_known(self) -> Errors | None:
-        """The same, or None where there are none."""
+        """The same, or None if there are none."""
         try:
             return self.errors
         except InputError:
@@ -153,25 +153,25 @@ class View:
 
     @property
     def rank_is_given(self) -> bool:
-        """Whether the rank was set by the user and not found in training."""
+        """Whether the rank was set by the user rather than found in training."""
         asked = self.config.get("options", {}).get("rank")
         found = self.metrics.get("rank_search")
         return isinstance(asked, int) and not isinstance(asked, bool) and not found
 
     @property
     def warnings(self) -> list[str]:
-        """What the training warns of."""
+        """Warnings of the training."""
         warning = self.metrics.get("warning")
         return [str(warning)] if warning else []
 
     @property
     def noun(self) -> str:
-        """What one sample is called."""
+        """The word for a sample, such as image."""
         return _KINDS[len(self.dataset.shape)]
 
     @cached_property
     def picks(self) -> NDArray[np.int64]:
-        """Rows of the test split that are shown: every class in turn, or evenly spread."""
+        """Indices of the test samples shown: classes in turn, or evenly spaced."""
         count, labels = len(self.dataset.test), self.dataset.test.labels
         if labels is None:
             return np.unique(np.linspace(0, count - 1, min(_SHOWN, count)).astype(np.int64))
@@ -189,7 +189,7 @@ class View:
     def limits(self) -> Limits:
         """Values drawn as black and white: 0 and 1, or the range of the originals.
 
-        Images without bounds and colours are fields, drawn with a colour bar.
+        Single-channel images without bounds are fields, drawn with a colour bar.
         """
         bounded = self.dataset.preprocessing.bounded
         if bounded:
@@ -204,7 +204,7 @@ class View:
 
         Args:
             rows: `(n,)` rows of the test split.
-            dataset: where they are taken from.
+            dataset: data set to take them from.
 
         Returns:
             `(n, L)` float32.
@@ -215,7 +215,7 @@ class View:
 
     @torch.no_grad()
     def decode(self, codes: NDArray[Any]) -> Floats:
-        """What the decoder makes of codes.
+        """Decode codes.
 
         Args:
             codes: `(..., L)`.
@@ -237,7 +237,7 @@ class View:
         """Codes of `"train"` or `"test"`, `(N, L)`.
 
         Raises:
-            MissingDataError: they were not kept, and the data cannot be read.
+            MissingDataError: they were not stored, and the data cannot be read.
         """
         try:
             return self.run.codes(split)
@@ -251,20 +251,20 @@ class View:
 
     @property
     def directions(self) -> int:
-        """How many principal directions count, by the rule that the rank follows."""
+        """The number of principal directions, counted in the same way as the rank."""
         variances = self.plane.scales**2
         return int((variances > RANK_THRESHOLD * variances[0]).sum()) if len(variances) else 0
 
     @cached_property
     def starts_from_noise(self) -> bool:
-        """Whether the decoder takes noise in place of codes of samples, as a GAN's does."""
+        """Whether the decoder takes noise instead of codes of samples, as in a GAN."""
         return not self.run.model().reconstructs
 
     def anchors(self, first: View) -> NDArray[Any]:
-        """What interpolations start from and end at.
+        """The end points of interpolations.
 
         Args:
-            first: the run whose test samples are taken.
+            first: the run whose test samples are used.
 
         Returns:
             `(n, L)`: codes of its picked test samples; noise of a fixed seed for a GAN.
@@ -275,10 +275,10 @@ class View:
         return self.codes_of_picks(first.picks, first.dataset)
 
     def need_codes(self, purpose: str) -> None:
-        """Say why a figure is not possible where the decoder takes no codes.
+        """Raise if a figure is impossible because the decoder takes no codes.
 
         Args:
-            purpose: what there is then, such as `"nothing to reconstruct"`.
+            purpose: consequence, such as `"nothing to reconstruct"`.
 
         Raises:
             InputError: the decoder starts from noise.
@@ -290,10 +290,10 @@ class View:
             )
 
     def need_directions(self, purpose: str) -> None:
-        """Say why a figure is not possible where all codes are the same.
+        """Raise if a figure is impossible because all codes are the same.
 
         Args:
-            purpose: what there is then, such as `"nothing to sample"`.
+            purpose: consequence, such as `"nothing to sample"`.
 
         Raises:
             InputError: all training codes are equal.
@@ -305,23 +305,23 @@ class View:
             )
 
     def _shown(self, x: Tensor) -> Floats:
-        """Samples as arrays in the data's own units."""
+        """Samples as arrays in the units of the data."""
         return self._own(self.dataset.preprocessing.denormalise(x))
 
     def _own(self, x: NDArray[Any]) -> Floats:
-        """Floats in the data's own units; of bounded data as shares of the bounds."""
+        """Floats in the units of the data; bounded data as fractions of the bounds."""
         made = self.dataset.preprocessing
         return made.normalise(x).numpy() if made.bounded else x.astype(np.float64)
 
 
 def display_name(method: str) -> str:
-    """A method's name as the papers write it.
+    """A method's name as written in papers.
 
     Args:
-        method: as on the command line.
+        method: name as on the command line.
 
     Returns:
-        Capitals where they belong.
+        The name with capitals.
 
     Example:
         >>> [display_name(name) for name in ("lorae", "irmae-wd", "rrae-weak")]
@@ -331,14 +331,14 @@ def display_name(method: str) -> str:
 
 
 def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested mapping with dotted names.
+    """Flatten a nested mapping, with dotted names.
 
     Args:
         values: a configuration or metrics.
-        prefix: what the names begin with.
+        prefix: prefix of the names.
 
     Returns:
-        Name to value; an empty inner mapping leaves nothing.
+        Name to value; an empty inner mapping is dropped.
 
     Example:
         >>> flat_settings({"method": "lorae", "options": {"penalty": 0.001}})

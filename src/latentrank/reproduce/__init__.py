@@ -1,7 +1,7 @@
-"""The papers' tables and figures as something to run: train what is missing, measure, compare.
+"""Reproduction of the papers' tables and figures: train what is missing, measure, compare.
 
-Recipes are those of `latentrank.recipes`, or your own. Trainings are those of
-`latentrank.runs.cache`, which recipes share.
+Recipes come from `latentrank.recipes`, or are your own. Runs are cached by `latentrank.runs.cache`
+and shared between recipes.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ def reproduce(
     say: Say = lambda text: None,
     progress: bool = False,
 ) -> Page:
-    """Train what is missing, measure, and write a recipe's table beside the published values.
+    """Train what is missing, measure, and write a recipe's table next to the published values.
 
     Args:
-        name: of the recipe, or the path of one of your own.
-        seeds: trainings of each row.
-        budget: `"small"` fits two cores in about an hour; `"paper"` is the papers' setting.
-        parts: those data sets of the recipe, by heading; all of them if none is named.
-        out: folder of all reproductions.
-        data_root: where data files lie.
-        download: data files and weights may be downloaded.
-        weights: files of weights by the name of the features, such as `"inception"`.
+        name: name of a recipe, or the path of your own.
+        seeds: number of seeds per row.
+        budget: `"small"` fits two cores in about an hour; `"paper"` is the papers' set-up.
+        parts: data sets of the recipe to include, by heading; all by default.
+        out: folder for all reproductions.
+        data_root: folder of data files.
+        download: whether data files and weights may be downloaded.
+        weights: weights files by the name of the features, such as `"inception"`.
         device: where to train.
         cluster: address of a Dask scheduler whose workers train; None for this machine.
-        train: False measures the trainings that are there already, and makes no others.
-        say: told how far it is.
-        progress: show a progress line for each training.
+        train: whether to train what is missing, or measure the existing runs only.
+        say: called with progress messages.
+        progress: show a progress line for each run.
 
     Returns:
-        What was written to `out/NAME`: `table.md`, `table.json`, figures, `report.html`.
+        The folder `out/NAME`, with `table.md`, `table.json`, figures and `report.html`.
 
     Raises:
-        InputError: no such recipe or part, or not one of its rows can be had.
+        InputError: there is no such recipe or part, or none of its rows can be produced.
     """
     recipe, out = only(load(name), parts), Path(out)
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
@@ -101,7 +101,7 @@ def _missing(trainings: Sequence[Training]) -> dict[str, str]:
 
 
 class Found(NamedTuple):
-    """What was measured of one job: values by column, and why the other columns are empty."""
+    """The values of one job by column, and why the other columns are empty."""
 
     values: dict[str, float]
     reasons: dict[str, str]
@@ -155,12 +155,12 @@ def _published(part: Part, column: str, row: str) -> tuple[float, float | None] 
 
 
 def _notes(jobs: Sequence[Job], found: Sequence[Found]) -> list[str]:
-    """Why cells are empty: each reason once, with the rows and columns that it is about."""
+    """Reasons for empty cells: each once, with the rows and columns it applies to."""
     rows: dict[tuple[str, str], list[str]] = defaultdict(list)
     for job, one in zip(jobs, found, strict=True):
         for column, reason in one.reasons.items():
-            if (told := f"{job.row} ({job.part})") not in rows[reason, column]:
-                rows[reason, column].append(told)
+            if (label := f"{job.row} ({job.part})") not in rows[reason, column]:
+                rows[reason, column].append(label)
     columns: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (reason, column), about in rows.items():
         columns[reason, ", ".join(about)].append(column)

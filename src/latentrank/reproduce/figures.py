@@ -14,12 +14,12 @@ from latentrank.reproduce.plan import Job
 
 
 def figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
-    """The figures that a recipe names, of the first seed of each row.
+    """The figures of a recipe, for the first seed of each row.
 
     Args:
-        recipe: what is reproduced.
-        page: what was measured; a power law adds its claim to it.
-        jobs: those that were trained.
+        recipe: the recipe.
+        page: the results; a power law adds its claim to them.
+        jobs: the trained jobs.
     """
     shown = {(job.part, job.row): job for job in jobs if job.config.training.seed == 0}
     drawn: list[Any] = []
@@ -47,7 +47,7 @@ def figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
 
 
 def _picture(kind: str, density: str, name: str, subject: Subject) -> list[Any]:
-    """A picture of one run; none where its code allows none."""
+    """A picture of one run; None if its code does not allow one."""
     try:
         if kind in ("samples", "tsne"):
             density = subject.density(density)

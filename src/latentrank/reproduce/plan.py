@@ -1,4 +1,4 @@
-"""Which trainings and metrics a recipe needs."""
+"""The runs and metrics that a recipe needs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Job(NamedTuple):
     Attributes:
         part: heading of its part.
         row: name of its row.
-        config: everything that decides it.
-        folder: where it is, or will be.
-        trained: whether it needs a training.
-        metrics: column to metric, densities with their options.
-        samples: generated samples for a distance.
+        config: its configuration.
+        folder: its run folder, existing or not.
+        trained: whether it needs training.
+        metrics: column to metric, including density options.
+        samples: number of generated samples for a distance.
     """
 
     part: str
@@ -42,11 +42,11 @@ class Job(NamedTuple):
 
     @property
     def training(self) -> Training:
-        """What has to be there before it can be measured."""
+        """The run that it needs before it can be measured."""
         return Training(self.title, self.part, self.config, self.folder)
 
     def subject(self, weights: Mapping[str, Path] | None = None, download: bool = False) -> Subject:
-        """What its metrics are taken of."""
+        """The subject that its metrics are measured on."""
         return Subject(
             self.config, self.folder, self.samples, weights=weights or {}, download=download
         )
@@ -62,15 +62,15 @@ def plan(
     download: bool = False,
     device: str = "auto",
 ) -> list[Job]:
-    """Every training and measurement of a recipe, row by row.
+    """Every run and measurement of a recipe, row by row.
 
     Args:
-        recipe: what is reproduced.
+        recipe: the recipe.
         budget: `"small"` or `"paper"`.
         seeds: 0 to `seeds - 1` of each row.
-        out: folder of all reproductions; runs lie in `out/runs`.
-        data_root: where data files lie.
-        download: data files may be downloaded.
+        out: folder for all reproductions; runs are in `out/runs`.
+        data_root: folder of data files.
+        download: whether data files may be downloaded.
         device: where to train.
 
     Raises:
@@ -79,7 +79,7 @@ def plan(
     if budget not in BUDGETS:
         raise unknown("budget", budget, BUDGETS)
     if seeds < 1:
-        raise InputError(f"seeds is {seeds}, expected a whole number from 1; raise it.")
+        raise InputError(f"seeds is {seeds}, expected an integer from 1; raise it.")
     machine = {"data_root": data_root, "download": download, "device": device}
     return [
         _job(part, row, budget, seed, out / "runs", machine)
@@ -125,6 +125,6 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
 
 
 def _with_options(text: str, densities: Mapping[str, str]) -> str:
-    """A metric whose density has the options that the preset gives it."""
+    """A metric with the density options of the preset."""
     spec = metrics.parse(text)
     return spec._replace(argument=densities.get(spec.argument, spec.argument)).text

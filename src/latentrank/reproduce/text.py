@@ -1,4 +1,4 @@
-"""What a reproduction says in words: command, version, differences, verdicts."""
+"""The text of a reproduction: command, version, differences, verdicts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from latentrank.report.reproduction import Page
 def command(
     name: str, seeds: int, budget: str, parts: Sequence[str] = (), train: bool = True
 ) -> str:
-    """What to type for the same table."""
+    """The command that reproduces the table."""
     chosen = "".join(f" --part {shlex.quote(part)}" for part in parts)
     trained = "" if train else " --no-train"
     return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}{chosen}{trained}"
 
 
 def source_version() -> str:
-    """The version, and the commit where the package is used from a clone of its repository."""
+    """The version, and the commit if the package runs from a clone of its repository."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -41,9 +41,9 @@ def source_version() -> str:
 
 
 def differences(recipe: Recipe, budget: Budget) -> list[str]:
-    """In what the set-up differs from the paper's, a sentence each."""
+    """Differences from the paper's set-up, one sentence each."""
     known = presets()
-    told: list[str] = []
+    sentences: list[str] = []
     for part in recipe.parts:
         preset = known[part.preset]
         changed = [
@@ -52,18 +52,18 @@ def differences(recipe: Recipe, budget: Budget) -> list[str]:
             if value != preset.paper.get(name)
         ]
         if changed:
-            told.append(f"{part.heading}, budget {budget}: {'; '.join(changed)}.")
-        told += [f"{part.heading}: {text}" for text in preset.differences]
+            sentences.append(f"{part.heading}, budget {budget}: {'; '.join(changed)}.")
+        sentences += [f"{part.heading}: {text}" for text in preset.differences]
         taken = [
             *part.metrics.values(),
             *(m for row in recipe.rows for m in row.metrics.values()),
         ]
-        told += [f"{part.heading}: {text}" for text in limits(taken)]
-    return list(dict.fromkeys([*told, *recipe.differences]))
+        sentences += [f"{part.heading}: {text}" for text in limits(taken)]
+    return list(dict.fromkeys([*sentences, *recipe.differences]))
 
 
 def limits(taken: Iterable[str]) -> list[str]:
-    """What distances can be compared with, by the features that they are measured on.
+    """What distances can be compared with, depending on their features.
 
     Args:
         taken: metrics as text.
@@ -79,7 +79,7 @@ def limits(taken: Iterable[str]) -> list[str]:
 _LIMITS = {
     "classifier": "FD-classifier is the Fréchet distance on features of a classifier of the "
     "data's own labels; it cannot be compared with an FID.",
-    "inception": "FID needs the Inception weights; on a processor of two cores it takes about two "
+    "inception": "FID needs the Inception weights; on two CPU cores it takes about two "
     "minutes for 2000 images.",
 }
 _LIMIT_OF_TIMM = "The Fréchet distance on features of {} cannot be compared with an FID."
@@ -94,11 +94,11 @@ def _usual(preset: Preset, name: str) -> Any:
 
 
 def verdict(claim: Claim, page: Page) -> str:
-    """A claim and whether what was measured, by means or medians, reproduces it.
+    """A claim, and whether the measured means or medians reproduce it.
 
     Args:
-        claim: of the recipe.
-        page: what was measured.
+        claim: a claim of the recipe.
+        page: the results.
 
     Returns:
         The claim, followed by the verdict: reproduced (all differences exceed the standard

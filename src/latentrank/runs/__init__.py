@@ -1,4 +1,4 @@
-"""Run folders: configure, train, resume, read, keep and train many at once."""
+"""Run folders: configure, train, resume, read, cache, and train many in parallel."""
 
 from latentrank.runs.configure import configure, default_folder
 from latentrank.runs.folder import Run, finished_run, load_data

@@ -1,7 +1,7 @@
-"""One training: named by its content, kept in a folder, and never made twice.
+"""Cached runs: named by content, stored in a folder, and never trained twice.
 
-Whoever asks for the same training finds it done; whatever was interrupted is resumed; and what
-another process is training is waited for.
+A finished run is reused, an interrupted one resumed, and one being trained by another process is
+waited for.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class Training(NamedTuple):
-    """One training that is wanted.
+    """A requested run.
 
     Attributes:
-        name: what it is, for the reader of the progress.
-        group: trainings of one group take about as long as each other.
-        config: everything that decides it.
-        folder: where it is, or will be.
+        name: name for progress messages.
+        group: runs of one group take about the same time.
+        config: its configuration.
+        folder: its run folder, existing or not.
     """
 
     name: str
@@ -41,30 +41,30 @@ class Training(NamedTuple):
 
     @property
     def fraction(self) -> float:
-        """How much of it is done, between 0 and 1, by its last validation."""
+        """The completed share, from 0 to 1, as of its last validation."""
         try:
             history = runs.Run(self.folder).history
         except (OSError, ValueError, InputError):
             return 0.0  # not begun
         units, total = self.config.training.length
-        unit = units.removesuffix("s")  # as the history's column is called
+        unit = units.removesuffix("s")  # name of the history's column
         return min(1.0, float(history[unit][-1]) / total) if unit in history else 0.0
 
 
 def is_done(training: Training) -> bool:
-    """Whether nothing is left to train."""
+    """Whether it is finished."""
     folder = training.folder
     return (folder / runs.folder.CONFIG).is_file() and runs.Run(folder).finished
 
 
 def content(config: RunConfig) -> dict[str, Any]:
-    """What decides the outcome of a run and differs from the defaults of method and data.
+    """Settings that determine the result of a run and differ from the defaults of method and data.
 
-    Settings that only say where it runs are left out, and data count by their content. A setting
-    that is added to the library with a default therefore leaves the content as it was.
+    Machine settings are excluded, and data enter by their content. Adding a setting with a default
+    to the library therefore does not change it.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
 
     Example:
         >>> plain = RunConfig(method="lorae", data="shapes", device="cpu")
@@ -106,7 +106,7 @@ def fingerprint(source: str) -> str:
         source: a path.
 
     Returns:
-        Hexadecimal digits; those of the path where there is nothing.
+        Hexadecimal digits; a digest of the path if nothing exists there.
     """
     path = Path(source).expanduser()
     digest = hashlib.blake2b(digest_size=12)
@@ -121,11 +121,11 @@ def fingerprint(source: str) -> str:
 
 
 def folder_name(config: RunConfig, trained: bool = True) -> str:
-    """A name that says what a run is, ending in a digest of its content.
+    """A descriptive name of a run, ending in a digest of its content.
 
     Args:
-        config: of the run.
-        trained: whether it is trained; what is not is kept apart.
+        config: configuration of the run.
+        trained: whether it is trained; untrained ones are stored separately.
 
     Example:
         >>> config = RunConfig(method="lorae", data="blobs", options={"penalty": 0.1})
@@ -148,19 +148,19 @@ def train(
     waiting: Callable[[], None] = lambda: None,
     callbacks: Sequence[Callback] = (),
 ) -> None:
-    """Train what is asked for, from the start or from where it stopped; nothing if it is there.
+    """Train a run, or resume it; nothing happens if it is finished.
 
-    Where another process trains the same, its end is waited for.
+    If another process is training the same run, wait for it.
 
     Args:
-        training: what is wanted.
+        training: the requested run.
         progress: show a progress line.
-        waiting: called about once a second while another process trains the same; what it raises
+        waiting: called about once a second while another process trains the same run; an exception
             ends the wait.
-        callbacks: further callbacks of Lightning's.
+        callbacks: additional Lightning callbacks.
 
     Raises:
-        InputError: the configuration or the data cannot be used, or the training diverges.
+        InputError: the configuration or the data are invalid, or training diverges.
     """
     if is_done(training):
         return

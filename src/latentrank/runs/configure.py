@@ -1,4 +1,4 @@
-"""From settings by name, YAML files and defaults to one configuration."""
+"""Building a configuration from settings by name, YAML files and defaults."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from latentrank.io import read_yaml
 
 
 def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunConfig:
-    """A configuration from settings by name, over those of a YAML file, over the defaults.
+    """Build a configuration from settings by name, over a YAML file, over the defaults.
 
-    Options of the method stand among the settings, or under `options`.
+    Options of the method are given among the settings, or under `options`.
 
     Args:
         given: settings and options by name, such as those of a command line.
@@ -39,14 +39,12 @@ def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunCo
     values = {**below, **above}
     for name, command in (("method", "methods"), ("data", "datasets")):
         if values.get(name) is None:
-            raise InputError(
-                f"No {name} is given; name one of those that latentrank {command} lists."
-            )
+            raise InputError(f"No {name} is given; choose one from latentrank {command}.")
     method = str(values["method"])
     if below["options"] and str(below.get("method", method)) != method:
         raise InputError(
-            f"{file} holds options of {below['method']}, and the method is to be {method}; leave "
-            "them out of the file, or name no other method."
+            f"{file} holds options of {below['method']}, but the method is {method}; leave "
+            "them out of the file, or use its method."
         )
     options = {**below["options"], **above["options"]}
     _check_options(options, method)
@@ -54,7 +52,7 @@ def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunCo
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by name, with whatever is none of them under `options`."""
+    """Settings by name, with all other names under `options`."""
     options = values.get("options") or {}
     if not isinstance(options, Mapping):
         raise InputError(f"options is {options!r}; give names and values, such as 'penalty: 1e-3'.")
@@ -73,7 +71,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(section: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a section and of those in it, by their names alone."""
+    """The settings of a section and its nested sections, by name."""
     found: dict[str, Any] = {}
     for name, value in section.items():
         found |= (
@@ -85,7 +83,7 @@ def _leaves(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_options(options: Mapping[str, Any], method: str) -> None:
-    """Refuse options that the method does not have, with the setting or option that was meant."""
+    """Reject options that the method does not have, suggesting a setting or option."""
     own = methods.get(method).options.model_fields
     for name in options:
         if name not in own:
@@ -98,16 +96,16 @@ def _check_options(options: Mapping[str, Any], method: str) -> None:
 
 
 def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
-    """The configuration with what depends on the data filled in, and paths made absolute.
+    """Resolve a configuration: fill in what depends on the data, and make paths absolute.
 
-    It is resolved once, at the start of a run; whatever reads it afterwards finds every value.
+    This happens once, at the start of a run; afterwards every value is set.
 
     Args:
         config: as configured.
-        dataset: the data that it names.
+        dataset: its data.
 
     Raises:
-        InputError: a resolved value that cannot be used.
+        InputError: a resolved value is invalid.
     """
     source, root = config.data.source, config.data.data_root
     return config.updated(
@@ -124,11 +122,11 @@ def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
     """A folder for a new run, named after its data and method.
 
     Args:
-        config: of the run.
-        parent: the folder that holds runs.
+        config: configuration of the run.
+        parent: folder of runs.
 
     Returns:
-        A path where nothing is yet: `DATA-METHOD`, or `DATA-METHOD-2` and so on.
+        A path that does not exist yet: `DATA-METHOD`, or `DATA-METHOD-2` and so on.
 
     Example:
         >>> default_folder(RunConfig(method="ae", data="My data/big one.npy")).name
@@ -145,10 +143,10 @@ def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
     while folder.exists():
         count += 1
         newest, folder = folder, Path(parent) / f"{stem}-{count}"
-    # The first of several processes has made the folder before it starts the others.
+    # In distributed training, the first process creates the folder before it starts the others.
     return folder if is_first_process() else newest
 
 
 def absolute(path: str) -> str:
-    """A path that holds in any working folder."""
+    """A path that is valid in any working folder."""
     return str(Path(path).expanduser().resolve())

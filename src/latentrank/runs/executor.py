@@ -1,9 +1,8 @@
-"""Many trainings at once: in processes of this machine, or on the workers of a Dask cluster.
+"""Training many runs in parallel: in local processes, or on the workers of a Dask cluster.
 
-`train_all` hands trainings to a `concurrent.futures.Executor`: loky's, which comes with joblib, or
-that of a Dask client. The executor starts and feeds its processes. This module adds what trainings
-need: one on a graphics card, a bounded number of threads, an end when the command ends, and another
-attempt when a worker is killed.
+`train_all` submits runs to a `concurrent.futures.Executor`: loky's, which comes with joblib, or
+that of a Dask client. The executor manages its processes. This module adds one run per GPU, a
+bounded number of threads, termination with the command, and a retry when a worker is killed.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ from latentrank.runs.worker import (
 
 Say = Callable[[str], None]
 
-# Each process holds torch, the data and a model: more of them need much memory.
+# Each process holds torch, the data and a model, so more would need much memory.
 _MOST_ON_A_PROCESSOR = 8
 
-# So often in a row may workers end without one training being done.
+# Number of consecutive worker failures without a finished run before giving up.
 _MOST_ATTEMPTS = 3
 
-# So long a process waits for its next training: it may be the command that has been killed.
+# Seconds a process waits for its next run, in case the command has been killed.
 _SECONDS_IDLE = 5
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -48,34 +47,34 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def train_all(
-    trainings: Sequence[Training], say: Say, progress: bool = False, cluster: str | None = None
+    runs: Sequence[Training], say: Say, progress: bool = False, cluster: str | None = None
 ) -> dict[str, str]:
     """Train what is missing, `at_once` at a time.
 
-    A training that fails does not stop the others. What only this process knows, such as a method
-    that it has registered, is trained in it. When the command ends, so do its workers; the next
-    call resumes from the newest checkpoints.
+    A failed run does not stop the others. Runs that depend on state of this process, such as a
+    method registered at run time, are trained in it. When the command ends, so do its workers; the
+    next call resumes from the newest checkpoints.
 
     Args:
-        trainings: what is wanted.
-        say: receives a sentence whenever a training has ended.
+        runs: the requested runs.
+        say: called with a message whenever a run has ended.
         progress: show progress lines.
-        cluster: address of a Dask scheduler, such as `"tcp://host:8786"`; its workers see the same
-            folders and have one thread each. None trains on this machine.
+        cluster: address of a Dask scheduler, such as `"tcp://host:8786"`; its workers must see the
+            same folders and have one thread each. None trains on this machine.
 
     Returns:
-        Why trainings were left out, by the name of their folder.
+        Reasons for skipped runs, by folder name.
 
     Raises:
-        InputError: the cluster cannot be used, or its workers are killed over and over.
-        TrainingError: a training ended with an error that is not the user's; the others are done.
+        InputError: the cluster cannot be used, or its workers are killed repeatedly.
+        TrainingError: a run failed with an internal error; the others are finished.
     """
     clock = Clock()
-    for training in trainings:
+    for training in runs:
         clock.learn(training)
-    missing = list({t.folder: t for t in trainings if not is_done(t)}.values())
-    reused = len({t.folder for t in trainings}) - len(missing)
-    say(f"{len(missing)} trainings to do, {reused} are there already")
+    missing = list({t.folder: t for t in runs if not is_done(t)}.values())
+    reused = len({t.folder for t in runs}) - len(missing)
+    say(f"{len(missing)} runs to train, {reused} already exist")
     shared = [training for training in missing if _is_known_everywhere(training.config)]
     count = at_once(shared[0].config.machine.device, len(shared), cluster) if shared else 0
     if count < 2 and cluster is None:
@@ -90,15 +89,15 @@ def train_all(
 
 
 def at_once(device: str, most: int, cluster: str | None = None) -> int:
-    """How many trainings run at a time: one on a graphics card, else one on a core.
+    """The number of parallel runs: one per GPU, or one per core.
 
-    Small networks and batches gain little from a second core, so two trainings of one thread end
-    before two of two threads, one after the other (`benchmarks/side_by_side.py`).
-    `OMP_NUM_THREADS` bounds the cores.
+    Small networks and batches gain little from a second core, so two runs in parallel with one
+    thread each are faster than two consecutive ones with two threads
+    (`benchmarks/side_by_side.py`). `OMP_NUM_THREADS` bounds the cores.
 
     Args:
         device: as in a configuration.
-        most: the largest answer, from 1.
+        most: upper bound, from 1.
         cluster: address of a Dask scheduler, whose workers are counted instead.
 
     Raises:
@@ -121,13 +120,13 @@ def at_once(device: str, most: int, cluster: str | None = None) -> int:
 
 
 def _is_known_everywhere(config: RunConfig) -> bool:
-    """Whether any process with the same packages can carry it out, on one device."""
+    """Whether any process with the same packages can train it, on one device."""
     named: list[tuple[Registry[Any], str | None]] = [
         (methods.METHODS, config.method),
         (data.DATASETS, config.data.source),
         (nets.NETWORKS, config.net),
     ]
-    # A path, or a network that is left to the data, is in no registry.
+    # Paths, and networks chosen by the data, are in no registry.
     return config.machine.devices == 1 and all(
         registry.built_in(name) for registry, name in named if name and name in registry
     )
@@ -135,7 +134,7 @@ def _is_known_everywhere(config: RunConfig) -> bool:
 
 @dataclass
 class _Session:
-    """One call of `train_all`: what has become of its trainings so far."""
+    """The state of one call of `train_all`."""
 
     total: int
     clock: Clock
@@ -145,41 +144,38 @@ class _Session:
     failed: dict[str, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
-    def train_here(self, trainings: Sequence[Training]) -> None:
-        """Train in this process, one after the other."""
-        for index, training in enumerate(trainings):
-            left = self.clock.left(trainings[index:], 1)
-            self.say(f"training {self.ended + 1} of {self.total}: {training.name}{left}")
+    def train_here(self, runs: Sequence[Training]) -> None:
+        """Train in this process, one run after another."""
+        for index, training in enumerate(runs):
+            left = self.clock.left(runs[index:], 1)
+            self.say(f"run {self.ended + 1} of {self.total}: {training.name}{left}")
             self._settle(training, partial(train_here, training, self.progress))
 
-    def train_in_workers(
-        self, trainings: Sequence[Training], count: int, cluster: str | None
-    ) -> None:
-        """Train in other processes, `count` at a time, and again what lost its worker."""
-        waiting, attempts = list(trainings), 0
+    def train_in_workers(self, runs: Sequence[Training], count: int, cluster: str | None) -> None:
+        """Train in other processes, `count` at a time, and retry runs that lost their worker."""
+        waiting, attempts = list(runs), 0
         while waiting and attempts < _MOST_ATTEMPTS:
             lost = self._attempt(waiting, count, cluster)
             attempts = attempts + 1 if len(lost) == len(waiting) else 0
             waiting = [training for training, _ in lost]
         if waiting:
             raise InputError(
-                f"Workers failed {attempts} times in a row before one of {len(waiting)} trainings "
-                f"was done ({lost[0][1]}); if memory is short, train fewer at once, which "
-                "OMP_NUM_THREADS bounds."
+                f"Workers failed {attempts} times in a row before one of {len(waiting)} runs "
+                f"finished ({lost[0][1]}); if memory is short, train fewer in parallel, with a "
+                "lower OMP_NUM_THREADS."
             )
 
     def _attempt(
-        self, trainings: Sequence[Training], count: int, cluster: str | None
+        self, runs: Sequence[Training], count: int, cluster: str | None
     ) -> list[tuple[Training, str]]:
-        """Train in workers; returns the trainings that lost theirs, and how."""
+        """Train in workers; returns the runs that lost theirs, with the reason."""
         lost, board = [], Board(self.total, self.progress)
         workers = _processes(count) if cluster is None else _cluster(cluster)
         # The command's lock is released first, so that the workers stop.
-        with workers as executor, command_lock(trainings[0].folder.absolute().parent) as command:
-            sent = [t if cluster is None else _absolute(t) for t in trainings]
+        with workers as executor, command_lock(runs[0].folder.absolute().parent) as command:
+            sent = [t if cluster is None else _absolute(t) for t in runs]
             running = {
-                executor.submit(train_for, command, to): t
-                for to, t in zip(sent, trainings, strict=True)
+                executor.submit(train_for, command, to): t for to, t in zip(sent, runs, strict=True)
             }
             try:
                 while running:
@@ -189,7 +185,7 @@ class _Session:
                         board.clear()
                         try:
                             done = self._settle(training, future.result)
-                        except Exception as error:  # of the executor, such as a worker's death
+                        except Exception as error:  # such as a worker's death
                             lost.append((training, _sentence(error)))
                             continue
                         left = self.clock.left(list(running.values()), count)
@@ -199,7 +195,7 @@ class _Session:
                     board.show(list(running.values())[:count], self.ended)
             except KeyboardInterrupt:
                 board.clear()
-                self.say("stopping the workers; Ctrl-C again ends them at once")
+                self.say("stopping the workers; press Ctrl-C again to kill them")
                 raise
             finally:
                 board.clear()
@@ -208,15 +204,15 @@ class _Session:
         return lost
 
     def _settle(self, training: Training, outcome: Callable[[], str]) -> bool:
-        """Take note of how a training ended, and whether it is done."""
+        """Record how a run ended, and whether it is finished."""
         try:
             reason = outcome()
         except TrainingError as error:
             reason = f"It failed: {str(error).strip().splitlines()[-1]}"
-            self.broken.append(f"The training of {training.name} failed:\n{error}")
+            self.broken.append(f"The run {training.name} failed:\n{error}")
         if reason:
             self.failed[training.folder.name] = reason
-            self.say(f"left out: {training.name}. {reason}")
+            self.say(f"skipped: {training.name}. {reason}")
         self.ended += 1
         self.clock.learn(training)
         return not reason
@@ -231,7 +227,7 @@ def _sentence(error: Exception) -> str:
 
 @contextmanager
 def _processes(count: int) -> Iterator[Executor]:
-    """Processes of this machine, which share its cores among them."""
+    """Local processes, which share the cores."""
     import torch
     from joblib.externals.loky import ProcessPoolExecutor
 
@@ -240,7 +236,7 @@ def _processes(count: int) -> Iterator[Executor]:
         count,
         timeout=_SECONDS_IDLE,
         env=dict.fromkeys(_THREADS, threads),
-        # Ctrl-C, which a terminal sends to workers too, is for the command alone.
+        # The terminal sends Ctrl-C to workers too, but only the command handles it.
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
@@ -249,7 +245,7 @@ def _processes(count: int) -> Iterator[Executor]:
     finally:
         try:
             executor.shutdown()
-        except KeyboardInterrupt:  # a second one, while workers finish their batches
+        except KeyboardInterrupt:  # a second Ctrl-C, while workers finish their batches
             executor.shutdown(kill_workers=True)
             raise
 
@@ -262,7 +258,7 @@ def _cluster(address: str) -> Iterator[Executor]:
 
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
-    """A client of a Dask scheduler with workers that are fit for trainings."""
+    """A client of a Dask scheduler with suitable workers."""
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
@@ -288,7 +284,7 @@ def _client(address: str) -> Iterator[Any]:
 
 
 def _absolute(training: Training) -> Training:
-    """The same training for a process with another working folder and other defaults."""
+    """The same run, for a process with another working folder and other defaults."""
     read = training.config.data
     root = read.data_root or os.environ.get("LATENTRANK_DATA", "data")
     changes = {"data_root": absolute(root)}

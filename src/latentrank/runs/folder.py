@@ -1,4 +1,4 @@
-"""The run folder: what a training leaves behind, and the only place that knows its file names."""
+"""The run folder: the results of training, and the only module that knows its file names."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ CONFIG = "config.yaml"
 METRICS = "metrics.json"
 HISTORY = "history.csv"
 CODES = "codes.safetensors"
+PARAMETER_MAP = "parameters-{kind}.safetensors"
 CHECKPOINTS = "checkpoints"
 LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 FIGURES = "figures"
@@ -34,7 +35,7 @@ class Run:
     """A run folder, read lazily.
 
     Args:
-        folder: the folder of a run.
+        folder: folder of a run.
 
     Raises:
         InputError: it is not one.
@@ -45,7 +46,7 @@ class Run:
         if not (self.folder / CONFIG).is_file():
             raise InputError(
                 f"{self.folder} is not the folder of a run (it has no {CONFIG}); "
-                "give a folder that latentrank train has made."
+                "give a folder written by latentrank train."
             )
         self._encoded: dict[str, dict[str, np.ndarray]] = {}
         self._model: LatentModel | None = None
@@ -53,7 +54,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration, every setting by its name alone."""
+        """The resolved configuration, with every setting by name."""
         return self.settings.flat()
 
     @property
@@ -73,7 +74,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What was measured at the end."""
+        """The final metrics."""
         try:
             metrics: dict[str, Any] = json.loads(
                 (self.folder / METRICS).read_text(encoding="utf-8")
@@ -84,7 +85,7 @@ class Run:
 
     @property
     def history(self) -> dict[str, np.ndarray]:
-        """The columns of history.csv, float64, NaN where a row has no value."""
+        """The columns of history.csv, float64, with NaN for missing values."""
         with (self.folder / HISTORY).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         names = rows[0].keys() if rows else []
@@ -97,7 +98,7 @@ class Run:
         return self._model
 
     def dataset(self) -> Dataset:
-        """The data it was trained on, read again.
+        """The data it was trained on, reloaded.
 
         Raises:
             InputError: they cannot be read, or their content has changed.
@@ -111,7 +112,7 @@ class Run:
         """Read the data it was trained on.
 
         Args:
-            source: where they are now, if they have moved.
+            source: their new location, if they have moved.
 
         Raises:
             InputError: they cannot be read, or their content has changed.
@@ -123,18 +124,18 @@ class Run:
         except InputError as error:
             raise InputError(
                 f"The data of the run in {self.folder} cannot be read ({error}); if they have "
-                "moved, name their new place with --data."
+                "moved, give their new location with --data."
             ) from None
         known = self.model().spec.data_fingerprint if self.finished else None
         if known is not None and dataset.fingerprint != known:
             raise InputError(
                 f"The content of {where} has changed since the run in {self.folder} was trained; "
-                "restore it, or name the place of the original data with --data."
+                "restore it, or give the location of the original data with --data."
             )
         self._dataset = dataset
 
     def attach(self, model: LatentModel | None = None, dataset: Dataset | None = None) -> Run:
-        """Use a model or data that are in memory already, such as data that were moved."""
+        """Use a model or data that are already in memory."""
         self._model, self._dataset = model or self._model, dataset or self._dataset
         return self
 
@@ -156,9 +157,9 @@ class Run:
         return self.encoded(split)["codes"]
 
     def encoded(self, split: str) -> dict[str, np.ndarray]:
-        """The codes of a split, with `labels`, `parameters` and `rows` of its samples where known.
+        """The codes of a split, with `labels`, `parameters` and `rows` of its samples if known.
 
-        A finished run keeps them, so its data are not read.
+        A finished run stores them, so its data are not read.
 
         Args:
             split: `"train"` or `"test"`.
@@ -167,31 +168,45 @@ class Run:
             self._encoded[split] = _read_arrays(self.folder / CODES, split) or self._encode(split)
         return self._encoded[split]
 
+    @property
+    def parameter_names(self) -> tuple[str, ...] | None:
+        """What the parameters of the data are called, where they have names."""
+        path = self.folder / CODES
+        if not path.is_file():
+            return self.dataset().parameter_names
+        with safe_open(path, "numpy") as file:
+            kept = (file.metadata() or {}).get("parameter_names", "null")
+        names = json.loads(kept)
+        return None if names is None else tuple(names)
+
     def _encode(self, split: str) -> dict[str, np.ndarray]:
         part = self.split(split)
-        return {"codes": self.model().encode_array(part.x), **part.beside}
+        return {"codes": self.model().encode_array(part.x), **part.metadata}
 
     def write_codes(self) -> None:
-        """Encode both splits and keep what `encoded` returns."""
+        """Encode both splits and store the results for `encoded`."""
         self._encoded = {split: self._encode(split) for split in ("train", "test")}
         arrays = {
             f"{split}/{name}": _as_numbers(values)
             for split, found in self._encoded.items()
             for name, values in found.items()
         }
+        names = json.dumps(self.dataset().parameter_names)
         with atomic_write(self.folder / CODES) as temporary:
-            save_file(arrays, temporary)
+            save_file(arrays, temporary, metadata={"parameter_names": names})
+        for path in self.folder.glob(PARAMETER_MAP.format(kind="*")):
+            path.unlink()  # fitted to earlier codes
 
     def write_metrics(self, values: dict[str, Any]) -> None:
-        """Write what was measured; the run counts as finished from then on."""
+        """Write the metrics, which marks the run as finished."""
         write_text(self.folder / METRICS, json.dumps(values, indent=2) + "\n")
 
 
 def finished_run(folder: str | Path) -> Run:
-    """The run in a folder, if its training has finished.
+    """The finished run in a folder.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
 
     Raises:
         InputError: it is not the folder of a run, or the run is not finished.
@@ -222,7 +237,7 @@ def load_data(config: RunConfig, progress: bool = False) -> Dataset:
 
 
 def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
-    """The arrays `PREFIX/NAME` of a safetensors file by name; none where there is no file."""
+    """The arrays `PREFIX/NAME` of a safetensors file by name; empty if there is no file."""
     if not path.is_file():
         return {}
     try:
@@ -231,7 +246,7 @@ def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
             stored = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise InputError(
-            f"{path} is damaged ({error}); remove it, and the codes are computed from the data."
+            f"{path} is damaged ({error}); remove it to recompute the codes from the data."
         ) from None
     found = {name.removeprefix(f"{prefix}/"): values for name, values in stored.items()}
     if "names" in found:
@@ -240,6 +255,6 @@ def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
 
 
 def _as_numbers(values: np.ndarray) -> np.ndarray:
-    """An array as safetensors holds one; text, which it does not, as code points `(N, width)`."""
+    """An array for safetensors; text, which it does not support, as code points `(N, width)`."""
     values = np.ascontiguousarray(values)
     return values.view(np.uint32).reshape(len(values), -1) if values.dtype.kind == "U" else values

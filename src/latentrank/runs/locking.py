@@ -1,4 +1,4 @@
-"""One training at a time in a run folder."""
+"""Locks that allow one training process at a time per run folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS_BETWEEN_TRIES = 1.0
 
 
 def lock_file(folder: Path) -> Path:
-    """The file that is locked while a run is trained: beside its folder, which may not exist yet.
+    """The lock file of a run, next to its folder, which may not exist yet.
 
     Example:
         >>> lock_file(Path("runs/mnist-lorae")).name
@@ -30,13 +30,13 @@ def lock_file(folder: Path) -> Path:
 def locked(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Keep other processes, and other threads, from training in a run folder.
 
-    The operating system releases the lock when its holder ends, in whatever way. Within a thread
-    it can be taken again. Of several processes that share one training only the first takes it.
+    The operating system releases the lock when its holder ends, for any reason. It is re-entrant
+    within a thread. In distributed training, only the first process takes it.
 
     Args:
-        folder: of the run.
-        waiting: called about once a second while another process holds the lock, and free to
-            raise; without it, a lock that is held is an error.
+        folder: folder of the run.
+        waiting: called about once a second while another process holds the lock, and may raise;
+            without it, a held lock is an error.
 
     Raises:
         InputError: another process trains in this folder, or the lock cannot be written.
@@ -70,10 +70,10 @@ def _acquire(lock: FileLock, folder: Path, waiting: Callable[[], None] | None) -
     while True:
         try:
             lock.acquire(timeout=0 if waiting is None else _SECONDS_BETWEEN_TRIES)
-        except Timeout:  # an OSError, too
+        except Timeout:  # also an OSError
             if waiting is None:
                 raise InputError(
-                    f"Another process is training in {folder}; wait until it has ended, or give "
+                    f"Another process is training in {folder}; wait for it to end, or give "
                     "another folder for the run."
                 ) from None
             waiting()
@@ -84,7 +84,7 @@ def _acquire(lock: FileLock, folder: Path, waiting: Callable[[], None] | None) -
 
 
 def _is_current(lock: FileLock, folder: Path) -> bool:
-    """Whether the locked file is still the one that others would lock: its holder removes it."""
+    """Whether the locked file is still the one that others would lock."""
     held = lock._context.lock_file_fd
     try:
         return held is not None and os.path.samestat(os.fstat(held), lock_file(folder).stat())
@@ -93,8 +93,8 @@ def _is_current(lock: FileLock, folder: Path) -> bool:
 
 
 def _release(lock: FileLock, folder: Path) -> None:
-    """Release the lock, and leave no file behind."""
+    """Release the lock and remove its file."""
     if lock._context.lock_counter == 1:
-        with suppress(OSError):  # Windows removes no file that is open
+        with suppress(OSError):  # Windows does not remove open files
             lock_file(folder).unlink()
     lock.release()

@@ -1,4 +1,4 @@
-"""Progress of many trainings: the time that is left, and a line for each that runs."""
+"""Progress of many runs: the remaining time, and a line for each active run."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ from latentrank.runs.folder import Run
 
 @dataclass
 class Clock:
-    """Estimates how long trainings will take from those of the same group that are done."""
+    """Estimates the remaining time from finished runs of the same group."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def learn(self, training: Training) -> None:
-        """Take a training into account, if it is done."""
+        """Take a run into account if it is finished."""
         if is_done(training):
             self.seconds[training.group].append(Run(training.folder).metrics["seconds"])
 
-    def left(self, trainings: Sequence[Training], at_once: int) -> str:
-        """The time that trainings will take, as the end of a sentence; empty where unknown.
+    def left(self, runs: Sequence[Training], at_once: int) -> str:
+        """The remaining time of runs, as the end of a sentence; empty if unknown.
 
         Args:
-            trainings: those that are not done.
-            at_once: how many run at the same time.
+            runs: the unfinished runs.
+            at_once: number of parallel runs.
         """
         known = [span for spans in self.seconds.values() for span in spans]
-        if not known or not trainings:
+        if not known or not runs:
             return ""
-        spans = (statistics.fmean(self.seconds.get(t.group) or known) for t in trainings)
+        spans = (statistics.fmean(self.seconds.get(t.group) or known) for t in runs)
         return f", about {duration(sum(spans) / at_once)} left"
 
 
 class Board:
-    """A progress line for each training that runs, and one for all of them.
+    """A progress line for each active run, and one for all runs.
 
-    Nothing is shown where standard error is not a terminal.
+    Nothing is shown if standard error is not a terminal.
 
     Args:
-        total: how many trainings there are.
-        shown: whether anything is to be seen.
-        console: where; standard error by default.
+        total: total number of runs.
+        shown: whether to show anything.
+        console: console to print to; standard error by default.
     """
 
     def __init__(self, total: int, shown: bool, console: Console | None = None) -> None:
@@ -73,19 +73,19 @@ class Board:
             disable=not (shown and console.is_terminal),
             speed_estimate_period=3600,
         )
-        self._all = self._progress.add_task("all trainings", total=float(total))
+        self._all = self._progress.add_task("all runs", total=float(total))
         self._lines: dict[Path, TaskID] = {}
 
     def clear(self) -> None:
-        """Remove the lines until they are shown again."""
+        """Remove the lines temporarily."""
         self._progress.stop()
 
     def show(self, running: Sequence[Training], ended: int) -> None:
-        """Show the progress of those that run, read from their histories.
+        """Show the progress of active runs, read from their histories.
 
         Args:
-            running: the trainings that run.
-            ended: how many have ended.
+            running: the active runs.
+            ended: number of ended runs.
         """
         if self._progress.disable:
             return

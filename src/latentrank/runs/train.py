@@ -1,4 +1,4 @@
-"""Training as configured, into a run folder, and resuming it."""
+"""Training into a run folder, and resuming."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import nn
 from latentrank import methods
 from latentrank.config import RunConfig, resumable
 from latentrank.data import Dataset
+from latentrank.data.in_memory import as_dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.io import write_yaml
@@ -35,35 +36,37 @@ def train(
     config: RunConfig,
     folder: str | Path,
     *,
-    dataset: Dataset | None = None,
+    dataset: Any = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
     resume: bool = False,
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
-    """Train as configured and leave a run folder behind.
+    """Train a model and write a run folder.
 
     Args:
-        config: the method, the data, and how it is trained.
-        folder: where; a new folder, or with `resume` that of an interrupted run.
-        dataset: the data, where they are in memory already; `config` then only names them.
-        encoder: a network of your own, see `latentrank.build`.
+        config: the method, the data, and the training settings.
+        folder: a new folder, or with `resume` that of an interrupted run.
+        dataset: data already in memory, as `latentrank.data.in_memory.as_dataset` takes them;
+            `config` then only names them.
+        encoder: your own network, see `latentrank.build`.
         decoder: likewise.
         resume: resume from the newest checkpoint.
         progress: show a progress line.
-        callbacks: further callbacks of Lightning's.
+        callbacks: additional Lightning callbacks.
 
     Returns:
-        The run. Of several processes only the first writes, and only its run is finished.
+        The run. In distributed training only the first process writes, and only its run is
+        finished.
 
     Raises:
-        InputError: the configuration cannot be used, the folder holds a run already, or another
-            process is training in it.
+        InputError: the configuration is invalid, the folder already holds a run, or another process
+            is training in it.
     """
     folder = Path(folder)
     with locked(folder):
-        dataset = load_data(config, progress) if dataset is None else dataset
+        dataset = load_data(config, progress) if dataset is None else as_dataset(dataset)
         resolved = resolve(config, dataset)
         model = new_model(resolved, dataset, encoder, decoder)
         if not resume and is_first_process():
@@ -79,7 +82,7 @@ def resume(
     folder: str | Path,
     changes: Mapping[str, Any] | None = None,
     *,
-    dataset: Dataset | None = None,
+    dataset: Any = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
     progress: bool = True,
@@ -87,33 +90,32 @@ def resume(
 ) -> Run:
     """Resume an interrupted run, or train a finished one for longer.
 
-    It resumes from the newest checkpoint; a run that was interrupted before its first one
-    starts again.
+    It resumes from the newest checkpoint; without one, it starts again.
 
     Args:
         folder: of the run.
-        changes: settings to change, of those that `latentrank.config.resumable` lists.
-        dataset: the data, where the run was trained on data in memory.
-        encoder: a network of your own, where the run was trained with one.
+        changes: settings to change, among those in `latentrank.config.resumable`.
+        dataset: the data, if the run was trained on data in memory.
+        encoder: your own network, if the run was trained with one.
         decoder: likewise.
         progress: show a progress line.
-        callbacks: further callbacks of Lightning's.
+        callbacks: additional Lightning callbacks.
 
     Returns:
         The run.
 
     Raises:
-        InputError: there is no run, it is finished, a setting cannot be changed any more, its
-            data have changed, or another process is training in its folder.
+        InputError: there is no run, it is finished, a setting cannot be changed, its data have
+            changed, or another process is training in its folder.
     """
     run = Run(folder)
     with locked(run.folder):
         config = _changed(run, dict(changes or {}))
-        dataset = load_data(config, progress) if dataset is None else dataset
+        dataset = load_data(config, progress) if dataset is None else as_dataset(dataset)
         model = new_model(config, dataset, encoder, decoder)
 
         def begin() -> None:
-            """Until the first step, the run is left as it was."""
+            """The run is not modified before the first step."""
             if is_first_process():
                 write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
                 (run.folder / METRICS).unlink(missing_ok=True)
@@ -123,12 +125,12 @@ def resume(
 
 
 def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
-    """The configuration of a run that is resumed, with the settings that are to change."""
+    """The configuration of a resumed run, with changed settings."""
     before = run.settings
     for name in given:
         if name not in resumable():
             raise InputError(
-                f"{name} of the run in {run.folder} cannot be changed any more; leave it out, or "
+                f"{name} of the run in {run.folder} cannot be changed; leave it out, or "
                 "train a new run."
             )
     config = before.updated(given)
@@ -142,14 +144,14 @@ def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
 
 
 def start(resolved: RunConfig, folder: Path) -> None:
-    """Make the folder of a new run and write its resolved configuration.
+    """Create the folder of a new run and write its resolved configuration.
 
     Raises:
         InputError: there is a run already.
     """
     if (folder / CONFIG).exists():
         raise InputError(
-            f"There is a run in {folder} already; give another --out, or resume it with "
+            f"{folder} already holds a run; give another --out, or resume it with "
             f"--resume {folder}."
         )
     write_yaml(folder / CONFIG, resolved.model_dump(mode="json"))
@@ -165,12 +167,12 @@ def new_model(
 
     Args:
         config: resolved.
-        dataset: decides its shapes and what is done to samples before the networks see them.
-        encoder: a network of your own.
+        dataset: determines shapes and preprocessing.
+        encoder: your own network.
         decoder: likewise.
 
     Raises:
-        InputError: the configuration does not suit the data.
+        InputError: the configuration does not fit the data.
     """
     from lightning.pytorch import seed_everything
 
@@ -199,7 +201,7 @@ def _fit(
     callbacks: Sequence[Callback],
     begin: Callable[[], None] = lambda: None,
 ) -> Run:
-    """Fit a model and write what was measured; `begin` is called before its first step."""
+    """Fit a model and write its metrics; `begin` is called before the first step."""
     from lightning.pytorch.callbacks import LambdaCallback
 
     from latentrank.training import fit
@@ -221,13 +223,13 @@ def _fit(
 
 
 def _say(dataset: Dataset) -> None:
-    """Tell, on stderr, how the data were read."""
+    """Print to stderr how the data were read."""
     for note in dataset.notes:
         Console(stderr=True).print(note, highlight=False, markup=False)
 
 
 def _remove_if_nothing_was_done(folder: Path) -> None:
-    """Leave no folder behind for a training that was refused before its first epoch."""
+    """Remove the folder of a run that failed before its first epoch."""
     if [path.name for path in folder.glob("*")] == [CONFIG] and is_first_process():
         (folder / CONFIG).unlink()
         folder.rmdir()
@@ -236,14 +238,14 @@ def _remove_if_nothing_was_done(folder: Path) -> None:
 def finish(
     folder: Path, config: RunConfig, model: LatentModel, dataset: Dataset, history: History
 ) -> Run:
-    """Write the model and what was measured; the run counts as finished from then on."""
+    """Write the model and its metrics, which marks the run as finished."""
     save(model, folder)
     run = Run(folder).attach(model, dataset)
     run.write_codes()
     codes = torch.from_numpy(run.codes("test"))
     if not bool(torch.isfinite(codes).all()):
         raise InputError(
-            "The codes of the trained model hold values that are infinite or not numbers; lower "
+            "The codes of the trained model hold NaN or infinite values; lower "
             "the learning rate, or look for such values in the data."
         )
     values = spectrum(codes)
@@ -278,7 +280,7 @@ def finish(
 def _reconstruction(model: LatentModel, dataset: Dataset) -> dict[str, Any]:
     """Errors of the reconstructed test samples, in network units and as shares of the variance.
 
-    The variance is measured about the mean training sample: what a constant leaves unexplained.
+    The variance is taken about the mean training sample.
     """
     total = sum(x.double().sum(0) for x in model.batches(dataset.train.x))
     mean = total / len(dataset.train)
@@ -297,7 +299,7 @@ def _reconstruction(model: LatentModel, dataset: Dataset) -> dict[str, Any]:
     return found
 
 
-#: Channels, or columns of a table, that are reported one by one.
+#: Maximum number of channels, or table columns, reported individually.
 _MOST_CHANNELS = 64
 
 
@@ -307,12 +309,12 @@ def _explained(squared: torch.Tensor, variance: torch.Tensor) -> list[float | No
 
 
 def _doubts(metrics: Mapping[str, Any], samples: int) -> list[str]:
-    """Why the numbers of a run may not mean what they seem to."""
+    """Warnings about misleading numbers of a run."""
     doubts = []
     most = samples - 1
     if metrics["rank"] >= most < metrics["latent_dim"]:
         doubts.append(
-            f"The codes of {samples} test samples cannot have a rank above {most}; that of the "
+            f"The codes of {samples} test samples have rank {most} at most; that of the "
             f"training codes is {metrics['rank_training_codes']}."
         )
     constant = metrics["error_of_the_mean"]
@@ -328,7 +330,7 @@ def _doubts(metrics: Mapping[str, Any], samples: int) -> list[str]:
         doubts.append(
             f"Less than {_EXPLAINED:.0%} of the variance of channel"
             f"{'s' if len(missed) > 1 else ''} {', '.join(map(str, missed))} is explained; train "
-            "for longer, or look at the units of those channels."
+            "for longer, or check the units of those channels."
         )
     return doubts
 

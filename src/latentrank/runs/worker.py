@@ -1,8 +1,8 @@
-"""One training of many, in whatever process carries it out.
+"""Executing one of many runs, in this or another process.
 
-A worker serves a command that runs in another process, perhaps on another machine. The command
-holds a file lock as long as it runs. A worker that gets hold of that lock knows that the command
-has ended, in whatever way, and stops.
+A worker serves a command in another process, possibly on another machine. The command holds a file
+lock while it runs. A worker that can acquire the lock knows that the command has ended, for any
+reason, and stops.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class TrainingError(RuntimeError):
-    """A training ended with an error that is not the user's; the text holds its traceback."""
+    """A run failed with an internal error; the message holds its traceback."""
 
 
-class CommandEnded(RuntimeError):  # noqa: N818 - the wish of the user
-    """The command that asked for a training has ended, so the training stops."""
+class CommandEnded(RuntimeError):  # noqa: N818 - requested by the user, not an error
+    """The command that requested a run has ended, so the run stops."""
 
 
 def train_here(training: Training, progress: bool = False) -> str:
-    """Train in the process of the command.
+    """Train in the command's process.
 
     Args:
-        training: what is wanted.
+        training: the requested run.
         progress: show a progress line.
 
     Returns:
-        Why it cannot be carried out; empty if it is done.
+        The reason if it cannot be trained; empty on success.
 
     Raises:
-        TrainingError: it ended with an error that is not the user's.
+        TrainingError: it failed with an internal error.
     """
     return _reason(lambda: train(training, progress))
 
@@ -54,15 +54,15 @@ def train_for(command: Path, training: Training) -> str:
     """Train for a command that runs in another process, until that ends.
 
     Args:
-        command: what `command_lock` gave.
-        training: what is wanted.
+        command: result of `command_lock`.
+        training: the requested run.
 
     Returns:
-        Why it cannot be carried out; empty if it is done.
+        The reason if it cannot be trained; empty on success.
 
     Raises:
-        TrainingError: it ended with an error that is not the user's.
-        CommandEnded: the command has ended, or this process was told to; the checkpoints are kept.
+        TrainingError: it failed with an internal error.
+        CommandEnded: the command has ended, or this process was told to end; checkpoints are kept.
     """
     if not command.parent.is_dir():
         return (
@@ -82,7 +82,7 @@ def train_for(command: Path, training: Training) -> str:
 
     try:
         return _reason(work)
-    except KeyboardInterrupt:  # a signal to this process, which Lightning has answered
+    except KeyboardInterrupt:  # a signal to this process, handled by Lightning
         raise CommandEnded("The worker was told to end.") from None
 
 
@@ -94,13 +94,13 @@ def _reason(work: Callable[[], None]) -> str:
     except CommandEnded:
         raise
     except Exception:
-        # as text, since not every exception can be sent to another process
+        # as text, since not every exception can be pickled
         raise TrainingError(traceback.format_exc()) from None
     return ""
 
 
 def _bound_threads() -> None:
-    """One thread, unless the environment says how many; several workers may share a machine."""
+    """Use one thread, unless set in the environment; several workers may share a machine."""
     if "OMP_NUM_THREADS" not in os.environ:
         import torch
 
@@ -112,10 +112,10 @@ def _bound_threads() -> None:
 
 @contextmanager
 def command_lock(folder: Path) -> Iterator[Path]:
-    """Hold a lock as long as this command wants its workers to go on.
+    """Hold a lock while this command needs its workers.
 
     Args:
-        folder: where the lock's file is made, seen by all workers.
+        folder: folder for the lock file, visible to all workers.
 
     Yields:
         The file.
@@ -130,7 +130,7 @@ def command_lock(folder: Path) -> Iterator[Path]:
 
 
 class _Watch:
-    """Raises `CommandEnded` once the command has ended; looks about once a second."""
+    """Raises `CommandEnded` once the command has ended; checks about once a second."""
 
     def __init__(self, command: Path) -> None:
         self._command = command
@@ -148,14 +148,14 @@ class _Watch:
         raise CommandEnded("The command has ended, or its folder is not shared storage.")
 
 
-# --- graphics cards -----------------------------------------------------------------------------
+# --- GPUs ---------------------------------------------------------------------------------------
 
 
 def graphics_cards(device: str) -> list[str]:
-    """The graphics cards that this process may use, as `CUDA_VISIBLE_DEVICES` names them.
+    """The GPUs that this process may use, as named in `CUDA_VISIBLE_DEVICES`.
 
     Args:
-        device: as in a configuration; none are needed for `"cpu"`, for example.
+        device: as in a configuration; `"cpu"`, for example, needs none.
 
     Example:
         >>> graphics_cards("cpu")
@@ -163,7 +163,7 @@ def graphics_cards(device: str) -> list[str]:
     """
     import torch
 
-    # Unlike is_available, counting does not initialise CUDA, after which the choice is made.
+    # Unlike is_available, counting does not initialise CUDA, which would fix the choice.
     if device not in ("auto", "cuda", "gpu") or not torch.cuda.device_count():
         return []
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -172,13 +172,13 @@ def graphics_cards(device: str) -> list[str]:
 
 @contextmanager
 def own_card(device: str, waiting: Callable[[], None]) -> Iterator[None]:
-    """Keep a graphics card of this machine from the user's other workers.
+    """Reserve a GPU of this machine against the user's other workers.
 
-    Once a process has used a card it keeps to that one, as CUDA demands.
+    Once a process has used a GPU it keeps that one, as CUDA requires.
 
     Args:
-        device: as in a configuration; nothing happens where it needs no card.
-        waiting: called again and again while no card is free, and free to raise.
+        device: as in a configuration; nothing happens if it needs no GPU.
+        waiting: called repeatedly while no GPU is free, and may raise.
     """
     cards = graphics_cards(device)
     if not cards:

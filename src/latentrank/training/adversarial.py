@@ -1,4 +1,4 @@
-"""The training of a GAN, as Lightning runs it: discriminator and generator in turn."""
+"""The Lightning module that trains a GAN: discriminator and generator in turn."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ class AdversarialModule(TrainingModule):
     """Trains a GAN: one step of the discriminator, then one of the generator, on each batch.
 
     Logged are both losses as `train/discriminator` and `train/generator`, the shares of real and
-    of generated samples that the discriminator tells right as `train/real_accuracy` and
+    of generated samples that the discriminator classifies correctly as `train/real_accuracy` and
     `train/fake_accuracy`, and at validation `rank` (of the discriminator's features),
-    `diversity`, `discriminator_accuracy` and `collapsed` (0 or 1). A collapse is warned of once.
+    `diversity`, `discriminator_accuracy` and `collapsed` (0 or 1). A warning of a collapse is
+    logged once.
 
     Adam's first moment decays at 0.5, as in DCGAN (Radford, Metz and Chintala 2016).
 
     Args:
         model: the GAN.
-        config: how it is trained.
+        config: training settings.
     """
 
     def __init__(self, model: GAN, config: TrainConfig) -> None:
@@ -51,7 +52,7 @@ class AdversarialModule(TrainingModule):
         return self.with_schedules([self.optimizer(n.parameters(), BETAS) for n in networks])
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
-        """One step of each network; the generator answers the discriminator as just improved."""
+        """One step of each network, the generator against the updated discriminator."""
         self.seed_step()
         gan, x = self.gan, batch.x
         fake = gan.decode(gan.noise(len(x)))
@@ -71,11 +72,12 @@ class AdversarialModule(TrainingModule):
         self._steps_done += 1
 
     def _step(self, player: int, loss: Tensor) -> None:
-        """Move one player down its loss. Only the generator's steps count as steps of the run."""
+        """Take a step for one player. Only the generator's steps count as steps of the run."""
         optimizer = cast(list[LightningOptimizer], self.optimizers())[player]
         optimizer.zero_grad()
         if distributed.world()[1] > 1:
-            # Data parallelism waits for a gradient of every parameter, the other player's too.
+            # Data parallelism waits for a gradient of every parameter, including the other
+            # player's.
             loss = loss + 0 * torch.stack([p.sum() for p in self.parameters()]).sum()
         self.manual_backward(loss)
         if player == 1:
@@ -84,19 +86,19 @@ class AdversarialModule(TrainingModule):
             self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
 
     def on_validation_epoch_start(self) -> None:
-        """Start to gather features and real samples."""
+        """Start collecting features and real samples."""
         self.check_finite()
         self._gram = GramAccumulator(self.model.latent_dim)
         self._real: list[Tensor] = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add up the features' covariance; keep the first samples."""
+        """Accumulate the features' covariance; keep the first samples."""
         self._gram.update(self.gan.encode(batch.x))
         missing = HEALTH_SAMPLES - sum(len(x) for x in self._real)
         self._real.append(batch.x[:missing])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the rank of the features and how the game stands; warn of a collapse once."""
+        """Log the rank of the features and the health of the game; warn of a collapse once."""
         distributed.reduce_gram_(self._gram)
         variances, _ = self._gram.principal()
         health = self._health()

@@ -1,4 +1,4 @@
-"""What happens beside the steps: the history file, the progress line, early stopping."""
+"""Callbacks: the history file and the progress line."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ from torch import Tensor
 from latentrank.io import write_text
 from latentrank.training.module import TrainingModule
 
-#: Seconds between two movements of the progress line.
+#: Seconds between updates of the progress line.
 _REFRESH = 0.1
 
 
 class History(Callback):
-    """One row a validation: epoch, step, seconds and everything logged; kept as a CSV file.
+    """One row per validation: epoch, step, seconds and everything logged; written to a CSV file.
 
-    The rows so far belong to the checkpoint, so a resumed run's history has no gap and no row
-    twice.
+    The rows are part of the checkpoint, so a resumed run's history has no gaps or duplicates.
 
     Args:
-        path: where the CSV file is kept, or None to keep the rows in memory alone.
+        path: the CSV file, or None to keep the rows in memory only.
 
     Attributes:
-        rows: so far.
-        reports: what parts of the training have to say at its end, by the name under which it
-            belongs into the metrics.
-        precision: in which was computed.
-        threads: on how many was computed.
+        rows: the rows so far.
+        reports: results of parts of the training, such as a rank search, by their name in the
+            metrics.
+        precision: precision of training.
+        threads: number of threads.
     """
 
     precision: str
@@ -70,11 +69,11 @@ class History(Callback):
         self._started, self._ended = time.monotonic(), None
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Stop the clock: what is measured of the trained model is not training."""
+        """Stop the clock: measuring the trained model is not training."""
         self._ended = time.monotonic()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remember that this epoch is to have a row."""
+        """Note that this epoch gets a row."""
         self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -102,7 +101,7 @@ class History(Callback):
             self._write()
 
     def record(self, row: dict[str, float]) -> None:
-        """Add a row of a model that no trainer trains; the clock stops with it."""
+        """Add the row of a model solved in closed form, and stop the clock."""
         self._ended = time.monotonic()
         self.rows.append({**row, "seconds": round(self.seconds, 3)})
         self._write()
@@ -124,13 +123,13 @@ class History(Callback):
         return {"rows": self.rows, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from an earlier part of the run."""
+        """Restore an earlier part of the run."""
         self.rows = list(state_dict["rows"])
         self._seconds_before = float(state_dict["seconds"])
 
 
 class LogTerms(Callback):
-    """Has the loss terms of an epoch logged before other callbacks look at them."""
+    """Logs the loss terms of an epoch before other callbacks read them."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log them."""
@@ -140,11 +139,11 @@ class LogTerms(Callback):
 class ProgressLine(Callback):
     """One line for the whole run: epoch, reconstruction error, rank, time left.
 
-    In a file, where a line cannot be drawn anew, one is written every tenth of the run.
+    In a file, where a line cannot be redrawn, a new one is written every tenth of the run.
 
     Args:
-        title: what is trained.
-        console: where it is shown; standard error by default.
+        title: name of what is being trained.
+        console: console to print to; standard error by default.
     """
 
     def __init__(self, title: str, console: Console | None = None) -> None:
@@ -164,7 +163,7 @@ class ProgressLine(Callback):
             BarColumn(bar_width=12),
             TaskProgressColumn(),
             TextColumn("{task.fields[figures]}"),
-            # in a narrow terminal the bar gives way, not the time
+            # in a narrow terminal the bar shrinks, not the time
             TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
             TextColumn("left"),
             console=self.console,
@@ -188,20 +187,20 @@ class ProgressLine(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the line on, a few times a second."""
+        """Advance the line, a few times a second."""
         if self._progress is not None and time.monotonic() > self._moved + _REFRESH:
             self._moved = time.monotonic()
             self._progress.update(self._task, completed=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the newest figures."""
+        """Show the latest figures."""
         if self._progress is None:
             return
         figures = self._figures(trainer)
         self._progress.update(self._task, completed=trainer.global_step, figures=figures)
         task = self._progress.tasks[self._task]
         tenths = int(10 * task.completed / (task.total or 1))
-        # the last line comes in any case
+        # always write the last line
         if not self.console.is_terminal and self._tenths < tenths < 10:
             self.console.print(f"{self.title}  {10 * tenths} %  {figures}", highlight=False)
         self._tenths = tenths
@@ -212,11 +211,11 @@ class ProgressLine(Callback):
             self._progress = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the finished line standing."""
+        """Show the finished line."""
         self._stop()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         self._stop()

@@ -1,4 +1,4 @@
-"""Checkpoints at the end of epochs, as often as their cost allows."""
+"""Checkpoints at the end of epochs, limited by their cost."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-#: Time between two checkpoints, at least, as a multiple of what one takes to write.
+#: Minimum time between two checkpoints, as a multiple of the time to write one.
 _SPACING = 30.0
 
 
 class Checkpoint(ModelCheckpoint):
     """Writes `last.ckpt` at the end of epochs, and always at the end of the last.
 
-    Where an epoch is a few steps, writing a checkpoint after each would take longer than training:
-    one is written only when thirty times the time that the one before took has gone by.
+    With only a few steps per epoch, writing a checkpoint after each would take longer than
+    training: one is written only after thirty times as long as the previous one took to write.
 
     Args:
-        folder: where it is written.
+        folder: where to write it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,7 +27,7 @@ class Checkpoint(ModelCheckpoint):
         self._due = 0.0
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it, if it is due; the first process decides for all."""
+        """Write it if it is due; the first process decides for all."""
         start = time.monotonic()
         if trainer.strategy.broadcast(_is_last_epoch(trainer) or start >= self._due):
             super().on_train_epoch_end(trainer, pl_module)

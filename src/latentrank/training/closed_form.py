@@ -1,4 +1,4 @@
-"""Models that are solved in a few passes over the data instead of trained by steps."""
+"""Models solved in closed form, in a few passes over the data."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from latentrank.training.callbacks import History
 
 @torch.no_grad()
 def solve(model: PCA, dataset: Dataset, config: TrainConfig, folder: Path | None) -> History:
-    """Solve a model, and leave the history that a training of one epoch would.
+    """Solve a model, and write a history as if it had been trained for one epoch.
 
     Args:
         model: solved in place; in evaluation mode afterwards.
-        dataset: what it is solved on, and measured on.
-        config: its batch size and seed.
-        folder: where the history is kept; None keeps it in memory alone.
+        dataset: data to solve and validate on.
+        config: batch size and seed.
+        folder: where the history is written; None keeps it in memory only.
 
     Returns:
-        The history, of one row.
+        The history, a single row.
     """
     history = History(folder / "history.csv" if folder else None)
     data = DataModule(dataset, seed=config.seed, preprocessing=model.preprocessing)

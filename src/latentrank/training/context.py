@@ -1,4 +1,4 @@
-"""What callbacks need of a training: the model, the data, the training samples."""
+"""What callbacks need of a training run: the model, the data, the training samples."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def model_of(pl_module: LightningModule) -> LatentModel:
 
 
 def data_of(trainer: Trainer) -> DataModule:
-    """The data of a training."""
+    """The data being trained on."""
     return cast(DataModule, trainer.datamodule)  # type: ignore[attr-defined]
 
 
 def training_samples(pl_module: LightningModule, limit: int | None = None) -> Iterator[Tensor]:
-    """This process's share of the training set, or of `limit` samples spread evenly over it.
+    """This process's share of the training set, or of `limit` samples evenly spaced over it.
 
     Args:
-        pl_module: which trains a model.
-        limit: how many samples of all processes together; None takes all.
+        pl_module: the training module.
+        limit: total number of samples over all processes; None takes all.
 
     Yields:
         `(B, *input_shape)`, in the type and on the device of the model's parameters.

@@ -34,13 +34,13 @@ from latentrank.training.stopping import BestWeights, FiniteWeights, Patience
 
 _IMAGE_AXES = 3
 
-#: What trains a model, by `LatentModel.trained_by`.
+#: How a model is trained, by `LatentModel.trained_by`.
 MODULES: dict[str, Callable[[Any, TrainConfig], TrainingModule]] = {
     "gradient": TrainingModule,
     "adversarial": AdversarialModule,
 }
 
-# Data parallelism has to be told that parameters may go without gradient.
+# Data parallelism needs to know that parameters may have no gradient.
 _WITH_UNUSED = {"ddp": "ddp_find_unused_parameters_true"}
 
 
@@ -58,18 +58,18 @@ def fit(
 
     Args:
         model: the autoencoder.
-        dataset: what it is trained and validated on.
-        config: how.
-        folder: where history and checkpoints are kept; None keeps neither.
-        resume: go on from the newest checkpoint in `folder`.
+        dataset: data to train and validate on.
+        config: training settings.
+        folder: where history and checkpoints are written; None writes neither.
+        resume: continue from the newest checkpoint in `folder`.
         progress: show a progress line on standard error.
-        callbacks: further callbacks of Lightning's.
+        callbacks: additional Lightning callbacks.
 
     Returns:
-        The history, one row a validation.
+        The history, one row per validation.
 
     Raises:
-        InputError: the data do not suit the model, there is nothing to resume, or training
+        InputError: the data do not fit the model, there is nothing to resume, or training
             diverged; the model then has the weights of the last validation.
 
     Example:
@@ -90,7 +90,7 @@ def fit(
     if min(len(dataset.train), len(dataset.test)) < 2:
         raise InputError(
             f"{dataset.name} has {len(dataset.train)} samples to train on and {len(dataset.test)} "
-            "to test on, expected two or more of either, since one alone has no spread; give more."
+            "to test on, expected at least two of each; give more."
         )
     config = config.resolved(model.spec.method)
     learned_from: dict[str, Any] = {"data_fingerprint": dataset.fingerprint}
@@ -118,7 +118,7 @@ def fit(
         dataset, config.batch_size, seed=config.seed, preprocessing=model.preprocessing
     )
     if len(dataset.shape) == _IMAGE_AXES:
-        # Processors and GPUs convolve images faster in this layout; the weights are the same.
+        # Convolutions are faster in this layout on CPUs and GPUs; the weights are the same.
         model.to(memory_format=torch.channels_last)
     number = config.machine.threads
     with quick_device_check(), threads(number, model, config.batch_size) as history.threads:
@@ -140,44 +140,43 @@ def fit(
 def _run(
     trainer: pl.Trainer, module: TrainingModule, data: DataModule, checkpoint: Path | None
 ) -> None:
-    """Lightning's fit, with its ways to leave turned into ours."""
+    """Run Lightning's fit, translating its errors and its handling of Ctrl-C."""
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except UnpicklingError:
         raise InputError(
-            f"The checkpoint {checkpoint} holds more than numbers and settings, or is damaged, and "
-            "was not loaded; train from the start."
+            f"The checkpoint {checkpoint} contains more than tensors and settings, or is damaged, "
+            f"and was not loaded; train from the start."
         ) from None
     except SystemExit:
-        # Lightning answers Ctrl-C by leaving, deaf to further ones; whether to leave is the
-        # caller's decision.
+        # Lightning exits on Ctrl-C and ignores further ones; whether to exit is the caller's
+        # decision.
         signal.signal(signal.SIGINT, on_interrupt)
         raise KeyboardInterrupt from None
 
 
 def _stopping(module: TrainingModule) -> list[Callback]:
-    """What stops a training early and keeps its best weights, as configured."""
+    """Callbacks for early stopping and for keeping the best weights, as configured."""
     config, method = module.config, module.model.spec.method
     acts = isinstance(module.search, PeriodicSearch)
     keep = config.keep or ("best" if config.patience is not None and not acts else "last")
     for name, value in (("patience", config.patience), ("keep", keep if keep == "best" else None)):
         if not module.model.reconstructs and value is not None:
             raise InputError(
-                f"{name} is {value}, and {method} has no validation error to go by; leave {name} "
-                "out."
+                f"{name} is {value}, and {method} has no validation error; leave {name} out."
             )
     if keep == "best" and acts:
         raise InputError(
-            "keep is best, and the rank is searched for while the model is trained: the lowest "
-            "error would be that of a larger rank; leave keep out."
+            "keep is best, but the rank is being searched for during training: the lowest "
+            "error would belong to a larger rank; leave keep out."
         )
     stopping: list[Callback] = [BestWeights()] if keep == "best" else []
     return stopping + ([] if config.patience is None else [Patience(config.patience)])
 
 
 def _lengthened(config: TrainConfig, stage: SecondStage | None) -> TrainConfig:
-    """The configuration with the epochs of a second stage, in which the encoder has no gradient."""
+    """The configuration extended by a second stage, in which the encoder has no gradient."""
     if stage is None:
         return config
     strategy = _WITH_UNUSED.get(config.machine.strategy, config.machine.strategy)
@@ -188,7 +187,7 @@ def _lengthened(config: TrainConfig, stage: SecondStage | None) -> TrainConfig:
 def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]) -> pl.Trainer:
     cores = os.cpu_count() or 1
     if isinstance(config.machine.devices, int) and config.machine.devices > cores:
-        # Lightning would start as many processes on the CPU as are asked for.
+        # Lightning would start any number of processes on the CPU.
         raise InputError(
             f"devices is {config.machine.devices}, and this machine has {cores} cores; give fewer "
             "devices."
@@ -254,7 +253,7 @@ def _loggers(config: TrainConfig, folder: Path | None) -> Any:
 
 
 def quiet() -> None:
-    """Keep Lightning from telling what the progress line and the report tell better."""
+    """Silence Lightning's messages that the progress line and the report cover."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -1,4 +1,4 @@
-"""How a training uses the machine: its precision and its threads."""
+"""Precision and thread count of training."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import torch
 
 from latentrank.models.base import LatentModel
 
-#: Features of processors with units for matrices of bfloat16, as Linux lists them.
+#: Linux's names of CPU features for bfloat16 matrix products.
 _BF16_UNITS = {"amx_bf16", "avx512_bf16"}
 
-#: Operations of a step that make a further thread worth its while. Below, threads wait for each
-#: other longer than they save, and much longer where another process has a core.
+#: Operations per step that justify another thread. Below, threads wait for each other longer than
+#: they save, and much longer when another process is using a core.
 _OPERATIONS_A_THREAD = 2e9
 
-#: Set by whoever wants a number of threads.
+#: Environment variables that set the number of threads.
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """The precision to train in, where it is left to the machine.
+    """Resolve the precision `"auto"`.
 
     Args:
-        precision: `"auto"`, or what Lightning's Trainer takes, which is returned as it is.
-        device: as Lightning takes it, such as `"cpu"`, `"gpu"` or `"auto"`.
+        precision: `"auto"`, or a precision of Lightning's Trainer, which is returned unchanged.
+        device: Lightning's name of the device, such as `"cpu"`, `"gpu"` or `"auto"`.
 
     Returns:
-        For `"auto"`, `"bf16-mixed"` where a GPU or the processor computes matrices in bfloat16
-        with units for that, else `"32-true"`.
+        For `"auto"`, `"bf16-mixed"` if the GPU or CPU has hardware for bfloat16 matrix products,
+        else `"32-true"`.
 
     Example:
         >>> resolve_precision("64-true", "cpu")
@@ -51,7 +51,7 @@ def _has_bf16_units(device: str) -> bool:
 
 
 def _features() -> set[str]:
-    """What Linux lists of the first processor; nothing on other systems."""
+    """Feature flags of the first CPU on Linux; empty on other systems."""
     path = Path("/proc/cpuinfo")
     if not path.is_file():
         return set()
@@ -61,16 +61,16 @@ def _features() -> set[str]:
 
 @contextmanager
 def threads(number: int | None, model: LatentModel, batch_size: int) -> Iterator[int]:
-    """Within this context torch computes on as many threads as help.
+    """Limit torch to as many threads as help.
 
     An explicit number is never changed: one given here, by `torch.set_num_threads`, or in the
-    environment. Otherwise the arithmetic of a step decides, so that a run repeats itself on the
-    same machine, whatever else that is busy with.
+    environment. Otherwise the number depends on the operations per step alone, so that a run is
+    reproducible on the same machine under any load.
 
     Args:
-        number: of threads; None decides.
-        model: which is trained.
-        batch_size: samples in a batch.
+        number: number of threads; None chooses.
+        model: the model to train.
+        batch_size: samples per batch.
 
     Yields:
         The number of threads in use.
@@ -88,7 +88,7 @@ def threads(number: int | None, model: LatentModel, batch_size: int) -> Iterator
 
 
 def _is_explicit(number: int) -> bool:
-    """Whether a number of threads is one that torch does not choose by itself."""
+    """Whether the number of threads was set explicitly."""
     if any(name in os.environ for name in _VARIABLES):
         return True
     cores = os.cpu_count() or 1
@@ -97,11 +97,11 @@ def _is_explicit(number: int) -> bool:
 
 
 def operations(model: LatentModel, batch_size: int) -> float:
-    """Floating point operations of the networks in a step: forward, and twice that backward.
+    """Floating-point operations of the networks per step: forward, and twice that backward.
 
     Args:
         model: the autoencoder.
-        batch_size: samples in a batch.
+        batch_size: samples per batch.
 
     Example:
         >>> import latentrank
@@ -113,7 +113,7 @@ def operations(model: LatentModel, batch_size: int) -> float:
 
     was_training = model.training
     model.eval()
-    # Two samples are counted, since some layers refuse one.
+    # Counted for two samples, since some layers reject a single one.
     x = torch.zeros(2, *model.spec.input_shape).to(next(model.parameters()))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.decode(model.encoder(x)[:, : model.latent_dim])
@@ -123,10 +123,10 @@ def operations(model: LatentModel, batch_size: int) -> float:
 
 @contextmanager
 def quick_device_check() -> Iterator[None]:
-    """Within this context torch's optimisers do not look for GPUs anew at each step.
+    """Stop torch's optimisers from probing for GPUs at each step.
 
-    Lightning has torch look for them by loading the driver's library, which without a GPU happens
-    again at each step of an optimiser and takes longer than the step of a small network.
+    Lightning makes torch probe by loading the driver library; without a GPU, that repeats at each
+    optimiser step and takes longer than the step of a small network.
     """
     name = "PYTORCH_NVML_BASED_CUDA_CHECK"
     before = os.environ.get(name)

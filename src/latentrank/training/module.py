@@ -1,4 +1,4 @@
-"""The training of any autoencoder here, as Lightning runs it."""
+"""The Lightning module that trains an autoencoder."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ from latentrank.training.rank_search import search_for
 from latentrank.training.second_stage import second_stage_of
 from latentrank.training.terms import DivergenceError, TermLog, finite
 
-# Training samples from which a basis is found before each validation; after training it is
-# found from all of them.
+# Training samples used to compute a basis before each validation; after training, all are used.
 PROVISIONAL_SAMPLES = 4096
 
 
 class TrainingModule(LightningModule):
-    """Trains one autoencoder: its loss, its optimiser, and what is measured at validation.
+    """Trains one autoencoder: loss, optimiser and validation metrics.
 
     Logged are the mean of each loss term over an epoch as `train/NAME`, and at validation
     `validation_error` (mean squared error over all numbers of all samples, by the deterministic
@@ -41,16 +40,16 @@ class TrainingModule(LightningModule):
 
     Args:
         model: the autoencoder.
-        config: how it is trained.
+        config: training settings.
 
     Attributes:
-        terms: adds up the loss terms.
-        search: finds the model's rank, if that is asked for.
-        second_stage: trains the decoder alone at the end, if that is asked for.
+        terms: accumulates the loss terms.
+        search: searches for the model's rank, if requested.
+        second_stage: trains the decoder alone at the end, if requested.
 
     Raises:
         InputError: the model lacks what its rank search needs, or the options of a second stage
-            do not fit the configuration.
+            conflict with the configuration.
     """
 
     def __init__(self, model: LatentModel, config: TrainConfig) -> None:
@@ -63,23 +62,23 @@ class TrainingModule(LightningModule):
         self.second_stage = second_stage_of(model, config)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember which data the weights were trained on."""
+        """Store which data the weights were trained on."""
         checkpoint["data_fingerprint"] = self.model.spec.data_fingerprint
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on with other data.
+        """Refuse to resume with other data.
 
         Raises:
             InputError: the content of the data has changed.
         """
         if checkpoint.get("data_fingerprint") != self.model.spec.data_fingerprint:
             raise InputError(
-                "The content of the data has changed since this training began; restore the data, "
+                "The content of the data has changed since training began; restore the data, "
                 "or train a new run."
             )
 
     def configure_callbacks(self) -> list[Callback]:
-        """What the method itself has to do beside the steps."""
+        """Callbacks of the method: its rank search and its second stage."""
         return [part for part in (self.search, self.second_stage) if part is not None]
 
     def training_samples(self) -> Iterator[Tensor]:
@@ -87,18 +86,18 @@ class TrainingModule(LightningModule):
         return training_samples(self)
 
     def on_train_start(self) -> None:
-        """See whether steps may go past what the trainer does around each."""
+        """Check whether steps can bypass the trainer's work around each."""
         self._lean = _may_be_lean(self.trainer)
 
     def on_train_epoch_start(self) -> None:
-        """Count steps here, too: to ask the trainer at each takes long beside a small step."""
+        """Count steps here as well: asking the trainer is slow relative to a small step."""
         self._steps_done = self.global_step
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One step of the optimiser; the terms are added up and logged at the epoch's end.
+        """One step of the optimiser; the terms are accumulated and logged at the epoch's end.
 
-        The optimiser is called here rather than by the trainer, whose own way to a step costs
-        more than the step of a small network.
+        The optimiser is called here rather than by the trainer, whose overhead exceeds the step
+        of a small network.
         """
         self.seed_step()
         losses = self.model.losses(batch.x, batch.index)
@@ -109,11 +108,11 @@ class TrainingModule(LightningModule):
         return losses["loss"]
 
     def descend(self, loss: Tensor, optimizer: LightningOptimizer) -> None:
-        """Move the parameters of an optimiser down a loss, as one step of the run.
+        """Take one optimiser step on a loss, counted as a step of the run.
 
         Args:
             loss: a scalar.
-            optimizer: as the trainer holds it.
+            optimizer: the trainer's optimiser.
         """
         optimizer.zero_grad()
         if self._lean:
@@ -131,14 +130,14 @@ class TrainingModule(LightningModule):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_current_fx_name":
-            # Lightning notes the name of each hook it calls, a score of them a step, and a
-            # module takes long to see that a name is no parameter.
+            # Lightning sets an attribute for each hook it calls, about twenty per step, and setting
+            # an attribute on a module is slow.
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
 
     def step_schedules(self) -> None:
-        """Move the learning rates on by one step."""
+        """Advance the learning rate schedules by one step."""
         for config in self.trainer.lr_scheduler_configs:
             scheduler: LRScheduler = config.scheduler
             scheduler.step()
@@ -149,7 +148,7 @@ class TrainingModule(LightningModule):
             self.log(f"train/{name}", value)
 
     def on_validation_epoch_start(self) -> None:
-        """Find the basis anew from part of the training set, where the codes have moved."""
+        """Recompute the basis from part of the training set, since the codes have changed."""
         self.check_finite()
         self._gram = GramAccumulator(self.model.latent_dim)
         self._squared_error = torch.zeros(2, dtype=torch.float64)
@@ -160,7 +159,7 @@ class TrainingModule(LightningModule):
             )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add up the squared error and the codes' covariance."""
+        """Accumulate the squared error and the codes' covariance."""
         z = self.model.encode(batch.x)
         error = to_float64(self.model.decode(z) - batch.x).square()
         self._squared_error += torch.tensor([float(error.sum()), float(error.numel())])
@@ -182,7 +181,7 @@ class TrainingModule(LightningModule):
         self.log("rank", float(rank_of_spectrum(variances)), sync_dist=False)
 
     def check_finite(self) -> None:
-        """Refuse to go on from a loss or from weights that are not finite.
+        """Stop at a loss or weights that are not finite.
 
         Raises:
             DivergenceError: one of them is not.
@@ -194,12 +193,12 @@ class TrainingModule(LightningModule):
             )
 
     def on_fit_end(self) -> None:
-        """Find what needs the whole training set, in float32, as the model is used from now on."""
+        """Finalize the model on the training set, in float32, as it is used from now on."""
         self.model.float()
         self.model.finalize(self.training_samples)
 
     def configure_optimizers(self) -> Any:
-        """The optimiser of the run; some parameters learn at a multiple of the common rate."""
+        """The optimiser of the run; some parameters use a multiple of the common learning rate."""
         factors = self.model.bottleneck.learning_rate_factors()
         common = [p for p in self.model.parameters() if p not in factors]
         groups: list[dict[str, Any]] = [{"params": common}]
@@ -209,7 +208,7 @@ class TrainingModule(LightningModule):
         return self.with_schedules([self.optimizer(groups)])
 
     def with_schedules(self, optimizers: list[Optimizer]) -> Any:
-        """Optimisers with the schedule of the run, as Lightning takes them."""
+        """Optimisers with the schedule of the run, in Lightning's format."""
         name = self.config.schedule
         if name == "constant":
             return optimizers
@@ -218,7 +217,7 @@ class TrainingModule(LightningModule):
 
     @property
     def learning_rate(self) -> float:
-        """At the start, as configured."""
+        """The initial learning rate."""
         assert self.config.learning_rate is not None, "resolved at the start of fit"
         return self.config.learning_rate
 
@@ -231,12 +230,12 @@ class TrainingModule(LightningModule):
         return create(name, groups, self.learning_rate, decay, betas, fused)
 
 
-#: Hooks of Lightning's callbacks inside a step.
+#: Hooks of Lightning's callbacks that run inside a step.
 _INSIDE = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
 
 
 def _may_be_lean(trainer: Trainer) -> bool:
-    """Whether a step needs nothing of the trainer: one device, no scaling, no hook inside it."""
+    """Whether a step does not need the trainer: one device, no loss scaling, no hook inside it."""
     hooked = any(
         hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
         for callback in trainer.callbacks  # type: ignore[attr-defined]
@@ -247,17 +246,17 @@ def _may_be_lean(trainer: Trainer) -> bool:
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:
-    """Set the random state of a device to one that depends on the seed and the step alone.
+    """Seed a device's random generator from the run's seed and the step alone.
 
     Args:
-        seed: of the run.
+        seed: the run's seed.
         step: number of the step.
-        device: where noise is drawn.
+        device: device that the noise is drawn on.
     """
     state = (seed * 1_000_003 + step) % 2**63
     if device.type == "cpu":
-        # torch.manual_seed also asks for devices that are not used, which takes longer than a
-        # step of a small network.
+        # torch.manual_seed also seeds unused devices, which takes longer than a step of a small
+        # network.
         torch.default_generator.manual_seed(state)
     else:
         torch.manual_seed(state)

@@ -14,8 +14,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from latentrank.errors import InputError
 
-#: Need what a step here does not give: a closure, sparse gradients, second derivatives, the model,
-#: or matrices alone.
+#: Optimisers that need what a step here does not provide: a closure, sparse gradients, second
+#: derivatives, the model, or matrix parameters only.
 _UNSUITED = {
     "optimizer", "lbfgs", "sparseadam", "sophiah", "lomo", "adalomo",
     "muon", "distributedmuon", "muonclip", "normuon", "spectralsphere",
@@ -40,36 +40,36 @@ def create(
 ) -> Optimizer:
     """An optimiser by name.
 
-    `adam` is AdamW, which is Adam without weight decay, in one pass over the parameters. Other
+    `adam` is AdamW, which equals Adam without weight decay, in one pass over the parameters. Other
     names are those of `torch.optim` and then of pytorch_optimizer, such as `adabelief`.
 
     Args:
-        name: of the optimiser, in lower case.
+        name: name of the optimiser, in lower case.
         groups: parameters, or groups of them as torch takes them.
         learning_rate: at the start.
         weight_decay: strength of the decay, from 0.
-        betas: decay of the moments, for optimisers that have such; None takes their own.
+        betas: decay rates of the moments, for optimisers that have them; None means their defaults.
         fused: the device has fused kernels.
 
     Raises:
-        InputError: there is no such optimiser, pytorch_optimizer is missing, or the optimiser does
-            not take these parameters.
+        InputError: there is no such optimiser, pytorch_optimizer is missing, or the optimiser
+            rejects these parameters.
 
     Example:
         >>> layer = torch.nn.Linear(2, 1)
         >>> type(create("sgd", layer.parameters(), 0.1)).__name__
         'SGD'
     """
-    wanted: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
+    options: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
     if betas is not None:
-        wanted["betas"] = betas
+        options["betas"] = betas
     if name == "adam":
-        return AdamW(groups, fused=fused, **wanted)
+        return AdamW(groups, fused=fused, **options)
     kind = _of_torch().get(name) or _of_library(name)
     known = inspect.signature(kind).parameters
     try:
-        return kind(groups, **{key: value for key, value in wanted.items() if key in known})
-    except Exception as error:  # each of many has errors of its own
+        return kind(groups, **{key: value for key, value in options.items() if key in known})
+    except Exception as error:  # optimisers raise various errors
         raise InputError(
             f"optimizer is {name}, which cannot train this model ({error}); choose another, "
             "adam is usual."
@@ -88,19 +88,19 @@ def _of_library(name: str) -> type[Optimizer]:
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "adam, sgd and adabelief are some."
-        raise InputError(f"optimizer is '{name}', and there is none of that name; {hint}")
+        raise InputError(f"optimizer is '{name}', which is not available; {hint}")
     kind: type[Optimizer] = pytorch_optimizer.load_optimizer(name)
     return kind
 
 
 def schedule(name: str, optimizer: Optimizer, steps: int) -> LRScheduler | None:
-    """The course of the learning rate over a run, stepped once a batch.
+    """The learning rate schedule of a run, stepped once per batch.
 
     Args:
         name: `"constant"`, `"cosine"` (to 0), or `"multistep"` (a tenth from a third of the run
             on, a hundredth from two thirds on).
-        optimizer: whose rates are moved.
-        steps: of the run.
+        optimizer: optimiser whose learning rates are set.
+        steps: number of steps in the run.
 
     Returns:
         None for a constant rate.
@@ -134,10 +134,10 @@ def milestones(steps: int) -> list[int]:
 
 
 def advance(scheduler: MultiStepLR) -> bool:
-    """Go on to the next rate of a `multistep` schedule at once.
+    """Advance to the next rate of a `multistep` schedule immediately.
 
     Returns:
-        False where the last rate is reached already.
+        False if the last rate has already been reached.
     """
     ahead = [step for step in sorted(scheduler.milestones) if step > scheduler.last_epoch]
     if not ahead:

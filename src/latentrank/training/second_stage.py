@@ -1,4 +1,4 @@
-"""RRAE's second stage: the encoder and its basis stay, the decoder learns on projected codes."""
+"""RRAE's second stage: encoder and basis are frozen, the decoder is trained on projected codes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from latentrank.training.context import model_of, training_samples
 
 
 class SecondStage(Callback):
-    """After so many epochs, freezes the encoder and lets the decoder see what it sees at inference.
+    """Freezes the encoder after the first stage and trains the decoder on its inference inputs.
 
-    In the first stage each batch is cut to directions of its own; at inference all codes are
-    projected on one basis of the whole training set. Here the decoder gets used to that (Mounayer
-    et al. 2024).
+    In the first stage each batch is truncated to its own directions; at inference all codes are
+    projected on one basis of the entire training set. Here the decoder adapts to that (Mounayer et
+    al. 2024).
 
     Args:
-        begin: epochs of the first stage.
-        epochs: epochs of the second, at least 1.
+        begin: number of epochs in the first stage.
+        epochs: number of epochs in the second, at least 1.
     """
 
     def __init__(self, begin: int, epochs: int) -> None:
@@ -28,7 +28,7 @@ class SecondStage(Callback):
         self._frozen = False
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Find the basis and freeze the encoder, once; leave its bottleneck in evaluation mode."""
+        """Compute the basis and freeze the encoder, once; put the bottleneck in evaluation mode."""
         if trainer.current_epoch < self.begin:
             return
         model = model_of(pl_module)
@@ -40,21 +40,21 @@ class SecondStage(Callback):
         model.bottleneck.eval()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Leave an encoder that can be trained again."""
+        """Unfreeze the encoder."""
         if self._frozen:
             model_of(pl_module).encoder.requires_grad_(True)
 
 
 def second_stage_of(model: LatentModel, config: TrainConfig) -> SecondStage | None:
-    """The second stage that a model's options ask for, or None.
+    """The second stage that a model's options request, or None.
 
     Args:
         model: the autoencoder.
-        config: how it is trained.
+        config: training settings.
 
     Raises:
-        InputError: `second_stage_epochs` is no whole number from 0, or the length of the first
-            stage is not a number of epochs.
+        InputError: `second_stage_epochs` is not an integer from 0, or the length of the first stage
+            is not given in epochs.
 
     Example:
         >>> import latentrank

@@ -1,4 +1,4 @@
-"""When a training stops early, and which of its weights are kept."""
+"""Early stopping, and which weights are kept."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from latentrank.training.terms import DivergenceError
 
 
 def _error(trainer: Trainer) -> float:
-    """The validation error just measured; NaN where none is."""
+    """The latest validation error; NaN if there is none."""
     return float(trainer.callback_metrics.get("validation_error", math.nan))
 
 
 class Patience(Callback):
-    """Stops a training whose validation error no longer falls.
+    """Stops training when the validation error no longer falls.
 
-    With the schedule `multistep` each learning rate has this patience: where the error stagnates,
-    the next rate begins, and at the last one training stops. Each rate has a third of the run's
-    steps at most, as when nothing stagnates.
+    With the schedule `multistep`, patience applies to each learning rate: when the error stagnates,
+    the next rate begins, and at the last one training stops. Each rate lasts at most a third of the
+    run's steps.
 
     Args:
-        patience: validations without a lower error that are waited for.
+        patience: number of validations to wait for a lower error.
     """
 
     def __init__(self, patience: int) -> None:
@@ -38,7 +38,7 @@ class Patience(Callback):
         self.waited = 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare the error with the best, and go on, or stop."""
+        """Compare the error with the best, and continue or stop."""
         error = _error(trainer)
         if error < self.best:
             self.best, self.waited = error, 0
@@ -55,24 +55,24 @@ class Patience(Callback):
         return any(moved)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop where the schedule has come to its end earlier than the steps of the run."""
+        """Stop when the schedule ends before the steps of the run do."""
         done = [config.scheduler.last_epoch for config in trainer.lr_scheduler_configs]
         if done and min(done) >= trainer.estimated_stepping_batches:
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """The best error and how long it has been waited for a better one."""
+        """The best error and the number of validations since."""
         return {"best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore from a checkpoint."""
         self.best, self.waited = float(state_dict["best"]), int(state_dict["waited"])
 
 
 class BestWeights(Callback):
-    """Keeps the weights of the lowest validation error, and leaves the model with them.
+    """Keeps the weights of the lowest validation error, and restores them at the end.
 
-    They are part of the checkpoint, beside the last ones.
+    They are stored in the checkpoint along with the latest weights.
 
     Attributes:
         error: lowest validation error so far.
@@ -85,7 +85,7 @@ class BestWeights(Callback):
         self._weights: dict[str, Tensor] = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the weights, if they are the best."""
+        """Keep the weights if they are the best so far."""
         error = _error(trainer)
         if error < self.error:
             self.error, self.epoch = error, trainer.current_epoch + 1
@@ -101,13 +101,13 @@ class BestWeights(Callback):
         return {"error": self.error, "epoch": self.epoch, "weights": self._weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore from a checkpoint."""
         self.error, self.epoch = float(state_dict["error"]), int(state_dict["epoch"])
         self._weights = dict(state_dict["weights"])
 
 
 class FiniteWeights(Callback):
-    """Keeps the weights of the last validation, to go back to where training diverges.
+    """Keeps the weights of the last validation, to restore them if training diverges.
 
     Attributes:
         epoch: the epoch after which they were kept, from 1; 0 is the start.
@@ -118,23 +118,23 @@ class FiniteWeights(Callback):
         self._weights: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep what training starts from."""
+        """Keep the initial weights."""
         self.epoch, self._weights = trainer.current_epoch, weights_of(pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep weights that have been validated."""
+        """Keep the validated weights."""
         self.epoch, self._weights = trainer.current_epoch + 1, weights_of(pl_module)
 
     def explain(self, module: TrainingModule, folder: Path | None, error: Exception) -> None:
-        """Where training failed because it diverged, put the weights back and say so.
+        """If training diverged, restore the weights and raise.
 
         Args:
-            module: which trained.
-            folder: of the run, if it has one.
-            error: of the training.
+            module: the training module.
+            folder: the run's folder, if it has one.
+            error: the error that ended training.
 
         Raises:
-            DivergenceError: the loss, or the weights, are not finite. Otherwise nothing is done.
+            DivergenceError: the loss or the weights are not finite; otherwise nothing happens.
         """
         found = error if isinstance(error, DivergenceError) else _divergence(module)
         if found is None or not self._weights:
@@ -151,7 +151,7 @@ class FiniteWeights(Callback):
 
 
 def _divergence(module: TrainingModule) -> DivergenceError | None:
-    """The divergence behind another error, if there is one."""
+    """The divergence that caused another error, if any."""
     try:
         module.check_finite()
     except DivergenceError as diverged:

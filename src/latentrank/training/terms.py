@@ -1,4 +1,4 @@
-"""Loss terms of an epoch, kept on the device and read now and then."""
+"""Loss terms of an epoch, accumulated on the device and read occasionally."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from latentrank.errors import InputError
 
 
 class DivergenceError(InputError):
-    """A loss or the weights are no longer finite."""
+    """The loss or the weights are no longer finite."""
 
 
 class TermLog:
-    """Adds up loss terms and notices the first that is not finite.
+    """Accumulates loss terms and detects the first that is not finite.
 
-    On a processor terms are read at each step. On a device that computes beside the program,
-    reading would wait for it; there they are read every `INTERVAL` steps and at the end of an
-    epoch.
+    On a CPU, terms are read at each step. On an asynchronous device, reading would block; there
+    they are read every `INTERVAL` steps and at the end of an epoch.
 
     Example:
         >>> log = TermLog()
@@ -46,11 +45,11 @@ class TermLog:
         self._samples = 0
 
     def add(self, terms: Mapping[str, Tensor], samples: int, step: int) -> None:
-        """Take the terms of one step, the same ones in each step of an epoch.
+        """Add the terms of one step, the same ones in each step of an epoch.
 
         Args:
             terms: scalars by name.
-            samples: of the batch; the weight of these values in the means.
+            samples: number of samples in the batch, the weight of these values in the means.
             step: number of the step, from 0.
 
         Raises:
@@ -67,7 +66,7 @@ class TermLog:
             self.read()
 
     def read(self) -> None:
-        """Bring the values over that have not been read.
+        """Read the values that have not been read yet.
 
         Raises:
             DivergenceError: one of them is not finite.

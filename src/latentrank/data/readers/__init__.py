@@ -1,4 +1,4 @@
-"""Files that hold data: one table of what each suffix is read by."""
+"""Readers of data files, in one table by suffix."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from latentrank.data.readers import (
 
 
 class Reader(NamedTuple):
-    """One format.
+    """A file format.
 
     Args:
-        suffixes: in small letters.
-        read: file, path inside it or None, and what its owner says, to what it holds.
-        summary: what is read, in a few words.
+        suffixes: suffixes in lower case.
+        read: maps file, path inside it or None, and the user's description to the contents.
+        summary: short description.
     """
 
     suffixes: tuple[str, ...]
@@ -37,8 +37,8 @@ class Reader(NamedTuple):
 READERS = (
     Reader((".npy",), numpy_files.read_npy, "one NumPy array"),
     Reader((".npz",), numpy_files.read_npz, "NumPy arrays by name"),
-    Reader((".csv", ".tsv", ".csv.gz"), tables.read_csv, "a table, one sample in a row"),
-    Reader((".parquet", ".pq"), tables.read_parquet, "a table, one sample in a row"),
+    Reader((".csv", ".tsv", ".csv.gz"), tables.read_csv, "a table, one sample per row"),
+    Reader((".parquet", ".pq"), tables.read_parquet, "a table, one sample per row"),
     Reader((".h5", ".hdf5", ".he5"), hdf5.read, "HDF5 arrays by name"),
     Reader((".zarr", ".zarr.zip"), zarr_files.read, "Zarr arrays by name"),
     Reader((".nc", ".nc4", ".cdf"), netcdf.read, "netCDF variables"),
@@ -46,13 +46,13 @@ READERS = (
     Reader((".pt", ".pth"), tensors.read_torch, "PyTorch tensors, without running code"),
     Reader((".safetensors",), tensors.read_safetensors, "tensors by name"),
     Reader((".nii", ".nii.gz"), nifti.read, "a series of NIfTI volumes"),
-    Reader((".tif", ".tiff", ".gif"), pages.read, "pictures, one on a page"),
+    Reader((".tif", ".tiff", ".gif"), pages.read, "images, one per page"),
 )
 _BY_SUFFIX = {suffix: reader for reader in READERS for suffix in reader.suffixes}
 
 
 def find(path: Path) -> Reader | None:
-    """The reader of a file, by its name; None if there is none.
+    """The reader for a file name; None if there is none.
 
     Example:
         >>> find(Path("A.NPY")).summary
@@ -63,11 +63,11 @@ def find(path: Path) -> Reader | None:
 
 
 def suffix_of(name: str) -> str | None:
-    """The longest suffix of a name that can be read; None if there is none."""
+    """The longest readable suffix of a name; None if there is none."""
     fitting = [suffix for suffix in _BY_SUFFIX if name.lower().endswith(suffix)]
     return max(fitting, key=len, default=None)
 
 
 def suffixes() -> list[str]:
-    """All that can be read."""
+    """All readable suffixes."""
     return list(_BY_SUFFIX)

@@ -1,4 +1,4 @@
-"""HDF5 files, and those of MATLAB from version 7.3 on."""
+"""HDF5 files, including MATLAB files from version 7.3."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def arrays(group: Any, h5py: Any) -> dict[str, Any]:
 
 
 def values(dataset: Any, path: Path) -> Array:
-    """Those of one HDF5 data set: memory-mapped where they lie in the file as they are."""
+    """The values of an HDF5 data set, memory-mapped if stored contiguously."""
     offset = dataset.id.get_offset()
     if offset is None or dataset.dtype.hasobject or dataset.external or 0 in dataset.shape:
         return lazy.load(dataset, path, dataset.name)

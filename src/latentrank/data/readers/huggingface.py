@@ -1,4 +1,4 @@
-"""Data sets of Hugging Face: saved in a folder, or by name from the hub."""
+"""Hugging Face data sets: saved in a folder, or by name from the hub."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _LABELS = ("label", "labels", "class")
 
 
 def is_saved(path: Path) -> bool:
-    """Whether a folder is one that `save_to_disk` wrote."""
+    """Whether a folder was written by `save_to_disk`."""
     return (path / "dataset_dict.json").is_file() or (path / "state.json").is_file()
 
 
 def read(path: Path, meaning: Meaning) -> Contents:
-    """A data set that `save_to_disk` wrote."""
+    """A data set written by `save_to_disk`."""
     datasets = need("datasets", "huggingface", path)
     try:
         found = datasets.load_from_disk(str(path))
-    except Exception as error:  # arrow and json raise of every kind
+    except Exception as error:  # arrow and json raise various errors
         raise damaged(path, "a data set", error) from error
     return _contents(datasets, found, str(path), meaning)
 
 
 def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
-    """A data set of the hub, from its cache on this machine unless `download`."""
+    """A data set from the hub, or only from the local cache without `download`."""
     datasets = need("datasets", "huggingface", PREFIX + name)
     where = datasets.DownloadConfig(local_files_only=not download)
     try:
         found = datasets.load_dataset(name, download_config=where)
-    except Exception as error:  # the hub raises of every kind
+    except Exception as error:  # the hub client raises various errors
         reason = " ".join(str(error).split()).rstrip(".")
-        remedy = "check the name and the connection" if download else "fetch it with --download"
+        remedy = "check the name and the connection" if download else "download it with --download"
         raise InputError(f"{PREFIX}{name} cannot be loaded ({reason}); {remedy}.") from error
     return _contents(datasets, found, PREFIX + name, meaning)
 
@@ -58,7 +58,7 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     for name, table in tables.items():
         place = places[name]
         if place is None:
-            said.append(f"Passed over samples of the split {name} ({len(table)}).")
+            said.append(f"Skipped samples of the split {name} ({len(table)}).")
             continue
         parts[place], notes = _part(datasets, table, f"{what}: {name}", columns, labels, meaning)
         said += notes
@@ -127,7 +127,7 @@ def _part(
 
 
 def _values(table: Any, column: str) -> Array:
-    # the format for NumPy would make all real numbers float32
+    # the NumPy format would convert all floats to float32
     found = table.with_format("arrow")[:][column]
     plain = hasattr(table.features[column], "dtype")
     return np.asarray(found.to_numpy() if plain else found.to_pylist())

@@ -1,4 +1,4 @@
-"""Arrays in files, read into memory where they are small and mapped where they are large."""
+"""Arrays in files: small ones are read into memory, large ones mapped."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def load(source: Any, path: Path, name: str) -> Array:
     """The values of an array-like that reads slices of a file.
 
     A large one is copied block by block into the cache, once, and memory-mapped from there:
-    compressed files give random rows slowly.
+    random access to compressed files is slow.
 
     Args:
-        source: has `shape`, `dtype`, and slices along its first axis.
-        path: the file or folder that it lies in.
+        source: has `shape` and `dtype`, and can be sliced along its first axis.
+        path: file or folder that contains it.
         name: its name there.
 
     Returns:
@@ -40,7 +40,7 @@ def _slices(source: Any) -> Iterator[Array]:
 
 
 def stamp(path: Path) -> object:
-    """Something that changes when a file does, or any file in a folder."""
+    """A stamp that changes with the file, or with any file in the folder."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     stats = [file.stat() for file in files]
     return len(files), sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)

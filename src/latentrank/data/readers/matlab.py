@@ -13,12 +13,12 @@ from latentrank.data.readers.optional import damaged, need
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
-    """Arrays by name, of up to version 7.2 with SciPy and of later ones as HDF5."""
+    """Arrays by name, up to version 7.2 with SciPy, later versions as HDF5."""
     try:
         found = loadmat(path)
-    except NotImplementedError:  # what SciPy says of version 7.3
+    except NotImplementedError:  # raised by SciPy for version 7.3
         return _read_hdf5(path, inner, meaning)
-    except Exception as error:  # parsers raise of every kind
+    except Exception as error:  # parsers raise various errors
         raise damaged(path, "a MATLAB file", error) from error
     held = {name: x for name, x in found.items() if not name.startswith("__")}
     return named.contents(str(path), held, meaning, inner)
@@ -27,7 +27,7 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 def _read_hdf5(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     h5py = need("h5py", "fields", path)
     with h5py.File(path, "r") as file:
-        # MATLAB writes arrays column by column, so that HDF5 sees their axes in reverse
+        # MATLAB writes arrays in column-major order, so HDF5 sees their axes reversed
         held = {
             name: np.asarray(hdf5.values(x, path)).T
             for name, x in hdf5.arrays(file, h5py).items()

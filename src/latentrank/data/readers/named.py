@@ -1,4 +1,4 @@
-"""Files that hold several arrays under names: which are samples, labels and parameters."""
+"""Files of named arrays: identifying samples, labels and parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latentrank.data.splits import join, role, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 
-# Names that labels have elsewhere: better refused than passed over in silence.
+# Common names of labels elsewhere: better rejected than silently ignored.
 _LABEL_WORDS = ("label", "target", "y_", "class")
 _EXPECTED = "expected x, or x_train and x_test (labels: y, or y_train and y_test)"
 
@@ -26,19 +26,19 @@ def contents(
 ) -> Contents:
     """The samples of a file of named arrays, with their labels and parameters.
 
-    Samples are called `x`, or `x_train` and `x_test`, with or without `x_val`; labels `y` and
-    parameters `parameters`, with the same endings. Capitals, and which word is first, make no
-    difference. A file of only one array of samples may call it anything.
+    Samples are named `x`, or `x_train` and `x_test`, with or without `x_val`; labels `y` and
+    parameters `parameters`, with the same suffixes. Case and word order do not matter. If a file
+    has a single array, its name does not matter.
 
     Args:
         what: the file, for messages.
-        held: its arrays; each is looked up only if it is used.
+        held: its arrays, each accessed only if used.
         meaning: other names of labels and parameters.
-        inner: the name of the samples, where the user gave one.
-        read: makes an array of what is held under a name.
+        inner: name of the samples, if the user gave one.
+        read: converts the value of a name to an array.
 
     Raises:
-        InputError: the samples cannot be told, or a name is not there.
+        InputError: the samples cannot be identified, or a name does not exist.
     """
     meaning = meaning.within(held)
     samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
@@ -61,7 +61,7 @@ def contents(
     over = [name for name in held if name not in used]
     found, said = join(parts, meaning.validation, what)
     if over:
-        said.append(f"{what} holds more that is not used: {', '.join(over)}.")
+        said.append(f"{what} also holds unused arrays: {', '.join(over)}.")
     return Contents(found, meaning.parameters, tuple(said))
 
 
@@ -69,7 +69,7 @@ def _known(what: str, held: Mapping[str, Any], name: str) -> str:
     key = next((key for key in (name, name.strip("/")) if key in held), None)
     if key is None:
         raise InputError(
-            f"{what} holds no {name.strip('/')}; it holds {', '.join(held) or 'nothing'}: take "
+            f"{what} holds no {name.strip('/')}; it holds {', '.join(held) or 'nothing'}: choose "
             "one of these."
         )
     return key
@@ -81,11 +81,11 @@ def _samples(what: str, held: Mapping[str, Any], meaning: Meaning) -> dict[str, 
         split: name for name in held if (split := split_of(name)) is not None
     }
     if not found:
-        beside = {"y", "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
+        named = {"y", "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
         rest = [
             name
             for name in held
-            if all(role(name, str(base)) is None for base in beside)
+            if all(role(name, str(base)) is None for base in named)
             and not name.lower().startswith(_LABEL_WORDS)
             and len(getattr(held[name], "shape", ())) >= 2
         ]
@@ -113,7 +113,7 @@ def _by_role(what: str, held: Mapping[str, Any], given: str | None, base: str) -
 def _of_split(
     held: Mapping[str, Any], roles: Mapping[str, str], split: str, samples: Mapping[str, str]
 ) -> Any:
-    # beside x_test, x alone is the training part, and so is y beside y_test
+    # next to x_test, x is the training part, and likewise y next to y_test
     other = "train" if split == "" else "" if split == "train" else None
     name = roles.get(split) or (None if other is None or other in samples else roles.get(other))
     return None if name is None else np.asarray(held[name])
@@ -133,6 +133,6 @@ def _refuse_misnamed(
     if misnamed and not labels:
         wanted = " and ".join("y" + (f"_{split}" if split else "") for split in samples)
         raise InputError(
-            f"{what} holds no {wanted} but {misnamed[0]}, which looks like labels; say so with "
+            f"{what} holds no {wanted} but {misnamed[0]}, which looks like labels; use it with "
             f"labels={misnamed[0]} (--labels {misnamed[0]}), or leave them out."
         )

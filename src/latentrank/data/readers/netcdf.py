@@ -19,14 +19,14 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Variables of a netCDF file, see `from_xarray`."""
     xarray = need("xarray", "fields", path)
     try:
-        # times stay the numbers that the file holds
+        # times stay numeric
         opened = xarray.open_dataset(path, decode_times=False)
     except ImportError as error:
         raise InputError(
             f"Reading {path} needs the package h5netcdf; install it with: "
             "pip install 'latentrank[fields]'"
         ) from error
-    except Exception as error:  # every engine has its own
+    except Exception as error:  # every engine raises its own errors
         raise damaged(path, "a netCDF file", error) from error
     with opened as dataset:
         return from_xarray(dataset, path, inner, meaning)
@@ -35,18 +35,18 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """The samples in the variables of an xarray `Dataset`.
 
-    The first dimension counts the samples. Several variables over the same dimensions are the
-    channels of one array. Coordinates along the first dimension alone, other than its own
-    numbering from 0, are parameters.
+    The first dimension is the sample axis. Several variables over the same dimensions are channels
+    of one array. Coordinates along the first dimension only, except an index from 0, are
+    parameters.
 
     Args:
-        dataset: what was opened.
+        dataset: the opened data set.
         path: its file.
-        inner: the name of a variable, where the user gave one.
-        meaning: which variables are what; `columns` names those that are channels.
+        inner: name of a variable, if the user gave one.
+        meaning: roles of the variables; `columns` names the channels.
 
     Raises:
-        InputError: a variable is not there, or the samples cannot be told.
+        InputError: a variable does not exist, or the samples cannot be identified.
     """
     meaning = meaning.within(map(str, dataset.variables))
     names = _variables(dataset, path, inner, meaning)
@@ -69,7 +69,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     used = {*names, *parameters, labels}
     over = [str(name) for name in dataset.data_vars if name not in used]
     if over:
-        said.append(f"{path} holds more that is not used: {', '.join(over)}.")
+        said.append(f"{path} also holds unused variables: {', '.join(over)}.")
     kind = "curves" if part.x.ndim == 2 else None
     return Contents([part], tuple(parameters) or None, tuple(said), kind)
 
@@ -80,9 +80,9 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
         if name not in dataset.variables:
             raise unknown(f"variable in {path}", name, map(str, dataset.variables))
     if not chosen:
-        beside = {meaning.labels, *(meaning.parameters or ()), *_LABELS}
+        named = {meaning.labels, *(meaning.parameters or ()), *_LABELS}
         chosen = [
-            str(n) for n, v in dataset.data_vars.items() if v.ndim >= 2 and str(n) not in beside
+            str(n) for n, v in dataset.data_vars.items() if v.ndim >= 2 and str(n) not in named
         ]
     if not chosen:
         raise InputError(
@@ -91,14 +91,14 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
         )
     if len({dataset[name].dims for name in chosen}) > 1:
         raise InputError(
-            f"{path} holds variables over different dimensions ({', '.join(chosen)}); name one: "
-            f"{path}:/{chosen[0]}, say."
+            f"{path} holds variables over different dimensions ({', '.join(chosen)}); name one, "
+            f"such as {path}:/{chosen[0]}."
         )
     return chosen
 
 
 def _coordinates(dataset: Any, sample: str) -> tuple[str, ...]:
-    """Names of numbers that belong to the samples, one to each."""
+    """Names of numeric variables with one value per sample."""
     found = [
         str(name)
         for name, values in dataset.coords.items()

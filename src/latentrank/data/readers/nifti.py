@@ -24,11 +24,11 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 
 
 def volume(path: Path) -> Array:
-    """The values of a NIfTI file, scaled as its header says."""
+    """The values of a NIfTI file, scaled according to its header."""
     nibabel = need("nibabel", "nifti", path)
     try:
         image = nibabel.load(path)
         scaled: Array = np.asanyarray(image.dataobj)
-    except Exception as error:  # readers raise of every kind
+    except Exception as error:  # readers raise various errors
         raise damaged(path, "a NIfTI volume", error) from error
     return scaled

@@ -13,9 +13,9 @@ from latentrank.errors import InputError
 
 
 def read_npy(path: Path, inner: str | None, meaning: Meaning) -> Contents:
-    """One array, memory-mapped; `NAME.labels.npy` and `NAME.parameters.npy` may lie beside it."""
-    return Contents([Part(str(path), open_npy(path), _beside(path, "labels"),
-                          _beside(path, "parameters"))])  # fmt: skip
+    """One memory-mapped array, with optional `NAME.labels.npy` and `NAME.parameters.npy`."""
+    return Contents([Part(str(path), open_npy(path), _sidecar(path, "labels"),
+                          _sidecar(path, "parameters"))])  # fmt: skip
 
 
 def read_npz(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -23,14 +23,14 @@ def read_npz(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     try:
         with np.load(path) as archive:
             held = {name: archive[name] for name in archive}
-    except Exception as error:  # zipfile, zlib and numpy each have their own
+    except Exception as error:  # zipfile, zlib and numpy raise different errors
         raise _damaged(path, error) from error
     return named.contents(str(path), held, meaning, inner)
 
 
-def _beside(path: Path, what: str) -> Array | None:
-    beside = path.with_suffix(f".{what}.npy")
-    return open_npy(beside) if beside.exists() else None
+def _sidecar(path: Path, what: str) -> Array | None:
+    sidecar = path.with_suffix(f".{what}.npy")
+    return open_npy(sidecar) if sidecar.exists() else None
 
 
 def open_npy(path: Path) -> Array:
@@ -40,9 +40,9 @@ def open_npy(path: Path) -> Array:
         InputError: it is damaged or holds Python objects.
     """
     try:
-        # not np.load, which takes whatever is inside; an .npy file holds one array
+        # not np.load, which accepts other contents; an .npy file holds one array
         mapped: Array = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # pickle and numpy each have their own
+    except Exception as error:  # pickle and numpy raise different errors
         raise _damaged(path, error) from error
     return mapped
 
@@ -55,5 +55,5 @@ def _damaged(path: Path, error: Exception) -> InputError:
             "astype(str)."
         )
     return InputError(
-        f"{path} is not a whole NumPy file ({str(error).rstrip('.')}); save it again."
+        f"{path} is not a complete NumPy file ({str(error).rstrip('.')}); save it again."
     )

@@ -1,4 +1,4 @@
-"""Packages that only some formats need."""
+"""Optional packages for some formats."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from latentrank.errors import InputError
 
 
 def need(package: str, extra: str, path: Path | str) -> ModuleType:
-    """A package that may not be installed.
+    """Import an optional package.
 
     Args:
-        package: what is imported.
-        extra: of latentrank, that installs it.
+        package: name to import.
+        extra: extra of latentrank that installs it.
         path: the file that needs it.
 
     Raises:
@@ -30,6 +30,6 @@ def need(package: str, extra: str, path: Path | str) -> ModuleType:
 
 
 def damaged(path: Path | str, kind: str, error: Exception) -> InputError:
-    """The error of a file that its library cannot read."""
+    """The error for a file that its library cannot read."""
     reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return InputError(f"{path} cannot be read as {kind} ({reason}); save or fetch it again.")
+    return InputError(f"{path} cannot be read as {kind} ({reason}); save or download it again.")

@@ -1,4 +1,4 @@
-"""CSV and Parquet files: a row is a sample, columns go by name."""
+"""CSV and Parquet files: one sample per row, columns by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPLIT = ("split", "subset", "partition")
 
 
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
-    """Comma, semicolon or tab between columns, with or without a line of names."""
+    """Columns separated by comma, semicolon or tab, with or without a header."""
     pandas = need("pandas", "tables", path)
     try:
         frame = pandas.read_csv(
@@ -32,7 +32,7 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             decimal=_decimal(path),
             comment="#",
         )
-    except Exception as error:  # parsers raise of every kind
+    except Exception as error:  # parsers raise various errors
         raise damaged(path, "a table", error) from error
     return from_frame(str(path), frame, meaning)
 
@@ -43,13 +43,18 @@ def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     need("pyarrow", "tables", path)
     try:
         frame = pandas.read_parquet(path)
-    except Exception as error:  # parsers raise of every kind
+    except Exception as error:  # parsers raise various errors
         raise damaged(path, "a Parquet table", error) from error
     return from_frame(str(path), frame, meaning)
 
 
+def has_names(path: Path) -> bool:
+    """Whether the columns of a table have names."""
+    return not path.name.lower().endswith((".csv", ".tsv", ".csv.gz")) or _header(path) == 0
+
+
 def _lines(path: Path) -> list[str]:
-    """The first two lines that are no comments."""
+    """The first two lines that are not comments."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8-sig") as file:
@@ -64,14 +69,14 @@ def _separator(path: Path) -> str:
 
 
 def _header(path: Path) -> int | None:
-    """0 where the first line has names, None where it is numbers already."""
+    """0 if the first line is a header, None if it is numeric."""
     words = "".join(_lines(path)[:1]).strip().split(_separator(path))
     comma = _decimal(path) == ","
     return None if all(_is_number(w.replace(",", ".") if comma else w) for w in words) else 0
 
 
 def _decimal(path: Path) -> str:
-    """The comma of 1,5 where columns are not separated by commas."""
+    """The decimal separator: a comma, as in 1,5, is possible unless commas separate columns."""
     comma = _separator(path) != "," and re.search(r"\d,\d", "".join(_lines(path)))
     return "," if comma else "."
 
@@ -87,17 +92,17 @@ def _is_number(word: str) -> bool:
 def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     """The samples in the columns of a data frame.
 
-    Columns that are neither named as labels or parameters nor made of numbers are passed over,
-    and so is a first column that only counts the rows. A column `label` or `class` holds labels,
-    and one called `split` the names of the splits, unless the user says otherwise.
+    Non-numeric columns other than labels and parameters are skipped, as is a first column that only
+    numbers the rows. A column `label` or `class` holds labels, and one named `split` the names of
+    the splits, unless the user specifies otherwise.
 
     Args:
-        what: where it is from, for messages.
+        what: description of its origin, for messages.
         frame: a pandas data frame.
-        meaning: which columns are what.
+        meaning: roles of the columns.
 
     Raises:
-        InputError: a column is not there, or none is left for the samples.
+        InputError: a column does not exist, or none is left for the samples.
     """
     frame = frame.rename(columns=str)
     names = list(frame.columns)
@@ -107,9 +112,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
             raise unknown(f"column in {what}", name, names)
     labels = meaning.labels or _called(names, _LABELS)
     split = _split_column(frame, names)
-    beside = {labels, split, *(meaning.parameters or ())}
+    named = {labels, split, *(meaning.parameters or ())}
     columns = meaning.columns or tuple(
-        name for name in names if name not in beside and _has_numbers(frame, name)
+        name for name in names if name not in named and _has_numbers(frame, name)
     )
     lists = [name for name in columns if frame[name].dtype == object]
     if lists and meaning.columns is None:
@@ -119,7 +124,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
             f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
         )
     x = np.stack(frame[columns[0]].to_list()) if lists else _matrix(frame, columns)
-    over = [name for name in names if name not in {*columns, *beside}]
+    over = [name for name in names if name not in {*columns, *named}]
     part = Part(
         what,
         x,
@@ -128,7 +133,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
     if over:
-        said.append(f"Columns that are not used: {_some(over)}.")
+        said.append(f"Unused columns: {_some(over)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     kind = "table" if x.ndim == 2 and meaning.kind is None else None
     return Contents(parts, meaning.parameters, (*said, *joined), kind)
@@ -136,7 +141,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
 
 def _matrix(frame: Any, columns: Sequence[str]) -> Array:
     values = [frame[name].to_numpy() for name in columns]
-    # what may be absent is an object to pandas
+    # nullable columns are objects in pandas
     values = [x.astype(np.float64) if x.dtype == object else x for x in values]
     return np.stack(values, axis=1, dtype=np.result_type(*{x.dtype for x in values}))
 

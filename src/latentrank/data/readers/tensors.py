@@ -1,4 +1,4 @@
-"""Tensors that PyTorch or safetensors wrote; no code in them is run."""
+"""Tensors saved by PyTorch or safetensors; no code in them is executed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """A tensor, a pair of samples and labels, or tensors by name."""
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle and zip raise of every kind
+    except Exception as error:  # pickle and zip raise various errors
         raise InputError(
             f"{path} cannot be read as tensors ({str(error).splitlines()[0].rstrip('.')}); save "
             "a tensor, or a dictionary of tensors x, y, ..."

@@ -17,7 +17,7 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
         store = zarr.open(place, mode="r")
         found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
-    except Exception as error:  # stores raise of every kind
+    except Exception as error:  # stores raise various errors
         raise damaged(path, "a Zarr store", error) from error
     if isinstance(found, zarr.Array):
         if isinstance(store, zarr.Array):
@@ -36,6 +36,6 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 
 
 def _has_dimensions(array: Any) -> bool:
-    """Whether xarray wrote it, with names of dimensions."""
+    """Whether it was written by xarray, with dimension names."""
     named = getattr(array.metadata, "dimension_names", None)
     return bool(named and any(named)) or "_ARRAY_DIMENSIONS" in array.attrs

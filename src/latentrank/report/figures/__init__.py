@@ -1,4 +1,4 @@
-"""The figures of a report: pure functions from arrays to matplotlib figures, a file for each kind.
+"""The figures of a report: pure functions from arrays to matplotlib figures, one file per kind.
 
 Samples are given in the units of the data, `(N, *shape)`: images `(C, H, W)`, curves `(C, T)`,
 vectors `(F,)` or volumes `(C, D, H, W)`, of which the middle slice is drawn.

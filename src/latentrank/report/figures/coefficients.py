@@ -23,7 +23,7 @@ from latentrank.report.style import (
     styled,
 )
 
-_FLOOR: Final = 1e-6  # share of the variance below which errors are drawn at the bottom
+_FLOOR: Final = 1e-6  # share of the variance below which errors are drawn at the axis
 _LINEAR: Final = 12  # coefficients up to which their axis is linear
 
 Curve = tuple[NDArray[np.int64], Floats]
@@ -35,12 +35,12 @@ def error_by_coefficients(
     pca: Curve | None = None,
     rank: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Errors as shares of the data's variance, of methods and of PCA.
+    """Errors of methods and of PCA, as shares of the data's variance.
 
     Args:
         curves: name to numbers of coefficients, `(K,)`, and errors, `(K,)` or `(S, K)` of S
-            seeds: their median, in a band from the smallest to the largest.
-        pca: the same of PCA, drawn thin and black as far as any method goes.
+            seeds: their median, with a band from the smallest to the largest.
+        pca: the same for PCA, drawn thin and black over the range of the methods.
         rank: name to rank, marked by a dot on its curve.
 
     Returns:
@@ -73,7 +73,7 @@ def error_by_coefficients(
 
 
 def _draw_curve(axes: Axes, name: str, curve: Curve, rank: float | None, index: int) -> None:
-    """One method, its seeds as a band."""
+    """One method, with a band over its seeds."""
     ks, errors = curve[0], np.maximum(np.atleast_2d(curve[1]), _FLOOR)
     heights = np.median(errors, axis=0)
     colour, dash = curve_style(index)
@@ -89,10 +89,10 @@ def _draw_curve(axes: Axes, name: str, curve: Curve, rank: float | None, index: 
 
 
 def _scale(axes: Axes, longest: int) -> None:
-    """Percent upwards, and coefficients doubling across unless they are few."""
+    """A percent axis, and a base-2 coefficient axis unless they are few."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    if high / low < 100:  # so that ticks at 1, 2 and 5 are enough to read it by
+    if high / low < 100:  # so that ticks at 1, 2 and 5 suffice
         axes.yaxis.get_major_locator().set_params(subs=(1.0, 2.0, 5.0))  # type: ignore[call-arg]
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     axes.yaxis.set_minor_locator(NullLocator())

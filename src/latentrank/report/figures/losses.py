@@ -30,7 +30,7 @@ _SPLIT: Final = re.compile(r"^(train|val|valid|validation|test)[/_](.+)$")
 
 @styled
 def loss_curves(history: Mapping[str, Array]) -> Figure:
-    """Every logged quantity in a panel of its own, training solid and validation dashed.
+    """One panel per logged quantity, training solid and validation dashed.
 
     Args:
         history: name to `(E,)` values; `train_loss` and `val_loss` (or `train/loss`, ...) share a
@@ -89,7 +89,7 @@ def _by_term(history: Mapping[str, Array]) -> dict[str, dict[str, Floats]]:
                 split, split
             )
             panels.setdefault(term, {})[split] = values
-    # What is minimised comes first, what merely follows from it last.
+    # Minimised quantities first, derived ones last.
     order = sorted(panels, key=lambda term: (term == "loss") - (term == "rank"), reverse=True)
     return {term: dict(sorted(panels[term].items())) for term in order}
 
@@ -117,7 +117,7 @@ def _draw_term(axes: Axes, term: str, curves: Mapping[str, Floats], places: Arra
 
 
 def _log_if_wide(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic vertical axis where it helps, with plain tick labels over a short range."""
+    """A logarithmic vertical axis if it helps, with plain tick labels over a short range."""
     if low <= 0 or high / low < 3:
         return
     axes.set_yscale("log")

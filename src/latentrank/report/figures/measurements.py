@@ -1,4 +1,4 @@
-"""Measured values beside published or expected ones."""
+"""Measured values compared with published or expected ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
 from latentrank.report.style import INK, PALETTE, new_figure, page_width, styled
 
-_MOST_NAMED: Final = 8  # places on a logarithmic axis up to which each has its own tick
+_MOST_NAMED: Final = 8  # positions on a logarithmic axis up to which each has a tick
 
 
 @styled
@@ -34,13 +34,13 @@ def power_law(
         fit: factor and exponent.
         x_label: what x is.
         y_label: what y is.
-        expected: an exponent that theory names, drawn dashed through the middle of the fit.
+        expected: exponent predicted by theory, drawn dashed through the centre of the fit.
 
     Returns:
         The figure.
 
     Raises:
-        InputError: a number that has no logarithm, or arrays of different lengths.
+        InputError: a nonpositive number, or arrays of different lengths.
 
     Example:
         >>> x = np.array([1.0, 10.0, 100.0])
@@ -52,7 +52,7 @@ def power_law(
     if across.shape != up.shape or not across.size or not (np.r_[across, up] > 0).all():
         raise InputError(
             f"A power law needs pairs of positive numbers; given {across.size} and {up.size} "
-            "numbers, not all positive or not in pairs; leave out what has no logarithm."
+            "numbers, not all positive or not paired; leave out nonpositive values."
         )
     figure = new_figure(min(5.2, page_width()), 3.6)
     axes = figure.subplots()
@@ -85,12 +85,12 @@ def bars(
     label: str,
     published: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Horizontal bars with the spread over seeds, and published values as marks beside them.
+    """Horizontal bars with the spread over seeds, and published values as marks.
 
     Args:
-        values: name to mean and spread; a spread of 0 or NaN draws no whisker.
+        values: name to mean and spread; no whisker is drawn for a spread of 0 or NaN.
         label: what is measured, with its unit.
-        published: name to the value that a paper gives.
+        published: name to published value.
 
     Returns:
         The figure, names from top to bottom.

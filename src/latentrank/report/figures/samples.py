@@ -35,14 +35,14 @@ from latentrank.report.style import (
 def reconstructions(
     originals: Array, reconstructions: Array, limits: Limits | None = None
 ) -> Figure:
-    """Originals above reconstructions; curves and vectors one over the other, where they compare.
+    """Originals above reconstructions; curves and vectors are overlaid.
 
     Args:
-        originals: `(N, *shape)`, N of about a dozen.
+        originals: `(N, *shape)`, with N about a dozen.
         reconstructions: same shape.
-        limits: values drawn as black and white; what lies beyond is clipped. Curves and vectors
-            are never clipped: their cells reach at least from the first to the second. Default:
-            the range of the originals, 0 to 255 for uint8.
+        limits: values drawn as black and white; values beyond are clipped. Curves and vectors are
+            never clipped: their cells span at least these limits. Default: the range of the
+            originals, 0 to 255 for uint8.
 
     Returns:
         The figure.
@@ -65,7 +65,7 @@ def reconstructions(
 
 @styled
 def labelled_rows(samples: Mapping[str, Array], limits: Limits | None = None) -> Figure:
-    """Rows of samples with a name at the left, such as originals and several methods' versions.
+    """Rows of samples with a name at the left, such as originals and several reconstructions.
 
     Args:
         samples: name to `(N, *shape)`, the same shape for all, drawn from top to bottom.
@@ -96,8 +96,8 @@ def samples(images: Array, limits: Limits | None = None, columns: int | None = N
     Args:
         images: `(N, *shape)`.
         limits: as in `reconstructions`.
-        columns: samples in a row; default: as wide as the page, at most 16. A last row that is
-            not full is left out.
+        columns: samples in a row; default: as wide as the page, at most 16. An incomplete last row
+            is dropped.
 
     Returns:
         The figure.
@@ -111,25 +111,27 @@ def samples(images: Array, limits: Limits | None = None, columns: int | None = N
         [4.0, 0.0]
     """
     if not len(images):
-        raise InputError("There are no samples to draw, expected at least one; draw some first.")
+        raise InputError(
+            "There are no samples to draw, expected at least one; generate some first."
+        )
     widest = 16 if displayable(images).ndim == 4 else 8
     return grid_figure(in_rows(images, columns or widest), limits or value_limits(images))
 
 
 def _same_shape(samples: Mapping[str, Array]) -> None:
-    """Refuse rows that cannot stand below each other."""
+    """Reject rows of different shapes."""
     shapes = {name: rows.shape for name, rows in samples.items()}
     if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        described = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise InputError(
-            f"Samples to compare differ in shape: {told}; give the same samples in every row."
+            f"Samples to compare differ in shape: {described}; give the same samples in every row."
         )
     if not shapes or not all(rows.size for rows in samples.values()):
         raise InputError("There are no samples to compare, expected at least one; give some.")
 
 
 def _overlaid(originals: Array, versions: Array, limits: Limits | None) -> Figure:
-    """Curves `(N, C, T)` in small panels, the original wide and pale below its reconstruction."""
+    """Curves `(N, C, T)` in small panels, the original wide and pale behind its reconstruction."""
     columns = min(2 if narrow() else 4, len(originals))
     rows = math.ceil(len(originals) / columns)
     figure = new_figure(page_width(), 0.3 + 1.35 * rows)

@@ -28,21 +28,21 @@ from latentrank.report.style import (
     styled,
 )
 
-_IN_LEGEND: Final = 20  # named classes up to which a legend tells them apart
+_IN_LEGEND: Final = 20  # number of classes up to which a legend is used
 
 
 @styled
 def latent_scatter(
     codes: Array, labels: Array | None = None, names: Sequence[str] | None = None
 ) -> Figure:
-    """Codes in the plane of their first two principal directions, coloured by what is known.
+    """Codes in the plane of their first two principal directions, coloured by label or parameter.
 
     Args:
-        codes: `(N, 2)` coordinates; `(N, 1)` where the code has one direction, and then what is
-            known is drawn upwards.
-        labels: `(N,)` whole numbers are classes, each with a colour and its number at its middle;
+        codes: `(N, 2)` coordinates; `(N, 1)` if the code has one direction; labels or parameters
+            are then the vertical axis.
+        labels: `(N,)` integers are classes, each with a colour and its number at its median;
             `(N,)` or `(N, P)` real numbers are parameters, a panel each; None: one colour.
-        names: what the classes 0, 1, ..., or the parameters, are called.
+        names: names of the classes 0, 1, ..., or of the parameters.
 
     Returns:
         The figure.
@@ -74,7 +74,7 @@ def latent_scatter(
 
 @styled
 def tsne(real: Array, sampled: Array) -> Figure:
-    """Real and sampled data embedded together: sampled points should cover what the real ones do.
+    """Real and sampled data embedded together: sampled points should cover the same regions.
 
     Args:
         real: `(N, 2)` embedded real samples.
@@ -111,7 +111,7 @@ def tsne(real: Array, sampled: Array) -> Figure:
 
 
 def _dot_size(count: int) -> float:
-    """Area of a dot in points: smaller the more there are, so that density stays visible."""
+    """Area of a dot in points, smaller for more dots, so that density stays visible."""
     return float(np.clip(9000 / count, 3.5, 22))
 
 
@@ -143,7 +143,7 @@ def _plain_scatter(codes: Array) -> Figure:
 
 
 def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> Figure:
-    """One colour a class; its number at its median, or its name in a legend."""
+    """One colour per class; its number at its median, or its name in a legend."""
     classes = np.unique(labels)
     colours = _class_colours(len(classes))
     figure = new_figure(min(6.2, page_width()), 5.0)
@@ -182,14 +182,14 @@ def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> 
 
 
 def _name(names: Sequence[str], index: int, otherwise: str | None = None) -> str:
-    """The name of a class or parameter; `otherwise`, or its number, where it has none."""
+    """The name of a class or parameter; `otherwise`, or its number, if it has none."""
     if 0 <= index < len(names):
         return names[index]
     return str(index) if otherwise is None else otherwise
 
 
 def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
-    """A colour for every class: the palette while it lasts, else steps of one continuous map."""
+    """A colour for every class: the palette if it suffices, else samples of a continuous map."""
     if count <= len(PALETTE):
         return [to_rgba(colour) for colour in PALETTE[:count]]
     return [tuple(colour) for colour in CONTINUOUS(np.linspace(0, 1, count))]

@@ -25,9 +25,9 @@ from latentrank.report.style import (
     styled,
 )
 
-#: Normalised singular values below this are rounding; they are drawn at the floor.
+#: Normalised singular values below this are rounding errors, drawn at the bottom.
 SPECTRUM_FLOOR: Final = 1e-12
-_FEW: Final = 40  # values in a spectrum up to which each is marked by a point
+_FEW: Final = 40  # number of values up to which each is marked by a point
 
 
 @styled
@@ -41,9 +41,9 @@ def spectrum(
 
     Args:
         spectra: name to `(L,)` values, largest first, divided by the largest, or `(S, L)` of S
-            seeds: their median, in a band from the smallest to the largest. Widths may differ.
-        rank: name to rank, marked by a dot on its curve and in the legend; need not be whole.
-        true_dimension: what the data was made from, a dashed line.
+            seeds: their median, with a band from the smallest to the largest. Widths may differ.
+        rank: name to rank, marked by a dot on its curve and in the legend; need not be an integer.
+        true_dimension: number of parameters behind the data, a dashed line.
         tolerance: the level below which a value no longer counts towards the rank, a dotted line.
 
     Returns:
@@ -119,13 +119,13 @@ def _lowest(spectra: Mapping[str, Array], tolerance: float | None) -> float:
 
 
 def _ticks_from_one(longest: int) -> list[int]:
-    """Whole numbers for the axis of indices: 1, then round ones."""
+    """Tick positions for the axis of indices: 1, then round numbers."""
     round_ones = MaxNLocator(nbins=8, integer=True).tick_values(0, longest)
     return [1] + [int(tick) for tick in round_ones if 1 < tick <= longest]
 
 
 def _power_of_ten(value: float, _: int | None = None) -> str:
-    """The tick label; at the floor it says that what lies there is smaller still."""
+    """The tick label; at the bottom, it indicates that values there may be smaller."""
     if value > 1:
         return ""
     exponent = round(math.log10(value))

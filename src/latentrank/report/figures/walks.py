@@ -22,7 +22,7 @@ from latentrank.report.style import CONTINUOUS, legend_above, narrow, new_figure
 
 @styled
 def interpolation(rows: Array, limits: Limits | None = None) -> Figure:
-    """Walks between pairs of samples, a row each; curves are overlaid, first dark, last light.
+    """Paths between pairs of samples, one row each; curves are overlaid, from dark to light.
 
     Args:
         rows: `(R, S, *shape)`, S steps from one sample to another.
@@ -46,10 +46,10 @@ def interpolation(rows: Array, limits: Limits | None = None) -> Figure:
 
 @styled
 def pca_grid(images: Array, limits: Limits | None = None, reach: float = 2.0) -> Figure:
-    """Decoded points of the plane of the first two principal directions of the code.
+    """Decoded points in the plane of the first two principal directions of the code.
 
     Args:
-        images: `(G2, G1, *shape)`: entry `[i, j]` lies at the i-th place along the second and the
+        images: `(G2, G1, *shape)`: entry `[i, j]` is at the i-th position along the second and the
             j-th along the first direction, both from `-reach` to `reach`. With `G2 = 1` it is a
             walk along the first direction alone.
         limits: as in `reconstructions`.

@@ -1,4 +1,4 @@
-"""What the two searches share that move the rank of a bottleneck, down or up."""
+"""The base of the two searches that adjust the rank of a bottleneck, down or up."""
 
 from __future__ import annotations
 
@@ -23,30 +23,32 @@ from latentrank.training.rank_search.trend import ErrorAt, restore, state
 
 
 class RankTracker(Protocol):
-    """Chooses a rank, from one measurement to the next."""
+    """Chooses a rank after each measurement."""
 
     rank: int
     closed: bool
     settled: bool
 
     def update(self, error_at: ErrorAt, slack: float) -> int:
-        """The rank to go on with."""
+        """The rank for the next interval."""
 
     def stop(self, error_at: ErrorAt, slack: float) -> int:
-        """The rank to end with."""
+        """The final rank."""
 
 
 class AdjustSearch(PeriodicSearch):
-    """Moves the rank of a bottleneck as its tracker decides.
+    """Adjusts the rank of a bottleneck as its tracker decides.
 
-    Errors are those of training samples: the test split has no say.
+    Errors are measured on training samples, never on the test split.
 
     Attributes:
         way: the direction of the search, for the report.
-        slack: error that a direction must be worth.
+        slack: decrease of the error that justifies a direction.
     """
 
-    needs: ClassVar[str] = "a bottleneck whose rank can be changed in training (adjustable_rank)"
+    needs: ClassVar[str] = (
+        "a bottleneck whose rank can be changed during training (adjustable_rank)"
+    )
     way: str
     tracker: RankTracker
 
@@ -60,20 +62,20 @@ class AdjustSearch(PeriodicSearch):
         return model.bottleneck.adjustable_rank
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the samples to measure on; set the rank to start, or to go on, with."""
+        """Choose the samples to measure on; set the initial, or restored, rank."""
         data = data_of(trainer)
         self._subset = Subset(data.dataset.train, data.preprocessing)
         variance = self._subset.variance()
-        # Data without any variance would leave nothing to divide by.
+        # Constant data would lead to a division by zero.
         self.slack = max(self.target.tolerance * variance, 1e-12)
         self.begin(variance)
         self._set(model_of(pl_module), self.tracker.rank)
 
     def begin(self, variance: float) -> None:
-        """What else depends on the data's variance."""
+        """Set what else depends on the data's variance."""
 
     def ready(self, trainer: Trainer, model: LatentModel, share: float) -> bool:
-        """Whether the rank may be moved yet."""
+        """Whether the rank may be changed yet."""
         return True
 
     def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
@@ -83,7 +85,7 @@ class AdjustSearch(PeriodicSearch):
             self._decide(trainer, model, tracker.update if share < SETTLE else tracker.stop)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave no trial open where training ends early, as with patience it may."""
+        """Close an open trial when training ends early, as patience allows."""
         if not self.tracker.closed:
             self._decide(trainer, model_of(pl_module), self.tracker.stop)
 
@@ -112,11 +114,11 @@ class AdjustSearch(PeriodicSearch):
 
     @property
     def doubt(self) -> str | None:
-        """Why the result is not to be relied on, or None."""
+        """Why the result is unreliable, or None."""
         return None if self.tracker.settled else "the search was cut short, train for longer"
 
     def report(self, model: LatentModel) -> dict[str, Any]:
-        """`rank`; `reliable` if the search came to its end."""
+        """`rank`; `reliable` if the search was completed."""
         rank, doubt = self.tracker.rank, self.doubt
         ending = "." if doubt is None else f"; {doubt}."
         return {
@@ -130,5 +132,5 @@ class AdjustSearch(PeriodicSearch):
         return state(self.tracker)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore from a checkpoint."""
         restore(self.tracker, state_dict)

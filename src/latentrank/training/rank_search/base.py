@@ -1,7 +1,7 @@
-"""What rank searches share: when they measure, what they need of a model, what they report.
+"""The base of rank searches: when they measure, what they need of a model, what they report.
 
-What `rank=auto` looks for is the same in every search that acts: the fewest directions that leave
-at most `tolerance` of the data's variance more unexplained than many directions do.
+Every search that acts during training has the same goal for `rank=auto`: the fewest directions that
+leave at most `tolerance` of the data's variance more unexplained than a wide code does.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from latentrank.methods.rank_target import RankTarget
 from latentrank.models.base import LatentModel
 from latentrank.training.context import model_of
 
-#: How often a run is measured.
+#: Number of measurements per run.
 READINGS = 100
 
-#: Share of a run before which nothing is decided: the codes of untrained networks mean nothing,
-#: and `auto` needs to know which error many directions reach.
+#: Share of a run before the first decision: the codes of untrained networks mean nothing, and
+#: `auto` needs the error that many directions reach.
 BEGIN = 0.1
 BEGIN_AUTO = 0.3
 
-#: Share of a run up to which `auto` waits for networks that still learn.
+#: Share of a run up to which `auto` waits for networks that are still learning.
 WAIT = 0.5
 
-#: Share of a run after which no direction is dropped any more: what is kept needs its time.
+#: Share of a run after which no direction is dropped: the rest needs time to converge.
 SETTLE = 0.8
 
 #: Errors are logarithms in the trackers; one of zero counts as this.
@@ -34,17 +34,17 @@ _LEAST_ERROR = 1e-30
 
 
 class RankSearch(Callback):
-    """Finds a rank while a model is trained, and reports it.
+    """Finds a rank during training, and reports it.
 
-    Subclasses say what they need of a model, and are refused one without it before training.
+    Subclasses declare what they need of a model; one without it is rejected before training.
 
     Args:
-        model: which is trained.
-        config: how.
-        target: what is asked of its rank.
+        model: the model being trained.
+        config: training settings.
+        target: the rank target.
 
     Attributes:
-        needs: what `suits` looks for, in words that complete "which needs ...".
+        needs: what `suits` checks, worded to complete "which needs ...".
     """
 
     needs: ClassVar[str] = "nothing"
@@ -54,8 +54,8 @@ class RankSearch(Callback):
         self.target = target
 
     @classmethod
-    def wanted(cls, target: RankTarget) -> bool:
-        """Whether there is anything to find: by default, where the rank is `auto`."""
+    def applies(cls, target: RankTarget) -> bool:
+        """Whether there is anything to search for: by default, if the rank is `auto`."""
         return target.auto
 
     @classmethod
@@ -66,44 +66,44 @@ class RankSearch(Callback):
     def report(self, model: LatentModel) -> dict[str, Any]:
         """The result, as plain values for the metrics.
 
-        `rank` is always among them, with `reliable`, whether the search came to its proper end,
-        and `message`, a sentence on both.
+        Always with `rank`, `reliable` (whether the search was completed) and `message`, a sentence
+        on both.
 
         Args:
-            model: after training.
+            model: the trained model.
         """
         raise NotImplementedError
 
 
 class PeriodicSearch(RankSearch):
-    """Measures the model a hundred times over the length of a run, and acts on it."""
+    """Measures the model a hundred times per run, and acts on the result."""
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Every hundredth part of the run, measure and act."""
+        """Measure and act every hundredth of the run."""
         horizon = self.horizon(trainer)
         every = max(horizon // READINGS, 1)
         if trainer.global_step % every == 0 and trainer.global_step <= horizon:
             self.read(trainer, model_of(pl_module), trainer.global_step / horizon)
 
     def horizon(self, trainer: Trainer) -> int:
-        """Steps of the run, without those of a second stage."""
+        """Steps of the run, excluding a second stage."""
         return self.config.steps or self.config.epochs * int(trainer.num_training_batches)
 
     def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
         """Measure and act.
 
         Args:
-            trainer: which runs the training.
-            model: which is trained.
-            share: of the run that is over, 0 to 1.
+            trainer: the trainer.
+            model: the model being trained.
+            share: completed share of the run, 0 to 1.
         """
         raise NotImplementedError
 
 
 def agreed(trainer: Trainer, value: float) -> float:
-    """The first process's value: rounding must not lead processes to different ranks."""
+    """The first process's value, so that rounding cannot lead processes to different ranks."""
     return float(trainer.strategy.broadcast(value))
 
 

@@ -1,4 +1,4 @@
-"""Rank search that only looks: the position of the largest gap of the spectrum after training."""
+"""Rank search after training: the position of the largest gap of the spectrum."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ from latentrank.methods.rank_target import RankTarget
 from latentrank.models.base import LatentModel
 from latentrank.training.rank_search.base import RankSearch, directions
 
-#: A gap is clear if the values on its two sides differ by this factor.
+#: A gap is clear if the values on either side differ by this factor.
 CLEAR = 10.0
 
 
 class GapSearch(RankSearch):
     """The position of the largest gap in the spectrum of the training codes.
 
-    Nothing is done in training (Zeng and Graham 2023).
+    It does not act during training (Zeng and Graham 2023).
     """
 
     needs: ClassVar[str] = (
-        "a latent that is linear in the encoder's output, as a row of matrices makes it "
-        "(linear_map)"
+        "a code that is linear in the encoder's output, as with a chain of matrices (linear_map)"
     )
 
     @classmethod
-    def wanted(cls, target: RankTarget) -> bool:
+    def applies(cls, target: RankTarget) -> bool:
         """Always."""
         return True
 
     @classmethod
     def suits(cls, model: LatentModel) -> bool:
-        """Whether the latent is linear."""
+        """Whether the code is linear in the encoder's output."""
         return model.bottleneck.linear_map() is not None
 
     def report(self, model: LatentModel) -> dict[str, Any]:
-        """`rank`, the `ratio` of the values beside the gap; `reliable` if that is clear."""
+        """`rank`, the `ratio` of the values around the gap; `reliable` if it is clear."""
         variances = model.statistics.variances
         values = torch.zeros(model.latent_dim, dtype=torch.float64)
         values[: len(variances)] = variances.double()

@@ -17,16 +17,16 @@ class Growing:
     """Adds directions, from one, until a new one gains less than `slack`.
 
     The other tracker of adaptive RRAE (Mounayer et al. 2024). A direction is judged when the error
-    has stopped falling; the one that gained too little is taken away again. Growth also ends when
-    the error itself is below `slack`: nothing is left that a direction could gain.
+    has stopped falling; one that gained too little is removed again. Growth also ends when the
+    error itself is below `slack`.
 
     Attributes:
-        rank: directions kept now.
-        most: directions that are kept at most.
-        patience: readings that each rank has in any case.
-        slow: fall of the logarithm of the error per reading that counts as none.
-        closed: nothing is decided any more.
-        settled: closed because a further direction gained, or could gain, too little.
+        rank: present rank.
+        most: maximum rank.
+        patience: minimum number of readings for each rank.
+        slow: decrease of the logarithm of the error per reading below which it counts as constant.
+        closed: the search has ended.
+        settled: it ended because a further direction gained, or could gain, too little.
 
     Example:
         >>> tracker = Growing(most=8)
@@ -48,12 +48,12 @@ class Growing:
     trend: Trend = field(default_factory=Trend)
 
     def update(self, error_at: ErrorAt, slack: float) -> int:
-        """The rank to go on with.
+        """The rank for the next interval.
 
         Args:
-            error_at: error of the present networks with codes cut to so many directions, at most
-                `rank`.
-            slack: gain of error that is worth a direction, above 0.
+            error_at: error of the present networks with codes truncated to a number of directions,
+                at most `rank`.
+            slack: decrease of the error that justifies a direction, above 0.
         """
         if self.closed:
             return self.rank
@@ -79,13 +79,13 @@ class Growing:
             self.waited, self.trend = 0, Trend()
 
     def stop(self, error_at: ErrorAt, slack: float) -> int:
-        """The rank to end with: the present one."""
+        """The final rank: the present one."""
         self.closed = True
         return self.rank
 
 
 class GrowSearch(AdjustSearch):
-    """Moves the rank by `Growing`, from one direction up."""
+    """Adjusts the rank by `Growing`, from one direction up."""
 
     way = "up from 1"
 

@@ -1,4 +1,4 @@
-"""Rank search by a penalty: moves its weight until the code has the rank, or costs the error."""
+"""Rank search by penalty: adjusts its weight until the code has the target rank or error."""
 
 from __future__ import annotations
 
@@ -29,25 +29,26 @@ from latentrank.training.rank_search.base import (
 from latentrank.training.rank_search.subset import Subset
 from latentrank.training.rank_search.trend import Learning, Trend, restore, state
 
-#: Share of its size, when the search begins, to which a penalised matrix may shrink before the
-#: penalty is raised no more. Below, Adam's noise decides which directions are left.
+#: Once a penalised matrix has shrunk to this share of its size at the start of the search, the
+#: penalty is no longer raised. Below, Adam's noise decides which directions remain.
 SPENT = 0.1
 
 
 @dataclass
 class Steering:
-    """Moves a penalty until what it acts on is where it should be.
+    """Adjusts a penalty until the quantity it controls reaches its target.
 
-    On a logarithmic scale, by at most 30 % a reading. Rank and error follow a penalty slowly, so
-    it is moved only while they would not arrive by themselves at their present pace; each time
-    they go past the target, the step is halved (bisection once there is a bracket) and the penalty
-    may never again be as high as where it proved too high.
+    On a logarithmic scale, by at most 30 % per reading. Rank and error respond slowly, so the
+    penalty is changed only if they would not reach the target at their present rate of change; each
+    time they cross it, the step is halved (bisection once there is a bracket), and a penalty that
+    proved too high becomes an upper bound.
 
     Attributes:
-        penalty: its value now.
-        step: factor of the next move, as a logarithm.
+        penalty: its present value.
+        step: logarithm of the next factor.
         ceiling: the penalty stays at or below this.
-        within: readings in which the target must be reached at the present pace to be waited for.
+        within: number of readings in which the target must be within reach for the penalty to be
+            left alone.
 
     Example:
         >>> steering = Steering(1e-3)
@@ -64,11 +65,11 @@ class Steering:
     trend: Trend = field(default_factory=Trend)
 
     def update(self, miss: float) -> float:
-        """The penalty to go on with.
+        """The penalty for the next interval.
 
         Args:
-            miss: how far what is steered is from where it should be: positive where the penalty
-                is too low, negative where it is too high, 0 where it is right.
+            miss: distance of the controlled quantity from its target: positive if the penalty is
+                too low, negative if it is too high, 0 if it is right.
         """
         side = math.copysign(1.0, miss)
         if miss * self.trend.value < 0:
@@ -80,7 +81,7 @@ class Steering:
             self.step = min(1.1 * self.step, math.log(1.3))
             self.trend.update(miss)
         else:
-            # Which side it came from matters for what comes next, how fast does not.
+            # Only the side matters for the next reading, not the rate of change.
             self.trend = Trend(1e-9 * self.trend.value)
         if miss and not self.trend.arrives(self.within):
             moved = self.penalty * math.exp(side * self.step)
@@ -89,16 +90,16 @@ class Steering:
 
 
 def miss_of_rank(values: Tensor, target: int) -> float:
-    """How far a spectrum is from having so many directions, as `Steering.update` wants it.
+    """The distance of a spectrum from the target rank, for `Steering.update`.
 
     Args:
         values: `(L,)` float64, covariance singular values over the largest, descending.
-        target: directions that are to count, 1 to `L`.
+        target: target rank, 1 to `L`.
 
     Returns:
-        0 where exactly `target` values count; else how far the root of the first value too many,
-        or too few, is from where it no longer counts, or does. Roots, which are standard
-        deviations of the code, are what Adam moves at an even pace.
+        0 if exactly `target` values count; else the distance of the square root of the first
+        excess, or missing, value from the threshold. Square roots, which are standard deviations of
+        the code, change at a steady rate under Adam.
 
     Example:
         >>> import torch
@@ -113,11 +114,11 @@ def miss_of_rank(values: Tensor, target: int) -> float:
 
 
 def miss_of_error(error: float, target: float) -> float:
-    """How far an error is from just below its target, as `Steering.update` wants it.
+    """The distance of an error from just below its target, for `Steering.update`.
 
     Args:
-        error: measured.
-        target: at most this.
+        error: measured error.
+        target: upper bound on the error.
 
     Returns:
         0 between 80 % and 95 % of the target; else the logarithm of 95 % of it over the error.
@@ -126,18 +127,18 @@ def miss_of_error(error: float, target: float) -> float:
 
 
 class PenaltySearch(PeriodicSearch):
-    """Moves the weight of a loss term by `Steering`.
+    """Adjusts the weight of a loss term by `Steering`.
 
-    A target rank or error is that of the test split, as reports give it. `auto` measures on
-    training samples: for the first part of the run the weight is a hundredth of its start and the
-    lowest error is noted; from then on that error, plus `tolerance` of the data's variance, is the
-    target.
+    A target rank or error refers to the test split, as in reports. `auto` measures on
+    training samples: in the first part of the run the weight is a hundredth of its initial value
+    and the lowest error is recorded; from then on the target is that error plus `tolerance` of the
+    data's variance.
 
     The method's row names the term (`rank_search_term`).
     """
 
     needs: ClassVar[str] = (
-        "a loss term whose weight it may move; the method's row names it (rank_search_term)"
+        "a loss term whose weight it can adjust; the method's row names it (rank_search_term)"
     )
 
     def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
@@ -149,8 +150,8 @@ class PenaltySearch(PeriodicSearch):
         self.learning = Learning()
 
     @classmethod
-    def wanted(cls, target: RankTarget) -> bool:
-        """Where a rank or an error is asked for, or `auto`."""
+    def applies(cls, target: RankTarget) -> bool:
+        """Whether a rank, an error or `auto` is requested."""
         return target.auto or target.rank is not None or target.error is not None
 
     @classmethod
@@ -159,7 +160,7 @@ class PenaltySearch(PeriodicSearch):
         return _term(model) in model.term_weights
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the samples to measure on; set the weight to start, or to go on, with."""
+        """Choose the samples to measure on; set the initial, or restored, weight."""
         data = data_of(trainer)
         split = data.dataset.train if self.target.auto else data.dataset.test
         self._subset = Subset(split, data.preprocessing)
@@ -171,14 +172,14 @@ class PenaltySearch(PeriodicSearch):
         model.term_weights[self._term] = self.steering.penalty / (100 if plain else 1)
 
     def read(self, trainer: Trainer, model: LatentModel, share: float) -> None:
-        """Move the weight."""
+        """Adjust the weight."""
         early = share < (BEGIN_AUTO if self.target.auto else BEGIN)
         miss = self._miss(trainer, model, share, early)
         size = agreed(trainer, _size(model))
         if early:
             self.size = size
         else:
-            # Late, a penalty may still be found too high, but no longer too low.
+            # Late in the run, a penalty can still prove too high, but no longer too low.
             late = share >= SETTLE and self.target.rank is None
             bounded = late or size < SPENT * self.size
             self.steering.update(min(miss, 0.0) if bounded else miss)
@@ -200,7 +201,7 @@ class PenaltySearch(PeriodicSearch):
         pl_module.log("penalty", model_of(pl_module).term_weights[self._term])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure what was reached, on the whole test split."""
+        """Measure the result on the entire test split."""
         model, data = model_of(pl_module), data_of(trainer)
         test = Subset(data.dataset.test, data.preprocessing, None)
         codes = test.codes(model)
@@ -216,20 +217,20 @@ class PenaltySearch(PeriodicSearch):
 
     @property
     def _highest(self) -> float:
-        """The error that is not to be exceeded, unless a rank is asked for."""
+        """The error bound, unless a rank is requested."""
         return self.target.error or self.plateau + self._slack
 
     @property
     def _doubt(self) -> str | None:
-        """Why the result is not to be relied on, or None."""
+        """Why the result is unreliable, or None."""
         if not self._held:
-            return "the target does not hold"
+            return "the target was not reached"
         if self.learning.still:
-            return "the target was set while the networks still learned, train for longer"
+            return "the target was set while the networks were still learning, train for longer"
         return None
 
     def report(self, model: LatentModel) -> dict[str, Any]:
-        """`rank` and `error` reached, the last `penalty`; `reliable` if the target holds."""
+        """`rank` and `error` reached, the final `penalty`; `reliable` if the target is met."""
         asked, reached, doubt = self.target, self._reached, self._doubt
         penalty = model.term_weights[self._term]
         aim = f"an error of {self._highest:.3g}"
@@ -241,7 +242,7 @@ class PenaltySearch(PeriodicSearch):
             "penalty": penalty,
             "target_rank": asked.rank,
             "target_error": None if asked.rank is not None else self._highest,
-            "message": f"The weight of the penalty was moved to {penalty:.3g}, for {aim}: "
+            "message": f"The penalty weight was adjusted to {penalty:.3g}, for {aim}: "
             f"{directions(reached['rank'])} with an error of {reached['error']:.3g}"
             + ("." if doubt is None else f"; {doubt}."),
         }
@@ -256,7 +257,7 @@ class PenaltySearch(PeriodicSearch):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore from a checkpoint."""
         kept = dict(state_dict)
         self.plateau, self.size = float(kept.pop("plateau")), float(kept.pop("size"))
         restore(self.learning, kept.pop("learning"))
@@ -264,7 +265,7 @@ class PenaltySearch(PeriodicSearch):
 
 
 def _term(model: LatentModel) -> str | None:
-    """The loss term whose weight the model's method lets a search move."""
+    """The loss term whose weight the model's method lets a search adjust."""
     return methods.get(model.spec.method).rank_search_term
 
 

@@ -1,4 +1,4 @@
-"""The rank searches by name, and the one that a model asks for."""
+"""The rank searches by name, and the choice of one for a model."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SEARCHES.seal()
 
 
 def search_for(model: LatentModel, config: TrainConfig) -> RankSearch | None:
-    """The search that finds the rank of a model in training; None where its rank is given.
+    """The search that finds the rank of a model during training; None if its rank is given.
 
     Args:
         model: the autoencoder.
-        config: how it is trained.
+        config: training settings.
 
     Raises:
         InputError: there is no search of that name, or the model lacks what it needs.
@@ -45,7 +45,7 @@ def search_for(model: LatentModel, config: TrainConfig) -> RankSearch | None:
     if target.search is None:
         return None
     search = SEARCHES.get(target.search)
-    if not search.wanted(target):
+    if not search.applies(target):
         return None
     if not search.suits(model):
         raise InputError(

@@ -21,20 +21,19 @@ LEARNED = 0.1
 
 @dataclass
 class Shrinking:
-    """Gives directions up while the error regains its best; goes back one when it no longer does.
+    """Drops directions while the error recovers; restores the last one when it no longer does.
 
-    The tracker of adaptive RRAE (Mounayer et al. 2024), with a first step of its own: directions
-    that cost nothing at once, as soon as codes are cut, are all given up together. After that, one
-    is given up at a time and the error is waited for. It counts as regained when it is within
-    `slack` of the best so far.
+    The tracker of adaptive RRAE (Mounayer et al. 2024), with a different first step: directions
+    whose removal does not increase the error at once are dropped together. After that, one is
+    dropped at a time. The error has recovered when it is within `slack` of the best so far.
 
     Attributes:
-        rank: directions kept now.
-        patience: readings that a trial has in any case.
-        within: readings in which the error must come back at its present pace to be waited for.
-        begin: error at which the search begins; while nothing is learned, no direction is of use.
-        closed: nothing is decided any more.
-        settled: closed because one direction fewer was tried, and was too few.
+        rank: present rank.
+        patience: minimum number of readings for a trial.
+        within: number of readings in which the error must be able to recover at its present pace.
+        begin: error at which the search begins; before anything is learned, no direction is useful.
+        closed: the search has ended.
+        settled: it ended because one direction fewer was tried, and was too few.
         best: lowest error so far.
 
     Example:
@@ -56,12 +55,12 @@ class Shrinking:
     trend: Trend = field(default_factory=Trend)
 
     def update(self, error_at: ErrorAt, slack: float) -> int:
-        """The rank to go on with.
+        """The rank for the next interval.
 
         Args:
-            error_at: error of the present networks with codes cut to so many directions, at most
-                `rank`.
-            slack: loss of error that is accepted, above 0.
+            error_at: error of the present networks with codes truncated to a number of directions,
+                at most `rank`.
+            slack: accepted increase of the error, above 0.
         """
         if self.closed:
             return self.rank
@@ -79,7 +78,7 @@ class Shrinking:
         return self.rank
 
     def _give_up(self, error_at: ErrorAt, limit: float) -> None:
-        """All directions that cost next to nothing, or else one."""
+        """All directions that contribute almost nothing, or else one."""
         self.waited, self.trend = 0, Trend()
         if self.rank == 1:
             self.closed = self.settled = True
@@ -98,7 +97,7 @@ class Shrinking:
         self.closed = self.settled = True
 
     def stop(self, error_at: ErrorAt, slack: float) -> int:
-        """The rank to end with: one more, if the error has not come back since the last step."""
+        """The final rank: one more if the error has not recovered since the last step."""
         if not self.closed:
             if error_at(self.rank) > self.best + slack:
                 self.rank += 1
@@ -107,12 +106,11 @@ class Shrinking:
 
 
 class ShrinkSearch(AdjustSearch):
-    """Moves the rank by `Shrinking`, from the most directions down.
+    """Adjusts the rank by `Shrinking`, from the maximum down.
 
-    Networks learn one direction after the other, and before they have, one is as good as many:
-    shrinking waits until what they would still learn at their present pace is no more than twice
-    the tolerance, or half of the run is over. In the second case the rank is not to be relied on,
-    and the report says so.
+    Networks learn one direction after another, and until then one is as good as many: shrinking
+    waits until the improvement expected at the present pace is at most twice the tolerance, or half
+    of the run is over. In the second case the report marks the rank as unreliable.
     """
 
     def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
@@ -122,13 +120,13 @@ class ShrinkSearch(AdjustSearch):
         self.way = f"down from {target.most}"
 
     def begin(self, variance: float) -> None:
-        """Nothing is dropped before some of the variance is explained."""
+        """Set the error at which the search begins."""
         self.tracker.begin = (1 - LEARNED) * variance
 
     def ready(self, trainer: Trainer, model: LatentModel, share: float) -> bool:
-        """Whether directions may be dropped: not while each further one would soon be of use."""
+        """Whether directions may be dropped: not while networks are still learning to use them."""
         if not math.isinf(self.tracker.best):
-            return True  # it has begun
+            return True  # the search has begun
         if share < BEGIN:
             return False
         self.learning.update(self.error(trainer, model), READINGS * (1 - share), self.slack)
@@ -136,17 +134,17 @@ class ShrinkSearch(AdjustSearch):
 
     @property
     def doubt(self) -> str | None:
-        """Also where directions were dropped too early."""
+        """Also unreliable if directions were dropped too early."""
         if self.learning.still:
-            return "directions were dropped while the networks still learned, train for longer"
+            return "directions were dropped too early, train for longer"
         return super().doubt
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the tracker and of what it waits for."""
+        """The state of the tracker and of the learning trend."""
         return {**super().state_dict(), "learning": state(self.learning)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore from a checkpoint."""
         kept = dict(state_dict)
         restore(self.learning, kept.pop("learning"))
         super().load_state_dict(kept)

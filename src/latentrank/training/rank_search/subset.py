@@ -13,18 +13,18 @@ from latentrank.linalg.precision import to_float64
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
 
-#: Samples that a measurement takes at most, and how many at a time.
+#: Maximum number of samples per measurement, and samples per batch.
 SAMPLES = 1000
 _BATCH = 250
 
 
 class Subset:
-    """Samples, evenly spread over a split, on which a model is measured.
+    """Samples, evenly spaced over a split, on which a model is measured.
 
     Args:
-        split: where they are from.
-        preprocessing: what makes them into what the model takes.
-        samples: how many at most; None takes all.
+        split: the split to take them from.
+        preprocessing: preprocessing of the model.
+        samples: maximum number; None takes all.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Subset:
             yield self._preprocessing.normalise(self._x[self._rows[start : start + _BATCH]])
 
     def variance(self) -> float:
-        """Mean squared error of the best constant: what there is to explain."""
+        """Mean squared error of the best constant: the variance to be explained."""
         total = squares = torch.zeros(self._x.shape[1:], dtype=torch.float64)
         for x in self.batches():
             total = total + x.double().sum(0)
@@ -60,7 +60,7 @@ class Subset:
 
     @torch.no_grad()
     def codes(self, model: LatentModel) -> Tensor:
-        """Their codes, `(N, L)`, of a bottleneck that learns nothing beside its parameters."""
+        """Their codes, `(N, L)`, for a bottleneck without state other than its parameters."""
         return model.bottleneck.encode(self.encodings(model))
 
     @torch.no_grad()

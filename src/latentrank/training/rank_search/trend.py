@@ -1,4 +1,4 @@
-"""How measured numbers change from reading to reading: arithmetic that trackers share."""
+"""Trends of measured numbers: arithmetic shared by trackers."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Error of the present networks with codes cut to so many directions.
+#: Error of the present networks with codes truncated to a given number of directions.
 ErrorAt = Callable[[int], float]
 
 
 @dataclass
 class Trend:
-    """How fast a value changes from reading to reading, smoothed.
+    """The smoothed rate of change of a value per reading.
 
     Attributes:
         value: the last reading.
         pace: change per reading.
-        smoothing: weight of the newest change.
+        smoothing: weight of the latest change.
 
     Example:
         >>> trend = Trend()
@@ -33,24 +33,24 @@ class Trend:
     smoothing: float = 0.3
 
     def update(self, value: float) -> None:
-        """Take the next reading."""
+        """Add a reading."""
         if not math.isnan(self.value):
             self.pace += self.smoothing * (value - self.value - self.pace)
         self.value = value
 
     def arrives(self, within: float) -> bool:
-        """Whether the value comes to zero in so many further readings at its present pace."""
+        """Whether the value would reach zero within a number of readings at its present pace."""
         return abs(self.value) <= -within * self.pace * math.copysign(1.0, self.value)
 
 
 @dataclass
 class Learning:
-    """Whether networks still learn so much that what they find now is no answer.
+    """Whether the networks are still learning too fast for a result to be reliable.
 
     Attributes:
-        still: in the rest of the run the error would fall by more than twice the slack, if it
-            went on as it does.
-        trend: of the logarithm of the error.
+        still: at its present rate, the error would fall by more than twice the slack in the rest of
+            the run.
+        trend: trend of the logarithm of the error.
 
     Example:
         >>> learning = Learning()
@@ -64,12 +64,12 @@ class Learning:
     trend: Trend = field(default_factory=Trend)
 
     def update(self, error: float, left: float, slack: float) -> None:
-        """Take the next reading.
+        """Add a reading.
 
         Args:
-            error: measured, above 0.
-            left: readings in the rest of the run.
-            slack: loss of error that is accepted.
+            error: measured error, above 0.
+            left: number of readings left in the run.
+            slack: accepted increase of the error.
         """
         self.trend.update(math.log(error))
         fall = -math.exp(self.trend.value) * math.expm1(min(self.trend.pace, 0.0) * left)
@@ -77,12 +77,12 @@ class Learning:
 
 
 def state(tracker: Any) -> dict[str, Any]:
-    """All that a tracker remembers, as plain values, for checkpoints."""
+    """A tracker's state as plain values, for checkpoints."""
     return {**vars(tracker), "trend": dict(vars(tracker.trend))}
 
 
 def restore(tracker: Any, state: Mapping[str, Any]) -> None:
-    """Go on from what `state` gave.
+    """Restore what `state` returned.
 
     Example:
         >>> learning, other = Learning(), Learning()

@@ -1,0 +1,195 @@
+"""Fields at new parameters: POD and RRAE here, POD and an autoencoder of EZyRB, same snapshots.
+
+    python benchmarks/reduction.py
+    python benchmarks/reduction.py --steps 200    # a quick look
+
+Needs ezyrb, which `make bench` installs; without it, its columns stay empty. Every method sees the
+same training snapshots and predicts the same test snapshots, whose relative error is taken over all
+of them together. RRAE and EZyRB's autoencoder are trained once, seed 0, with networks of the same
+layers for as many steps. The table goes to `docs/reduction.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+
+import latentrank
+from latentrank import data
+from latentrank.config import TrainConfig
+from latentrank.data import Dataset, Split
+from latentrank.evaluation import relative_error
+from latentrank.parametric import ParameterMap
+from latentrank.training import fit
+
+PAGE = Path(__file__).parent.parent / "docs" / "reduction.md"
+BEGIN, END = "<!-- reduction -->\n", "<!-- /reduction -->"
+COUNTS = (2, 5, 10, 20, 50)
+WIDTH = 1000  # numbers in RRAE's code, of which two are free
+LAYERS = 64
+HEADER = (
+    "coefficients",
+    "POD, radial",
+    "POD, Gaussian process",
+    "EZyRB POD, radial",
+    "EZyRB POD, Gaussian process",
+    "RRAE, radial",
+    "RRAE, Gaussian process",
+    "EZyRB autoencoder, radial",
+)
+
+Row = dict[str, float]
+
+
+def pulses() -> Dataset:
+    """`exp(-((t - c) / w)^2)` with the centre `c` and the width `w` drawn at random."""
+    rng, t = np.random.default_rng(0), np.linspace(0, 1, 256)
+    low, high = np.array([0.2, 0.03]), np.array([0.8, 0.1])
+    drawn = [low + (high - low) * rng.random((n, 2)) for n in (200, 300)]
+    made = [np.exp(-(((t - p[:, :1]) / p[:, 1:]) ** 2))[:, None] for p in drawn]
+    splits = (Split(x, parameters=p) for x, p in zip(made, drawn, strict=True))
+    return Dataset("pulses", *splits, net="curves")
+
+
+def solved(dataset: Dataset, count: int) -> Any:
+    """POD of the training snapshots."""
+    model = latentrank.build("pca", dataset.shape, count, bounded=False)
+    model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
+    model.solve(lambda: model.batches(dataset.train.x))
+    return model.eval()
+
+
+def trained(dataset: Dataset, steps: int) -> Any:
+    """RRAE with two coefficients, as its paper trains it on curves: three rates, batches of 20."""
+    torch.manual_seed(0)
+    model = latentrank.build("rrae", dataset.shape, WIDTH, net="curves", bounded=False, rank=2)
+    model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
+    epochs = max(3, steps * 20 // len(dataset.train))
+    config = TrainConfig(
+        epochs=epochs,
+        batch_size=20,
+        learning_rate=1e-3,
+        schedule="multistep",
+        optimizer="adabelief",
+        validate_every=epochs,
+        device="cpu",
+    )
+    fit(model, dataset, config, progress=False)
+    return model.eval()
+
+
+def errors(model: Any, dataset: Dataset, name: str) -> Row:
+    """Of both maps over the parameters."""
+    known, basis = dataset.train, model.bottleneck.basis()
+    found = {}
+    for kind, told in (("radial", "radial"), ("gaussian-process", "Gaussian process")):
+        codes = model.encode_array(known.x)
+        made = ParameterMap.fit(known.parameters, codes, kind, basis)
+        predicted = model.decode_array(made(dataset.test.parameters))
+        found[f"{name}, {told}"] = relative_error(predicted, dataset.test.x)
+    return found
+
+
+def peers(dataset: Dataset, count: int, steps: int) -> Row:
+    """The same with EZyRB, given parameters in [0, 1] and kernels of the same families as here.
+
+    Snapshots have their mean subtracted, as POD here does. Of its process the better of two is
+    shown: the kernel of its default, which it does not fit, and a fitted one with a length scale
+    for each parameter.
+    """
+    try:
+        import ezyrb
+    except ImportError:
+        return {}
+    low = dataset.train.parameters.min(axis=0)
+    span = np.ptp(dataset.train.parameters, axis=0)
+    known, wanted = ((s.parameters - low) / span for s in (dataset.train, dataset.test))
+    x = dataset.train.x[:, 0].astype(np.float64)
+    mean, scale = x.mean(axis=0), (x - x.mean(axis=0)).std()
+
+    def error(reduction: Any, approximation: Any) -> float:
+        np.random.seed(0)  # noqa: NPY002 - EZyRB draws from the global states
+        torch.manual_seed(0)
+        with quiet():
+            database = ezyrb.Database(known, (x - mean) / scale)
+            model = ezyrb.ReducedOrderModel(database, reduction, approximation).fit()
+            predicted = mean + scale * model.predict(wanted)
+        return relative_error(predicted, dataset.test.x[:, 0])
+
+    pod, fitted = ezyrb.POD("svd", rank=count), ConstantKernel() * RBF([0.3] * known.shape[1])
+    processes = ezyrb.GPR(), ezyrb.GPR(fitted, optimization_restart=2)
+    found = {
+        "EZyRB POD, radial": error(pod, ezyrb.RBF(kernel="cubic")),
+        "EZyRB POD, Gaussian process": min(error(pod, process) for process in processes),
+    }
+    if count == COUNTS[0]:
+        # One layer down and six up, as the network of RRAE here.
+        layers = [LAYERS, count], [count, *[LAYERS] * 6]
+        softplus = torch.nn.Softplus()
+        network = ezyrb.AE(*layers, softplus, softplus, steps, frequency_print=steps)
+        found["EZyRB autoencoder, radial"] = error(network, ezyrb.RBF(kernel="cubic"))
+    return found
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """EZyRB prints each epoch, and its processes warn of bounds."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def table(dataset: Dataset, steps: int) -> list[str]:
+    """Lines of Markdown: a row for each number of coefficients, the best of each at the end."""
+    rows: list[Row] = []
+    for count in COUNTS:
+        row = {**errors(solved(dataset, count), dataset, "POD"), **peers(dataset, count, steps)}
+        if count == COUNTS[0]:
+            row |= errors(trained(dataset, steps), dataset, "RRAE")
+        rows.append(row)
+        print(dataset.name, count, row, flush=True)
+    best = {name: min(row[name] for row in rows if name in row) for row in rows for name in row}
+    shown = [[str(count), *cells(row)] for count, row in zip(COUNTS, rows, strict=True)]
+    lines = [HEADER, ["---:"] * len(HEADER), *shown, ["best", *cells(best)]]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def cells(row: Row) -> list[str]:
+    return [f"{row[name]:.2f}" if name in row else "" for name in HEADER[1:]]
+
+
+SETS: dict[str, Callable[[], Dataset]] = {
+    "Two Gaussians, 100 training curves on a grid": lambda: data.load("curves:two-gaussians"),
+    "Pulses, 200 training curves at random": pulses,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=6000, help="of RRAE and of EZyRB's network")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if importlib.util.find_spec("ezyrb") is None:
+        print("EZyRB is not installed, so its columns stay empty; make bench installs it.")
+    lines = []
+    for title, load in SETS.items():
+        lines += [f"{title}:", "", *table(load(), given.steps), ""]
+    text = "\n".join(lines)
+    print(text)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""A table of parameters in a file, in the order in which a model's data have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentrank.data import readers
+from latentrank.data.arrays import UNSAID
+from latentrank.data.readers import tables
+from latentrank.errors import InputError
+
+
+def read(path: str | Path, width: int, names: Sequence[str] | None = None) -> NDArray[np.float64]:
+    """Parameters from a `.npy` file or a table such as `.csv`, one row for each sample.
+
+    Columns of a table that have names are taken by them, in any order, where the names of the
+    parameters are known.
+
+    Args:
+        path: the file.
+        width: how many parameters there are, `P`.
+        names: of the parameters, where known.
+
+    Returns:
+        `(N, P)` float64, not yet checked for NaN. One row of a single array is enough.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, a named column is absent, or it does
+            not hold `P` numbers in a row.
+    """
+    path = Path(path)
+    reader = readers.find(path)
+    if not path.is_file() or reader is None:
+        raise InputError(
+            f"There is no file of parameters {path}; give a .npy or .csv file with {width} "
+            "numbers in a row."
+        )
+    meaning = UNSAID._replace(kind="table")
+    if names and reader.read in (tables.read_csv, tables.read_parquet) and tables.has_names(path):
+        meaning = meaning._replace(columns=tuple(names))
+    values = np.concatenate([np.asarray(part.x) for part in reader.read(path, None, meaning).parts])
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{path} has dtype {values.dtype}, expected real numbers; convert it.")
+    if values.ndim == 1:
+        values = values.reshape(-1, width) if width in (1, len(values)) else values[:, None]
+    if values.ndim != 2 or values.shape[1] != width:
+        called = f" ({', '.join(names)})" if names else ""
+        raise InputError(
+            f"{path} has shape {values.shape}, expected (N, {width}), a row of parameters{called} "
+            "for each sample; give as many columns."
+        )
+    return values.astype(np.float64)

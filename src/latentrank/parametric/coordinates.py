@@ -1,0 +1,117 @@
+"""Parameters without their units, and where known ones end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+from scipy.spatial import ConvexHull
+
+from latentrank.density.base import Subspace
+
+Array = NDArray[np.float64]
+
+#: Up to so many dimensions the faces of a convex hull are few enough to be listed.
+MOST_DIMENSIONS = 5
+#: Values closer than this share of a parameter's range are equal: grids are computed, and rounded.
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """Known parameters scaled to [0, 1], in as many numbers as they vary in.
+
+    A parameter that never varies is left out, and parameters on a line become one number.
+
+    Args:
+        low: `(P,)`, the lowest values.
+        span: `(P,)`, the ranges; 1 where a parameter does not vary.
+        axes: `(P, r)`, from scaled parameters to coordinates.
+
+    Example:
+        >>> line = Coordinates.of(np.array([[0.0, 5.0, 0.0], [1.0, 5.0, 2.0], [2.0, 5.0, 4.0]]))
+        >>> line.axes.shape
+        (3, 1)
+    """
+
+    low: Array
+    span: Array
+    axes: Array
+
+    @classmethod
+    def of(cls, known: Array) -> Coordinates:
+        """Those of known parameters, `(N, P)`, at least two of them different."""
+        low, span = known.min(axis=0), np.ptp(known, axis=0)
+        varying = span > 0
+        scaled = (known - low) / np.where(varying, span, 1.0)
+        axes = np.eye(len(low))[:, varying]
+        subspace = Subspace.of(scaled)
+        if subspace.rank < axes.shape[1]:
+            axes = subspace.basis
+        return cls(low, np.where(varying, span, 1.0), axes)
+
+    def __call__(self, parameters: Array) -> Array:
+        """Coordinates `(Q, r)` of parameters `(Q, P)`."""
+        return np.asarray(self.scaled(parameters) @ self.axes)
+
+    def scaled(self, parameters: Array) -> Array:
+        """Parameters `(Q, P)` in units of the known ones' ranges."""
+        return np.asarray((parameters - self.low) / self.span)
+
+    def outside(self, known: Array, query: Array, tolerance: float = 1e-6) -> NDArray[np.bool_]:
+        """Which parameters lie outside the convex hull of known ones.
+
+        Args:
+            known: `(N, P)`.
+            query: `(Q, P)`.
+            tolerance: how far outside still counts as inside, in units of the ranges.
+
+        Returns:
+            `(Q,)`.
+
+        Example:
+            >>> known = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+            >>> query = np.array([[0.3, 0.3], [0.7, 0.7], [-0.1, 0.5]])
+            >>> Coordinates.of(known).outside(known, query).tolist()
+            [False, True, True]
+        """
+        nodes, points = self(known), self(query)
+        # What the coordinates leave out is constant, or follows from the others.
+        origin = self.scaled(known[:1]) - nodes[:1] @ self.axes.T
+        away = np.abs(self.scaled(query) - origin - points @ self.axes.T).max(axis=1) > tolerance
+        low, high = nodes.min(axis=0) - tolerance, nodes.max(axis=0) + tolerance
+        away |= ((points < low) | (points > high)).any(axis=1)
+        if nodes.shape[1] == 1:
+            return np.asarray(away)
+        if nodes.shape[1] <= MOST_DIMENSIONS:
+            faces = ConvexHull(nodes).equations
+            beyond = points @ faces[:, :-1].T + faces[:, -1] > tolerance
+            return np.asarray(away | beyond.any(axis=1))
+        away[~away] = [not _is_mean(nodes, point) for point in points[~away]]
+        return np.asarray(away)
+
+
+def levels(points: Array) -> list[Array]:
+    """The different values along each axis, ascending.
+
+    Args:
+        points: `(N, r)`, of ranges about 1.
+    """
+    return [line[np.diff(line, prepend=-np.inf) > ROUNDING] for line in np.sort(points, axis=0).T]
+
+
+def cells(points: Array) -> NDArray[np.int64]:
+    """Which of its axis' levels each value is, `(N, r)`."""
+    found = [
+        np.searchsorted(level, values + ROUNDING, side="right") - 1
+        for level, values in zip(levels(points), points.T, strict=True)
+    ]
+    return np.stack(found, axis=1)
+
+
+def _is_mean(nodes: Array, point: Array) -> bool:
+    """Whether a point is a weighted mean of nodes, with weights that are not negative."""
+    mean = np.vstack([nodes.T, np.ones(len(nodes))])
+    return bool(linprog(np.zeros(len(nodes)), A_eq=mean, b_eq=[*point, 1.0]).success)
