@@ -115,7 +115,7 @@ class TrainConfig(_Section):
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="initial learning rate; by default the method's, mostly 5e-4, or 1e-4 after a "
+        description="initial learning rate; by default the method's, mostly 5e-4, or 3e-4 after a "
         "geodesic start",
     )
     optimizer: str = Field(
@@ -181,7 +181,7 @@ class TrainConfig(_Section):
         """
         row = methods.get(method)
         # At more the training loses what a geodesic start has unfolded.
-        usual = row.learning_rate if self.init == "random" else 1e-4
+        usual = row.learning_rate if self.init == "random" else 3e-4
         return self.model_copy(
             update={
                 "learning_rate": self.learning_rate or usual,

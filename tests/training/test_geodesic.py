@@ -173,6 +173,6 @@ def test_what_cannot_start_is_refused_in_a_sentence(method, options, told):
 
 
 def test_a_low_learning_rate_is_usual_after_a_geodesic_start():
-    assert TrainConfig(init="geodesic").resolved("rrae").learning_rate == 1e-4
+    assert TrainConfig(init="geodesic").resolved("rrae").learning_rate == 3e-4
     assert TrainConfig(init="geodesic", learning_rate=0.1).resolved("rrae").learning_rate == 0.1
     assert TrainConfig().resolved("rrae").learning_rate == 5e-4

@@ -67,7 +67,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         layout: which axis is which, such as `"NHWC"`, where the shape leaves it in doubt.
         epochs: passes over the data, at most.
         batch_size: samples in a batch.
-        learning_rate: of Adam at the start, by default 2e-3, or 1e-4 after a geodesic start; it
+        learning_rate: of Adam at the start, by default 2e-3, or 3e-4 after a geodesic start; it
             falls to zero along a cosine.
         init: `"random"`, or `"geodesic"` to begin with Isomap coordinates of the data, for methods
             whose code has a basis of a given rank.
