@@ -217,6 +217,7 @@ VERDICTS = {
     "Reproduced.": "reproduced",
     "Reproduced; difference within one standard deviation.": "reproduced; difference within one "
     "standard deviation",
+    "Reproduced; the ranges over seeds overlap.": "reproduced; the ranges over seeds overlap",
     "Reproduced; some rows have one seed.": "reproduced; some rows have one seed",
     "Reproduced with one seed.": "reproduced with one seed",
     "Not reproduced.": "**not reproduced**",

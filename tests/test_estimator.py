@@ -77,7 +77,7 @@ def test_shaped_arrays_keep_their_shape(shape):
     codes = estimator.fit_transform(x)
     assert codes.shape == (12, 3)
     assert estimator.inverse_transform(codes).shape == x.shape
-    with pytest.raises(InputError, match=r"expected .* as in training"):
+    with pytest.raises(InputError, match=r"expected .* the shape trained on"):
         estimator.transform(x[..., :-1])
 
 
@@ -503,3 +503,24 @@ def test_frames_go_in_and_come_back(plane):
     assert estimator.feature_names_in_.tolist() == frame.columns.tolist()
     with pytest.raises(ValueError, match="feature names"):
         estimator.transform(frame.rename(columns={"a": "z"}))
+
+
+def test_a_geodesic_start_unfolds_curves_along_a_circle():
+    """Their one coefficient follows the parameter, which most random starts fold."""
+    places, times = np.linspace(0, 1.6, 24), np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    curves = np.sin(times - np.pi * places[:, None])
+    estimator = LowRankAutoencoder(
+        "rrae", 12, rank=1, init="geodesic", init_steps=200, epochs=1, learning_rate=1e-7,
+        random_state=0,
+    ).fit(curves)  # fmt: skip
+    codes = estimator.embedding_
+    along = np.diff(codes @ (codes[-1] - codes[0]))  # all codes lie on one line
+    assert (along > 0).all()
+
+
+def test_a_geodesic_start_of_what_has_no_chart_is_warned_of():
+    times = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    circle = np.stack([np.cos(times), np.sin(times)], axis=1)
+    estimator = LowRankAutoencoder("rrae", 4, rank=1, init="geodesic", init_steps=1, epochs=1)
+    with pytest.warns(ConvergenceWarning, match="no chart"):
+        estimator.fit(circle)

@@ -84,8 +84,10 @@ def test_every_recipe_can_be_planned_in_both_budgets(name, tmp_path):
         assert reproduce.differences(found, budget)
     for figure in found.figures:
         kind, _, argument = figure.partition(":")
-        assert kind in ("bars", "spectrum", "interpolation", "pca", "samples", "tsne")
-        assert kind != "bars" or any(argument in part.metrics for part in found.parts)
+        assert kind in ("bars", "seeds", "spectrum", "interpolation", "pca", "samples", "tsne")
+        assert kind not in ("bars", "seeds") or any(
+            argument in part.metrics for part in found.parts
+        )
 
 
 @pytest.mark.parametrize("name", names())
@@ -103,6 +105,9 @@ def test_published_values_are_the_papers():
     assert load("lorae-table-3").parts[1].published["FID, GMM"]["LoRAE"] == 45.43
     assert load("irmae-table-2").parts[0].published["100"]["IRMAE"] == (10.2, 0.5)
     assert load("irmae-table-8").parts[0].published["FID, Gaussian"]["AE 512"] == 53.9
+    errors = [part.published["test error %"] for part in load("rrae-curves").parts]
+    assert [part["RRAE"] for part in errors] == [1.9, 3.2, 12.83, 8.75]
+    assert load("rrae-mnist-entropy").parts[0].published["rank"]["LoRAE"] == 20
 
 
 def test_recipes_share_runs(tmp_path):
@@ -137,6 +142,22 @@ def test_a_row_can_have_settings_of_its_own_on_a_data_set(tmp_path):
     ranks = {job.part: job.config.options.rank for job in jobs if job.row == "RRAE"}
     assert narrow == ranks
     assert not any(job.config.latent_dim == ranks[job.part] for job in jobs if job.row == "AE")
+
+
+def test_a_part_has_the_rows_options_and_seeds_that_it_names(tmp_path):
+    found = load("rrae-curves")
+    small, whole = (plan(found, budget, 2, tmp_path) for budget in BUDGETS)
+
+    def rows(jobs, part):
+        return [job.row for job in jobs if job.part == f"curves-{part}"]
+
+    assert "LoRAE" not in rows(whole, "stairs"), "the paper has none there"
+    assert rows(whole, "two-sines").count("LoRAE") == 2
+    assert rows(small, "two-sines").count("LoRAE") == 0
+    assert rows(small, "two-sines").count("RRAE") == 2
+    assert rows(small, "two-sines").count("AE") == 1
+    kappa = {job.part: job.config.options.kappa for job in whole if job.row == "RRAE weak"}
+    assert kappa == {"curves-two-sines": 0.66, "curves-two-gaussians": 0.13}
 
 
 def test_densities_have_the_options_of_the_preset(tmp_path):
@@ -186,6 +207,17 @@ def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
     assert [grid.rows for grid in again.grids] == [grid.rows for grid in page.grids]
     assert said[-1] == "drawing the figures"
     assert "0 runs to train, 4 already exist" in said
+
+
+def test_what_is_there_can_be_measured_alone(recipe, trained, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="have been trained"):
+        reproduce.reproduce(recipe, seeds=1, out=out, device="cpu", train=False)
+    train(plan(load(recipe), "small", 1, out, device="cpu")[0].training)
+    page = reproduce.reproduce(recipe, seeds=2, out=out, device="cpu", train=False)
+    assert len(trained) == 1
+    assert [len(row["rank"].values) for row in page.grids[0].rows.values()] == [1, 0]
+    assert page.command.endswith("--no-train")
 
 
 def test_an_interrupted_recipe_goes_on(recipe, trained, tmp_path, monkeypatch):
@@ -274,6 +306,25 @@ def test_the_gradient_norm_needs_no_training(tmp_path):
 )
 def test_digits_follow_the_spread(values, text):
     assert Cell(values).measured == text
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [([], "–"), ([3.0], "3 (1)"), ([2.0, 40.0, 1.5], "2 [1.5, 40] (3)")],
+)
+def test_a_median_stands_with_its_range(values, text):
+    assert Cell(values, summary="median").measured == text
+
+
+def test_verdicts_on_medians_compare_ranges():
+    """One seed of three that fails moves the mean, not the median."""
+    low, high = [1.0, 1.1, 50.0], [2.0, 2.1, 2.2]
+    rows = {"a": {"e": Cell(low, summary="median")}, "b": {"e": Cell(high, summary="median")}}
+    page = Page("n", "t", "p", "small", 3, "0", "c", [Grid("x", ["e"], rows)], summary="median")
+    claim = Claim(text="Claim.", column="e", rising=["a", "b"])
+    assert verdict(claim, page) == "Claim. Reproduced; the ranges over seeds overlap."
+    rows["a"]["e"].values.pop()
+    assert verdict(claim, page) == "Claim. Reproduced."
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,10 @@ class TrainConfig(_Section):
     )
     batch_size: int = Field(64, ge=1, description="samples per batch and process")
     learning_rate: float | None = Field(
-        None, gt=0, description="initial learning rate; by default the method's, mostly 5e-4"
+        None,
+        gt=0,
+        description="initial learning rate; by default the method's, mostly 5e-4, or 3e-4 after a "
+        "geodesic start",
     )
     optimizer: str = Field(
         "adam",
@@ -124,6 +127,12 @@ class TrainConfig(_Section):
         "constant",
         description="learning rate schedule: cosine to 0, or divided by 10 at 1/3 and at 2/3",
     )
+    init: Literal["random", "geodesic"] = Field(
+        "random",
+        description="start of the weights: random, or geodesic, from Isomap coordinates of the "
+        "data, for methods whose code has a basis",
+    )
+    init_steps: int = Field(3000, ge=1, description="batches of the geodesic start")
     weight_decay: float | None = Field(
         None,
         ge=0,
@@ -171,9 +180,11 @@ class TrainConfig(_Section):
             0.0005
         """
         row = methods.get(method)
+        # At more the training loses what a geodesic start has unfolded.
+        usual = row.learning_rate if self.init == "random" else 3e-4
         return self.model_copy(
             update={
-                "learning_rate": self.learning_rate or row.learning_rate,
+                "learning_rate": self.learning_rate or usual,
                 "weight_decay": row.weight_decay
                 if self.weight_decay is None
                 else self.weight_decay,

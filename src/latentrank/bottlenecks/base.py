@@ -37,12 +37,17 @@ class Bottleneck(nn.Module):
 
     Attributes:
         adjustable_rank: whether `rank` can be changed during training, by a rank search.
+        begins_with_basis: whether codes lie in a basis of `rank` directions that training can
+            start from, see `begin`.
+        rank: number of directions, where `begins_with_basis`.
 
     Raises:
         InputError: `latent_dim` is not an integer of at least 1.
     """
 
     adjustable_rank: ClassVar[bool] = False
+    begins_with_basis: ClassVar[bool] = False
+    rank: int
 
     def __init__(self, latent_dim: int, encoder_dim: int | None = None) -> None:
         super().__init__()
@@ -83,6 +88,14 @@ class Bottleneck(nn.Module):
 
         Args:
             samples: size of the training set.
+        """
+
+    def begin(self, basis: Tensor, coefficients: Tensor) -> None:
+        """Take what training begins with: the encoder gives codes close to `coefficients U^T`.
+
+        Args:
+            basis: `U`, `(latent_dim, rank)`, orthonormal.
+            coefficients: `(N, rank)`, of the training samples.
         """
 
     def posterior(self, h: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -144,6 +157,7 @@ class RankBottleneck(Bottleneck):
     """
 
     adjustable_rank = True
+    begins_with_basis = True
 
     _basis: Tensor
     _state: Tensor

@@ -47,6 +47,10 @@ class GaussianSVD(RankBottleneck):
         nn.init.constant_(self.log_variance.bias, -4.0)
         self.register_buffer("_reference", torch.zeros(latent_dim, rank))
 
+    def begin(self, basis: Tensor, coefficients: Tensor) -> None:
+        """Let the first batch's basis be turned to this one."""
+        self._reference.copy_(basis)
+
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
         """A draw in training, the mean in evaluation; the term `kl`."""
         z = self._truncated(h) if self.training else super().encode(h)

@@ -43,6 +43,8 @@ class LearnedBasis(Bottleneck):
         ['basis_fit']
     """
 
+    begins_with_basis = True
+
     def __init__(
         self,
         latent_dim: int,
@@ -66,6 +68,14 @@ class LearnedBasis(Bottleneck):
         """Allocate `A`, `(k, samples)`, if it is trained."""
         if self.learned_coefficients:
             self.coefficients = nn.Parameter(torch.randn(self.rank, samples).to(self.directions))
+
+    @torch.no_grad()
+    def begin(self, basis: Tensor, coefficients: Tensor) -> None:
+        """Take the basis, and the coefficients if they are trained."""
+        self._may_begin = False
+        self.directions.copy_(basis)
+        if self.coefficients is not None:
+            self.coefficients.copy_(coefficients.T)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         saved = state_dict.get(prefix + "coefficients")

@@ -145,6 +145,9 @@ def reproduce(
     weights: Weights = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, gpu, mps, ...")] = "auto",
     cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
+    train: Annotated[
+        bool, typer.Option("--train/--no-train", metavar="", help="Train what is missing.")
+    ] = True,
     listing: Annotated[
         bool, typer.Option("--list", metavar="", help="List the recipes and exit.")
     ] = False,
@@ -172,6 +175,7 @@ def reproduce(
             weights=weights_by_name(weights, "inception"),
             device=device,
             cluster=cluster,
+            train=train,
             say=lambda text: messages.print(text, style="dim", soft_wrap=True),
             progress=True,
         )

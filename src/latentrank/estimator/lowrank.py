@@ -69,7 +69,11 @@ class LowRankAutoencoder(FittedAutoencoder):
         layout: which axis is which, such as `"NHWC"`, where the shape leaves it in doubt.
         epochs: passes over the data, at most.
         batch_size: samples in a batch.
-        learning_rate: of Adam at the start; it falls to zero along a cosine.
+        learning_rate: of Adam at the start, by default 2e-3, or 3e-4 after a geodesic start; it
+            falls to zero along a cosine.
+        init: `"random"`, or `"geodesic"` to begin with Isomap coordinates of the data, for methods
+            whose code has a basis of a given rank.
+        init_steps: batches of a geodesic start.
         n_iter_no_change: stop after so many epochs without a lower validation error, and keep the
             weights of the lowest; None trains on all samples for all epochs.
         validation_fraction: share of the samples held out for that.
@@ -125,7 +129,9 @@ class LowRankAutoencoder(FittedAutoencoder):
         layout: str | None = None,
         epochs: int = 50,
         batch_size: int = 64,
-        learning_rate: float = 2e-3,
+        learning_rate: float | None = None,
+        init: str = "random",
+        init_steps: int = 3000,
         n_iter_no_change: int | None = None,
         validation_fraction: float = 0.1,
         warm_start: bool = False,
@@ -146,6 +152,8 @@ class LowRankAutoencoder(FittedAutoencoder):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.init = init
+        self.init_steps = init_steps
         self.n_iter_no_change = n_iter_no_change
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
@@ -168,7 +176,8 @@ class LowRankAutoencoder(FittedAutoencoder):
             ValueError: `X` cannot be used, or a parameter is unknown or out of range.
 
         Warns:
-            ConvergenceWarning: a search for the rank did not come to a sure end.
+            ConvergenceWarning: a search for the rank did not come to a sure end, or the data have
+                no chart for a geodesic start.
         """
         rng = generator(self.random_state)
         before = getattr(self, "_trained", None) if self.warm_start else None
@@ -229,9 +238,12 @@ class LowRankAutoencoder(FittedAutoencoder):
 
         epochs = 0 if before is None else self.n_iter_
         seed = (integer_seed(rng) + epochs) % _LARGEST_SEED
+        if before is None:
+            settings = {"init": self.init, "init_steps": self.init_steps, **settings}
+        usual = 2e-3 if self.init == "random" else None  # of the configuration
         config = TrainConfig(
             batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            learning_rate=usual if self.learning_rate is None else self.learning_rate,
             seed=seed,
             machine=MachineConfig(device=self.device),
             **settings,
@@ -284,8 +296,9 @@ class LowRankAutoencoder(FittedAutoencoder):
         self.history_ = [*(self.history_ if epochs else []), *rows]
         self.n_iter_ = int(self.history_[-1]["epoch"])
         self.rank_search_ = history.reports.get("rank_search")
-        if self.rank_search_ is not None and not self.rank_search_["reliable"]:
-            warnings.warn(self.rank_search_["message"], ConvergenceWarning, stacklevel=4)
+        for report in history.reports.values():
+            if not report["reliable"]:
+                warnings.warn(report["message"], ConvergenceWarning, stacklevel=4)
         self._describe()
 
     def _compressed(self, model: LatentModel, x: Array) -> LatentModel:

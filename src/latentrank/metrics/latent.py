@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from latentrank import methods
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.collapse import active_units, kl_per_unit
-from latentrank.evaluation.prediction import fold_error, parameter_error
+from latentrank.evaluation.prediction import fold_error, parameter_error, reconstruction_error
 from latentrank.evaluation.theory import (
     adam_gradient_norms,
     relative_contrasts,
@@ -46,6 +46,17 @@ def _active_share(subject: Subject, _: str) -> float:
     """Share of all units, which compares across code widths."""
     means = _posterior(subject)[0]
     return active_units(means) / len(means.T)
+
+
+def _seconds_per_100_batches(subject: Subject, _: str) -> float:
+    history = subject.run.history
+    steps = float(history["step"][-1])
+    if not steps:
+        raise InputError(
+            f"The method {subject.config.method} is not trained by batches, so it has no time for "
+            "them; look at seconds."
+        )
+    return 100 * float(history["seconds"][-1]) / steps
 
 
 def _contrast(subject: Subject, argument: str) -> float:
@@ -113,6 +124,23 @@ METRICS = (
         ("parameters", "codes"),
         title="relative error",
         help="Error of codes interpolated over the parameters, in percent.",
+    ),
+    Metric(
+        "training-error",
+        lambda s, _: reconstruction_error(s.model, s.dataset, "train"),
+        "lower",
+        ("codes",),
+        usual=(),
+        title="training error",
+        help="Relative error of the reconstructed training samples, in percent.",
+    ),
+    Metric(
+        "seconds-per-100-batches",
+        _seconds_per_100_batches,
+        "lower",
+        usual=(),
+        title="seconds for 100 batches",
+        help="Training time for 100 batches.",
     ),
     Metric(
         "prediction-error",

@@ -114,7 +114,7 @@ def celeba(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
 
 
 def rrae_mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
-    """RRAE's network for MNIST at 1x28x28: 3x3 convolutions around dense layers of width 64.
+    """RRAE's network for MNIST at 1x28x28: 4x4 convolutions around dense layers of width 64.
 
     Two hidden layers with softplus on either side, ReLU between convolutions.
 
@@ -135,18 +135,15 @@ def rrae_mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
         (64, 64)
     """
     _require("rrae-mnist", input_shape, (1, 28, 28))
-    convolutions: list[nn.Module] = []
-    for channels_in, channels_out in pairwise((1, 32, 64, 128, 256)):
-        convolutions += [nn.Conv2d(channels_in, channels_out, 3, 2, 1), nn.ReLU()]
     encoder = nn.Sequential(
-        *convolutions, nn.Flatten(), *dense([1024, 64, 64, encoder_dim], nn.Softplus)
+        *_halvings(1, 32, 64, 128, 256),  # 28, 14, 7, 3, 1 pixels a side
+        nn.Flatten(),
+        *dense([256, 64, 64, encoder_dim], nn.Softplus),
     )
     decoder = nn.Sequential(
         *dense([latent_dim, 64, 64, 32 * 7 * 7], nn.Softplus),
         nn.Unflatten(1, (32, 7, 7)),
-        nn.ConvTranspose2d(32, 8, 3, 2, 1, output_padding=1),
-        nn.ReLU(),
-        nn.ConvTranspose2d(8, 1, 3, 2, 1, output_padding=1),
+        *_doublings(32, 8, 1)[:-1],
     )
     return encoder, decoder
 

@@ -56,11 +56,15 @@ class Part(_Strict):
     preset: str = Field(description="name of a preset")
     name: str = Field("", description="heading; the preset's name unless given")
     settings: Settings = Field(default_factory=dict, description="over the preset's, both budgets")
+    rows: list[str] = Field(default_factory=list, description="its rows; all unless named")
     row_settings: dict[str, Settings] = Field(
         default_factory=dict, description="row: its settings here, over all others"
     )
     options: Settings = Field(
         default_factory=dict, description="options for those methods that have them"
+    )
+    row_options: dict[str, Settings] = Field(
+        default_factory=dict, description="row: options of its method here, over all others"
     )
     metrics: dict[str, str] = Field(description="column: metric, see `latentrank.metrics`")
     published: dict[str, dict[str, float | tuple[float, float]]] = Field(
@@ -83,7 +87,9 @@ class Row(_Strict):
     x: float | None = Field(None, description="its x in a power law")
     trained: bool = Field(True, description="false: its metrics need no trained model")
     metrics: dict[str, str] = Field(default_factory=dict, description="over the part's")
-    small_seeds: int | None = Field(None, ge=1, description="maximum, small budget")
+    small_seeds: int | None = Field(
+        None, ge=0, description="maximum, small budget; 0 omits the row there"
+    )
 
 
 class Claim(_Strict):
@@ -114,7 +120,11 @@ class Recipe(_Strict):
     rows: list[Row] = Field(min_length=1)
     figures: list[str] = Field(
         default_factory=list,
-        description="spectrum, interpolation, pca, samples:DENSITY, tsne:DENSITY, bars:COLUMN",
+        description="spectrum, interpolation, pca, samples:DENSITY, tsne:DENSITY, bars:COLUMN, "
+        "seeds:COLUMN",
+    )
+    summary: Literal["mean", "median"] = Field(
+        "mean", description="what a cell gives of its seeds; the median where outcomes differ"
     )
     power: Power | None = None
     claims: list[Claim] = Field(default_factory=list)
@@ -127,7 +137,8 @@ class Recipe(_Strict):
             if count > 1:
                 raise ValueError(f"there are {count} rows called '{name}'")
         for part in self.parts:
-            _known("row", part.row_settings, rows)
+            for named in (part.rows, part.row_settings, part.row_options):
+                _known("row", named, rows)
             for column, values in part.published.items():
                 _known("column", [column], part.metrics)
                 _known("row", values, rows)
@@ -142,6 +153,10 @@ class Recipe(_Strict):
             part = self.part(claim.part)
             _known("column", [claim.column], part.metrics)
         return self
+
+    def rows_of(self, part: Part) -> list[Row]:
+        """The rows that a part has."""
+        return [row for row in self.rows if not part.rows or row.name in part.rows]
 
     def part(self, name: str) -> Part:
         """The part with a heading, the first for an empty one."""

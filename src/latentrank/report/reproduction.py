@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -32,13 +32,19 @@ _NONE = "\N{EN DASH}"
 class Cell:
     """Measured values, one per seed, and the published value, with its spread if any.
 
+    Where outcomes fall into groups, such as trainings that fold and trainings that do not, the
+    median says more than a mean between them.
+
     Example:
         >>> Cell([1.0, 2.0, 3.0], (2.5, None)).measured
         '2.0 ± 1.0 (3)'
+        >>> Cell([1.0, 2.0, 30.0], summary="median").measured
+        '2 [1, 30] (3)'
     """
 
     values: list[float]
     published: tuple[float, float | None] | None = None
+    summary: Literal["mean", "median"] = "mean"
 
     @property
     def mean(self) -> float:
@@ -51,10 +57,29 @@ class Cell:
         return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
 
     @property
+    def centre(self) -> float:
+        """The mean or the median over the seeds; NaN for none."""
+        of_mean = self.summary == "mean" or not self.values
+        return self.mean if of_mean else float(np.median(self.values))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Mean minus and plus the spread, or the lowest and the highest value; NaN for none."""
+        if self.summary == "median" and self.values:
+            return min(self.values), max(self.values)
+        return self.mean - self.spread, self.mean + self.spread
+
+    @property
     def measured(self) -> str:
-        """Mean, spread and number of seeds, with as many digits as the spread justifies."""
+        """Mean, spread and number of seeds, with as many digits as the spread justifies.
+
+        A median is followed by the range.
+        """
         if not self.values:
             return _NONE
+        if self.summary == "median" and len(self.values) > 1:
+            low, high = self.interval
+            return f"{self.centre:.3g} [{low:.3g}, {high:.3g}] ({len(self.values)})"
         if len(self.values) < 2 or not self.spread > 0:
             integral = self.mean.is_integer() and abs(self.mean) < 1e6
             text = f"{self.mean:.0f}" if integral else f"{self.mean:.4g}"
@@ -107,6 +132,7 @@ class Page:
         claims: the paper's claims with verdicts.
         differences: from the paper's set-up.
         notes: reasons for empty cells.
+        summary: how cells summarise their seeds.
     """
 
     name: str
@@ -120,6 +146,7 @@ class Page:
     claims: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    summary: Literal["mean", "median"] = "mean"
 
 
 class Drawn(NamedTuple):
@@ -139,6 +166,14 @@ def bars(grid: Grid, column: str) -> Drawn:
     known = {row: cell.published[0] for row, cell in cells.items() if cell.published}
     figure = figures.bars({r: (c.mean, c.spread) for r, c in cells.items()}, column, known or None)
     return Drawn(f"{column} {grid.name}", figure, f"{column}, {grid.name}: mean and spread.")
+
+
+def seeds(grid: Grid, column: str) -> Drawn:
+    """One column with a dot for each seed, the published values as marks."""
+    cells = {row: columns[column] for row, columns in grid.rows.items() if columns[column].values}
+    known = {row: cell.published[0] for row, cell in cells.items() if cell.published}
+    figure = figures.dots({row: cell.values for row, cell in cells.items()}, column, known or None)
+    return Drawn(f"{column} {grid.name}", figure, f"{column}, {grid.name}: a dot for each seed.")
 
 
 def spectra(name: str, runs: Mapping[str, RunLike]) -> Drawn:
@@ -225,6 +260,7 @@ def as_values(page: Page) -> dict[str, Any]:
             row: {
                 column: {
                     "mean": cell.mean if cell.values else None,
+                    "median": float(np.median(cell.values)) if cell.values else None,
                     "spread": cell.spread if len(cell.values) > 1 else None,
                     "n": len(cell.values),
                     "values": cell.values,
@@ -284,9 +320,13 @@ def markdown(page: Page) -> str:
 
 
 def _reading(page: Page) -> str:
+    of_seeds = {
+        "mean": f"Mean {_PLUS} standard deviation over seeds, number of seeds in brackets",
+        "median": "Median over seeds, range in square brackets, number of seeds in brackets",
+    }
     return (
-        f"Mean {_PLUS} standard deviation over seeds, number of seeds in brackets; budget "
-        f"{page.budget}. {_NONE} means not measured or not published."
+        f"{of_seeds[page.summary]}; budget {page.budget}. {_NONE} means not measured or not "
+        "published."
     )
 
 

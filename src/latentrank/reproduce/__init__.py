@@ -18,6 +18,7 @@ from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
 from latentrank.reproduce.figures import figures
 from latentrank.reproduce.plan import Job, plan
 from latentrank.reproduce.text import command, differences, source_version, verdict
+from latentrank.runs.cache import Training, is_done
 from latentrank.runs.executor import Say, train_all
 
 __all__ = ["Job", "command", "differences", "plan", "reproduce", "source_version", "verdict"]
@@ -35,6 +36,7 @@ def reproduce(
     weights: Mapping[str, Path] | None = None,
     device: str = "auto",
     cluster: str | None = None,
+    train: bool = True,
     say: Say = lambda text: None,
     progress: bool = False,
 ) -> Page:
@@ -51,6 +53,7 @@ def reproduce(
         weights: weights files by the name of the features, such as `"inception"`.
         device: where to train.
         cluster: address of a Dask scheduler whose workers train; None for this machine.
+        train: whether to train what is missing, or measure the existing runs only.
         say: called with progress messages.
         progress: show a progress line for each run.
 
@@ -62,7 +65,8 @@ def reproduce(
     """
     recipe, out = only(load(name), parts), Path(out)
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
-    failed = train_all([job.training for job in jobs if job.trained], say, progress, cluster)
+    trainings = [job.training for job in jobs if job.trained]
+    failed = train_all(trainings, say, progress, cluster) if train else _missing(trainings)
     found = [_measured(job, failed, weights, download, say) for job in jobs]
     if not any(one.values for one in found):
         raise InputError(next(reason for one in found for reason in one.reasons.values()))
@@ -72,9 +76,10 @@ def reproduce(
         title=recipe.title,
         paper=recipe.paper,
         budget=budget,
+        summary=recipe.summary,
         seeds=seeds,
         version=source_version(),
-        command=command(name, seeds, budget, parts),
+        command=command(name, seeds, budget, parts, train),
         grids=[_grid(part, recipe, jobs, found) for part in recipe.parts],
         claims=[],
         differences=differences(recipe, budget),
@@ -85,6 +90,14 @@ def reproduce(
     usable = [job for job in jobs if job.folder.name not in failed and job.trained]
     write_reproduction(page, figures(recipe, page, usable), out / stem)
     return page
+
+
+def _missing(trainings: Sequence[Training]) -> dict[str, str]:
+    return {
+        training.folder.name: "Not all of its seeds have been trained."
+        for training in trainings
+        if not is_done(training)
+    }
 
 
 class Found(NamedTuple):
@@ -125,10 +138,11 @@ def _grid(part: Part, recipe: Recipe, jobs: Sequence[Job], found: Sequence[Found
                     if (job.part, job.row) == (part.heading, row.name) and column in one.values
                 ],
                 published=_published(part, column, row.name),
+                summary=recipe.summary,
             )
             for column in part.metrics
         }
-        for row in recipe.rows
+        for row in recipe.rows_of(part)
     }
     return Grid(part.heading, list(part.metrics), cells)
 

@@ -25,8 +25,9 @@ def figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
     drawn: list[Any] = []
     for name in recipe.figures:
         kind, _, argument = name.partition(":")
-        if kind == "bars":
-            drawn += [drawing.bars(grid, argument) for grid in page.grids if grid.known(argument)]
+        if kind in ("bars", "seeds"):
+            draw = drawing.bars if kind == "bars" else drawing.seeds
+            drawn += [draw(grid, argument) for grid in page.grids if grid.known(argument)]
             continue
         for part in recipe.parts:
             subjects = {

@@ -84,13 +84,14 @@ def plan(
     return [
         _job(part, row, budget, seed, out / "runs", machine)
         for part in recipe.parts
-        for row in recipe.rows
-        for seed in range(min(seeds, _most_seeds(row, budget) or seeds))
+        for row in recipe.rows_of(part)
+        for seed in range(_seeds(row, budget, seeds))
     ]
 
 
-def _most_seeds(row: Row, budget: Budget) -> int | None:
-    return row.small_seeds if budget == "small" else None
+def _seeds(row: Row, budget: Budget, seeds: int) -> int:
+    few = budget == "small" and row.small_seeds is not None
+    return min(seeds, row.small_seeds or 0) if few else seeds
 
 
 def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: Settings) -> Job:
@@ -104,7 +105,7 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
         **row.settings,
         **part.row_settings.get(row.name, {}),
         "method": row.method,
-        "options": {**shared, **row.options},
+        "options": {**shared, **row.options, **part.row_options.get(row.name, {})},
         "seed": seed,
         **machine,
     }

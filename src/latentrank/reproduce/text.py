@@ -13,10 +13,13 @@ from latentrank.recipes import Budget, Claim, Preset, Recipe, presets
 from latentrank.report.reproduction import Page
 
 
-def command(name: str, seeds: int, budget: str, parts: Sequence[str] = ()) -> str:
+def command(
+    name: str, seeds: int, budget: str, parts: Sequence[str] = (), train: bool = True
+) -> str:
     """The command that reproduces the table."""
     chosen = "".join(f" --part {shlex.quote(part)}" for part in parts)
-    return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}{chosen}"
+    trained = "" if train else " --no-train"
+    return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}{chosen}{trained}"
 
 
 def source_version() -> str:
@@ -91,7 +94,7 @@ def _usual(preset: Preset, name: str) -> Any:
 
 
 def verdict(claim: Claim, page: Page) -> str:
-    """A claim, and whether the measured means reproduce it.
+    """A claim, and whether the measured means or medians reproduce it.
 
     Args:
         claim: a claim of the recipe.
@@ -99,7 +102,7 @@ def verdict(claim: Claim, page: Page) -> str:
 
     Returns:
         The claim, followed by the verdict: reproduced (all differences exceed the standard
-        deviations over seeds), reproduced with a difference within one standard deviation or
+        deviations over seeds; of medians, the ranges), reproduced with a smaller difference or
         with too few seeds to know, not reproduced, or not measured.
     """
     grid = next(g for g in page.grids if claim.part in ("", g.name))
@@ -111,13 +114,15 @@ def verdict(claim: Claim, page: Page) -> str:
     known = [(cells[a], cells[b]) for a, b in pairs if cells[a].values and cells[b].values]
     if not known or len(known) < len(pairs):
         return f"{claim.text} Not measured."
-    if not all(low.mean < high.mean for low, high in known):
+    if not all(low.centre < high.centre for low, high in known):
         return f"{claim.text} Not reproduced."
     seeds = [len(cell.values) for pair in known for cell in pair]
     if max(seeds) < 2:
         return f"{claim.text} Reproduced with one seed."
     if min(seeds) < 2:
         return f"{claim.text} Reproduced; some rows have one seed."
-    if all(low.mean + low.spread < high.mean - high.spread for low, high in known):
+    if all(low.interval[1] < high.interval[0] for low, high in known):
         return f"{claim.text} Reproduced."
+    if page.summary == "median":
+        return f"{claim.text} Reproduced; the ranges over seeds overlap."
     return f"{claim.text} Reproduced; difference within one standard deviation."

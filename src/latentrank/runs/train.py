@@ -269,7 +269,9 @@ def finish(
     }
     if model.reconstructs:
         metrics |= _reconstruction(model, dataset)
-        if doubts := _doubts(metrics, len(dataset.test)):
+        start = history.reports.get("geodesic_start", {"reliable": True})
+        doubts = [] if start["reliable"] else [start["message"]]
+        if doubts := [*doubts, *_doubts(metrics, len(dataset.test))]:
             metrics["warning"] = " ".join(doubts)
     metrics |= model.diagnose(next(model.batches(dataset.test.x)))
     run.write_metrics(metrics | history.reports)

@@ -25,6 +25,7 @@ from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, LogTerms, ProgressLine
 from latentrank.training.checkpoints import Checkpoint
 from latentrank.training.closed_form import solve
+from latentrank.training.geodesic import start_of
 from latentrank.training.machine import quick_device_check, resolve_precision
 from latentrank.training.module import TrainingModule
 from latentrank.training.rank_search import PeriodicSearch
@@ -99,6 +100,7 @@ def fit(
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing
     model.spec = model.spec.model_copy(update=learned_from)
+    start = start_of(model, config)
     if model.trained_by == "closed form":
         return solve(cast(PCA, model), dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
@@ -108,7 +110,8 @@ def fit(
     model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / "history.csv" if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
-    watching: list[Callback] = [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
+    watching: list[Callback] = [] if start is None else [start]
+    watching += [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
     if progress:
         where = "" if precision == "32-true" else f", {precision}"
         watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}{where}"))
@@ -131,6 +134,8 @@ def fit(
         finally:
             model.cpu().eval().to(memory_format=torch.contiguous_format)
     history.precision = precision
+    if start is not None:
+        history.reports["geodesic_start"] = start.report
     if module.search is not None:
         history.reports["rank_search"] = module.search.report(model)
     return history

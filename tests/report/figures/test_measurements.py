@@ -43,3 +43,17 @@ def test_bars_stand_from_top_to_bottom_with_their_spread():
 def test_no_bars():
     with pytest.raises(InputError, match="at least one bar"):
         figures.bars({}, "rank")
+
+
+def test_dots_show_every_seed_and_the_median():
+    axes = figures.dots({"a": [1.0, 40.0, 2.0], "b": [3.0]}, "error", {"a": 1.9}).axes[0]
+    seeds, median, published, *_ = axes.lines
+    assert seeds.get_xdata().tolist() == [1.0, 40.0, 2.0]
+    assert median.get_xdata() == [2.0]
+    assert published.get_xdata() == [1.9]
+
+
+@pytest.mark.parametrize("values", [{}, {"a": []}, {"a": [0.0, 1.0]}])
+def test_dots_without_a_logarithm(values):
+    with pytest.raises(InputError, match="positive values"):
+        figures.dots(values, "error")

@@ -6,7 +6,7 @@ vectors `(F,)` or volumes `(C, D, H, W)`, of which the middle slice is drawn.
 
 from latentrank.report.figures.coefficients import error_by_coefficients
 from latentrank.report.figures.losses import loss_curves
-from latentrank.report.figures.measurements import bars, power_law
+from latentrank.report.figures.measurements import bars, dots, power_law
 from latentrank.report.figures.samples import labelled_rows, reconstructions, samples
 from latentrank.report.figures.scatter import latent_scatter, tsne
 from latentrank.report.figures.spectrum import SPECTRUM_FLOOR, spectrum
@@ -15,6 +15,7 @@ from latentrank.report.figures.walks import interpolation, pca_grid
 __all__ = [
     "SPECTRUM_FLOOR",
     "bars",
+    "dots",
     "error_by_coefficients",
     "interpolation",
     "labelled_rows",

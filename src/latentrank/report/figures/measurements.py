@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
@@ -129,4 +129,50 @@ def bars(
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         figure.legend(handles[:1], labels[:1], loc="outside upper right")
+    return figure
+
+
+@styled
+def dots(
+    values: Mapping[str, Sequence[float]],
+    label: str,
+    published: Mapping[str, float] | None = None,
+) -> Figure:
+    """A dot for each seed on a logarithmic axis, a stroke at the median, and published values.
+
+    Args:
+        values: name to positive values, one or more.
+        label: what is measured, with its unit.
+        published: name to the value that a paper gives.
+
+    Returns:
+        The figure, names from top to bottom.
+
+    Raises:
+        InputError: no values, or one that has no logarithm.
+
+    Example:
+        >>> figure = dots({"RRAE": [1.9, 2.1, 40.0]}, "error in %", {"RRAE": 1.9})
+        >>> figure.axes[0].get_xscale()
+        'log'
+    """
+    if not values or any(not len(row) or not min(row) > 0 for row in values.values()):
+        raise InputError("Dots need a name or more with positive values; leave out the others.")
+    figure = new_figure(min(6.2, page_width()), 1.0 + 0.34 * len(values))
+    axes = figure.subplots()
+    for place, (name, row) in enumerate(values.items()):
+        axes.plot(row, [place] * len(row), "o", color=PALETTE[0], alpha=0.55, label="one seed")
+        axes.plot(np.median(row), place, "|", color=INK, markersize=16, label="median")
+        if published is not None and name in published:
+            axes.plot(
+                published[name], place, "D", color=PALETTE[1], markersize=6, label="published"
+            )
+    axes.set_yticks(range(len(values)), list(values))
+    axes.set(xscale="log", xlabel=label, ylim=(len(values) - 0.4, -0.6))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    named = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=len(named))
     return figure

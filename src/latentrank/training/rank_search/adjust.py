@@ -106,7 +106,7 @@ class AdjustSearch(PeriodicSearch):
 
     @staticmethod
     def _set(model: LatentModel, rank: int) -> None:
-        model.bottleneck.rank = rank  # type: ignore[assignment]
+        model.bottleneck.rank = rank
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the rank as `directions`."""

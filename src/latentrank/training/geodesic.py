@@ -1,0 +1,317 @@
+r"""The geodesic start: a training begins with codes that unfold the training data.
+
+A rank reduction autoencoder from a random start often folds: two parts of the data share one
+coefficient, and what is interpolated between codes is wrong, however small the error of the
+reconstructions. Here training begins instead from the coordinates of Isomap (Tenenbaum, de Silva
+and Langford 2000), whose distances in `k` dimensions are those along the data. It has three parts:
+
+1. Isomap of the training samples, or of a subset of landmarks, gives coordinates `A`, `(N, k)`. Of
+   the numbers of neighbours whose graph is connected the one of the smallest residual variance
+   counts: `1 - r^2` of the geodesic and the embedded distances.
+2. With a random orthonormal `U`, `(L, k)`, encoder and decoder learn `E(x) = a U^T` and
+   `D(a U^T) = x` by `||E(x) - a U^T|| / ||a U^T||` and the mean squared error of the decoder. The
+   encoder's last layer is then solved for.
+3. The method's own training follows, at a low learning rate: a high one loses the start.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import pdist
+from sklearn.manifold import Isomap
+from sklearn.neighbors import kneighbors_graph
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from latentrank.config import TrainConfig
+from latentrank.data import Batch, DataModule
+from latentrank.errors import InputError
+from latentrank.linalg.precision import to_float64
+from latentrank.losses import relative_error
+from latentrank.models.base import LatentModel
+from latentrank.nets import surgery
+from latentrank.training.context import data_of, model_of
+from latentrank.training.rank_search import search_for
+
+Array = NDArray[Any]
+
+#: Samples that Isomap is fitted to at most: it takes distances between all of them.
+MOST_LANDMARKS: Final = 1000
+#: Numbers of neighbours that are tried, as far as there are samples.
+_NEIGHBOURS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30)
+#: Residual variance above which the data have no chart of so many dimensions.
+DOUBTFUL: Final = 0.1
+#: Adam's, at the beginning; it falls to zero along a cosine.
+_LEARNING_RATE: Final = 3e-3
+#: Share of the largest variation of the last layer's inputs from which a direction is used.
+_SMALLEST: Final = 1e-5
+
+
+class Chart(NamedTuple):
+    """Isomap of the landmarks.
+
+    Attributes:
+        isomap: fitted.
+        neighbours: of each landmark in its graph.
+        residual_variance: 0 (distances along the data are kept) to 1.
+    """
+
+    isomap: Isomap
+    neighbours: int
+    residual_variance: float
+
+    def coordinates(self, x: Array) -> NDArray[np.float64]:
+        """Where samples lie in the chart, `(N, F)` to `(N, k)`."""
+        return np.asarray(self.isomap.transform(x), dtype=np.float64)
+
+
+def chart(x: Array, dimensions: int) -> Chart:
+    """The chart of smallest residual variance over the numbers of neighbours.
+
+    Args:
+        x: `(N, F)` landmarks.
+        dimensions: `k`, at most `N - 1`.
+
+    Raises:
+        InputError: there are too few samples for so many dimensions.
+
+    Example:
+        >>> angle = np.linspace(0, 5, 40)
+        >>> found = chart(np.stack([np.cos(angle), np.sin(angle)], axis=1), dimensions=1)
+        >>> order = found.coordinates(np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]))[:, 0]
+        >>> found.residual_variance < 1e-4, bool(abs(np.sign(np.diff(order)).sum()) == 2)
+        (True, True)
+    """
+    if dimensions > len(x) - 1:
+        raise InputError(
+            f"init is geodesic with rank {dimensions} on {len(x)} samples, expected a rank of at "
+            f"most {len(x) - 1}; lower the rank, or give more samples."
+        )
+    tried = [n for n in _NEIGHBOURS if n < len(x)] or [len(x) - 1]
+    connected = [n for n in tried if _is_connected(x, n)]
+    # Where no graph is connected, Isomap joins the parts of the last by their shortest gaps.
+    charts = [_chart(x, dimensions, n) for n in connected or tried[-1:]]
+    return min(charts, key=lambda found: found.residual_variance)
+
+
+def _is_connected(x: Array, neighbours: int) -> bool:
+    graph = kneighbors_graph(x, neighbours)
+    return int(connected_components(graph, directed=False, return_labels=False)) == 1
+
+
+def _chart(x: Array, dimensions: int, neighbours: int) -> Chart:
+    # The dense solver does not begin at random.
+    isomap = Isomap(n_neighbors=neighbours, n_components=dimensions, eigen_solver="dense")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that parts of the graph are joined
+        isomap.fit(x)
+    return Chart(isomap, neighbours, residual_variance(isomap.dist_matrix_, isomap.embedding_))
+
+
+def residual_variance(geodesic: Array, embedded: Array) -> float:
+    """`1 - r^2`, r the correlation of geodesic and embedded distances (Tenenbaum et al. 2000).
+
+    Args:
+        geodesic: `(N, N)` distances.
+        embedded: `(N, k)` coordinates.
+
+    Returns:
+        From 0 to 1.
+
+    Example:
+        >>> points = np.array([[0.0], [1.0], [3.0]])
+        >>> round(residual_variance(np.abs(points - points.T), points), 9)
+        0.0
+    """
+    pairs = np.triu_indices(len(embedded), 1)
+    if len(pairs[0]) < 2:
+        return 0.0
+    return float(1 - np.corrcoef(geodesic[pairs], pdist(embedded))[0, 1] ** 2)
+
+
+class GeodesicStart(Callback):
+    """Trains encoder and decoder towards the chart before the first step of a run.
+
+    Of several processes each does the same, with all of the data. A checkpoint says that it is
+    done; a run that was interrupted before its first checkpoint starts again.
+
+    Args:
+        steps: batches of the start, from 1.
+        seed: of the directions and of the order of batches.
+
+    Attributes:
+        report: what belongs into the metrics, once it is done.
+    """
+
+    def __init__(self, steps: int, seed: int) -> None:
+        self.steps = steps
+        self.seed = seed
+        self.report: dict[str, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Do it, unless the run is resumed."""
+        if not self.report:
+            own = data_of(trainer)
+            data = DataModule(
+                own.dataset, own.batch_size, seed=self.seed, preprocessing=own.preprocessing
+            )
+            self.report = self._begin(model_of(pl_module), data)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was found."""
+        return {"report": self.report}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.report = dict(state_dict["report"])
+
+    def _begin(self, model: LatentModel, data: DataModule) -> dict[str, Any]:
+        rank = model.bottleneck.rank
+        landmarks = np.concatenate([_flat(b) for b in data.train_batches(MOST_LANDMARKS)])
+        found = chart(landmarks, rank)
+        like = next(model.parameters())
+        a = np.concatenate([found.coordinates(_flat(batch)) for batch in data.train_batches()])
+        scale = _scale(model, a)
+        coefficients = torch.from_numpy(a).to(like) * scale
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn = torch.randn(model.latent_dim, rank, generator=generator)
+        basis = torch.linalg.qr(drawn)[0].to(like)
+        targets = torch.from_numpy(found.coordinates(landmarks)).to(like) * scale @ basis.T
+        x = torch.from_numpy(landmarks).to(like).reshape(-1, *model.spec.input_shape)
+        _train(model, basis, coefficients, _endless(data), self.steps)
+        _read_out(model.encoder, x, targets)
+        model.bottleneck.begin(basis, coefficients)
+        return _report(found, rank, len(landmarks), self.steps)
+
+
+def _flat(batch: Batch) -> NDArray[np.float32]:
+    return np.asarray(batch.x.flatten(1).numpy())
+
+
+def _scale(model: LatentModel, a: Array) -> float:
+    """What coordinates are multiplied by, for codes with numbers of unit variance on average.
+
+    Where there is a posterior, it is the coefficients that have the unit variance of its prior.
+    """
+    spread = float(np.sqrt(np.square(a - a.mean(0)).sum(1).mean())) or 1.0
+    like = next(model.parameters())
+    h = torch.zeros(1, model.bottleneck.encoder_dim).to(like)
+    has_prior = model.bottleneck.posterior(h) is not None
+    return float((a.shape[1] if has_prior else model.latent_dim) ** 0.5) / spread
+
+
+@torch.no_grad()
+def _read_out(encoder: nn.Module, x: Tensor, targets: Tensor) -> None:
+    """Solve for the encoder's last layer by least squares, where that is a dense one.
+
+    Steps leave it some percent off. Left out are directions in which its inputs hardly vary: they
+    would need large weights.
+
+    Args:
+        encoder: changed in place.
+        x: `(n, *input_shape)` landmarks.
+        targets: `(n, L)`.
+    """
+    layer = surgery.output_layer(encoder)
+    if not isinstance(layer, nn.Linear) or layer.bias is None:
+        return
+    seen: list[Tensor] = []
+    watch = layer.register_forward_pre_hook(lambda _, inputs: seen.append(to_float64(inputs[0])))
+    encoder(x)
+    watch.remove()
+    features, y = seen[0], to_float64(targets)
+    left, sizes, right = torch.linalg.svd(features - features.mean(0), full_matrices=False)
+    kept = sizes > _SMALLEST * sizes[0]
+    weight = (y - y.mean(0)).T @ left[:, kept] / sizes[kept] @ right[kept]
+    layer.weight.copy_(weight)
+    layer.bias.copy_(y.mean(0) - weight @ features.mean(0))
+
+
+def _endless(data: DataModule) -> Iterator[Batch]:
+    """Batches in the order of one epoch after another."""
+    loader: Any = data.train_dataloader()
+    epoch = 0
+    while True:
+        loader.sampler.set_epoch(epoch)
+        yield from loader
+        epoch += 1
+
+
+def _train(
+    model: LatentModel, basis: Tensor, coefficients: Tensor, batches: Iterable[Batch], steps: int
+) -> None:
+    """Encoder towards `a U^T`, decoder from there back to the samples."""
+    parameters = [*model.encoder.parameters(), *model.decoder.parameters()]
+    optimizer = torch.optim.Adam(parameters, _LEARNING_RATE, fused=basis.is_cuda or None)
+    course = CosineAnnealingLR(optimizer, steps)
+    for _, batch in zip(range(steps), batches, strict=False):
+        x = batch.x.to(basis)
+        target = coefficients[batch.index.to(basis.device)] @ basis.T
+        misfit = (model.decode(target) - x).square().mean()
+        loss = relative_error(model.encoder(x), target) + misfit
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        course.step()
+
+
+def _report(found: Chart, rank: int, landmarks: int, steps: int) -> dict[str, Any]:
+    reliable = found.residual_variance <= DOUBTFUL
+    message = (
+        f"The geodesic start has a residual variance of {found.residual_variance:.2g} in {rank} "
+        f"dimension{'s' if rank > 1 else ''}, from {landmarks} samples with {found.neighbours} "
+        "neighbours each."
+    )
+    if not reliable:
+        message += (
+            f" Above {DOUBTFUL:g} the data have no chart of so few dimensions without gaps; "
+            "compare with init random, or raise the rank."
+        )
+    return {
+        "residual_variance": found.residual_variance,
+        "neighbours": found.neighbours,
+        "landmarks": landmarks,
+        "steps": steps,
+        "reliable": reliable,
+        "message": message,
+    }
+
+
+def start_of(model: LatentModel, config: TrainConfig) -> GeodesicStart | None:
+    """The start that a configuration asks for; None for a random one.
+
+    Args:
+        model: which is to be trained.
+        config: how.
+
+    Raises:
+        InputError: the code of the method has no basis of a given rank.
+
+    Example:
+        >>> import latentrank
+        >>> model = latentrank.build("rrae", (6,), latent_dim=4)
+        >>> start_of(model, TrainConfig(init="geodesic")).steps
+        3000
+    """
+    if config.init == "random":
+        return None
+    method = model.spec.method
+    if not model.bottleneck.begins_with_basis:
+        raise InputError(
+            f"init is geodesic, and the code of {method} has no basis of a given rank to begin "
+            "with; choose rrae, rrae-weak or vrrae, or leave init out."
+        )
+    if search_for(model, config) is not None:
+        raise InputError(
+            f"init is geodesic, and {method} is to find its rank while it is trained; give the "
+            "rank as a number, or leave init out."
+        )
+    return GeodesicStart(config.init_steps, config.seed)
