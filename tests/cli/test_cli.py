@@ -162,14 +162,21 @@ def test_debug_shows_the_traceback_wherever_it_stands(capfd):
     assert err.endswith("nsgan.\n")
 
 
-def test_a_stopped_training_says_how_to_go_on(folder, monkeypatch, capfd):
-    def stopped(*args, **kwargs):
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_stopped_training_says_how_to_go_on(folder, monkeypatch, capfd, tmp_path, begun):
+    def stopped(settings, out):
+        if begun:
+            out.mkdir()
+            (out / "config.yaml").touch()
         raise KeyboardInterrupt
 
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runs, "train", stopped)
     assert main(["train", "ae", "--data", squares(folder), "--out", "my run"]) == 130
     assert capfd.readouterr().err == (
         "latentrank: Stopped; resume with: latentrank train --resume 'my run'\n"
+        if begun
+        else "latentrank: Stopped before the training began; give the command again.\n"
     )
 
 

@@ -332,7 +332,7 @@ def _doubts(metrics: Mapping[str, Any], samples: int) -> list[str]:
         doubts.append(
             f"Less than {_EXPLAINED:.0%} of the variance of channel"
             f"{'s' if len(missed) > 1 else ''} {', '.join(map(str, missed))} is explained; train "
-            "for longer, or check the units of those channels."
+            f"for longer, or check {'their' if len(missed) > 1 else 'its'} units."
         )
     return doubts
 
