@@ -60,7 +60,7 @@ def methods_table() -> str:
     """What `latentrank methods` lists, with the papers."""
     rows = [methods.get(name) for name in methods.names()]
     return markdown(
-        ["method", "what it does", "paper"],
+        ["method", "summary", "paper"],
         ([f"`{row.name}`", row.summary, row.paper] for row in rows),
     )
 
@@ -68,7 +68,7 @@ def methods_table() -> str:
 def datasets_table() -> str:
     """What `latentrank datasets` lists, with the sources."""
     return markdown(
-        ["data", "what it is", "sample", "training", "test", "dimension", "source"],
+        ["data", "description", "sample", "training", "test", "dimension", "source"],
         (
             [
                 f"`{row.name}`",

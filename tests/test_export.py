@@ -317,5 +317,5 @@ def test_an_unknown_part_and_a_bad_place_are_refused(tmp_path):
 
 def test_what_is_not_linear_cannot_be_compressed(tmp_path):
     model, _ = trained("irmae", nonlinear=True)
-    with pytest.raises(InputError, match="compress needs a latent that is linear"):
+    with pytest.raises(InputError, match="compress needs a code that is linear"):
         export.export_safetensors(model, tmp_path / "a.safetensors", compress=1e-3)

@@ -120,9 +120,9 @@ def test_what_is_known_of_the_samples_is_kept_with_their_codes(tmp_path):
     config = RunConfig(method="ae", data="mine", latent_dim=2, epochs=1)
     runs.train(config, tmp_path / "run", dataset=dataset, progress=False)
     for split in ("train", "test"):
-        kept, beside = runs.Run(tmp_path / "run").encoded(split), getattr(dataset, split).beside
+        kept = runs.Run(tmp_path / "run").encoded(split)
         assert set(kept) == {"codes", "labels", "parameters", "rows", "names"}
-        for name, values in beside.items():
+        for name, values in getattr(dataset, split).metadata.items():
             np.testing.assert_array_equal(kept[name], values)
 
 
@@ -165,7 +165,7 @@ def test_a_gan_generates_from_noise_alone(folder):
     assert inference.usual_densities(gan.model()) == ("prior",)
     made = inference.sample(gan, "prior", 2000)
     assert abs(made.codes.std() - 1) < 0.05
-    with pytest.raises(InputError, match="nsgan does not encode samples"):
+    with pytest.raises(InputError, match="nsgan has no codes"):
         inference.sample(gan, "gaussian", 3)
 
 

@@ -105,7 +105,7 @@ def test_published_values_are_the_papers():
     assert load("irmae-table-8").parts[0].published["FID, Gaussian"]["AE 512"] == 53.9
 
 
-def test_recipes_share_trainings(tmp_path):
+def test_recipes_share_runs(tmp_path):
     def folders(name):
         return {job.folder for job in plan(load(name), "small", 3, tmp_path)}
 
@@ -185,7 +185,7 @@ def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
     assert [path.stat().st_mtime_ns for path in metrics] == times
     assert [grid.rows for grid in again.grids] == [grid.rows for grid in page.grids]
     assert said[-1] == "drawing the figures"
-    assert "0 trainings to do, 4 are there already" in said
+    assert "0 runs to train, 4 already exist" in said
 
 
 def test_an_interrupted_recipe_goes_on(recipe, trained, tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ def test_what_is_no_search_is_refused(text):
 
 @pytest.mark.parametrize("text", ["penalty=2..1", "penalty=1..1", "penalty=0..1:log"])
 def test_an_empty_range_is_refused(text):
-    with pytest.raises(InputError, match="give a smaller number first"):
+    with pytest.raises(InputError, match="give the smaller number first"):
         parse_search(text)
 
 

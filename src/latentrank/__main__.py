@@ -34,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     # --debug in any position: it is usually appended to a failed command.
-    wanted = [argument for argument in given if argument != "--debug"]
-    debug = len(wanted) < len(given)
+    arguments_left = [argument for argument in given if argument != "--debug"]
+    debug = len(arguments_left) < len(given)
     try:
-        return int(app(wanted, prog_name="latentrank", standalone_mode=False) or 0)
+        return int(app(arguments_left, prog_name="latentrank", standalone_mode=False) or 0)
     except (InputError, _UsageError) as error:
         if debug:
             traceback.print_exc()
@@ -63,8 +63,8 @@ def _say(sentence: str, status: int) -> int:
 
 def _sentence(error: Exception) -> str:
     """The error on one line."""
-    told = getattr(error, "format_message", error.__str__)
-    return " ".join(told().split())
+    message = getattr(error, "format_message", error.__str__)
+    return " ".join(message().split())
 
 
 def _name(error: Exception) -> str:

@@ -47,9 +47,9 @@ def duration(seconds: float) -> str:
     """
     if seconds < 59.95:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
+    rounded = round(seconds)
+    if rounded < 3600:
+        return f"{rounded // 60} min {rounded % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min"
 
@@ -73,8 +73,8 @@ def mean_and_spread(mean: float, spread: float | None = None) -> str:
     if mean and abs(mean) < 1e-12:
         return "< 1e-12" if mean > 0 else "> \N{MINUS SIGN}1e-12"
     if spread is None or not math.isfinite(spread) or spread <= 1e-9 * abs(mean):
-        whole = float(mean).is_integer() and abs(mean) < 1e15
-        return as_text(int(mean) if whole else float(mean))
+        integral = float(mean).is_integer() and abs(mean) < 1e15
+        return as_text(int(mean) if integral else float(mean))
     power = math.floor(math.log10(max(abs(mean), spread)))
     if -5 < power < 7:
         places = max(0, 1 - math.floor(math.log10(spread)))

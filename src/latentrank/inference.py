@@ -84,7 +84,7 @@ def _embedded(run: Run, split: str, source: str | Path | None) -> dict[str, NDAr
     said = run.settings.data
     dataset = data.load(source, layout=said.layout, kind=said.kind, **_how(run))
     part = _part(dataset, split)
-    return {"codes": _encode(run, dataset, part), **part.beside}
+    return {"codes": _encode(run, dataset, part), **part.metadata}
 
 
 def _all_embedded(run: Run, source: str | Path) -> dict[str, NDArray[Any]]:
@@ -94,7 +94,7 @@ def _all_embedded(run: Run, source: str | Path) -> dict[str, NDArray[Any]]:
         source, run.model().preprocessing, spec.input_shape, **_how(run)
     )
     named = {} if class_names is None else {"class_names": np.array(class_names)}
-    return {"codes": run.model().encode_array(split.x), **split.beside, **named}
+    return {"codes": run.model().encode_array(split.x), **split.metadata, **named}
 
 
 def _how(run: Run) -> dict[str, Any]:

@@ -148,7 +148,7 @@ class Preprocessing:
             x = np.clip(x, self.low, self.high)
         dtype = np.dtype(self.dtype)
         if dtype.kind in "iu":
-            x = np.clip(np.rint(x), *_whole_limits(dtype))
+            x = np.clip(np.rint(x), *_integer_limits(dtype))
         elif dtype.kind == "b":
             x = x >= 0.5
         own: Array = x.astype(dtype)
@@ -178,7 +178,7 @@ class Preprocessing:
         return x[:, 0] if "C" not in self.layout else np.moveaxis(x, 1, self.layout.index("C"))
 
 
-def _whole_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+def _integer_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     """The smallest and the largest float64 within an integer dtype."""
     limits = np.iinfo(dtype)
     largest = float(limits.max)  # for 64 bits it rounds up, to one more than fits

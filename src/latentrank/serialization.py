@@ -137,10 +137,10 @@ def _printable(error: Exception) -> str:
     """The error on one line, without raw bytes of a damaged file."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     else:
-        told = str(error)
-    line = " ".join(told.split())[:200]
+        message = str(error)
+    line = " ".join(message.split())[:200]
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 

@@ -382,7 +382,7 @@ def test_interpolate_over_parameters(capfd):
     data = ["--data", "curves:shifted-sine", "--test-size", "5"]
     assert main(["train", "rrae", *data, "--rank", "1", *SMALL, "--out", "sine"]) == 0
     assert main(["interpolate", "sine", "--kind", "parameters"]) == 0
-    assert capfd.readouterr().out.splitlines()[-1].startswith("relative test error ")
+    assert "relative error %" in capfd.readouterr().out
 
 
 def test_evaluate(folder, capfd):
@@ -429,7 +429,7 @@ def test_a_comparison_is_overwritten_by_force_only(folder, capfd):
     capfd.readouterr()
     assert "--force" in refused(["compare", run_of(folder)], capfd)
     Path("compare.html").unlink()
-    assert "compare-files exists already" in refused(["compare", run_of(folder)], capfd)
+    assert "compare-files already exists" in refused(["compare", run_of(folder)], capfd)
     assert main(["compare", run_of(folder), "--force", "--label", "mine"]) == 0
     assert "mine" in Path("compare.html").read_text(encoding="utf-8")
 
@@ -501,9 +501,9 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
         (["sample", "{run}", "--density", "gmm:component=2"], "did you mean 'components'?"),
         (["sample", "{run}", "--density", "kde:bandwidth=-1"], "bandwidth is -1"),
         (["sample", "{run}", "--nn", "3"], "--n"),
-        (["sample", "{run}", "--out", "x.jpg"], "expected a name that ends in .npz or .png"),
+        (["sample", "{run}", "--out", "x.jpg"], "expected a name ending in .npz or .png"),
         (["embed", "{run}", "--data", "{folder}/table.npy"], "give data of that shape"),
-        (["embed", "{run}", "--out", "{folder}/squares.npz"], "exists already"),
+        (["embed", "{run}", "--out", "{folder}/squares.npz"], "already exists"),
         (["export", "{run}", "--compress", "-1", "--format", "safetensors"], "tol is -1"),
         (["export", "{run}", "--precision", "int8", "--format", "safetensors"], "--format onnx"),
         (["export", "{run}", "--networks", "none.py:f"], "expected FILE.py:FUNCTION"),
@@ -512,7 +512,10 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
         (["train", "--resume", "{run}"], "is finished; to train it for longer"),
         (["train", "--resume", "{run}", "--seed", "2"], "seed of the run"),
         (["train", "--resume", "{run}", "--rank", "2"], "rank of the run"),
-        (["train", "ae", "--data", "{folder}/squares.npz", "--out", "{run}"], "There is a run in"),
+        (
+            ["train", "ae", "--data", "{folder}/squares.npz", "--out", "{run}"],
+            "already holds a run",
+        ),
         (["train", "ae", "--config", "{run}/config.yaml"], "holds options of rrae"),
         (["train", "ae", "--data", "{folder}/squares.npz", "--device", "x"], "device x"),
         (["train", "ae", "--data", "{folder}/squares.npz", "--precision", "x"], "precision x"),

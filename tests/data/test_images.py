@@ -159,7 +159,7 @@ def test_a_damaged_image_is_named_and_nothing_is_kept(folder, content, cache_fol
         Image.fromarray(pixels()).save(folder / "bad.jpg")
         content = (folder / "bad.jpg").read_bytes()[:-200]
     (folder / "bad.jpg").write_bytes(content)
-    with pytest.raises(InputError, match=r"bad\.jpg cannot be read as an image.*replace it"):
+    with pytest.raises(InputError, match=r"bad\.jpg cannot be read as an image.*remove it"):
         load(folder)
     assert list(cache_folder.iterdir()) == []
 
@@ -178,14 +178,14 @@ def test_a_damaged_image_in_a_zip_is_named(folder, tmp_path):
 
 def test_a_cut_zip_is_refused(tmp_path):
     (tmp_path / "p.zip").write_bytes(b"PK\x03\x04 and then nothing")
-    with pytest.raises(InputError, match=r"p\.zip is not a whole zip file"):
+    with pytest.raises(InputError, match=r"p\.zip is not a complete zip file"):
         load(tmp_path / "p.zip")
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / ".hidden.png").write_bytes(b"")
-    with pytest.raises(InputError, match=r"holds no images; expected files that end in .*\.png"):
+    with pytest.raises(InputError, match=r"holds no images; expected files ending in .*\.png"):
         load(tmp_path)
 
 
@@ -224,8 +224,8 @@ def test_links_in_circles_and_links_to_what_is_read_already_add_nothing(folder):
     data = load(folder)
     assert len(data.train) + len(data.test) == 10
     assert data.notes[:2] == (
-        "Passed over links to files that are read already (1): z.png.",
-        "Passed over links to folders that are read already (1): again.",
+        "Skipped links to files already read (1): z.png.",
+        "Skipped links to folders already read (1): again.",
     )
 
 
@@ -245,8 +245,8 @@ def test_what_is_passed_over_is_counted_and_named(folder):
     for name in ("notes.txt", "labels.csv", ".DS_Store"):
         (folder / name).write_text("no image")
     assert load(folder).notes[:2] == (
-        "Passed over links that lead nowhere (1): z.png.",
-        "Passed over files of other kinds (2): labels.csv, notes.txt.",
+        "Skipped broken links (1): z.png.",
+        "Skipped files of other types (2): labels.csv, notes.txt.",
     )
 
 
@@ -316,7 +316,7 @@ def test_what_is_transparent_is_put_on_white(tmp_path, mode):
     data = load(tmp_path)
     assert (every_image(data)[:, :, :, :2] == 255).all()
     assert (every_image(data)[:, :, :, 2:] < 255).any()
-    assert data.notes[0] == "Images put on white where they are transparent: 2."
+    assert data.notes[0] == "Images with transparency, placed on white: 2."
     assert load(tmp_path).notes == data.notes
 
 
@@ -361,7 +361,7 @@ def test_32_bits_are_kept(tmp_path, dtype):
     assert data.train.x.dtype == dtype
     assert {x.tobytes() for x in every_image(data)} == {x.tobytes() for x in pictures}
     save(tmp_path / "3.png", pixels(4, 4, 1))
-    with pytest.raises(InputError, match="differ in the kind of their values"):
+    with pytest.raises(InputError, match="differ in the type of their values"):
         load(tmp_path)
 
 
@@ -370,7 +370,8 @@ def test_the_first_of_several_pages_is_read_and_said(tmp_path):
         first, second = (Image.fromarray(pixels(channels=1)) for _ in range(2))
         first.save(tmp_path / f"{i}.TIF", format="TIFF", save_all=True, append_images=[second])
     data = load(tmp_path)
-    assert data.notes[0] == "Images with several pages or frames, of which the first is read: 2."
+    expected = "Images with several pages or frames, of which only the first is read: 2."
+    assert data.notes[0] == expected
 
 
 def test_masks_of_0_and_1_use_their_range(tmp_path):

@@ -44,7 +44,7 @@ def test_shapes_that_leave_no_doubt(shape, dtype, layout):
     ],
 )
 def test_doubtful_shapes_are_refused_with_the_remedy(shape, candidates):
-    with pytest.raises(InputError, match=rf"which can be {candidates}; say which with layout="):
+    with pytest.raises(InputError, match=rf"which can be {candidates}; specify one with layout="):
         recognise(np.zeros(shape, "f4"), "x")
 
 
@@ -69,7 +69,7 @@ def test_the_kind_decides(shape, kind, layout):
 def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match=r"expected \(N, C, H, W\), \(N, H, W\) or .* of images"):
         recognise(np.zeros((5, 4)), "x", kind="images")
-    with pytest.raises(InputError, match="expected 4 axes as layout NHWC says"):
+    with pytest.raises(InputError, match="expected 4 axes for layout NHWC"):
         recognise(np.zeros((5, 4)), "x", layout="nhwc")
     with pytest.raises(InputError, match="no layout 'NCWH'; did you mean 'NCHW'"):
         recognise(np.zeros((5, 4)), "x", layout="NCWH")

@@ -41,7 +41,7 @@ def test_unknown_names_and_paths():
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "table.doc"
     path.write_text("1,2\n")
-    with pytest.raises(InputError, match=r"table\.doc is neither .* ends in \.npy, \.npz"):
+    with pytest.raises(InputError, match=r"table\.doc is neither .* ending in \.npy, \.npz"):
         data.load(path)
 
 

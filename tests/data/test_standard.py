@@ -60,7 +60,7 @@ def test_missing_files_say_what_was_looked_for_where(tmp_path):
 def test_nothing_is_fetched_unless_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(standard, "_fetch", lambda *_: pytest.fail("fetched unasked"))
     for name in ("mnist", "fashion-mnist", "cifar10", "celeba"):
-        with pytest.raises(InputError, match=f"No {name} data: looked for"):
+        with pytest.raises(InputError, match=f"No {name} data: searched for"):
             load(name, root=tmp_path)
 
 
@@ -80,14 +80,14 @@ def test_a_fetch_that_fails_is_a_plain_sentence(tmp_path, monkeypatch):
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(datasets, "MNIST", fails)
-    with pytest.raises(InputError, match=r"Could not fetch mnist into .*check the connection"):
+    with pytest.raises(InputError, match=r"Could not download mnist to .*check the connection"):
         load("mnist", root=tmp_path, download=True)
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda content: content[:-5], "holds 16 values where its header names 21"),
+        (lambda content: content[:-5], "holds 16 values where its header specifies 21"),
         (lambda content: content[:6], "is not an idx file of bytes"),
         (lambda content: b"", "is not an idx file of bytes"),
         (lambda content: b"<html>not found</html>", "is not an idx file of bytes"),
@@ -153,7 +153,7 @@ def test_cifar10_in_the_original_format(tmp_path, monkeypatch):
 def test_cifar10_files_that_are_not_the_originals_are_refused(tmp_path, monkeypatch):
     folder = write_cifar10(tmp_path, monkeypatch)
     (folder / "data_batch_3").write_bytes(b"half")
-    with pytest.raises(InputError, match="No cifar10 data: looked for whole files"):
+    with pytest.raises(InputError, match="No cifar10 data: searched for complete files"):
         load("cifar10", root=tmp_path)
 
 

@@ -56,9 +56,7 @@ def test_the_range_of_whole_numbers_decides_whatever_their_dtype(dtype, most, hi
     x[0, 0, 0, :2] = 0, most
     made, said = infer(x.astype(dtype))
     assert (made.low, made.high, made.scale, made.dtype) == (0, high, high, dtype)
-    assert said == [
-        f"The values are integers from 0 to {most}; networks see 0 to {high} as 0 to 1."
-    ]
+    assert said == [f"The values are integers from 0 to {most}; 0 to {high} is scaled to 0 to 1."]
     np.testing.assert_allclose(made.denormalise(made.normalise(x)), x, rtol=2**-22)
 
 

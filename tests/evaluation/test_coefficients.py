@@ -102,7 +102,7 @@ def test_needed_is_none_where_no_count_is_enough(dataset):
 
 def test_models_without_codes_and_data_without_variance_are_refused(dataset):
     gan = SimpleNamespace(reconstructs=False)
-    with pytest.raises(InputError, match="encodes no samples"):
+    with pytest.raises(InputError, match="no encoder"):
         error_by_coefficients(gan, dataset)
     split = Split(np.ones((5, SIZE), dtype=np.float32))
     with pytest.raises(InputError, match="All test samples are equal"):

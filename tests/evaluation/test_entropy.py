@@ -82,7 +82,7 @@ def test_8_bit_images_are_encoded_as_colours():
 
 
 def test_too_few_images_or_counts_are_explained():
-    with pytest.raises(InputError, match="of 1 images were asked for"):
+    with pytest.raises(InputError, match="of 1 images were requested"):
         interpolation_entropy(Halves(), np.zeros((1, 1, 1, 2)), Keeper())
     with pytest.raises(InputError, match="0 points"):
         interpolation_entropy(Halves(), np.zeros((5, 1, 1, 2)), Keeper(), points=0)

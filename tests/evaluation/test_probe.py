@@ -95,7 +95,7 @@ def test_dropout_is_on_in_training_and_off_in_measuring(clusters, monkeypatch):
             return super().forward(x)
 
     monkeypatch.setattr(module, "MAX_STEPS", 60)
-    data = module._Labelled(clusters[0].astype(np.float32), clusters[1])
+    data = module.Labelled(clusters[0].astype(np.float32), clusters[1])
     module._train(Watched(6, 4), data, seed=0, device=torch.device("cpu"))
     assert modes == {(False, True), (True, False)}
 
@@ -112,7 +112,7 @@ def test_training_stops_when_nothing_improves_and_keeps_the_best_weights(cluster
     monkeypatch.setattr(module, "_accuracy", scripted)
     monkeypatch.setattr(module, "PATIENCE", 3)
     network = nn.Linear(6, 4)
-    data = module._Labelled(clusters[0].astype(np.float32), clusters[1])
+    data = module.Labelled(clusters[0].astype(np.float32), clusters[1])
     module._train(network, data, seed=0, device=torch.device("cpu"))
     assert len(seen) == 5
     assert torch.equal(network.weight, seen[1]["weight"])
@@ -187,8 +187,8 @@ def test_a_single_result_has_no_spread():
     ("change", "message"),
     [
         ({"kind": "knnn"}, "no kind of probe 'knnn'; did you mean 'knn'"),
-        ({"n_labels": 401}, "401 labels were asked for, expected from 2 to the 400"),
-        ({"n_labels": 1}, "1 labels were asked for"),
+        ({"n_labels": 401}, "401 labels were requested, expected 2 to 400"),
+        ({"n_labels": 1}, "1 labels were requested"),
         ({"draws": 0}, "draws is 0"),
         ({"labels_train": np.zeros(3)}, r"labels of shape \(3,\) for 400 training samples"),
         ({"labels_test": np.zeros(3)}, r"labels of shape \(3,\) for 160 test samples"),

@@ -12,7 +12,7 @@ def test_gradient_passes_through_unchanged():
 def test_differentiating_it_names_the_owner():
     x = torch.randn(3, requires_grad=True)
     marked = first_order_only(torch.randn(3), "truncate_rank", x)
-    with pytest.raises(RuntimeError, match="truncate_rank has a first derivative only"):
+    with pytest.raises(RuntimeError, match="truncate_rank has only a first derivative"):
         marked.sum().backward()
 
 

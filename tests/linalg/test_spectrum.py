@@ -143,7 +143,7 @@ def test_plain_sentences_for_codes_without_a_spectrum():
     with pytest.raises(InputError, match=r"codes has dtype torch.int64"):
         spectrum(np.zeros((3, 2), dtype=np.int64))
     for bad in (float("nan"), float("inf")):
-        with pytest.raises(InputError, match="codes holds values that are infinite or not numbers"):
+        with pytest.raises(InputError, match="codes holds NaN or infinite values"):
             rank(np.array([[bad, 0.0], [1.0, 2.0]]))
 
 

@@ -340,7 +340,7 @@ def test_a_users_own_method_is_as_good_as_any(table, tmp_path):
 
 
 def test_register_refuses_a_name_that_is_taken_and_a_weight_that_nobody_can_give(table):
-    with pytest.raises(InputError, match="There is a method 'lorae' already; choose another"):
+    with pytest.raises(InputError, match="The method 'lorae' already exists; choose another"):
         methods.register(methods.Method("lorae", "", ""))
     with pytest.raises(InputError, match="the option 'penalty', which it does not have; add it"):
         methods.register(methods.Method("mine", "", "", terms=(Term("size", "penalty"),)))

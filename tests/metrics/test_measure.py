@@ -142,7 +142,7 @@ def test_probes_see_all_labels_of_the_data(trained):
         ("ae", "images.npz", "fd:gausian", "did you mean 'gaussian'"),
         ("ae", "images.npz", "fd[incepton]:gaussian", "did you mean 'inception'"),
         ("ae", "images.npz", "accuracy", "expected accuracy:LABELS"),
-        ("ae", "images.npz", "rank:3", "expected rank; write"),
+        ("ae", "images.npz", "rank:3", "expected rank"),
         ("ae", "images.npz", "accuracy:many", "expected an integer or all"),
         ("ae", "images.npz", "rank[inception]", "uses no features"),
     ],

@@ -100,7 +100,7 @@ def test_compression_does_not_train():
 
 def test_codes_that_depend_on_their_batch_are_warned_of():
     model, x = latentrank.build("rrae", (6,), 3, rank=2).eval(), torch.randn(5, 6)
-    with pytest.warns(UserWarning, match="no basis of its own yet"):
+    with pytest.warns(UserWarning, match="no basis yet"):
         model.encode(x)
     model.finalize(lambda: [x])
     with warnings.catch_warnings():

@@ -98,5 +98,5 @@ def test_grid_never_exceeds_the_page_and_keeps_pixels_square(columns):
 
 
 def test_empty_grid_is_refused():
-    with pytest.raises(InputError, match="at least one sample in it"):
+    with pytest.raises(InputError, match="at least one sample"):
         cells.grid_figure(np.zeros((0, 3, 1, 8, 8)), (0, 1))

@@ -22,7 +22,7 @@ def test_comparison_has_a_column_for_every_method(tmp_path):
     assert "AE, LoRAE on digits" in text
     assert "AErank 4 of 6; error" in text
     assert "LoRAErank 2 of 6; error" in text
-    assert "with one seed the spread is not known" in text
+    assert "with one seed the spread is unknown" in text
     assert "<strong>" not in path.read_text(encoding="utf-8")
 
 
@@ -78,8 +78,8 @@ def test_errors_lead_the_page_and_their_bands_cover_all_seeds(tmp_path):
     runs = [fake_run(tmp_path, seed=seed) for seed in (0, 1)]
     text = read(write_comparison(runs, tmp_path / "comparison.html"))
     assert text.index("Error by number of coefficients") < text.index("Numbers")
-    assert "bands reach from the smallest to the largest" in text
-    assert re.search(r"LoRAE: [0-9.]+\s% of the variance with the whole code; PCA needs", text)
+    assert "bands range from the smallest to the largest" in text
+    assert re.search(r"LoRAE: [0-9.]+\s% of the variance with the complete code; PCA needs", text)
 
 
 def test_given_ranks_are_marked(tmp_path):

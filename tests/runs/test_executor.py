@@ -83,7 +83,7 @@ def workers_of(pid):
     return [child for child in children if "LokyProcess" in " ".join(child.cmdline())]
 
 
-def test_there_are_no_more_trainings_at_once_than_cores(monkeypatch):
+def test_there_are_no_more_runs_at_once_than_cores(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
@@ -116,7 +116,7 @@ def test_what_is_trained_side_by_side_is_what_one_process_gives(wanted, two_at_o
     assert list(failed) == [asked[2].folder.name]
     assert "none.npy" in failed[asked[2].folder.name]
     assert [text.split(":")[0] for text in said].count("left out") == 1
-    assert said[0] == "3 trainings to do, 0 are there already"
+    assert said[0] == "3 runs to train, 0 already exist"
     assert len(said) == 4
     for training in asked[:2]:
         alone = runs.train(training.config, tmp_path / "alone" / training.name, progress=False)
@@ -353,7 +353,7 @@ def count_workers(address):
 
 
 @pytest.mark.slow
-def test_trainings_on_a_cluster_stop_when_their_command_does(wanted, cluster):
+def test_runs_on_a_cluster_stop_when_their_command_does(wanted, cluster):
     address, workers = cluster
     assert soon(lambda: count_workers(address) == 2)
     asked = [wanted(method, epochs=1_000_000) for method in ("ae", "lorae")]

@@ -41,9 +41,9 @@ def test_there_is_a_line_for_each_training_that_runs_and_one_for_all(wanted):
     one, other = begun(wanted(epochs=8), 2), wanted(seed=1)
     board.show([one, other], ended=1)
     tasks = {task.description: task for task in board._progress.tasks}
-    assert [task.description for task in board._progress.tasks] == ["all trainings", "ae", "ae"]
-    assert tasks["all trainings"].completed == 1.25
-    assert tasks["all trainings"].total == 4
+    assert [task.description for task in board._progress.tasks] == ["all runs", "ae", "ae"]
+    assert tasks["all runs"].completed == 1.25
+    assert tasks["all runs"].total == 4
     board.show([other], ended=2)
     assert [task.completed for task in board._progress.tasks] == [2.0, 0.0]
     board.clear()

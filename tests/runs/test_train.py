@@ -74,7 +74,7 @@ def test_the_resolved_configuration_repeats_the_run(finished, tmp_path):
 
 
 def test_a_second_run_does_not_take_the_place_of_the_first(finished):
-    with pytest.raises(InputError, match="There is a run in"):
+    with pytest.raises(InputError, match="already holds a run"):
         latentrank.train(finished.settings, finished.folder, progress=False)
 
 
@@ -202,7 +202,7 @@ def test_numbers_that_may_mislead_come_with_a_warning(tmp_path):
     np.save(tmp_path / "few.npy", rng.normal(size=(20, 9)).astype(np.float32))
     config = {"method": "ae", "data": str(tmp_path / "few.npy"), "latent_dim": 8, "epochs": 1}
     warning = latentrank.train(RunConfig(**config), tmp_path / "few").metrics["warning"]
-    assert "4 test samples cannot have a rank above 3" in warning
+    assert "4 test samples have rank 3 at most" in warning
     config |= {"learning_rate": 0.3, "train_size": 16}
     warning = latentrank.train(RunConfig(**config), tmp_path / "fast").metrics["warning"]
     assert "no better than the mean of the data" in warning

@@ -170,7 +170,7 @@ def test_the_clock_stops_with_the_training(dataset):
 @pytest.mark.parametrize(("train", "test"), [(1, 20), (20, 1)])
 def test_a_single_sample_is_refused_before_anything_is_trained(train, test, dataset, tmp_path):
     few = Dataset("few", dataset.train.take(np.arange(train)), dataset.test.take(np.arange(test)))
-    with pytest.raises(InputError, match="two or more of either"):
+    with pytest.raises(InputError, match="at least two of each"):
         fit(build(), few, TrainConfig(), folder=tmp_path, progress=False)
     assert not list(tmp_path.iterdir())
 

@@ -91,7 +91,7 @@ def datasets() -> None:
     from latentrank.data import describe
 
     table = new_table(
-        "data", "sample", "train", "test", "dim", "what it is",
+        "data", "sample", "train", "test", "dim", "description",
         numbers=("sample", "train", "test", "dim"),
     )  # fmt: skip
     for row in describe():
@@ -160,9 +160,9 @@ def _print_predictions(run: Run) -> None:
         ),
     )
     console.print(
-        f"test: fields at the parameters of the test split; its own codes decoded give {floor:.2f}."
-        "\nfolds: at training parameters held out of the interpolation, a fifth at a time, those "
-        "at the border too.",
+        f"test: error at the test parameters; decoding the test codes themselves gives {floor:.2f}."
+        "\nfolds: error at training parameters held out of the interpolation, a fifth at a time, "
+        "including border ones.",
         style="dim",
     )
 

@@ -73,7 +73,7 @@ def options_table(method: Method) -> Table:
     """A row for each option of a method: type and range, default, description."""
     from latentrank.methods.option_types import expected
 
-    table = new_table("option", "value", "default", "what it is")
+    table = new_table("option", "value", "default", "description")
     for name, field in method.options.model_fields.items():
         default = "" if field.default is None else str(field.default)
         value = expected(method.options, name)

@@ -31,8 +31,8 @@ def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for index, column in enumerate(columns):
         number = column in numbers
-        whole = number or index == 0
-        table.add_column(column, justify="right" if number else "left", no_wrap=whole)
+        unwrapped = number or index == 0
+        table.add_column(column, justify="right" if number else "left", no_wrap=unwrapped)
     return table
 
 

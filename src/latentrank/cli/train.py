@@ -189,7 +189,7 @@ def _print_recipes(seeds: int) -> None:
     from latentrank import recipes
     from latentrank.reproduce import plan
 
-    table = new_table("recipe", "trainings", "what it is", numbers=["trainings"])
+    table = new_table("recipe", "runs", "description", numbers=["runs"])
     for name in recipes.names():
         found = recipes.load(name)
         jobs = plan(found, "small", seeds, Path())

@@ -172,7 +172,7 @@ def densities() -> None:
     """
     from latentrank import density
 
-    table = new_table("density", "option", "default", "what it is")
+    table = new_table("density", "option", "default", "description")
     for name in density.names():
         table.add_row(f"[bold]{name}[/bold]", "", "", density.summary(name))
         for option in density.options(name).values():

@@ -50,10 +50,10 @@ class Meaning(NamedTuple):
         known = set(names)
         parameters = tuple(name for name in self.parameters or () if name in known)
         # some of the parameters alone are useless
-        whole = parameters == self.parameters
+        complete = parameters == self.parameters
         return self._replace(
             labels=self.labels if self.labels in known else None,
-            parameters=parameters if whole else None,
+            parameters=parameters if complete else None,
         )
 
 
@@ -129,11 +129,11 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     found = [part for part, _ in parts]
     _check_alike(found)
     class_names, labels = encode_labels(found)
-    whole = [
+    splits = [
         Split(part.x, label, parameters_of(part), part.rows, part.names)
         for part, label in zip(found, labels, strict=True)
     ]
-    train, test = whole if len(whole) == 2 else _held_out(whole[0], name)
+    train, test = splits if len(splits) == 2 else _held_out(splits[0], name)
     made, said = (
         units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
         if contents.preprocessing is None
@@ -181,10 +181,10 @@ def _check_alike(parts: Sequence[Part]) -> None:
                     f"{first.what} has {what} {mine} and {other.what} has {yours}; give both the "
                     "same."
                 )
-        for beside in ("labels", "parameters"):
-            if (getattr(first, beside) is None) != (getattr(other, beside) is None):
+        for key in ("labels", "parameters"):
+            if (getattr(first, key) is None) != (getattr(other, key) is None):
                 raise InputError(
-                    f"Only one of {first.what} and {other.what} has {beside}; give "
+                    f"Only one of {first.what} and {other.what} has {key}; give "
                     "them for both or for neither."
                 )
 
@@ -223,10 +223,10 @@ def _flat_labels(part: Part) -> Any:
         )
     if labels.dtype.kind in "OSU":
         return np.array([_text(value) for value in labels.tolist()], dtype=str)
-    whole = labels.dtype.kind in "biu" or (
+    integral = labels.dtype.kind in "biu" or (
         labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
     )
-    if not whole:
+    if not integral:
         raise InputError(
             f"{part.what} has labels of dtype {labels.dtype}; expected integers or names of "
             "classes (real numbers are parameters)."

@@ -52,7 +52,7 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
-        for what, values in self.beside.items():
+        for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
                     f"There are {len(values)} {what} for {len(self.x)} samples; "
@@ -60,7 +60,7 @@ class Split:
                 )
 
     @property
-    def beside(self) -> dict[str, NDArray[Any]]:
+    def metadata(self) -> dict[str, NDArray[Any]]:
         """The metadata of the samples, by name."""
         known = {
             "labels": self.labels,
@@ -87,8 +87,8 @@ class Split:
             >>> Split(np.arange(6).reshape(3, 2)).take(np.array([2, 0])).x.tolist()
             [[4, 5], [0, 1]]
         """
-        beside = {name: values[index] for name, values in self.beside.items()}
-        return Split(take_rows(self.x, index), **beside)
+        kept = {name: values[index] for name, values in self.metadata.items()}
+        return Split(take_rows(self.x, index), **kept)
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -154,7 +154,7 @@ class Dataset:
         if mean is not None or std is not None:
             train, test, preprocessing = _restored(train, test, mean, std, bool(bounded))
         elif preprocessing is None and bounded is not None:
-            preprocessing = units.as_it_is(train.x, bounded)
+            preprocessing = units.unchanged(train.x, bounded)
             notes = (*notes, *units.doubts(train.x, preprocessing))
         elif preprocessing is None:
             preprocessing, said = units.infer(train.x, test.x, what=name)
@@ -250,7 +250,7 @@ def _restored(
     low, high = (0.0, 1.0) if bounded else (None, None)
     offset, scale = 0.0 if mean is None else mean, 1.0 if std is None else std
     made = Preprocessing.of_numbers(offset, scale, low=low, high=high, dtype="float64")
-    parts = [Split(made.denormalise(np.asarray(s.x)), **s.beside) for s in (train, test)]
+    parts = [Split(made.denormalise(np.asarray(s.x)), **s.metadata) for s in (train, test)]
     return parts[0], parts[1], made
 
 

@@ -56,13 +56,13 @@ def find(path: Path, suffixes: Collection[str]) -> Source:
 
 def _folder(path: Path, suffixes: Collection[str]) -> Source:
     files, links = _walk(path)
-    wanted, other = _sorted_out(files, suffixes)
-    broken = [name for name in wanted if not (path / name).exists()]
-    real = {(path / n).resolve() for n in wanted if not (path / n).is_symlink()}
+    matching, other = _sorted_out(files, suffixes)
+    broken = [name for name in matching if not (path / name).exists()]
+    real = {(path / n).resolve() for n in matching if not (path / n).is_symlink()}
     seen: set[Path] = set()
     names: list[str] = []
     again: list[str] = []
-    for name in wanted:
+    for name in matching:
         if name in broken:
             continue
         place = (path / name).resolve()
@@ -127,14 +127,14 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
 
 def _sorted_out(files: list[str], suffixes: Collection[str]) -> tuple[list[str], list[str]]:
     """Files with accepted suffixes, and other files; hidden files are excluded from both."""
-    wanted: list[str] = []
+    matching: list[str] = []
     other: list[str] = []
     for name in files:
         parts = PurePosixPath(name).parts
         if any(part.startswith((".", "__MACOSX")) or part == "Thumbs.db" for part in parts):
             continue
-        (wanted if name.lower().endswith(tuple(suffixes)) else other).append(name)
-    return wanted, other
+        (matching if name.lower().endswith(tuple(suffixes)) else other).append(name)
+    return matching, other
 
 
 def _passed(what: str, names: list[str]) -> str:

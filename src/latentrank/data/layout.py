@@ -82,12 +82,12 @@ def _given(x: Array, what: str, layout: str) -> str:
 
 
 def _unfit(x: Array, what: str, kind: str | None) -> InputError:
-    wanted = "" if kind is None else f" of {kind}"
+    expected = "" if kind is None else f" of {kind}"
     names = [n for n in LAYOUTS if n == LAYOUTS[n] or kind is not None]
     names = [n for n in names if kind is None or LAYOUTS[n] == _NETWORK[kind]]
     shapes = [f"({', '.join(name)})" for name in names]
     return InputError(
-        f"{what} has shape {x.shape}; expected {', '.join(shapes[:-1])} or {shapes[-1]}{wanted} "
+        f"{what} has shape {x.shape}; expected {', '.join(shapes[:-1])} or {shapes[-1]}{expected} "
         "with at least one sample."
     )
 

@@ -76,8 +76,8 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
             yield np.array_split(order[start:stop], self.num_replicas)[self.rank]
 
     def __len__(self) -> int:
-        whole, rest = divmod(self.n, self.batch_size * self.num_replicas)
-        return whole + (rest >= self.num_replicas or whole == 0)
+        full, rest = divmod(self.n, self.batch_size * self.num_replicas)
+        return full + (rest >= self.num_replicas or full == 0)
 
 
 class _Rows(TorchDataset[Batch]):

@@ -93,13 +93,13 @@ def load_samples(
 def joined(splits: Sequence[Split]) -> Split:
     """Join several splits into one, with new row numbers."""
     count = sum(len(split) for split in splits)
-    beside = {
-        name: np.concatenate([split.beside[name] for split in splits])
-        for name in splits[0].beside
-        if all(name in split.beside for split in splits)
+    metadata = {
+        name: np.concatenate([split.metadata[name] for split in splits])
+        for name in splits[0].metadata
+        if all(name in split.metadata for split in splits)
     }
     x = splits[0].x if len(splits) == 1 else np.concatenate([split.x for split in splits])
-    return Split(x, **{**beside, "rows": np.arange(count)})
+    return Split(x, **{**metadata, "rows": np.arange(count)})
 
 
 def _holds_images(path: Path) -> bool:

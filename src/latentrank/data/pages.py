@@ -201,8 +201,8 @@ def _values(band: Image.Image, dtype: str) -> NDArray[Any]:
     if values.dtype == dtype:
         return values
     limits = np.iinfo(dtype)
-    whole: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
-    return whole
+    rounded: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    return rounded
 
 
 def _resized(image: Image.Image, size: int, crop: float) -> Image.Image:

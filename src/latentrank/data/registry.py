@@ -301,8 +301,8 @@ def load_samples(
     """
     if not isinstance(name_or_path, Path) and name_or_path in DATASETS:
         data = load(name_or_path, root, download, image_size=image_size, progress=progress)
-        whole = own.joined([data.train, data.test])
-        return replace(whole, x=as_samples(whole.x, Preprocessing(), shape)), data.class_names
+        joined = own.joined([data.train, data.test])
+        return replace(joined, x=as_samples(joined.x, Preprocessing(), shape)), data.class_names
     meaning = Meaning(
         None, None, labels, _listed(parameters), _listed(columns), "train", lenient=True
     )

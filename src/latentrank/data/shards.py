@@ -88,9 +88,9 @@ def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
     found = [_read(path, name, meaning) for name in names]
     parts = [part for contents in found for part in contents.parts]
     values: dict[str, Any] = {
-        beside: np.concatenate([getattr(part, beside) for part in parts])
-        for beside in ("labels", "parameters")
-        if all(getattr(part, beside) is not None for part in parts)
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("labels", "parameters")
+        if all(getattr(part, name) is not None for part in parts)
     }
     x = _concatenated([part.x for part in parts], path, names)
     notes = dict.fromkeys(note for contents in found for note in contents.notes)

@@ -53,7 +53,7 @@ def infer(
         >>> masks = np.array([0, 1, 1, 0], dtype=np.uint8).reshape(1, 1, 2, 2)
         >>> made, said = infer(masks)
         >>> made.scale, said
-        (1.0, ['The values are integers from 0 to 1; networks see 0 to 1 as 0 to 1.'])
+        (1.0, ['The values are integers from 0 to 1; 0 to 1 is scaled to 0 to 1.'])
     """
     places = [*rows, *[None] * (1 + len(others) - len(rows))]
     found = Moments.of(x, what, rows=places[0])
@@ -69,7 +69,7 @@ def infer(
     return Preprocessing.of_numbers(found.mean, found.scale, dtype=dtype), []
 
 
-def as_it_is(x: Array, bounded: bool) -> Preprocessing:
+def unchanged(x: Array, bounded: bool) -> Preprocessing:
     """Preprocessing of samples already normalised: uint8 divided by 255, the rest unchanged."""
     dtype = x.dtype.newbyteorder("=").name
     if dtype == "uint8":
@@ -99,7 +99,7 @@ class Moments:
         count: number of values per channel.
         low: `(C,)` minimum values.
         high: `(C,)` maximum values.
-        whole: whether all are integers.
+        integral: whether all are integers.
         mean: `(C,)`.
         squares: `(C,)` sums of squared deviations from the mean; None if only the range was
             requested.
@@ -108,7 +108,7 @@ class Moments:
     count: int
     low: Floats
     high: Floats
-    whole: bool
+    integral: bool
     mean: Floats
     squares: Floats | None
 
@@ -136,8 +136,8 @@ class Moments:
                 only.
             rows: `(N,)` row numbers of the samples there, for the error.
         """
-        wanted = x.dtype.kind == "f" if exact is None else exact
-        count, row, whole = 0, 0, True
+        moments = x.dtype.kind == "f" if exact is None else exact
+        count, row, integral = 0, 0, True
         low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
         mean, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
         for block in blocks(x):
@@ -147,9 +147,9 @@ class Moments:
             if values.dtype.kind == "f":
                 place = np.arange(row, row + len(block)) if rows is None else rows[row:]
                 _check_finite(values, low, high, what, place)
-                whole = whole and bool((values == np.rint(values)).all())
+                integral = integral and bool((values == np.rint(values)).all())
             row += len(block)
-            if not wanted:
+            if not moments:
                 continue
             new = values.shape[0] * values.shape[2]
             of_block, spread = _centred(values)
@@ -157,7 +157,7 @@ class Moments:
             mean = mean + delta * (new / (count + new))
             squares = squares + spread + new * delta**2 * (count / (count + new))
             count += new
-        return cls(count, low, high, whole, mean, squares if wanted else None)
+        return cls(count, low, high, integral, mean, squares if moments else None)
 
 
 def _centred(values: Array) -> tuple[Floats, Floats]:
@@ -182,8 +182,8 @@ def _bound(ranges: list[Moments]) -> float | None:
     """The maximum value of such pixels; None if they are not pixels."""
     low = min(float(found.low.min()) for found in ranges)
     most = max(float(found.high.max()) for found in ranges)
-    whole = all(found.whole for found in ranges)
-    high = _depth(most) if whole else 1.0
+    integral = all(found.integral for found in ranges)
+    high = _depth(most) if integral else 1.0
     if low < 0 or high is None or most > high:
         return None
     lows, highs = (np.array([getattr(f, name) for f in ranges]) for name in ("low", "high"))
@@ -200,5 +200,5 @@ def _depth(most: float) -> float | None:
 def _said(ranges: list[Moments], high: float) -> str:
     most = max(float(found.high.max()) for found in ranges)
     low = min(float(found.low.min()) for found in ranges)
-    kind = "integers" if all(found.whole for found in ranges) else "real numbers"
+    kind = "integers" if all(found.integral for found in ranges) else "real numbers"
     return f"The values are {kind} from {low:g} to {most:g}; 0 to {high:g} is scaled to 0 to 1."

@@ -114,8 +114,8 @@ def _check(components: Any, covariance: str, max_components: int, samples: int) 
     check_count(max_components, "max_components")
     if components == "bic":
         return
-    whole = isinstance(components, int | np.integer) and not isinstance(components, bool)
-    if not (whole and components >= 1):
+    integral = isinstance(components, int | np.integer) and not isinstance(components, bool)
+    if not (integral and components >= 1):
         raise InputError(
             f"components is {components!r}, expected an integer from 1 or 'bic'; give one of these."
         )

@@ -139,7 +139,7 @@ def interpolation_entropy(
     if len(images) < 2 or min(pairs, points, draws) < 1:
         raise InputError(
             f"{pairs} pairs, {points} points and {draws} draws of {len(images)} images were "
-            "asked for, expected at least 1 of each and 2 images; raise the smallest."
+            "requested, expected at least 1 of each and 2 images; raise the smallest."
         )
     rng = np.random.default_rng(seed)
     shares = np.linspace(0, 1, points + 2)[1:-1].tolist()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from latentrank.data.base import to_float
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.fitting import fit_classes
+from latentrank.evaluation.labelled import Labelled, checked_budget, draw_labels, labelled
 
 Kind = Literal["mlp", "linear", "knn"]
 KINDS: tuple[Kind, ...] = ("mlp", "linear", "knn")
@@ -58,39 +59,6 @@ class ProbeResult:
         return float(np.std(self.accuracies))
 
 
-class _Labelled(NamedTuple):
-    """Samples with class numbers 0 to K - 1; -1 for a test label absent from training."""
-
-    x: Any
-    y: NDArray[np.int64]
-
-
-def _labelled(
-    x: Codes, labels: ArrayLike, test_x: Codes, test_labels: ArrayLike
-) -> tuple[_Labelled, _Labelled, int]:
-    train_y, test_y = np.asarray(labels), np.asarray(test_labels)
-    for part, rows, y in (("training", x, train_y), ("test", test_x, test_y)):
-        if y.shape != (len(rows),) or len(rows) == 0:
-            raise InputError(
-                f"There are labels of shape {y.shape} for {len(rows)} {part} samples; "
-                "give one for each, and at least one."
-            )
-    if x.shape[1:] != test_x.shape[1:]:
-        raise InputError(
-            f"Training samples have shape {x.shape[1:]} and test samples {test_x.shape[1:]}, "
-            "expected the same; take both from one encoder."
-        )
-    classes, numbers = np.unique(train_y, return_inverse=True)
-    if len(classes) < 2:
-        raise InputError(
-            "The training labels hold a single class, expected at least 2; "
-            "give labels of several classes."
-        )
-    place = np.minimum(np.searchsorted(classes, test_y), len(classes) - 1)
-    test_numbers = np.where(classes[place] == test_y, place, -1)
-    return _Labelled(x, numbers), _Labelled(test_x, test_numbers), len(classes)
-
-
 def _checked_codes(codes: Codes) -> Codes:
     values = np.asarray(codes, dtype=np.float32)
     if values.ndim != 2 or not np.isfinite(values).all():
@@ -99,46 +67,6 @@ def _checked_codes(codes: Codes) -> Codes:
             "finite values; look for an encoder that diverged."
         )
     return values
-
-
-def _checked_budget(n_labels: int | None, available: int, draws: int) -> int:
-    count = available if n_labels is None else n_labels
-    if not 2 <= count <= available:
-        raise InputError(
-            f"{count} labels were requested, expected 2 to {available}, the number available; "
-            "choose a number in that range, or None for all."
-        )
-    if draws < 1:
-        raise InputError(f"draws is {draws}, expected an integer from 1; raise it.")
-    return count
-
-
-def draw_labels(labels: ArrayLike, n_labels: int, seed: int) -> NDArray[np.int64]:
-    """Choose samples to be labelled, balanced over the classes as far as possible.
-
-    Args:
-        labels: `(N,)` labels to choose from.
-        n_labels: number of labels, from 1 to N.
-        seed: random seed.
-
-    Returns:
-        `(n_labels,)` different row numbers, in random order.
-
-    Example:
-        >>> labels = np.repeat([0, 1, 2], [50, 50, 2])
-        >>> np.bincount(labels[draw_labels(labels, 10, seed=0)]).tolist() in ([4, 4, 2],)
-        True
-    """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(np.asarray(labels)))
-    shuffled = np.asarray(labels)[order]
-    # The i-th sample of its class comes in round i; rounds are filled one after the other.
-    rounds = np.empty(len(order), dtype=np.int64)
-    for label in np.unique(shuffled):
-        mine = shuffled == label
-        rounds[mine] = np.arange(mine.sum())
-    chosen = np.argsort(rounds, kind="stable")[:n_labels]
-    return rng.permutation(order[chosen])
 
 
 def _head(inputs: int, classes: int) -> nn.Sequential:
@@ -151,7 +79,7 @@ def _head(inputs: int, classes: int) -> nn.Sequential:
 
 
 def _accuracy(
-    network: nn.Module, data: _Labelled, device: torch.device, prepare: Prepare = to_float
+    network: nn.Module, data: Labelled, device: torch.device, prepare: Prepare = to_float
 ) -> float:
     network.eval()
     right = 0
@@ -182,7 +110,7 @@ class _EarlyStop:
 
 def _train(
     network: nn.Module,
-    data: _Labelled,
+    data: Labelled,
     seed: int,
     device: torch.device,
     prepare: Prepare = to_float,
@@ -191,7 +119,7 @@ def _train(
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.y))
     held = len(order) // 5 if len(order) >= ENOUGH else 0
-    held_out = _Labelled(data.x[order[:held]], data.y[order[:held]])
+    held_out = Labelled(data.x[order[:held]], data.y[order[:held]])
     stop = _EarlyStop(network, lambda: _accuracy(network, held_out, device, prepare))
     kept = order[held:]
     looks = max(math.ceil(len(kept) / BATCH), CHECK_EVERY)
@@ -210,18 +138,18 @@ def _train(
         network.load_state_dict(stop.weights)
 
 
-def _mlp_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
+def _mlp_accuracy(train: Labelled, test: Labelled, classes: int, seed: int) -> float:
     # One scale for the entire code makes the result independent of its unit. Standardising each
     # coordinate would amplify the rounding noise of a rank-deficient code.
     scale = float(np.sqrt(np.mean(np.square(train.x, dtype=np.float64)))) or 1.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = _head(train.x.shape[1], classes)
-        _train(head, _Labelled(train.x / scale, train.y), seed, torch.device("cpu"))
-    return _accuracy(head, _Labelled(test.x / scale, test.y), torch.device("cpu"))
+        _train(head, Labelled(train.x / scale, train.y), seed, torch.device("cpu"))
+    return _accuracy(head, Labelled(test.x / scale, test.y), torch.device("cpu"))
 
 
-def _linear_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
+def _linear_accuracy(train: Labelled, test: Labelled, classes: int, seed: int) -> float:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -230,7 +158,7 @@ def _linear_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int)
     return float(model.fit(*train).score(*test))
 
 
-def _knn_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) -> float:
+def _knn_accuracy(train: Labelled, test: Labelled, classes: int, seed: int) -> float:
     from sklearn.neighbors import KNeighborsClassifier
 
     # Five neighbours would outvote a class that has one label.
@@ -238,7 +166,7 @@ def _knn_accuracy(train: _Labelled, test: _Labelled, classes: int, seed: int) ->
     return float(KNeighborsClassifier(neighbours).fit(*train).score(*test))
 
 
-_PROBES: dict[str, Callable[[_Labelled, _Labelled, int, int], float]] = {
+_PROBES: dict[str, Callable[[Labelled, Labelled, int, int], float]] = {
     "mlp": _mlp_accuracy,
     "linear": _linear_accuracy,
     "knn": _knn_accuracy,
@@ -292,16 +220,16 @@ def probe(
     """
     if kind not in _PROBES:
         raise unknown("kind of probe", kind, KINDS)
-    train, test, classes = _labelled(
+    train, test, classes = labelled(
         _checked_codes(codes_train), labels_train, _checked_codes(codes_test), labels_test
     )
-    count = _checked_budget(n_labels, len(train.y), draws)
+    count = checked_budget(n_labels, len(train.y), draws)
     if kind != "mlp" and count == len(train.y):
         draws = 1
     accuracies = []
     for draw in range(draws):
         rows = draw_labels(train.y, count, seed + draw)
-        chosen = _Labelled(train.x[rows], train.y[rows])
+        chosen = Labelled(train.x[rows], train.y[rows])
         accuracies.append(_PROBES[kind](chosen, test, classes, seed + draw))
     return ProbeResult(tuple(accuracies), count, kind)
 
@@ -390,8 +318,8 @@ def supervised(
         >>> supervised(nn.Flatten, images, labels, images, labels, draws=1).accuracies
         (1.0,)
     """
-    train, test, classes = _labelled(images, labels, test_images, test_labels)
-    count = _checked_budget(n_labels, len(train.y), draws)
+    train, test, classes = labelled(images, labels, test_images, test_labels)
+    count = checked_budget(n_labels, len(train.y), draws)
     place = torch.device(device)
     accuracies = []
     for draw in range(draws):
@@ -399,7 +327,7 @@ def supervised(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + draw)
             network = _with_head(encoder_factory(), prepare(train.x[:1]), classes).to(place)
-            chosen = _Labelled(train.x[rows], train.y[rows])
+            chosen = Labelled(train.x[rows], train.y[rows])
             _train(network, chosen, seed + draw, place, prepare)
         accuracies.append(_accuracy(network, test, place, prepare))
     return ProbeResult(tuple(accuracies), count, "supervised")

@@ -43,7 +43,7 @@ def first_order_only(gradient: Tensor, owner: str, *depends_on: Tensor) -> Tenso
         >>> x = torch.ones(1, requires_grad=True)
         >>> first_order_only(torch.ones(1), "f", x).backward()
         Traceback (most recent call last):
-        RuntimeError: f has a first derivative only, and a second one was asked for; leave it out \
+        RuntimeError: f has only a first derivative, and a second one was requested; leave it out \
 of gradient penalties and Hessians.
     """
     if not torch.is_grad_enabled():  # no second derivative can be requested

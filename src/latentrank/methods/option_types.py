@@ -251,8 +251,8 @@ def expected(kind: type[BaseModel], name: str) -> str:
         ('an integer, or auto', 'a number above 0 and below 1')
     """
     field = kind.model_fields[name]
-    told = [_in_words(part) for part in _alternatives(field.annotation)]
-    return ", or ".join(filter(None, told)) + _bounds(field.metadata)
+    kinds = [_in_words(part) for part in _alternatives(field.annotation)]
+    return ", or ".join(filter(None, kinds)) + _bounds(field.metadata)
 
 
 def _alternatives(annotation: Any) -> list[Any]:
@@ -277,10 +277,10 @@ def _in_words(part: Any) -> str:
 
 
 def _bounds(metadata: list[Any]) -> str:
-    told = [
+    bounds = [
         f"{word} {getattr(part, sign):g}"
         for part in metadata
         for sign, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
         if getattr(part, sign, None) is not None
     ]
-    return f" {' and '.join(told)}" if told else ""
+    return f" {' and '.join(bounds)}" if bounds else ""

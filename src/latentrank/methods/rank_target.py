@@ -118,8 +118,8 @@ def _tolerance(value: object) -> float:
 def _check_directions(name: str, value: object, latent_dim: int, alternative: str = "") -> None:
     if value is None:
         return
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or not 1 <= int(str(value)) <= max(latent_dim, 1):
+    integral = isinstance(value, Integral) and not isinstance(value, bool)
+    if not integral or not 1 <= int(str(value)) <= max(latent_dim, 1):
         raise InputError(
             f"{name} is {value} with latent_dim {latent_dim}, expected an integer from 1 to "
             f"{latent_dim}{alternative}; change one of the two."

@@ -18,7 +18,7 @@ _SIZES = ("10", "100", "1000", "10000", "all")
 
 
 def _labels(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
-    train, test = subject.whole.train.labels, subject.whole.test.labels
+    train, test = subject.full_dataset.train.labels, subject.full_dataset.test.labels
     if train is None or test is None:
         raise InputError(f"The data {subject.dataset.name} has no labels to classify by.")
     return train, test
@@ -66,23 +66,25 @@ def _accuracy(kind: Kind) -> Callable[[Subject, str], Measured]:
 
 def _supervised(subject: Subject, argument: str) -> Measured:
     train, test = _labels(subject)
-    whole, config = subject.whole, subject.config
+    full_dataset, config = subject.full_dataset, subject.config
     count = _count(argument, len(train))
-    width = int(config.latent_dim or whole.latent_dim)
+    width = int(config.latent_dim or full_dataset.latent_dim)
     return _percent(
         supervised(
             lambda: (
-                methods.build(config.method, whole.shape, width, config.net or whole.net).encoder
+                methods.build(
+                    config.method, full_dataset.shape, width, config.net or full_dataset.net
+                ).encoder
             ),
-            whole.train.x,
+            full_dataset.train.x,
             train,
-            whole.test.x,
+            full_dataset.test.x,
             test,
             count,
             _draws(count),
             subject.seed,
             place(config.machine.device),
-            whole.preprocessing.normalise,
+            full_dataset.preprocessing.normalise,
         )
     )
 

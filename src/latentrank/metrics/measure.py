@@ -107,7 +107,7 @@ def usual(
 
 def is_possible(subject: Subject, spec: Spec) -> bool:
     """Whether the run has what the metric needs, and enough labels for its argument."""
-    labels = subject.whole.train.labels if spec.metric.argument == "LABELS" else None
+    labels = subject.full_dataset.train.labels if spec.metric.argument == "LABELS" else None
     enough = labels is None or spec.argument == "all" or int(spec.argument) < len(labels)
     return enough and all(_NEEDS[need][0](subject) for need in spec.metric.needs)
 

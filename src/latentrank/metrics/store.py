@@ -136,10 +136,10 @@ def add(folder: str | Path, values: Sequence[Value]) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".metrics.lock"):
-        whole, model = _read(folder), _model(folder)
-        if not whole and (folder / CONFIG).is_file():
+        content, model = _read(folder), _model(folder)
+        if not content and (folder / CONFIG).is_file():
             return  # it is being trained; writing the file would mark it as finished
-        kept = {key: row for key, row in whole.get(KEY, {}).items() if row.get("model") == model}
+        kept = {key: row for key, row in content.get(KEY, {}).items() if row.get("model") == model}
         new = {value.key: asdict(value) for value in values if value.model == model}
-        whole[KEY] = {**kept, **new}
-        write_text(folder / METRICS, json.dumps(whole, indent=2) + "\n")
+        content[KEY] = {**kept, **new}
+        write_text(folder / METRICS, json.dumps(content, indent=2) + "\n")

@@ -78,12 +78,12 @@ class Subject:
         return load_data(self.config)
 
     @cached_property
-    def whole(self) -> Dataset:
+    def full_dataset(self) -> Dataset:
         """All of that data: evaluation does not depend on the subset trained on."""
         about = self.config.data
         if about.train_size is None and about.test_size is None:
             return self.dataset
-        return _whole(self._all_of_it)
+        return _full_dataset(self._all_of_it)
 
     @property
     def _all_of_it(self) -> str:
@@ -108,9 +108,9 @@ class Subject:
 
     def all_codes(self, split: str) -> NDArray[np.float32]:
         """Codes of the `"train"` or `"test"` samples of all of the data, `(N, L)`."""
-        if self.whole is self.dataset:
+        if self.full_dataset is self.dataset:
             return self.codes(split)
-        return self.model.encode_array(getattr(self.whole, split).x)
+        return self.model.encode_array(getattr(self.full_dataset, split).x)
 
     @torch.no_grad()
     def posterior(self) -> tuple[Array, Array] | None:
@@ -199,7 +199,7 @@ def _digest(path: Path, changed: int) -> str:
 
 
 @lru_cache(maxsize=2)
-def _whole(config: str) -> Dataset:
+def _full_dataset(config: str) -> Dataset:
     return load_data(RunConfig(**json.loads(config)))
 
 
@@ -211,7 +211,7 @@ def _extractor(
     download: bool,
     device: str,
 ) -> Extractor:
-    whole = _whole(trained_on) if trained_on else None
+    full_dataset = _full_dataset(trained_on) if trained_on else None
     return extractor(
-        name, whole, weights=weights, download=download, cache=cache_folder(), device=device
+        name, full_dataset, weights=weights, download=download, cache=cache_folder(), device=device
     )

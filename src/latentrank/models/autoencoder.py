@@ -126,11 +126,11 @@ class Autoencoder(LatentModel):
             coefficients = drawn * stats.variances.sqrt()
         else:
             coefficients = (self.encode(x) - stats.mean) @ stats.directions
-        whole = self.decode(stats.mean + coefficients @ stats.directions.T)
+        exact = self.decode(stats.mean + coefficients @ stats.directions.T)
 
         def change(k: int) -> float:
             part = stats.mean + coefficients[:, :k] @ stats.directions[:, :k].T
-            return float((self.decode(part) - whole).norm() / whole.norm())
+            return float((self.decode(part) - exact).norm() / exact.norm())
 
         low, high = 1, len(stats.variances)
         while low < high:

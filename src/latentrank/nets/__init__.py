@@ -137,7 +137,7 @@ def check_pair(
         Traceback (most recent call last):
         latentrank.errors.InputError: The decoder maps (2, 2) to (2, 4), expected (2, 3); ...
     """
-    for name, network, given, wanted in (
+    for name, network, given, expected in (
         ("encoder", encoder, (2, *input_shape), (2, encoder_dim)),
         ("decoder", decoder, (2, latent_dim), (2, *input_shape)),
     ):
@@ -152,7 +152,7 @@ def check_pair(
             ) from None
         finally:
             network.train(training)
-        if found != wanted:
+        if found != expected:
             raise InputError(
-                f"The {name} maps {given} to {found}, expected {wanted}; change its last layer."
+                f"The {name} maps {given} to {found}, expected {expected}; change its last layer."
             )

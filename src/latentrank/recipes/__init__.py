@@ -195,7 +195,7 @@ def load(name: str) -> Recipe:
     try:
         recipe = Recipe(**read_yaml(path))
     except ValidationError as error:
-        raise InputError(_told(error, path.name)) from None
+        raise InputError(_message(error, path.name)) from None
     except TypeError as error:
         raise InputError(f"{path.name} is not a recipe ({error}); see the recipes' own.") from None
     _known("preset", (part.preset for part in recipe.parts), presets())
@@ -218,8 +218,8 @@ def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
     """
     if not parts:
         return recipe
-    wanted = [recipe.part(name) for name in parts]
-    kept = [part for part in recipe.parts if part in wanted]
+    chosen = [recipe.part(name) for name in parts]
+    kept = [part for part in recipe.parts if part in chosen]
     first = recipe.parts[0].heading
     headings = [part.heading for part in kept]
     claims = [claim for claim in recipe.claims if (claim.part or first) in headings]
@@ -232,7 +232,7 @@ def presets() -> dict[str, Preset]:
     return {name: Preset(**row) for name, row in read_yaml(_FOLDER / "presets.yaml").items()}
 
 
-def _told(error: ValidationError, source: str) -> str:
+def _message(error: ValidationError, source: str) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "the recipe"
     message = first["msg"].removeprefix("Value error, ").rstrip(".")

@@ -143,12 +143,12 @@ def short_names(views: Sequence[View]) -> list[str]:
     names = [view.name for view in views]
     for method in {name for name in names if names.count(name) > 1}:
         rivals = [index for index, view in enumerate(views) if view.name == method]
-        for index, told in zip(rivals, _told_apart([views[i] for i in rivals]), strict=True):
-            names[index] = f"{method}{told}"
+        for index, suffix in zip(rivals, _suffixes([views[i] for i in rivals]), strict=True):
+            names[index] = f"{method}{suffix}"
     return names
 
 
-def _told_apart(views: Sequence[View]) -> list[str]:
+def _suffixes(views: Sequence[View]) -> list[str]:
     """Suffixes for views that share a method name."""
     settings = [flat_settings(view.config) for view in views]
     differing = [
@@ -160,11 +160,11 @@ def _told_apart(views: Sequence[View]) -> list[str]:
     differing.sort(key=lambda name: (not name.startswith("options."), name != "latent_dim"))
     for count in (1, 2):
         for chosen in combinations(differing, count):
-            told = ["".join(f", {_setting(name, own.get(name))}" for name in chosen)
+            suffixes = ["".join(f", {_setting(name, own.get(name))}" for name in chosen)
                     for own in settings]  # fmt: skip
-            if len(set(told)) == len(told):
-                short = max(len(views[0].name + text) for text in told) <= _LONGEST_NAME
-                return told if short else _numbered(len(views))
+            if len(set(suffixes)) == len(suffixes):
+                short = max(len(views[0].name + text) for text in suffixes) <= _LONGEST_NAME
+                return suffixes if short else _numbered(len(views))
     return _numbered(len(views))
 
 

@@ -133,8 +133,8 @@ def write_comparison(
 def _title(columns: Sequence[Column]) -> str:
     """The methods, or their number if the names would not fit on a line or two."""
     names = ", ".join(column.name for column in columns)
-    told = names if len(names) <= _LONGEST_TITLE else _count(len(columns), "method")
-    return f"{told} on {columns[0].view.data_name}"
+    subject = names if len(names) <= _LONGEST_TITLE else _count(len(columns), "method")
+    return f"{subject} on {columns[0].view.data_name}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -182,12 +182,12 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
         f"Falling curves of the errors of {_count(len(having), 'method')} and of PCA.",
         f"{ERRORS_CAPTION} Dots mark the ranks{_bands(columns)}.",
     )
-    told = [
+    notes = [
         f"{c.name}: {percent(float(c.shares.mean()))} of the variance with the complete code; "
         f"{c.view.errors.pca_needs}."
         for c in having
     ]
-    return [files.figure("coefficients", drawn), html.note(*told)]
+    return [files.figure("coefficients", drawn), html.note(*notes)]
 
 
 def _bands(columns: Sequence[Column]) -> str:

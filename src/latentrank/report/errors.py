@@ -47,8 +47,8 @@ class Errors(NamedTuple):
             return "the mean of the data is no worse"
         needed = self.pca.needed(self.share)
         if needed is None:
-            return f"PCA does not reach this with {counted(int(self.pca.ks[-1]))}"
-        return f"PCA needs {counted(needed)} for this"
+            return f"PCA does not reach that with {counted(int(self.pca.ks[-1]))}"
+        return f"PCA needs {counted(needed)} for that"
 
     def write(self, path: Path) -> None:
         """Write the curves as CSV, so that they can be drawn without the data.

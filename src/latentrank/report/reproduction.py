@@ -56,8 +56,8 @@ class Cell:
         if not self.values:
             return _NONE
         if len(self.values) < 2 or not self.spread > 0:
-            whole = self.mean.is_integer() and abs(self.mean) < 1e6
-            text = f"{self.mean:.0f}" if whole else f"{self.mean:.4g}"
+            integral = self.mean.is_integer() and abs(self.mean) < 1e6
+            text = f"{self.mean:.0f}" if integral else f"{self.mean:.4g}"
             spread = "" if len(self.values) < 2 else f" {_PLUS} 0"
             return f"{text}{spread} ({len(self.values)})"
         digits = 1 - math.floor(math.log10(self.spread))
@@ -67,7 +67,7 @@ class Cell:
         return f"{self.mean:.{places}f} {_PLUS} {self.spread:.{places}f} ({len(self.values)})"
 
     @property
-    def told(self) -> str:
+    def as_published(self) -> str:
         """The published value."""
         if self.published is None:
             return _NONE
@@ -257,7 +257,10 @@ def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             row,
-            *(columns[c].measured if kind == "measured" else columns[c].told for c, kind in kinds),
+            *(
+                columns[c].measured if kind == "measured" else columns[c].as_published
+                for c, kind in kinds
+            ),
         ]
         for row, columns in grid.rows.items()
     ]

@@ -145,8 +145,8 @@ def _notes(jobs: Sequence[Job], found: Sequence[Found]) -> list[str]:
     rows: dict[tuple[str, str], list[str]] = defaultdict(list)
     for job, one in zip(jobs, found, strict=True):
         for column, reason in one.reasons.items():
-            if (told := f"{job.row} ({job.part})") not in rows[reason, column]:
-                rows[reason, column].append(told)
+            if (label := f"{job.row} ({job.part})") not in rows[reason, column]:
+                rows[reason, column].append(label)
     columns: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (reason, column), about in rows.items():
         columns[reason, ", ".join(about)].append(column)

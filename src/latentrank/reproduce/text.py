@@ -40,7 +40,7 @@ def source_version() -> str:
 def differences(recipe: Recipe, budget: Budget) -> list[str]:
     """Differences from the paper's set-up, one sentence each."""
     known = presets()
-    told: list[str] = []
+    sentences: list[str] = []
     for part in recipe.parts:
         preset = known[part.preset]
         changed = [
@@ -49,14 +49,14 @@ def differences(recipe: Recipe, budget: Budget) -> list[str]:
             if value != preset.paper.get(name)
         ]
         if changed:
-            told.append(f"{part.heading}, budget {budget}: {'; '.join(changed)}.")
-        told += [f"{part.heading}: {text}" for text in preset.differences]
+            sentences.append(f"{part.heading}, budget {budget}: {'; '.join(changed)}.")
+        sentences += [f"{part.heading}: {text}" for text in preset.differences]
         taken = [
             *part.metrics.values(),
             *(m for row in recipe.rows for m in row.metrics.values()),
         ]
-        told += [f"{part.heading}: {text}" for text in limits(taken)]
-    return list(dict.fromkeys([*told, *recipe.differences]))
+        sentences += [f"{part.heading}: {text}" for text in limits(taken)]
+    return list(dict.fromkeys([*sentences, *recipe.differences]))
 
 
 def limits(taken: Iterable[str]) -> list[str]:

@@ -47,7 +47,7 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def train_all(
-    trainings: Sequence[Training], say: Say, progress: bool = False, cluster: str | None = None
+    runs: Sequence[Training], say: Say, progress: bool = False, cluster: str | None = None
 ) -> dict[str, str]:
     """Train what is missing, `at_once` at a time.
 
@@ -56,7 +56,7 @@ def train_all(
     next call resumes from the newest checkpoints.
 
     Args:
-        trainings: the requested runs.
+        runs: the requested runs.
         say: called with a message whenever a run has ended.
         progress: show progress lines.
         cluster: address of a Dask scheduler, such as `"tcp://host:8786"`; its workers must see the
@@ -70,10 +70,10 @@ def train_all(
         TrainingError: a run failed with an internal error; the others are finished.
     """
     clock = Clock()
-    for training in trainings:
+    for training in runs:
         clock.learn(training)
-    missing = list({t.folder: t for t in trainings if not is_done(t)}.values())
-    reused = len({t.folder for t in trainings}) - len(missing)
+    missing = list({t.folder: t for t in runs if not is_done(t)}.values())
+    reused = len({t.folder for t in runs}) - len(missing)
     say(f"{len(missing)} runs to train, {reused} already exist")
     shared = [training for training in missing if _is_known_everywhere(training.config)]
     count = at_once(shared[0].config.machine.device, len(shared), cluster) if shared else 0
@@ -144,18 +144,16 @@ class _Session:
     failed: dict[str, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
-    def train_here(self, trainings: Sequence[Training]) -> None:
+    def train_here(self, runs: Sequence[Training]) -> None:
         """Train in this process, one run after another."""
-        for index, training in enumerate(trainings):
-            left = self.clock.left(trainings[index:], 1)
+        for index, training in enumerate(runs):
+            left = self.clock.left(runs[index:], 1)
             self.say(f"run {self.ended + 1} of {self.total}: {training.name}{left}")
             self._settle(training, partial(train_here, training, self.progress))
 
-    def train_in_workers(
-        self, trainings: Sequence[Training], count: int, cluster: str | None
-    ) -> None:
+    def train_in_workers(self, runs: Sequence[Training], count: int, cluster: str | None) -> None:
         """Train in other processes, `count` at a time, and retry runs that lost their worker."""
-        waiting, attempts = list(trainings), 0
+        waiting, attempts = list(runs), 0
         while waiting and attempts < _MOST_ATTEMPTS:
             lost = self._attempt(waiting, count, cluster)
             attempts = attempts + 1 if len(lost) == len(waiting) else 0
@@ -168,17 +166,16 @@ class _Session:
             )
 
     def _attempt(
-        self, trainings: Sequence[Training], count: int, cluster: str | None
+        self, runs: Sequence[Training], count: int, cluster: str | None
     ) -> list[tuple[Training, str]]:
         """Train in workers; returns the runs that lost theirs, with the reason."""
         lost, board = [], Board(self.total, self.progress)
         workers = _processes(count) if cluster is None else _cluster(cluster)
         # The command's lock is released first, so that the workers stop.
-        with workers as executor, command_lock(trainings[0].folder.absolute().parent) as command:
-            sent = [t if cluster is None else _absolute(t) for t in trainings]
+        with workers as executor, command_lock(runs[0].folder.absolute().parent) as command:
+            sent = [t if cluster is None else _absolute(t) for t in runs]
             running = {
-                executor.submit(train_for, command, to): t
-                for to, t in zip(sent, trainings, strict=True)
+                executor.submit(train_for, command, to): t for to, t in zip(sent, runs, strict=True)
             }
             try:
                 while running:

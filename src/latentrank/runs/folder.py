@@ -181,7 +181,7 @@ class Run:
 
     def _encode(self, split: str) -> dict[str, np.ndarray]:
         part = self.split(split)
-        return {"codes": self.model().encode_array(part.x), **part.beside}
+        return {"codes": self.model().encode_array(part.x), **part.metadata}
 
     def write_codes(self) -> None:
         """Encode both splits and store the results for `encoded`."""

@@ -34,17 +34,17 @@ class Clock:
         if is_done(training):
             self.seconds[training.group].append(Run(training.folder).metrics["seconds"])
 
-    def left(self, trainings: Sequence[Training], at_once: int) -> str:
+    def left(self, runs: Sequence[Training], at_once: int) -> str:
         """The remaining time of runs, as the end of a sentence; empty if unknown.
 
         Args:
-            trainings: the unfinished runs.
+            runs: the unfinished runs.
             at_once: number of parallel runs.
         """
         known = [span for spans in self.seconds.values() for span in spans]
-        if not known or not trainings:
+        if not known or not runs:
             return ""
-        spans = (statistics.fmean(self.seconds.get(t.group) or known) for t in trainings)
+        spans = (statistics.fmean(self.seconds.get(t.group) or known) for t in runs)
         return f", about {duration(sum(spans) / at_once)} left"
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from latentrank import methods
 from latentrank.config import RunConfig, resumable
 from latentrank.data import Dataset
+from latentrank.data.in_memory import as_dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.io import write_yaml
@@ -35,7 +36,7 @@ def train(
     config: RunConfig,
     folder: str | Path,
     *,
-    dataset: Dataset | None = None,
+    dataset: Any = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
     resume: bool = False,
@@ -47,7 +48,8 @@ def train(
     Args:
         config: the method, the data, and the training settings.
         folder: a new folder, or with `resume` that of an interrupted run.
-        dataset: data already in memory; `config` then only names them.
+        dataset: data already in memory, as `latentrank.data.in_memory.as_dataset` takes them;
+            `config` then only names them.
         encoder: your own network, see `latentrank.build`.
         decoder: likewise.
         resume: resume from the newest checkpoint.
@@ -64,7 +66,7 @@ def train(
     """
     folder = Path(folder)
     with locked(folder):
-        dataset = load_data(config, progress) if dataset is None else dataset
+        dataset = load_data(config, progress) if dataset is None else as_dataset(dataset)
         resolved = resolve(config, dataset)
         model = new_model(resolved, dataset, encoder, decoder)
         if not resume and is_first_process():
@@ -80,7 +82,7 @@ def resume(
     folder: str | Path,
     changes: Mapping[str, Any] | None = None,
     *,
-    dataset: Dataset | None = None,
+    dataset: Any = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
     progress: bool = True,
@@ -109,7 +111,7 @@ def resume(
     run = Run(folder)
     with locked(run.folder):
         config = _changed(run, dict(changes or {}))
-        dataset = load_data(config, progress) if dataset is None else dataset
+        dataset = load_data(config, progress) if dataset is None else as_dataset(dataset)
         model = new_model(config, dataset, encoder, decoder)
 
         def begin() -> None:

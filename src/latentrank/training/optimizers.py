@@ -60,15 +60,15 @@ def create(
         >>> type(create("sgd", layer.parameters(), 0.1)).__name__
         'SGD'
     """
-    wanted: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
+    options: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
     if betas is not None:
-        wanted["betas"] = betas
+        options["betas"] = betas
     if name == "adam":
-        return AdamW(groups, fused=fused, **wanted)
+        return AdamW(groups, fused=fused, **options)
     kind = _of_torch().get(name) or _of_library(name)
     known = inspect.signature(kind).parameters
     try:
-        return kind(groups, **{key: value for key, value in wanted.items() if key in known})
+        return kind(groups, **{key: value for key, value in options.items() if key in known})
     except Exception as error:  # optimisers raise various errors
         raise InputError(
             f"optimizer is {name}, which cannot train this model ({error}); choose another, "
@@ -88,7 +88,7 @@ def _of_library(name: str) -> type[Optimizer]:
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "adam, sgd and adabelief are some."
-        raise InputError(f"optimizer is '{name}', which does not exist; {hint}")
+        raise InputError(f"optimizer is '{name}', which is not available; {hint}")
     kind: type[Optimizer] = pytorch_optimizer.load_optimizer(name)
     return kind
 

@@ -32,7 +32,7 @@ def test_images_with_classes_and_splits(tmp_path):
         np.testing.assert_array_equal(data.train.labels, y)
         np.testing.assert_array_equal(data.train.x, np.moveaxis(x, 3, 1))
         assert len(data.test) == 3
-        assert "Passed over samples of the split unsupervised (2)." in data.notes
+        assert "Skipped samples of the split unsupervised (2)." in data.notes
 
 
 def test_columns_of_numbers_and_of_arrays(tmp_path):

@@ -72,7 +72,7 @@ def test_a_cut_file_is_refused(tmp_path, name, keep):
     (np.save if name == "a.npy" else np.savez)(tmp_path / "whole", np.zeros((50, 3)))
     whole = next(tmp_path.glob("whole.*"))
     (tmp_path / name).write_bytes(whole.read_bytes()[:keep])
-    with pytest.raises(InputError, match=rf"{name} is not a whole NumPy file"):
+    with pytest.raises(InputError, match=rf"{name} is not a complete NumPy file"):
         load(tmp_path / name)
 
 
@@ -146,7 +146,7 @@ def test_other_arrays_beside_the_samples_are_left_alone(tmp_path):
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(10) % 2, labels=np.arange(3), time=np.arange(3))
     data = load(tmp_path / "a.npz")
     assert data.train.labels is not None
-    assert "not used: labels, time" in data.notes[0]
+    assert "unused arrays: labels, time" in data.notes[0]
 
 
 def test_samples_beside_test_samples_are_for_training(tmp_path):

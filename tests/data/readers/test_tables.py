@@ -33,7 +33,7 @@ def test_columns_of_numbers_are_samples_and_a_class_column_labels(tmp_path):
     assert names.tolist() == FRAME["class"].to_numpy()[rows].tolist()
     assert data.notes == (
         "Labels are read from the column class.",
-        "Columns that are not used: id.",
+        "Unused columns: id.",
     )
 
 

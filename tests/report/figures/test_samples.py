@@ -72,7 +72,7 @@ def test_nothing_to_compare():
 
 
 def test_no_samples():
-    with pytest.raises(InputError, match="draw some first"):
+    with pytest.raises(InputError, match="generate some first"):
         figures.samples(np.zeros((0, 1, 8, 8)))
 
 

@@ -44,7 +44,7 @@ def train(model):
     [
         ("shrink", "a bottleneck whose rank can be changed"),
         ("grow", "a bottleneck whose rank can be changed"),
-        ("penalty", "a loss term whose weight it may move"),
+        ("penalty", "a loss term whose weight it can adjust"),
     ],
 )
 def test_a_search_without_what_it_needs_is_refused_before_training(search, needs):
@@ -62,7 +62,7 @@ def test_a_search_without_what_it_needs_is_refused_before_training(search, needs
 def test_a_gap_needs_a_linear_latent():
     register("mine", "irmae", rank_search="gap")
     assert train(latentrank.build("mine", (6,), 4)).reports["rank_search"]["rank"] >= 1
-    with pytest.raises(InputError, match="needs a latent that is linear"):
+    with pytest.raises(InputError, match="needs a code that is linear"):
         train(latentrank.build("mine", (6,), 4, nonlinear=True))
 
 

@@ -81,11 +81,11 @@ def _samples(what: str, held: Mapping[str, Any], meaning: Meaning) -> dict[str, 
         split: name for name in held if (split := split_of(name)) is not None
     }
     if not found:
-        beside = {"y", "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
+        named = {"y", "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
         rest = [
             name
             for name in held
-            if all(role(name, str(base)) is None for base in beside)
+            if all(role(name, str(base)) is None for base in named)
             and not name.lower().startswith(_LABEL_WORDS)
             and len(getattr(held[name], "shape", ())) >= 2
         ]

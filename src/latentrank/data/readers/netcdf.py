@@ -84,9 +84,9 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
         if name not in dataset.variables:
             raise unknown(f"variable in {path}", name, map(str, dataset.variables))
     if not chosen:
-        beside = {meaning.labels, *(meaning.parameters or (_PARAMETERS,)), *_LABELS}
+        named = {meaning.labels, *(meaning.parameters or (_PARAMETERS,)), *_LABELS}
         chosen = [
-            str(n) for n, v in dataset.data_vars.items() if v.ndim >= 2 and str(n) not in beside
+            str(n) for n, v in dataset.data_vars.items() if v.ndim >= 2 and str(n) not in named
         ]
     if not chosen:
         raise InputError(

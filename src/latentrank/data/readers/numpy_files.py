@@ -14,8 +14,8 @@ from latentrank.errors import InputError
 
 def read_npy(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """One memory-mapped array, with optional `NAME.labels.npy` and `NAME.parameters.npy`."""
-    return Contents([Part(str(path), open_npy(path), _beside(path, "labels"),
-                          _beside(path, "parameters"))])  # fmt: skip
+    return Contents([Part(str(path), open_npy(path), _sidecar(path, "labels"),
+                          _sidecar(path, "parameters"))])  # fmt: skip
 
 
 def read_npz(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -28,9 +28,9 @@ def read_npz(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     return named.contents(str(path), held, meaning, inner)
 
 
-def _beside(path: Path, what: str) -> Array | None:
-    beside = path.with_suffix(f".{what}.npy")
-    return open_npy(beside) if beside.exists() else None
+def _sidecar(path: Path, what: str) -> Array | None:
+    sidecar = path.with_suffix(f".{what}.npy")
+    return open_npy(sidecar) if sidecar.exists() else None
 
 
 def open_npy(path: Path) -> Array:

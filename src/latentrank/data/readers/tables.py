@@ -112,9 +112,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
             raise unknown(f"column in {what}", name, names)
     labels = meaning.labels or _called(names, _LABELS)
     split = _split_column(frame, names)
-    beside = {labels, split, *(meaning.parameters or ())}
+    named = {labels, split, *(meaning.parameters or ())}
     columns = meaning.columns or tuple(
-        name for name in names if name not in beside and _has_numbers(frame, name)
+        name for name in names if name not in named and _has_numbers(frame, name)
     )
     lists = [name for name in columns if frame[name].dtype == object]
     if lists and meaning.columns is None:
@@ -124,7 +124,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
             f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
         )
     x = np.stack(frame[columns[0]].to_list()) if lists else _matrix(frame, columns)
-    over = [name for name in names if name not in {*columns, *beside}]
+    over = [name for name in names if name not in {*columns, *named}]
     part = Part(
         what,
         x,

@@ -122,9 +122,9 @@ def _same_shape(samples: Mapping[str, Array]) -> None:
     """Reject rows of different shapes."""
     shapes = {name: rows.shape for name, rows in samples.items()}
     if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        described = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise InputError(
-            f"Samples to compare differ in shape: {told}; give the same samples in every row."
+            f"Samples to compare differ in shape: {described}; give the same samples in every row."
         )
     if not shapes or not all(rows.size for rows in samples.values()):
         raise InputError("There are no samples to compare, expected at least one; give some.")

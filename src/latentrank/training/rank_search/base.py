@@ -54,7 +54,7 @@ class RankSearch(Callback):
         self.target = target
 
     @classmethod
-    def wanted(cls, target: RankTarget) -> bool:
+    def applies(cls, target: RankTarget) -> bool:
         """Whether there is anything to search for: by default, if the rank is `auto`."""
         return target.auto
 

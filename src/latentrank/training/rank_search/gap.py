@@ -26,7 +26,7 @@ class GapSearch(RankSearch):
     )
 
     @classmethod
-    def wanted(cls, target: RankTarget) -> bool:
+    def applies(cls, target: RankTarget) -> bool:
         """Always."""
         return True
 

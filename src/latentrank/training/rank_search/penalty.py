@@ -150,7 +150,7 @@ class PenaltySearch(PeriodicSearch):
         self.learning = Learning()
 
     @classmethod
-    def wanted(cls, target: RankTarget) -> bool:
+    def applies(cls, target: RankTarget) -> bool:
         """Whether a rank, an error or `auto` is requested."""
         return target.auto or target.rank is not None or target.error is not None
 

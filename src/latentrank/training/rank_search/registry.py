@@ -45,7 +45,7 @@ def search_for(model: LatentModel, config: TrainConfig) -> RankSearch | None:
     if target.search is None:
         return None
     search = SEARCHES.get(target.search)
-    if not search.wanted(target):
+    if not search.applies(target):
         return None
     if not search.suits(model):
         raise InputError(
