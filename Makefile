@@ -40,7 +40,7 @@ lint: $(READY) ## check style, formatting and types
 	$(PY) -m mypy
 
 BENCH := .venv-bench
-BENCHMARKS := truncation nuclear_norm steps training mixtures reduction gpu
+BENCHMARKS := start truncation nuclear_norm steps training training_loop busy mixtures reduction gpu
 
 bench: $(READY) $(BENCH)/.ready ## measure speed, also against other libraries
 	@for name in $(BENCHMARKS); do $(BENCH)/bin/python benchmarks/$$name.py || exit 1; done

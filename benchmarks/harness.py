@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -68,7 +69,13 @@ def row(
 def record(section: str, rows: list[dict[str, Any]]) -> None:
     """Keep the rows of a script, print them, and write the page's table anew."""
     kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
-    kept[section] = {"torch": torch.__version__, "machine": _machine(), "rows": rows}
+    command = f"python benchmarks/{Path(sys.argv[0]).name}"
+    kept[section] = {
+        "command": command,
+        "torch": torch.__version__,
+        "machine": _machine(),
+        "rows": rows,
+    }
     RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     for one in rows:
         print(f"{section}: {one['what']}: {one['ratio']} {one['quartiles']}", flush=True)
@@ -84,13 +91,15 @@ def _machine() -> str:
 
 def _table(kept: Mapping[str, Any]) -> str:
     lines = [
-        "| Measured | Ratio | Quartiles | Wanted | Milliseconds |",
-        "| --- | ---: | ---: | --- | --- |",
+        "| Measured | Ratio | Quartiles | Wanted | Milliseconds | Command |",
+        "| --- | ---: | ---: | --- | --- | --- |",
     ]
     for section in kept.values():
         for one in section["rows"]:
             low, high = one["quartiles"]
             times = ", ".join(f"{name} {ms:.3g}" for name, ms in one["milliseconds"].items())
             cells = [one["what"], f"{one['ratio']:.2f}", f"{low:.2f} to {high:.2f}"]
-            lines.append("| " + " | ".join([*cells, one["wanted"], times]) + " |")
+            lines.append(
+                "| " + " | ".join([*cells, one["wanted"], times, f"`{section['command']}`"]) + " |"
+            )
     return "\n".join(lines) + "\n"

@@ -191,3 +191,11 @@ def test_samples_have_the_datas_own_layout_units_and_bounds(tmp_path, layout):
     assert drawn.shape == (5, *own)
     assert drawn.dtype == np.uint8
     assert inference.decode(run, run.codes("test")).shape == (12, *own)
+
+
+def test_other_data_that_are_not_finite_are_refused(folder, table_run, tmp_path):
+    x = np.full((3, 5), 40.0)
+    x[2, 1] = np.nan
+    np.save(tmp_path / "holes.npy", x)
+    with pytest.raises(InputError, match=r"holes\.npy holds NaN, .* in row 2"):
+        inference.embed(table_run, "all", tmp_path / "holes.npy")

@@ -87,16 +87,35 @@ def test_version(capfd):
     assert capfd.readouterr().out == f"latentrank {latentrank.__version__}\n"
 
 
-def test_it_is_a_module_too_and_help_needs_no_torch():
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("--help", "reproduce"),
+        ("train --help", "--learning-rate"),
+        ("methods", "lorae"),
+        ("methods irmae", "--depth"),
+        ("datasets", "curves:stairs"),
+    ],
+)
+def test_it_is_a_module_too_and_what_only_tells_needs_no_torch(command, told):
     code = (
-        "import sys, runpy; sys.argv = ['latentrank', 'train', '--help']\n"
+        f"import sys, runpy; sys.argv = ['latentrank', *'{command}'.split()]\n"
         "try: runpy.run_module('latentrank', run_name='__main__')\n"
         "except SystemExit as stop: assert not stop.code\n"
         "slow = {'torch', 'lightning', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
         "assert not slow, slow"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "--learning-rate" in done.stdout
+    assert told in done.stdout
+
+
+def test_the_package_itself_is_imported_without_anything_heavy():
+    code = (
+        "import sys, latentrank\n"
+        "slow = {'torch', 'lightning', 'numpy', 'pydantic', 'typer'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
@@ -143,14 +162,21 @@ def test_debug_shows_the_traceback_wherever_it_stands(capfd):
     assert err.endswith("nsgan.\n")
 
 
-def test_a_stopped_training_says_how_to_go_on(folder, monkeypatch, capfd):
-    def stopped(*args, **kwargs):
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_stopped_training_says_how_to_go_on(folder, monkeypatch, capfd, tmp_path, begun):
+    def stopped(settings, out):
+        if begun:
+            out.mkdir()
+            (out / "config.yaml").touch()
         raise KeyboardInterrupt
 
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runs, "train", stopped)
     assert main(["train", "ae", "--data", squares(folder), "--out", "my run"]) == 130
     assert capfd.readouterr().err == (
         "latentrank: Stopped; resume with: latentrank train --resume 'my run'\n"
+        if begun
+        else "latentrank: Stopped before the training began; give the command again.\n"
     )
 
 

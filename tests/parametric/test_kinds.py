@@ -81,6 +81,11 @@ class TestMultilinear:
         found = at(known, multilinear_function(known), query, kind)
         np.testing.assert_allclose(found, multilinear_function(query), atol=1e-11)
 
+    def test_takes_points_in_any_order(self, rng):
+        known = rng.permutation(grid_of([0.0, 0.1, 1.0], [0.0, 0.5, 0.7, 1.0]))
+        found = kinds.multilinear(known, multilinear_function(known))(known)
+        np.testing.assert_allclose(found, multilinear_function(known), atol=1e-12)
+
     def test_a_grid_is_one_up_to_rounding(self, rng):
         known = grid_of(np.linspace(0, 1, 4), np.linspace(5, 6, 3))
         rounded = known * (1 + 1e-13 * rng.normal(size=known.shape))

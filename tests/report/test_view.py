@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from latentrank.errors import InputError
-from latentrank.report.view import View, display_name
+from latentrank.preprocessing import Preprocessing
+from latentrank.report.view import View, display_name, drawn
 from tests.report.fake import fake_run
 
 
@@ -70,3 +71,15 @@ def test_names_are_those_of_the_papers():
         "RRAE-adaptive",
         "RAE-GP",
     ]
+
+
+def test_columns_of_a_table_share_one_axis_whatever_their_units():
+    scale = np.array([1e-6, 1.0, 1e9])
+    plain = np.random.default_rng(0).normal(size=(50, 3))
+    units = Preprocessing(tuple(7 * scale), tuple(scale), dtype="float64", layout="NF")
+    np.testing.assert_allclose(drawn((plain + 7) * scale, units), plain, atol=1e-5)
+
+
+def test_curves_keep_their_units():
+    x = np.full((2, 1, 4), 5.0)
+    np.testing.assert_array_equal(drawn(x, Preprocessing(3.0, 2.0)), x)

@@ -210,3 +210,12 @@ def test_numbers_that_may_mislead_come_with_a_warning(tmp_path):
 
 def test_a_good_run_is_not_warned_of(finished):
     assert "warning" not in finished.metrics
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_run_says_in_which_precision_and_on_how_many_threads(precision, tmp_path):
+    settings = {"data": "blobs", "train_size": 32, "test_size": 16, "latent_dim": 4, "epochs": 1}
+    config = RunConfig(method="ae", device="cpu", precision=precision, **settings)
+    metrics = latentrank.train(config, tmp_path / "run", progress=False).metrics
+    assert metrics["training_precision"] == precision
+    assert metrics["threads"] == torch.get_num_threads()

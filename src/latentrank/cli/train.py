@@ -73,12 +73,16 @@ def train(
     else:
         settled = runs.configure(given, config)
         folder = out or runs.default_folder(settled)
+    from latentrank.runs.folder import CONFIG
+
     try:
         if resume is not None:
             run = runs.resume(folder, given, progress=True)
         else:
             run = runs.train(settled, folder)
     except KeyboardInterrupt:
+        if not (folder / CONFIG).is_file():
+            raise Stopped("Stopped before the training began; give the command again.") from None
         again = f"latentrank train --resume {shlex.quote(str(folder))}"
         raise Stopped(f"Stopped; resume with: {again}") from None
     from latentrank.distributed import is_first_process

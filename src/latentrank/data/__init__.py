@@ -1,9 +1,11 @@
-"""Data sets: named ones, and your own arrays and images."""
+"""Data sets: named ones, and your own arrays and images.
 
+Whatever needs torch is imported on first use; the table of names does not need it.
+"""
+
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from latentrank.data.base import Batch, Dataset, Split, to_float
-from latentrank.data.layout import as_samples
 from latentrank.data.registry import (
     DATASETS,
     Description,
@@ -13,10 +15,12 @@ from latentrank.data.registry import (
     load_samples,
     names,
 )
-from latentrank.data.units import infer
 
 if TYPE_CHECKING:
+    from latentrank.data.base import Batch, Dataset, Split, to_float
+    from latentrank.data.layout import as_samples
     from latentrank.data.module import DataModule
+    from latentrank.data.units import infer
 
 __all__ = [
     "DATASETS",
@@ -35,11 +39,18 @@ __all__ = [
     "to_float",
 ]
 
+_HOMES = {
+    "Batch": "base",
+    "DataModule": "module",
+    "Dataset": "base",
+    "Split": "base",
+    "as_samples": "layout",
+    "infer": "units",
+    "to_float": "base",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # importing Lightning takes seconds, which listing data sets should not
-    if name == "DataModule":
-        from latentrank.data.module import DataModule
-
-        return DataModule
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"latentrank.data.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

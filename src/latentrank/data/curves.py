@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentrank.data.base import Dataset
-from latentrank.data.generated import Floats, generate
 from latentrank.errors import unknown
+
+if TYPE_CHECKING:
+    from latentrank.data.base import Dataset
+    from latentrank.data.generated import Floats
 
 _STAIR_STARTS = np.linspace(3.5 / 4, 3 * 3.5 / 4, 100)[:2]
 
@@ -168,6 +171,8 @@ def load(
         >>> data.shape, len(data.train), len(data.test), data.true_dimension
         ((1, 1200), 100, 1000, 2)
     """
+    from latentrank.data.generated import generate  # with it comes torch
+
     if family not in FAMILIES:
         raise unknown("family of curves", family, FAMILIES)
     chosen = FAMILIES[family]

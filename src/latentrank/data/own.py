@@ -14,6 +14,7 @@ from latentrank.data.arrays import UNSAID, Contents, Meaning, assemble, encode_l
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
 from latentrank.data.readers import huggingface
+from latentrank.data.units import Moments
 from latentrank.errors import InputError, unknown
 from latentrank.preprocessing import Preprocessing
 
@@ -71,7 +72,8 @@ def load_samples(
         The samples in network layout and their own units, and the names of their classes.
 
     Raises:
-        InputError: there are no data, they cannot be read, or samples have another shape.
+        InputError: there are no data, they cannot be read, or samples have another shape or are
+            not finite.
     """
     path = Path(text).expanduser()
     if _holds_images(path):
@@ -83,6 +85,8 @@ def load_samples(
         Split(as_samples(part.x, preprocessing, shape, part.what), label, parameters_of(part))
         for part, label in zip(parts, labels, strict=True)
     ]
+    for part, split in zip(parts, splits, strict=True):
+        Moments.of(split.x, part.what, exact=False)  # refuses what is not finite
     return joined(splits), class_names
 
 

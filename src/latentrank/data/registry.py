@@ -1,4 +1,7 @@
-"""The table of named data sets, and loading of any data."""
+"""The table of named data sets, and loading of any data.
+
+The table needs no torch, so that listing it is quick; modules that load data are imported on use.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,18 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from latentrank.data import blobs, curves, fields, own, shapes, standard
-from latentrank.data.arrays import Meaning
-from latentrank.data.base import Dataset, Split
-from latentrank.data.layout import as_samples
-from latentrank.data.own import Request
-from latentrank.data.splits import VALIDATION
+from latentrank.data import curves
 from latentrank.errors import InputError, unknown
-from latentrank.preprocessing import Preprocessing
 from latentrank.registry import Registry
+
+if TYPE_CHECKING:
+    from latentrank.data.base import Dataset, Split
+    from latentrank.data.own import Request
+    from latentrank.preprocessing import Preprocessing
 
 
 class Description(NamedTuple):
@@ -82,6 +84,53 @@ def _family(name: str) -> NamedData:
     )
 
 
+def _shapes(request: Request) -> Dataset:
+    from latentrank.data import shapes
+
+    return shapes.load(request.train_size, request.test_size, request.seed)
+
+
+def _blobs(request: Request) -> Dataset:
+    from latentrank.data import blobs
+
+    return blobs.load(request.train_size, request.test_size, request.seed)
+
+
+def _bumps(scale: bool) -> Callable[[Request], Dataset]:
+    def load(request: Request) -> Dataset:
+        from latentrank.data import fields
+
+        return fields.load(request.train_size, request.test_size, request.seed, scale=scale)
+
+    return load
+
+
+def _mnist(request: Request) -> Dataset:
+    from latentrank.data import standard
+
+    return standard.load_mnist(request.root, request.download, request.image_size or 32)
+
+
+def _fashion_mnist(request: Request) -> Dataset:
+    from latentrank.data import standard
+
+    return standard.load_fashion_mnist(request.root, request.download, request.image_size or 32)
+
+
+def _cifar10(request: Request) -> Dataset:
+    from latentrank.data import standard
+
+    return standard.load_cifar10(request.root, request.download, request.image_size or 32)
+
+
+def _celeba(request: Request) -> Dataset:
+    from latentrank.data import standard
+
+    return standard.load_celeba(
+        request.root, request.download, request.image_size or 64, request.progress
+    )
+
+
 _ENTRIES = [
     NamedData(
         Description(
@@ -94,7 +143,7 @@ _ENTRIES = [
             "one coloured circle or square on black",
             "Jing et al., 2020 (IRMAE)",
         ),
-        lambda r: shapes.load(r.train_size, r.test_size, r.seed),
+        _shapes,
         computed=True,
     ),
     NamedData(
@@ -108,7 +157,7 @@ _ENTRIES = [
             "one small coloured blob, fast to learn",
             "latentrank",
         ),
-        lambda r: blobs.load(r.train_size, r.test_size, r.seed),
+        _blobs,
         computed=True,
     ),
     NamedData(
@@ -116,28 +165,28 @@ _ENTRIES = [
             "mnist", (1, 32, 32), 60_000, 10_000, None, 128, "handwritten digits",
             "LeCun et al., 1998",
         ),
-        lambda r: standard.load_mnist(r.root, r.download, r.image_size or 32),
+        _mnist,
     ),
     NamedData(
         Description(
             "fashion-mnist", (1, 32, 32), 60_000, 10_000, None, 128, "articles of clothing",
             "Xiao et al., 2017",
         ),
-        lambda r: standard.load_fashion_mnist(r.root, r.download, r.image_size or 32),
+        _fashion_mnist,
     ),
     NamedData(
         Description(
             "cifar10", (3, 32, 32), 50_000, 10_000, None, 128, "photographs of ten classes",
             "Krizhevsky, 2009",
         ),
-        lambda r: standard.load_cifar10(r.root, r.download, r.image_size or 32),
+        _cifar10,
     ),
     NamedData(
         Description(
             "celeba", (3, 64, 64), 162_770, 19_962, None, 512, "faces, centre-cropped",
             "Liu et al., 2015",
         ),
-        lambda r: standard.load_celeba(r.root, r.download, r.image_size or 64, r.progress),
+        _celeba,
     ),
     *(_family(name) for name in curves.FAMILIES),
     NamedData(
@@ -145,7 +194,7 @@ _ENTRIES = [
             "gaussian2d", (1, 64, 64), 100, 1000, 2, 64, "one round bump with varying centre",
             "Mounayer et al., 2025 (VRRAE)",
         ),
-        lambda r: fields.load(r.train_size, r.test_size, r.seed),
+        _bumps(scale=False),
         computed=True,
     ),
     NamedData(
@@ -153,7 +202,7 @@ _ENTRIES = [
             "gaussian2d:scale", (1, 64, 64), 1000, 1000, 3, 64,
             "one round bump with varying centre and width", "after Mounayer et al., 2025",
         ),
-        lambda r: fields.load(r.train_size, r.test_size, r.seed, scale=True),
+        _bumps(scale=True),
         computed=True,
     ),
 ]  # fmt: skip
@@ -236,6 +285,10 @@ def load(
         >>> data.shape, len(data.train), len(data.test)
         ((1, 64, 64), 25, 4)
     """
+    from latentrank.data import own
+    from latentrank.data.arrays import Meaning
+    from latentrank.data.splits import VALIDATION
+
     for option, value in (
         ("train_size", train_size),
         ("test_size", test_size),
@@ -246,7 +299,7 @@ def load(
     if validation not in VALIDATION:
         raise unknown("place for validation samples", validation, VALIDATION)
     meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
-    request = Request(
+    request = own.Request(
         _root(root), download, train_size, test_size, image_size, seed, progress, meaning
     )
     if isinstance(name_or_path, Path) or name_or_path not in DATASETS:
@@ -295,10 +348,16 @@ def load_samples(
         InputError: there are no data, they cannot be read, or samples have another shape.
 
     Example:
+        >>> from latentrank.preprocessing import Preprocessing
         >>> split, _ = load_samples("gaussian2d", Preprocessing(), (1, 64, 64))
         >>> split.x.shape
         (1100, 1, 64, 64)
     """
+    from latentrank.data import own
+    from latentrank.data.arrays import Meaning
+    from latentrank.data.layout import as_samples
+    from latentrank.preprocessing import Preprocessing
+
     if not isinstance(name_or_path, Path) and name_or_path in DATASETS:
         data = load(name_or_path, root, download, image_size=image_size, progress=progress)
         joined = own.joined([data.train, data.test])
@@ -306,7 +365,7 @@ def load_samples(
     meaning = Meaning(
         None, None, labels, _listed(parameters), _listed(columns), "train", lenient=True
     )
-    request = Request(_root(root), download, None, None, image_size, 0, progress, meaning)
+    request = own.Request(_root(root), download, None, None, image_size, 0, progress, meaning)
     return own.load_samples(str(name_or_path), preprocessing, shape, request, names())
 
 

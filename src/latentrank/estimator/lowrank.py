@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ from latentrank.errors import InputError
 from latentrank.estimator import samples
 from latentrank.estimator.fitted import Array, FittedAutoencoder
 from latentrank.models.base import LatentModel
-from latentrank.training.callbacks import History
+
+if TYPE_CHECKING:
+    from latentrank.training.callbacks import History  # and with it Lightning
 
 #: Relative change of the reconstructions that `compress=True` may cost.
 COMPRESSION = 1e-2

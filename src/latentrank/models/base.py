@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +17,7 @@ from latentrank.errors import InputError
 from latentrank.linalg import RANK_THRESHOLD, rank_of_spectrum
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
+from latentrank.models.threads import count_operations, threads
 from latentrank.preprocessing import Preprocessing
 
 Array = NDArray[Any]
@@ -183,7 +186,8 @@ class LatentModel(nn.Module):
         Returns:
             `(N, L)` float32.
         """
-        return _joined(self.encode(part.to(self._device)) for part in self.batches(x))
+        with self.threads(min(BATCH, len(x))):
+            return _joined(self.encode(part.to(self._device)) for part in self.batches(x))
 
     @torch.no_grad()
     def decode_array(self, z: Array) -> Array:
@@ -198,7 +202,8 @@ class LatentModel(nn.Module):
         codes = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32))
         undo = self.preprocessing.denormalise
         parts = torch.split(codes, BATCH)
-        return np.concatenate([undo(self.decode(part.to(self._device))) for part in parts])
+        with self.threads(min(BATCH, len(z))):
+            return np.concatenate([undo(self.decode(part.to(self._device))) for part in parts])
 
     def batches(self, x: Array) -> Iterator[Tensor]:
         """Preprocessed batches of samples given in the units of the training data.
@@ -211,6 +216,29 @@ class LatentModel(nn.Module):
         """
         normalise = self.preprocessing.normalise
         return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))
+
+    @cached_property
+    def operations(self) -> float:
+        """Floating point operations of both networks per sample, forward."""
+        # Two samples are counted, since some layers refuse one.
+        x = torch.zeros(2, *self.spec.input_shape).to(next(self.decoder.parameters()))
+        networks = [self.encoder, self.decoder]
+        return (
+            count_operations(networks, lambda: self.decoder(self.encoder(x)[:, : self.latent_dim]))
+            / 2
+        )
+
+    def threads(
+        self, samples: int, passes: int = 1, number: int | None = None
+    ) -> AbstractContextManager[int]:
+        """A context in which torch computes on as many threads as help, see `models.threads`.
+
+        Args:
+            samples: in a batch.
+            passes: forward passes that the work on a batch amounts to; a training step is 3.
+            number: of threads; None decides.
+        """
+        return threads(lambda: self.operations * samples * passes, number)
 
     @property
     def _device(self) -> torch.device:

@@ -164,7 +164,9 @@ def _headline(view: View) -> dict[str, str | tuple[str, str]]:
         found = view.errors_if_known
         share = f"{percent(found.share)} of the variance; {found.pca_needs}" if found else ""
         facts["validation error"] = (error, share)
-    facts["training"] = duration(float(metrics["seconds"]))
+    precision = metrics.get("training_precision", "32-true")
+    how = "" if precision == "32-true" else f"in {precision}"
+    facts["training"] = (duration(float(metrics["seconds"])), how)
     if metrics.get("epochs"):
         facts["epochs"] = as_text(int(metrics["epochs"]))
     return facts

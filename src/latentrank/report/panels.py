@@ -51,6 +51,13 @@ def drawn_as_lines(view: View) -> bool:
     return view.noun in ("curve", "vector")
 
 
+def _axis(view: View) -> str:
+    """What the axis of a vector counts, since its columns may have different units."""
+    if view.noun != "vector" or view.dataset.preprocessing.bounded:
+        return ""
+    return " Each column is in standard deviations from its mean."
+
+
 def _coefficients(view: View) -> Drawn:
     """Errors of codes truncated to their leading directions, compared with PCA."""
     found = view.errors
@@ -76,7 +83,9 @@ def _reconstructions(view: View) -> Drawn:
         caption = (
             f"{count} test {noun}s, not trained on (grey), and their reconstructions (coloured)."
         )
-    return Drawn(figure, f"{count} test {noun}s beside their reconstructions.", caption)
+    return Drawn(
+        figure, f"{count} test {noun}s beside their reconstructions.", caption + _axis(view)
+    )
 
 
 def _spectrum(view: View) -> Drawn:

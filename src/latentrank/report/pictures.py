@@ -12,7 +12,7 @@ from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
 from latentrank.report import figures
 from latentrank.report.cells import Limits, value_limits
-from latentrank.report.view import RunLike, View
+from latentrank.report.view import RunLike, View, drawn
 
 KINDS = ("linear", "spherical", "pca")
 
@@ -61,8 +61,9 @@ def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
         x: `(n, *shape)`, in the units of the data.
         most: maximum number of samples to draw.
     """
-    shown = x[:most].astype(np.float64)
     units = run.model().preprocessing
     if units.low is None or units.high is None:
+        shown = drawn(x[:most], units)
         return figures.samples(shown, value_limits(shown))
+    shown = x[:most].astype(np.float64)
     return figures.samples(shown, Limits(units.low, units.high))

@@ -309,9 +309,30 @@ class View:
         return self._own(self.dataset.preprocessing.denormalise(x))
 
     def _own(self, x: NDArray[Any]) -> Floats:
-        """Floats in the units of the data; bounded data as fractions of the bounds."""
-        made = self.dataset.preprocessing
-        return made.normalise(x).numpy() if made.bounded else x.astype(np.float64)
+        """Floats as they are drawn, see `drawn`."""
+        return drawn(x, self.dataset.preprocessing)
+
+
+def drawn(x: NDArray[Any], units: Preprocessing) -> Floats:
+    """Samples as they are drawn.
+
+    Args:
+        x: `(N, *shape)`, in the units of the data.
+        units: the preprocessing of the data.
+
+    Returns:
+        Fractions of the bounds where there are bounds. Rows of a table in standard deviations from
+        the mean of each column, since columns of different units do not fit on one axis. Anything
+        else in the units of the data, float64.
+
+    Example:
+        >>> units = Preprocessing(offset=(5.0, 1e9), scale=(1.0, 1e6))
+        >>> drawn(np.array([[6.0, 1.002e9]]), units).tolist()
+        [[1.0, 2.0]]
+    """
+    if units.bounded or x.ndim == 2:
+        return units.normalise(x).numpy()
+    return x.astype(np.float64)
 
 
 def display_name(method: str) -> str:

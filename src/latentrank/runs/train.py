@@ -261,6 +261,8 @@ def finish(
         "participation_ratio": rank_of_spectrum(values, "participation"),
         "gap_rank": int(rank_of_spectrum(values, "gap")),
         "seconds": round(history.seconds, 2),
+        "training_precision": history.precision,
+        "threads": history.threads,
         "epochs": history.rows[-1]["epoch"] if history.rows else 0,
         "parameters": sum(p.numel() for p in model.parameters()),
         "singular_values": values.tolist(),
@@ -330,7 +332,7 @@ def _doubts(metrics: Mapping[str, Any], samples: int) -> list[str]:
         doubts.append(
             f"Less than {_EXPLAINED:.0%} of the variance of channel"
             f"{'s' if len(missed) > 1 else ''} {', '.join(map(str, missed))} is explained; train "
-            "for longer, or check the units of those channels."
+            f"for longer, or check {'their' if len(missed) > 1 else 'its'} units."
         )
     return doubts
 

@@ -46,8 +46,8 @@ class History(Callback):
         threads: number of threads.
     """
 
-    precision: str
-    threads: int
+    precision: str = "32-true"
+    threads: int = 1
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path

@@ -35,14 +35,15 @@ def solve(model: PCA, dataset: Dataset, config: TrainConfig, folder: Path | None
         return (batch.x for batch in data.train_batches())
 
     model.eval()
-    model.solve(batches)
-    model.finalize(batches)
-    squared, count, codes = 0.0, 0, []
-    for batch in data.test_batches():
-        z = model.encode(batch.x)
-        squared += float((model.decode(z) - batch.x).double().square().sum())
-        count += batch.x.numel()
-        codes.append(z)
+    with model.threads(data.eval_batch_size) as history.threads:
+        model.solve(batches)
+        model.finalize(batches)
+        squared, count, codes = 0.0, 0, []
+        for batch in data.test_batches():
+            z = model.encode(batch.x)
+            squared += float((model.decode(z) - batch.x).double().square().sum())
+            count += batch.x.numel()
+            codes.append(z)
     rank = float(rank_of_spectrum(spectrum(torch.cat(codes))))
     history.record({"epoch": 1, "step": 0, "validation_error": squared / count, "rank": rank})
     return history

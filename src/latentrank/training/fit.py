@@ -26,13 +26,16 @@ from latentrank.training.callbacks import History, LogTerms, ProgressLine
 from latentrank.training.checkpoints import Checkpoint
 from latentrank.training.closed_form import solve
 from latentrank.training.geodesic import start_of
-from latentrank.training.machine import quick_device_check, resolve_precision, threads
+from latentrank.training.machine import quick_device_check, resolve_precision
 from latentrank.training.module import TrainingModule
 from latentrank.training.rank_search import PeriodicSearch
 from latentrank.training.second_stage import SecondStage
 from latentrank.training.stopping import BestWeights, FiniteWeights, Patience
 
 _IMAGE_AXES = 3
+
+#: Forward passes that a step amounts to: one, and twice that backward.
+_PASSES = 3
 
 #: How a model is trained, by `LatentModel.trained_by`.
 MODULES: dict[str, Callable[[Any, TrainConfig], TrainingModule]] = {
@@ -110,7 +113,8 @@ def fit(
     watching: list[Callback] = [] if start is None else [start]
     watching += [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
     if progress:
-        watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}"))
+        where = "" if precision == "32-true" else f", {precision}"
+        watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}{where}"))
     if folder is not None:
         watching.append(Checkpoint(folder / "checkpoints"))
     trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
@@ -120,8 +124,8 @@ def fit(
     if len(dataset.shape) == _IMAGE_AXES:
         # Convolutions are faster in this layout on CPUs and GPUs; the weights are the same.
         model.to(memory_format=torch.channels_last)
-    number = config.machine.threads
-    with quick_device_check(), threads(number, model, config.batch_size) as history.threads:
+    threads = model.threads(config.batch_size, _PASSES, config.machine.threads)
+    with quick_device_check(), threads as history.threads:
         try:
             _run(trainer, module, data, checkpoint)
         except Exception as error:

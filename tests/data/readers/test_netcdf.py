@@ -47,3 +47,18 @@ def test_other_dimensions_are_refused_with_the_remedy(tmp_path):
     path = saved(tmp_path, fields(grid=(("y", "x"), P[0])))
     with pytest.raises(InputError, match=r"over different dimensions \(p, u, grid\); name one"):
         load(path)
+
+
+@pytest.mark.parametrize("asked", [None, "parameters"])
+def test_a_variable_of_parameters_may_have_columns(tmp_path, asked):
+    both = np.stack([MACH, MACH**2], axis=1)
+    path = saved(tmp_path, fields(parameters=(("case", "parameter"), both)))
+    data = load(path, parameters=asked)
+    assert data.shape == (2, 5, 7)
+    np.testing.assert_array_equal(data.train.parameters, both[data.train.rows])
+    assert data.parameter_names == ("parameters[0]", "parameters[1]")
+
+
+def test_parameters_along_another_dimension_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"dimensions \(x\), expected \(case,\)"):
+        load(saved(tmp_path, fields()), parameters="x")

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import lazy
 from latentrank.data.readers.optional import damaged, need
 from latentrank.errors import InputError, unknown
 
+_PARAMETERS = "parameters"
 _LABELS = ("label", "labels", "class")
 
 
@@ -36,8 +38,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     """The samples in the variables of an xarray `Dataset`.
 
     The first dimension is the sample axis. Several variables over the same dimensions are channels
-    of one array. Coordinates along the first dimension only, except an index from 0, are
-    parameters.
+    of one array. A variable `parameters` along the first dimension, `(N,)` or `(N, P)`, or else
+    coordinates along it only, except an index from 0, are parameters.
 
     Args:
         dataset: the opened data set.
@@ -51,27 +53,29 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     meaning = meaning.within(map(str, dataset.variables))
     names = _variables(dataset, path, inner, meaning)
     sample = dataset[names[0]].dims[0]
-    parameters = meaning.parameters or _coordinates(dataset, sample)
+    given = meaning.parameters or _called_parameters(dataset, sample)
+    parameters = given or _coordinates(dataset, sample)
     for name in (*parameters, *([meaning.labels] if meaning.labels else [])):
         if name not in dataset.variables:
             raise unknown(f"variable in {path}", name, map(str, dataset.variables))
     labels = meaning.labels or next((n for n in _LABELS if n in dataset.variables), None)
     arrays = [lazy.load(dataset[name].variable, path, name) for name in names]
+    columns = _columns(dataset, path, sample, parameters)
     part = Part(
         str(path),
         arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1),
         None if labels is None else dataset[labels].values,
-        np.stack([dataset[n].values for n in parameters], axis=1) if parameters else None,
+        np.stack(list(columns.values()), axis=1) if columns else None,
     )
     said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
-    if parameters and not meaning.parameters:
+    if parameters and not given:
         said.append(f"Parameters are read from the coordinates {', '.join(parameters)}.")
     used = {*names, *parameters, labels}
     over = [str(name) for name in dataset.data_vars if name not in used]
     if over:
         said.append(f"{path} also holds unused variables: {', '.join(over)}.")
     kind = "curves" if part.x.ndim == 2 else None
-    return Contents([part], tuple(parameters) or None, tuple(said), kind)
+    return Contents([part], tuple(columns) or None, tuple(said), kind)
 
 
 def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> list[str]:
@@ -80,7 +84,7 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
         if name not in dataset.variables:
             raise unknown(f"variable in {path}", name, map(str, dataset.variables))
     if not chosen:
-        named = {meaning.labels, *(meaning.parameters or ()), *_LABELS}
+        named = {meaning.labels, *(meaning.parameters or (_PARAMETERS,)), *_LABELS}
         chosen = [
             str(n) for n, v in dataset.data_vars.items() if v.ndim >= 2 and str(n) not in named
         ]
@@ -95,6 +99,30 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
             f"such as {path}:/{chosen[0]}."
         )
     return chosen
+
+
+def _called_parameters(dataset: Any, sample: str) -> tuple[str, ...]:
+    found = dataset.variables.get(_PARAMETERS)
+    return (_PARAMETERS,) if found is not None and found.dims[:1] == (sample,) else ()
+
+
+def _columns(
+    dataset: Any, path: Path, sample: str, names: tuple[str, ...]
+) -> dict[str, NDArray[Any]]:
+    """Parameters by name, `(N,)` each; the columns of a variable `(N, P)` are numbered."""
+    columns: dict[str, NDArray[Any]] = {}
+    for name in names:
+        dims, values = dataset[name].dims, dataset[name].values
+        if dims[:1] != (sample,) or values.ndim > 2:
+            raise InputError(
+                f"The parameters {name} in {path} have the dimensions ({', '.join(dims)}), "
+                f"expected ({sample},) or ({sample}, P); name others."
+            )
+        if values.ndim == 1:
+            columns[name] = values
+        else:
+            columns |= {f"{name}[{i}]": values[:, i] for i in range(values.shape[1])}
+    return columns
 
 
 def _coordinates(dataset: Any, sample: str) -> tuple[str, ...]:
