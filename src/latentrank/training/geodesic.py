@@ -51,6 +51,8 @@ _NEIGHBOURS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30)
 DOUBTFUL: Final = 0.1
 #: Adam's, at the beginning; it falls to zero along a cosine.
 _LEARNING_RATE: Final = 3e-3
+#: Samples from which the encoder's last layer is solved for.
+_SOLVED_FROM: Final = 4096
 #: Share of the largest variation of the last layer's inputs from which a direction is used.
 _SMALLEST: Final = 1e-5
 
@@ -184,10 +186,11 @@ class GeodesicStart(Callback):
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.randn(model.latent_dim, rank, generator=generator)
         basis = torch.linalg.qr(drawn)[0].to(like)
-        targets = torch.from_numpy(found.coordinates(landmarks)).to(like) * scale @ basis.T
-        x = torch.from_numpy(landmarks).to(like).reshape(-1, *model.spec.input_shape)
         _train(model, basis, coefficients, _endless(data), self.steps)
-        _read_out(model.encoder, x, targets)
+        seen = list(data.train_batches(_SOLVED_FROM))
+        rows = torch.cat([batch.index for batch in seen]).to(like.device)
+        x = torch.cat([batch.x for batch in seen]).to(like)
+        _read_out(model.encoder, x, coefficients[rows] @ basis.T)
         model.bottleneck.begin(basis, coefficients)
         return _report(found, rank, len(landmarks), self.steps)
 
@@ -217,7 +220,7 @@ def _read_out(encoder: nn.Module, x: Tensor, targets: Tensor) -> None:
 
     Args:
         encoder: changed in place.
-        x: `(n, *input_shape)` landmarks.
+        x: `(n, *input_shape)`, more than the layer has inputs where there are.
         targets: `(n, L)`.
     """
     layer = surgery.output_layer(encoder)
