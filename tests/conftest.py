@@ -5,6 +5,9 @@ import pytest
 from latentrank.config import RunConfig
 from latentrank.runs.cache import Training, folder_name
 
+# A package of its own, which a test installs; it is no part of the suite.
+collect_ignore = ["plugin"]
+
 TINY = {
     "data": "blobs", "device": "cpu", "train_size": 32, "test_size": 16, "epochs": 2,
     "latent_dim": 4, "batch_size": 16,

@@ -3,7 +3,8 @@
 import numpy as np
 
 from latentrank.data.base import Dataset, Split
-from latentrank.data.registry import Description, NamedData, Request
+from latentrank.data.own import Request
+from latentrank.data.registry import Description, NamedData
 
 
 def _split(n: int, seed: int) -> Split:
