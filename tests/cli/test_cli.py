@@ -574,3 +574,15 @@ def test_an_unfinished_run_says_how_to_go_on(command, folder, capfd):
 def test_settings_from_python_are_checked_alike():
     with pytest.raises(InputError, match="did you mean 'penalty'"):
         runs.configure({"method": "lorae", "data": "shapes", "penalyt": 1.0})
+
+
+def test_codes_of_other_data_leave_those_of_the_run(folder):
+    run = run_of(folder)
+    own = Path(run) / "codes-all.npz"
+    assert main(["embed", run, "--split", "all"]) == 0
+    before = own.read_bytes()
+    other = Path("others.npy")
+    np.save(other, np.load(squares(folder))["x"])
+    assert main(["embed", run, "--data", str(other)]) == 0
+    assert own.read_bytes() == before
+    assert (Path(run) / "codes-others-all.npz").is_file()

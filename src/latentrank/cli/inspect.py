@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Suffixes of figure files.
 FIGURES = (".png", ".pdf", ".svg")
+_IMAGE_AXES = 3
+
 #: Accuracy of a classifier below which its features are unreliable.
 POOR_CLASSIFIER = 0.8
 
@@ -254,7 +256,8 @@ def evaluate(
                     raise
                 messages.print(f"{text}: {error}", style="yellow")
     _print_values(trained.metrics, found)
-    if features is None and not metric:
+    images = len(trained.model().spec.input_shape) == _IMAGE_AXES
+    if features is None and not metric and images:
         messages.print(
             "Distances of generated images: --features classifier, inception or timm:NAME."
         )

@@ -36,7 +36,8 @@ def embed(
         typer.Option("--coefficients", metavar="", help="Coefficients in the method's basis."),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="An .npz file; by default RUN/codes-SPLIT.npz.")
+        Path | None,
+        typer.Option(help="An .npz file; by default RUN/codes-[DATA-]SPLIT.npz."),
     ] = None,
 ) -> None:
     """Write codes to an .npz file, with labels, parameters and rows where known.
@@ -52,7 +53,8 @@ def embed(
 
     opened = finished_run(run)
     split = split or ("test" if data is None else "all")
-    path = free_path(out, run / f"codes-{split}.npz", [".npz"])
+    of_others = "" if data is None else f"{Path(data).stem}-"
+    path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz"])
     arrays = codes_of(opened, split, data, coefficients=coefficients)
     with atomic_write(path) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes bools only

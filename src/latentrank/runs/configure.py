@@ -87,7 +87,7 @@ def _check_options(options: Mapping[str, Any], method: str) -> None:
     own = methods.get(method).options.model_fields
     for name in options:
         if name not in own:
-            close = difflib.get_close_matches(name, [*own, *settings()], 1, 0.5)
+            close = difflib.get_close_matches(name, [*own, *settings()], 1, 0.6)
             hint = f"did you mean '{close[0]}'? " if close else ""
             raise InputError(
                 f"There is no setting '{name}' and {method} has no such option; "

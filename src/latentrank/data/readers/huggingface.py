@@ -80,7 +80,7 @@ def _columns(
 ) -> tuple[str, ...]:
     for name in [labels, *(meaning.parameters or ()), *(meaning.columns or ())]:
         if name is not None and name not in features:
-            raise unknown(f"column in {what}", name, list(features))
+            raise unknown(f"column in {what} called", name, list(features))
     if meaning.columns:
         return meaning.columns
     rest = [name for name in features if name not in {labels, *(meaning.parameters or ())}]

@@ -57,7 +57,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     parameters = given or _coordinates(dataset, sample)
     for name in (*parameters, *([meaning.labels] if meaning.labels else [])):
         if name not in dataset.variables:
-            raise unknown(f"variable in {path}", name, map(str, dataset.variables))
+            raise unknown(f"variable in {path} called", name, map(str, dataset.variables))
     labels = meaning.labels or next((n for n in _LABELS if n in dataset.variables), None)
     arrays = [lazy.load(dataset[name].variable, path, name) for name in names]
     columns = _columns(dataset, path, sample, parameters)
@@ -82,7 +82,7 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
     chosen = [inner.strip("/")] if inner else list(meaning.columns or ())
     for name in chosen:
         if name not in dataset.variables:
-            raise unknown(f"variable in {path}", name, map(str, dataset.variables))
+            raise unknown(f"variable in {path} called", name, map(str, dataset.variables))
     if not chosen:
         named = {meaning.labels, *(meaning.parameters or (_PARAMETERS,)), *_LABELS}
         chosen = [

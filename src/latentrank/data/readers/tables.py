@@ -109,7 +109,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     meaning = meaning.within(names)
     for name in [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]:
         if name is not None and name not in names:
-            raise unknown(f"column in {what}", name, names)
+            raise unknown(f"column in {what} called", name, names)
     labels = meaning.labels or _called(names, _LABELS)
     split = _split_column(frame, names)
     named = {labels, split, *(meaning.parameters or ())}
