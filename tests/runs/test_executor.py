@@ -115,7 +115,7 @@ def test_what_is_trained_side_by_side_is_what_one_process_gives(wanted, two_at_o
     failed = train_all(asked, said.append)
     assert list(failed) == [asked[2].folder.name]
     assert "none.npy" in failed[asked[2].folder.name]
-    assert [text.split(":")[0] for text in said].count("left out") == 1
+    assert [text.split(":")[0] for text in said].count("skipped") == 1
     assert said[0] == "3 runs to train, 0 already exist"
     assert len(said) == 4
     for training in asked[:2]:
