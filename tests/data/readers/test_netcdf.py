@@ -39,7 +39,7 @@ def test_variables_are_chosen_by_name(tmp_path):
     np.testing.assert_array_equal(data.train.x[:, 0], U[data.train.rows])
     np.testing.assert_array_equal(data.train.labels, data.train.rows % 3)
     assert load(path, columns="u,p").notes[0] == "Channels: u, p."
-    with pytest.raises(InputError, match=r"no variable in .*f\.nc 'v'"):
+    with pytest.raises(InputError, match=r"no variable in .*f\.nc called 'v'"):
         load(f"{path}:/v")
 
 

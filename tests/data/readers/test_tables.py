@@ -45,7 +45,7 @@ def test_columns_are_chosen_by_name(tmp_path):
 
 
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path):
-    with pytest.raises(InputError, match=r"no column in .*t\.csv 'bb'; did you mean 'b'"):
+    with pytest.raises(InputError, match=r"no column in .*t\.csv called 'bb'; did you mean 'b'"):
         load(saved(tmp_path), columns="bb")
 
 
