@@ -37,8 +37,8 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     """
     names = list(known)
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return InputError(f"There is no {kind} '{given}'; {hint}Known: {', '.join(names)}.")
+    hint = f"; did you mean '{close[0]}'?" if close else "."
+    return InputError(f"There is no {kind} '{given}'{hint} Known: {', '.join(names)}.")
 
 
 def check_count(value: object, name: str) -> None:

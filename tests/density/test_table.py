@@ -73,7 +73,7 @@ def test_a_density_as_text(text, expected):
     ("text", "message"),
     [
         ("gausian", "no density 'gausian'; did you mean 'gaussian'"),
-        ("", "no density ''; Known: gaussian, gmm"),
+        ("", "no density ''. Known: gaussian, gmm"),
         ("gmm:component=2", "option of the density gmm 'component'; did you mean 'components'"),
         ("gaussian:components=2", "gaussian has no options; leave out 'components'"),
         ("gmm:components", "is 'gmm:components', expected NAME or NAME:OPTION=VALUE"),
