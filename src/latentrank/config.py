@@ -317,11 +317,17 @@ def settings() -> dict[str, FieldInfo]:
 
 
 def _field(path: tuple[str, ...]) -> FieldInfo:
+    field: FieldInfo = _section(path).model_fields[path[-1]]
+    return field
+
+
+def _section(path: tuple[str, ...]) -> type[BaseModel]:
+    """The class at the end of a path of sections; the last part of the path is a setting in it."""
     section: Any = RunConfig
     for part in path[:-1]:
         section = section.model_fields[part].annotation
-    field: FieldInfo = section.model_fields[path[-1]]
-    return field
+    kind: type[BaseModel] = section
+    return kind
 
 
 def path_of(name: str) -> tuple[str, ...]:
@@ -347,11 +353,7 @@ def section_of(name: str) -> type[BaseModel]:
         >>> section_of("device").__name__
         'MachineConfig'
     """
-    section: Any = RunConfig
-    for part in path_of(name)[:-1]:
-        section = section.model_fields[part].annotation
-    kind: type[BaseModel] = section
-    return kind
+    return _section(path_of(name))
 
 
 def resumable() -> list[str]:

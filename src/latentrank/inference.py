@@ -15,10 +15,10 @@ from latentrank import data, density
 from latentrank.data import Dataset, Split
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
+from latentrank.filenames import PARAMETER_MAP
 from latentrank.models.base import LatentModel
 from latentrank.parametric import ExtrapolationWarning, ParameterMap
 from latentrank.runs import Run
-from latentrank.runs.folder import PARAMETER_MAP
 
 SPLITS = ("train", "test", "all")
 

@@ -15,6 +15,7 @@ from torch import nn
 from latentrank import __version__, methods
 from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError
+from latentrank.filenames import SPEC, WEIGHTS
 from latentrank.io import atomic_write, write_text
 from latentrank.losses import Objective
 from latentrank.models.autoencoder import Autoencoder
@@ -53,7 +54,7 @@ def save(model: LatentModel, folder: str | Path) -> Path:
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
     }
-    with atomic_write(folder / "model.safetensors") as temporary:
+    with atomic_write(folder / WEIGHTS) as temporary:
         try:
             save_file(tensors, temporary)
         except SafetensorError as error:
@@ -62,7 +63,7 @@ def save(model: LatentModel, folder: str | Path) -> Path:
             ) from None
     written_by = {"format": FORMAT, "latentrank": __version__}
     description = {**written_by, **model.spec.model_dump(mode="json")}
-    write_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
+    write_text(folder / SPEC, json.dumps(description, indent=2) + "\n")
     return folder
 
 
@@ -81,8 +82,8 @@ def load(
     """
     folder = Path(folder)
     try:
-        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "model.safetensors")
+        description = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+        tensors = load_file(folder / WEIGHTS)
     except FileNotFoundError as error:
         raise InputError(
             f"There is no model in {folder} ({Path(str(error.filename)).name} is missing); "

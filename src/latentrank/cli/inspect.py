@@ -15,6 +15,7 @@ from latentrank.cli.options import Data, RunFolder, opened
 from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
 from latentrank.cli.train import write_run_report
 from latentrank.errors import InputError
+from latentrank.filenames import METRICS
 from latentrank.formatting import as_text
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def evaluate(
         messages.print(
             "Distances of generated images: --features classifier, inception or timm:NAME."
         )
-    console.print(str(run / "metrics.json"), soft_wrap=True)
+    console.print(str(run / METRICS), soft_wrap=True)
 
 
 def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:

@@ -14,6 +14,7 @@ from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
 from latentrank.cli.output import console, messages, new_table, print_pairs
 from latentrank.errors import InputError
+from latentrank.filenames import REPORT
 from latentrank.formatting import as_text, duration
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def train(
     else:
         settled = runs.configure(given, config)
         folder = out or runs.default_folder(settled)
-    from latentrank.runs.folder import CONFIG
+    from latentrank.filenames import CONFIG
 
     try:
         if resume is not None:
@@ -113,8 +114,8 @@ def _summary(run: Run) -> None:
         "time": f"{duration(metrics['seconds'])}, epochs: {metrics['epochs']}",
         "run": str(run.folder),
     }
-    if (run.folder / "report.html").is_file():
-        lines["report"] = str(run.folder / "report.html")
+    if (run.folder / REPORT).is_file():
+        lines["report"] = str(run.folder / REPORT)
     console.print(f"[bold]{metrics['method']}[/bold] on {Path(metrics['data']).name}")
     print_pairs(lines)
     control = metrics.get("rank_search", {})

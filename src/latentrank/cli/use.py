@@ -14,6 +14,7 @@ from latentrank.cli.app import CATALOGUE, GENERATE, app
 from latentrank.cli.options import DensityCommand, RunFolder, Seed
 from latentrank.cli.output import console, free_path, messages, new_table
 from latentrank.errors import InputError
+from latentrank.filenames import CONFIG, SPEC
 
 if TYPE_CHECKING:
     from latentrank.export import Exported
@@ -275,7 +276,7 @@ def _model_of(folder: Path, networks: str | None) -> LatentModel:
     if networks is not None:
         encoder, decoder = _own_networks(networks)
         return load(folder, encoder=encoder, decoder=decoder)
-    if (folder / "model.json").is_file() and not (folder / "config.yaml").is_file():
+    if (folder / SPEC).is_file() and not (folder / CONFIG).is_file():
         return load(folder)
     return finished_run(folder).model()
 

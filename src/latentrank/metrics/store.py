@@ -12,11 +12,10 @@ from typing import Any
 from filelock import FileLock
 
 from latentrank.evaluation.images import weights_digest
+from latentrank.filenames import CONFIG, METRICS, WEIGHTS
 from latentrank.formatting import as_text
 from latentrank.io import write_text
-from latentrank.runs.folder import CONFIG, METRICS
 
-MODEL = "model.safetensors"
 KEY = "measured"
 
 
@@ -98,7 +97,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _model(folder: Path) -> str | None:
-    path = folder / MODEL
+    path = folder / WEIGHTS
     return weights_digest(path) if path.is_file() else None
 
 

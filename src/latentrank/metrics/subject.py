@@ -21,7 +21,7 @@ from latentrank.errors import InputError
 from latentrank.evaluation.features import Extractor, extractor, features, place, weights_of
 from latentrank.evaluation.generation import real_features
 from latentrank.evaluation.images import as_images, weights_digest
-from latentrank.metrics.store import MODEL
+from latentrank.filenames import WEIGHTS
 from latentrank.models.base import LatentModel
 from latentrank.runs import Run, finished_run, load_data
 
@@ -94,7 +94,7 @@ class Subject:
     @property
     def model_digest(self) -> str | None:
         """Identifies the trained model; None if none is trained."""
-        path = self.folder / MODEL
+        path = self.folder / WEIGHTS
         return _digest(path, path.stat().st_mtime_ns) if path.is_file() else None
 
     @property

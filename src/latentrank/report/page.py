@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from latentrank import methods
 from latentrank.errors import InputError
+from latentrank.filenames import FIGURES, REPORT
 from latentrank.formatting import as_text, duration
 from latentrank.io import write_text
 from latentrank.metrics import read, tables
@@ -20,7 +21,6 @@ from latentrank.report.errors import percent
 from latentrank.report.panels import PANELS, Drawn
 from latentrank.report.style import Format, to_svg, write_figure
 from latentrank.report.view import ERRORS, MissingDataError, RunLike, View, flat_settings
-from latentrank.runs.folder import FIGURES, REPORT
 
 _CAPTIONS: Final = f"{FIGURES}/captions.json"
 _KEPT_WIDTH: Final = 900  # CSS pixels of a figure that an earlier report drew

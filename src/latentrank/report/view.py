@@ -20,12 +20,12 @@ from latentrank.evaluation.coefficients import (
     error_by_coefficients,
     pca_error_by_coefficients,
 )
+from latentrank.filenames import FIGURES
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.models.statistics import CodeStatistics
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import FieldLimits, Limits, value_limits
 from latentrank.report.errors import Errors
-from latentrank.runs.folder import FIGURES
 
 Floats = NDArray[np.floating]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from latentrank import data, runs
 from latentrank.config import SCHEMA, MachineConfig, RunConfig, section_of, settings
 from latentrank.errors import InputError
+from latentrank.filenames import CONFIG
 from latentrank.runs.locking import locked
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Training(NamedTuple):
 def is_done(training: Training) -> bool:
     """Whether it is finished."""
     folder = training.folder
-    return (folder / runs.folder.CONFIG).is_file() and runs.Run(folder).finished
+    return (folder / CONFIG).is_file() and runs.Run(folder).finished
 
 
 def content(config: RunConfig) -> dict[str, Any]:
@@ -89,8 +90,7 @@ def content(config: RunConfig) -> dict[str, Any]:
 
 
 def _decides(name: str) -> bool:
-    machine = section_of(name) is MachineConfig or name in ("data_root", "download")
-    return not machine and name not in ("method", "data")
+    return not _is_place(name) and name not in ("method", "data")
 
 
 def _usual_width(source: str) -> int | None:
@@ -168,7 +168,7 @@ def train(
     with locked(folder, waiting):
         if is_done(training):
             return
-        if (folder / runs.folder.CONFIG).is_file():
+        if (folder / CONFIG).is_file():
             where = {n: training.config.get(n) for n in settings() if _is_place(n)}
             runs.resume(folder, where, progress=progress, callbacks=callbacks)
         else:

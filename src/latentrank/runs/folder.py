@@ -1,4 +1,4 @@
-"""The run folder: the results of training, and the only module that knows its file names."""
+"""The run folder: the results of training."""
 
 from __future__ import annotations
 
@@ -16,19 +16,10 @@ from latentrank import data
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
+from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
 from latentrank.io import atomic_write, read_yaml, write_text
 from latentrank.models.base import LatentModel
 from latentrank.serialization import load
-
-CONFIG = "config.yaml"
-METRICS = "metrics.json"
-HISTORY = "history.csv"
-CODES = "codes.safetensors"
-PARAMETER_MAP = "parameters-{kind}.safetensors"
-CHECKPOINTS = "checkpoints"
-LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
-FIGURES = "figures"
-REPORT = "report.html"
 
 
 class Run:

@@ -17,11 +17,12 @@ from latentrank.data import Dataset
 from latentrank.data.in_memory import as_dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
+from latentrank.filenames import CODES, CONFIG, METRICS
 from latentrank.io import write_yaml
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
 from latentrank.runs.configure import resolve
-from latentrank.runs.folder import CODES, CONFIG, METRICS, Run, load_data
+from latentrank.runs.folder import Run, load_data
 from latentrank.runs.locking import locked
 from latentrank.serialization import save
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
+from latentrank.filenames import HISTORY
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.pca import PCA
 from latentrank.training.callbacks import History
@@ -28,7 +29,7 @@ def solve(model: PCA, dataset: Dataset, config: TrainConfig, folder: Path | None
     Returns:
         The history, a single row.
     """
-    history = History(folder / "history.csv" if folder else None)
+    history = History(folder / HISTORY if folder else None)
     data = DataModule(dataset, seed=config.seed, preprocessing=model.preprocessing)
 
     def batches() -> Iterator[Tensor]:

@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import Callback
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
 from latentrank.errors import InputError
+from latentrank.filenames import CHECKPOINTS, HISTORY, LAST_CHECKPOINT
 from latentrank.models.base import LatentModel
 from latentrank.models.pca import PCA
 from latentrank.training.adversarial import AdversarialModule
@@ -108,7 +109,7 @@ def fit(
     precision = resolve_precision(config.precision, config.machine.device)
     config = config.model_copy(update={"precision": precision})
     model.train().bottleneck.prepare(len(dataset.train))
-    history = History(folder / "history.csv" if folder else None)
+    history = History(folder / HISTORY if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
     watching: list[Callback] = [] if start is None else [start]
     watching += [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
@@ -116,7 +117,7 @@ def fit(
         where = "" if precision == "32-true" else f", {precision}"
         watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}{where}"))
     if folder is not None:
-        watching.append(Checkpoint(folder / "checkpoints"))
+        watching.append(Checkpoint(folder / CHECKPOINTS))
     trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
     data = DataModule(
         dataset, config.batch_size, seed=config.seed, preprocessing=model.preprocessing
@@ -230,7 +231,7 @@ def _first_sentence(error: Exception) -> str:
 
 
 def _checkpoint(folder: Path | None) -> Path:
-    path = (folder or Path()) / "checkpoints" / "last.ckpt"
+    path = (folder or Path()) / LAST_CHECKPOINT
     if not path.is_file():
         raise InputError(f"There is no checkpoint at {path}; train from the start instead.")
     return path

@@ -1,0 +1,13 @@
+"""Names of the files in a run folder, for every module that reads or writes one."""
+
+CONFIG = "config.yaml"
+METRICS = "metrics.json"
+HISTORY = "history.csv"
+WEIGHTS = "model.safetensors"
+SPEC = "model.json"
+CODES = "codes.safetensors"
+PARAMETER_MAP = "parameters-{kind}.safetensors"
+CHECKPOINTS = "checkpoints"
+LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
+FIGURES = "figures"
+REPORT = "report.html"
