@@ -17,7 +17,7 @@ from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.io import parse_value
 from latentrank.metrics import Subject
-from latentrank.runs.cache import Training, content
+from latentrank.runs.cache import PlannedRun, content
 from latentrank.runs.executor import Say, at_once, train_all
 
 _MOST_LISTED = 10_000  # combinations of choices
@@ -209,16 +209,16 @@ def sweep(
 
 def _training(
     trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path
-) -> Training:
+) -> PlannedRun:
     """The run of a new trial."""
     place = folder / f"trial-{trial.number}"
     trial.set_user_attr("folder", str(place))
     name = f"trial {trial.number}: {_listed(trial.params)}"
-    return Training(name, "", configured(given, searches, trial.params), place)
+    return PlannedRun(name, "", configured(given, searches, trial.params), place)
 
 
 def _settle(
-    study: Any, trial: Any, training: Training, reason: str | None, metric: str, say: Say
+    study: Any, trial: Any, training: PlannedRun, reason: str | None, metric: str, say: Say
 ) -> None:
     """Report the result to the study; a diverging trial does not end it."""
     try:

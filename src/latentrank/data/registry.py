@@ -64,7 +64,6 @@ class NamedData:
 
 
 #: Data sets by name. Another package adds one with an entry point in `latentrank.datasets`.
-DATASETS: Registry[NamedData] = Registry("data set", "latentrank.datasets")
 
 
 def _family(name: str) -> NamedData:
@@ -206,9 +205,9 @@ _ENTRIES = [
         computed=True,
     ),
 ]  # fmt: skip
-for _entry in _ENTRIES:
-    DATASETS.register(_entry.description.name, _entry)
-DATASETS.seal()
+DATASETS = Registry(
+    "data set", "latentrank.datasets", {entry.description.name: entry for entry in _ENTRIES}
+)
 
 
 def names() -> list[str]:

@@ -37,19 +37,20 @@ def _auto(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
 #: decoder's input width.
 Family = Callable[[Shape, int, int], Pair]
 
-NETWORKS = Registry[Family]("network", "latentrank.networks")
-for _name, _family in {
-    "auto": _auto,
-    "shapes": shapes,
-    "mnist": mnist,
-    "celeba": celeba,
-    "rrae-mnist": rrae_mnist,
-    "curves": curves,
-    "conv": conv,
-    "mlp": mlp,
-}.items():
-    NETWORKS.register(_name, _family)
-NETWORKS.seal()
+NETWORKS = Registry[Family](
+    "network",
+    "latentrank.networks",
+    {
+        "auto": _auto,
+        "shapes": shapes,
+        "mnist": mnist,
+        "celeba": celeba,
+        "rrae-mnist": rrae_mnist,
+        "curves": curves,
+        "conv": conv,
+        "mlp": mlp,
+    },
+)
 
 _BOUNDS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 

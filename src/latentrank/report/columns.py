@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.config import MachineConfig
+from latentrank.config import places
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
 from latentrank.formatting import as_text, duration, mean_and_spread
@@ -21,9 +21,7 @@ from latentrank.metrics import METRICS, Value, comparable, read
 from latentrank.report.view import RunLike, View, flat_settings
 
 # What may differ between repetitions of an experiment.
-_NOT_THE_EXPERIMENT: Final = frozenset(
-    {"seed", "data_root", "download", *MachineConfig.model_fields}
-)
+_NOT_THE_EXPERIMENT: Final = frozenset({"seed", *places()})
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
 _NAMES: Final = {"seconds": "training time"}
 _LONGEST_NAME: Final = 28  # characters; longer names become numbers
