@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from latentrank import methods
 from latentrank.errors import InputError, unknown
 from latentrank.methods import MethodOptions
-from latentrank.methods.option_types import expected
+from latentrank.methods.option_types import refusal
 
 Logger = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -347,15 +347,10 @@ def _marked(mark: str) -> list[str]:
 def _input_error(error: ValidationError, section: type[BaseModel]) -> InputError:
     """The first validation error, in one sentence."""
     first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InputError):
-        return cause
-    name = str(first["loc"][0]) if first["loc"] else "the configuration"
     if first["type"] == "missing":
+        name = str(first["loc"][0])
         return InputError(f"No {'data' if name == 'source' else name} is given; name it.")
-    if name not in section.model_fields:
-        return InputError(f"{name} is {first['input']!r}: {first['msg']}.")
-    return InputError(f"{name} is {first['input']!r}, expected {expected(section, name)}.")
+    return refusal(error, section, "The configuration")
 
 
 #: Names that other libraries use for a setting, for suggestions that spelling alone would miss.

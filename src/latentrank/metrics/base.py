@@ -43,7 +43,7 @@ class Metric:
         uses: settings that the value depends on, which become part of its identity.
         usual: default arguments for `evaluate`; if empty, the metric is measured only if it takes
             no argument.
-        title: name in tables; by default `name`.
+        title: name in tables; by default `name`, with spaces in place of hyphens.
         help: description, in one sentence.
         stored: false if the run's metrics already hold the number.
 
@@ -67,7 +67,7 @@ class Metric:
         if self.usual is None:
             object.__setattr__(self, "usual", () if self.argument else ("",))
         if not self.title:
-            object.__setattr__(self, "title", self.name)
+            object.__setattr__(self, "title", self.name.replace("-", " "))
 
     @property
     def form(self) -> str:

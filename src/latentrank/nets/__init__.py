@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_count, unknown
 from latentrank.nets.conv import conv
 from latentrank.nets.mlp import Pair, Shape, mlp
 from latentrank.nets.paper import celeba, curves, mnist, rrae_mnist, shapes
@@ -109,8 +109,7 @@ def build(
             f"The samples have shape {shape}, expected axes of at least 1; check the data."
         )
     for name, size in (("encoder_dim", encoder_dim), ("latent_dim", latent_dim)):
-        if size < 1:
-            raise InputError(f"{name} is {size}, expected an integer from 1; raise it.")
+        check_count(size, name)
     encoder, decoder = make(shape, encoder_dim, latent_dim)
     if bounded_output is not None:
         decoder.append(_BOUNDS[bounded_output]())

@@ -18,7 +18,8 @@ from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
 from latentrank.formatting import as_text, duration, mean_and_spread
 from latentrank.metrics import METRICS, Value, comparable, read
-from latentrank.report.view import RunLike, View, flat_settings
+from latentrank.report.view import View, flat_settings
+from latentrank.runs import Run
 
 # What may differ between repetitions of an experiment.
 _NOT_THE_EXPERIMENT: Final = frozenset({"seed", *places()})
@@ -85,7 +86,7 @@ class Column:
         return np.array([view.metrics["singular_values"] for view in self.views])
 
 
-def columns_of(runs: Sequence[RunLike], labels: Sequence[str] | None = None) -> list[Column]:
+def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list[Column]:
     """Group runs that differ in nothing but the seed.
 
     Args:

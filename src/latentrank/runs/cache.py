@@ -7,7 +7,6 @@ waited for.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -18,6 +17,7 @@ from latentrank import data, runs
 from latentrank.config import SCHEMA, RunConfig, places, settings
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG
+from latentrank.io import digest
 from latentrank.runs.locking import locked
 
 if TYPE_CHECKING:
@@ -130,12 +130,10 @@ def folder_name(config: RunConfig, trained: bool = True) -> str:
         'blobs-lorae-penalty-0.1-seed-0'
     """
     about = content(config)
-    text = json.dumps([about, trained], sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     options = [part for name, value in about["options"].items() for part in (name, str(value))]
     seed = str(config.training.seed)
     words = [Path(config.data.source).stem, config.method, *options, "seed", seed]
-    return f"{re.sub(r'[^A-Za-z0-9.]+', '-', '-'.join(words))}-{digest}"
+    return f"{re.sub(r'[^A-Za-z0-9.]+', '-', '-'.join(words))}-{digest([about, trained])[:10]}"
 
 
 def train(
