@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -15,9 +14,9 @@ from typing import Any, NamedTuple
 from latentrank import metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
-from latentrank.io import parse_value
+from latentrank.io import digest, parse_value
 from latentrank.metrics import Subject
-from latentrank.runs.cache import Training, content
+from latentrank.runs.cache import PlannedRun, content
 from latentrank.runs.executor import Say, at_once, train_all
 
 _MOST_LISTED = 10_000  # combinations of choices
@@ -209,16 +208,16 @@ def sweep(
 
 def _training(
     trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path
-) -> Training:
+) -> PlannedRun:
     """The run of a new trial."""
     place = folder / f"trial-{trial.number}"
     trial.set_user_attr("folder", str(place))
     name = f"trial {trial.number}: {_listed(trial.params)}"
-    return Training(name, "", configured(given, searches, trial.params), place)
+    return PlannedRun(name, "", configured(given, searches, trial.params), place)
 
 
 def _settle(
-    study: Any, trial: Any, training: Training, reason: str | None, metric: str, say: Say
+    study: Any, trial: Any, training: PlannedRun, reason: str | None, metric: str, say: Say
 ) -> None:
     """Report the result to the study; a diverging trial does not end it."""
     try:
@@ -330,9 +329,8 @@ def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> s
     for search in searches:
         fixed["settings"].pop(search.name, None)
         fixed["options"].pop(search.name, None)
-    about = json.dumps([fixed, [vars(s) for s in searches], objective], sort_keys=True, default=str)
-    digest = hashlib.sha256(about.encode()).hexdigest()[:8]
-    return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{digest}"
+    about = digest([fixed, [vars(search) for search in searches], objective])[:8]
+    return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{about}"
 
 
 def _propose(trial: Any, search: Search) -> Any:

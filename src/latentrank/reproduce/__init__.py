@@ -18,7 +18,7 @@ from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
 from latentrank.reproduce.figures import figures
 from latentrank.reproduce.plan import Job, plan
 from latentrank.reproduce.text import command, differences, source_version, verdict
-from latentrank.runs.cache import Training, is_done
+from latentrank.runs.cache import PlannedRun, is_done
 from latentrank.runs.executor import Say, train_all
 
 __all__ = ["Job", "command", "differences", "plan", "reproduce", "source_version", "verdict"]
@@ -93,7 +93,7 @@ def reproduce(
     return page
 
 
-def _missing(trainings: Sequence[Training]) -> dict[str, str]:
+def _missing(trainings: Sequence[PlannedRun]) -> dict[str, str]:
     return {
         training.folder.name: "Not all of its seeds have been trained."
         for training in trainings

@@ -178,7 +178,7 @@ def new_model(
     from lightning.pytorch import seed_everything
 
     seed_everything(config.training.seed, verbose=False)
-    model = methods.build(
+    return methods.build(
         config.method,
         dataset.shape,
         config.latent_dim or dataset.latent_dim,
@@ -188,8 +188,6 @@ def new_model(
         decoder=decoder,
         **config.options.model_dump(),
     )
-    model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
-    return model
 
 
 def _fit(
