@@ -114,6 +114,9 @@ def _summary(run: Run) -> None:
         "time": f"{duration(metrics['seconds'])}, epochs: {metrics['epochs']}",
         "run": str(run.folder),
     }
+    if restarts := metrics.get("restarts"):
+        listed = ", ".join(as_text(error) for error in restarts["errors"])
+        lines["validation error"] += f", the lowest of {listed}"
     if (run.folder / REPORT).is_file():
         lines["report"] = str(run.folder / REPORT)
     console.print(f"[bold]{metrics['method']}[/bold] on {Path(metrics['data']).name}")
