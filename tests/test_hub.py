@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         siblings = [{"rfilename": name} for name in files]
         return self.answer({"id": repository, "sha": hub.commit(repository), "siblings": siblings})
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815
 
     def file(self, repository, name):
         content = self.server.files[repository][name]
@@ -137,8 +137,12 @@ def run(tmp_path_factory):
     images = np.random.default_rng(0).integers(0, 256, size=(40, 8, 8, 3), dtype=np.uint8)
     np.save(folder / "photos.npy", images)
     config = RunConfig(
-        method="lorae", data=str(folder / "photos.npy"), latent_dim=4, epochs=1,
-        options={"penalty": 0.25}, device="cpu",
+        method="lorae",
+        data=str(folder / "photos.npy"),
+        latent_dim=4,
+        epochs=1,
+        options={"penalty": 0.25},
+        device="cpu",
     )
     return latentrank.train(config, folder / "run", progress=False)
 

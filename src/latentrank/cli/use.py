@@ -300,7 +300,7 @@ def push(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
     ],
-    name: Annotated[
+    repository: Annotated[
         str | None, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
     ] = None,
     license: Annotated[  # noqa: A002 - name of the option
@@ -325,22 +325,24 @@ def push(
     """
     from latentrank import hub
 
-    if (name is None) == (out is None):
+    if (repository is None) == (out is None):
         raise InputError("push needs either USER/NAME or --out; give one of them.")
     if out is not None:
         folder = hub.save_pretrained(run, _new_folder(out), license=license)
         console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)
         return
-    with messages.status(f"Uploading {name}"):
+    with messages.status(f"Uploading {repository}"):
         url = hub.push_to_hub(
-            run, str(name), license=license, private=private or None, revision=revision
+            run, str(repository), license=license, private=private or None, revision=revision
         )
     console.print(url, soft_wrap=True)
 
 
 @app.command(rich_help_panel=GENERATE)
 def pull(
-    name: Annotated[str, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")],
+    repository: Annotated[
+        str, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
+    ],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="New folder for the model; by default NAME.")
@@ -355,9 +357,9 @@ def pull(
 
     from latentrank import hub
 
-    folder = _new_folder(out or Path(name.rpartition("/")[2]))
-    with messages.status(f"Fetching {name}"):
-        shutil.copytree(hub.download(name, revision=revision), folder)
+    folder = _new_folder(out or Path(repository.rpartition("/")[2]))
+    with messages.status(f"Fetching {repository}"):
+        shutil.copytree(hub.download(repository, revision=revision), folder)
     console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)
 
 
