@@ -134,7 +134,10 @@ def reproduce(
         str | None,
         typer.Argument(metavar="RECIPE", help="A recipe from --list, or your own .yaml file."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds per row.")] = 3,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of seeds per row; by default the recipe's, mostly 3."),
+    ] = None,
     budget: Annotated[
         Literal["small", "medium", "paper"],
         typer.Option(
@@ -163,16 +166,17 @@ def reproduce(
         bool, typer.Option("--list", metavar="", help="List the recipes and exit.")
     ] = False,
 ) -> None:
-    """Reproduce a table or figure of the papers and compare it with the published values.
+    """Reproduce a table or figure of the papers, or run an experiment of your own.
 
     latentrank reproduce --list
+    latentrank reproduce my-experiment.yaml
     latentrank reproduce lorae-table-7 --seeds 3 --budget small
     latentrank reproduce lorae-table-3 --part mnist
     """
     from latentrank.reproduce import reproduce as run_recipe
 
     if listing or recipe is None:
-        _print_recipes(seeds)
+        _print_recipes(seeds or 3)
         return
     try:
         page = run_recipe(
@@ -193,7 +197,8 @@ def reproduce(
     except KeyboardInterrupt:
         raise Stopped("Stopped; the same command resumes.") from None
     _print_page(page)
-    console.print(str(out / page.name / "report.html"), soft_wrap=True)
+    for path in (out / page.name / "report.html", *page.comparisons):
+        console.print(str(path), soft_wrap=True)
 
 
 def _print_recipes(seeds: int) -> None:
