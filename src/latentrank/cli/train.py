@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from latentrank.formatting import as_text, duration
 if TYPE_CHECKING:
     from latentrank.report.reproduction import Page
     from latentrank.runs import Run
+    from latentrank.sweep import Trial
 
 CLUSTER = "Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."
 
@@ -252,19 +254,25 @@ def sweep(
         typer.Option(help="URL of the study's database, which several machines can share."),
     ] = None,
     minimise: Annotated[
-        str,
-        typer.Option(metavar="METRIC", help="Metric to minimise, such as fd:gmm."),
-    ] = "validation_error",
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC",
+            help="Metric to minimise, such as fd:gmm; repeatable. By default validation_error.",
+        ),
+    ] = None,
     maximise: Annotated[
-        str | None,
-        typer.Option(metavar="METRIC", help="Or one to maximise, such as accuracy:100."),
+        list[str] | None,
+        typer.Option(metavar="METRIC", help="Metric to maximise, such as accuracy:100."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the runs of all studies.")] = Path("sweeps"),
     cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
 ) -> None:
     """Search over settings and options of METHOD with Optuna; each trial is a run folder.
 
+    With two aims, such as rank and error, the result is their Pareto front.
+
     latentrank sweep lorae --data shapes --search penalty=1e-5..1e-1:log --trials 20
+    latentrank sweep rrae --data shapes --search rank=1..16 --minimise rank --minimise error
     """
     from latentrank import sweep as sweeping
 
@@ -278,8 +286,8 @@ def sweep(
             {**settings, **options, "method": words[0]},
             [sweeping.parse_search(text) for text in search],
             trials,
-            minimise=minimise,
-            maximise=maximise,
+            minimise=minimise or (),
+            maximise=maximise or (),
             storage=storage,
             out=out,
             cluster=cluster,
@@ -288,10 +296,22 @@ def sweep(
         )
     except KeyboardInterrupt:
         raise Stopped("Stopped; the same command adds trials to the study.") from None
+    _print_trials(found, [*(minimise or ()), *(maximise or ())] or ["validation_error"])
+
+
+def _print_trials(found: Sequence[Trial], aims: Sequence[str]) -> None:
+    """The Pareto front of two aims; every trial of one."""
     names = list(found[0].settings)
-    metric = maximise or minimise
-    table = new_table("trial", metric, *names, "run", numbers=["trial", metric, *names])
-    for trial in found:
-        chosen = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.settings.values()]
-        table.add_row(str(trial.number), f"{trial.value:.4g}", *chosen, trial.folder)
+    table = new_table("trial", *aims, *names, "run", numbers=["trial", *aims, *names])
+    shown = [trial for trial in found if trial.best or len(aims) == 1]
+    for trial in shown:
+        values = [*trial.values, *trial.settings.values()]
+        cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
+        table.add_row(str(trial.number), *cells, trial.folder)
     console.print(table)
+    if len(aims) > 1:
+        console.print(
+            f"The Pareto front of {len(found)} trials: no other trial is better in one of these "
+            "and at least as good in the rest.",
+            style="dim",
+        )
