@@ -133,8 +133,11 @@ def reproduce(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds per row.")] = 3,
     budget: Annotated[
-        Literal["small", "paper"],
-        typer.Option(help="small: about an hour on two cores; paper: the papers' full set-up."),
+        Literal["small", "medium", "paper"],
+        typer.Option(
+            help="small: about an hour on two cores; medium: all training data for a fifth of the "
+            "epochs; paper: the papers' full set-up."
+        ),
     ] = "small",
     part: Annotated[
         list[str] | None,
