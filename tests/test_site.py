@@ -75,6 +75,11 @@ def test_links_out_of_the_folder_lead_to_pages(hooks, target, original, source, 
     assert hooks.link("x", target, ROOT / original, source) == expected
 
 
+def test_a_link_named_after_a_file_shows_the_title_of_its_page(hooks):
+    shown = hooks.link("docs/metrics.md", "docs/metrics.md", ROOT / "CONTRIBUTING.md", "a.md")
+    assert shown == "[Metrics](metrics.md)"
+
+
 def test_equations_of_a_page_become_mathml(hooks):
     page = '<p>a <span class="arithmatex">\\(a &lt; b\\)</span></p>'
     assert "<math" in hooks.on_page_content(page)

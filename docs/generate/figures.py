@@ -38,16 +38,17 @@ def trained(row: Method, folder: Path) -> latentrank.Run:
 def rows_of(run: latentrank.Run) -> dict[str, NDArray[np.uint8]]:
     """What the figure shows, by name, nine images each."""
     density = inference.usual_densities(run.model())[0]
-    rows = {"generated": inference.sample(run, density, COLUMNS).x}
-    if run.model().reconstructs:
-        codes = run.codes("test")
-        path = linear(codes[:1], codes[1:2], steps=COLUMNS)[0]
-        rows = {
-            "original": run.dataset().test.x[:COLUMNS],
-            "reconstructed": inference.decode(run, codes[:COLUMNS]),
-            "interpolated": inference.decode(run, path),
-        } | rows
-    return rows
+    generated = inference.sample(run, density, 4 * COLUMNS).x
+    if not run.model().reconstructs:
+        return {f"generated {i + 1}": generated[i::4] for i in range(4)}
+    codes = run.codes("test")
+    path = linear(codes[:1], codes[1:2], steps=COLUMNS)[0]
+    return {
+        "original": run.dataset().test.x[:COLUMNS],
+        "reconstructed": inference.decode(run, codes[:COLUMNS]),
+        "interpolated": inference.decode(run, path),
+        "generated": generated[:COLUMNS],
+    }
 
 
 def draw(run: latentrank.Run) -> Figure:
@@ -59,7 +60,7 @@ def draw(run: latentrank.Run) -> Figure:
     left.semilogy(np.arange(1, len(values) + 1), values, ".-", color="tab:blue", markersize=4)
     left.axhline(1e-4, color="0.6", linestyle=":", linewidth=1)
     left.axvline(7, color="0.3", linestyle="--", linewidth=1)
-    left.set(ylim=(1e-10, 3), xlabel="direction", ylabel="variance / largest")
+    left.set(ylim=(1e-6, 3), xlabel="direction", ylabel="variance / largest")
     left.set_title(f"rank {rank} of {len(values)}, true dimension 7", fontsize=9)
     rows = rows_of(run)
     size = run.dataset().shape[-1]

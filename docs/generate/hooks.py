@@ -71,7 +71,7 @@ def _equation(match: re.Match[str]) -> str:
 
 
 def link(label: str, target: str, original: Path, source: str) -> str:
-    """A link of a page, changed if it leads out of this folder.
+    """A link of a page: names of files become titles, and pages stand for files of the repository.
 
     Args:
         label: its text.
@@ -81,12 +81,10 @@ def link(label: str, target: str, original: Path, source: str) -> str:
     """
     path, _, anchor = target.partition("#")
     place = Path(os.path.normpath(original.parent / path))
-    if (
-        not path
-        or not place.exists()
-        or (place.is_relative_to(DOCS) and original.is_relative_to(DOCS))
-    ):
+    if not path or not place.exists():
         return f"[{label}]({target})"
+    if label.endswith(".md"):
+        label = title(place)
     if place.is_relative_to(DOCS):
         page = place.relative_to(DOCS).as_posix()
     elif place.name in OF_THE_ROOT:
@@ -98,6 +96,13 @@ def link(label: str, target: str, original: Path, source: str) -> str:
         return label
     relative = os.path.relpath(page, Path(source).parent)
     return f"[{label}]({relative}{'#' if anchor else ''}{anchor})"
+
+
+def title(page: Path) -> str:
+    """The first heading of a page."""
+    found = re.search(r"^# (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found, f"{page} has no heading"
+    return found[1]
 
 
 def generated() -> Iterator[tuple[str, str | bytes]]:

@@ -52,7 +52,9 @@ def index() -> str:
     """The table of methods, and how to choose one."""
     rows = [methods.get(name) for name in methods.names()]
     cells = [[f"[`{row.name}`]({row.name}.md)", row.summary, row.paper] for row in rows]
-    return template("methods.md.j2").render(table=table(["method", "summary", "paper"], cells))
+    return template("methods.md.j2").render(
+        table=table(["method", "summary", "paper"], cells), names=methods.names()
+    )
 
 
 def options_table(row: Method) -> str:
