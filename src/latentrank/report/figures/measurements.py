@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+from numpy.typing import NDArray
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
