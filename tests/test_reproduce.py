@@ -146,7 +146,7 @@ def test_a_row_can_have_settings_of_its_own_on_a_data_set(tmp_path):
 
 def test_a_part_has_the_rows_options_and_seeds_that_it_names(tmp_path):
     found = load("rrae-curves")
-    small, whole = (plan(found, budget, 2, tmp_path) for budget in BUDGETS)
+    small, whole = (plan(found, budget, 2, tmp_path) for budget in ("small", "paper"))
 
     def rows(jobs, part):
         return [job.row for job in jobs if job.part == f"curves-{part}"]
@@ -414,3 +414,12 @@ def test_a_recipe_of_ones_own_may_have_data_of_ones_own(tmp_path):
     jobs = plan(load(str(path)), "small", 1, tmp_path, device="cpu")
     assert {job.config.data.source for job in jobs} == {str(tmp_path / "mine.npy")}
     assert "mine.npy instead of blobs" in " ".join(reproduce.differences(load(str(path)), "small"))
+
+
+def test_medium_trainings_multiply_rate_and_steps_to_the_papers():
+    """The product drives the rank of a chain of matrices; see `recipes/presets.yaml`."""
+    for name, preset in presets().items():
+        paper, medium = (preset.settings(budget) for budget in ("paper", "medium"))
+        if medium != paper:
+            lengths = [s["epochs"] * s["learning_rate"] for s in (paper, medium)]
+            assert np.isclose(*lengths), name

@@ -116,7 +116,10 @@ class Bottleneck(nn.Module):
         return None
 
     def basis(self) -> Tensor | None:
-        """Orthonormal directions, `(latent_dim, k)`, that hold every code, or None."""
+        """Orthonormal directions, `(latent_dim, k)`, that hold every code, or None.
+
+        They are constants: no gradient flows through them.
+        """
         return None
 
     def learning_rate_factors(self) -> dict[nn.Parameter, float]:

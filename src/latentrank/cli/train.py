@@ -138,8 +138,11 @@ def reproduce(
     ] = None,
     seeds: Annotated[int, option("Number of seeds per row.", min=1)] = 3,
     budget: Annotated[
-        Literal["small", "paper"],
-        option("small: about an hour on two cores; paper: the papers' full set-up."),
+        Literal["small", "medium", "paper"],
+        option(
+            "small: about an hour on two cores; medium: all training data for a fifth of the "
+            "epochs; paper: the papers' full set-up."
+        ),
     ] = "small",
     part: Annotated[
         list[str] | None, option("Only this data set, such as mnist; repeatable.")

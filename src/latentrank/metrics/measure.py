@@ -14,7 +14,7 @@ from latentrank.evaluation.generation import kernel_distance_name
 from latentrank.metrics.base import Measured, Need
 from latentrank.metrics.registry import METRICS, Spec, parse
 from latentrank.metrics.store import Value, add, read
-from latentrank.metrics.subject import Subject
+from latentrank.metrics.subject import FROM_TEST_CODES, Subject
 
 
 def measure(subject: Subject, text: str) -> Value:
@@ -115,7 +115,7 @@ def is_possible(subject: Subject, spec: Spec) -> bool:
 
 def _known_density(text: str) -> None:
     """Reject an unknown density before the features are computed, which takes minutes."""
-    if text not in ("usual", "reconstruction"):
+    if text not in ("usual", *FROM_TEST_CODES):
         densities.parse(text)
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,8 +19,8 @@ from latentrank import methods, metrics
 from latentrank.errors import InputError, unknown
 from latentrank.io import read_yaml
 
-Budget = Literal["small", "paper"]
-BUDGETS: tuple[Budget, ...] = ("small", "paper")
+Budget = Literal["small", "medium", "paper"]
+BUDGETS: tuple[Budget, ...] = get_args(Budget)
 Settings = dict[str, Any]
 
 _FOLDER = Path(__file__).parent
@@ -35,9 +35,14 @@ class Preset(_Strict):
 
     data: str = Field(description="name of the data set")
     paper: Settings = Field(description="settings of the papers")
-    small: Settings = Field(description="those that differ in the small budget")
+    medium: Settings = Field(
+        default_factory=dict, description="those that differ in the medium budget"
+    )
+    small: Settings = Field(
+        default_factory=dict, description="those that differ in the small budget"
+    )
     samples: dict[Budget, int] = Field(
-        {"small": 10_000, "paper": 10_000}, description="generated samples for a distance"
+        default_factory=dict, description="generated samples for a distance; 10 000 unless given"
     )
     densities: dict[str, str] = Field(
         default_factory=dict,
@@ -47,7 +52,8 @@ class Preset(_Strict):
 
     def settings(self, budget: Budget) -> Settings:
         """The configuration of a run."""
-        return self.paper if budget == "paper" else {**self.paper, **self.small}
+        differing = {"small": self.small, "medium": self.medium, "paper": {}}
+        return {**self.paper, **differing[budget]}
 
 
 class Part(_Strict):

@@ -124,7 +124,7 @@ class Page:
         name: name of the recipe.
         title: title of the table or figure.
         paper: the paper.
-        budget: `"small"` or `"paper"`.
+        budget: `"small"`, `"medium"` or `"paper"`.
         seeds: number of seeds per row.
         version: of latentrank.
         command: command that reproduces it.

@@ -66,7 +66,7 @@ def plan(
 
     Args:
         recipe: the recipe.
-        budget: `"small"` or `"paper"`.
+        budget: `"small"`, `"medium"` or `"paper"`.
         seeds: 0 to `seeds - 1` of each row.
         out: folder for all reproductions; runs are in `out/runs`.
         data_root: folder of data files.
@@ -120,7 +120,7 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
             column: _with_options(text, preset.densities)
             for column, text in {**part.metrics, **row.metrics}.items()
         },
-        preset.samples[budget],
+        preset.samples.get(budget, 10_000),
     )
 
 
