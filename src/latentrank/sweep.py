@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from latentrank import metrics, runs
 from latentrank.config import RunConfig
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.io import digest, parse_value
 from latentrank.metrics import Subject
 from latentrank.runs.cache import PlannedRun, content
@@ -294,13 +294,7 @@ def _last(study: Any) -> str:
 
 
 def _optuna() -> Any:
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "A sweep needs optuna; install it with: pip install 'latentrank[sweep]'."
-        ) from error
-    return optuna
+    return need("optuna", "sweep", "A sweep")
 
 
 def configured(
