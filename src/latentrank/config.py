@@ -6,6 +6,7 @@ epochs=3)` is `RunConfig(method="ae", data={"source": "x.npy"}, training={"epoch
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -132,6 +133,12 @@ class TrainConfig(_Section):
     )
     validate_every: int = _resumable(1, "epochs between validations", ge=1)
     seed: int = Field(0, ge=0, description="random seed for initialisation, order and noise")
+    n_init: int = Field(
+        1,
+        ge=1,
+        description="trainings from different initial weights, of which the one with the lowest "
+        "validation error is kept",
+    )
     precision: str = _resumable(
         "32-true",
         "a precision of Lightning's Trainer (bf16-mixed, ...), or auto: bf16-mixed if "
@@ -148,6 +155,18 @@ class TrainConfig(_Section):
             (('epochs', 3), ('steps', 10))
         """
         return ("epochs", self.epochs) if self.steps is None else ("steps", self.steps)
+
+    @property
+    def restarts(self) -> list[TrainConfig]:
+        """These settings for each of `n_init` trainings; the first has the seed itself.
+
+        Example:
+            >>> [one.seed for one in TrainConfig(seed=5, n_init=3).restarts]
+            [5, 1337671202, 548563996]
+        """
+        others = random.Random(self.seed)
+        seeds = [self.seed, *(others.getrandbits(31) for _ in range(1, self.n_init))]
+        return [self.model_copy(update={"seed": seed, "n_init": 1}) for seed in seeds]
 
     def resolved(self, method: str) -> TrainConfig:
         """These settings, with the method's learning rate and weight decay as defaults.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from latentrank.formatting import as_text, duration
 if TYPE_CHECKING:
     from latentrank.report.reproduction import Page
     from latentrank.runs import Run
+    from latentrank.sweep import Trial
 
 CLUSTER = "Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."
 
@@ -119,6 +121,9 @@ def _summary(run: Run) -> None:
         "time": f"{duration(metrics['seconds'])}, epochs: {metrics['epochs']}",
         "run": str(run.folder),
     }
+    if restarts := metrics.get("restarts"):
+        listed = ", ".join(as_text(error) for error in restarts["errors"])
+        lines["validation error"] += f", the lowest of {listed}"
     if (run.folder / REPORT).is_file():
         lines["report"] = str(run.folder / REPORT)
     console.print(f"[bold]{metrics['method']}[/bold] on {Path(metrics['data']).name}")
@@ -136,7 +141,9 @@ def reproduce(
         str | None,
         typer.Argument(metavar="RECIPE", help="A recipe from --list, or your own .yaml file."),
     ] = None,
-    seeds: Annotated[int, option("Number of seeds per row.", min=1)] = 3,
+    seeds: Annotated[
+        int | None, option("Number of seeds per row; by default the recipe's, mostly 3.", min=1)
+    ] = None,
     budget: Annotated[
         Literal["small", "medium", "paper"],
         option(
@@ -159,16 +166,17 @@ def reproduce(
     train: Annotated[bool, flag("Train what is missing.", "--train/--no-train")] = True,
     listing: Annotated[bool, flag("List the recipes and exit.", "--list")] = False,
 ) -> None:
-    """Reproduce a table or figure of the papers and compare it with the published values.
+    """Reproduce a table or figure of the papers, or run an experiment of your own.
 
     latentrank reproduce --list
+    latentrank reproduce my-experiment.yaml
     latentrank reproduce lorae-table-7 --seeds 3 --budget small
     latentrank reproduce lorae-table-3 --part mnist
     """
     from latentrank.reproduce import reproduce as run_recipe
 
     if listing or recipe is None:
-        _print_recipes(seeds)
+        _print_recipes(seeds or 3)
         return
     try:
         page = run_recipe(
@@ -189,7 +197,8 @@ def reproduce(
     except KeyboardInterrupt:
         raise Stopped("Stopped; the same command resumes.") from None
     _print_page(page)
-    console.print(str(out / page.name / "report.html"), soft_wrap=True)
+    for path in (out / page.name / "report.html", *page.comparisons):
+        console.print(str(path), soft_wrap=True)
 
 
 def _print_recipes(seeds: int) -> None:
@@ -237,17 +246,24 @@ def sweep(
         str | None, option("URL of the study's database, which several machines can share.")
     ] = None,
     minimise: Annotated[
-        str, option("Metric to minimise, such as fd:gmm.", "METRIC")
-    ] = "validation_error",
+        list[str] | None,
+        option(
+            "Metric to minimise, such as fd:gmm; repeatable. By default validation_error.",
+            "METRIC",
+        ),
+    ] = None,
     maximise: Annotated[
-        str | None, option("Or one to maximise, such as accuracy:100.", "METRIC")
+        list[str] | None, option("Metric to maximise, such as accuracy:100.", "METRIC")
     ] = None,
     out: Annotated[Path, option("Folder for the runs of all studies.")] = Path("sweeps"),
     cluster: Annotated[str | None, option(CLUSTER)] = None,
 ) -> None:
     """Search over settings and options of METHOD with Optuna; each trial is a run folder.
 
+    With two aims, such as rank and error, the result is their Pareto front.
+
     latentrank sweep lorae --data shapes --search penalty=1e-5..1e-1:log --trials 20
+    latentrank sweep rrae --data shapes --search rank=1..16 --minimise rank --minimise error
     """
     from latentrank import sweep as sweeping
 
@@ -256,8 +272,8 @@ def sweep(
             _given(ctx, settings, method),
             [sweeping.parse_search(text) for text in search],
             trials,
-            minimise=minimise,
-            maximise=maximise,
+            minimise=minimise or (),
+            maximise=maximise or (),
             storage=storage,
             out=out,
             cluster=cluster,
@@ -266,10 +282,22 @@ def sweep(
         )
     except KeyboardInterrupt:
         raise Stopped("Stopped; the same command adds trials to the study.") from None
+    _print_trials(found, [*(minimise or ()), *(maximise or ())] or ["validation_error"])
+
+
+def _print_trials(found: Sequence[Trial], aims: Sequence[str]) -> None:
+    """The Pareto front of two aims; every trial of one."""
     names = list(found[0].settings)
-    metric = maximise or minimise
-    table = new_table("trial", metric, *names, "run", numbers=["trial", metric, *names])
-    for trial in found:
-        chosen = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.settings.values()]
-        table.add_row(str(trial.number), f"{trial.value:.4g}", *chosen, trial.folder)
+    table = new_table("trial", *aims, *names, "run", numbers=["trial", *aims, *names])
+    shown = [trial for trial in found if trial.best or len(aims) == 1]
+    for trial in shown:
+        values = [*trial.values, *trial.settings.values()]
+        cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
+        table.add_row(str(trial.number), *cells, trial.folder)
     console.print(table)
+    if len(aims) > 1:
+        console.print(
+            f"The Pareto front of {len(found)} trials: no other trial is better in one of these "
+            "and at least as good in the rest.",
+            style="dim",
+        )

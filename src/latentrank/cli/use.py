@@ -274,3 +274,75 @@ def _own_networks(text: str) -> tuple[Any, Any]:
         raise InputError(f"There is no function '{name}' in {file}; check --networks.")
     encoder, decoder = function()
     return encoder, decoder
+
+
+@app.command(rich_help_panel=GENERATE)
+def push(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
+    ],
+    repository: Annotated[
+        str | None, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
+    ] = None,
+    license: Annotated[  # noqa: A002 - name of the option
+        str | None, option("Licence of the weights, such as mit or cc-by-4.0.")
+    ] = None,
+    private: Annotated[bool, flag("Make a new repository private.", "--private")] = False,
+    revision: Annotated[str | None, option("Branch to upload to; by default the main one.")] = None,
+    out: Annotated[
+        Path | None, option("Write the files to this new folder; upload nothing.")
+    ] = None,
+) -> None:
+    """Share a model by a name: upload its weights with a model card.
+
+    Data, codes and paths of a run are left out. --out shows what would be uploaded.
+
+    latentrank push runs/mnist-lorae user/mnist-lorae --license mit
+    latentrank push runs/mnist-lorae --out shared
+    """
+    from latentrank import hub
+
+    if (repository is None) == (out is None):
+        raise InputError("push needs either USER/NAME or --out; give one of them.")
+    if out is not None:
+        folder = hub.save_pretrained(run, _new_folder(out), license=license)
+        console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)
+        return
+    with messages.status(f"Uploading {repository}"):
+        url = hub.push_to_hub(
+            run, str(repository), license=license, private=private or None, revision=revision
+        )
+    console.print(url, soft_wrap=True)
+
+
+@app.command(rich_help_panel=GENERATE)
+def pull(
+    repository: Annotated[
+        str, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
+    ],
+    revision: Annotated[str | None, option("Branch, tag or commit.")] = None,
+    out: Annotated[Path | None, option("New folder for the model; by default NAME.")] = None,
+) -> None:
+    """Fetch a shared model into a folder, for export or latentrank.load.
+
+    latentrank pull user/mnist-lorae --out model
+    latentrank export model
+    """
+    import shutil
+
+    from latentrank import hub
+
+    folder = _new_folder(out or Path(repository.rpartition("/")[2]))
+    with messages.status(f"Fetching {repository}"):
+        shutil.copytree(hub.download(repository, revision=revision), folder)
+    console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)
+
+
+def _new_folder(path: Path) -> Path:
+    if path.exists():
+        raise InputError(f"{path} already exists; give another --out, or remove it.")
+    return path
+
+
+def _listed(folder: Path) -> str:
+    return ", ".join(sorted(path.name for path in folder.iterdir()))

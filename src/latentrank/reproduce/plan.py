@@ -10,7 +10,7 @@ from latentrank import methods, metrics
 from latentrank.config import RunConfig
 from latentrank.errors import InputError, unknown
 from latentrank.metrics import Subject
-from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings, presets
+from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings
 from latentrank.runs.cache import PlannedRun, folder_name
 
 
@@ -80,7 +80,8 @@ def plan(
         raise unknown("budget", budget, BUDGETS)
     if seeds < 1:
         raise InputError(f"seeds is {seeds}, expected an integer from 1; raise it.")
-    machine = {"data_root": data_root, "download": download, "device": device}
+    machine = {"download": download, "device": device}
+    machine |= {"data_root": data_root} if data_root else {}
     return [
         _job(part, row, budget, seed, out / "runs", machine)
         for part in recipe.parts
@@ -95,7 +96,7 @@ def _seeds(row: Row, budget: Budget, seeds: int) -> int:
 
 
 def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: Settings) -> Job:
-    preset = presets()[part.preset]
+    preset = part.source
     known = methods.get(row.method).options.model_fields
     shared = {name: value for name, value in part.options.items() if name in known}
     values = {

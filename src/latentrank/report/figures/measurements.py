@@ -10,11 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+from numpy.typing import NDArray
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
 from latentrank.report.style import INK, PALETTE, new_figure, page_width, styled
 
+_DECADE: Final = 10
 _MOST_NAMED: Final = 8  # positions on a logarithmic axis up to which each has a tick
 
 
@@ -177,3 +179,35 @@ def _name_rows(
     axes.set(xlabel=label, ylim=(len(names) - 0.4, -0.6))
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
+
+
+@styled
+def pareto_front(points: Array, best: NDArray[np.bool_], labels: Sequence[str]) -> Figure:
+    """Trials by two metrics, and the front of those that no other beats in both.
+
+    Args:
+        points: `(N, 2)` finite values of the two metrics.
+        best: `(N,)` bool, which points are on the front.
+        labels: names of the metrics.
+
+    Returns:
+        The figure; an axis with only positive values over more than a decade is logarithmic.
+
+    Example:
+        >>> points = np.array([[1.0, 0.5], [2.0, 0.1], [3.0, 0.3]])
+        >>> figure = pareto_front(points, np.array([True, True, False]), ["rank", "error"])
+        >>> figure.axes[0].get_xlabel()
+        'rank'
+    """
+    figure = new_figure(min(5.2, page_width()), 3.6)
+    axes = figure.subplots()
+    front = points[best]
+    front = front[np.lexsort((front[:, 1], front[:, 0]))]
+    axes.plot(*points[~best].T, "o", color=INK, alpha=0.4, markersize=5, label="other trials")
+    axes.plot(*front.T, "o-", color=PALETTE[0], linewidth=1, markersize=6, label="Pareto front")
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    for scale, values in ((axes.set_xscale, points[:, 0]), (axes.set_yscale, points[:, 1])):
+        if min(values) > 0 and max(values) > _DECADE * min(values):
+            scale("log")
+    axes.legend()
+    return figure
