@@ -285,16 +285,12 @@ def push(
         str | None, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
     ] = None,
     license: Annotated[  # noqa: A002 - name of the option
-        str | None, typer.Option(help="Licence of the weights, such as mit or cc-by-4.0.")
+        str | None, option("Licence of the weights, such as mit or cc-by-4.0.")
     ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", metavar="", help="Make a new repository private.")
-    ] = False,
-    revision: Annotated[
-        str | None, typer.Option(help="Branch to upload to; by default the main one.")
-    ] = None,
+    private: Annotated[bool, flag("Make a new repository private.", "--private")] = False,
+    revision: Annotated[str | None, option("Branch to upload to; by default the main one.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the files to this new folder; upload nothing.")
+        Path | None, option("Write the files to this new folder; upload nothing.")
     ] = None,
 ) -> None:
     """Share a model by a name: upload its weights with a model card.
@@ -324,10 +320,8 @@ def pull(
     repository: Annotated[
         str, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
     ],
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="New folder for the model; by default NAME.")
-    ] = None,
+    revision: Annotated[str | None, option("Branch, tag or commit.")] = None,
+    out: Annotated[Path | None, option("New folder for the model; by default NAME.")] = None,
 ) -> None:
     """Fetch a shared model into a folder, for export or latentrank.load.
 

@@ -42,7 +42,6 @@ def train(
     dataset: Any = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
-    resume: bool = False,
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
@@ -50,12 +49,11 @@ def train(
 
     Args:
         config: the method, the data, and the training settings.
-        folder: a new folder, or with `resume` that of an interrupted run.
+        folder: a new folder.
         dataset: data already in memory, as `latentrank.data.in_memory.as_dataset` takes them;
             `config` then only names them.
         encoder: your own network, see `latentrank.build`.
         decoder: likewise.
-        resume: resume from the newest checkpoint.
         progress: show a progress line.
         callbacks: additional Lightning callbacks.
 
@@ -73,13 +71,13 @@ def train(
         resolved = resolve(config, dataset)
         model = new_model(resolved, dataset, encoder, decoder)
         restarts.check(resolved.training.n_init, model.spec)
-        if not resume and is_first_process():
+        if is_first_process():
             start(resolved, folder)
         try:
             if resolved.training.n_init > 1:
                 run = _best(resolved, folder, dataset, progress, callbacks)
             else:
-                run = _fit(model, resolved, folder, dataset, resume, progress, callbacks)
+                run = _fit(model, resolved, folder, dataset, False, progress, callbacks)
         except InputError:
             _remove_if_nothing_was_done(folder)
             raise
