@@ -37,8 +37,7 @@ def trained(row: Method, folder: Path) -> latentrank.Run:
 
 def rows_of(run: latentrank.Run) -> list[tuple[str, NDArray[np.uint8]]]:
     """What the figure shows, with labels, nine images each."""
-    density = inference.usual_densities(run.model())[0]
-    generated = inference.sample(run, density, 4 * COLUMNS).x
+    generated = inference.sample(run, run.model().usual_densities[0], 4 * COLUMNS).x
     if not run.model().reconstructs:
         return [(label, generated[i::4]) for i, label in enumerate(("generated", "", "", ""))]
     codes = run.codes("test")
