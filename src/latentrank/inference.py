@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from latentrank import data, density
 from latentrank.data import Dataset, Split
+from latentrank.data.units import check_range
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
 from latentrank.filenames import PARAMETER_MAP
@@ -116,6 +117,7 @@ def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
             f"The samples of {other.name} have shape {other.shape}, expected "
             f"{model.spec.input_shape}, the shape trained on; give data of that shape."
         )
+    check_range(part.x, model.preprocessing, other.name)
     return model.encode_array(part.x)
 
 

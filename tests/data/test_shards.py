@@ -87,7 +87,7 @@ def test_pages_of_one_file_are_samples(tmp_path):
     data = load(tmp_path / "stack.tif")
     np.testing.assert_array_equal(data.train.x[:, 0], pages[data.train.rows])
     first.save(tmp_path / "one.tif")
-    with pytest.raises(InputError, match=r"one\.tif holds one image; give the folder"):
+    with pytest.raises(InputError, match=r"one\.tif holds 1 sample; at least 2"):
         load(tmp_path / "one.tif")
 
 

@@ -109,6 +109,7 @@ class Dataset:
         parameter_names: names of the columns of `parameters`, if any.
         notes: notes for the user on how the data were read, one sentence each.
         fingerprint: content hash; computed by default.
+        channel_names: names of the columns or channels of a sample, if any.
         bounded: instead of `preprocessing`: the samples are used unchanged (uint8 divided by 255),
             and this states whether they are then in [0, 1].
         mean: instead of `preprocessing`: the samples have already been normalised, from `x * std +
@@ -132,6 +133,7 @@ class Dataset:
     class_names: tuple[str, ...] | None
     parameter_names: tuple[str, ...] | None
     notes: tuple[str, ...]
+    channel_names: tuple[str, ...] | None
 
     def __init__(
         self,
@@ -147,6 +149,7 @@ class Dataset:
         notes: tuple[str, ...] = (),
         fingerprint: str | None = None,
         *,
+        channel_names: tuple[str, ...] | None = None,
         bounded: bool | None = None,
         mean: Any = None,
         std: Any = None,
@@ -173,6 +176,7 @@ class Dataset:
             "parameter_names": parameter_names,
             "notes": tuple(notes),
             "_fingerprint": fingerprint,
+            "channel_names": channel_names,
         }
         for field, value in values.items():
             object.__setattr__(self, field, value)
@@ -215,6 +219,7 @@ class Dataset:
             self.class_names,
             self.parameter_names,
             self.notes,
+            channel_names=self.channel_names,
         )
 
 

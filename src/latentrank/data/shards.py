@@ -89,7 +89,7 @@ def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
     parts = [part for contents in found for part in contents.parts]
     values: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("labels", "parameters")
+        for name in ("labels", "parameters", "names")
         if all(getattr(part, name) is not None for part in parts)
     }
     x = _concatenated([part.x for part in parts], path, names)
