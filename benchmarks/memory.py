@@ -77,10 +77,9 @@ def main() -> None:
         say("loaded", started)
         encoder, decoder = networks(16)
         config = latentrank.RunConfig(
-            method="rrae",
+            method="ae",
             data=str(source),
             latent_dim=16,
-            options={"rank": 4},
             steps=given.steps,
             device="cpu",
         )

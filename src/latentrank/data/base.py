@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
-from latentrank.data.views import Array, blocks, release, take_rows
+from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
@@ -52,6 +52,7 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "x", lazily(self.x))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
