@@ -264,7 +264,7 @@ def test_compression_gives_codes_as_narrow_as_the_rank(plane):
     assert estimator.transform(plane).shape[1] <= 2
     assert estimator.get_feature_names_out().tolist()[0] == "lowrankautoencoder0"
     assert clone(estimator).set_params(compress=1e-9).fit(plane).transform(plane).shape[1] == 2
-    with pytest.raises(InputError, match="expected a positive relative change"):
+    with pytest.raises(InputError, match="expected a boolean or a number above 0"):
         clone(estimator).set_params(compress=-0.1).fit(plane)
 
 

@@ -141,6 +141,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         if contents.preprocessing is None
         else (contents.preprocessing, [])
     )
+    channels = contents.channel_names  # of a curve, the columns are no channels
     if layouts[0] != LAYOUTS[layouts[0]]:
         said = [f"Axes are read as {layouts[0]}.", *said]
     return Dataset(
@@ -152,7 +153,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
         notes=(*contents.notes, *said),
-        channel_names=contents.channel_names,
+        channel_names=channels if channels and len(channels) == train.x.shape[1] else None,
     )
 
 

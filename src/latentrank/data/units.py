@@ -69,7 +69,9 @@ def infer(
         return Preprocessing(0.0, high, 0.0, high, dtype), [_said(ranges, high)]
     if found.squares is None:  # for integers, in case the range alone had sufficed
         found = Moments.of(x, what, exact=True)
-    made = Preprocessing.of_numbers(found.mean, found.scale, dtype=dtype)
+    # the mean of a constant is rounded
+    offset = np.where(found.scale == 0, found.low, found.mean)
+    made = Preprocessing.of_numbers(offset, found.scale, dtype=dtype)
     return made, [_said(ranges, None)] if x.ndim >= 4 else []
 
 
@@ -235,8 +237,12 @@ def check_range(x: Array, made: Preprocessing, what: str) -> None:
         return
     assert made.low is not None, "bounded"
     assert made.high is not None, "bounded"
-    low = min(float(block.min()) for block in blocks(x))
-    high = max(float(block.max()) for block in blocks(x))
+    if x.dtype.kind in "iu":
+        limits = np.iinfo(x.dtype)
+        if made.low <= limits.min and limits.max <= made.high:
+            return
+    lows, highs = zip(*((block.min(), block.max()) for block in blocks(x)), strict=True)
+    low, high = float(min(lows)), float(max(highs))
     slack = SLACK * (made.high - made.low)
     if low < made.low - slack or high > made.high + slack:
         raise InputError(

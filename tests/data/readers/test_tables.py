@@ -107,11 +107,13 @@ def test_columns_that_number_the_rows_are_names_and_no_measurements(tmp_path, na
 @pytest.mark.parametrize(
     ("header", "row", "named"),
     [
-        ("0,1,2", "5,3,4", True),  # pandas names columns so
+        ("0,1,2,3", "5,3,4,0", True),  # pandas names columns so
+        ("0,1", "0.5,2", True),
         ("2001,2002,2003", "1.5,0.5,2.5", True),
-        (",0,1,2", "0,5,3,4", True),
+        (",0,1,2,3", "0,5,3,4,1", True),
         (",".join(f"{400 + 1.7 * i:g}" for i in range(9)), ",".join("315264879"), True),
-        ("0,1,2", "3,4,5", False),
+        ("0,1,2,3", "4,5,6,7", False),
+        ("0,1", "1,0", False),
         ("1.5,2.5", "4,3", False),
         ("5,3,4", "0,1,2", False),
     ],
@@ -121,7 +123,7 @@ def test_a_first_line_of_numbers_is_names_where_it_counts_up_and_samples_do_not(
 ):
     x, data = written(tmp_path, f"{header}\n" + f"{row}\n" * 9)
     assert len(x) == 10 - named
-    assert any("first line is read as names" in note for note in data.notes) == named
+    assert any("numbers is read as names" in note for note in data.notes) == named
 
 
 @pytest.mark.parametrize(
@@ -151,5 +153,7 @@ def test_missing_values_are_named_by_column(tmp_path):
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_other_encodings_are_refused_in_one_sentence(tmp_path, encoding):
     (tmp_path / "t.csv").write_text("température,b\n" + "1,2\n" * 9, encoding=encoding)
-    with pytest.raises(InputError, match=r"^[^;]*t\.csv is not in UTF-8; save it again"):
+    with pytest.raises(
+        InputError, match=r"^[^;]*t\.csv cannot be read as a table in UTF-8; save it again"
+    ):
         load(tmp_path / "t.csv")

@@ -21,8 +21,8 @@ from latentrank.errors import InputError, unknown
 _LABELS = ("label", "labels", "class")
 _SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
-# So many numbers hardly increase by chance
-_MANY = 7
+# So many numbers hardly increase by chance, and so many integers hardly count up by chance
+_MANY, _FEW = 7, 4
 
 
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -41,9 +41,9 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     except Exception as error:  # parsers raise various errors
         raise damaged(path, "a table", error) from error
     found = from_frame(str(path), frame, meaning)
-    if header is None or not _all_numbers(path):
+    if not _all_numbers(path) or not _increase(_values(path, 0)):
         return found
-    said = f"The first line is read as names of columns: {_some(list(map(str, frame.columns)))}."
+    said = f"The first line of numbers is read as {'a sample' if header is None else 'names'}."
     return replace(found, notes=(said, *found.notes))
 
 
@@ -73,7 +73,9 @@ def _head(path: Path) -> tuple[int, list[str]]:
                 count, line = count + 1, file.readline()
             return count, [line, file.readline()]
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not in UTF-8; save it again in that encoding.") from None
+        raise InputError(
+            f"{path} cannot be read as a table in UTF-8; save it again in that encoding."
+        ) from None
     except OSError as error:
         raise damaged(path, "a table", error) from error
 
@@ -106,19 +108,22 @@ def _all_numbers(path: Path) -> bool:
 
 def _header(path: Path) -> int | None:
     """0 if the first line is a header, None if it is a sample."""
-    first, second = (_values(_words(path, line)) for line in (0, 1))
-    named = not _all_numbers(path) or (_are_names(first) and not _are_names(second))
-    return 0 if named else None
+    if not _all_numbers(path):
+        return 0
+    first, second = _values(path, 0), _values(path, 1)
+    # a few integers may count up by chance
+    sure = len(first) >= _FEW or bool((second != np.rint(second)).any())
+    return 0 if _increase(first) and not _increase(second) and sure else None
 
 
-def _values(words: Sequence[str]) -> NDArray[np.float64]:
-    """The numbers among words; an index has no name."""
-    found = [word.strip().strip('"') for word in words]
+def _values(path: Path, line: int) -> NDArray[np.float64]:
+    """The numbers in one of the first two lines; an index has no name."""
+    found = [word.strip().strip('"') for word in _words(path, line)]
     return np.array([float(w) for w in found if w and _is_number(w)])
 
 
-def _are_names(values: NDArray[np.float64]) -> bool:
-    """Whether numbers name columns: they count up by one, or many increase, as times do."""
+def _increase(values: NDArray[np.float64]) -> bool:
+    """Whether numbers may name columns: they count up by one, or many increase, as times do."""
     steps = np.diff(values)
     counts = len(steps) > 0 and bool((steps == 1).all() and (values == np.rint(values)).all())
     return counts or (len(steps) >= _MANY and bool((steps > 0).all()))
@@ -190,8 +195,8 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     kind = "table" if x.ndim == 2 and meaning.kind is None else None
     channels = None if lists else tuple(columns)
-    said = (*said, *joined)
-    return Contents(parts, meaning.parameters, said, kind, channel_names=channels)
+    notes = (*said, *joined)
+    return Contents(parts, meaning.parameters, notes, kind, channel_names=channels)
 
 
 def _matrix(what: str, frame: Any, columns: Sequence[str]) -> Array:
