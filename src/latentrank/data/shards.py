@@ -43,7 +43,7 @@ def read(path: Path, meaning: Meaning) -> Contents:
             f"{', '.join(readers.suffixes())}."
         )
     stems = {name: name.removesuffix(_suffix(name)) for name in source.names}
-    if any(role(stem, base) is not None for stem in stems.values() for base in named.SAMPLES):
+    if any(role(stem, base) is not None for stem in stems.values() for base in named.SAMPLE_ARRAYS):
         found = _by_role(path, stems, meaning)
     elif all(_split(stem) for stem in stems.values()):
         found = _by_split(path, stems, meaning)

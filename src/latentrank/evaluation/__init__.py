@@ -14,7 +14,7 @@ from latentrank.evaluation.distances import (
 from latentrank.evaluation.embedding import tsne
 from latentrank.evaluation.entropy import Entropy, interpolation_entropy, mean_entropy
 from latentrank.evaluation.features import Extractor, extractor, features, place
-from latentrank.evaluation.generation import evaluate_generation, real_features
+from latentrank.evaluation.generation import real_features
 from latentrank.evaluation.prediction import (
     errors_by_kind,
     fold_error,
@@ -23,7 +23,7 @@ from latentrank.evaluation.prediction import (
     relative_error,
     spread_ratio,
 )
-from latentrank.evaluation.probe import ProbeResult, label_curve, probe, supervised
+from latentrank.evaluation.probe import ProbeResult, probe, supervised
 from latentrank.evaluation.statistics import RunningStatistics, Statistics, statistics
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
     "active_units",
     "density_coverage",
     "errors_by_kind",
-    "evaluate_generation",
     "extractor",
     "features",
     "fold_error",
@@ -47,7 +46,6 @@ __all__ = [
     "interpolation_entropy",
     "kernel_distance",
     "kl_per_unit",
-    "label_curve",
     "mean_entropy",
     "parameter_error",
     "place",

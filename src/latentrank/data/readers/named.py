@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,31 @@ import numpy as np
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.splits import join, role, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError
+from latentrank.errors import InputError, unknown
 
-#: Names of samples and of labels, the first of which that a file has is used.
-SAMPLES = ("x", "images", "imgs", "data", "samples")
-LABELS = ("y", "labels", "label", "targets", "target")
+#: Names of samples and of labels as arrays, the first of which that a file has is used.
+SAMPLE_ARRAYS = ("x", "images", "imgs", "data", "samples")
+_LABEL_ARRAYS = ("y", "labels", "label", "targets", "target")
+#: Columns and variables of these names hold labels, unless others are named.
+LABELS = ("label", "labels", "class")
 # Other names of labels: better rejected than silently ignored.
 _LABEL_WORDS = ("label", "target", "y_", "class")
 _EXPECTED = "expected x, or x_train and x_test (labels: y, or y_train and y_test)"
+
+
+def check(kind: str, what: str, wanted: Iterable[str | None], known: Iterable[str]) -> None:
+    """Reject names that are not there.
+
+    Args:
+        kind: what a name refers to.
+        what: where it is looked for.
+        wanted: names; None is none.
+        known: those that are there.
+    """
+    names = list(known)
+    for name in wanted:
+        if name is not None and name not in names:
+            raise unknown(f"{kind} in {what} called", name, names)
 
 
 def contents(
@@ -30,9 +47,9 @@ def contents(
     """The samples of a file of named arrays, with their labels and parameters.
 
     Samples are named `x`, or `x_train` and `x_test`, with or without `x_val`; labels `y` and
-    parameters `parameters`, with the same suffixes. The other names in `SAMPLES` and `LABELS` mean
-    the same. Case and word order do not matter. If a file has a single array, its name does not
-    matter.
+    parameters `parameters`, with the same suffixes. Other names in `SAMPLE_ARRAYS`, such as
+    `images`, and for labels `labels` or `targets`, mean the same. Case and word order do not
+    matter. If a file has a single array, its name does not matter.
 
     Args:
         what: the file, for messages.
@@ -46,7 +63,7 @@ def contents(
     """
     meaning = meaning.within(held)
     samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
-    labels = _by_role(what, held, meaning.labels, LABELS)
+    labels = _by_role(what, held, meaning.labels, _LABEL_ARRAYS)
     parameter_names = meaning.parameters or ("parameters",)
     parameters = [
         _by_role(what, held, name if meaning.parameters else None, (name,))
@@ -82,11 +99,11 @@ def _known(what: str, held: Mapping[str, Any], name: str) -> str:
 
 def _samples(what: str, held: Mapping[str, Any], meaning: Meaning) -> dict[str, str]:
     """The names of the samples, by split."""
-    found = _roles(held, SAMPLES) or {
+    found = _roles(held, SAMPLE_ARRAYS) or {
         split: name for name in held if (split := split_of(name)) is not None
     }
     if not found:
-        named = {*LABELS, "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
+        named = {*_LABEL_ARRAYS, "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
         rest = [
             name
             for name in held

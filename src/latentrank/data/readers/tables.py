@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
-from latentrank.data.readers.optional import damaged, need
+from latentrank.data.readers.named import LABELS, check
+from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError
 
-_LABELS = ("label", "labels", "class")
 _SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
 # So many numbers hardly increase by chance, and so many integers hardly count up by chance
@@ -29,17 +29,9 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns separated by comma, semicolon or tab, with or without a header."""
     pandas = need("pandas", "tables", path)
     header, separator = _header(path), _separator(path)
-    settings = {
-        "sep": separator,
-        "header": header,
-        "decimal": _decimal(path),
-        "skiprows": _comments(path),
-        "skipinitialspace": True,
-    }
-    try:
-        frame = pandas.read_csv(path, **settings)
-    except Exception as error:  # parsers raise various errors
-        raise damaged(path, "a table", error) from error
+    how = {"sep": separator, "header": header, "decimal": _decimal(path)}
+    with reading(path, "a table"):
+        frame = pandas.read_csv(path, skiprows=_comments(path), skipinitialspace=True, **how)
     found = from_frame(str(path), frame, meaning)
     if not _all_numbers(path) or not _increase(_values(path, 0)):
         return found
@@ -51,10 +43,8 @@ def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns of numbers, or one column of lists of them."""
     pandas = need("pandas", "tables", path)
     need("pyarrow", "tables", path)
-    try:
+    with reading(path, "a Parquet table"):
         frame = pandas.read_parquet(path)
-    except Exception as error:  # parsers raise various errors
-        raise damaged(path, "a Parquet table", error) from error
     return from_frame(str(path), frame, meaning)
 
 
@@ -67,17 +57,17 @@ def _head(path: Path) -> tuple[int, list[str]]:
     """How many lines of comments a table begins with, and the two lines after them."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
+        with reading(path, "a table"), opened(path, "rt", encoding="utf-8-sig") as file:
             count, line = 0, file.readline()
             while line.startswith("#"):
                 count, line = count + 1, file.readline()
             return count, [line, file.readline()]
-    except UnicodeDecodeError:
+    except InputError as error:
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
         raise InputError(
             f"{path} cannot be read as a table in UTF-8; save it again in that encoding."
         ) from None
-    except OSError as error:
-        raise damaged(path, "a table", error) from error
 
 
 def _lines(path: Path) -> list[str]:
@@ -162,10 +152,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     frame = frame.rename(columns=str)
     names = list(frame.columns)
     meaning = meaning.within(names)
-    for name in [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]:
-        if name is not None and name not in names:
-            raise unknown(f"column in {what} called", name, names)
-    labels = meaning.labels or _called(names, _LABELS)
+    wanted = [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]
+    check("column", what, wanted, names)
+    labels = meaning.labels or _called(names, LABELS)
     split = _split_column(frame, names)
     named = {labels, split, *(meaning.parameters or ())}
     identifiers = [name for name in names if name not in named and _identifies(frame, name)]
