@@ -323,7 +323,7 @@ def finish(
         metrics |= _reconstruction(model, dataset)
         start = history.reports.get("geodesic_start", {"reliable": True})
         doubts = [] if start["reliable"] else [start["message"]]
-        if doubts := [*doubts, *_doubts(metrics, len(dataset.test))]:
+        if doubts := [*doubts, *_doubts(metrics, len(dataset.test), dataset.channel_names)]:
             metrics["warning"] = " ".join(doubts)
     metrics |= model.diagnose(next(model.batches(dataset.test.x)))
     run.write_metrics(metrics | history.reports)
@@ -362,7 +362,9 @@ def _explained(squared: torch.Tensor, variance: torch.Tensor) -> list[float | No
     return [float(share) if np.isfinite(share) else None for share in shares.numpy()]
 
 
-def _doubts(metrics: Mapping[str, Any], samples: int) -> list[str]:
+def _doubts(
+    metrics: Mapping[str, Any], samples: int, channels: Sequence[str] | None = None
+) -> list[str]:
     """Warnings about misleading numbers of a run."""
     doubts = []
     most = samples - 1
@@ -383,10 +385,14 @@ def _doubts(metrics: Mapping[str, Any], samples: int) -> list[str]:
     if missed:
         doubts.append(
             f"Less than {_EXPLAINED:.0%} of the variance of channel"
-            f"{'s' if len(missed) > 1 else ''} {', '.join(map(str, missed))} is explained; train "
+            f"{'s' if len(missed) > 1 else ''} {_named(missed, channels)} is explained; train "
             f"for longer, or check {'their' if len(missed) > 1 else 'its'} units."
         )
     return doubts
+
+
+def _named(missed: Sequence[int], channels: Sequence[str] | None) -> str:
+    return ", ".join(str(i) if channels is None else channels[i] for i in missed)
 
 
 #: Share of a channel's variance below which a run warns that the channel is not explained.
