@@ -51,7 +51,7 @@ class _Member:
         if rows is Ellipsis:
             return np.asarray(self)
         if self.by_columns:
-            return np.asarray(self)[rows]
+            return np.asarray(np.asarray(self)[rows])
         row = math.prod(self.shape[1:])
         count = len(range(*rows.indices(self.shape[0])))
         values = np.frombuffer(self.file.read(count * row * self.dtype.itemsize), self.dtype)
