@@ -76,6 +76,11 @@ class Trial(NamedTuple):
     settings: dict[str, Any]
     folder: str
 
+    @property
+    def value(self) -> float:
+        """Value of the metric of the first aim."""
+        return self.values[0]
+
 
 class Aim(NamedTuple):
     """A metric to optimise.
