@@ -11,7 +11,7 @@ import jinja2
 import yaml
 
 from latentrank import methods
-from latentrank.cli.method_help import loss, training
+from latentrank.cli.method_help import loss, networks, training
 from latentrank.methods import Method
 from latentrank.methods.option_types import expected
 
@@ -31,7 +31,8 @@ def template(name: str) -> jinja2.Template:
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
-    lines = (header, ["---"] * len(header), *rows)
+    cells = ([cell.replace("|", r"\|") for cell in row] for row in rows)
+    lines = (header, ["---"] * len(header), *cells)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -43,6 +44,7 @@ def page(row: Method) -> str:
         paper=f"{row.paper[:1].upper()}{row.paper[1:]}.",
         loss=loss(row),
         training=training(row),
+        networks=networks(row),
         options=options_table(row),
         command=command(row),
     )
