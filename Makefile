@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint bench
+.PHONY: help demo test quick lint wheel bench
 
 # An environment that no longer runs, or that was made for a clone elsewhere, is made again.
 ifneq ($(shell $(PY) -c '' 2>/dev/null && cat $(READY) 2>/dev/null),$(CURDIR))
@@ -38,6 +38,10 @@ lint: $(READY) ## check style, formatting and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+
+wheel: $(READY) ## build, install into an empty environment with the newest and the oldest dependencies, and use it
+	$(PY) tests/wheel.py
+	$(PY) tests/wheel.py --oldest
 
 BENCH := .venv-bench
 BENCHMARKS := start truncation nuclear_norm steps training training_loop busy mixtures reduction gpu
