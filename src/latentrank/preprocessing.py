@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 from torch import Tensor
 
 from latentrank.errors import InputError
 
 Array = NDArray[Any]
 Number = float | tuple[float, ...]
+
+#: Values beyond the bounds by this share of the range still count as inside: rounding, no more.
+SLACK = 1e-4
 
 #: Axis permutations from each layout to network layout, `N` first; None inserts an axis of length
 #: 1. Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)` and `(N, C, D, H, W)`.
@@ -23,6 +26,24 @@ LAYOUTS: dict[str, str] = {
     "NT": "NCT", "NHW": "NCHW", "NDHW": "NCDHW",
     "NTC": "NCT", "NHWC": "NCHW", "NDHWC": "NCDHW",
 }  # fmt: skip
+
+
+def _number(value: Any) -> Number:
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim > 1 or not np.isfinite(array).all():
+        raise ValueError(f"{value!r} is neither a number nor a list of numbers")
+    return tuple(array.tolist()) if array.ndim else float(array)
+
+
+def _dtype(name: str) -> str:
+    np.dtype(name)
+    return name
+
+
+def _layout(name: str | None) -> str | None:
+    if name not in (None, *LAYOUTS):
+        raise ValueError(f"layout {name!r}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -35,7 +56,8 @@ class Preprocessing:
 
     Attributes:
         offset: number to subtract, or one for each column or channel (axis 1).
-        scale: number to divide by, likewise.
+        scale: number to divide by, likewise; 0 for a constant, which is only shifted, and decoded
+            exactly.
         low: minimum value of samples, in their own units; None if unbounded.
         high: maximum value.
         dtype: NumPy name of the type in which samples are returned.
@@ -49,12 +71,14 @@ class Preprocessing:
         array([[ 0, 51]], dtype=uint8)
     """
 
-    offset: Number = 0.0
-    scale: Number = 1.0
+    __pydantic_config__ = ConfigDict(extra="forbid")  # for those read from a file
+
+    offset: Annotated[Number, BeforeValidator(_number)] = 0.0
+    scale: Annotated[Number, BeforeValidator(_number)] = 1.0
     low: float | None = None
     high: float | None = None
-    dtype: str = "float32"
-    layout: str | None = None
+    dtype: Annotated[str, AfterValidator(_dtype)] = "float32"
+    layout: Annotated[str | None, AfterValidator(_layout)] = None
 
     @property
     def bounded(self) -> bool:
@@ -65,30 +89,6 @@ class Preprocessing:
     def identity(self) -> bool:
         """Whether values are unchanged."""
         return bool(np.all(np.asarray(self.offset) == 0) and np.all(np.asarray(self.scale) == 1))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Restore from the result of `to_dict`, possibly through JSON.
-
-        Raises:
-            TypeError: a name is not a field.
-            ValueError: a value has the wrong type.
-        """
-        taken = dict(values)
-        for name in ("offset", "scale"):
-            if name in taken:
-                taken[name] = _number(taken[name])
-        for name in ("low", "high"):
-            if taken.get(name) is not None:
-                taken[name] = float(taken[name])
-        np.dtype(taken.get("dtype", "float32"))
-        if taken.get("layout") not in (None, *LAYOUTS):
-            raise ValueError(f"layout {taken['layout']!r}")
-        return cls(**taken)
 
     @classmethod
     def of_numbers(cls, offset: Any, scale: Any, **rest: Any) -> Preprocessing:
@@ -115,8 +115,14 @@ class Preprocessing:
         if x.dtype in (np.uint8, np.float32):
             return self._normalise_tensor(_tensor(x))
         shifted = x.astype(np.float64) - _along_channels(self.offset, x.ndim)
-        shifted /= _along_channels(self.scale, x.ndim)
+        shifted /= _along_channels(self._divisor, x.ndim)
         return torch.from_numpy(shifted.astype(np.float32))
+
+    @property
+    def _divisor(self) -> Number:
+        if isinstance(self.scale, tuple):
+            return tuple(number or 1.0 for number in self.scale)
+        return self.scale or 1.0
 
     def _normalise_tensor(self, x: Tensor) -> Tensor:
         if self.identity:
@@ -126,7 +132,7 @@ class Preprocessing:
             return x.float() / torch.tensor(self.scale, device=x.device)
         offset, scale = (
             torch.from_numpy(np.asarray(_along_channels(v, x.ndim), dtype=np.float64)).to(x.device)
-            for v in (self.offset, self.scale)
+            for v in (self.offset, self._divisor)
         )
         return ((x.double() - offset) / scale).float()
 
@@ -137,8 +143,8 @@ class Preprocessing:
             y: `(N, C, ...)` or `(N, F)`, a network output.
 
         Returns:
-            An array of the same shape, clipped to the bounds if any, and rounded for integer
-            dtypes.
+            An array of the same shape, clipped to the bounds if any and to the range of the dtype,
+            and rounded for integer dtypes.
         """
         if isinstance(y, Tensor):
             y = y.detach().cpu().float().numpy()
@@ -151,6 +157,9 @@ class Preprocessing:
             x = np.clip(np.rint(x), *_integer_limits(dtype))
         elif dtype.kind == "b":
             x = x >= 0.5
+        elif dtype.itemsize < 8:
+            limits = np.finfo(dtype)
+            x = np.clip(x, limits.min, limits.max)
         own: Array = x.astype(dtype)
         return own
 
@@ -183,13 +192,6 @@ def _integer_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     limits = np.iinfo(dtype)
     largest = float(limits.max)  # for 64 bits it rounds up, to one more than fits
     return float(limits.min), largest if int(largest) <= limits.max else np.nextafter(largest, 0)
-
-
-def _number(value: Any) -> Number:
-    array = np.asarray(value, dtype=np.float64)
-    if array.ndim > 1 or not np.isfinite(array).all():
-        raise ValueError(f"{value!r} is neither a number nor a list of numbers")
-    return tuple(array.tolist()) if array.ndim else float(array)
 
 
 def _along_channels(value: Number, ndim: int) -> Any:

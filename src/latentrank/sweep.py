@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import itertools
 import json
 import math
@@ -17,10 +16,10 @@ import numpy as np
 
 from latentrank import metrics, runs
 from latentrank.config import RunConfig
-from latentrank.errors import InputError
-from latentrank.io import atomic_write, parse_value
+from latentrank.errors import InputError, need
+from latentrank.io import atomic_write, digest, parse_value
 from latentrank.metrics import Subject
-from latentrank.runs.cache import Training, content
+from latentrank.runs.cache import PlannedRun, content
 from latentrank.runs.executor import Say, at_once, train_all
 
 _MOST_LISTED = 10_000  # combinations of choices
@@ -270,18 +269,18 @@ def _write(found: Sequence[Trial], aims: Sequence[Aim], folder: Path) -> list[Pa
 
 def _training(
     trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path
-) -> Training:
+) -> PlannedRun:
     """The run of a new trial."""
     place = folder / f"trial-{trial.number}"
     trial.set_user_attr("folder", str(place))
     name = f"trial {trial.number}: {_listed(trial.params)}"
-    return Training(name, "", configured(given, searches, trial.params), place)
+    return PlannedRun(name, "", configured(given, searches, trial.params), place)
 
 
 def _settle(
     study: Any,
     trial: Any,
-    training: Training,
+    training: PlannedRun,
     reason: str | None,
     aims: Sequence[Aim],
     say: Say,
@@ -363,13 +362,7 @@ def _last(study: Any) -> str:
 
 
 def _optuna() -> Any:
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "A sweep needs optuna; install it with: pip install 'latentrank[sweep]'."
-        ) from error
-    return optuna
+    return need("optuna", "sweep", "A sweep")
 
 
 def configured(
@@ -398,9 +391,8 @@ def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> s
     for search in searches:
         fixed["settings"].pop(search.name, None)
         fixed["options"].pop(search.name, None)
-    about = json.dumps([fixed, [vars(s) for s in searches], objective], sort_keys=True, default=str)
-    digest = hashlib.sha256(about.encode()).hexdigest()[:8]
-    return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{digest}"
+    about = digest([fixed, [vars(search) for search in searches], objective])[:8]
+    return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{about}"
 
 
 def _propose(trial: Any, search: Search) -> Any:

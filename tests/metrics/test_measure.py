@@ -179,4 +179,4 @@ def test_a_metric_of_ones_own_is_measured_kept_and_compared(trained, tmp_path, m
     (row,) = [row for row in kept.values() if row["metric"] == "code-width"]
     assert row["better"] == "lower"
     write_comparison([run], tmp_path / "compare.html")
-    assert "code-width" in (tmp_path / "compare.html").read_text()
+    assert "code width" in (tmp_path / "compare.html").read_text()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from latentrank.cli.app import TRAIN, Stopped, app
+from latentrank.cli.app import TRAIN, Stopped, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
@@ -26,10 +26,26 @@ if TYPE_CHECKING:
 CLUSTER = "Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."
 
 
+#: A command that takes a METHOD, and options of the method.
+_WITH_METHOD: dict[str, Any] = {
+    "rich_help_panel": TRAIN,
+    "cls": MethodCommand,
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+}
+
+
+def _given(ctx: typer.Context, settings: dict[str, Any], method: str | None) -> dict[str, Any]:
+    """The settings of a command, with the method and its options."""
+    words, options = extra_options([*([method] if method else []), *ctx.args])
+    if len(words) > 1:
+        raise InputError(
+            f"'{words[1]}' is an unexpected argument; only METHOD is given without --."
+        )
+    return {**settings, **options, **({"method": words[0]} if words else {})}
+
+
 @app.command(
-    rich_help_panel=TRAIN,
-    cls=MethodCommand,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    **_WITH_METHOD,
     epilog="METHOD has options of its own, such as --penalty or --depth: "
     "[bold]latentrank train METHOD --help[/bold] lists them.",
 )
@@ -38,23 +54,17 @@ def train(
     ctx: typer.Context,
     settings: dict[str, Any],
     method: Annotated[
-        str | None,
-        typer.Argument(metavar="METHOD", help="A method from `latentrank methods`."),
+        str | None, typer.Argument(metavar="METHOD", help="A method from `latentrank methods`.")
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(
-            help="YAML file with any of these settings; the command line takes precedence."
-        ),
+        option("YAML file with any of these settings; the command line takes precedence."),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the new run; by default runs/DATA-METHOD."),
+        Path | None, option("Folder of the new run; by default runs/DATA-METHOD.")
     ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Resume the interrupted run RUN.")
-    ] = None,
-    report: Annotated[bool, typer.Option(metavar="", help="Write the run's report.")] = True,
+    resume: Annotated[Path | None, option("Resume the interrupted run RUN.", "RUN")] = None,
+    report: Annotated[bool, flag("Write the run's report.")] = True,
 ) -> None:
     """Train a METHOD on data and write a run folder with its report.
 
@@ -65,12 +75,7 @@ def train(
     """
     from latentrank import runs
 
-    words, options = extra_options([*([method] if method else []), *ctx.args])
-    if len(words) > 1:
-        raise InputError(
-            f"'{words[1]}' is an unexpected argument; only METHOD is given without --."
-        )
-    given = {**settings, **options, **({"method": words[0]} if words else {})}
+    given = _given(ctx, settings, method)
     if resume is not None:
         folder = resume
     else:
@@ -137,36 +142,29 @@ def reproduce(
         typer.Argument(metavar="RECIPE", help="A recipe from --list, or your own .yaml file."),
     ] = None,
     seeds: Annotated[
-        int | None,
-        typer.Option(min=1, help="Number of seeds per row; by default the recipe's, mostly 3."),
+        int | None, option("Number of seeds per row; by default the recipe's, mostly 3.", min=1)
     ] = None,
     budget: Annotated[
         Literal["small", "medium", "paper"],
-        typer.Option(
-            help="small: about an hour on two cores; medium: all training data for a fifth of the "
+        option(
+            "small: about an hour on two cores; medium: all training data for a fifth of the "
             "epochs; paper: the papers' full set-up."
         ),
     ] = "small",
     part: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this data set, such as mnist; repeatable."),
+        list[str] | None, option("Only this data set, such as mnist; repeatable.")
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder for all reproductions, which share their runs.")
+        Path,
+        option("Folder for all reproductions, which share their runs."),
     ] = Path("reproductions"),
-    data_root: Annotated[str | None, typer.Option(help="Folder of data files.")] = None,
-    download: Annotated[
-        bool, typer.Option("--download", metavar="", help="Allow downloading data and weights.")
-    ] = False,
+    data_root: Annotated[str | None, option("Folder of data files.")] = None,
+    download: Annotated[bool, flag("Allow downloading data and weights.", "--download")] = False,
     weights: Weights = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, gpu, mps, ...")] = "auto",
-    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
-    train: Annotated[
-        bool, typer.Option("--train/--no-train", metavar="", help="Train what is missing.")
-    ] = True,
-    listing: Annotated[
-        bool, typer.Option("--list", metavar="", help="List the recipes and exit.")
-    ] = False,
+    device: Annotated[str, option("Device: auto, cpu, gpu, mps, ...")] = "auto",
+    cluster: Annotated[str | None, option(CLUSTER)] = None,
+    train: Annotated[bool, flag("Train what is missing.", "--train/--no-train")] = True,
+    listing: Annotated[bool, flag("List the recipes and exit.", "--list")] = False,
 ) -> None:
     """Reproduce a table or figure of the papers, or run an experiment of your own.
 
@@ -234,38 +232,31 @@ def _print_page(page: Page) -> None:
         console.print(text, style="dim", markup=False)
 
 
-@app.command(
-    rich_help_panel=TRAIN,
-    cls=MethodCommand,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
+@app.command(**_WITH_METHOD)
 @with_settings
 def sweep(
     ctx: typer.Context,
     settings: dict[str, Any],
     method: Annotated[str, typer.Argument(metavar="METHOD", help="As for latentrank train.")],
     search: Annotated[
-        list[str],
-        typer.Option(help="NAME=LOW..HIGH, with :log for a log scale, or NAME=A,B,C; repeatable."),
+        list[str], option("NAME=LOW..HIGH, with :log for a log scale, or NAME=A,B,C; repeatable.")
     ],
-    trials: Annotated[int, typer.Option(min=1, help="Number of trials to add to the study.")] = 20,
+    trials: Annotated[int, option("Number of trials to add to the study.", min=1)] = 20,
     storage: Annotated[
-        str | None,
-        typer.Option(help="URL of the study's database, which several machines can share."),
+        str | None, option("URL of the study's database, which several machines can share.")
     ] = None,
     minimise: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="METRIC",
-            help="Metric to minimise, such as fd:gmm; repeatable. By default validation_error.",
+        option(
+            "Metric to minimise, such as fd:gmm; repeatable. By default validation_error.",
+            "METRIC",
         ),
     ] = None,
     maximise: Annotated[
-        list[str] | None,
-        typer.Option(metavar="METRIC", help="Metric to maximise, such as accuracy:100."),
+        list[str] | None, option("Metric to maximise, such as accuracy:100.", "METRIC")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the runs of all studies.")] = Path("sweeps"),
-    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
+    out: Annotated[Path, option("Folder for the runs of all studies.")] = Path("sweeps"),
+    cluster: Annotated[str | None, option(CLUSTER)] = None,
 ) -> None:
     """Search over settings and options of METHOD with Optuna; each trial is a run folder.
 
@@ -276,14 +267,9 @@ def sweep(
     """
     from latentrank import sweep as sweeping
 
-    words, options = extra_options([method, *ctx.args])
-    if len(words) > 1:
-        raise InputError(
-            f"'{words[1]}' is an unexpected argument; only METHOD is given without --."
-        )
     try:
         found = sweeping.sweep(
-            {**settings, **options, "method": words[0]},
+            _given(ctx, settings, method),
             [sweeping.parse_search(text) for text in search],
             trials,
             minimise=minimise or (),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from latentrank.cli.app import CATALOGUE, GENERATE, app
+from latentrank.cli.app import CATALOGUE, GENERATE, app, flag, option
 from latentrank.cli.options import DensityCommand, RunFolder, Seed
-from latentrank.cli.output import console, free_path, messages, new_table
+from latentrank.cli.output import console, free_path, messages, new_table, write_csv
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, SPEC
 
@@ -25,23 +25,20 @@ if TYPE_CHECKING:
 def embed(
     run: RunFolder,
     data: Annotated[
-        str | None,
-        typer.Option(help="Other data of the same shape; by default the run's."),
+        str | None, option("Other data of the same shape; by default the run's.")
     ] = None,
     split: Annotated[
         Literal["train", "test", "all"] | None,
-        typer.Option(help="Split of the data; by default test, or all for other data."),
+        option("Split of the data; by default test, or all for other data."),
     ] = None,
     coefficients: Annotated[
-        bool,
-        typer.Option("--coefficients", metavar="", help="Coefficients in the method's basis."),
+        bool, flag("Coefficients in the method's basis.", "--coefficients")
     ] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(help="An .npz file; by default RUN/codes-[DATA-]SPLIT.npz."),
+        Path | None, option("An .npz or .csv file; by default RUN/codes-[DATA-]SPLIT.npz.")
     ] = None,
 ) -> None:
-    """Write codes to an .npz file, with labels, parameters and rows where known.
+    """Write codes to a file, with labels, parameters, names and rows where known.
 
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
@@ -55,19 +52,30 @@ def embed(
     opened = finished_run(run)
     split = split or ("test" if data is None else "all")
     of_others = "" if data is None else f"{Path(data).stem}-"
-    path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz"])
+    path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz", ".csv"])
     arrays = codes_of(opened, split, data, coefficients=coefficients)
-    with atomic_write(path) as temporary:
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes bools only
+    if path.suffix == ".csv":
+        write_csv(path, _columns_of_codes(arrays, opened.parameter_names))
+    else:
+        with atomic_write(path) as temporary:
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes bools only
     kept = ", ".join(f"{name} {rows.shape}" for name, rows in arrays.items())
     console.print(f"{path}: {kept}", soft_wrap=True)
 
 
-def parse_components(text: str) -> int | str:
-    """The value of `--components`: an integer, or bic."""
-    if text != "bic" and not text.isdecimal():
-        raise InputError(f"--components is {text}, expected an integer from 1, or bic.")
-    return text if text == "bic" else int(text)
+def _columns_of_codes(
+    arrays: Mapping[str, Any], parameter_names: Sequence[str] | None
+) -> dict[str, Any]:
+    """Codes and what is known of their samples, by the name of the column."""
+    columns = {name.removesuffix("s"): arrays[name] for name in ("names", "rows") if name in arrays}
+    if "labels" in arrays:
+        known = arrays.get("class_names")
+        columns["label"] = arrays["labels"] if known is None else known[arrays["labels"]]
+    if "parameters" in arrays:
+        values = arrays["parameters"]
+        named = parameter_names or [f"parameter {i}" for i in range(values.shape[1])]
+        columns |= dict(zip(named, values.T, strict=True))
+    return columns | {f"code {i}": values for i, values in enumerate(arrays["codes"].T)}
 
 
 @app.command(cls=DensityCommand, rich_help_panel=GENERATE)
@@ -75,17 +83,17 @@ def sample(
     run: RunFolder,
     density: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME[:OPTION=VALUE,...]",
-            help="Density for codes, one of NAMES; by default gaussian, or prior for a GAN.  "
+        option(
+            "Density for codes, one of NAMES; by default gaussian, or prior for a GAN.  "
             "Options: latentrank densities.",
+            "NAME[:OPTION=VALUE,...]",
         ),
     ] = None,
-    n: Annotated[int, typer.Option(min=1, help="Number of samples.")] = 10_000,
+    n: Annotated[int, option("Number of samples.", min=1)] = 10_000,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="An .npz file, or a .png, .pdf or .svg of 64 samples; by default "
+        option(
+            "An .npz file, a .csv of a table, or a .png, .pdf or .svg of 64 samples; by default "
             "RUN/samples-DENSITY.npz."
         ),
     ] = None,
@@ -103,10 +111,10 @@ def sample(
     from latentrank.runs import finished_run
 
     opened = finished_run(run)
-    density = density or inference.usual_densities(opened.model())[0]
+    density = density or opened.model().usual_densities[0]
     name = re.sub(r"[^\w.]+", "-", density)
-    path = free_path(out, run / f"samples-{name}.npz", [".npz", ".png", ".pdf", ".svg"])
-    picture = path.suffix != ".npz"
+    path = free_path(out, run / f"samples-{name}.npz", [".npz", ".csv", ".png", ".pdf", ".svg"])
+    picture = path.suffix not in (".npz", ".csv")
     made = inference.sample(opened, density, min(n, 64) if picture else n, seed)
     if picture:
         model = opened.model()
@@ -116,8 +124,17 @@ def sample(
         write_figure(pictures.sample_grid(opened, model.decode_array(made.codes)), path)
         console.print(str(path), soft_wrap=True)
         return
-    with atomic_write(path) as temporary:
-        np.savez(temporary, x=made.x, codes=made.codes)
+    if path.suffix == ".csv":
+        if made.x.ndim != 2:
+            raise InputError(
+                f"--out is {path}, but samples have shape {made.x.shape[1:]} and are no rows of a "
+                "table; give a name ending in .npz."
+            )
+        names = opened.channel_names or [f"column {i}" for i in range(made.x.shape[1])]
+        write_csv(path, dict(zip(names, made.x.T, strict=True)))
+    else:
+        with atomic_write(path) as temporary:
+            np.savez(temporary, x=made.x, codes=made.codes)
     console.print(f"{path}: x {made.x.shape}, codes {made.codes.shape}", soft_wrap=True)
 
 
@@ -126,21 +143,18 @@ def predict(
     run: RunFolder,
     parameters: Annotated[
         Path,
-        typer.Option(
-            help="A .csv, .npy or other table, one row of parameters for each sample; columns with "
+        option(
+            "A .csv, .npy or other table, one row of parameters for each sample; columns with "
             "names are taken by those of the data."
         ),
     ],
     kind: Annotated[
         Literal["auto", "linear", "multilinear", "radial", "gaussian-process"],
-        typer.Option(
-            help="How codes are interpolated; by default multilinear on a full grid, radial "
-            "elsewhere."
+        option(
+            "How codes are interpolated; by default multilinear on a full grid, radial elsewhere."
         ),
     ] = "auto",
-    out: Annotated[
-        Path | None, typer.Option(help="An .npz file; by default RUN/predicted-KIND.npz.")
-    ] = None,
+    out: Annotated[Path | None, option("An .npz file; by default RUN/predicted-KIND.npz.")] = None,
 ) -> None:
     """Predict samples, such as fields, at new parameters, in the units of the data.
 
@@ -178,9 +192,9 @@ def densities() -> None:
     table = new_table("density", "option", "default", "description")
     for name in density.names():
         table.add_row(f"[bold]{name}[/bold]", "", "", density.summary(name))
-        for option in density.options(name).values():
-            default = "null" if option.default is None else str(option.default)
-            table.add_row("", option.name, default, option.help)
+        for one in density.options(name).values():
+            default = "null" if one.default is None else str(one.default)
+            table.add_row("", one.name, default, one.help)
     console.print(table)
     console.print("Written as NAME or NAME:OPTION=VALUE,OPTION=VALUE.", style="dim")
 
@@ -191,38 +205,32 @@ def export(
         Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
     ],
     format: Annotated[  # noqa: A002 - name of the option
-        Literal["onnx", "safetensors"], typer.Option(help="File format.")
+        Literal["onnx", "safetensors"], option("File format.")
     ] = "onnx",
     part: Annotated[
-        Literal["encoder", "decoder", "autoencoder"],
-        typer.Option(help="Part to write."),
+        Literal["encoder", "decoder", "autoencoder"], option("Part to write.")
     ] = "encoder",
     compress: Annotated[
         float | None,
-        typer.Option(
-            metavar="TOL",
-            help="Reduce the code to as many coefficients as keep reconstructions of codes like "
+        option(
+            "Reduce the code to as many coefficients as keep reconstructions of codes like "
             "the training data's within this relative change, such as 0.001.",
+            "TOL",
         ),
     ] = None,
     precision: Annotated[
         Literal["float32", "float16", "int8"],
-        typer.Option(help="Precision of the weights in an ONNX file; its effect is measured."),
+        option("Precision of the weights in an ONNX file; its effect is measured."),
     ] = "float32",
-    check: Annotated[
-        bool,
-        typer.Option("--check", metavar="", help="Print the difference from torch."),
-    ] = False,
+    check: Annotated[bool, flag("Print the difference from torch.", "--check")] = False,
     networks: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE.py:FUNCTION",
-            help="For a model with your own networks: a function that returns encoder and decoder.",
+        option(
+            "For a model with your own networks: a function that returns encoder and decoder.",
+            "FILE.py:FUNCTION",
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Output file; by default RUN/PART.FORMAT.")
-    ] = None,
+    out: Annotated[Path | None, option("Output file; by default RUN/PART.FORMAT.")] = None,
 ) -> None:
     """Export a trained model, with its linear part folded into the encoder.
 
@@ -304,16 +312,12 @@ def push(
         str | None, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
     ] = None,
     license: Annotated[  # noqa: A002 - name of the option
-        str | None, typer.Option(help="Licence of the weights, such as mit or cc-by-4.0.")
+        str | None, option("Licence of the weights, such as mit or cc-by-4.0.")
     ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", metavar="", help="Make a new repository private.")
-    ] = False,
-    revision: Annotated[
-        str | None, typer.Option(help="Branch to upload to; by default the main one.")
-    ] = None,
+    private: Annotated[bool, flag("Make a new repository private.", "--private")] = False,
+    revision: Annotated[str | None, option("Branch to upload to; by default the main one.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the files to this new folder; upload nothing.")
+        Path | None, option("Write the files to this new folder; upload nothing.")
     ] = None,
 ) -> None:
     """Share a model by a name: upload its weights with a model card.
@@ -343,10 +347,8 @@ def pull(
     repository: Annotated[
         str, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
     ],
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="New folder for the model; by default NAME.")
-    ] = None,
+    revision: Annotated[str | None, option("Branch, tag or commit.")] = None,
+    out: Annotated[Path | None, option("New folder for the model; by default NAME.")] = None,
 ) -> None:
     """Fetch a shared model into a folder, for export or latentrank.load.
 

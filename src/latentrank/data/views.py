@@ -96,6 +96,17 @@ def take_rows(x: Array, index: Rows | slice) -> Array:
     return x[index]
 
 
+def spread_evenly(n: int, limit: int | None = None) -> NDArray[np.int64]:
+    """At most `limit` evenly spaced row indices; None means all `n`.
+
+    Example:
+        >>> spread_evenly(9, 3)
+        array([0, 4, 8])
+    """
+    count = n if limit is None else min(limit, n)
+    return np.linspace(0, n - 1, count).round().astype(np.int64)
+
+
 def blocks(x: Array) -> Iterator[Array]:
     """An array's rows in order, a few million values at a time."""
     step = max(1, BLOCK_VALUES // max(1, math.prod(x.shape[1:])))
@@ -109,8 +120,18 @@ def release(x: Array) -> None:
 
     They stay in the page cache while there is room.
     """
+    mapped = _large_map(x)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def lazily(x: Array) -> Array:
+    """A large mapped array as a `RowView`, which releases what it has read; others unchanged."""
+    return x if _large_map(x) is None else cast(Array, RowView(x, np.arange(len(x))))
+
+
+def _large_map(x: Array) -> mmap.mmap | None:
     base: Any = x
     while isinstance(base, np.ndarray) and base.base is not None:
         base = base.base
-    if isinstance(base, mmap.mmap) and x.nbytes > LARGE and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+    return base if isinstance(base, mmap.mmap) and x.nbytes > LARGE else None

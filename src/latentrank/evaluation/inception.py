@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.evaluation.images import Images, from_home, to_rgb, weights_digest
 
 
@@ -37,7 +37,9 @@ class Inception:
         try:
             # torch-fidelity unpickles arbitrary objects; this rejects everything but tensors first.
             torch.load(weights, weights_only=True)
-            network = _inception_class()("inception-v3-compat", ["2048"], str(weights))
+            network = _inception_module().FeatureExtractorInceptionV3(
+                "inception-v3-compat", ["2048"], str(weights)
+            )
         except Exception as error:  # a file of another format can raise anything
             raise InputError(
                 f"{weights} is not a file of Inception weights; give the unchanged file that "
@@ -66,20 +68,10 @@ class Inception:
 
 
 def _inception_module() -> Any:
-    try:
-        from torch_fidelity import feature_extractor_inceptionv3
-    except ImportError as error:
-        raise InputError(
-            "FID needs torch-fidelity; install it with: pip install 'latentrank[fid]'"
-        ) from error
-    return feature_extractor_inceptionv3
+    return need("torch_fidelity.feature_extractor_inceptionv3", "fid", "FID")
 
 
-def _inception_class() -> Any:
-    return _inception_module().FeatureExtractorInceptionV3
-
-
-def inception_weights(download: bool, progress: bool) -> Path:
+def inception_weights(download: bool) -> Path:
     """The weights in torch's download folder, downloaded there if that is allowed."""
     url: str = _inception_module().URL_INCEPTION_V3
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
@@ -94,7 +86,7 @@ def inception_weights(download: bool, progress: bool) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         prefix = path.stem.rsplit("-", 1)[1]
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=progress)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=False)
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"The Inception weights could not be downloaded from {url} ({error}); "

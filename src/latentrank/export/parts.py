@@ -8,16 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError, unknown
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
-from latentrank.preprocessing import Preprocessing
+from latentrank.preprocessing import SLACK, Preprocessing
 
 PARTS = ("encoder", "decoder", "autoencoder")
-
-#: Values beyond the bounds by this share of the range still count as inside: rounding, no more.
-SLACK = 1e-4
 
 _NETWORK_LAYOUTS = {1: "NF", 2: "NCT", 3: "NCHW", 4: "NCDHW"}
 
@@ -83,7 +79,7 @@ def part_of(model: LatentModel, part: str) -> nn.Module:
         return model
     if part == "decoder":
         return model.decoder
-    return model.encoder if isinstance(model.bottleneck, Identity) else _Encoder(model)
+    return model.encoder if model.bottleneck.is_identity else _Encoder(model)
 
 
 def layout_of(spec: Spec) -> str:

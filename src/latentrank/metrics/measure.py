@@ -11,7 +11,8 @@ from latentrank.errors import InputError
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.features import check_features, distance_name
 from latentrank.evaluation.generation import kernel_distance_name
-from latentrank.metrics.base import METRICS, Measured, Need, Spec, parse
+from latentrank.metrics.base import Measured, Need
+from latentrank.metrics.registry import METRICS, Spec, parse
 from latentrank.metrics.store import Value, add, read
 from latentrank.metrics.subject import FROM_TEST_CODES, Subject
 

@@ -13,17 +13,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.config import MachineConfig
+from latentrank.config import places
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
 from latentrank.formatting import as_text, duration, mean_and_spread
 from latentrank.metrics import METRICS, Value, comparable, read
-from latentrank.report.view import RunLike, View, flat_settings
+from latentrank.report.view import View, flat_settings
+from latentrank.runs import Run
 
 # What may differ between repetitions of an experiment.
-_NOT_THE_EXPERIMENT: Final = frozenset(
-    {"seed", "data_root", "download", *MachineConfig.model_fields}
-)
+_NOT_THE_EXPERIMENT: Final = frozenset({"seed", *places()})
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
 _NAMES: Final = {"seconds": "training time"}
 _LONGEST_NAME: Final = 28  # characters; longer names become numbers
@@ -87,7 +86,7 @@ class Column:
         return np.array([view.metrics["singular_values"] for view in self.views])
 
 
-def columns_of(runs: Sequence[RunLike], labels: Sequence[str] | None = None) -> list[Column]:
+def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list[Column]:
     """Group runs that differ in nothing but the seed.
 
     Args:
@@ -309,6 +308,11 @@ def _winner(better: str | None, values: Sequence[Measure | None]) -> int | None:
     return None if place is None else having[place]
 
 
+def _unit(name: str) -> str:
+    base = name.partition(":")[0]
+    return METRICS.get(base).unit if base in METRICS else ""
+
+
 def _text(name: str, value: Measure | None, counted: bool) -> str:
     """Mean and spread."""
     if value is None:
@@ -318,5 +322,5 @@ def _text(name: str, value: Measure | None, counted: bool) -> str:
         if value.spread >= 0.05:  # below, it would be shown as 0.0 s
             text += f" \N{PLUS-MINUS SIGN} {duration(value.spread)}"
     else:
-        text = mean_and_spread(value.mean, value.spread)
+        text = mean_and_spread(value.mean, value.spread) + _unit(name)
     return f"{text} ({value.n})" if counted else text

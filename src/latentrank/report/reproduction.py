@@ -22,7 +22,7 @@ from latentrank.io import write_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html, pictures
 from latentrank.report.style import to_svg, write_figure
-from latentrank.report.view import RunLike
+from latentrank.runs import Run
 
 _PLUS = "\N{PLUS-MINUS SIGN}"
 _NONE = "\N{EN DASH}"
@@ -178,7 +178,7 @@ def seeds(grid: Grid, column: str) -> Drawn:
     return Drawn(f"{column} {grid.name}", figure, f"{column}, {grid.name}: a dot for each seed.")
 
 
-def spectra(name: str, runs: Mapping[str, RunLike]) -> Drawn:
+def spectra(name: str, runs: Mapping[str, Run]) -> Drawn:
     """The spectra of all rows in one plot."""
     values = {row: np.asarray(run.metrics["singular_values"]) for row, run in runs.items()}
     ranks = {row: run.metrics["rank"] for row, run in runs.items()}
@@ -190,13 +190,13 @@ def spectra(name: str, runs: Mapping[str, RunLike]) -> Drawn:
     )
 
 
-def walk(kind: str, name: str, run: RunLike) -> Drawn:
+def walk(kind: str, name: str, run: Run) -> Drawn:
     """An interpolation between test samples, or the plane of two principal directions."""
     figure = pictures.interpolation(run, "linear" if kind == "interpolation" else kind)
     return Drawn(f"{kind} {name}", figure, f"{name}, seed 0.")
 
 
-def generated(kind: str, density: str, name: str, run: RunLike, samples: NDArray[Any]) -> Drawn:
+def generated(kind: str, density: str, name: str, run: Run, samples: NDArray[Any]) -> Drawn:
     """Samples in a grid, or embedded together with test samples."""
     if kind == "tsne":
         real = run.dataset().test.x[: len(samples)]

@@ -20,7 +20,7 @@ from latentrank.reproduce.figures import figures
 from latentrank.reproduce.plan import Job, plan
 from latentrank.reproduce.text import command, differences, source_version, verdict
 from latentrank.runs import Run
-from latentrank.runs.cache import Training, is_done
+from latentrank.runs.cache import PlannedRun, is_done
 from latentrank.runs.executor import Say, train_all
 
 __all__ = ["Job", "command", "differences", "plan", "reproduce", "source_version", "verdict"]
@@ -109,7 +109,7 @@ def _compared(part: Part, recipe: Recipe, jobs: Sequence[Job], folder: Path) -> 
     return write_comparison([Run(path) for path in runs], folder / f"{name}.html", labels)
 
 
-def _missing(trainings: Sequence[Training]) -> dict[str, str]:
+def _missing(trainings: Sequence[PlannedRun]) -> dict[str, str]:
     return {
         training.folder.name: "Not all of its seeds have been trained."
         for training in trainings

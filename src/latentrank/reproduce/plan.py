@@ -11,7 +11,7 @@ from latentrank.config import RunConfig
 from latentrank.errors import InputError, unknown
 from latentrank.metrics import Subject
 from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings
-from latentrank.runs.cache import Training, folder_name
+from latentrank.runs.cache import PlannedRun, folder_name
 
 
 class Job(NamedTuple):
@@ -41,9 +41,9 @@ class Job(NamedTuple):
         return f"{self.row}, {self.part}, seed {self.config.training.seed}"
 
     @property
-    def training(self) -> Training:
+    def training(self) -> PlannedRun:
         """The run that it needs before it can be measured."""
-        return Training(self.title, self.part, self.config, self.folder)
+        return PlannedRun(self.title, self.part, self.config, self.folder)
 
     def subject(self, weights: Mapping[str, Path] | None = None, download: bool = False) -> Subject:
         """The subject that its metrics are measured on."""

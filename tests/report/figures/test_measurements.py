@@ -47,7 +47,7 @@ def test_no_bars():
 
 def test_dots_show_every_seed_and_the_median():
     axes = figures.dots({"a": [1.0, 40.0, 2.0], "b": [3.0]}, "error", {"a": 1.9}).axes[0]
-    seeds, median, published, *_ = axes.lines
+    seeds, median, *_, published = axes.lines
     assert seeds.get_xdata().tolist() == [1.0, 40.0, 2.0]
     assert median.get_xdata() == [2.0]
     assert published.get_xdata() == [1.9]

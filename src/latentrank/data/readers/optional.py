@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from latentrank import errors
 from latentrank.errors import InputError
 
 
@@ -20,13 +22,18 @@ def need(package: str, extra: str, path: Path | str) -> ModuleType:
     Raises:
         InputError: it is not installed, or cannot be imported.
     """
+    return errors.need(package, extra, f"Reading {path}")
+
+
+@contextmanager
+def reading(path: Path | str, kind: str) -> Iterator[None]:
+    """Whatever a library raises while it reads becomes one sentence, see `damaged`."""
     try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise InputError(
-            f"Reading {path} needs the package {error.name or package}; install it with: "
-            f"pip install 'latentrank[{extra}]'"
-        ) from error
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # every library raises its own errors
+        raise damaged(path, kind, error) from error
 
 
 def damaged(path: Path | str, kind: str, error: Exception) -> InputError:

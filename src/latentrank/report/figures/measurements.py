@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
@@ -119,15 +120,7 @@ def bars(
     axes.errorbar(
         means[seen], places[seen], xerr=spreads[seen], fmt="none", ecolor=INK, capsize=3, lw=1
     )
-    for place, name in enumerate(values):
-        if published is not None and name in published:
-            axes.plot(
-                published[name], place, "D", color=PALETTE[1], markersize=6, label="published"
-            )
-    axes.set_yticks(places, list(values))
-    axes.set(xlabel=label, ylim=(len(values) - 0.4, -0.6))
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
+    _name_rows(axes, list(values), label, published)
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         figure.legend(handles[:1], labels[:1], loc="outside upper right")
@@ -162,22 +155,30 @@ def dots(
         raise InputError("Dots need a name or more with positive values; leave out the others.")
     figure = new_figure(min(6.2, page_width()), 1.0 + 0.34 * len(values))
     axes = figure.subplots()
-    for place, (name, row) in enumerate(values.items()):
+    for place, row in enumerate(values.values()):
         axes.plot(row, [place] * len(row), "o", color=PALETTE[0], alpha=0.55, label="one seed")
         axes.plot(np.median(row), place, "|", color=INK, markersize=16, label="median")
-        if published is not None and name in published:
-            axes.plot(
-                published[name], place, "D", color=PALETTE[1], markersize=6, label="published"
-            )
-    axes.set_yticks(range(len(values)), list(values))
-    axes.set(xscale="log", xlabel=label, ylim=(len(values) - 0.4, -0.6))
+    axes.set_xscale("log")
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
+    _name_rows(axes, list(values), label, published)
     named = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=len(named))
     return figure
+
+
+def _name_rows(
+    axes: Axes, names: Sequence[str], label: str, published: Mapping[str, float] | None
+) -> None:
+    """Names at the left from top to bottom, the label below, and published values as marks."""
+    for place, name in enumerate(names):
+        if published is not None and name in published:
+            value = published[name]
+            axes.plot(value, place, "D", color=PALETTE[1], markersize=6, label="published")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel=label, ylim=(len(names) - 0.4, -0.6))
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
 
 
 @styled
