@@ -146,8 +146,8 @@ def missing_extras(programs: Path, folder: Path) -> None:
         for word in words:
             if re.fullmatch(r"\w+\.\w+", word):
                 (folder / word).write_bytes(b"a,b\n1,2\n3,4\n5,6\n")
-        told = run(programs / "latentrank", *words, cwd=folder, fails=True).strip()
-        if f"latentrank[{extra}]" not in told or "\n" in told:
+        told = run(programs / "latentrank", *words, cwd=folder, fails=True).splitlines()[-1]
+        if not told.startswith("latentrank: ") or f"latentrank[{extra}]" not in told:
             sys.exit(f"latentrank {command}\nexpected one sentence with [{extra}], got:\n{told}")
 
 
