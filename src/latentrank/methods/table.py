@@ -264,7 +264,7 @@ _TABLE = [
     ),
     Method(
         "lorae",
-        "One square matrix after the encoder; its nuclear norm is penalised.",
+        "One matrix after the encoder; its nuclear norm is penalised.",
         LORAE,
         o.LoRAEOptions,
         lambda latent_dim, options, rank: _bottleneck("NuclearNorm")(latent_dim, options.solver),
