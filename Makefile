@@ -40,7 +40,8 @@ lint: $(READY) ## check style, formatting and types
 	$(PY) -m mypy
 
 BENCH := .venv-bench
-BENCHMARKS := start truncation nuclear_norm steps training training_loop busy mixtures reduction gpu
+BENCHMARKS := start truncation nuclear_norm steps training training_loop busy mixtures features \
+  scale reduction gpu
 
 bench: $(READY) $(BENCH)/.ready ## measure speed, also against other libraries
 	@for name in $(BENCHMARKS); do $(BENCH)/bin/python benchmarks/$$name.py || exit 1; done

@@ -88,10 +88,7 @@ def celeba(steps: int = 20) -> None:
     """Memory and waiting for data with a mapped file of 162 770 x 3 x 64 x 64 bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "images.npy"
-        x = np.lib.format.open_memmap(path, "w+", np.uint8, (162_770, 3, 64, 64))
-        block = np.random.default_rng(0).integers(0, 256, (1000, 3, 64, 64)).astype(np.uint8)
-        for start in range(0, len(x), 1000):
-            x[start : start + 1000] = block[: len(x) - start]
+        _write(path, (162_770, 3, 64, 64))
         x = np.load(path, mmap_mode="r")
         data = Dataset("images", Split(x), Split(x[:64]), bounded=True)
         step = stepper("lorae", torch.rand(64, 3, 64, 64), 128, "conv")
@@ -108,6 +105,16 @@ def celeba(steps: int = 20) -> None:
             f"{len(x)} images of 3 x 64 x 64 in a mapped file: the peak rises by "
             f"{_peak() - before:.0f} MiB, {waited / (waited + worked):.1%} of the time goes to data"
         )
+
+
+def _write(path: Path, shape: tuple[int, ...]) -> None:
+    """Noise, a part at a time, so that this process never holds it."""
+    block = np.random.default_rng(0).integers(0, 256, (1000, *shape[1:])).astype(np.uint8)
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, shape[0], 1000):
+            file.write(block[: shape[0] - start].tobytes())
 
 
 def _peak() -> float:

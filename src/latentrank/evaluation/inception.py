@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from latentrank.errors import InputError
 from latentrank.evaluation.images import Images, from_home, to_rgb, weights_digest
@@ -43,8 +45,8 @@ class Inception:
                 f"{weights} is not a file of Inception weights; give the unchanged file that "
                 "torch-fidelity publishes."
             ) from error
-        # Convolutions on a CPU are about 1.5 times as fast in this layout, with equal results.
-        self._network = network.to(device=device, memory_format=torch.channels_last)
+        # Convolutions on a CPU are faster in this layout, with equal results.
+        self._network = _folded(network).to(device=device, memory_format=torch.channels_last)
         self._device = device
         self.key = weights_digest(weights)
 
@@ -63,6 +65,15 @@ class Inception:
         with torch.inference_mode():
             (values,) = self._network(to_rgb(images).to(self._device))
         return np.asarray(values.cpu().numpy(), dtype=np.float32)
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    """The network with each batch normalisation absorbed into the convolution before it."""
+    for layer in network.eval().modules():
+        if isinstance(getattr(layer, "bn", None), nn.BatchNorm2d):
+            layer.conv = fuse_conv_bn_eval(layer.conv, layer.bn)
+            layer.bn = nn.Identity()
+    return network
 
 
 def _inception_module() -> Any:
