@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -72,8 +72,9 @@ class Inception:
 def _folded(network: nn.Module) -> nn.Module:
     """The network with each batch normalisation absorbed into the convolution before it."""
     for layer in network.eval().modules():
-        if isinstance(getattr(layer, "bn", None), nn.BatchNorm2d):
-            layer.conv = fuse_conv_bn_eval(layer.conv, layer.bn)
+        normalisation = getattr(layer, "bn", None)
+        if isinstance(normalisation, nn.BatchNorm2d):
+            layer.conv = fuse_conv_bn_eval(cast(nn.Conv2d, layer.conv), normalisation)
             layer.bn = nn.Identity()
     return network
 
