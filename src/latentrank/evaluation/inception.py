@@ -69,7 +69,7 @@ class Inception:
         return np.asarray(values.cpu().numpy(), dtype=np.float32)
 
 
-def _folded(network: nn.Module) -> nn.Module:
+def _folded(network: Any) -> Any:
     """The network with each batch normalisation absorbed into the convolution before it."""
     for layer in network.eval().modules():
         normalisation = getattr(layer, "bn", None)
