@@ -48,7 +48,8 @@ wheel: $(READY) ## install the built package with the newest and the oldest depe
 	$(PY) tests/wheel.py --oldest
 
 BENCH := .venv-bench
-BENCHMARKS := start truncation nuclear_norm steps training training_loop busy mixtures reduction gpu
+BENCHMARKS := start truncation nuclear_norm steps training training_loop busy mixtures features \
+  scale reduction gpu
 
 bench: $(READY) $(BENCH)/.ready ## measure speed, also against other libraries
 	@for name in $(BENCHMARKS); do $(BENCH)/bin/python benchmarks/$$name.py || exit 1; done

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+import latentrank
 from latentrank.bottlenecks import NuclearNorm
 from latentrank.errors import InputError
 
-SOLVERS = ["auto", "svd", "polar"]
+SOLVERS = ["auto", "svd", "gram", "polar"]
 
 
 def test_a_code_is_multiplied_by_the_matrix():
@@ -58,3 +59,46 @@ def test_entries_start_as_those_of_a_dense_layer():
 def test_an_unknown_solver_is_refused():
     with pytest.raises(InputError, match="did you mean 'polar'"):
         NuclearNorm(4, "polr")(torch.randn(2, 4))
+
+
+def narrowed(latent_dim, span):
+    bottleneck = NuclearNorm(latent_dim)
+    bottleneck.narrow(span)
+    return bottleneck
+
+
+def test_fewer_columns_express_the_same_codes_with_no_larger_norm():
+    """Encodings that span 3 of 7 dimensions: `E(x) = Q c(x)`."""
+    square, narrow = NuclearNorm(7).double(), narrowed(7, 3).double()
+    q = torch.linalg.qr(torch.randn(7, 3, dtype=torch.float64))[0]
+    c = torch.randn(5, 3, dtype=torch.float64)
+    with torch.no_grad():
+        narrow.matrix.copy_(square.matrix @ q)
+    before, after = square(c @ q.T), narrow(c / math.sqrt(7 / 3))
+    assert torch.allclose(after.z, before.z)
+    assert torch.allclose(c @ narrow.linear_map().T, before.z * math.sqrt(7 / 3))
+    assert after.terms["nuclear_norm"] <= before.terms["nuclear_norm"]
+
+
+def test_codes_start_at_the_same_scale_with_fewer_columns():
+    h = torch.randn(50, 400)
+    square, narrow = (
+        part.encode(h[:, : part.encoder_dim]) for part in (NuclearNorm(400), narrowed(400, 40))
+    )
+    # What varies most is the mean of 50 x 40 squares of Gaussian numbers.
+    assert (narrow.var() / square.var()).item() == pytest.approx(1, abs=4 * math.sqrt(2 / 2000))
+
+
+def test_a_matrix_has_no_more_columns_than_the_encodings_dimensions():
+    wide = latentrank.build("lorae", (1, 20), 100, net="curves")  # behind 64 units
+    assert wide.bottleneck.matrix.shape == (100, 65)
+    assert latentrank.build("lorae", (1, 20), 60, net="curves").bottleneck.matrix.shape == (60, 60)
+    x = torch.randn(3, 1, 20)
+    assert torch.allclose(wide.fold().encode(x), wide.encode(x), atol=1e-5)
+
+
+def test_a_model_with_fewer_columns_is_saved_and_loaded(tmp_path):
+    model = latentrank.build("lorae", (1, 20), 100, net="curves").eval()
+    latentrank.save(model, tmp_path)
+    x = torch.randn(3, 1, 20)
+    assert torch.equal(latentrank.load(tmp_path).encode(x), model.encode(x))

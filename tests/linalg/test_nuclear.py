@@ -9,7 +9,7 @@ from latentrank.linalg.nuclear import _polar_schedule
 
 from .matrices import relative_error, with_singular_values
 
-SOLVERS = ["svd", "polar", "auto"]
+SOLVERS = ["svd", "gram", "polar", "auto"]
 SHAPES = {"tall": (9, 6), "wide": (6, 9), "square": (7, 7), "row": (1, 5), "column": (5, 1)}
 
 solvers = pytest.mark.parametrize("solver", SOLVERS)
@@ -95,8 +95,8 @@ def test_directions_of_zero_singular_value_receive_nothing():
     m = with_singular_values([3.0, 2.0, 1.0], 20, 30)
     u, _, vh = np.linalg.svd(m.numpy())
     expected = torch.tensor(u[:, :3] @ vh[:3])
-    for dtype in (torch.float32, torch.float64):
-        _, gradient = value_and_gradient(m.to(dtype), "svd")
+    for solver in ("svd", "gram"):
+        _, gradient = value_and_gradient(m.float(), solver)
         assert relative_error(gradient, expected) < 1e-5
 
 
@@ -160,9 +160,18 @@ def test_second_derivative_is_refused(solver):
         gradient.square().sum().backward()
 
 
-def test_auto_takes_the_decomposition_on_a_cpu():
-    m = torch.randn(20, 30)
-    auto, named = value_and_gradient(m, "auto"), value_and_gradient(m, "svd")
+@pytest.mark.parametrize(
+    ("shape", "dtype", "solver"),
+    [
+        ((20, 30), torch.float32, "svd"),
+        ((20, 40), torch.float32, "gram"),
+        ((40, 20), torch.float32, "gram"),
+        ((40, 20), torch.float64, "svd"),
+    ],
+)
+def test_auto_takes_the_gram_matrix_of_elongated_matrices_on_a_cpu(shape, dtype, solver):
+    m = torch.randn(shape, dtype=dtype)
+    auto, named = value_and_gradient(m, "auto"), value_and_gradient(m, solver)
     assert torch.equal(auto[0], named[0])
     assert torch.equal(auto[1], named[1])
 

@@ -85,6 +85,13 @@ class Bottleneck(nn.Module):
             h_batches: the encodings of the whole training set, batch by batch.
         """
 
+    def narrow(self, span: int) -> None:
+        """Lower `encoder_dim`, if fewer numbers express the same; called before training.
+
+        Args:
+            span: number of dimensions that the encoder's outputs span at most.
+        """
+
     def prepare(self, samples: int) -> None:
         """Allocate what depends on the size of the training set; called before training.
 

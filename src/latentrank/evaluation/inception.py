@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from latentrank.errors import InputError, need
 from latentrank.evaluation.images import Images, from_home, to_rgb, weights_digest
@@ -45,8 +47,8 @@ class Inception:
                 f"{weights} is not a file of Inception weights; give the unchanged file that "
                 "torch-fidelity publishes."
             ) from error
-        # Convolutions on a CPU are about 1.5 times as fast in this layout, with equal results.
-        self._network = network.to(device=device, memory_format=torch.channels_last)
+        # Convolutions on a CPU are faster in this layout, with equal results.
+        self._network = _folded(network).to(device=device, memory_format=torch.channels_last)
         self._device = device
         self.key = weights_digest(weights)
 
@@ -65,6 +67,16 @@ class Inception:
         with torch.inference_mode():
             (values,) = self._network(to_rgb(images).to(self._device))
         return np.asarray(values.cpu().numpy(), dtype=np.float32)
+
+
+def _folded(network: Any) -> Any:
+    """The network with each batch normalisation absorbed into the convolution before it."""
+    for layer in network.eval().modules():
+        normalisation = getattr(layer, "bn", None)
+        if isinstance(normalisation, nn.BatchNorm2d):
+            layer.conv = fuse_conv_bn_eval(cast(nn.Conv2d, layer.conv), normalisation)
+            layer.bn = nn.Identity()
+    return network
 
 
 def _inception_module() -> Any:

@@ -1,4 +1,4 @@
-"""The nuclear norm and its subgradient, computed in two ways."""
+"""The nuclear norm and its subgradient, computed in three ways."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from torch import Tensor
 from torch.autograd import Function
 
 from latentrank.errors import InputError, unknown
+from latentrank.linalg.eigen import gram, symmetric_eigen
 from latentrank.linalg.first_order import first_order_only
-from latentrank.linalg.precision import check_matrix
+from latentrank.linalg.precision import check_matrix, to_float64
 from latentrank.linalg.threads import threads
+
+#: From this ratio of the sides on, the smaller Gram matrix is faster than the decomposition.
+_ELONGATED = 2
 
 #: Lower bound on `l / u` in the design of a polar iteration step: gains a tenth fewer digits per
 #: step than the optimum, and loses none to cancellation.
@@ -30,11 +34,14 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
 
     - `"svd"`: the singular value decomposition, the reference. Singular values up to
       `eps max(m.shape) s_1`, `eps` that of the dtype of `m`, count as zero.
+    - `"gram"`: the eigenvectors of the smaller Gram matrix, formed in float64, which is exact for
+      matrices in float32: the same singular values count, with the same accuracy.
     - `"polar"`: matrix products only, which avoids slow factorisations on a GPU. Singular values
       above `1e-6 ||m||_F` (float64: `1e-8 ||m||_F`) count in full; smaller ones are damped, with
       `u_i v_i^T` multiplied by a factor between 0 and 1.
-    - `"auto"`: `"svd"` on a CPU, `"polar"` on a GPU, whichever is faster there
-    (`benchmarks/nuclear_norm.py`, `benchmarks/gpu.py`).
+    - `"auto"`: whichever is fastest (`benchmarks/nuclear_norm.py`, `benchmarks/gpu.py`): `"polar"`
+      on a GPU; on a CPU `"gram"` for a float32 matrix at least twice as long as wide, or as wide
+      as long, else `"svd"`.
 
     Tolerance, against the singular value decomposition in float64 and for condition numbers up
     to 1e4: the value's relative error is at most 1e-6 in float32 and 1e-12 in float64, the
@@ -44,16 +51,15 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
 
     Args:
         m: `(R, C)` floating-point. Half precision is computed in float32.
-        solver: one of the three names.
+        solver: one of the four names.
 
     Returns:
         Scalar, dtype and device of `m`. It can be differentiated once: a second derivative
         raises `RuntimeError`.
 
     Raises:
-        InputError: if `m` is not a floating-point matrix, `solver` is unknown, or `"svd"`
-            encounters a value that is not finite (`"polar"` propagates it, since a check would
-            synchronise the GPU).
+        InputError: if `m` is not a floating-point matrix, `solver` is unknown, or a value is
+            not finite (`"polar"` propagates it, since a check would synchronise the GPU).
 
     Example:
         >>> m = torch.tensor([[3.0, 0.0], [0.0, -4.0]], requires_grad=True)
@@ -68,10 +74,15 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
     check_matrix(m, "m")
     if solver != "auto" and solver not in _SOLVERS:
         raise unknown("nuclear norm solver", solver, ["auto", *_SOLVERS])
-    if solver == "auto":
-        solver = "svd" if m.device.type == "cpu" else "polar"
-    norm: Tensor = _NuclearNorm.apply(m, _SOLVERS[solver])
+    norm: Tensor = _NuclearNorm.apply(m, _SOLVERS[_fastest(m) if solver == "auto" else solver])
     return norm
+
+
+def _fastest(m: Tensor) -> str:
+    if m.device.type != "cpu":
+        return "polar"
+    long = max(m.shape) >= _ELONGATED * min(m.shape)
+    return "gram" if long and m.dtype != torch.float64 else "svd"
 
 
 class _NuclearNorm(Function):
@@ -112,6 +123,19 @@ def _svd(m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parts = scipy.linalg.svd(m.detach().numpy(), full_matrices=False, check_finite=False)
     u, s, vh = (torch.from_numpy(part) for part in parts)
     return u, s, vh
+
+
+def _polar_by_gram(m: Tensor) -> Tensor:
+    if m.shape[0] > m.shape[1]:
+        return _polar_by_gram(m.mT).mT
+    _check_finite(m)
+    rows = to_float64(m)
+    with threads(len(m)):
+        squares, vectors = symmetric_eigen(gram(rows))
+    s = squares.clamp_min(0).sqrt()
+    nonzero = s > _relative_cutoff(m) * s[-1]
+    root = (vectors * torch.where(nonzero, 1 / s, 0.0)) @ vectors.mT  # (m m^T)^(-1/2)
+    return (root @ rows).to(m)
 
 
 def _polar_by_products(m: Tensor) -> Tensor:
@@ -169,4 +193,4 @@ def _check_finite(m: Tensor) -> None:
         )
 
 
-_SOLVERS = {"svd": _polar_by_svd, "polar": _polar_by_products}
+_SOLVERS = {"svd": _polar_by_svd, "gram": _polar_by_gram, "polar": _polar_by_products}

@@ -76,6 +76,10 @@ def build(
         raise InputError("Only one of encoder and decoder was given; give both, or neither.")
     if encoder is None or decoder is None:
         encoder, decoder = nets.build(net, shape, part.encoder_dim, width, activation)
+        wide = part.encoder_dim
+        part.narrow(nets.span(encoder, wide))
+        if part.encoder_dim < wide:
+            encoder, decoder = nets.build(net, shape, part.encoder_dim, width, activation)
     else:
         net = "custom"
         nets.check_pair(encoder, decoder, shape, part.encoder_dim, width)

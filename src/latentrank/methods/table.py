@@ -256,7 +256,7 @@ _TABLE = [
     ),
     Method(
         "lorae",
-        "One square matrix after the encoder; its nuclear norm is penalised.",
+        "One matrix after the encoder; its nuclear norm is penalised.",
         LORAE,
         o.LoRAEOptions,
         _bottleneck("NuclearNorm", "solver"),

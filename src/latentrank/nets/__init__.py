@@ -12,7 +12,7 @@ from latentrank.errors import InputError, check_count, unknown
 from latentrank.nets.conv import conv
 from latentrank.nets.mlp import Pair, Shape, mlp
 from latentrank.nets.paper import celeba, curves, mnist, rrae_mnist, shapes
-from latentrank.nets.surgery import absorb_input, absorb_output, input_layer, output_layer
+from latentrank.nets.surgery import absorb_input, absorb_output, input_layer, output_layer, span
 from latentrank.registry import Registry
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "families",
     "input_layer",
     "output_layer",
+    "span",
 ]
 
 

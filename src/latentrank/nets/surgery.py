@@ -50,6 +50,23 @@ def input_layer(decoder: nn.Module) -> nn.Module | None:
     return None if index is None else cast(nn.Sequential, decoder)[index]
 
 
+def span(encoder: nn.Module, width: int) -> int:
+    """Number of dimensions that the encoder's outputs span at most.
+
+    A linear last layer with `p` inputs and a bias spans `p + 1`.
+
+    Args:
+        encoder: returns `(B, width)`.
+        width: `width`.
+
+    Example:
+        >>> span(nn.Sequential(nn.Linear(6, 2), nn.ReLU(), nn.Linear(2, 9)), 9)
+        3
+    """
+    last = output_layer(encoder)
+    return min(width, last.in_features + 1) if isinstance(last, nn.Linear) else width
+
+
 def absorb_output(
     encoder: nn.Module, matrix: Tensor, offset: Tensor | None = None
 ) -> nn.Sequential:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -26,8 +26,6 @@ from lightning.pytorch import LightningModule, Trainer
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
-from sklearn.manifold import Isomap
-from sklearn.neighbors import kneighbors_graph
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
@@ -41,6 +39,9 @@ from latentrank.nets import surgery
 from latentrank.training.context import data_of, model_of
 from latentrank.training.rank_search import search_for
 from latentrank.training.state import KeptCallback
+
+if TYPE_CHECKING:  # takes a tenth of the time to the first step, and hardly any run needs it
+    from sklearn.manifold import Isomap
 
 Array = NDArray[Any]
 
@@ -106,11 +107,15 @@ def chart(x: Array, dimensions: int) -> Chart:
 
 
 def _is_connected(x: Array, neighbours: int) -> bool:
+    from sklearn.neighbors import kneighbors_graph
+
     graph = kneighbors_graph(x, neighbours)
     return int(connected_components(graph, directed=False, return_labels=False)) == 1
 
 
 def _chart(x: Array, dimensions: int, neighbours: int) -> Chart:
+    from sklearn.manifold import Isomap
+
     # The dense solver does not begin at random.
     isomap = Isomap(n_neighbors=neighbours, n_components=dimensions, eigen_solver="dense")
     with warnings.catch_warnings():
