@@ -54,8 +54,9 @@ class _Member:
             return np.asarray(np.asarray(self)[rows])
         row = math.prod(self.shape[1:])
         count = len(range(*rows.indices(self.shape[0])))
-        values = np.frombuffer(self.file.read(count * row * self.dtype.itemsize), self.dtype)
-        return values.reshape(count, *self.shape[1:])
+        content = self.file.read(count * row * self.dtype.itemsize)
+        values: Array = np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
+        return values
 
 
 def _sidecar(path: Path, what: str) -> Array | None:
