@@ -275,7 +275,7 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
         known["codes"],
         kind,
         None if basis is None else basis.cpu(),
-        run.parameter_names,
+        run.kept.parameter_names,
     )
     with contextlib.suppress(InputError):  # also a run that cannot be written to predicts
         fitted.save(path)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data import units
+from latentrank.data.axes import Axes
 from latentrank.data.base import Dataset, Split, holdout
 from latentrank.data.layout import recognise
 from latentrank.data.views import Array
@@ -98,6 +99,7 @@ class Contents:
         latent_dim: default latent width; by default at most 32.
         layout: order of the axes, if the format specifies it.
         class_names: names of numeric labels, if the format specifies them.
+        axes: of a sample, if the format names them.
     """
 
     parts: Sequence[Part]
@@ -108,6 +110,7 @@ class Contents:
     latent_dim: int | None = None
     layout: str | None = None
     class_names: tuple[str, ...] | None = None
+    axes: Axes = Axes()
 
 
 def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:
@@ -150,6 +153,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
         notes=(*contents.notes, *said),
+        axes=contents.axes,
     )
 
 

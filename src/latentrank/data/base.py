@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
+from latentrank.data.axes import Axes
 from latentrank.data.views import Array, blocks, release, take_rows
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
@@ -107,6 +108,7 @@ class Dataset:
         net: default network family.
         class_names: names of the labels 0, 1, ..., if any.
         parameter_names: names of the columns of `parameters`, if any.
+        axes: names, units and coordinates of the axes of a sample, where known.
         notes: notes for the user on how the data were read, one sentence each.
         fingerprint: content hash; computed by default.
         bounded: instead of `preprocessing`: the samples are used unchanged (uint8 divided by 255),
@@ -131,6 +133,7 @@ class Dataset:
     net: str
     class_names: tuple[str, ...] | None
     parameter_names: tuple[str, ...] | None
+    axes: Axes
     notes: tuple[str, ...]
 
     def __init__(
@@ -150,6 +153,7 @@ class Dataset:
         bounded: bool | None = None,
         mean: Any = None,
         std: Any = None,
+        axes: Axes = Axes(),  # noqa: B008 - immutable
     ) -> None:
         if mean is not None or std is not None:
             train, test, preprocessing = _restored(train, test, mean, std, bool(bounded))
@@ -171,6 +175,7 @@ class Dataset:
             "net": net,
             "class_names": class_names,
             "parameter_names": parameter_names,
+            "axes": axes.fitting(train.x.shape[1:]),
             "notes": tuple(notes),
             "_fingerprint": fingerprint,
         }
@@ -215,6 +220,7 @@ class Dataset:
             self.class_names,
             self.parameter_names,
             self.notes,
+            axes=self.axes,
         )
 
 

@@ -123,7 +123,7 @@ def columns_of(runs: Sequence[RunLike], labels: Sequence[str] | None = None) -> 
 
 def _same_data(views: Sequence[View]) -> None:
     """Reject runs whose samples cannot be compared."""
-    found = sorted({f"{view.data_name} {view.dataset.shape}" for view in views})
+    found = sorted({f"{view.data_name} {view.shape}" for view in views})
     if len(found) > 1:
         raise InputError(
             f"The runs were trained on different data ({'; '.join(found)}), expected the same for "

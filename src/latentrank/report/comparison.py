@@ -172,7 +172,7 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
     having = [column for column in columns if column.measures_errors]
     if not having:
         return [html.note("No method has a reconstruction error to compare.")]
-    pca = having[0].view.pca
+    pca = having[0].view.errors.pca
     drawn = Drawn(
         figures.error_by_coefficients(
             {column.name: column.errors for column in having},
@@ -244,8 +244,8 @@ def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Ma
         rows[column.name] = column.view.decode(column.view.anchors(first))
     drawn = Drawn(
         figures.labelled_rows(rows, first.limits),
-        f"{len(first.picks)} test {first.noun}s and each method's reconstruction of them.",
-        f"{len(first.picks)} test {first.noun}s and each method's reconstructions.",
+        f"{len(first.originals)} test {first.noun}s and each method's reconstruction of them.",
+        f"{len(first.originals)} test {first.noun}s and each method's reconstructions.",
     )
     return [files.figure("reconstructions", drawn), *notes]
 

@@ -108,7 +108,7 @@ def walks(view: View) -> NDArray[np.float64]:
         `(starts, directions, STEPS, L)`.
     """
     statistics, scales = _statistics(view), _scales(view)[:DIRECTIONS]
-    codes = view.codes_of_picks(view.picks[: STARTS - 1], view.dataset)
+    codes = view.codes_of_shown()[: STARTS - 1]
     starts = np.concatenate([statistics.mean.numpy()[None], codes])
     ticks = np.linspace(-REACH, REACH, STEPS)
     axes = scales[:, None] * statistics.directions.numpy().T[: len(scales)]

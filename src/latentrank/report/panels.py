@@ -53,7 +53,7 @@ def drawn_as_lines(view: View) -> bool:
 
 def _axis(view: View) -> str:
     """What the axis of a vector counts, since its columns may have different units."""
-    if view.noun != "vector" or view.dataset.preprocessing.bounded:
+    if view.noun != "vector" or view.preprocessing.bounded:
         return ""
     return " Each column is in standard deviations from its mean."
 
@@ -74,9 +74,9 @@ def _coefficients(view: View) -> Drawn:
 def _reconstructions(view: View) -> Drawn:
     """Originals above reconstructions."""
     view.need_codes("nothing to reconstruct")
-    codes = view.codes_of_picks(view.picks, view.dataset)
+    codes = view.codes_of_shown()
     figure = figures.reconstructions(view.originals, view.decode(codes), view.limits)
-    count, noun = len(view.picks), view.noun
+    count, noun = len(view.originals), view.noun
     if not drawn_as_lines(view):
         caption = f"Top: {count} test {noun}s, not trained on. Bottom: their reconstructions."
     else:
@@ -204,20 +204,21 @@ def generated(view: View, count: int) -> Array:
 def _latent(view: View) -> Drawn:
     """Test codes in the principal plane, coloured by label or parameter."""
     view.need_directions("no plane to look at")
-    codes, test = view.codes("test"), view.dataset.test
+    test = view.encoded("test")
+    codes, parameters = test["codes"], test.get("parameters")
     rows = np.arange(len(codes))
     if len(rows) > _SCATTERED:
         rows = np.sort(np.random.default_rng(0).permutation(len(codes))[:_SCATTERED])
     axes = view.plane.basis[:, : min(view.directions, 2)]
-    known = test.parameters if test.parameters is not None else test.labels
+    known = test.get("labels") if parameters is None else parameters
     figure = figures.latent_scatter(
         (codes[rows] - view.plane.mean) @ axes,
         None if known is None else known[rows],
-        view.dataset.class_names if test.parameters is None else view.dataset.parameter_names,
+        view.kept.class_names if parameters is None else view.kept.parameter_names,
     )
     colour = (
         "one panel for each number that they were generated from"
-        if test.parameters is not None
+        if parameters is not None
         else "coloured by class, its name at the median"
     )
     place = (
@@ -264,7 +265,7 @@ def _trains_on_mean_squares(view: View) -> bool:
     method = methods.get(str(view.config["method"]))
     kind = options.get("reconstruction") or method.reconstruction
     if kind == "bce" and not options.get("reconstruction"):
-        kind = method.default_reconstruction(view.dataset.preprocessing.bounded)
+        kind = method.default_reconstruction(view.preprocessing.bounded)
     return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
 
 

@@ -44,10 +44,10 @@ def interpolation(run: RunLike, kind: str = "linear") -> Figure:
     if kind == "pca":
         grid = ways.pca_grid(view.training_codes, size=_GRID)
         return figures.pca_grid(view.decode(grid), view.limits)
-    pairs = len(view.picks) // 2
+    pairs = len(view.originals) // 2
     if not pairs:
         raise InputError("An interpolation needs two test samples, but there is only one.")
-    codes = view.codes_of_picks(view.picks, view.dataset)
+    codes = view.codes_of_shown()
     walk = ways.linear if kind == "linear" else ways.spherical
     rows = walk(codes[:pairs], codes[pairs : 2 * pairs], steps=_STEPS)
     return figures.interpolation(view.decode(rows), view.limits)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
@@ -26,11 +27,11 @@ from latentrank.models.statistics import CodeStatistics
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import FieldLimits, Limits, value_limits
 from latentrank.report.errors import Errors
+from latentrank.runs.kept import Kept
 
 Floats = NDArray[np.floating]
 
 ERRORS: Final = f"{FIGURES}/coefficients.csv"
-_SHOWN: Final = 12
 _BATCH: Final = 256
 _KINDS: Final = {1: "vector", 2: "curve", 3: "image", 4: "volume"}
 _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "flow": "flow"}
@@ -76,12 +77,16 @@ class RunLike(Protocol):
     def dataset(self) -> Dataset:
         """The data it was trained on."""
 
-    def codes(self, split: str) -> NDArray[Any]:
-        """`(N, L)` codes of `"train"` or `"test"`."""
+    @property
+    def kept(self) -> Kept:
+        """Names and a few test samples, which need no data."""
+
+    def encoded(self, split: str) -> Mapping[str, NDArray[Any]]:
+        """`codes`, `(N, L)`, of `"train"` or `"test"`; `labels` and `parameters` if known."""
 
 
 class MissingDataError(InputError):
-    """The data of a run cannot be read, so figures that need them cannot be drawn."""
+    """The data of a run are needed and cannot be read."""
 
 
 class View:
@@ -108,17 +113,21 @@ class View:
         """The name of the data set; for a path, its last part."""
         return Path(str(self.config["data"])).name
 
-    @cached_property
-    def dataset(self) -> Dataset:
-        """The data.
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The preprocessing of the model."""
+        return self.run.model().preprocessing
 
-        Raises:
-            MissingDataError: they cannot be read.
-        """
-        try:
-            return self.run.dataset()
-        except InputError as error:
-            raise MissingDataError(str(error)) from None
+    @cached_property
+    def kept(self) -> Kept:
+        """Names and the test samples shown."""
+        with _missing_data():
+            return self.run.kept
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a sample in network layout."""
+        return self.kept.x.shape[1:]
 
     @cached_property
     def errors(self) -> Errors:
@@ -130,13 +139,18 @@ class View:
         """
         self.need_codes("no reconstruction error")
         try:
-            model = error_by_coefficients(self.run.model(), self.dataset)
+            model = error_by_coefficients(self.run.model(), self._dataset)
             return Errors(model, self.first.pca)
         except MissingDataError:
             found = Errors.read(self.run.folder / ERRORS)
             if found is None:
                 raise
             return found
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        with _missing_data():
+            return self.run.dataset()
 
     @property
     def errors_if_known(self) -> Errors | None:
@@ -149,7 +163,7 @@ class View:
     @cached_property
     def pca(self) -> ErrorCurve:
         """Errors of PCA on the same data."""
-        return pca_error_by_coefficients(self.dataset)
+        return pca_error_by_coefficients(self._dataset)
 
     @property
     def rank_is_given(self) -> bool:
@@ -167,49 +181,36 @@ class View:
     @property
     def noun(self) -> str:
         """The word for a sample, such as image."""
-        return _KINDS[len(self.dataset.shape)]
-
-    @cached_property
-    def picks(self) -> NDArray[np.int64]:
-        """Indices of the test samples shown: classes in turn, or evenly spaced."""
-        count, labels = len(self.dataset.test), self.dataset.test.labels
-        if labels is None:
-            return np.unique(np.linspace(0, count - 1, min(_SHOWN, count)).astype(np.int64))
-        order = np.argsort(labels, kind="stable")
-        sizes = np.unique(labels, return_counts=True)[1]
-        turn = np.concatenate([np.arange(size) for size in sizes])
-        return order[np.argsort(turn, kind="stable")][:_SHOWN].astype(np.int64)
+        return _KINDS[len(self.shape)]
 
     @cached_property
     def originals(self) -> Floats:
-        """The picked test samples, `(n, *shape)`."""
-        return self._own(self.dataset.test.x[self.picks])
+        """The test samples shown, `(n, *shape)`."""
+        return self._own(self.kept.x)
 
     @cached_property
     def limits(self) -> Limits:
         """Values drawn as black and white: 0 and 1, or the range of the originals.
 
-        Single-channel images without bounds are fields, drawn with a colour bar.
+        Images without bounds are fields, drawn with a colour bar, unless they have three channels.
         """
-        bounded = self.dataset.preprocessing.bounded
-        if bounded:
+        if self.preprocessing.bounded:
             return Limits(0.0, 1.0)
         found = value_limits(self.originals)
-        field = self.noun == "image" and self.dataset.shape[0] != 3
+        field = self.noun in ("image", "volume") and self.shape[0] != 3
         return FieldLimits(*found) if field else found
 
     @torch.no_grad()
-    def codes_of_picks(self, rows: NDArray[np.int64], dataset: Dataset) -> Floats:
-        """Codes of test samples, of this run's data or of another run's.
+    def codes_of_shown(self, first: View | None = None) -> Floats:
+        """Codes of the test samples shown.
 
         Args:
-            rows: `(n,)` rows of the test split.
-            dataset: data set to take them from.
+            first: the view whose samples are taken, by default this one.
 
         Returns:
             `(n, L)` float32.
         """
-        seen = self.dataset.preprocessing.normalise(dataset.test.x[rows])
+        seen = self.preprocessing.normalise((first or self).kept.x)
         codes: Floats = self.run.model().encode(seen).cpu().numpy()
         return codes
 
@@ -226,7 +227,7 @@ class View:
         flat = torch.from_numpy(codes.reshape(-1, codes.shape[-1]).astype(np.float32))
         model = self.run.model()
         decoded = torch.cat([model.decode(batch) for batch in torch.split(flat, _BATCH)])
-        return self._shown(decoded).reshape(*codes.shape[:-1], *self.dataset.shape)
+        return self._shown(decoded).reshape(*codes.shape[:-1], *self.shape)
 
     @cached_property
     def training_codes(self) -> NDArray[Any]:
@@ -234,15 +235,17 @@ class View:
         return self.codes("train")
 
     def codes(self, split: str) -> NDArray[Any]:
-        """Codes of `"train"` or `"test"`, `(N, L)`.
+        """Codes of `"train"` or `"test"`, `(N, L)`."""
+        return self.encoded(split)["codes"]
+
+    def encoded(self, split: str) -> Mapping[str, NDArray[Any]]:
+        """Codes of `"train"` or `"test"`, with `labels` and `parameters` of the samples if known.
 
         Raises:
             MissingDataError: they were not stored, and the data cannot be read.
         """
-        try:
-            return self.run.codes(split)
-        except InputError as error:
-            raise MissingDataError(str(error)) from None
+        with _missing_data():
+            return self.run.encoded(split)
 
     @cached_property
     def plane(self) -> Subspace:
@@ -271,8 +274,8 @@ class View:
         """
         if self.starts_from_noise:
             width = int(self.metrics["latent_dim"])
-            return np.random.default_rng(0).standard_normal((len(first.picks), width))
-        return self.codes_of_picks(first.picks, first.dataset)
+            return np.random.default_rng(0).standard_normal((len(first.kept.x), width))
+        return self.codes_of_shown(first)
 
     def need_codes(self, purpose: str) -> None:
         """Raise if a figure is impossible because the decoder takes no codes.
@@ -306,11 +309,20 @@ class View:
 
     def _shown(self, x: Tensor) -> Floats:
         """Samples as arrays in the units of the data."""
-        return self._own(self.dataset.preprocessing.denormalise(x))
+        return self._own(self.preprocessing.denormalise(x))
 
     def _own(self, x: NDArray[Any]) -> Floats:
         """Floats as they are drawn, see `drawn`."""
-        return drawn(x, self.dataset.preprocessing)
+        return drawn(x, self.preprocessing)
+
+
+@contextmanager
+def _missing_data() -> Iterator[None]:
+    """Errors in reading the data as `MissingDataError`."""
+    try:
+        yield
+    except InputError as error:
+        raise MissingDataError(str(error)) from None
 
 
 def drawn(x: NDArray[Any], units: Preprocessing) -> Floats:

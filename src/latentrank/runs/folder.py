@@ -19,7 +19,10 @@ from latentrank.errors import InputError
 from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
 from latentrank.io import atomic_write, read_yaml, write_text
 from latentrank.models.base import LatentModel
+from latentrank.runs.kept import Kept
 from latentrank.serialization import load
+
+_SHOWN = "shown"
 
 
 class Run:
@@ -160,31 +163,31 @@ class Run:
         return self._encoded[split]
 
     @property
-    def parameter_names(self) -> tuple[str, ...] | None:
-        """What the parameters of the data are called, where they have names."""
+    def kept(self) -> Kept:
+        """Names and a few test samples; a finished run stores them, so its data are not read."""
         path = self.folder / CODES
-        if not path.is_file():
-            return self.dataset().parameter_names
+        arrays = _read_arrays(path, _SHOWN)
+        if not arrays:
+            return Kept.of(self.dataset())
         with safe_open(path, "numpy") as file:
-            kept = (file.metadata() or {}).get("parameter_names", "null")
-        names = json.loads(kept)
-        return None if names is None else tuple(names)
+            return Kept.restored(arrays, file.metadata()["kept"])
 
     def _encode(self, split: str) -> dict[str, np.ndarray]:
         part = self.split(split)
         return {"codes": self.model().encode_array(part.x), **part.metadata}
 
     def write_codes(self) -> None:
-        """Encode both splits and store the results for `encoded`."""
+        """Encode both splits and store the results for `encoded` and `kept`."""
         self._encoded = {split: self._encode(split) for split in ("train", "test")}
         arrays = {
             f"{split}/{name}": _as_numbers(values)
             for split, found in self._encoded.items()
             for name, values in found.items()
         }
-        names = json.dumps(self.dataset().parameter_names)
+        kept = Kept.of(self.dataset())
+        arrays |= {f"{_SHOWN}/{name}": values for name, values in kept.arrays.items()}
         with atomic_write(self.folder / CODES) as temporary:
-            save_file(arrays, temporary, metadata={"parameter_names": names})
+            save_file(arrays, temporary, metadata={"kept": kept.words})
         for path in self.folder.glob(PARAMETER_MAP.format(kind="*")):
             path.unlink()  # fitted to earlier codes
 

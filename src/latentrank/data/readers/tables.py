@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from latentrank.data.axes import Axes, Axis
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers.optional import damaged, need
 from latentrank.data.splits import join, split_of
@@ -136,7 +137,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         said.append(f"Unused columns: {_some(over)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     kind = "table" if x.ndim == 2 and meaning.kind is None else None
-    return Contents(parts, meaning.parameters, (*said, *joined), kind)
+    headed = names != [str(number) for number in range(len(names))]
+    axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
+    return Contents(parts, meaning.parameters, (*said, *joined), kind, axes=axes)
 
 
 def _matrix(frame: Any, columns: Sequence[str]) -> Array:
