@@ -70,7 +70,9 @@ def test_the_walks_start_at_the_mean_and_at_test_codes(folder):
     codes = explore.walks(view)
     assert codes.shape == (8, 3, explore.STEPS, 6)
     np.testing.assert_allclose(codes[0, 1, MIDDLE], found.model().statistics.mean, atol=1e-6)
-    np.testing.assert_allclose(codes[2, 0, MIDDLE], found.codes("test")[view.kept.rows[1]], atol=1e-5)
+    np.testing.assert_allclose(
+        codes[2, 0, MIDDLE], found.codes("test")[view.kept.rows[1]], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("data", ["table.npz", "curves.npz"])

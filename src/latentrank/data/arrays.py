@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data import units
-from latentrank.data.axes import Axes
+from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.base import Dataset, Split, holdout
 from latentrank.data.layout import recognise
 from latentrank.data.views import Array
@@ -110,7 +110,7 @@ class Contents:
     latent_dim: int | None = None
     layout: str | None = None
     class_names: tuple[str, ...] | None = None
-    axes: Axes = Axes()
+    axes: Axes = UNNAMED
 
 
 def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +49,9 @@ class Axes(NamedTuple):
         """Those that belong to samples of a shape in network layout; the others are left out.
 
         Example:
-            >>> Axes((Axis("u"), Axis("v")), (Axis("x"),)).fitting((2, 8, 8))
-            Axes(channels=(Axis(name='u', unit='', values=None), Axis(name='v', unit='', values=None)),
-            places=())
+            >>> made = Axes((Axis("u"), Axis("v")), (Axis("x"),)).fitting((2, 8, 8))
+            >>> len(made.channels), len(made.places)
+            (2, 0)
         """
         fits = len(self.places) == len(shape) - 1 and all(
             axis.values is None or len(axis.values) == size
@@ -60,6 +60,24 @@ class Axes(NamedTuple):
         return Axes(
             self.channels if len(self.channels) == shape[0] else (), self.places if fits else ()
         )
+
+    @property
+    def upwards(self) -> bool:
+        """Whether the vertical coordinate of a picture grows with its rows, as in most fields."""
+        values = self.places[-2].values if len(self.places) >= 2 else None
+        return values is not None and bool(values[0] < values[-1])
+
+    def upside_down(self) -> Axes:
+        """The same for pictures with their rows in reverse order.
+
+        Example:
+            >>> made = Axes(places=(Axis("y", values=np.array([0.0, 1.0])), Axis("x")))
+            >>> made.upwards, made.upside_down().upwards
+            (True, False)
+        """
+        *others, vertical, horizontal = self.places
+        values = None if vertical.values is None else vertical.values[::-1]
+        return self._replace(places=(*others, replace(vertical, values=values), horizontal))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -75,6 +93,9 @@ class Axes(NamedTuple):
             [0.0, 0.5]
         """
         return cls(**{name: tuple(_axis(**own) for own in axes) for name, axes in values.items()})
+
+
+UNNAMED: Final = Axes()
 
 
 def _plain(axis: Axis) -> dict[str, Any]:

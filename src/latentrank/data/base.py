@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
-from latentrank.data.axes import Axes
+from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.views import Array, blocks, release, take_rows
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
@@ -153,7 +153,7 @@ class Dataset:
         bounded: bool | None = None,
         mean: Any = None,
         std: Any = None,
-        axes: Axes = Axes(),  # noqa: B008 - immutable
+        axes: Axes = UNNAMED,
     ) -> None:
         if mean is not None or std is not None:
             train, test, preprocessing = _restored(train, test, mean, std, bool(bounded))

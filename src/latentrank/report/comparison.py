@@ -252,7 +252,7 @@ def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Ma
 
 def _walk(column: Column, first: View) -> Drawn:
     """This method's interpolations, with the same end points for all methods."""
-    figure = figures.interpolation(walks(column.view, first), first.limits)
+    figure = figures.interpolation(walks(column.view, first), first.limits, first.axes)
     return Drawn(figure, f"Interpolations of {column.name}.", "")
 
 

@@ -51,6 +51,7 @@ def page(
     *,
     style: Markup | None = None,
     script: Markup | None = None,
+    live: bool = False,
 ) -> str:
     """A complete HTML document.
 
@@ -62,6 +63,7 @@ def page(
         footer: the last line.
         style: additional CSS.
         script: JavaScript from this package; without it, the page allows no scripts.
+        live: the script may ask the server that the page comes from.
 
     Returns:
         The document.
@@ -79,6 +81,7 @@ def page(
         footer=footer,
         style=asset("page.css") + (style or Markup()),
         script=script,
+        live=live,
     )
 
 

@@ -21,7 +21,6 @@ from latentrank.report.panels import PANELS, Drawn
 from latentrank.report.style import Format, to_svg, write_figure
 from latentrank.report.view import ERRORS, MissingDataError, RunLike, View, flat_settings
 
-
 _MODEL: Final = (
     "method",
     "options",

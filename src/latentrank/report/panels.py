@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from latentrank import methods
 from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
-from latentrank.evaluation.coefficients import MOST_SAMPLES
+from latentrank.evaluation.coefficients import MOST_SAMPLES, evenly
 from latentrank.formatting import as_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures
-from latentrank.report.cells import Array
+from latentrank.report.cells import Array, FieldLimits
 from latentrank.report.errors import counted, percent
 from latentrank.report.view import View
 
@@ -48,12 +48,12 @@ class Drawn(NamedTuple):
 
 def drawn_as_lines(view: View) -> bool:
     """Whether a sample is a curve or a vector rather than a picture."""
-    return view.noun in ("curve", "vector")
+    return view.noun in ("curve", "row")
 
 
 def _axis(view: View) -> str:
     """What the axis of a vector counts, since its columns may have different units."""
-    if view.noun != "vector" or view.preprocessing.bounded:
+    if view.noun != "row" or view.preprocessing.bounded:
         return ""
     return " Each column is in standard deviations from its mean."
 
@@ -72,11 +72,13 @@ def _coefficients(view: View) -> Drawn:
 
 
 def _reconstructions(view: View) -> Drawn:
-    """Originals above reconstructions."""
+    """Originals beside reconstructions; of fields, with the error."""
     view.need_codes("nothing to reconstruct")
-    codes = view.codes_of_shown()
-    figure = figures.reconstructions(view.originals, view.decode(codes), view.limits)
-    count, noun = len(view.originals), view.noun
+    found, noun = view.decode(view.codes_of_shown()), view.noun
+    if isinstance(view.limits, FieldLimits):
+        return _fields(view, found)
+    figure = figures.reconstructions(view.originals, found, view.limits, view.axes)
+    count = len(found)
     if not drawn_as_lines(view):
         caption = f"Top: {count} test {noun}s, not trained on. Bottom: their reconstructions."
     else:
@@ -85,6 +87,19 @@ def _reconstructions(view: View) -> Drawn:
         )
     return Drawn(
         figure, f"{count} test {noun}s beside their reconstructions.", caption + _axis(view)
+    )
+
+
+def _fields(view: View, found: Array) -> Drawn:
+    """Original, reconstruction and error of a few fields."""
+    rows = evenly(len(found), 3)
+    named = [f"{view.titles[row]}" for row in rows if view.titles[row]]
+    from_top = f" From the top: {'; '.join(named)}." if named and view.shape[0] == 1 else ""
+    return Drawn(
+        figures.fields(view.originals[rows], found[rows], view.axes),
+        f"Test {view.noun}s, their reconstructions and errors, with colour bars.",
+        f"Test {view.noun}s, not trained on; their reconstructions; and the error, reconstruction "
+        f"minus original.{from_top}",
     )
 
 
@@ -126,7 +141,7 @@ def _interpolation(view: View) -> Drawn:
         "equidistant points; both ends are reconstructions."
     )
     return Drawn(
-        figures.interpolation(rows, view.limits),
+        figures.interpolation(rows, view.limits, view.axes),
         f"{len(rows)} rows, each changing step by step from one {view.noun} into another.",
         ends,
     )
@@ -214,7 +229,7 @@ def _latent(view: View) -> Drawn:
     figure = figures.latent_scatter(
         (codes[rows] - view.plane.mean) @ axes,
         None if known is None else known[rows],
-        view.kept.class_names if parameters is None else view.kept.parameter_names,
+        view.kept.class_names if parameters is None else view.parameter_names,
     )
     colour = (
         "one panel for each number that they were generated from"

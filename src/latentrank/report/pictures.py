@@ -50,7 +50,7 @@ def interpolation(run: RunLike, kind: str = "linear") -> Figure:
     codes = view.codes_of_shown()
     walk = ways.linear if kind == "linear" else ways.spherical
     rows = walk(codes[:pairs], codes[pairs : 2 * pairs], steps=_STEPS)
-    return figures.interpolation(view.decode(rows), view.limits)
+    return figures.interpolation(view.decode(rows), view.limits, view.axes)
 
 
 def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import Dataset
+from latentrank.data.axes import Axes
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import (
@@ -33,7 +34,7 @@ Floats = NDArray[np.floating]
 
 ERRORS: Final = f"{FIGURES}/coefficients.csv"
 _BATCH: Final = 256
-_KINDS: Final = {1: "vector", 2: "curve", 3: "image", 4: "volume"}
+_KINDS: Final = {1: "row", 2: "curve", 3: "image", 4: "volume"}
 _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "flow": "flow"}
 
 
@@ -197,8 +198,39 @@ class View:
         if self.preprocessing.bounded:
             return Limits(0.0, 1.0)
         found = value_limits(self.originals)
-        field = self.noun in ("image", "volume") and self.shape[0] != 3
-        return FieldLimits(*found) if field else found
+        if self.noun not in ("image", "volume") or self.shape[0] == 3:
+            return found
+        field = FieldLimits(*found)
+        field.label = self.axes.channels[0].label if self.axes.channels else ""
+        return field
+
+    @cached_property
+    def axes(self) -> Axes:
+        """Names, units and coordinates of the axes of a sample as it is drawn."""
+        axes = self.kept.axes
+        return axes.upside_down() if axes.upwards else axes
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """What is known of each of the test samples shown: its class or parameters."""
+        test, rows = self.encoded("test"), self.kept.rows
+        if "labels" in test:
+            classes = self.kept.class_names
+            return [str(n) if classes is None else classes[n] for n in test["labels"][rows]]
+        if "parameters" not in test:
+            return ["" for _ in rows]
+        return [
+            ", ".join(
+                f"{name} {value:.3g}" for name, value in zip(self.parameter_names, row, strict=True)
+            )
+            for row in test["parameters"][rows]
+        ]
+
+    @property
+    def parameter_names(self) -> Sequence[str]:
+        """Names of the parameters of the data, if there are parameters."""
+        known = self.encoded("test").get("parameters", np.empty((0, 0)))
+        return self.kept.parameter_names or [f"parameter {i + 1}" for i in range(known.shape[1])]
 
     @torch.no_grad()
     def codes_of_shown(self, first: View | None = None) -> Floats:
@@ -313,7 +345,8 @@ class View:
 
     def _own(self, x: NDArray[Any]) -> Floats:
         """Floats as they are drawn, see `drawn`."""
-        return drawn(x, self.preprocessing)
+        shown = drawn(x, self.preprocessing)
+        return shown[..., ::-1, :] if self.kept.axes.upwards else shown
 
 
 @contextmanager

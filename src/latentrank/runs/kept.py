@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data import Dataset, Split
-from latentrank.data.axes import Axes
+from latentrank.data.axes import UNNAMED, Axes
 
 _MOST_SHOWN: Final = 12
 _MOST_BYTES: Final = 2**24  # of all shown samples
@@ -33,7 +33,7 @@ class Kept:
     x: NDArray[Any]
     class_names: tuple[str, ...] | None = None
     parameter_names: tuple[str, ...] | None = None
-    axes: Axes = Axes()
+    axes: Axes = UNNAMED
 
     @classmethod
     def of(cls, dataset: Dataset) -> Kept:

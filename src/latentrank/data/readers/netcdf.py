@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.data.axes import Axes, Axis
 from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.axes import Axes, Axis
 from latentrank.data.readers import lazy
 from latentrank.data.readers.optional import damaged, need
 from latentrank.errors import InputError, unknown

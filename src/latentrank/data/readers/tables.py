@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from latentrank.data.axes import Axes, Axis
 from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.axes import Axes, Axis
 from latentrank.data.readers.optional import damaged, need
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array

@@ -172,7 +172,7 @@ def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> 
             y,
             str(label) if names is None else _name(names, int(label)),
             color=colour,
-            fontsize=14,
+            fontsize="xx-large",
             weight="bold",
             ha="center",
             va="center",

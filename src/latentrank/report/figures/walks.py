@@ -7,13 +7,13 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
+from latentrank.data.axes import UNNAMED, Axes
+from latentrank.report import lines
 from latentrank.report.cells import (
     MOST_POINTS,
     Array,
     Limits,
-    as_curves,
     grid_figure,
-    line_points,
     value_limits,
     widened,
 )
@@ -21,12 +21,13 @@ from latentrank.report.style import CONTINUOUS, legend_above, narrow, new_figure
 
 
 @styled
-def interpolation(rows: Array, limits: Limits | None = None) -> Figure:
+def interpolation(rows: Array, limits: Limits | None = None, axes: Axes = UNNAMED) -> Figure:
     """Paths between pairs of samples, one row each; curves are overlaid, from dark to light.
 
     Args:
         rows: `(R, S, *shape)`, S steps from one sample to another.
         limits: as in `reconstructions`.
+        axes: names, units and coordinates of the axes of curves and vectors.
 
     Returns:
         The figure.
@@ -40,7 +41,7 @@ def interpolation(rows: Array, limits: Limits | None = None) -> Figure:
     """
     limits = limits or value_limits(rows)
     if rows.ndim in (3, 4) and rows.size:
-        return _walks(rows, widened(limits, rows))
+        return _walks(rows, widened(limits, rows), axes)
     return grid_figure(rows, limits)
 
 
@@ -86,27 +87,21 @@ def pca_grid(images: Array, limits: Limits | None = None, reach: float = 2.0) ->
     return figure
 
 
-def _walks(rows: Array, limits: Limits) -> Figure:
+def _walks(rows: Array, limits: Limits, axes: Axes) -> Figure:
     """Walks between curves `(R, S, C, T)` or vectors `(R, S, F)`, one panel each."""
     count, steps = rows.shape[:2]
     columns = min(1 if narrow() else 3, count)
-    lines = math.ceil(count / columns)
-    figure = new_figure(page_width(), 0.3 + 1.7 * lines)
-    panels = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
+    height = 0.17 * rows.shape[2] + 0.4 if lines.named_rows(rows[0, 0], axes) else 1.7
+    number = math.ceil(count / columns)
+    figure = new_figure(page_width(), 0.5 + height * number)
+    panels = list(figure.subplots(number, columns, sharex=True, sharey=True, squeeze=False).flat)
     colours = CONTINUOUS(np.linspace(0, 1, steps))
-    low, high = limits
     for panel, walk in zip(panels, rows, strict=False):
-        for colour, sample in zip(colours, as_curves(walk), strict=True):
-            for values in sample:
-                panel.plot(
-                    *line_points(values),
-                    color=colour,
-                    linewidth=1.2,
-                    rasterized=rows.size > MOST_POINTS,
-                )
-        panel.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
+        for colour, sample in zip(colours, walk, strict=True):
+            lines.draw(panel, sample, axes, [colour], linewidth=1.2,
+                       rasterized=rows.size > MOST_POINTS)  # fmt: skip
     for panel in panels[count:]:
         panel.set_visible(False)
-    ends = [panels[0].lines[0], panels[0].lines[-1]]
-    legend_above(figure, ends, ["from", "to"])
+    lines.finish(figure, panels, rows[0, 0], axes, limits)
+    legend_above(figure, [panels[0].lines[0], panels[0].lines[-1]], ["from", "to"])
     return figure
