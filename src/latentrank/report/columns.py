@@ -24,8 +24,8 @@ from latentrank.report.view import RunLike, View, flat_settings
 _NOT_THE_EXPERIMENT: Final = frozenset(
     {"seed", "data_root", "download", *MachineConfig.model_fields}
 )
-_NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
-_NAMES: Final = {"seconds": "training time"}
+_NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes", "threads"})
+_NAMES: Final = {"seconds": "training time", "error_of_the_mean": "error of the mean sample"}
 _LONGEST_NAME: Final = 28  # characters; longer names become numbers
 
 

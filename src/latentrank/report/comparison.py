@@ -26,11 +26,12 @@ from latentrank.report.panels import (
     generated,
     walks,
 )
-from latentrank.report.style import Format, write_figure
+from latentrank.report.style import Format, page_of, page_width, write_figure
 from latentrank.report.tables import to_csv, to_latex
 from latentrank.report.view import RunLike, View, flat_settings
 
 _LONGEST_TITLE: Final = 30  # characters; longer ones would wrap on a phone
+_GAP: Final = 0.15  # inches between figures side by side
 _WALKS: Final = (
     "Straight lines between the codes of the same pairs of test samples, decoded; both ends are "
     "reconstructions. Where a method generates from noise: great circles between pairs of noise."
@@ -273,9 +274,11 @@ def _side_by_side(
 ) -> list[Markup]:
     """A picture for each method, or a note on why there is none."""
     pictures, notes = [], []
+    width = page_width() / html.across(len(columns), most) - _GAP
     for index, column in enumerate(columns, start=1):
         try:
-            drawn = draw(column, columns[0].view)
+            with page_of(width):
+                drawn = draw(column, columns[0].view)
         except InputError as reason:
             notes.append(html.note(f"{column.name}: {reason}"))
             continue

@@ -48,6 +48,7 @@ class Explorer:
         self._mean, self._scales = plane.mean, plane.scales[:count]
         self._directions = plane.basis[:, :count]
         self._map, self._model = _known_map(run), run.model()
+        self.decoded(np.zeros(count))  # the first one takes longest
 
     @property
     def directions(self) -> int:

@@ -17,6 +17,7 @@ from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures
 from latentrank.report.cells import Array, FieldLimits
 from latentrank.report.errors import counted, percent
+from latentrank.report.lines import channel_names
 from latentrank.report.view import View
 
 SAMPLES: Final = 64
@@ -52,10 +53,23 @@ def drawn_as_lines(view: View) -> bool:
 
 
 def _axis(view: View) -> str:
-    """What the axis of a vector counts, since its columns may have different units."""
+    """What the axis of a row of a table counts, since its columns may have different units."""
     if view.noun != "row" or view.preprocessing.bounded:
         return ""
-    return " Each column is in standard deviations from its mean."
+    return " Columns of the table, in order, in standard deviations from their means."
+
+
+def _first_channel(view: View) -> str:
+    """Which channel is drawn where only one can be."""
+    if view.shape[0] == 1 or (view.noun == "image" and view.shape[0] == 3):
+        return ""
+    names = channel_names(view.shape[0], view.axes)
+    return f" Of {len(names)} channels, {names[0]} is drawn."
+
+
+def _reading(view: View) -> str:
+    """How to read a grid of samples."""
+    return _axis(view) if drawn_as_lines(view) else _first_channel(view)
 
 
 def _coefficients(view: View) -> Drawn:
@@ -142,8 +156,8 @@ def _interpolation(view: View) -> Drawn:
     )
     return Drawn(
         figures.interpolation(rows, view.limits, view.axes),
-        f"{len(rows)} rows, each changing step by step from one {view.noun} into another.",
-        ends,
+        f"{len(rows)} paths, each changing step by step from one {view.noun} into another.",
+        ends + ("" if view.noun == "row" else _first_channel(view)),
     )
 
 
@@ -186,7 +200,7 @@ def _plane(view: View) -> Drawn:
         f"A grid of {view.noun}s that vary along two directions.",
         "Decoded points of the plane of the first two principal directions of the training "
         "codes, two standard deviations each way, everything else at its mean. They explain "
-        f"{100 * share:.0f} % of the codes' variance.",
+        f"{100 * share:.0f} % of the codes' variance.{_reading(view)}",
     )
 
 
@@ -201,7 +215,7 @@ def _samples(view: View) -> Drawn:
     return Drawn(
         figures.samples(generated(view, SAMPLES), view.limits),
         f"A grid of {SAMPLES} generated {view.noun}s.",
-        f"{origin}; not selected.",
+        f"{origin}; not selected.{_reading(view)}",
     )
 
 

@@ -83,9 +83,10 @@ def listening(port: int) -> socket.socket:
     try:
         return socket.create_server((_HOST, port))
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise InputError(
-            f"Port {port} cannot be used ({os.strerror(error.errno or 0)}); give another --port, or leave it out "
-            "for a free one."
+            f"Port {port} cannot be used ({reason}); give another --port, or leave it out for a "
+            "free one."
         ) from None
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats, Limits, displayable, value_limits
-from latentrank.report.lines import pixel_scale
+from latentrank.report.lines import channel_names, pixel_scale
 from latentrank.report.style import CONTINUOUS, font_size, new_figure, page_width, styled
 
 ERRORS: Final = "RdBu_r"
@@ -55,9 +55,11 @@ def fields(originals: Array, reconstructions: Array, axes: Axes = UNNAMED) -> Fi
     count = min(len(x), max(1, _MOST_ROWS // 2 // channels))
     figure = new_figure(page_width(), _height(count * channels, x.shape[2] / x.shape[3]))
     panels = figure.subplots(count * channels, 3, squeeze=False)
+    alone = x.shape[1] == 1 and not axes.channels
+    names = [""] if alone else channel_names(x.shape[1], axes)
     for channel in range(channels):
         rows = panels[channel * count : (channel + 1) * count]
-        _draw_channel(figure, rows, x[:count, channel], y[:count, channel], axes, channel)
+        _draw_channel(figure, rows, x[:count, channel], y[:count, channel], axes, names[channel])
     for panel, title in zip(panels[0], _TITLES, strict=True):
         panel.set_title(title)
     return figure
@@ -70,12 +72,11 @@ def _height(rows: int, aspect: float) -> float:
 
 
 def _draw_channel(
-    figure: Figure, panels: NDArray[Any], x: Floats, y: Floats, axes: Axes, channel: int
+    figure: Figure, panels: NDArray[Any], x: Floats, y: Floats, axes: Axes, label: str
 ) -> None:
     """The rows of one channel, `(n, 3)` panels, of fields `(n, H, W)`."""
     worst = float(np.nanmax(np.abs(y - x))) or 1.0
     values, errors = value_limits(np.stack([x, y])), Limits(-worst, worst)
-    label = axes.channels[channel].label if axes.channels else ""
     for columns, pictures, limits, colours in (
         (panels[:, :2], np.stack([x, y], axis=1), values, CONTINUOUS),
         (panels[:, 2:], (y - x)[:, None], errors, ERRORS),

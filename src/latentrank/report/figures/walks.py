@@ -24,6 +24,8 @@ from latentrank.report.style import CONTINUOUS, legend_above, narrow, new_figure
 def interpolation(rows: Array, limits: Limits | None = None, axes: Axes = UNNAMED) -> Figure:
     """Paths between pairs of samples, one row each; curves are overlaid, from dark to light.
 
+    Of curves with several channels the first is drawn, since colours are steps.
+
     Args:
         rows: `(R, S, *shape)`, S steps from one sample to another.
         limits: as in `reconstructions`.
@@ -97,7 +99,7 @@ def _walks(rows: Array, limits: Limits, axes: Axes) -> Figure:
     panels = list(figure.subplots(number, columns, sharex=True, sharey=True, squeeze=False).flat)
     colours = CONTINUOUS(np.linspace(0, 1, steps))
     for panel, walk in zip(panels, rows, strict=False):
-        for colour, sample in zip(colours, walk, strict=True):
+        for colour, sample in zip(colours, walk[:, :1] if walk.ndim == 3 else walk, strict=True):
             lines.draw(panel, sample, axes, [colour], linewidth=1.2,
                        rasterized=rows.size > MOST_POINTS)  # fmt: skip
     for panel in panels[count:]:
