@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -61,6 +63,17 @@ def _remove(path: Path) -> None:
     except OSError:
         # The folder is not one, or not accessible: then nothing was written either.
         return
+
+
+def digest(values: Any) -> str:
+    """A name for plain values: the hexadecimal SHA-256 of their JSON.
+
+    Example:
+        >>> digest({"a": 1, "b": None}) == digest({"b": None, "a": 1})
+        True
+    """
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class _Loader(yaml.SafeLoader):

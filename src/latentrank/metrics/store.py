@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ from filelock import FileLock
 from latentrank.evaluation.images import weights_digest
 from latentrank.filenames import CONFIG, METRICS, WEIGHTS
 from latentrank.formatting import as_text
-from latentrank.io import write_text
+from latentrank.io import digest, write_text
 
 KEY = "measured"
 
@@ -46,12 +45,12 @@ class Value:
     @property
     def key(self) -> str:
         """Distinguishes values that are stored side by side."""
-        return f"{self.metric} {_digest(self.identity)}"
+        return f"{self.metric} {digest(self.identity)[:8]}"
 
     @property
     def kind(self) -> str:
         """Distinguishes values that must not be compared: the identity except the seed."""
-        return _digest({k: v for k, v in self.identity.items() if k != "seed"})
+        return digest({k: v for k, v in self.identity.items() if k != "seed"})[:8]
 
     @property
     def label(self) -> str:
@@ -73,11 +72,6 @@ class Value:
     def answers(self, metric: str, request: Mapping[str, Any]) -> bool:
         """Whether it matches a request: everything that the request specifies is equal."""
         return self.metric == metric and _contains(self.identity, request)
-
-
-def _digest(values: Mapping[str, Any]) -> str:
-    plain = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.blake2b(plain.encode(), digest_size=4).hexdigest()
 
 
 def _contains(known: Any, asked: Any) -> bool:

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from latentrank.data.axes import Axes, Axis
 from latentrank.report.cells import Array, Floats, Limits, line_points
-from latentrank.report.style import PALETTE, font_size
+from latentrank.report.style import PALETTE, font_size, page_width, panel_grid
 
 MOST_NAMED: Final = 32  # columns of a table up to which each is named
 DEVIATIONS: Final = "standard deviations from the mean"
@@ -22,6 +22,24 @@ DEVIATIONS: Final = "standard deviations from the mean"
 def named_rows(sample: Array, axes: Axes) -> bool:
     """Whether a sample is a row of a table, `(F,)`, with a name for each of its few columns."""
     return sample.ndim == 1 and len(axes.channels) == len(sample) <= MOST_NAMED
+
+
+def panels(
+    count: int, most: int, sample: Array, axes: Axes, height: float
+) -> tuple[Figure, list[Panel]]:
+    """Panels for samples like this one, which share their axes; see `panel_grid`.
+
+    Args:
+        count: number of panels.
+        most: in a row.
+        sample: the curve or row.
+        axes: its names and coordinates.
+        height: of a curve's panel in inches.
+    """
+    tall = 0.17 * len(sample) + 0.4 if named_rows(sample, axes) else height
+    return panel_grid(
+        count, most, lambda _, rows: (page_width(), 0.5 + tall * rows), sharex=True, sharey=True
+    )
 
 
 def draw(panel: Panel, sample: Array, axes: Axes, colours: Sequence[Any], **style: Any) -> None:
@@ -109,7 +127,8 @@ def pixel_scale(scale: Scale, axis: Axis | None, size: int) -> None:
         ticks = [t for t in MaxNLocator(nbins=4).tick_values(low, high) if low <= t <= high]
         order = 1 if values[0] < values[-1] else -1
         scale.set_ticks(
-            np.interp(ticks, values[::order], places[::order]), [f"{tick:g}" for tick in ticks]
+            np.interp(ticks, values[::order], places[::order]),
+            [f"{tick:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks],
         )
     if axis is not None:
         scale.set_label_text(axis.label)

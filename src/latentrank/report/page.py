@@ -19,7 +19,8 @@ from latentrank.report import html
 from latentrank.report.errors import percent
 from latentrank.report.panels import PANELS, Drawn
 from latentrank.report.style import Format, to_svg, write_figure
-from latentrank.report.view import ERRORS, MissingDataError, RunLike, View, flat_settings
+from latentrank.report.view import ERRORS, MissingDataError, View, flat_settings
+from latentrank.runs import Run
 
 _MODEL: Final = (
     "method",
@@ -35,7 +36,7 @@ _MODEL: Final = (
 )
 
 
-def write_report(run: RunLike, figure_format: Format = "png") -> Path:
+def write_report(run: Run, figure_format: Format = "png") -> Path:
     """Write `report.html` and `figures/` into a run's folder.
 
     A figure that is impossible for a run, such as a plane of codes of rank 1, is replaced by an

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -24,10 +24,10 @@ from latentrank.evaluation.coefficients import (
 )
 from latentrank.filenames import FIGURES
 from latentrank.linalg import RANK_THRESHOLD
-from latentrank.models.statistics import CodeStatistics
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import FieldLimits, Limits, value_limits
 from latentrank.report.errors import Errors
+from latentrank.runs import Run
 from latentrank.runs.kept import Kept
 
 Floats = NDArray[np.floating]
@@ -36,54 +36,6 @@ ERRORS: Final = f"{FIGURES}/coefficients.csv"
 _BATCH: Final = 256
 _KINDS: Final = {1: "row", 2: "curve", 3: "image", 4: "volume"}
 _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "flow": "flow"}
-
-
-class Model(Protocol):
-    """A model that encodes and decodes, such as an `Autoencoder`."""
-
-    statistics: CodeStatistics
-    reconstructs: ClassVar[bool]
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """The preprocessing of samples for the networks."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Samples `(B, *shape)` to codes `(B, L)`."""
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Codes `(B, L)` to samples `(B, *shape)`."""
-
-
-class RunLike(Protocol):
-    """The interface of a run that a report needs; see `latentrank.runs.Run`."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The resolved configuration."""
-
-    @property
-    def metrics(self) -> Mapping[str, Any]:
-        """The final metrics."""
-
-    @property
-    def history(self) -> Mapping[str, NDArray[Any]]:
-        """Column name to values, one per validation."""
-
-    def model(self) -> Model:
-        """The trained model in evaluation mode."""
-
-    def dataset(self) -> Dataset:
-        """The data it was trained on."""
-
-    @property
-    def kept(self) -> Kept:
-        """Names and a few test samples, which need no data."""
-
-    def encoded(self, split: str) -> Mapping[str, NDArray[Any]]:
-        """`codes`, `(N, L)`, of `"train"` or `"test"`; `labels` and `parameters` if known."""
 
 
 class MissingDataError(InputError):
@@ -98,7 +50,7 @@ class View:
         first: the view of a run on the same data, whose PCA is reused.
     """
 
-    def __init__(self, run: RunLike, first: View | None = None) -> None:
+    def __init__(self, run: Run, first: View | None = None) -> None:
         self.run = run
         self.first = first or self
         self.config = run.config

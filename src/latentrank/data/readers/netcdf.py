@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.readers import lazy
+from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import damaged, need
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError
 
 _PARAMETERS = "parameters"
-_LABELS = ("label", "labels", "class")
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -56,10 +56,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     sample = dataset[names[0]].dims[0]
     given = meaning.parameters or _called_parameters(dataset, sample)
     parameters = given or _coordinates(dataset, sample)
-    for name in (*parameters, *([meaning.labels] if meaning.labels else [])):
-        if name not in dataset.variables:
-            raise unknown(f"variable in {path} called", name, map(str, dataset.variables))
-    labels = meaning.labels or next((n for n in _LABELS if n in dataset.variables), None)
+    known = [str(name) for name in dataset.variables]
+    check("variable", str(path), [*parameters, meaning.labels], known)
+    labels = meaning.labels or next((name for name in LABELS if name in known), None)
     arrays = [lazy.load(dataset[name].variable, path, name) for name in names]
     columns = _columns(dataset, path, sample, parameters)
     part = Part(
@@ -80,7 +79,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         tuple(_axis(dataset[name]) for name in names),
         tuple(_along(dataset, str(dim)) for dim in dataset[names[0]].dims[1:]),
     )
-    return Contents([part], tuple(columns) or None, tuple(said), kind, axes=axes)
+    # channels are where they have been stacked, whatever the sizes
+    layout = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim) if len(names) > 1 else None
+    return Contents([part], tuple(columns) or None, tuple(said), kind, layout=layout, axes=axes)
 
 
 def _axis(variable: Any, values: NDArray[np.float64] | None = None) -> Axis:
@@ -100,11 +101,9 @@ def _along(dataset: Any, dim: str) -> Axis:
 
 def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> list[str]:
     chosen = [inner.strip("/")] if inner else list(meaning.columns or ())
-    for name in chosen:
-        if name not in dataset.variables:
-            raise unknown(f"variable in {path} called", name, map(str, dataset.variables))
+    check("variable", str(path), chosen, map(str, dataset.variables))
     if not chosen:
-        named = {meaning.labels, *(meaning.parameters or (_PARAMETERS,)), *_LABELS}
+        named = {meaning.labels, *(meaning.parameters or (_PARAMETERS,)), *LABELS}
         chosen = [
             str(n) for n, v in dataset.data_vars.items() if v.ndim >= 2 and str(n) not in named
         ]

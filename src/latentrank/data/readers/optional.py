@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -27,6 +29,17 @@ def need(package: str, extra: str, path: Path | str) -> ModuleType:
             f"Reading {path} needs the package {error.name or package}; install it with: "
             f"pip install 'latentrank[{extra}]'"
         ) from error
+
+
+@contextmanager
+def reading(path: Path | str, kind: str) -> Iterator[None]:
+    """Whatever a library raises while it reads becomes one sentence, see `damaged`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # every library raises its own errors
+        raise damaged(path, kind, error) from error
 
 
 def damaged(path: Path | str, kind: str, error: Exception) -> InputError:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes as Panel
@@ -25,8 +24,6 @@ from latentrank.report.style import (
     MUTED,
     legend_above,
     narrow,
-    new_figure,
-    page_width,
     styled,
 )
 
@@ -136,30 +133,23 @@ def _same_shape(samples: Mapping[str, Array]) -> None:
 
 def _overlaid(originals: Array, versions: Array, limits: Limits | None, axes: Axes) -> Figure:
     """Curves or vectors in small panels, the original pale and wide behind its reconstruction."""
-    columns = min(2 if narrow() else 4, len(originals))
-    rows = math.ceil(len(originals) / columns)
-    height = 0.17 * originals.shape[1] + 0.4 if lines.named_rows(originals[0], axes) else 1.35
-    figure = new_figure(page_width(), 0.5 + height * rows)
-    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    figure, panels = lines.panels(len(originals), 2 if narrow() else 4, originals[0], axes, 1.35)
     colours = lines.channel_colours(originals[0])
-    for panel, original, version in zip(panels, originals, versions, strict=False):
+    for panel, original, version in zip(panels, originals, versions, strict=True):
         lines.draw(panel, original, axes, [MUTED], alpha=0.45, linewidth=3.5)
         lines.draw(panel, version, axes, colours, linewidth=1.2)
-    for panel in panels[len(originals) :]:
-        panel.set_visible(False)
     found = widened(limits or value_limits(originals), versions)
     lines.finish(figure, panels, originals[0], axes, found)
-    _legend(figure, panels[0], colours, axes)
+    _legend(figure, panels[0], axes)
     return figure
 
 
-def _legend(figure: Figure, panel: Panel, colours: Sequence[str], axes: Axes) -> None:
-    """Original and reconstruction, or the channels of the latter by name."""
+def _legend(figure: Figure, panel: Panel, axes: Axes) -> None:
+    """Original and reconstruction; several channels of the latter by name."""
     drawn = list(panel.lines)
     versions = drawn[len(drawn) // 2 :]
-    names = [axis.label for axis in axes.channels] if len(versions) > 1 else []
-    names = names or [f"channel {number}" for number in range(1, len(versions) + 1)]
-    told = (
-        [f"reconstruction, {name}" for name in names] if len(versions) > 1 else ["reconstruction"]
-    )
+    told = ["reconstruction"]
+    if len(versions) > 1:
+        names = lines.channel_names(len(versions), axes)
+        told = [f"reconstruction, {name}" for name in names]
     legend_above(figure, [drawn[0], *versions], ["original", *told])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -17,7 +15,7 @@ from latentrank.report.cells import (
     value_limits,
     widened,
 )
-from latentrank.report.style import CONTINUOUS, legend_above, narrow, new_figure, page_width, styled
+from latentrank.report.style import CONTINUOUS, legend_above, narrow, styled
 
 
 @styled
@@ -92,18 +90,12 @@ def pca_grid(images: Array, limits: Limits | None = None, reach: float = 2.0) ->
 def _walks(rows: Array, limits: Limits, axes: Axes) -> Figure:
     """Walks between curves `(R, S, C, T)` or vectors `(R, S, F)`, one panel each."""
     count, steps = rows.shape[:2]
-    columns = min(1 if narrow() else 3, count)
-    height = 0.17 * rows.shape[2] + 0.4 if lines.named_rows(rows[0, 0], axes) else 1.7
-    number = math.ceil(count / columns)
-    figure = new_figure(page_width(), 0.5 + height * number)
-    panels = list(figure.subplots(number, columns, sharex=True, sharey=True, squeeze=False).flat)
+    figure, panels = lines.panels(count, 1 if narrow() else 3, rows[0, 0], axes, 1.7)
     colours = CONTINUOUS(np.linspace(0, 1, steps))
-    for panel, walk in zip(panels, rows, strict=False):
+    for panel, walk in zip(panels, rows, strict=True):
         for colour, sample in zip(colours, walk[:, :1] if walk.ndim == 3 else walk, strict=True):
             lines.draw(panel, sample, axes, [colour], linewidth=1.2,
                        rasterized=rows.size > MOST_POINTS)  # fmt: skip
-    for panel in panels[count:]:
-        panel.set_visible(False)
     lines.finish(figure, panels, rows[0, 0], axes, limits)
     legend_above(figure, [panels[0].lines[0], panels[0].lines[-1]], ["from", "to"])
     return figure
