@@ -45,6 +45,11 @@ class Axes(NamedTuple):
     channels: tuple[Axis, ...] = ()
     places: tuple[Axis, ...] = ()
 
+    @property
+    def channel_names(self) -> tuple[str, ...] | None:
+        """The names of the channels, if any."""
+        return tuple(axis.name for axis in self.channels) or None
+
     def fitting(self, shape: tuple[int, ...]) -> Axes:
         """Those that belong to samples of a shape in network layout; the others are left out.
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes
-from latentrank.data.views import Array, blocks, release, take_rows
+from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
@@ -54,6 +54,7 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "x", lazily(self.x))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
@@ -157,6 +158,11 @@ class Dataset:
         settled = {"train": train, "test": test, "preprocessing": made, "notes": tuple(said)}
         settled["axes"] = self.axes.fitting(train.x.shape[1:])
         self.__dict__.update(settled, true_dimension=dimension)
+
+    @property
+    def channel_names(self) -> tuple[str, ...] | None:
+        """The names of the columns or channels of a sample, if any."""
+        return self.axes.channel_names
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -45,6 +45,7 @@ class Run:
         self._encoded: dict[str, dict[str, np.ndarray]] = {}
         self._model: LatentModel | None = None
         self._dataset: Dataset | None = None
+        self._place: RunConfig | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class Run:
             InputError: they cannot be read, or their content has changed.
         """
         if self._dataset is None:
-            self.read_data()
+            self._read(self._place or self.settings)
         assert self._dataset is not None, "read_data sets it"
         return self._dataset
 
@@ -111,14 +112,22 @@ class Run:
         Raises:
             InputError: they cannot be read, or their content has changed.
         """
-        settings = self.settings if source is None else self.settings.updated({"data": source})
+        self._read(self.settings if source is None else self.settings.updated({"data": source}))
+
+    def expect_data(self, place: RunConfig) -> Run:
+        """Read the data, once needed, where these settings say, since they may have moved."""
+        self._place = place
+        return self
+
+    def _read(self, settings: RunConfig) -> None:
         where = settings.data.source
         try:
             dataset = load_data(settings)
         except InputError as error:
             raise InputError(
-                f"The data of the run in {self.folder} cannot be read ({error}); if they have "
-                "moved, give their new location with --data."
+                f"The data of the run in {self.folder} cannot be read: "
+                f"{str(error).partition(';')[0].rstrip('.')}; if they have moved, give their new "
+                "location with --data."
             ) from None
         known = self.model().spec.data_fingerprint if self.finished else None
         if known is not None and dataset.fingerprint != known:

@@ -27,6 +27,14 @@ def test_the_error_is_reconstruction_minus_original(pair):
     np.testing.assert_allclose(error.get_array(), y[0, 0] - x[0, 0])
 
 
+def test_each_row_is_one_sample(rng):
+    x = rng.normal(size=(3, 1, 4, 5))
+    panels = [axes for axes in figures.fields(x, 2 * x).axes if axes.images]
+    for sample, row in zip(x[:, 0], np.reshape(panels, (3, 3)), strict=True):
+        for panel, shown in zip(row, (sample, 2 * sample, sample), strict=True):
+            np.testing.assert_array_equal(panel.images[0].get_array(), shown)
+
+
 def test_each_channel_has_its_scale_and_errors_are_symmetric_about_zero(pair):
     x, y = pair
     figure = figures.fields(x, y, NAMED)
