@@ -136,8 +136,8 @@ def sweep(
     searches: Sequence[Search],
     trials: int,
     *,
-    minimise: Sequence[str] = (),
-    maximise: Sequence[str] = (),
+    minimise: str | Sequence[str] = (),
+    maximise: str | Sequence[str] = (),
     storage: str | None = None,
     out: str | Path = "sweeps",
     cluster: str | None = None,
@@ -154,8 +154,8 @@ def sweep(
         given: fixed settings by name, including method and data.
         searches: settings to search, one or more.
         trials: number of trials to add; fewer once all combinations of choices have been tried.
-        minimise: metrics to minimise, such as `["rank", "validation_error"]` or `["fd:gmm"]`.
-        maximise: metrics to maximise, such as `["accuracy:100"]`; without any metric, the
+        minimise: metrics to minimise, such as `"fd:gmm"` or `["rank", "validation_error"]`.
+        maximise: metrics to maximise, such as `"accuracy:100"`; without any metric, the
             validation error is minimised.
         storage: URL of the study's database; by default a file in `out`.
         out: folder for the runs of all studies.
@@ -227,8 +227,9 @@ def sweep(
     return found
 
 
-def _aims(minimise: Sequence[str], maximise: Sequence[str]) -> list[Aim]:
-    aims = [Aim(metric) for metric in minimise] + [Aim(m, "maximize") for m in maximise]
+def _aims(minimise: str | Sequence[str], maximise: str | Sequence[str]) -> list[Aim]:
+    lows, highs = ([a] if isinstance(a, str) else a for a in (minimise, maximise))
+    aims = [Aim(metric) for metric in lows] + [Aim(metric, "maximize") for metric in highs]
     for index, aim in enumerate(aims):
         metrics.parse(aim.metric)
         if aim.metric in (other.metric for other in aims[:index]):

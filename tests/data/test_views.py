@@ -38,7 +38,6 @@ def test_rows_of_large_arrays_are_looked_up(monkeypatch):
     assert np.shares_memory(take_rows(X, slice(2, 5)), X)
 
 
-@pytest.mark.parametrize("values", [1, 6, 20, 1000])
 def test_large_mapped_arrays_are_read_on_demand_in_every_split(monkeypatch, tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 5))
     np.save(tmp_path / "x.npy", x)
@@ -51,6 +50,7 @@ def test_large_mapped_arrays_are_read_on_demand_in_every_split(monkeypatch, tmp_
     assert Split(x).x is x
 
 
+@pytest.mark.parametrize("values", [1, 6, 20, 1000])
 def test_blocks_are_the_array_in_order(monkeypatch, tmp_path, values):
     monkeypatch.setattr(views, "BLOCK_VALUES", values)
     monkeypatch.setattr(views, "LARGE", 1)

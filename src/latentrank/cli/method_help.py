@@ -89,11 +89,8 @@ def networks(method: Method) -> str:
         >>> networks(methods.get("rae-sn")).partition(";")[2]
         ' the decoder is spectrally normalised'
     """
-    from latentrank.nets import families
-
     if method.closed_form:
         return "none: linear maps"
-    named = ", ".join(name for name in families() if name != "auto")
     normalised = [
         part
         for part, change in (
@@ -103,7 +100,7 @@ def networks(method: Method) -> str:
         if change is not None
     ]
     also = f"; the {' and the '.join(normalised)} is spectrally normalised" if normalised else ""
-    return f"chosen by the data, or --net with one of {named}{also}"
+    return f"chosen by the data, or by --net{also}"
 
 
 def options_table(method: Method) -> Table:
