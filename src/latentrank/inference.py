@@ -64,7 +64,7 @@ def embed(
     class_names: tuple[str, ...] | None
     if source is None:
         names = ("train", "test") if split == "all" else (split,)
-        found, class_names = [run.encoded(name) for name in names], run.class_names
+        found, class_names = [run.encoded(name) for name in names], run.kept.class_names
     else:
         embedded = _all_embedded if split == "all" else _embedded
         one, class_names = embedded(run, source, split)
@@ -268,7 +268,7 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
         known["codes"],
         kind,
         None if basis is None else basis.cpu(),
-        run.parameter_names,
+        run.kept.parameter_names,
     )
     with contextlib.suppress(InputError):  # also a run that cannot be written to predicts
         fitted.save(path)

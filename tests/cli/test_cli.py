@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -437,6 +438,32 @@ def test_explore(folder, capfd):
     where = Path(run_of(folder)) / "explore.html"
     assert str(where) in capfd.readouterr().out
     assert where.is_file()
+
+
+def test_explore_live_says_where_it_is_and_how_it_ends(folder, capfd, monkeypatch):
+    pytest.importorskip("starlette")
+    from latentrank.report import server
+
+    def interrupted(app, listener):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server, "serve", interrupted)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert main(["explore", run_of(folder), "--live"]) == 130
+    out, err = capfd.readouterr()
+    port = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", out)[1]
+    assert f"No browser could be opened here; open the address in one on this machine, or from " \
+        f"another one after: ssh -L {port}:127.0.0.1:{port} HOST" in err  # fmt: skip
+    assert err.endswith("latentrank: The page is no longer served.\n")
+
+
+def test_a_port_in_use_is_refused(folder, capfd):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        told = refused(["explore", run_of(folder), "--live", "--port", port], capfd)
+    assert f"Port {port} cannot be used (Address already in use); give another --port" in told
 
 
 def test_compare(folder):

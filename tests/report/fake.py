@@ -12,6 +12,8 @@ from latentrank.data import Dataset, Split
 from latentrank.linalg import rank, spectrum
 from latentrank.metrics import Value
 from latentrank.models.statistics import CodeStatistics
+from latentrank.preprocessing import Preprocessing
+from latentrank.runs.kept import Kept
 
 WIDTH = 6
 
@@ -27,6 +29,7 @@ class LinearModel:
         basis = torch.linalg.qr(torch.randn(size, WIDTH, generator=torch.manual_seed(3)))[0]
         self.statistics = CodeStatistics(WIDTH)
         self.basis = basis * (torch.arange(WIDTH) < kept)
+        self.preprocessing = Preprocessing()
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         return (x.flatten(1) - 0.5) @ self.basis
@@ -51,19 +54,28 @@ class FakeRun:
     def dataset(self) -> Dataset:
         return self.the_dataset
 
+    @property
+    def kept(self) -> Kept:
+        return Kept.of(self.dataset())
+
     def codes(self, split: str) -> np.ndarray:
+        return self.encoded(split)["codes"]
+
+    def encoded(self, split: str) -> dict[str, np.ndarray]:
         self.asked.append(split)
+        part = getattr(self.dataset(), split)
         with torch.no_grad():
-            codes = self.the_model.encode(
-                self.the_dataset.preprocessing.normalise(getattr(self.the_dataset, split).x)
-            )
-        return codes.numpy()
+            codes = self.the_model.encode(self.the_dataset.preprocessing.normalise(part.x))
+        return {"codes": codes.numpy(), **part.metadata}
 
 
 def fake_gan(folder: Path, **config: Any) -> FakeRun:
     """The same data behind a real, untrained GAN."""
     run = fake_run(folder, method="nsgan", **config)
     run.the_model = latentrank.build("nsgan", (1, 8, 8), latent_dim=WIDTH).eval()  # type: ignore[assignment]
+    run.the_model.spec = run.the_model.spec.model_copy(  # type: ignore[attr-defined]
+        update={"preprocessing": run.the_dataset.preprocessing}
+    )
     run.metrics.update(
         validation_error=None, rank_of="discriminator features", warning="It has collapsed."
     )
@@ -134,6 +146,7 @@ def fake_run(
         LinearModel(shape, kept),
         dataset,
     )
+    run.the_model.preprocessing = dataset.preprocessing
     codes = run.codes("test")
     run.metrics.update(
         method="lorae",

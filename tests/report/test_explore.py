@@ -54,7 +54,7 @@ def test_each_picture_is_what_the_decoder_gives(folder):
     sprite = pixels(values["sprites"][1])
     assert sprite.shape == (3 * 8, explore.STEPS * 8, 3)
     row, step = 2, MIDDLE + 4
-    x = torch.from_numpy(found.dataset().test.x[View(found).picks[:1]]) / 255
+    x = torch.from_numpy(found.dataset().test.x[View(found).kept.rows[:1]]) / 255
     model = found.model()
     stats = model.statistics
     change = 4 / MIDDLE * explore.REACH * stats.variances[row].sqrt() * stats.directions[:, row]
@@ -70,7 +70,9 @@ def test_the_walks_start_at_the_mean_and_at_test_codes(folder):
     codes = explore.walks(view)
     assert codes.shape == (8, 3, explore.STEPS, 6)
     np.testing.assert_allclose(codes[0, 1, MIDDLE], found.model().statistics.mean, atol=1e-6)
-    np.testing.assert_allclose(codes[2, 0, MIDDLE], found.codes("test")[view.picks[1]], atol=1e-5)
+    np.testing.assert_allclose(
+        codes[2, 0, MIDDLE], found.codes("test")[view.kept.rows[1]], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("data", ["table.npz", "curves.npz"])

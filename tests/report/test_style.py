@@ -100,7 +100,7 @@ def test_own_style_gives_width_and_font_size(tmp_path):
     with style.own_style(file):
         narrow = figures.spectrum({"a": [1.0, 0.5]})
         assert narrow.get_figwidth() == 3.25
-        assert narrow.axes[0].xaxis.label.get_fontsize() == 9  # set by this package's own style
+        assert narrow.axes[0].xaxis.label.get_fontsize() == 6
         assert style.font_size() == 6
     assert figures.spectrum({"a": [1.0, 0.5]}).get_figwidth() == style.WIDTH
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
@@ -7,35 +8,13 @@ from latentrank.report.view import View, display_name, drawn
 from tests.report.fake import fake_run
 
 
-def test_every_class_is_shown_in_turn(tmp_path):
-    view = View(fake_run(tmp_path))
-    assert view.dataset.test.labels is not None
-    assert view.dataset.test.labels[view.picks].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
-    assert len(set(view.picks)) == 12
-
-
-def test_rare_classes_do_not_keep_others_from_filling_up(tmp_path):
-    view = View(fake_run(tmp_path))
-    labels = view.dataset.test.labels
-    assert labels is not None
-    labels[:] = 0
-    labels[7] = 1
-    assert labels[view.picks][:2].tolist() == [0, 1]
-    assert len(set(view.picks)) == 12
-
-
-def test_samples_without_labels_are_spread_evenly(tmp_path):
-    picks = View(fake_run(tmp_path, known="")).picks
-    assert (picks[0], picks[-1], len(picks)) == (0, 29, 12)
-
-
 def test_real_values_are_shown_in_their_own_units(tmp_path):
     view = View(fake_run(tmp_path, (1, 20)))
-    stored = view.dataset.test.x[view.picks]
+    stored = view.run.dataset().test.x[view.kept.rows]
     assert np.allclose(view.originals, stored)
     assert view.limits == (view.originals.min(), view.originals.max())
-    code = view.codes_of_picks(view.picks, view.dataset)
-    plain = view.run.model().decode(__import__("torch").from_numpy(code)).numpy()
+    code = view.codes_of_shown()
+    plain = view.run.model().decode(torch.from_numpy(code)).numpy()
     assert np.allclose(view.decode(code), plain * 2 + 3, atol=1e-6)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from latentrank.cli.app import CATALOGUE, INSPECT, app, flag, option
+from latentrank.cli.app import CATALOGUE, INSPECT, Stopped, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import show
 from latentrank.cli.options import Data, RunFolder, opened
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from latentrank.metrics import Value
     from latentrank.runs import Run
 
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 #: Suffixes of figure files.
 FIGURES = (".png", ".pdf", ".svg")
 _IMAGE_AXES = 3
@@ -176,13 +179,57 @@ def _print_predictions(run: Run) -> None:
 
 
 @app.command(rich_help_panel=INSPECT)
-def explore(run: RunFolder, data: Data = None) -> None:
-    """Write RUN/explore.html, a page with a slider for each principal direction of the code."""
+def explore(
+    run: RunFolder,
+    data: Data = None,
+    live: Annotated[bool, flag("Decode while you move, until Ctrl-C.", "--live")] = False,
+    port: Annotated[
+        int, option("Port of the live page; by default a free one.", min=0, max=65535)
+    ] = 0,
+) -> None:
+    """Write RUN/explore.html, a page to send, or serve a live page on this machine.
+
+    latentrank explore runs/mnist-lorae
+    latentrank explore runs/mnist-lorae --live
+    """
+    found = opened(run, data)
+    if live:
+        _explore_live(found, port)
+        return
     from latentrank.report.explore import write_explore
 
-    found = opened(run, data)
     with messages.status("Decoding"):
         console.print(str(write_explore(found)), soft_wrap=True)
+
+
+def _explore_live(run: Run, port: int) -> None:
+    """Serve the live page, and open it where there is a display."""
+    import webbrowser
+
+    from latentrank.report import server
+    from latentrank.report.live import Explorer
+
+    with server.listening(port) as listener:
+        with messages.status("Preparing the page"):
+            app = server.application(Explorer(run))
+        url = server.address(listener)
+        console.print(url, soft_wrap=True)
+        if not (_has_display() and webbrowser.open(url)):
+            messages.print(
+                "No browser could be opened here; open the address in one on this machine, or "
+                f"from another one after: ssh -L {url.split(':')[2].strip('/')}:{url[7:-1]} HOST",
+                soft_wrap=True,
+            )
+        messages.print("Ctrl-C stops it.", style="dim")
+        try:
+            server.serve(app, listener)
+        except KeyboardInterrupt:
+            raise Stopped("The page is no longer served.") from None
+
+
+def _has_display() -> bool:
+    """Whether a browser with windows can be opened; elsewhere one would fill the terminal."""
+    return sys.platform in ("win32", "darwin") or any(map(os.environ.get, _DISPLAYS))
 
 
 @app.command(rich_help_panel=INSPECT)

@@ -107,7 +107,7 @@ def write_run_report(run: Run, figure_format: Literal["png", "pdf", "svg"] = "pn
     from latentrank.report import write_report
 
     with messages.status("Drawing the report"):
-        return write_report(run, figure_format, messages.print)
+        return write_report(run, figure_format)
 
 
 def _summary(run: Run) -> None:

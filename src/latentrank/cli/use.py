@@ -55,7 +55,7 @@ def embed(
     path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz", ".csv"])
     arrays = codes_of(opened, split, data, coefficients=coefficients)
     if path.suffix == ".csv":
-        write_csv(path, _columns_of_codes(arrays, opened.parameter_names))
+        write_csv(path, _columns_of_codes(arrays, opened.kept.parameter_names))
     else:
         with atomic_write(path) as temporary:
             np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes bools only
@@ -130,7 +130,7 @@ def sample(
                 f"--out is {path}, but samples have shape {made.x.shape[1:]} and are no rows of a "
                 "table; give a name ending in .npz."
             )
-        names = opened.channel_names or [f"column {i}" for i in range(made.x.shape[1])]
+        names = opened.kept.axes.channel_names or [f"column {i}" for i in range(made.x.shape[1])]
         write_csv(path, dict(zip(names, made.x.T, strict=True)))
     else:
         with atomic_write(path) as temporary:

@@ -17,6 +17,7 @@ from latentrank.data.registry import (
 )
 
 if TYPE_CHECKING:
+    from latentrank.data.axes import Axes, Axis
     from latentrank.data.base import Batch, Dataset, Split, to_float
     from latentrank.data.layout import as_samples
     from latentrank.data.module import DataModule
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATASETS",
+    "Axes",
+    "Axis",
     "Batch",
     "DataModule",
     "Dataset",
@@ -40,6 +43,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Axes": "axes",
+    "Axis": "axes",
     "Batch": "base",
     "DataModule": "module",
     "Dataset": "base",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data import units
+from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.base import Dataset, Split, holdout
 from latentrank.data.layout import recognise
 from latentrank.data.views import Array
@@ -98,7 +99,7 @@ class Contents:
         latent_dim: default latent width; by default at most 32.
         layout: order of the axes, if the format specifies it.
         class_names: names of numeric labels, if the format specifies them.
-        channel_names: names of the columns or channels of a sample, if the format specifies them.
+        axes: of a sample, if the format names them.
     """
 
     parts: Sequence[Part]
@@ -109,7 +110,7 @@ class Contents:
     latent_dim: int | None = None
     layout: str | None = None
     class_names: tuple[str, ...] | None = None
-    channel_names: tuple[str, ...] | None = None
+    axes: Axes = UNNAMED
 
 
 def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:
@@ -141,7 +142,6 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         if contents.preprocessing is None
         else (contents.preprocessing, [])
     )
-    channels = contents.channel_names  # of a curve, the columns are no channels
     if layouts[0] != LAYOUTS[layouts[0]]:
         said = [f"Axes are read as {layouts[0]}.", *said]
     return Dataset(
@@ -153,7 +153,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
         notes=(*contents.notes, *said),
-        channel_names=channels if channels and len(channels) == train.x.shape[1] else None,
+        axes=contents.axes,
     )
 
 

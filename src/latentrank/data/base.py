@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
+from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
@@ -109,9 +110,9 @@ class Dataset:
         net: default network family.
         class_names: names of the labels 0, 1, ..., if any.
         parameter_names: names of the columns of `parameters`, if any.
+        axes: names, units and coordinates of the axes of a sample, where known.
         notes: notes for the user on how the data were read, one sentence each.
         content: a name for the content, where it is known; by default a hash is computed.
-        channel_names: names of the columns or channels of a sample, if any.
         bounded: instead of `preprocessing`: the samples are used unchanged (uint8 divided by 255),
             and this states whether they are then in [0, 1].
         mean: instead of `preprocessing`: the samples have already been normalised, from `x * std +
@@ -136,8 +137,8 @@ class Dataset:
     parameter_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     content: str | None = None
-    channel_names: tuple[str, ...] | None = None
     _: KW_ONLY
+    axes: Axes = UNNAMED
     bounded: InitVar[bool | None] = None
     mean: InitVar[Any] = None
     std: InitVar[Any] = None
@@ -155,7 +156,13 @@ class Dataset:
             said += told
         dimension = self.true_dimension or _varying(train.parameters)
         settled = {"train": train, "test": test, "preprocessing": made, "notes": tuple(said)}
+        settled["axes"] = self.axes.fitting(train.x.shape[1:])
         self.__dict__.update(settled, true_dimension=dimension)
+
+    @property
+    def channel_names(self) -> tuple[str, ...] | None:
+        """The names of the columns or channels of a sample, if any."""
+        return self.axes.channel_names
 
     @property
     def shape(self) -> tuple[int, ...]:

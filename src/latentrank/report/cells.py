@@ -41,7 +41,9 @@ class Limits(NamedTuple):
 
 
 class FieldLimits(Limits):
-    """The same for a field, which is drawn in colour with a colour bar."""
+    """The same for a field, which is drawn in colour with a colour bar, labelled `label`."""
+
+    label = ""
 
 
 def displayable(samples: Array) -> Array:
@@ -225,7 +227,8 @@ def grid_figure(
     words = 0.14 + max(map(text_inches, row_labels)) if row_labels else 0.0
     left = max(margin_left, words)
     # A colour bar with its numbers, and a gap before it.
-    right = 0.85 if isinstance(limits, FieldLimits) and cells.ndim == 4 else 0.0
+    label = limits.label if isinstance(limits, FieldLimits) and cells.ndim == 4 else None
+    right = 0.0 if label is None else 1.0 if label else 0.85
     cell = min(cell_width, (page_width() - left - right) / columns)
     width, height = left + columns * cell + right, rows * cell * aspect + margin_bottom
     figure = new_figure(width, height, constrained=False)
@@ -238,12 +241,14 @@ def grid_figure(
         )
     )
     _draw_cells(axes, cells.reshape(rows, columns, *cells.shape[1:]), limits)
-    if right:
+    if label is not None:
         # Half a number's height is left free at either end.
         tall, top = min(rows * cell * aspect, 2.8) - 0.2, height - 0.1
         place = ((width - right + 0.12) / width, (top - tall) / height, 0.12 / width, tall / height)
         scale = ScalarMappable(Normalize(*limits), CONTINUOUS)
-        figure.colorbar(scale, cax=figure.add_axes(place)).outline.set_visible(False)
+        bar = figure.colorbar(scale, cax=figure.add_axes(place))
+        bar.outline.set_visible(False)
+        bar.set_label(label)
     gap_text = 0.08 / cell
     for row, label in enumerate(row_labels):
         axes.text(-gap_text, row + 0.5 - _GAP / 2, label, ha="right", va="center")

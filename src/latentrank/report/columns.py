@@ -23,8 +23,8 @@ from latentrank.runs import Run
 
 # What may differ between repetitions of an experiment.
 _NOT_THE_EXPERIMENT: Final = frozenset({"seed", *places()})
-_NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
-_NAMES: Final = {"seconds": "training time"}
+_NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes", "threads"})
+_NAMES: Final = {"seconds": "training time", "error_of_the_mean": "error of the mean sample"}
 _LONGEST_NAME: Final = 28  # characters; longer names become numbers
 
 
@@ -122,7 +122,7 @@ def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list
 
 def _same_data(views: Sequence[View]) -> None:
     """Reject runs whose samples cannot be compared."""
-    found = sorted({f"{view.data_name} {view.dataset.shape}" for view in views})
+    found = sorted({f"{view.data_name} {view.shape}" for view in views})
     if len(found) > 1:
         raise InputError(
             f"The runs were trained on different data ({'; '.join(found)}), expected the same for "

@@ -26,12 +26,13 @@ from latentrank.report.panels import (
     generated,
     walks,
 )
-from latentrank.report.style import Format, write_figure
+from latentrank.report.style import Format, page_of, page_width, write_figure
 from latentrank.report.tables import to_csv, to_latex
 from latentrank.report.view import View, flat_settings
 from latentrank.runs import Run
 
 _LONGEST_TITLE: Final = 30  # characters; longer ones would wrap on a phone
+_GAP: Final = 0.15  # inches between figures side by side
 _WALKS: Final = (
     "Straight lines between the codes of the same pairs of test samples, decoded; both ends are "
     "reconstructions. Where a method generates from noise: great circles between pairs of noise."
@@ -173,7 +174,7 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
     having = [column for column in columns if column.measures_errors]
     if not having:
         return [html.note("No method has a reconstruction error to compare.")]
-    pca = having[0].view.pca
+    pca = having[0].view.errors.pca
     drawn = Drawn(
         figures.error_by_coefficients(
             {column.name: column.errors for column in having},
@@ -245,15 +246,15 @@ def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Ma
         rows[column.name] = column.view.decode(column.view.anchors(first))
     drawn = Drawn(
         figures.labelled_rows(rows, first.limits),
-        f"{len(first.picks)} test {first.noun}s and each method's reconstruction of them.",
-        f"{len(first.picks)} test {first.noun}s and each method's reconstructions.",
+        f"{len(first.originals)} test {first.noun}s and each method's reconstruction of them.",
+        f"{len(first.originals)} test {first.noun}s and each method's reconstructions.",
     )
     return [files.figure("reconstructions", drawn), *notes]
 
 
 def _walk(column: Column, first: View) -> Drawn:
     """This method's interpolations, with the same end points for all methods."""
-    figure = figures.interpolation(walks(column.view, first), first.limits)
+    figure = figures.interpolation(walks(column.view, first), first.limits, first.axes)
     return Drawn(figure, f"Interpolations of {column.name}.", "")
 
 
@@ -274,9 +275,11 @@ def _side_by_side(
 ) -> list[Markup]:
     """A picture for each method, or a note on why there is none."""
     pictures, notes = [], []
+    width = page_width() / html.across(len(columns), most) - _GAP
     for index, column in enumerate(columns, start=1):
         try:
-            drawn = draw(column, columns[0].view)
+            with page_of(width):
+                drawn = draw(column, columns[0].view)
         except InputError as reason:
             notes.append(html.note(f"{column.name}: {reason}"))
             continue

@@ -47,17 +47,7 @@ def write_explore(run: Run) -> Path:
         InputError: the run is not finished or is a GAN, all codes are the same, or the folder
             cannot be written.
     """
-    view = View(run)
-    if not run.model().reconstructs:
-        raise InputError(
-            f"The method {view.config['method']} has no codes of samples to start from; give a "
-            f"run of an autoencoder."
-        )
-    if not len(_scales(view)):
-        raise InputError(
-            f"The code is constant (rank 0): every code gives the same {view.noun}, so there is "
-            "nothing to explore."
-        )
+    view = explorable(run)
     decoded = view.decode(walks(view))
     sprites = [_sprite(start) for start in _drawn(decoded, view.limits)]
     lines = decoded.ndim <= 5
@@ -96,6 +86,33 @@ def write_explore(run: Run) -> Path:
     return target
 
 
+def explorable(run: Run) -> View:
+    """The view of a run whose codes can be moved.
+
+    Raises:
+        InputError: it is a GAN, or all codes are the same.
+    """
+    view = View(run)
+    if not run.model().reconstructs:
+        raise InputError(
+            f"The method {view.config['method']} has no codes of samples to start from; give a "
+            f"run of an autoencoder."
+        )
+    if not len(_scales(view)):
+        raise InputError(
+            f"The code is constant (rank 0): every code gives the same {view.noun}, so there is "
+            "nothing to explore."
+        )
+    return view
+
+
+def thumbnails(view: View) -> list[str]:
+    """Reconstructions of the test samples shown, as data URLs."""
+    decoded = view.decode(view.codes_of_shown())[:, None, None]
+    lines = view.noun in ("curve", "row")
+    return [_data_url(picture[0, 0], lines) for picture in _drawn(decoded, view.limits)]
+
+
 def walks(view: View) -> NDArray[np.float64]:
     """Codes around several starting points, along single principal directions.
 
@@ -109,7 +126,7 @@ def walks(view: View) -> NDArray[np.float64]:
         `(starts, directions, STEPS, L)`.
     """
     statistics, scales = _statistics(view), _scales(view)[:DIRECTIONS]
-    codes = view.codes_of_picks(view.picks[: STARTS - 1], view.dataset)
+    codes = view.codes_of_shown()[: STARTS - 1]
     starts = np.concatenate([statistics.mean.numpy()[None], codes])
     ticks = np.linspace(-REACH, REACH, STEPS)
     axes = scales[:, None] * statistics.directions.numpy().T[: len(scales)]

@@ -56,6 +56,7 @@ def page(
     *,
     style: Markup | None = None,
     script: Markup | None = None,
+    live: bool = False,
 ) -> str:
     """A complete HTML document.
 
@@ -67,6 +68,7 @@ def page(
         footer: the last line.
         style: additional CSS.
         script: JavaScript from this package; without it, the page allows no scripts.
+        live: the script may ask the server that the page comes from.
 
     Returns:
         The document.
@@ -85,6 +87,7 @@ def page(
         footer=footer,
         style=asset("page.css") + (style or Markup()),
         script=script,
+        live=live,
     )
 
 
@@ -161,13 +164,22 @@ def side_by_side(blocks: Sequence[Markup], caption: str = "", most: int = 3) -> 
 
     Example:
         >>> print(side_by_side([Markup("<figure></figure>")], "One."))
-        <div class="columns" style="--columns:1">
+        <div class="columns wide" style="--columns:1">
         <figure></figure>
         </div><p class="below">One.</p>
     """
-    rows = max(1, math.ceil(len(blocks) / most))
-    count = max(1, math.ceil(len(blocks) / rows))  # four blocks are two and two, not three and one
-    return Markup(_blocks.side_by_side(blocks, caption, count))
+    return Markup(_blocks.side_by_side(blocks, caption, across(len(blocks), most)))
+
+
+def across(count: int, most: int = 3) -> int:
+    """The number of blocks in a row of `side_by_side`.
+
+    Example:
+        >>> [across(count) for count in (1, 3, 4, 5)]  # four are two and two, not three and one
+        [1, 3, 2, 3]
+    """
+    rows = max(1, math.ceil(count / most))
+    return max(1, math.ceil(count / rows))
 
 
 def table(

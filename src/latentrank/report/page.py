@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
@@ -23,9 +22,6 @@ from latentrank.report.style import Format, to_svg, write_figure
 from latentrank.report.view import ERRORS, MissingDataError, View, flat_settings
 from latentrank.runs import Run
 
-_CAPTIONS: Final = f"{FIGURES}/captions.json"
-_KEPT_WIDTH: Final = 900  # CSS pixels of a figure that an earlier report drew
-
 _MODEL: Final = (
     "method",
     "options",
@@ -40,57 +36,43 @@ _MODEL: Final = (
 )
 
 
-def write_report(
-    run: Run,
-    figure_format: Format = "png",
-    notify: Callable[[str], None] = lambda text: None,
-) -> Path:
+def write_report(run: Run, figure_format: Format = "png") -> Path:
     """Write `report.html` and `figures/` into a run's folder.
 
     A figure that is impossible for a run, such as a plane of codes of rank 1, is replaced by an
-    explanation. A figure that cannot be drawn because the data are missing is kept from an earlier
-    report.
+    explanation. The data are not needed again: codes, the samples shown and the errors are kept in
+    the run folder.
 
     Args:
         run: a finished run.
-        figure_format: format in which figures are written in addition to PNG.
-        notify: called with a message on figures kept from an earlier report.
+        figure_format: format of the figures' files.
 
     Returns:
         The path of `report.html`.
 
     Raises:
-        InputError: the run is not finished; its folder cannot be written; or the data are missing
-            and no earlier report has the figures. In the last case the page is still written.
+        InputError: the run is not finished; its folder cannot be written; or what it keeps has been
+            removed and the data cannot be read, in which case the earlier report stays.
     """
     view = View(run)
-    words = _earlier_words(run.folder / _CAPTIONS)
     sections = [html.section("Warning", html.note(text)) for text in view.warnings]
-    kept: list[str] = []
-    missing: list[str] = []
-    reason: MissingDataError | None = None
     for name, title, draw in PANELS:
         path = run.folder / FIGURES / f"{name}.png"
         try:
             drawn = draw(view)
-        except MissingDataError as error:
-            reason = error
-            (kept if path.is_file() else missing).append(title)
-            sections.append(html.section(title, *_earlier(path, words.get(name, {}), title, error)))
+        except MissingDataError:
+            raise  # before anything that cannot be drawn again is replaced
         except InputError as error:
             # A figure from an earlier report would contradict this one.
             for written in path.parent.glob(f"{name}.*"):
                 written.unlink()
-            words.pop(name, None)
             sections.append(html.section(title, html.note(str(error))))
         else:
-            _write(drawn, path, figure_format)
-            words[name] = {"alt": drawn.alt, "caption": drawn.caption, "remarks": drawn.remarks}
+            write_figure(drawn.figure, path.with_suffix(f".{figure_format}"))
             sections.append(html.section(title, embedded(drawn), *map(html.note, drawn.remarks)))
     found = view.errors_if_known
     if found:
         found.write(run.folder / ERRORS)
-    write_text(run.folder / _CAPTIONS, json.dumps(words, indent=2) + "\n")
     sections += _evaluation(run.folder)
     sections.append(html.section("Settings", _settings_table(view.config)))
     target = run.folder / REPORT
@@ -104,43 +86,7 @@ def write_report(
             f"Written by latentrank {version('latentrank')} from the run folder {run.folder.name}.",
         ),
     )
-    if kept and not missing:
-        why = f"the data cannot be read ({str(reason).rstrip('.')})"
-        notify(f"Kept from an earlier report, because {why}: {', '.join(kept)}.")
-    if missing:
-        raise InputError(
-            f"{target} lacks figures, which no earlier report drew either, because the data "
-            f"cannot be read ({str(reason).rstrip('.')}): {', '.join(missing)}."
-        )
     return target
-
-
-def _write(drawn: Drawn, path: Path, figure_format: Format) -> None:
-    """Write the figure as a PNG, a fallback for later reports, and in the requested format."""
-    for kind in dict.fromkeys(["png", figure_format]):
-        write_figure(drawn.figure, path.with_suffix(f".{kind}"))
-
-
-def _earlier_words(path: Path) -> dict[str, Any]:
-    """Captions of an earlier report; empty if they cannot be read."""
-    try:
-        words: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return words
-
-
-def _earlier(path: Path, words: Mapping[str, Any], title: str, reason: InputError) -> list[Markup]:
-    """A figure from an earlier report, or the reason for its absence."""
-    if not path.is_file():
-        return [html.note(str(reason))]
-    return [
-        html.picture(
-            path.read_bytes(), words.get("alt", title), words.get("caption", ""), _KEPT_WIDTH
-        ),
-        *map(html.note, words.get("remarks", ())),
-        html.note(f"From an earlier report. {reason}"),
-    ]
 
 
 def _lead(view: View) -> str:

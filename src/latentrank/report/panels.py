@@ -9,14 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from latentrank import methods
+from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
 from latentrank.evaluation.coefficients import MOST_SAMPLES
 from latentrank.formatting import as_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures
-from latentrank.report.cells import Array
+from latentrank.report.cells import Array, FieldLimits
 from latentrank.report.errors import counted, percent
+from latentrank.report.lines import channel_names
 from latentrank.report.view import View
 
 SAMPLES: Final = 64
@@ -48,14 +50,27 @@ class Drawn(NamedTuple):
 
 def drawn_as_lines(view: View) -> bool:
     """Whether a sample is a curve or a vector rather than a picture."""
-    return view.noun in ("curve", "vector")
+    return view.noun in ("curve", "row")
 
 
 def _axis(view: View) -> str:
-    """What the axis of a vector counts, since its columns may have different units."""
-    if view.noun != "vector" or view.dataset.preprocessing.bounded:
+    """What the axis of a row of a table counts, since its columns may have different units."""
+    if view.noun != "row" or view.preprocessing.bounded:
         return ""
-    return " Each column is in standard deviations from its mean."
+    return " Columns of the table, in order, in standard deviations from their means."
+
+
+def _first_channel(view: View) -> str:
+    """Which channel is drawn where only one can be."""
+    if view.shape[0] == 1 or (view.noun == "image" and view.shape[0] == 3):
+        return ""
+    names = channel_names(view.shape[0], view.axes)
+    return f" Of {len(names)} channels, {names[0]} is drawn."
+
+
+def _reading(view: View) -> str:
+    """How to read a grid of samples."""
+    return _axis(view) if drawn_as_lines(view) else _first_channel(view)
 
 
 def _coefficients(view: View) -> Drawn:
@@ -72,11 +87,13 @@ def _coefficients(view: View) -> Drawn:
 
 
 def _reconstructions(view: View) -> Drawn:
-    """Originals above reconstructions."""
+    """Originals beside reconstructions; of fields, with the error."""
     view.need_codes("nothing to reconstruct")
-    codes = view.codes_of_picks(view.picks, view.dataset)
-    figure = figures.reconstructions(view.originals, view.decode(codes), view.limits)
-    count, noun = len(view.picks), view.noun
+    found, noun = view.decode(view.codes_of_shown()), view.noun
+    if isinstance(view.limits, FieldLimits):
+        return _fields(view, found)
+    figure = figures.reconstructions(view.originals, found, view.limits, view.axes)
+    count = len(found)
     if not drawn_as_lines(view):
         caption = f"Top: {count} test {noun}s, not trained on. Bottom: their reconstructions."
     else:
@@ -85,6 +102,19 @@ def _reconstructions(view: View) -> Drawn:
         )
     return Drawn(
         figure, f"{count} test {noun}s beside their reconstructions.", caption + _axis(view)
+    )
+
+
+def _fields(view: View, found: Array) -> Drawn:
+    """Original, reconstruction and error of a few fields."""
+    rows = spread_evenly(len(found), 3)
+    named = [f"{view.titles[row]}" for row in rows if view.titles[row]]
+    from_top = f" From the top: {'; '.join(named)}." if named and view.shape[0] == 1 else ""
+    return Drawn(
+        figures.fields(view.originals[rows], found[rows], view.axes),
+        f"Test {view.noun}s, their reconstructions and errors, with colour bars.",
+        f"Test {view.noun}s, not trained on; their reconstructions; and the error, reconstruction "
+        f"minus original.{from_top}",
     )
 
 
@@ -126,9 +156,9 @@ def _interpolation(view: View) -> Drawn:
         "equidistant points; both ends are reconstructions."
     )
     return Drawn(
-        figures.interpolation(rows, view.limits),
-        f"{len(rows)} rows, each changing step by step from one {view.noun} into another.",
-        ends,
+        figures.interpolation(rows, view.limits, view.axes),
+        f"{len(rows)} paths, each changing step by step from one {view.noun} into another.",
+        ends + ("" if view.noun == "row" else _first_channel(view)),
     )
 
 
@@ -172,7 +202,7 @@ def _plane(view: View) -> Drawn:
         f"A grid of {view.noun}s that vary along two directions.",
         "Decoded points of the plane of the first two principal directions of the training "
         "codes, two standard deviations each way, everything else at its mean. They explain "
-        f"{100 * share:.0f} % of the codes' variance.",
+        f"{100 * share:.0f} % of the codes' variance.{_reading(view)}",
     )
 
 
@@ -187,7 +217,7 @@ def _samples(view: View) -> Drawn:
     return Drawn(
         figures.samples(generated(view, SAMPLES), view.limits),
         f"A grid of {SAMPLES} generated {view.noun}s.",
-        f"{origin}; not selected.",
+        f"{origin}; not selected.{_reading(view)}",
     )
 
 
@@ -205,20 +235,21 @@ def generated(view: View, count: int) -> Array:
 def _latent(view: View) -> Drawn:
     """Test codes in the principal plane, coloured by label or parameter."""
     view.need_directions("no plane to look at")
-    codes, test = view.codes("test"), view.dataset.test
+    test = view.encoded("test")
+    codes, parameters = test["codes"], test.get("parameters")
     rows = np.arange(len(codes))
     if len(rows) > _SCATTERED:
         rows = np.sort(np.random.default_rng(0).permutation(len(codes))[:_SCATTERED])
     axes = view.plane.basis[:, : min(view.directions, 2)]
-    known = test.parameters if test.parameters is not None else test.labels
+    known = test.get("labels") if parameters is None else parameters
     figure = figures.latent_scatter(
         (codes[rows] - view.plane.mean) @ axes,
         None if known is None else known[rows],
-        view.dataset.class_names if test.parameters is None else view.dataset.parameter_names,
+        view.kept.class_names if parameters is None else view.parameter_names,
     )
     colour = (
         "one panel for each number that they were generated from"
-        if test.parameters is not None
+        if parameters is not None
         else "coloured by class, its name at the median"
     )
     place = (
@@ -265,7 +296,7 @@ def _trains_on_mean_squares(view: View) -> bool:
     method = methods.get(str(view.config["method"]))
     kind = options.get("reconstruction") or method.reconstruction
     if kind == "bce" and not options.get("reconstruction"):
-        kind = method.default_reconstruction(view.dataset.preprocessing.bounded)
+        kind = method.default_reconstruction(view.preprocessing.bounded)
     return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
 
 

@@ -44,7 +44,7 @@ def interpolation(run: Run, kind: str = "linear") -> Figure:
         grid = ways.pca_grid(view.training_codes, size=GRID)
         return figures.pca_grid(view.decode(grid), view.limits)
     way = ways.linear if kind == "linear" else ways.spherical
-    return figures.interpolation(walks(view, view, way), view.limits)
+    return figures.interpolation(walks(view, view, way), view.limits, view.axes)
 
 
 def sample_grid(run: Run, x: NDArray[Any], most: int = 64) -> Figure:

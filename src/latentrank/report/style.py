@@ -73,8 +73,8 @@ STYLE: Final[Any] = {
     "axes.facecolor": PAPER,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
+    "axes.labelsize": "medium",
+    "axes.titlesize": "medium",
     "axes.titlelocation": "left",
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
@@ -87,14 +87,14 @@ STYLE: Final[Any] = {
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "xtick.labelsize": "small",
+    "ytick.labelsize": "small",
     "xtick.major.width": 0.7,
     "ytick.major.width": 0.7,
     "xtick.minor.width": 0.5,
     "ytick.minor.width": 0.5,
     "legend.frameon": False,
-    "legend.fontsize": 8,
+    "legend.fontsize": "small",
     "lines.linewidth": 1.6,
     "lines.solid_capstyle": "round",
 }
@@ -128,6 +128,22 @@ def own_style(file: Path | None) -> Iterator[None]:
         InputError: it cannot be read, or contains something other than settings.
     """
     token = _OWN_STYLE.set({} if file is None else _read_style(file))
+    try:
+        yield
+    finally:
+        _OWN_STYLE.reset(token)
+
+
+@contextmanager
+def page_of(width: float) -> Iterator[None]:
+    """Draw for a page of another width, in inches.
+
+    Example:
+        >>> with page_of(3.25):
+        ...     page_width()
+        3.25
+    """
+    token = _OWN_STYLE.set({**_OWN_STYLE.get(), "figure.figsize": (width, width)})
     try:
         yield
     finally:

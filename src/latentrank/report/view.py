@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import Dataset
+from latentrank.data.axes import Axes
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import (
@@ -26,18 +28,18 @@ from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import FieldLimits, Limits, value_limits
 from latentrank.report.errors import Errors
 from latentrank.runs import Run
+from latentrank.runs.kept import Kept
 
 Floats = NDArray[np.floating]
 
 ERRORS: Final = f"{FIGURES}/coefficients.csv"
-_SHOWN: Final = 12
 _BATCH: Final = 256
-_KINDS: Final = {1: "vector", 2: "curve", 3: "image", 4: "volume"}
+_KINDS: Final = {1: "row", 2: "curve", 3: "image", 4: "volume"}
 _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "flow": "flow"}
 
 
 class MissingDataError(InputError):
-    """The data of a run cannot be read, so figures that need them cannot be drawn."""
+    """The data of a run are needed and cannot be read."""
 
 
 class View:
@@ -64,17 +66,21 @@ class View:
         """The name of the data set; for a path, its last part."""
         return Path(str(self.config["data"])).name
 
-    @cached_property
-    def dataset(self) -> Dataset:
-        """The data.
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The preprocessing of the model."""
+        return self.run.model().preprocessing
 
-        Raises:
-            MissingDataError: they cannot be read.
-        """
-        try:
-            return self.run.dataset()
-        except InputError as error:
-            raise MissingDataError(str(error)) from None
+    @cached_property
+    def kept(self) -> Kept:
+        """Names and the test samples shown."""
+        with _missing_data():
+            return self.run.kept
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a sample in network layout."""
+        return self.kept.x.shape[1:]
 
     @cached_property
     def errors(self) -> Errors:
@@ -86,13 +92,18 @@ class View:
         """
         self.need_codes("no reconstruction error")
         try:
-            model = error_by_coefficients(self.run.model(), self.dataset)
+            model = error_by_coefficients(self.run.model(), self._dataset)
             return Errors(model, self.first.pca)
         except MissingDataError:
             found = Errors.read(self.run.folder / ERRORS)
             if found is None:
                 raise
             return found
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        with _missing_data():
+            return self.run.dataset()
 
     @property
     def errors_if_known(self) -> Errors | None:
@@ -105,7 +116,7 @@ class View:
     @cached_property
     def pca(self) -> ErrorCurve:
         """Errors of PCA on the same data."""
-        return pca_error_by_coefficients(self.dataset)
+        return pca_error_by_coefficients(self._dataset)
 
     @property
     def rank_is_given(self) -> bool:
@@ -123,49 +134,67 @@ class View:
     @property
     def noun(self) -> str:
         """The word for a sample, such as image."""
-        return _KINDS[len(self.dataset.shape)]
-
-    @cached_property
-    def picks(self) -> NDArray[np.int64]:
-        """Indices of the test samples shown: classes in turn, or evenly spaced."""
-        count, labels = len(self.dataset.test), self.dataset.test.labels
-        if labels is None:
-            return np.unique(np.linspace(0, count - 1, min(_SHOWN, count)).astype(np.int64))
-        order = np.argsort(labels, kind="stable")
-        sizes = np.unique(labels, return_counts=True)[1]
-        turn = np.concatenate([np.arange(size) for size in sizes])
-        return order[np.argsort(turn, kind="stable")][:_SHOWN].astype(np.int64)
+        return _KINDS[len(self.shape)]
 
     @cached_property
     def originals(self) -> Floats:
-        """The picked test samples, `(n, *shape)`."""
-        return self._own(self.dataset.test.x[self.picks])
+        """The test samples shown, `(n, *shape)`."""
+        return self._own(self.kept.x)
 
     @cached_property
     def limits(self) -> Limits:
         """Values drawn as black and white: 0 and 1, or the range of the originals.
 
-        Single-channel images without bounds are fields, drawn with a colour bar.
+        Images without bounds are fields, drawn with a colour bar, unless they have three channels.
         """
-        bounded = self.dataset.preprocessing.bounded
-        if bounded:
+        if self.preprocessing.bounded:
             return Limits(0.0, 1.0)
         found = value_limits(self.originals)
-        field = self.noun == "image" and self.dataset.shape[0] != 3
-        return FieldLimits(*found) if field else found
+        if self.noun not in ("image", "volume") or self.shape[0] == 3:
+            return found
+        field = FieldLimits(*found)
+        field.label = self.axes.channels[0].label if self.axes.channels else ""
+        return field
+
+    @cached_property
+    def axes(self) -> Axes:
+        """Names, units and coordinates of the axes of a sample as it is drawn."""
+        axes = self.kept.axes
+        return axes.upside_down() if axes.upwards else axes
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """What is known of each of the test samples shown: its class or parameters."""
+        test, rows = self.encoded("test"), self.kept.rows
+        if "labels" in test:
+            classes = self.kept.class_names
+            return [str(n) if classes is None else classes[n] for n in test["labels"][rows]]
+        if "parameters" not in test:
+            return ["" for _ in rows]
+        return [
+            ", ".join(
+                f"{name} {value:.3g}" for name, value in zip(self.parameter_names, row, strict=True)
+            )
+            for row in test["parameters"][rows]
+        ]
+
+    @property
+    def parameter_names(self) -> Sequence[str]:
+        """Names of the parameters of the data, if there are parameters."""
+        known = self.encoded("test").get("parameters", np.empty((0, 0)))
+        return self.kept.parameter_names or [f"parameter {i + 1}" for i in range(known.shape[1])]
 
     @torch.no_grad()
-    def codes_of_picks(self, rows: NDArray[np.int64], dataset: Dataset) -> Floats:
-        """Codes of test samples, of this run's data or of another run's.
+    def codes_of_shown(self, first: View | None = None) -> Floats:
+        """Codes of the test samples shown.
 
         Args:
-            rows: `(n,)` rows of the test split.
-            dataset: data set to take them from.
+            first: the view whose samples are taken, by default this one.
 
         Returns:
             `(n, L)` float32.
         """
-        seen = self.dataset.preprocessing.normalise(dataset.test.x[rows])
+        seen = self.preprocessing.normalise((first or self).kept.x)
         codes: Floats = self.run.model().encode(seen).cpu().numpy()
         return codes
 
@@ -182,7 +211,7 @@ class View:
         flat = torch.from_numpy(codes.reshape(-1, codes.shape[-1]).astype(np.float32))
         model = self.run.model()
         decoded = torch.cat([model.decode(batch) for batch in torch.split(flat, _BATCH)])
-        return self._shown(decoded).reshape(*codes.shape[:-1], *self.dataset.shape)
+        return self._shown(decoded).reshape(*codes.shape[:-1], *self.shape)
 
     @cached_property
     def training_codes(self) -> NDArray[Any]:
@@ -190,15 +219,17 @@ class View:
         return self.codes("train")
 
     def codes(self, split: str) -> NDArray[Any]:
-        """Codes of `"train"` or `"test"`, `(N, L)`.
+        """Codes of `"train"` or `"test"`, `(N, L)`."""
+        return self.encoded(split)["codes"]
+
+    def encoded(self, split: str) -> Mapping[str, NDArray[Any]]:
+        """Codes of `"train"` or `"test"`, with `labels` and `parameters` of the samples if known.
 
         Raises:
             MissingDataError: they were not stored, and the data cannot be read.
         """
-        try:
-            return self.run.codes(split)
-        except InputError as error:
-            raise MissingDataError(str(error)) from None
+        with _missing_data():
+            return self.run.encoded(split)
 
     @cached_property
     def plane(self) -> Subspace:
@@ -227,8 +258,8 @@ class View:
         """
         if self.starts_from_noise:
             width = int(self.metrics["latent_dim"])
-            return np.random.default_rng(0).standard_normal((len(first.picks), width))
-        return self.codes_of_picks(first.picks, first.dataset)
+            return np.random.default_rng(0).standard_normal((len(first.kept.x), width))
+        return self.codes_of_shown(first)
 
     def need_codes(self, purpose: str) -> None:
         """Raise if a figure is impossible because the decoder takes no codes.
@@ -262,11 +293,21 @@ class View:
 
     def _shown(self, x: Tensor) -> Floats:
         """Samples as arrays in the units of the data."""
-        return self._own(self.dataset.preprocessing.denormalise(x))
+        return self._own(self.preprocessing.denormalise(x))
 
     def _own(self, x: NDArray[Any]) -> Floats:
         """Floats as they are drawn, see `drawn`."""
-        return drawn(x, self.dataset.preprocessing)
+        shown = drawn(x, self.preprocessing)
+        return shown[..., ::-1, :] if self.kept.axes.upwards else shown
+
+
+@contextmanager
+def _missing_data() -> Iterator[None]:
+    """Errors in reading the data as `MissingDataError`."""
+    try:
+        yield
+    except InputError as error:
+        raise MissingDataError(str(error)) from None
 
 
 def drawn(x: NDArray[Any], units: Preprocessing) -> Floats:

@@ -19,7 +19,10 @@ from latentrank.errors import InputError
 from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
 from latentrank.io import atomic_write, read_yaml, write_text
 from latentrank.models.base import LatentModel
+from latentrank.runs.kept import Kept
 from latentrank.serialization import load
+
+_SHOWN = "shown"
 
 
 class Run:
@@ -169,45 +172,31 @@ class Run:
         return self._encoded[split]
 
     @property
-    def parameter_names(self) -> tuple[str, ...] | None:
-        """What the parameters of the data are called, where they have names."""
-        return self._names("parameter_names")
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """The names of the labels 0, 1, ..., where the data have them."""
-        return self._names("class_names")
-
-    @property
-    def channel_names(self) -> tuple[str, ...] | None:
-        """The names of the columns or channels of a sample, where the data have them."""
-        return self._names("channel_names")
-
-    def _names(self, kind: str) -> tuple[str, ...] | None:
+    def kept(self) -> Kept:
+        """Names and a few test samples; a finished run stores them, so its data are not read."""
         path = self.folder / CODES
-        if not path.is_file():
-            found: tuple[str, ...] | None = getattr(self.dataset(), kind)
-            return found
+        arrays = _read_arrays(path, _SHOWN)
+        if not arrays:
+            return Kept.of(self.dataset())
         with safe_open(path, "numpy") as file:
-            names = json.loads((file.metadata() or {}).get(kind, "null"))
-        return None if names is None else tuple(names)
+            return Kept.restored(arrays, file.metadata()["kept"])
 
     def _encode(self, split: str) -> dict[str, np.ndarray]:
         part = self.split(split)
         return {"codes": self.model().encode_array(part.x), **part.metadata}
 
     def write_codes(self) -> None:
-        """Encode both splits and store the results for `encoded`."""
+        """Encode both splits and store the results for `encoded` and `kept`."""
         self._encoded = {split: self._encode(split) for split in ("train", "test")}
         arrays = {
             f"{split}/{name}": _as_numbers(values)
             for split, found in self._encoded.items()
             for name, values in found.items()
         }
-        kinds = ("parameter_names", "class_names", "channel_names")
-        names = {kind: json.dumps(getattr(self.dataset(), kind)) for kind in kinds}
+        kept = Kept.of(self.dataset())
+        arrays |= {f"{_SHOWN}/{name}": values for name, values in kept.arrays.items()}
         with atomic_write(self.folder / CODES) as temporary:
-            save_file(arrays, temporary, metadata=names)
+            save_file(arrays, temporary, metadata={"kept": kept.words})
         for path in self.folder.glob(PARAMETER_MAP.format(kind="*")):
             path.unlink()  # fitted to earlier codes
 

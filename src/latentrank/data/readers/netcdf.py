@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.axes import Axes, Axis
 from latentrank.data.readers import lazy
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import damaged, need
@@ -74,8 +75,28 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     if over:
         said.append(f"{path} also holds unused variables: {', '.join(over)}.")
     kind = "curves" if part.x.ndim == 2 else None
-    channels = tuple(names) if len(names) > 1 else None
-    return Contents([part], tuple(columns) or None, tuple(said), kind, channel_names=channels)
+    axes = Axes(
+        tuple(_axis(dataset[name]) for name in names),
+        tuple(_along(dataset, str(dim)) for dim in dataset[names[0]].dims[1:]),
+    )
+    # channels are where they have been stacked, whatever the sizes
+    layout = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim) if len(names) > 1 else None
+    return Contents([part], tuple(columns) or None, tuple(said), kind, layout=layout, axes=axes)
+
+
+def _axis(variable: Any, values: NDArray[np.float64] | None = None) -> Axis:
+    """A variable's name, as written out where that is said, and its unit."""
+    said = variable.attrs
+    return Axis(str(said.get("long_name", variable.name)), str(said.get("units", "")), values)
+
+
+def _along(dataset: Any, dim: str) -> Axis:
+    """A dimension, with its coordinates where they are monotone numbers."""
+    if dim not in dataset.coords or dataset[dim].dtype.kind not in "iuf":
+        return Axis(dim)
+    values = dataset[dim].values.astype(np.float64)
+    steps = np.diff(values)
+    return _axis(dataset[dim], values if (steps > 0).all() or (steps < 0).all() else None)
 
 
 def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.axes import Axes, Axis
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
@@ -183,9 +184,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         said.append(f"Unused columns: {_some(over)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     kind = "table" if x.ndim == 2 and meaning.kind is None else None
-    channels = None if lists else tuple(columns)
-    notes = (*said, *joined)
-    return Contents(parts, meaning.parameters, notes, kind, channel_names=channels)
+    headed = names != [str(number) for number in range(len(names))]
+    axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
+    return Contents(parts, meaning.parameters, (*said, *joined), kind, axes=axes)
 
 
 def _matrix(what: str, frame: Any, columns: Sequence[str]) -> Array:

@@ -5,6 +5,7 @@ vectors `(F,)` or volumes `(C, D, H, W)`, of which the middle slice is drawn.
 """
 
 from latentrank.report.figures.coefficients import error_by_coefficients
+from latentrank.report.figures.fields import fields
 from latentrank.report.figures.losses import loss_curves
 from latentrank.report.figures.measurements import bars, dots, pareto_front, power_law
 from latentrank.report.figures.samples import labelled_rows, reconstructions, samples
@@ -17,6 +18,7 @@ __all__ = [
     "bars",
     "dots",
     "error_by_coefficients",
+    "fields",
     "interpolation",
     "labelled_rows",
     "latent_scatter",

@@ -5,34 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 
+from latentrank.data.axes import UNNAMED, Axes
 from latentrank.errors import InputError
+from latentrank.report import lines
 from latentrank.report.cells import (
     Array,
     Limits,
-    as_curves,
     displayable,
     grid_figure,
     in_rows,
-    line_points,
     value_limits,
     widened,
 )
 from latentrank.report.style import (
     MUTED,
-    PALETTE,
     legend_above,
     narrow,
-    page_width,
-    panel_grid,
     styled,
 )
 
 
 @styled
 def reconstructions(
-    originals: Array, reconstructions: Array, limits: Limits | None = None
+    originals: Array,
+    reconstructions: Array,
+    limits: Limits | None = None,
+    axes: Axes = UNNAMED,
 ) -> Figure:
     """Originals above reconstructions; curves and vectors are overlaid.
 
@@ -42,6 +43,7 @@ def reconstructions(
         limits: values drawn as black and white; values beyond are clipped. Curves and vectors are
             never clipped: their cells span at least these limits. Default: the range of the
             originals, 0 to 255 for uint8.
+        axes: names, units and coordinates of the axes of curves and vectors.
 
     Returns:
         The figure.
@@ -59,7 +61,7 @@ def reconstructions(
             {"original": originals, "reconstruction": reconstructions}, limits=limits
         )
     _same_shape({"original": originals, "reconstruction": reconstructions})
-    return _overlaid(as_curves(originals), as_curves(reconstructions), limits)
+    return _overlaid(originals, reconstructions, limits, axes)
 
 
 @styled
@@ -129,19 +131,25 @@ def _same_shape(samples: Mapping[str, Array]) -> None:
         raise InputError("There are no samples to compare, expected at least one; give some.")
 
 
-def _overlaid(originals: Array, versions: Array, limits: Limits | None) -> Figure:
-    """Curves `(N, C, T)` in small panels, the original wide and pale behind its reconstruction."""
-    most = 2 if narrow() else 4
-    figure, panels = panel_grid(
-        len(originals), most, lambda _, r: (page_width(), 0.3 + 1.35 * r), sharex=True, sharey=True
-    )
-    low, high = widened(limits or value_limits(originals), versions)
+def _overlaid(originals: Array, versions: Array, limits: Limits | None, axes: Axes) -> Figure:
+    """Curves or vectors in small panels, the original pale and wide behind its reconstruction."""
+    figure, panels = lines.panels(len(originals), 2 if narrow() else 4, originals[0], axes, 1.35)
+    colours = lines.channel_colours(originals[0])
     for panel, original, version in zip(panels, originals, versions, strict=True):
-        for channel, (true, found) in enumerate(zip(original, version, strict=True)):
-            colour = PALETTE[channel % len(PALETTE)]
-            panel.plot(*line_points(true), color=MUTED, alpha=0.45, linewidth=3.5, label="original")
-            panel.plot(*line_points(found), color=colour, linewidth=1.2, label="reconstruction")
-        panel.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    legend_above(figure, handles[:2], labels[:2])
+        lines.draw(panel, original, axes, [MUTED], alpha=0.45, linewidth=3.5)
+        lines.draw(panel, version, axes, colours, linewidth=1.2)
+    found = widened(limits or value_limits(originals), versions)
+    lines.finish(figure, panels, originals[0], axes, found)
+    _legend(figure, panels[0], axes)
     return figure
+
+
+def _legend(figure: Figure, panel: Panel, axes: Axes) -> None:
+    """Original and reconstruction; several channels of the latter by name."""
+    drawn = list(panel.lines)
+    versions = drawn[len(drawn) // 2 :]
+    told = ["reconstruction"]
+    if len(versions) > 1:
+        names = lines.channel_names(len(versions), axes)
+        told = [f"reconstruction, {name}" for name in names]
+    legend_above(figure, [drawn[0], *versions], ["original", *told])

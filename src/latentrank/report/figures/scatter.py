@@ -155,7 +155,7 @@ def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> 
         name = _name(names or (), int(label))
         halo = [withStroke(linewidth=3.5, foreground=PAPER)]
         text = axes.text(x, y, name, color=colour, ha="center", va="center", path_effects=halo)
-        text.set(fontsize=14, weight="bold")
+        text.set(fontsize="xx-large", weight="bold")
     return figure
 
 
@@ -181,7 +181,7 @@ def _parameter_scatter(codes: Array, parameters: Floats, names: Sequence[str] | 
 
     def size(columns: int, rows: int) -> tuple[float, float]:
         width = page_width() if columns > 1 else min(5.6, page_width())
-        return width, rows * (2.3 if small else 3.8)
+        return width, rows * (2.3 if small else min(3.8, 0.8 * width / columns + 0.4))
 
     figure, panels = panel_grid(count, most, size, sharex=True)
     one = codes.shape[1] == 1

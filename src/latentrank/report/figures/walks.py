@@ -5,26 +5,29 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from latentrank.data.axes import UNNAMED, Axes
+from latentrank.report import lines
 from latentrank.report.cells import (
     MOST_POINTS,
     Array,
     Limits,
-    as_curves,
     grid_figure,
-    line_points,
     value_limits,
     widened,
 )
-from latentrank.report.style import CONTINUOUS, legend_above, narrow, page_width, panel_grid, styled
+from latentrank.report.style import CONTINUOUS, legend_above, narrow, styled
 
 
 @styled
-def interpolation(rows: Array, limits: Limits | None = None) -> Figure:
+def interpolation(rows: Array, limits: Limits | None = None, axes: Axes = UNNAMED) -> Figure:
     """Paths between pairs of samples, one row each; curves are overlaid, from dark to light.
+
+    Of curves with several channels the first is drawn, since colours are steps.
 
     Args:
         rows: `(R, S, *shape)`, S steps from one sample to another.
         limits: as in `reconstructions`.
+        axes: names, units and coordinates of the axes of curves and vectors.
 
     Returns:
         The figure.
@@ -38,7 +41,7 @@ def interpolation(rows: Array, limits: Limits | None = None) -> Figure:
     """
     limits = limits or value_limits(rows)
     if rows.ndim in (3, 4) and rows.size:
-        return _walks(rows, widened(limits, rows))
+        return _walks(rows, widened(limits, rows), axes)
     return grid_figure(rows, limits)
 
 
@@ -84,25 +87,15 @@ def pca_grid(images: Array, limits: Limits | None = None, reach: float = 2.0) ->
     return figure
 
 
-def _walks(rows: Array, limits: Limits) -> Figure:
+def _walks(rows: Array, limits: Limits, axes: Axes) -> Figure:
     """Walks between curves `(R, S, C, T)` or vectors `(R, S, F)`, one panel each."""
     count, steps = rows.shape[:2]
-    most = 1 if narrow() else 3
-    figure, panels = panel_grid(
-        count, most, lambda _, r: (page_width(), 0.3 + 1.7 * r), sharex=True, sharey=True
-    )
+    figure, panels = lines.panels(count, 1 if narrow() else 3, rows[0, 0], axes, 1.7)
     colours = CONTINUOUS(np.linspace(0, 1, steps))
-    low, high = limits
     for panel, walk in zip(panels, rows, strict=True):
-        for colour, sample in zip(colours, as_curves(walk), strict=True):
-            for values in sample:
-                panel.plot(
-                    *line_points(values),
-                    color=colour,
-                    linewidth=1.2,
-                    rasterized=rows.size > MOST_POINTS,
-                )
-        panel.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
-    ends = [panels[0].lines[0], panels[0].lines[-1]]
-    legend_above(figure, ends, ["from", "to"])
+        for colour, sample in zip(colours, walk[:, :1] if walk.ndim == 3 else walk, strict=True):
+            lines.draw(panel, sample, axes, [colour], linewidth=1.2,
+                       rasterized=rows.size > MOST_POINTS)  # fmt: skip
+    lines.finish(figure, panels, rows[0, 0], axes, limits)
+    legend_above(figure, [panels[0].lines[0], panels[0].lines[-1]], ["from", "to"])
     return figure

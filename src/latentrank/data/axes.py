@@ -1,0 +1,112 @@
+"""Names, units and coordinates of the axes of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """A quantity: a channel, a column of a table, or what a sample extends along.
+
+    Args:
+        name: its name; may be empty.
+        unit: its unit; may be empty.
+        values: `(n,)` float64 coordinates, strictly monotone, or None.
+
+    Example:
+        >>> Axis("T", "K").label, Axis("dose").label
+        ('T (K)', 'dose')
+    """
+
+    name: str
+    unit: str = ""
+    values: NDArray[np.float64] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name with the unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+class Axes(NamedTuple):
+    """What is known of the axes of a sample in network layout.
+
+    Attributes:
+        channels: an axis without coordinates for each channel or column; or empty.
+        places: an axis for each dimension after the channels, such as height and width; or empty.
+    """
+
+    channels: tuple[Axis, ...] = ()
+    places: tuple[Axis, ...] = ()
+
+    @property
+    def channel_names(self) -> tuple[str, ...] | None:
+        """The names of the channels, if any."""
+        return tuple(axis.name for axis in self.channels) or None
+
+    def fitting(self, shape: tuple[int, ...]) -> Axes:
+        """Those that belong to samples of a shape in network layout; the others are left out.
+
+        Example:
+            >>> made = Axes((Axis("u"), Axis("v")), (Axis("x"),)).fitting((2, 8, 8))
+            >>> len(made.channels), len(made.places)
+            (2, 0)
+        """
+        fits = len(self.places) == len(shape) - 1 and all(
+            axis.values is None or len(axis.values) == size
+            for axis, size in zip(self.places, shape[1:], strict=True)
+        )
+        return Axes(
+            self.channels if len(self.channels) == shape[0] else (), self.places if fits else ()
+        )
+
+    @property
+    def upwards(self) -> bool:
+        """Whether the vertical coordinate of a picture grows with its rows, as in most fields."""
+        values = self.places[-2].values if len(self.places) >= 2 else None
+        return values is not None and bool(values[0] < values[-1])
+
+    def upside_down(self) -> Axes:
+        """The same for pictures with their rows in reverse order.
+
+        Example:
+            >>> made = Axes(places=(Axis("y", values=np.array([0.0, 1.0])), Axis("x")))
+            >>> made.upwards, made.upside_down().upwards
+            (True, False)
+        """
+        *others, vertical, horizontal = self.places
+        values = None if vertical.values is None else vertical.values[::-1]
+        return self._replace(places=(*others, replace(vertical, values=values), horizontal))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {name: [_plain(axis) for axis in axes] for name, axes in self._asdict().items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Axes:
+        """Restore from the result of `to_dict`.
+
+        Example:
+            >>> made = Axes((Axis("T", "K"),), (Axis("x", "m", np.array([0.0, 0.5])),))
+            >>> Axes.from_dict(made.to_dict()).places[0].values.tolist()
+            [0.0, 0.5]
+        """
+        return cls(**{name: tuple(_axis(**own) for own in axes) for name, axes in values.items()})
+
+
+UNNAMED: Final = Axes()
+
+
+def _plain(axis: Axis) -> dict[str, Any]:
+    values = None if axis.values is None else axis.values.tolist()
+    return {"name": axis.name, "unit": axis.unit, "values": values}
+
+
+def _axis(name: str, unit: str, values: list[float] | None) -> Axis:
+    return Axis(name, unit, None if values is None else np.asarray(values, dtype=np.float64))

@@ -1,0 +1,134 @@
+"""Curves and rows of a table drawn on axes with their names, units and coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes as Panel
+from matplotlib.axis import Axis as Scale
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from latentrank.data.axes import Axes, Axis
+from latentrank.report.cells import Array, Floats, Limits, line_points
+from latentrank.report.style import PALETTE, font_size, page_width, panel_grid
+
+MOST_NAMED: Final = 32  # columns of a table up to which each is named
+DEVIATIONS: Final = "standard deviations from the mean"
+
+
+def named_rows(sample: Array, axes: Axes) -> bool:
+    """Whether a sample is a row of a table, `(F,)`, with a name for each of its few columns."""
+    return sample.ndim == 1 and len(axes.channels) == len(sample) <= MOST_NAMED
+
+
+def panels(
+    count: int, most: int, sample: Array, axes: Axes, height: float
+) -> tuple[Figure, list[Panel]]:
+    """Panels for samples like this one, which share their axes; see `panel_grid`.
+
+    Args:
+        count: number of panels.
+        most: in a row.
+        sample: the curve or row.
+        axes: its names and coordinates.
+        height: of a curve's panel in inches.
+    """
+    tall = 0.17 * len(sample) + 0.4 if named_rows(sample, axes) else height
+    return panel_grid(
+        count, most, lambda _, rows: (page_width(), 0.5 + tall * rows), sharex=True, sharey=True
+    )
+
+
+def draw(panel: Panel, sample: Array, axes: Axes, colours: Sequence[Any], **style: Any) -> None:
+    """A curve `(C, T)`, or a row of a table `(F,)`: with names, from top to bottom.
+
+    Args:
+        panel: to draw in.
+        sample: the curve or row.
+        axes: its names and coordinates.
+        colours: of its channels, in turn.
+        **style: of the lines.
+    """
+    if named_rows(sample, axes):
+        style = {"marker": "o", "markersize": 1 + 2 * style.get("linewidth", 1.5), **style}
+        panel.plot(sample, np.arange(len(sample)), color=colours[0], **style | {"linewidth": 0})
+        return
+    for channel, values in enumerate(np.atleast_2d(sample)):
+        panel.plot(*points(values, axes), color=colours[channel % len(colours)], **style)
+
+
+def points(values: Array, axes: Axes) -> tuple[Floats, Floats]:
+    """Positions and heights of a line `(T,)`: at its coordinates, if it has some."""
+    known = axes.places[0].values if axes.places else None
+    return line_points(values) if known is None else (known, np.asarray(values, np.float64))
+
+
+def finish(
+    figure: Figure, panels: Sequence[Panel], sample: Array, axes: Axes, limits: Limits
+) -> None:
+    """Limits and labels of panels that share their axes.
+
+    Args:
+        figure: that holds them.
+        panels: in rows.
+        sample: one that was drawn.
+        axes: its names and coordinates.
+        limits: lowest and highest value drawn.
+    """
+    margin = 0.08 * (limits[1] - limits[0])
+    ends = (limits[0] - margin, limits[1] + margin)
+    if named_rows(sample, axes):
+        for panel in panels:
+            panel.set(xlim=ends, ylim=(len(sample) - 0.5, -0.5))
+            panel.set_yticks(range(len(sample)), [axis.label for axis in axes.channels])
+        figure.supxlabel(DEVIATIONS, fontsize=font_size())
+        return
+    for panel in panels:
+        panel.set_ylim(*ends)
+    if axes.places and axes.places[0].name:
+        figure.supxlabel(axes.places[0].label, fontsize=font_size())
+    if len(axes.channels) == 1 and sample.ndim == 2:
+        figure.supylabel(axes.channels[0].label, fontsize=font_size())
+
+
+def channel_colours(sample: Array) -> Sequence[str]:
+    """The colours of the channels of a curve."""
+    return PALETTE[: max(1, len(sample))] if sample.ndim == 2 else PALETTE[:1]
+
+
+def channel_names(count: int, axes: Axes) -> list[str]:
+    """Names of channels, or their numbers.
+
+    Example:
+        >>> channel_names(2, Axes())
+        ['channel 1', 'channel 2']
+    """
+    named = [axis.label for axis in axes.channels]
+    return named or [f"channel {number}" for number in range(1, count + 1)]
+
+
+def pixel_scale(scale: Scale, axis: Axis | None, size: int) -> None:
+    """Ticks and label of an axis that counts pixels, at round coordinates.
+
+    Args:
+        scale: the horizontal or vertical axis of a panel with pixel centres at 0, 1, ...
+        axis: its name and coordinates; without, there are no ticks.
+        size: number of pixels.
+    """
+    if axis is None or axis.values is None:
+        scale.set_ticks([])
+    else:
+        values = axis.values
+        places = np.arange(size, dtype=np.float64)
+        low, high = sorted((values[0], values[-1]))
+        ticks = [t for t in MaxNLocator(nbins=4).tick_values(low, high) if low <= t <= high]
+        order = 1 if values[0] < values[-1] else -1
+        scale.set_ticks(
+            np.interp(ticks, values[::order], places[::order]),
+            [f"{tick:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks],
+        )
+    if axis is not None:
+        scale.set_label_text(axis.label)
