@@ -114,6 +114,9 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
             f"{path} is not a complete zip file; copy or download it again."
         ) from error
     members = sorted(name for name in archive.namelist() if not name.endswith("/"))
+    for name in members:
+        if PurePosixPath(name).is_absolute():
+            raise InputError(f"{path} holds the absolute path {name}; pack relative ones.")
     names, other = _sorted_out(members, suffixes)
     stat = path.stat()
 

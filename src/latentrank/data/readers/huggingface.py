@@ -10,7 +10,7 @@ import numpy as np
 
 from latentrank.data import cache, pages, views
 from latentrank.data.arrays import Contents, Meaning, Part
-from latentrank.data.readers.optional import damaged, need
+from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, unknown
@@ -24,14 +24,11 @@ def is_saved(path: Path) -> bool:
     return (path / "dataset_dict.json").is_file() or (path / "state.json").is_file()
 
 
+@reading("a data set")
 def read(path: Path, meaning: Meaning) -> Contents:
     """A data set written by `save_to_disk`."""
     datasets = need("datasets", "huggingface", path)
-    try:
-        found = datasets.load_from_disk(str(path))
-    except Exception as error:  # arrow and json raise various errors
-        raise damaged(path, "a data set", error) from error
-    return _contents(datasets, found, str(path), meaning)
+    return _contents(datasets, datasets.load_from_disk(str(path)), str(path), meaning)
 
 
 def fetch(name: str, download: bool, meaning: Meaning) -> Contents:

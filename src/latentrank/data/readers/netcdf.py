@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import lazy
-from latentrank.data.readers.optional import damaged, need
+from latentrank.data.readers.optional import need, reading
 from latentrank.errors import InputError, unknown
 
 _PARAMETERS = "parameters"
 _LABELS = ("label", "labels", "class")
 
 
+@reading("a netCDF file")
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Variables of a netCDF file, see `from_xarray`."""
     xarray = need("xarray", "fields", path)
@@ -28,8 +29,6 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             f"Reading {path} needs the package h5netcdf; install it with: "
             "pip install 'latentrank[fields]'"
         ) from error
-    except Exception as error:  # every engine raises its own errors
-        raise damaged(path, "a netCDF file", error) from error
     with opened as dataset:
         return from_xarray(dataset, path, inner, meaning)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from latentrank.data.arrays import Contents, Meaning, Part
-from latentrank.data.readers.optional import damaged, need
+from latentrank.data.readers.optional import need, reading
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 
@@ -23,12 +23,9 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     return Contents([Part(str(path), np.moveaxis(volumes, 3, 0)[:, None])], kind="volumes")
 
 
+@reading("a NIfTI volume")
 def volume(path: Path) -> Array:
     """The values of a NIfTI file, scaled according to its header."""
     nibabel = need("nibabel", "nifti", path)
-    try:
-        image = nibabel.load(path)
-        scaled: Array = np.asanyarray(image.dataobj)
-    except Exception as error:  # readers raise various errors
-        raise damaged(path, "a NIfTI volume", error) from error
+    scaled: Array = np.asanyarray(nibabel.load(path).dataobj)
     return scaled

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from latentrank.data.arrays import Contents, Meaning, Part
-from latentrank.data.readers.optional import damaged, need
+from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, unknown
@@ -21,33 +21,25 @@ _LABELS = ("label", "labels", "class")
 _SPLIT = ("split", "subset", "partition")
 
 
+@reading("a table")
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns separated by comma, semicolon or tab, with or without a header."""
     pandas = need("pandas", "tables", path)
-    try:
-        frame = pandas.read_csv(
-            path,
-            sep=_separator(path),
-            header=_header(path),
-            decimal=_decimal(path),
-            comment="#",
-        )
-    except Exception as error:  # parsers raise various errors
-        raise damaged(path, "a table", error) from error
+    frame = pandas.read_csv(
+        path, sep=_separator(path), header=_header(path), decimal=_decimal(path), comment="#"
+    )
     return from_frame(str(path), frame, meaning)
 
 
+@reading("a Parquet table")
 def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns of numbers, or one column of lists of them."""
     pandas = need("pandas", "tables", path)
     need("pyarrow", "tables", path)
-    try:
-        frame = pandas.read_parquet(path)
-    except Exception as error:  # parsers raise various errors
-        raise damaged(path, "a Parquet table", error) from error
-    return from_frame(str(path), frame, meaning)
+    return from_frame(str(path), pandas.read_parquet(path), meaning)
 
 
+@reading("a table")
 def has_names(path: Path) -> bool:
     """Whether the columns of a table have names."""
     return not path.name.lower().endswith((".csv", ".tsv", ".csv.gz")) or _header(path) == 0
@@ -56,11 +48,8 @@ def has_names(path: Path) -> bool:
 def _lines(path: Path) -> list[str]:
     """The first two lines that are not comments."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
-            return list(islice((line for line in file if not line.startswith("#")), 2))
-    except (OSError, UnicodeDecodeError) as error:
-        raise damaged(path, "a table", error) from error
+    with opened(path, "rt", encoding="utf-8-sig") as file:
+        return list(islice((line for line in file if not line.startswith("#")), 2))
 
 
 def _separator(path: Path) -> str:

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import named
-from latentrank.data.readers.optional import damaged
+from latentrank.data.readers.optional import reading
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 
 
+@reading("tensors")
 def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """A tensor, a pair of samples and labels, or tensors by name."""
     try:
@@ -38,13 +39,11 @@ def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     return named.contents(str(path), held, meaning, inner)
 
 
+@reading("safetensors")
 def read_safetensors(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Tensors by name."""
-    try:
-        with safe_open(path, "pt") as file:
-            held = {name: _array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise damaged(path, "safetensors", error) from error
+    with safe_open(path, "pt") as file:
+        held = {name: _array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     return named.contents(str(path), held, meaning, inner)
 
 

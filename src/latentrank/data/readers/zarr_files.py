@@ -7,18 +7,16 @@ from typing import Any
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import lazy, named, netcdf
-from latentrank.data.readers.optional import damaged, need
+from latentrank.data.readers.optional import need, reading
 
 
+@reading("a Zarr store")
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """One array, arrays by name, or variables of xarray; `STORE.zarr:/GROUP` reads a group."""
     zarr = need("zarr", "fields", path)
-    try:
-        place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
-        store = zarr.open(place, mode="r")
-        found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
-    except Exception as error:  # stores raise various errors
-        raise damaged(path, "a Zarr store", error) from error
+    place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
+    store = zarr.open(place, mode="r")
+    found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
     if isinstance(found, zarr.Array):
         if isinstance(store, zarr.Array):
             return Contents([Part(str(path), lazy.load(found, path, ""))])
