@@ -82,7 +82,7 @@ def gram_eigen(rows: Tensor, rank: int) -> GramEigen:
             found = TridiagonalEigen(rows, rank)
             if not found.separated and rows.dtype == torch.float32:
                 found = TridiagonalEigen(rows, rank, exactly=True)
-        except (torch.linalg.LinAlgError, np.linalg.LinAlgError) as error:
+        except (torch.linalg.LinAlgError, np.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
             warn_of_fallback("a few eigenvalues", error)
             return FullEigen(rows, rank)
     return found if found.separated else FullEigen(rows, rank)
@@ -253,7 +253,7 @@ def symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
     try:
         # LAPACK is column-major: this spares torch a transposed copy.
         values, vectors = torch.linalg.eigh(gram.mT, UPLO="U")
-    except torch.linalg.LinAlgError as error:
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
         warn_of_fallback("eigenvalues", error)
         found = scipy.linalg.eigh(gram.cpu().numpy(), driver="ev")
         values, vectors = (torch.from_numpy(part).to(gram) for part in found)

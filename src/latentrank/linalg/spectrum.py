@@ -174,8 +174,8 @@ def _as_tensor(x: Tensor | np.ndarray) -> Tensor:
 
 def _descending_eigenvalues(matrix: Tensor) -> Tensor:
     try:
-        values = torch.linalg.eigvalsh(matrix)
-    except torch.linalg.LinAlgError:
+        values: Tensor = torch.linalg.eigvalsh(matrix)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         values = symmetric_eigen(matrix)[0]  # which has another way
     return values.flip(-1).clamp_min(0).cpu()
 
