@@ -104,9 +104,11 @@ def differences(one: Path, other: Path) -> list[str]:
     if first.metrics | {"seconds": 0} != second.metrics | {"seconds": 0}:
         found.append("metrics.json")
     rows, others = first.history, second.history
-    for column in rows:
-        if column != "seconds" and not np.array_equal(rows[column], others[column], True):
-            found.append(f"{column} of history.csv")
+    found += [
+        f"{column} of history.csv"
+        for column in rows
+        if column != "seconds" and not np.array_equal(rows[column], others[column], True)
+    ]
     if not np.all(np.diff(second.history["step"]) > 0):
         found.append("rows of history.csv repeat")
     return found

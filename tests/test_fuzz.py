@@ -1,6 +1,7 @@
-"""A sample of the mutated files of `tests/fuzz.py`, and the faults that it has found by kind."""
+"""A sample of the mutated files of `tests/fuzz`, and the faults that it has found by kind."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import torch
 import latentrank
 from latentrank.errors import InputError
 from latentrank.io import atomic_write
-from tests import fuzz
+from tests.fuzz.case import Suspicious, Watch, case
+from tests.fuzz.seeds import seeds
 
 #: One of each kind of file and change would take minutes; these are quick, and parse most.
 QUICK = ("data a.npy", "data a.npz", "data a.csv", "data a.safetensors", "model lorae",
@@ -20,16 +22,16 @@ QUICK = ("data a.npy", "data a.npz", "data a.csv", "data a.safetensors", "model 
 def found(tmp_path_factory):
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setenv("LATENTRANK_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield fuzz.seeds(tmp_path_factory.mktemp("seeds"))
+    yield seeds(tmp_path_factory.mktemp("seeds"))
     monkeypatch.undo()
 
 
 @pytest.mark.parametrize("kind", QUICK)
 def test_mutated_files_are_taken_or_refused_in_a_sentence(kind, found, tmp_path):
     only = {kind: found[kind]}
-    said = [fuzz.case(number, 0, only, tmp_path) for number in range(12)]
-    assert [case for case in said if case[2].startswith("FAULT")] == []
-    assert {case[2] for case in said} >= {"refused"}
+    said = [case(number, 0, only, tmp_path) for number in range(12)]
+    assert [one for one in said if one[2].startswith("FAULT")] == []
+    assert {verdict for _, _, verdict in said} >= {"refused"}
 
 
 @pytest.mark.parametrize(
@@ -52,13 +54,13 @@ def test_a_description_of_a_model_cannot_fill_the_memory(change, message, tmp_pa
 
 def test_what_a_file_does_is_watched():
     """The fuzzer would see code that is run: it refuses nothing, it reports."""
-    with pytest.raises(fuzz.Suspicious, match="writes"):
-        watch = fuzz.Watch("/nowhere")
-        watch.on = True
-        try:
-            open("/dev/shm/of-a-test", "w")  # noqa: PTH123, SIM115
-        finally:
-            watch.on = False
+    watch = Watch("/nowhere")
+    watch.on = True
+    try:
+        with pytest.raises(Suspicious, match="writes"):
+            Path("/dev/shm/of-a-test").write_text("")
+    finally:
+        watch.on = False
 
 
 def test_a_file_of_safetensors_that_cannot_be_written_is_a_sentence(tmp_path):
