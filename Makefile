@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick coverage torture lint bench
+.PHONY: help demo test quick coverage torture lint docs bench
 
 # An environment that no longer runs, or that was made for a clone elsewhere, is made again.
 ifneq ($(shell $(PY) -c '' 2>/dev/null && cat $(READY) 2>/dev/null),$(CURDIR))
@@ -48,6 +48,10 @@ lint: $(READY) ## check style, formatting and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+
+docs: $(READY) ## build the documentation as a site in site/, with warnings as errors
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo "Open site/index.html"
 
 BENCH := .venv-bench
 BENCHMARKS := start truncation nuclear_norm steps training training_loop busy mixtures reduction gpu

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from latentrank.config import RunConfig
-from latentrank.runs.cache import Training, train
+from latentrank.runs.cache import PlannedRun, train
 from latentrank.runs.executor import at_once, train_all
 
 ROUNDS = 3
@@ -30,7 +30,7 @@ SETTINGS = {
 def seconds(folder: Path, count: int, side_by_side: bool) -> float:
     """How long `count` trainings take, from nothing."""
     asked = [
-        Training(str(seed), "", RunConfig(**{**SETTINGS, "seed": seed}), folder / str(seed))
+        PlannedRun(str(seed), "", RunConfig(**{**SETTINGS, "seed": seed}), folder / str(seed))
         for seed in range(count)
     ]
     started = time.perf_counter()

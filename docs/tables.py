@@ -2,6 +2,7 @@
 
     python docs/tables.py methods
     python docs/tables.py datasets
+    python docs/tables.py settings
     python docs/tables.py results RUN...
     python docs/tables.py reproductions FOLDER...
     python docs/tables.py claims FOLDER...
@@ -21,6 +22,8 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic.fields import FieldInfo
 
 from latentrank import data, methods, recipes
 from latentrank.config import RunConfig
@@ -57,12 +60,26 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = 
 
 
 def methods_table() -> str:
-    """What `latentrank methods` lists, with the papers."""
+    """What `latentrank methods` lists."""
     rows = [methods.get(name) for name in methods.names()]
+    return markdown(["method", "summary"], ([f"`{row.name}`", row.summary] for row in rows))
+
+
+def settings_table() -> str:
+    """Every setting of a run, with its default and description."""
     return markdown(
-        ["method", "summary", "paper"],
-        ([f"`{row.name}`", row.summary, row.paper] for row in rows),
+        ["setting", "default", "description"],
+        (
+            [f"`{name}`", default_of(field), field.description or ""]
+            for name, field in known_settings().items()
+        ),
     )
+
+
+def default_of(field: FieldInfo) -> str:
+    """A default as in YAML; empty if there is none."""
+    value = None if field.is_required() else field.get_default(call_default_factory=True)
+    return "" if value in (None, []) else f"`{str(value).lower() if value is False else value}`"
 
 
 def datasets_table() -> str:
@@ -256,7 +273,11 @@ def replaced(text: str, name: str, table: str) -> str:
     return pattern.sub(lambda _: f"{start}\n\n{table}\n{end}", text)
 
 
-_OF_THE_PACKAGE = {"methods": methods_table, "datasets": datasets_table}
+_OF_THE_PACKAGE = {
+    "methods": methods_table,
+    "datasets": datasets_table,
+    "settings": settings_table,
+}
 _OF_FOLDERS = {"results": results_table, "reproductions": reproductions, "claims": claims}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from latentrank.config import RunConfig
-from latentrank.runs.cache import Training, folder_name
+from latentrank.runs.cache import PlannedRun, folder_name
 
 # A package of its own, which a test installs; it is no part of the suite.
 collect_ignore = ["plugin"]
@@ -20,6 +20,6 @@ def wanted(tmp_path):
 
     def make(method="ae", **settings):
         config = RunConfig(**{**TINY, "method": method, **settings})
-        return Training(method, "blobs", config, tmp_path / folder_name(config))
+        return PlannedRun(method, "blobs", config, tmp_path / folder_name(config))
 
     return make

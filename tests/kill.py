@@ -28,6 +28,7 @@ from safetensors.numpy import load_file
 
 from latentrank import Run, RunConfig, runs
 from latentrank.errors import InputError
+from latentrank.training import fit  # noqa: F401 - imported once, not after each fork
 
 TINY: dict[str, Any] = {
     "data": "blobs", "device": "cpu", "train_size": 64, "test_size": 16, "latent_dim": 4,

@@ -32,6 +32,7 @@ LAYERS = (
     ("report",),
     ("export",),
     ("estimator",),
+    ("hub",),
     ("recipes",),
     ("reproduce", "sweep"),
     ("cli",),

@@ -19,6 +19,7 @@ from torch import nn
 
 from latentrank import Autoencoder, LowRankAutoencoder, methods
 from latentrank.errors import InputError
+from latentrank.estimator.fitted import squared_errors
 
 SMALL = {"latent_dim": 2, "epochs": 1, "random_state": 0}
 
@@ -524,3 +525,32 @@ def test_a_geodesic_start_of_what_has_no_chart_is_warned_of():
     estimator = LowRankAutoencoder("rrae", 4, rank=1, init="geodesic", init_steps=1, epochs=1)
     with pytest.warns(ConvergenceWarning, match="no chart"):
         estimator.fit(circle)
+
+
+def test_the_training_with_the_lowest_error_on_held_out_samples_is_kept(plane, monkeypatch):
+    judged = []
+
+    def watched(model, x):
+        errors = squared_errors(model, x)
+        judged.append((float(errors.mean()), len(x), model))
+        return errors
+
+    monkeypatch.setattr("latentrank.estimator.lowrank.squared_errors", watched)
+    estimator = LowRankAutoencoder("ae", n_init=4, validation_fraction=0.2, **SMALL).fit(plane)
+    errors, samples, models = zip(*judged, strict=True)
+    assert samples == (40,) * 4
+    assert len(set(errors)) == 4
+    assert estimator.model_ is models[int(np.argmin(errors))]
+    assert len(estimator.embedding_) == 160
+    again = LowRankAutoencoder("ae", n_init=4, validation_fraction=0.2, **SMALL).fit(plane)
+    np.testing.assert_array_equal(again.embedding_, estimator.embedding_)
+
+
+def test_several_trainings_are_refused_where_none_is_best(plane):
+    for given, reason in (
+        ({"method": "nsgan"}, "no validation error"),
+        ({"method": "rrae", "rank": "auto"}, "rank is being searched for"),
+        ({"n_init": 0}, "n_init is 0"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            LowRankAutoencoder(**{"n_init": 2, **SMALL, **given}).fit(plane)

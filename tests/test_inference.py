@@ -140,6 +140,21 @@ def test_densities_are_fitted_to_the_training_codes(table_run):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("method", ["rrae", "rrae-weak", "rrae-adaptive", "vrrae", "pca"])
+def test_codes_are_interpolated_over_parameters_in_any_basis(folder, method):
+    """At the parameters of the training samples lie their own codes, projected on the basis."""
+    rng = np.random.default_rng(1)
+    parameters = rng.random((40, 2))
+    x = parameters @ rng.normal(size=(2, 6))
+    np.savez(folder / "family.npz", x=x, parameters=parameters)
+    run = trained(folder, method, "family.npz")
+    known = run.encoded("train")
+    predicted = inference.predict(run, known["parameters"], "radial")
+    # Radial functions pass through their nodes up to the conditioning of 32 points.
+    expected = run.model().decode_array(known["codes"])
+    np.testing.assert_allclose(predicted, expected, atol=1e-3)
+
+
 def test_samples_repeat_with_random_states_of_every_kind(table_run):
     kinds = (lambda: 3, lambda: np.random.RandomState(3), lambda: np.random.default_rng(3))
     for kind in kinds:
@@ -162,7 +177,7 @@ def test_the_prior_of_a_method_with_a_basis_is_over_its_coefficients(table_run):
 
 def test_a_gan_generates_from_noise_alone(folder):
     gan = trained(folder, "nsgan", "images.npz")
-    assert inference.usual_densities(gan.model()) == ("prior",)
+    assert gan.model().usual_densities == ("prior",)
     made = inference.sample(gan, "prior", 2000)
     assert abs(made.codes.std() - 1) < 0.05
     with pytest.raises(InputError, match="nsgan has no codes"):

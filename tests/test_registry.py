@@ -9,10 +9,7 @@ from latentrank.registry import Registry
 
 @pytest.fixture
 def numbers():
-    registry = Registry[int]("number", "latentrank.tests")
-    registry.register("one", 1)
-    registry.seal()
-    return registry
+    return Registry[int]("number", "latentrank.tests", {"one": 1})
 
 
 def provide(registry, name, value):
@@ -39,6 +36,6 @@ def test_a_name_is_given_once(numbers):
 
 
 def test_only_what_comes_with_the_library_or_a_package_is_known_to_other_processes(numbers):
-    numbers.add("two")(2)
+    numbers.register("two", 2)
     provide(numbers, "hue", "colorsys:ONE_SIXTH")
     assert [numbers.built_in(name) for name in ("one", "two", "hue")] == [True, False, True]

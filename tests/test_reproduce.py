@@ -1,11 +1,15 @@
+import csv
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
 from latentrank import methods, metrics, reproduce, runs
+from latentrank.__main__ import main
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.recipes import BUDGETS, Claim, load, names, only, presets
@@ -146,7 +150,7 @@ def test_a_row_can_have_settings_of_its_own_on_a_data_set(tmp_path):
 
 def test_a_part_has_the_rows_options_and_seeds_that_it_names(tmp_path):
     found = load("rrae-curves")
-    small, whole = (plan(found, budget, 2, tmp_path) for budget in BUDGETS)
+    small, whole = (plan(found, budget, 2, tmp_path) for budget in ("small", "paper"))
 
     def rows(jobs, part):
         return [job.row for job in jobs if job.part == f"curves-{part}"]
@@ -414,3 +418,98 @@ def test_a_recipe_of_ones_own_may_have_data_of_ones_own(tmp_path):
     jobs = plan(load(str(path)), "small", 1, tmp_path, device="cpu")
     assert {job.config.data.source for job in jobs} == {str(tmp_path / "mine.npy")}
     assert "mine.npy instead of blobs" in " ".join(reproduce.differences(load(str(path)), "small"))
+
+
+def test_medium_trainings_multiply_rate_and_steps_to_the_papers():
+    """The product drives the rank of a chain of matrices; see `recipes/presets.yaml`."""
+    for name, preset in presets().items():
+        paper, medium = (preset.settings(budget) for budget in ("paper", "medium"))
+        if medium != paper:
+            lengths = [s["epochs"] * s["learning_rate"] for s in (paper, medium)]
+            assert np.isclose(*lengths), name
+
+
+# --- experiments of one's own -------------------------------------------------------------------
+
+OWN = {
+    "title": "Mine",
+    "seeds": 2,
+    "parts": [{"data": "mine.npy", "settings": {"epochs": 1, "latent_dim": 3}}],
+    "rows": ["pca", {"method": "rrae", "options": {"rank": 2}}],
+}
+
+
+@pytest.fixture
+def own(tmp_path):
+    """An experiment in a folder that is not the working folder."""
+    folder = tmp_path / "experiment"
+    folder.mkdir()
+    np.save(folder / "mine.npy", np.random.default_rng(0).normal(size=(40, 6)))
+    (folder / "own.yaml").write_text(yaml.safe_dump(OWN))
+    return folder / "own.yaml"
+
+
+def test_data_are_found_beside_the_file(own, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = load("experiment/own.yaml")
+    jobs = plan(found, "small", 2, tmp_path)
+    assert {job.config.data.source for job in jobs} == {"experiment/mine.npy"}
+    assert [job.row for job in jobs] == ["pca", "pca", "rrae", "rrae"]
+    assert found.parts[0].heading == "mine"
+    assert list(jobs[0].metrics) == ["error", "rank"]
+
+
+def test_the_file_decides_the_seeds_and_the_command_overrides_it(own, tmp_path):
+    own.write_text(yaml.safe_dump({**OWN, "paper": "None", "rows": ["pca"]}))  # no comparison
+    page = reproduce.reproduce(str(own), out=tmp_path / "out", device="cpu")
+    assert page.seeds == 2
+    assert "--seeds 2`, latentrank" in (tmp_path / "out" / "own" / "table.md").read_text()
+    page = reproduce.reproduce(str(own), seeds=1, out=tmp_path / "out", device="cpu")
+    assert page.seeds == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({}, "needs either data or a preset"),
+        ({"data": "mine.npy", "preset": "blobs"}, "needs either data or a preset"),
+        ({"data": "mine.npy", "setings": {}}, "parts.0.setings in own.yaml cannot be used"),
+    ],
+)
+def test_a_part_needs_data(part, told, own):
+    own.write_text(yaml.safe_dump({**OWN, "parts": [part]}))
+    with pytest.raises(InputError, match=told):
+        load(str(own))
+
+
+def test_data_that_are_not_there_are_told(own, tmp_path):
+    (own.parent / "mine.npy").unlink()
+    with pytest.raises(InputError, match=r"mine\.npy"):
+        reproduce.reproduce(str(own), out=tmp_path / "out", device="cpu")
+
+
+@pytest.mark.slow  # eight trainings and two pages
+def test_the_documented_experiment_runs(tmp_path, monkeypatch, capsys):
+    """The blocks of the page, typed in as they are, from another folder."""
+    page = (Path(__file__).parent.parent / "docs" / "experiments.md").read_text()
+    python, experiment = (
+        re.search(rf"```{name}\n(.*?)```", page, re.DOTALL)[1] for name in ("python", "yaml")
+    )
+    folder = tmp_path / "experiment"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    exec(python, {})
+    (folder / "pulses.yaml").write_text(experiment)
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", "experiment/pulses.yaml", "--device", "cpu"]) == 0
+    told = capsys.readouterr().out
+    out = tmp_path / "reproductions" / "pulses"
+    assert "reproductions/pulses/compare.html" in told
+    assert "RRAE has the rank it is given. Reproduced" in " ".join(told.split())
+    with (out / "compare-files" / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    ranks = {row["method"]: float(row["mean"]) for row in rows if row["metric"] == "rank"}
+    measured = json.loads((out / "table.json").read_text())["tables"]["pulses"]
+    assert ranks == {name: row["rank"]["mean"] for name, row in measured.items()}
+    assert {row["seeds"] for row in rows} == {"2"}
+    assert r"\toprule" in (out / "compare-files" / "table.tex").read_text()

@@ -1,5 +1,7 @@
 import builtins
+import csv
 
+import numpy as np
 import pytest
 
 from latentrank.errors import InputError
@@ -39,7 +41,7 @@ def test_trials_are_run_folders_and_the_study_goes_on(tmp_path):
     both = sweep(BASE, [PENALTY], 1, **settings)
     assert len(first) == 1
     assert sorted(trial.number for trial in both) == [0, 1]
-    assert both == sorted(both, key=lambda trial: trial.value)
+    assert both == sorted(both, key=lambda trial: trial.values)
     for trial in both:
         assert 1e-4 <= trial.settings["penalty"] <= 1e-1
     folders = sorted(path.parent.name for path in tmp_path.glob("sweeps/*/*/metrics.json"))
@@ -50,7 +52,7 @@ def test_a_typo_is_told_before_anything_is_trained(tmp_path):
     with pytest.raises(InputError, match="did you mean 'penalty'"):
         sweep(BASE, [parse_search("penalti=1..2")], 1, out=tmp_path)
     with pytest.raises(InputError, match="did you mean 'error'"):
-        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise="eror", out=tmp_path)
+        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise=["eror"], out=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -67,7 +69,7 @@ def test_no_settings_are_tried_twice_and_a_finite_search_ends(tmp_path):
 
 def test_a_seed_repeats_a_study_exactly(tmp_path):
     found = [
-        [(t.number, t.value, t.settings) for t in sweep(base, [PENALTY], 3, out=tmp_path / name)]
+        [(t.number, t.values, t.settings) for t in sweep(base, [PENALTY], 3, out=tmp_path / name)]
         for name, base in (("a", BASE), ("b", BASE), ("c", {**BASE, "seed": 1}))
     ]
     assert found[0] == found[1]
@@ -78,13 +80,44 @@ def test_a_metric_may_be_maximised(tmp_path):
     width = parse_search("latent_dim=1,4")
     base = {**BASE, "method": "ae"}
     del base["latent_dim"]
-    best, worst = sweep(base, [width], 2, maximise="rank", out=tmp_path)
-    assert best.value > worst.value
+    best, worst = sweep(base, [width], 2, maximise=["rank"], out=tmp_path)
+    assert best.values > worst.values
+    assert best.best
+    assert not worst.best
+
+
+def test_two_aims_give_their_pareto_front(tmp_path):
+    """By the definition, checked pair by pair; written to the table and the figure."""
+    width = parse_search("latent_dim=1,2,4")
+    base = {**BASE, "method": "ae", "epochs": 8}
+    del base["latent_dim"], base["steps"]
+    aims = ["rank", "validation_error"]
+    said = []
+    found = sweep(base, [width], 3, minimise=aims, out=tmp_path, say=said.append)
+    for trial in found:
+        others = [np.array(other.values) for other in found if other is not trial]
+        mine = np.array(trial.values)
+        beaten = any((other <= mine).all() and (other < mine).any() for other in others)
+        assert trial.best == (not beaten)
+    assert [trial.best for trial in found] == sorted((t.best for t in found), reverse=True)
+    (table,) = tmp_path.glob("*/trials.csv")
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["rank"]) for row in rows] == [trial.values[0] for trial in found]
+    assert [row["best"] for row in rows] == [str(trial.best) for trial in found]
+    assert said[-2:] == [str(table), str(table.with_name("front.png"))]
+    assert table.with_name("front.png").is_file()
+    assert sweep(base, [width], 1, minimise=aims, out=tmp_path) == found  # nothing is left to try
+
+
+def test_an_aim_given_twice_is_refused(tmp_path):
+    with pytest.raises(InputError, match="rank is an aim twice"):
+        sweep(BASE, [PENALTY], 1, minimise=["rank"], maximise=["rank"], out=tmp_path)
 
 
 def test_why_no_trial_ended_is_told(tmp_path):
     with pytest.raises(InputError, match=r"the last one failed: .*no labels"):
-        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise="accuracy:10", out=tmp_path)
+        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise=["accuracy:10"], out=tmp_path)
 
 
 def test_what_is_given_and_searched_is_refused():

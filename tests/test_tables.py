@@ -126,6 +126,7 @@ def test_the_command_writes_into_a_document_or_says_what_is_wrong(tmp_path, caps
     [
         ("README.md", "methods", tables.methods_table),
         ("docs/data.md", "datasets", tables.datasets_table),
+        ("docs/cli.md", "settings", tables.settings_table),
     ],
 )
 def test_the_documents_hold_the_tables_of_the_package(page, name, table):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from latentrank.data import Dataset, Split
     from latentrank.errors import InputError
     from latentrank.estimator import LowRankAutoencoder
+    from latentrank.hub import from_pretrained, push_to_hub, save_pretrained
     from latentrank.methods import build
     from latentrank.models.autoencoder import Autoencoder
     from latentrank.runs import Run
@@ -33,8 +34,11 @@ _HOMES = {
     "Split": "data",
     "TrainConfig": "config",
     "build": "methods",
+    "from_pretrained": "hub",
     "load": "serialization",
+    "push_to_hub": "hub",
     "save": "serialization",
+    "save_pretrained": "hub",
     "train": "runs.train",
 }
 
@@ -48,8 +52,11 @@ __all__ = [  # noqa: RUF022 - grouped
     "Split",
     "TrainConfig",
     "build",
+    "from_pretrained",
     "load",
+    "push_to_hub",
     "save",
+    "save_pretrained",
     "train",
     "data",
     "density",

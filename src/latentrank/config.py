@@ -6,8 +6,9 @@ epochs=3)` is `RunConfig(method="ae", data={"source": "x.npy"}, training={"epoch
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import (
@@ -23,7 +24,7 @@ from pydantic.fields import FieldInfo
 from latentrank import methods
 from latentrank.errors import InputError, unknown
 from latentrank.methods import MethodOptions
-from latentrank.methods.option_types import expected
+from latentrank.methods.option_types import refusal
 
 Logger = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -31,8 +32,15 @@ Logger = Literal["tensorboard", "wandb", "mlflow"]
 #: behaviour needs no new version; a changed default does.
 SCHEMA = 1
 
-#: Marks settings that may differ when a run is resumed.
-_RESUMABLE: dict[str, Any] = {"resumable": True}
+
+def _resumable(default: Any, description: str, place: bool = False, **bounds: Any) -> Any:
+    """A setting that may differ when a run is resumed."""
+    marks: dict[str, Any] = {"resumable": True, "place": place}
+    return Field(default, description=description, json_schema_extra=marks, **bounds)
+
+
+#: A setting that says only where training runs, and does not change its result.
+_place = partial(_resumable, place=True)
 
 
 class _Section(BaseModel):
@@ -73,44 +81,18 @@ class _Section(BaseModel):
 class MachineConfig(_Section):
     """Where training runs; nothing here is meant to change the result."""
 
-    device: str = Field(
-        "auto",
-        description="device: auto, cpu, gpu, mps, ... as Lightning takes it",
-        json_schema_extra=_RESUMABLE,
-    )
-    devices: int | str = Field(
-        1, description="number of devices, or auto", json_schema_extra=_RESUMABLE
-    )
-    strategy: str = Field(
-        "auto",
-        description="Lightning strategy, such as ddp",
-        json_schema_extra=_RESUMABLE,
-    )
-    threads: int | None = Field(
-        None,
-        ge=1,
-        description="CPU threads per run; by default as many as help",
-        json_schema_extra=_RESUMABLE,
-    )
-    loggers: list[Logger] = Field(
-        default_factory=list,
-        description="tensorboard, wandb or mlflow, in addition to history.csv",
-        json_schema_extra=_RESUMABLE,
-    )
+    device: str = _place("auto", "device: auto, cpu, gpu, mps, ... as Lightning takes it")
+    devices: int | str = _place(1, "number of devices, or auto")
+    strategy: str = _place("auto", "Lightning strategy, such as ddp")
+    threads: int | None = _place(None, "CPU threads per run; by default as many as help", ge=1)
+    loggers: list[Logger] = _place([], "tensorboard, wandb or mlflow, in addition to history.csv")
 
 
 class TrainConfig(_Section):
     """How a model is trained."""
 
-    epochs: int = Field(
-        10, ge=1, description="passes over the training set", json_schema_extra=_RESUMABLE
-    )
-    steps: int | None = Field(
-        None,
-        ge=1,
-        description="number of batches, instead of epochs",
-        json_schema_extra=_RESUMABLE,
-    )
+    epochs: int = _resumable(10, "passes over the training set", ge=1)
+    steps: int | None = _resumable(None, "number of batches, instead of epochs", ge=1)
     batch_size: int = Field(64, ge=1, description="samples per batch and process")
     learning_rate: float | None = Field(
         None,
@@ -138,27 +120,29 @@ class TrainConfig(_Section):
         ge=0,
         description="weight decay of the optimiser; by default the method's, mostly none",
     )
-    patience: int | None = Field(
+    patience: int | None = _resumable(
         None,
-        ge=1,
-        description="stop after this many validations without a lower error; with the schedule "
+        "stop after this many validations without a lower error; with the schedule "
         "multistep, continue at the next rate first",
-        json_schema_extra=_RESUMABLE,
+        ge=1,
     )
     keep: Literal["best", "last"] | None = Field(
         None,
         description="which weights to keep: those of the lowest validation error (the default "
         "with patience), or the last ones",
     )
-    validate_every: int = Field(
-        1, ge=1, description="epochs between validations", json_schema_extra=_RESUMABLE
-    )
+    validate_every: int = _resumable(1, "epochs between validations", ge=1)
     seed: int = Field(0, ge=0, description="random seed for initialisation, order and noise")
-    precision: str = Field(
+    n_init: int = Field(
+        1,
+        ge=1,
+        description="trainings from different initial weights, of which the one with the lowest "
+        "validation error is kept",
+    )
+    precision: str = _resumable(
         "32-true",
-        description="a precision of Lightning's Trainer (bf16-mixed, ...), or auto: bf16-mixed if "
+        "a precision of Lightning's Trainer (bf16-mixed, ...), or auto: bf16-mixed if "
         "the hardware supports it",
-        json_schema_extra=_RESUMABLE,
     )
     machine: MachineConfig = Field(default_factory=MachineConfig, description="where training runs")
 
@@ -172,6 +156,18 @@ class TrainConfig(_Section):
         """
         return ("epochs", self.epochs) if self.steps is None else ("steps", self.steps)
 
+    @property
+    def restarts(self) -> list[TrainConfig]:
+        """These settings for each of `n_init` trainings; the first has the seed itself.
+
+        Example:
+            >>> [one.seed for one in TrainConfig(seed=5, n_init=3).restarts]
+            [5, 1337671202, 548563996]
+        """
+        others = random.Random(self.seed)
+        seeds = [self.seed, *(others.getrandbits(31) for _ in range(1, self.n_init))]
+        return [self.model_copy(update={"seed": seed, "n_init": 1}) for seed in seeds]
+
     def resolved(self, method: str) -> TrainConfig:
         """These settings, with the method's learning rate and weight decay as defaults.
 
@@ -182,26 +178,17 @@ class TrainConfig(_Section):
         row = methods.get(method)
         # At more the training loses what a geodesic start has unfolded.
         usual = row.learning_rate if self.init == "random" else 3e-4
-        return self.model_copy(
-            update={
-                "learning_rate": self.learning_rate or usual,
-                "weight_decay": row.weight_decay
-                if self.weight_decay is None
-                else self.weight_decay,
-            }
-        )
+        decay = row.weight_decay if self.weight_decay is None else self.weight_decay
+        rates = {"learning_rate": self.learning_rate or usual, "weight_decay": decay}
+        return self.model_copy(update=rates)
 
 
 class DataConfig(_Section):
     """Which data to use, and how to read them."""
 
-    source: str = Field(description="name of a data set, or a path", json_schema_extra=_RESUMABLE)
-    data_root: str | None = Field(
-        None, description="folder of data files", json_schema_extra=_RESUMABLE
-    )
-    download: bool = Field(
-        False, description="allow downloading data files", json_schema_extra=_RESUMABLE
-    )
+    source: str = _resumable(..., "name of a data set, or a path")
+    data_root: str | None = _place(None, "folder of data files")
+    download: bool = _place(False, "allow downloading data files")
     image_size: int | None = Field(
         None, ge=1, description="height and width to which images are cropped and resized"
     )
@@ -313,12 +300,7 @@ def settings() -> dict[str, FieldInfo]:
         >>> settings()["epochs"].description, settings()["data"].description
         ('passes over the training set', 'name of a data set, or a path')
     """
-    return {name: _field(path) for name, path in _paths(RunConfig).items()}
-
-
-def _field(path: tuple[str, ...]) -> FieldInfo:
-    field: FieldInfo = _section(path).model_fields[path[-1]]
-    return field
+    return {n: _section(path).model_fields[path[-1]] for n, path in _paths(RunConfig).items()}
 
 
 def _section(path: tuple[str, ...]) -> type[BaseModel]:
@@ -363,25 +345,31 @@ def resumable() -> list[str]:
         >>> "epochs" in resumable(), "latent_dim" in resumable()
         (True, False)
     """
-    return [
-        name
-        for name, field in settings().items()
-        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("resumable")
-    ]
+    return _marked("resumable")
+
+
+def places() -> list[str]:
+    """Names of the settings that say only where training runs, and do not change its result.
+
+    Example:
+        >>> "device" in places(), "data_root" in places(), "epochs" in places()
+        (True, True, False)
+    """
+    return _marked("place")
+
+
+def _marked(mark: str) -> list[str]:
+    marks = {name: field.json_schema_extra for name, field in settings().items()}
+    return [name for name, found in marks.items() if isinstance(found, dict) and found[mark]]
 
 
 def _input_error(error: ValidationError, section: type[BaseModel]) -> InputError:
     """The first validation error, in one sentence."""
     first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InputError):
-        return cause
-    name = str(first["loc"][0]) if first["loc"] else "the configuration"
     if first["type"] == "missing":
+        name = str(first["loc"][0])
         return InputError(f"No {'data' if name == 'source' else name} is given; name it.")
-    if name not in section.model_fields:
-        return InputError(f"{name} is {first['input']!r}: {first['msg']}.")
-    return InputError(f"{name} is {first['input']!r}, expected {expected(section, name)}.")
+    return refusal(error, section, "The configuration")
 
 
 #: Names that other libraries use for a setting, for suggestions that spelling alone would miss.

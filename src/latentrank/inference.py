@@ -129,18 +129,6 @@ def _basis(run: Run) -> NDArray[np.float32]:
     return np.asarray(basis.numpy())
 
 
-def usual_densities(model: LatentModel) -> tuple[str, ...]:
-    """The densities that samples are drawn from by default.
-
-    Args:
-        model: a trained model.
-
-    Returns:
-        Those of the papers, `gaussian` and `gmm`; for a GAN, whose input is noise, `prior`.
-    """
-    return model.usual_densities
-
-
 def fit_density(run: Run, spec: str, **options: Any) -> Density:
     """A density fitted to the training codes of a run, as `density_of_model` gives it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import time
@@ -74,6 +76,17 @@ def remove_leftovers(folder: Path) -> None:
 
 #: Names that `atomic_write` gives to temporary files, and the age in seconds of abandoned ones.
 _TEMPORARY, _OLD = re.compile(r"\..+\.\d+(\.\w+)?"), 60
+
+
+def digest(values: Any) -> str:
+    """A name for plain values: the hexadecimal SHA-256 of their JSON.
+
+    Example:
+        >>> digest({"a": 1, "b": None}) == digest({"b": None, "a": 1})
+        True
+    """
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class _Loader(yaml.SafeLoader):

@@ -11,12 +11,8 @@ from torch.nn.functional import softplus
 
 from latentrank.distributed import batch_mean, gather_rows, noise_like, total
 from latentrank.errors import InputError, unknown
+from latentrank.linalg.precision import at_least_float32
 from latentrank.term import Term
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    """`x`, in float32 if it has half precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -45,8 +41,8 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
     """
     # The sigmoid of a large logit rounds to exactly 0 or 1 in float32. The logarithms are
     # written out because torch's own function refuses to run in mixed precision.
-    inside = _at_least_float32(output).clamp(1e-6, 1 - 1e-6)
-    target = _at_least_float32(target)
+    inside = at_least_float32(output).clamp(1e-6, 1 - 1e-6)
+    target = at_least_float32(target)
     likelihood = target * inside.log() + (1 - target) * torch.log1p(-inside)
     return -batch_mean(likelihood.flatten(1).sum(1))
 
@@ -132,7 +128,7 @@ def mmd(z: Tensor, decoder: nn.Module | None = None, prior: Tensor | None = None
         A scalar. With one sample there are no self terms, only the cross term.
     """
     prior = noise_like(z) if prior is None else prior
-    z, prior = (_at_least_float32(gather_rows(points)) for points in (z, prior))
+    z, prior = (at_least_float32(gather_rows(points)) for points in (z, prior))
     # Cancellation in the distances and between the terms would leave only noise in half precision.
     with torch.autocast(z.device.type, enabled=False):
         between = _multiquadric(z, prior).mean()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 from torch import Tensor
 
 from latentrank.errors import InputError
@@ -23,6 +23,24 @@ LAYOUTS: dict[str, str] = {
     "NT": "NCT", "NHW": "NCHW", "NDHW": "NCDHW",
     "NTC": "NCT", "NHWC": "NCHW", "NDHWC": "NCDHW",
 }  # fmt: skip
+
+
+def _number(value: Any) -> Number:
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim > 1 or not np.isfinite(array).all():
+        raise ValueError(f"{value!r} is neither a number nor a list of numbers")
+    return tuple(array.tolist()) if array.ndim else float(array)
+
+
+def _dtype(name: str) -> str:
+    np.dtype(name)
+    return name
+
+
+def _layout(name: str | None) -> str | None:
+    if name not in (None, *LAYOUTS):
+        raise ValueError(f"layout {name!r}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -49,12 +67,14 @@ class Preprocessing:
         array([[ 0, 51]], dtype=uint8)
     """
 
-    offset: Number = 0.0
-    scale: Number = 1.0
+    __pydantic_config__ = ConfigDict(extra="forbid")  # for those read from a file
+
+    offset: Annotated[Number, BeforeValidator(_number)] = 0.0
+    scale: Annotated[Number, BeforeValidator(_number)] = 1.0
     low: float | None = None
     high: float | None = None
-    dtype: str = "float32"
-    layout: str | None = None
+    dtype: Annotated[str, AfterValidator(_dtype)] = "float32"
+    layout: Annotated[str | None, AfterValidator(_layout)] = None
 
     @property
     def bounded(self) -> bool:
@@ -65,30 +85,6 @@ class Preprocessing:
     def identity(self) -> bool:
         """Whether values are unchanged."""
         return bool(np.all(np.asarray(self.offset) == 0) and np.all(np.asarray(self.scale) == 1))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Restore from the result of `to_dict`, possibly through JSON.
-
-        Raises:
-            TypeError: a name is not a field.
-            ValueError: a value has the wrong type.
-        """
-        taken = dict(values)
-        for name in ("offset", "scale"):
-            if name in taken:
-                taken[name] = _number(taken[name])
-        for name in ("low", "high"):
-            if taken.get(name) is not None:
-                taken[name] = float(taken[name])
-        np.dtype(taken.get("dtype", "float32"))
-        if taken.get("layout") not in (None, *LAYOUTS):
-            raise ValueError(f"layout {taken['layout']!r}")
-        return cls(**taken)
 
     @classmethod
     def of_numbers(cls, offset: Any, scale: Any, **rest: Any) -> Preprocessing:
@@ -183,13 +179,6 @@ def _integer_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     limits = np.iinfo(dtype)
     largest = float(limits.max)  # for 64 bits it rounds up, to one more than fits
     return float(limits.min), largest if int(largest) <= limits.max else np.nextafter(largest, 0)
-
-
-def _number(value: Any) -> Number:
-    array = np.asarray(value, dtype=np.float64)
-    if array.ndim > 1 or not np.isfinite(array).all():
-        raise ValueError(f"{value!r} is neither a number nor a list of numbers")
-    return tuple(array.tolist()) if array.ndim else float(array)
 
 
 def _along_channels(value: Number, ndim: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
@@ -23,6 +23,8 @@ class Registry(Generic[T]):
     Args:
         kind: what a name refers to, such as `"method"`; for messages.
         group: group of entry points, such as `"latentrank.methods"`.
+        values: those of this library.
+        lazy: more of them, to be imported on first use, such as `"latentrank.density.kde:fit"`.
 
     Example:
         >>> squares = Registry[int]("square", "latentrank.doctest")
@@ -33,11 +35,14 @@ class Registry(Generic[T]):
         latentrank.errors.InputError: There is no square 'fuor'; did you mean 'four'? Known: four.
     """
 
-    def __init__(self, kind: str, group: str) -> None:
+    def __init__(
+        self, kind: str, group: str, values: Mapping[str, T] = {}, lazy: Mapping[str, str] = {}
+    ) -> None:
         self.kind = kind
         self.group = group
-        self._values: dict[str, T] = {}
-        self._lazy: dict[str, EntryPoint] = {}
+        self._values = dict(values)
+        self._shared = frozenset(values)
+        self._lazy = {name: EntryPoint(name, place, group) for name, place in lazy.items()}
 
     @cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
@@ -93,29 +98,6 @@ class Registry(Generic[T]):
         self._values[name] = value
         return value
 
-    def register_lazily(self, name: str, reference: str) -> None:
-        """Add a value of this library that is imported on first use.
-
-        Args:
-            name: its name.
-            reference: its location, such as `"latentrank.density.kde:fit"`.
-        """
-        self._lazy[name] = EntryPoint(name, reference, self.group)
-        self.__dict__.pop("_entry_points", None)
-
-    def add(self, name: str) -> Callable[[T], T]:
-        """`register` as a decorator."""
-        return lambda value: self.register(name, value)
-
     def built_in(self, name: str) -> bool:
         """Whether the name is known to every process with the same packages installed."""
         return name in self._shared or name in self._entry_points
-
-    @cached_property
-    def _shared(self) -> frozenset[str]:
-        return frozenset(self._values)
-
-    def seal(self) -> None:
-        """Mark everything registered so far as part of the library."""
-        self.__dict__.pop("_shared", None)
-        _ = self._shared

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import csv
 import itertools
 import json
 import math
@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from latentrank import metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
-from latentrank.io import parse_value
+from latentrank.io import atomic_write, digest, parse_value
 from latentrank.metrics import Subject
-from latentrank.runs.cache import Training, content
+from latentrank.runs.cache import PlannedRun, content
 from latentrank.runs.executor import Say, at_once, train_all
 
 _MOST_LISTED = 10_000  # combinations of choices
@@ -61,15 +63,30 @@ class Trial(NamedTuple):
 
     Attributes:
         number: number in the study, from 0.
-        value: value of the metric.
+        values: value of the metric of each aim.
+        best: whether no other trial is at least as good in all aims and better in one: with one
+            aim the best trials, with two the Pareto front.
         settings: the searched settings.
         folder: folder of its run, on the machine that trained it.
     """
 
     number: int
-    value: float
+    values: tuple[float, ...]
+    best: bool
     settings: dict[str, Any]
     folder: str
+
+
+class Aim(NamedTuple):
+    """A metric to optimise.
+
+    Attributes:
+        metric: as `latentrank.metrics.parse` reads it.
+        direction: `"minimize"` or `"maximize"`.
+    """
+
+    metric: str
+    direction: str = "minimize"
 
 
 def parse_search(text: str) -> Search:
@@ -119,8 +136,8 @@ def sweep(
     searches: Sequence[Search],
     trials: int,
     *,
-    minimise: str = "validation_error",
-    maximise: str | None = None,
+    minimise: Sequence[str] = (),
+    maximise: Sequence[str] = (),
     storage: str | None = None,
     out: str | Path = "sweeps",
     cluster: str | None = None,
@@ -137,8 +154,9 @@ def sweep(
         given: fixed settings by name, including method and data.
         searches: settings to search, one or more.
         trials: number of trials to add; fewer once all combinations of choices have been tried.
-        minimise: metric to minimise, such as `"validation_error"` or `"fd:gmm"`.
-        maximise: metric to maximise instead, such as `"accuracy:100"`.
+        minimise: metrics to minimise, such as `["rank", "validation_error"]` or `["fd:gmm"]`.
+        maximise: metrics to maximise, such as `["accuracy:100"]`; without any metric, the
+            validation error is minimised.
         storage: URL of the study's database; by default a file in `out`.
         out: folder for the runs of all studies.
         cluster: address of a Dask scheduler whose workers train; None for this machine.
@@ -146,21 +164,21 @@ def sweep(
         progress: show a progress line for each run.
 
     Returns:
-        All finished trials of the study, best first.
+        All finished trials of the study, those of the Pareto front first, by their first aim. They
+        are in `trials.csv` in the study's folder, too, and for two aims in the figure `front.png`.
 
     Raises:
         InputError: optuna is not installed, settings are invalid, or the storage cannot be reached.
     """
     optuna = _optuna()
+    aims = _aims(minimise, maximise)
     if trials < 1 or not searches:
         raise InputError(
             f"{trials} trials over {len(searches)} searches were requested; give at least one "
             "of each, such as --search penalty=1e-5..1e-1:log."
         )
-    metric, direction = (maximise, "maximize") if maximise else (minimise, "minimize")
-    metrics.parse(metric)
     base = configured(given, searches, {search.name: search.first for search in searches})
-    name = study_name(base, searches, f"{direction} {metric}")
+    name = study_name(base, searches, ", ".join(f"{aim.direction} {aim.metric}" for aim in aims))
     folder = Path(out) / name
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -168,7 +186,7 @@ def sweep(
         study = optuna.create_study(
             study_name=name,
             storage=storage or f"sqlite:///{folder / 'study.db'}",
-            direction=direction,
+            directions=[aim.direction for aim in aims],
             load_if_exists=True,
         )
     except Exception as error:  # errors of a storage depend on its driver
@@ -197,40 +215,89 @@ def sweep(
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise
         for trial, training in zip(asked, proposals, strict=True):
-            _settle(study, trial, training, failed.get(training.folder.name), metric, say)
-    done = [trial for trial in study.trials if trial.value is not None]
-    if not done:
+            _settle(study, trial, training, failed.get(training.folder.name), aims, say)
+    found = _finished(study, aims[0])
+    if not found:
+        named = " and a ".join(aim.metric for aim in aims)
         raise InputError(
-            f"None of {trials} trials ended with a {metric}; the last one failed: {_last(study)}"
+            f"None of {trials} trials ended with a {named}; the last one failed: {_last(study)}"
         )
-    found = [Trial(t.number, t.value, dict(t.params), t.user_attrs["folder"]) for t in done]
-    return sorted(found, key=lambda trial: -trial.value if maximise else trial.value)
+    for path in _write(found, aims, folder):
+        say(str(path))
+    return found
+
+
+def _aims(minimise: Sequence[str], maximise: Sequence[str]) -> list[Aim]:
+    aims = [Aim(metric) for metric in minimise] + [Aim(m, "maximize") for m in maximise]
+    for index, aim in enumerate(aims):
+        metrics.parse(aim.metric)
+        if aim.metric in (other.metric for other in aims[:index]):
+            raise InputError(f"{aim.metric} is an aim twice; leave one out.")
+    return aims or [Aim("validation_error")]
+
+
+def _finished(study: Any, first: Aim) -> list[Trial]:
+    """The finished trials, the best ones first, then by the first aim."""
+    best = {trial.number for trial in study.best_trials}
+    sign = -1 if first.direction == "maximize" else 1
+    found = [
+        Trial(t.number, tuple(t.values), t.number in best, dict(t.params), t.user_attrs["folder"])
+        for t in study.trials
+        if t.state.name == "COMPLETE"
+    ]
+    return sorted(found, key=lambda trial: (not trial.best, sign * trial.values[0]))
+
+
+def _write(found: Sequence[Trial], aims: Sequence[Aim], folder: Path) -> list[Path]:
+    """Write the trials as CSV and, for two aims, the front as a figure."""
+    from latentrank.report import figures
+    from latentrank.report.style import write_figure
+
+    names = [aim.metric for aim in aims]
+    with atomic_write(folder / "trials.csv") as path, path.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["trial", *names, "best", *found[0].settings, "run"])
+        for trial in found:
+            row = [trial.number, *trial.values, trial.best, *trial.settings.values(), trial.folder]
+            table.writerow(row)
+    if len(aims) != 2:
+        return [folder / "trials.csv"]
+    points = np.array([trial.values for trial in found])
+    figure = figures.pareto_front(points, np.array([trial.best for trial in found]), names)
+    return [folder / "trials.csv", write_figure(figure, folder / "front.png")]
 
 
 def _training(
     trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path
-) -> Training:
+) -> PlannedRun:
     """The run of a new trial."""
     place = folder / f"trial-{trial.number}"
     trial.set_user_attr("folder", str(place))
     name = f"trial {trial.number}: {_listed(trial.params)}"
-    return Training(name, "", configured(given, searches, trial.params), place)
+    return PlannedRun(name, "", configured(given, searches, trial.params), place)
 
 
 def _settle(
-    study: Any, trial: Any, training: Training, reason: str | None, metric: str, say: Say
+    study: Any,
+    trial: Any,
+    training: PlannedRun,
+    reason: str | None,
+    aims: Sequence[Aim],
+    say: Say,
 ) -> None:
     """Report the result to the study; a diverging trial does not end it."""
     try:
         if reason:
             raise InputError(reason)
-        found = metrics.measure(Subject(training.config, training.folder), metric).value
+        subject = Subject(training.config, training.folder)
+        found = [metrics.measure(subject, aim.metric).value for aim in aims]
     except InputError as error:
         trial.set_user_attr("reason", str(error))
         study.tell(trial, state=_optuna().trial.TrialState.FAIL)
         return
     study.tell(trial, found)
-    say(f"trial {trial.number}: {metric} {found:.4g}")
+    named = zip(aims, found, strict=True)
+    say(f"trial {trial.number}: " + ", ".join(f"{a.metric} {value:.4g}" for a, value in named))
 
 
 def _new_trials(study: Any, searches: Sequence[Search], seed: int, count: int) -> list[Any]:
@@ -330,9 +397,8 @@ def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> s
     for search in searches:
         fixed["settings"].pop(search.name, None)
         fixed["options"].pop(search.name, None)
-    about = json.dumps([fixed, [vars(s) for s in searches], objective], sort_keys=True, default=str)
-    digest = hashlib.sha256(about.encode()).hexdigest()[:8]
-    return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{digest}"
+    about = digest([fixed, [vars(search) for search in searches], objective])[:8]
+    return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{about}"
 
 
 def _propose(trial: Any, search: Search) -> Any:

@@ -136,7 +136,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(folder, tmp_path, capsys, 
     for name, said in (
         ("wrong.csv", "There is no column in"),
         ("wide.npy", "has shape (2, 3), expected (N, 2), a row of parameters (mach, angle)"),
-        ("nan.npy", "hold NaN or infinity in 2 of 2 rows"),
+        ("nan.npy", "2 of 2 parameters hold NaN or infinity"),
         ("absent.npy", "There is no file of parameters"),
     ):
         command = ["predict", str(folder / "run"), "--parameters", str(tmp_path / name)]

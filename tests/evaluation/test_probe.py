@@ -11,7 +11,6 @@ from latentrank.evaluation.probe import (
     KINDS,
     ProbeResult,
     draw_labels,
-    label_curve,
     probe,
     supervised,
 )
@@ -151,13 +150,6 @@ def test_a_test_class_that_training_never_shows_is_an_error(clusters):
         odd = np.where(test_labels == 3, 9, test_labels)
         found = probe(codes, labels, test, odd, kind, draws=1)
         assert found.accuracy_mean == pytest.approx(0.75, abs=0.03)
-
-
-def test_the_curve_has_the_sizes_that_the_data_allows(clusters):
-    found = label_curve(*clusters, kind="knn", sizes=(10, 100, 1000, None), draws=2)
-    assert list(found) == [10, 100, 400]
-    assert all(result.n_labels == count for count, result in found.items())
-    assert found[100] == probe(*clusters, kind="knn", n_labels=100, draws=2)
 
 
 def test_supervised_trains_the_encoder_with_the_head(rng):

@@ -59,6 +59,24 @@ def test_a_distance_is_the_same_number_from_every_command(folder, trained, tmp_p
     assert f"{expected.value:.4g}" in (tmp_path / "compare.html").read_text()
 
 
+def test_interpolated_samples_lie_between_codes_of_test_samples(trained):
+    """PCA decodes linearly, so they lie on a line through two reconstructed samples."""
+    subject = subject_of(trained("pca", "plain.npy"))
+    ends = subject.generated("reconstruction").astype(np.float64)
+    found = subject.generated("interpolation", 30).astype(np.float64)
+    assert len(found) == 30
+    np.testing.assert_array_equal(found, subject.generated("interpolation", 30))
+    for point in found:
+        span = np.linalg.norm(ends[:, None] - ends[None], axis=2)
+        detour = np.linalg.norm(ends[:, None] - point, axis=2) + np.linalg.norm(
+            ends[None] - point, axis=2
+        )
+        # Far above the rounding of float32 values of 5 columns, below any real detour.
+        excess = (detour - span)[~np.eye(len(ends), dtype=bool)]
+        assert excess.min() < 1e-4
+        assert np.median(excess) > 1e-2
+
+
 def test_the_classifier_is_trained_on_all_data_and_the_value_says_so(trained):
     part = trained("ae", "images.npz", "-part", train_size=40, test_size=12, seed=1)
     whole = trained("ae", "images.npz")
@@ -161,4 +179,4 @@ def test_a_metric_of_ones_own_is_measured_kept_and_compared(trained, tmp_path, m
     (row,) = [row for row in kept.values() if row["metric"] == "code-width"]
     assert row["better"] == "lower"
     write_comparison([run], tmp_path / "compare.html")
-    assert "code-width" in (tmp_path / "compare.html").read_text()
+    assert "code width" in (tmp_path / "compare.html").read_text()

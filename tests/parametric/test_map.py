@@ -65,7 +65,10 @@ def test_rows_outside_are_named():
         ((np.zeros((3, 1)), np.zeros((3, 2))), "same parameters, expected"),
         ((np.eye(3), np.eye(2)), "3 rows of training parameters and 2 training"),
         ((np.zeros(3), np.eye(3)), r"training parameters have shape \(3,\)"),
-        ((np.full((3, 1), np.nan), np.eye(3)), "NaN or infinity in 3 of 3 rows, row 0 first"),
+        (
+            (np.full((3, 1), np.nan), np.eye(3)),
+            "3 of 3 training parameters hold NaN",
+        ),
         ((np.array([["a"]]), np.eye(1)), "not an array of numbers"),
         ((np.eye(3), np.eye(3), "radal"), "did you mean 'radial'"),
     ],
@@ -79,7 +82,7 @@ def test_what_cannot_be_fitted_is_refused(arguments, message):
     ("query", "message"),
     [
         (np.eye(2), r"have 2 columns, expected 3 \(a, b, c\)"),
-        ([[0.0, np.inf, 0.0]], "NaN or infinity in 1 of 1 rows"),
+        ([[0.0, np.inf, 0.0]], "1 of 1 parameters hold NaN or infinity"),
         ([0.0, 1.0, 2.0], r"expected \(N, P\)"),
     ],
 )

@@ -26,11 +26,11 @@ signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))
 from pathlib import Path
 from latentrank.config import RunConfig
 from latentrank.runs import executor
-from latentrank.runs.cache import Training
+from latentrank.runs.cache import PlannedRun
 if sys.argv[3] == "here":
     executor.at_once = lambda device, most, cluster: 2
 asked = [
-    Training(Path(folder).name, "", RunConfig(**config), Path(folder))
+    PlannedRun(Path(folder).name, "", RunConfig(**config), Path(folder))
     for config, folder in json.loads(sys.argv[2])
 ]
 executor.train_all(asked, print, cluster=None if sys.argv[3] == "here" else sys.argv[3])

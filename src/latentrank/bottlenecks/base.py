@@ -39,6 +39,7 @@ class Bottleneck(nn.Module):
         adjustable_rank: whether `rank` can be changed during training, by a rank search.
         begins_with_basis: whether codes lie in a basis of `rank` directions that training can
             start from, see `begin`.
+        is_identity: codes are the encoder's output itself.
         rank: number of directions, where `begins_with_basis`.
 
     Raises:
@@ -47,6 +48,7 @@ class Bottleneck(nn.Module):
 
     adjustable_rank: ClassVar[bool] = False
     begins_with_basis: ClassVar[bool] = False
+    is_identity: ClassVar[bool] = False
     rank: int
 
     def __init__(self, latent_dim: int, encoder_dim: int | None = None) -> None:
@@ -114,7 +116,10 @@ class Bottleneck(nn.Module):
         return None
 
     def basis(self) -> Tensor | None:
-        """Orthonormal directions, `(latent_dim, k)`, that hold every code, or None."""
+        """Orthonormal directions, `(latent_dim, k)`, that hold every code, or None.
+
+        They are constants: no gradient flows through them.
+        """
         return None
 
     def learning_rate_factors(self) -> dict[nn.Parameter, float]:

@@ -17,6 +17,7 @@ class Identity(Bottleneck):
         True
     """
 
+    is_identity = True
     _anchor: Tensor
 
     def __init__(self, latent_dim: int) -> None:

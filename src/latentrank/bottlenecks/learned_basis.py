@@ -119,6 +119,7 @@ class LearnedBasis(Bottleneck):
         basis = self.basis()
         return (h @ basis) @ basis.T
 
+    @torch.no_grad()
     def basis(self) -> Tensor:
         """An orthonormal basis of the span of `U`, `(L, k)`."""
         orthonormal: Tensor = torch.linalg.qr(at_least_float32(self.directions))[0]

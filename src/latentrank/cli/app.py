@@ -5,7 +5,7 @@ Modules are imported inside the commands, so that help and usage errors appear i
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,27 @@ app = typer.Typer(
 TRAIN, INSPECT, GENERATE, CATALOGUE = "Train", "Inspect a run", "Use a run", "Catalogue"
 
 
+def option(text: str, metavar: str | None = None, **how: Any) -> Any:
+    """An option with a value.
+
+    Args:
+        text: its description.
+        metavar: what stands for the value in the help.
+        **how: further arguments of `typer.Option`.
+    """
+    return typer.Option(help=text, metavar=metavar, **how)
+
+
+def flag(text: str, *names: str) -> Any:
+    """An option without a value; by default it has a name and its negation.
+
+    Args:
+        text: its description.
+        *names: such as `"--force"`, for one without a negation.
+    """
+    return typer.Option(*names, help=text, metavar="")
+
+
 class Stopped(Exception):  # noqa: N818 - requested by the user, not an error
     """A command was stopped with Ctrl-C; the message explains how to continue."""
 
@@ -31,12 +52,8 @@ class Stopped(Exception):  # noqa: N818 - requested by the user, not an error
 @app.callback(invoke_without_command=True)
 def main(
     ctx: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", metavar="", help="Print the version.")
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")
-    ] = False,
+    version: Annotated[bool, flag("Print the version.", "--version")] = False,
+    debug: Annotated[bool, flag("Show the traceback of an error.", "--debug")] = False,
 ) -> None:
     """Autoencoders with a low-rank latent space: train, inspect, compare and use them.
 

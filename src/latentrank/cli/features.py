@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from latentrank.cli.app import option
 
 Weights = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="[FEATURES=]FILE",
-        help="Weights file of a feature network, such as inception.pth or "
+    option(
+        "Weights file of a feature network, such as inception.pth or "
         "timm:tf_efficientnet_lite0=weights.safetensors; repeatable.",
+        "[FEATURES=]FILE",
     ),
 ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from latentrank.cli.app import CATALOGUE, INSPECT, app
+from latentrank.cli.app import CATALOGUE, INSPECT, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import show
 from latentrank.cli.options import Data, RunFolder, opened
@@ -32,14 +32,11 @@ POOR_CLASSIFIER = 0.8
 
 FigureFormat = Annotated[
     Literal["png", "pdf", "svg"],
-    typer.Option(help="Format of the figure files; text remains text in pdf and svg."),
+    option("Format of the figure files; text remains text in pdf and svg."),
 ]
 Style = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="A matplotlib style file for the figures, such as fonts and column width.",
-    ),
+    option("A matplotlib style file for the figures, such as fonts and column width.", "FILE"),
 ]
 
 
@@ -120,16 +117,14 @@ def interpolate(
     data: Data = None,
     kind: Annotated[
         Literal["linear", "spherical", "pca", "parameters"],
-        typer.Option(
-            help="Lines or arcs between test samples; the plane of the first two principal "
+        option(
+            "Lines or arcs between test samples; the plane of the first two principal "
             "directions; or codes interpolated over the parameters of the data."
         ),
     ] = "linear",
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="A .png, .pdf or .svg file; by default RUN/figures/interpolation-KIND.png."
-        ),
+        option("A .png, .pdf or .svg file; by default RUN/figures/interpolation-KIND.png."),
     ] = None,
 ) -> None:
     """Draw interpolations between codes, or measure their error over the data's parameters.
@@ -186,41 +181,33 @@ def evaluate(
     data: Data = None,
     features: Annotated[
         str | None,
-        typer.Option(
-            metavar="FEATURES",
-            help="Features for distances between generated and test images: inception (FID), a "
+        option(
+            "Features for distances between generated and test images: inception (FID), a "
             "classifier of the data's own labels (FD-classifier), or timm:NAME, any network of "
             "timm (FD-NAME).",
+            "FEATURES",
         ),
     ] = None,
     density: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME[:OPTION=VALUE,...]",
-            help="Densities to draw codes from, separated by commas; by default gaussian,gmm, for "
+        option(
+            "Densities to draw codes from, separated by commas; by default gaussian,gmm, for "
             "a GAN prior.",
+            "NAME[:OPTION=VALUE,...]",
         ),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="METRIC", help="Measure this metric instead of the default ones; repeatable."
-        ),
+        option("Measure this metric instead of the default ones; repeatable.", "METRIC"),
     ] = None,
-    n: Annotated[int, typer.Option(min=6, help="Number of samples from each density.")] = 10_000,
+    n: Annotated[int, option("Number of samples from each density.", min=6)] = 10_000,
     weights: Weights = None,
-    download: Annotated[
-        bool, typer.Option("--download", metavar="", help="Allow downloading weights.")
-    ] = False,
-    probes: Annotated[
-        bool, typer.Option(metavar="", help="Train classifiers on the codes, if there are labels.")
-    ] = True,
+    download: Annotated[bool, flag("Allow downloading weights.", "--download")] = False,
+    probes: Annotated[bool, flag("Train classifiers on the codes, if there are labels.")] = True,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Random seed for sampling; by default the run's.")
+        int | None, option("Random seed for sampling; by default the run's.", min=0)
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="Device for computing features: auto, cpu, cuda, ...")
-    ] = "auto",
+    device: Annotated[str, option("Device for computing features: auto, cpu, cuda, ...")] = "auto",
 ) -> None:
     """Measure a run: distances of generated images, label prediction from codes, and others.
 
@@ -290,16 +277,11 @@ def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
 @app.command(rich_help_panel=INSPECT)
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Page to write; by default compare.html.")
-    ] = None,
+    out: Annotated[Path | None, option("Page to write; by default compare.html.")] = None,
     label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Name of a column; repeat for each, in order."),
+        list[str] | None, option("Name of a column; repeat for each, in order.", "NAME")
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", metavar="", help="Overwrite an existing comparison.")
-    ] = False,
+    force: Annotated[bool, flag("Overwrite an existing comparison.", "--force")] = False,
     figure_format: FigureFormat = "png",
     style: Style = None,
 ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from latentrank.cli.app import option
 from latentrank.config import (
     DataConfig,
     MachineConfig,
@@ -26,9 +27,6 @@ from latentrank.io import parse_value
 if TYPE_CHECKING:
     from latentrank.runs import Run
 
-if TYPE_CHECKING:
-    pass
-
 
 class DensityCommand(TyperCommand):
     """A command with the option `--density`, whose help lists the installed densities.
@@ -40,21 +38,15 @@ class DensityCommand(TyperCommand):
         """Write the help, with the names replacing `NAMES`."""
         from latentrank import density
 
-        for option in self.params:
-            if isinstance(option, TyperOption) and option.name == "density":
-                option.help = (option.help or "").replace("NAMES", ", ".join(density.names()))
+        for one in self.params:
+            if isinstance(one, TyperOption) and one.name == "density":
+                one.help = (one.help or "").replace("NAMES", ", ".join(density.names()))
         super().format_help(ctx, formatter)
 
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
-Components = Annotated[
-    str, typer.Option(help="Number of Gaussians of gmm, or bic to choose it.", metavar="N|bic")
-]
-Data = Annotated[
-    str | None,
-    typer.Option(metavar="PATH", help="New location of the run's data, if they have moved."),
-]
-Seed = Annotated[int, typer.Option(min=0, help="Random seed for sampling.")]
+Data = Annotated[str | None, option("New location of the run's data, if they have moved.", "PATH")]
+Seed = Annotated[int, option("Random seed for sampling.", min=0)]
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

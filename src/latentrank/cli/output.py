@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from latentrank.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 console = Console(highlight=False)
 messages = Console(stderr=True, highlight=False)

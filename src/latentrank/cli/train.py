@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from latentrank.cli.app import TRAIN, Stopped, app
+from latentrank.cli.app import TRAIN, Stopped, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
@@ -20,14 +21,31 @@ from latentrank.formatting import as_text, duration
 if TYPE_CHECKING:
     from latentrank.report.reproduction import Page
     from latentrank.runs import Run
+    from latentrank.sweep import Trial
 
 CLUSTER = "Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."
 
 
+#: A command that takes a METHOD, and options of the method.
+_WITH_METHOD: dict[str, Any] = {
+    "rich_help_panel": TRAIN,
+    "cls": MethodCommand,
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+}
+
+
+def _given(ctx: typer.Context, settings: dict[str, Any], method: str | None) -> dict[str, Any]:
+    """The settings of a command, with the method and its options."""
+    words, options = extra_options([*([method] if method else []), *ctx.args])
+    if len(words) > 1:
+        raise InputError(
+            f"'{words[1]}' is an unexpected argument; only METHOD is given without --."
+        )
+    return {**settings, **options, **({"method": words[0]} if words else {})}
+
+
 @app.command(
-    rich_help_panel=TRAIN,
-    cls=MethodCommand,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    **_WITH_METHOD,
     epilog="METHOD has options of its own, such as --penalty or --depth: "
     "[bold]latentrank train METHOD --help[/bold] lists them.",
 )
@@ -36,23 +54,17 @@ def train(
     ctx: typer.Context,
     settings: dict[str, Any],
     method: Annotated[
-        str | None,
-        typer.Argument(metavar="METHOD", help="A method from `latentrank methods`."),
+        str | None, typer.Argument(metavar="METHOD", help="A method from `latentrank methods`.")
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(
-            help="YAML file with any of these settings; the command line takes precedence."
-        ),
+        option("YAML file with any of these settings; the command line takes precedence."),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the new run; by default runs/DATA-METHOD."),
+        Path | None, option("Folder of the new run; by default runs/DATA-METHOD.")
     ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Resume the interrupted run RUN.")
-    ] = None,
-    report: Annotated[bool, typer.Option(metavar="", help="Write the run's report.")] = True,
+    resume: Annotated[Path | None, option("Resume the interrupted run RUN.", "RUN")] = None,
+    report: Annotated[bool, flag("Write the run's report.")] = True,
 ) -> None:
     """Train a METHOD on data and write a run folder with its report.
 
@@ -63,12 +75,7 @@ def train(
     """
     from latentrank import runs
 
-    words, options = extra_options([*([method] if method else []), *ctx.args])
-    if len(words) > 1:
-        raise InputError(
-            f"'{words[1]}' is an unexpected argument; only METHOD is given without --."
-        )
-    given = {**settings, **options, **({"method": words[0]} if words else {})}
+    given = _given(ctx, settings, method)
     if resume is not None:
         folder = resume
     else:
@@ -114,6 +121,9 @@ def _summary(run: Run) -> None:
         "time": f"{duration(metrics['seconds'])}, epochs: {metrics['epochs']}",
         "run": str(run.folder),
     }
+    if restarts := metrics.get("restarts"):
+        listed = ", ".join(as_text(error) for error in restarts["errors"])
+        lines["validation error"] += f", the lowest of {listed}"
     if (run.folder / REPORT).is_file():
         lines["report"] = str(run.folder / REPORT)
     console.print(f"[bold]{metrics['method']}[/bold] on {Path(metrics['data']).name}")
@@ -131,42 +141,42 @@ def reproduce(
         str | None,
         typer.Argument(metavar="RECIPE", help="A recipe from --list, or your own .yaml file."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds per row.")] = 3,
+    seeds: Annotated[
+        int | None, option("Number of seeds per row; by default the recipe's, mostly 3.", min=1)
+    ] = None,
     budget: Annotated[
-        Literal["small", "paper"],
-        typer.Option(help="small: about an hour on two cores; paper: the papers' full set-up."),
+        Literal["small", "medium", "paper"],
+        option(
+            "small: about an hour on two cores; medium: all training data for a fifth of the "
+            "epochs; paper: the papers' full set-up."
+        ),
     ] = "small",
     part: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this data set, such as mnist; repeatable."),
+        list[str] | None, option("Only this data set, such as mnist; repeatable.")
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder for all reproductions, which share their runs.")
+        Path,
+        option("Folder for all reproductions, which share their runs."),
     ] = Path("reproductions"),
-    data_root: Annotated[str | None, typer.Option(help="Folder of data files.")] = None,
-    download: Annotated[
-        bool, typer.Option("--download", metavar="", help="Allow downloading data and weights.")
-    ] = False,
+    data_root: Annotated[str | None, option("Folder of data files.")] = None,
+    download: Annotated[bool, flag("Allow downloading data and weights.", "--download")] = False,
     weights: Weights = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, gpu, mps, ...")] = "auto",
-    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
-    train: Annotated[
-        bool, typer.Option("--train/--no-train", metavar="", help="Train what is missing.")
-    ] = True,
-    listing: Annotated[
-        bool, typer.Option("--list", metavar="", help="List the recipes and exit.")
-    ] = False,
+    device: Annotated[str, option("Device: auto, cpu, gpu, mps, ...")] = "auto",
+    cluster: Annotated[str | None, option(CLUSTER)] = None,
+    train: Annotated[bool, flag("Train what is missing.", "--train/--no-train")] = True,
+    listing: Annotated[bool, flag("List the recipes and exit.", "--list")] = False,
 ) -> None:
-    """Reproduce a table or figure of the papers and compare it with the published values.
+    """Reproduce a table or figure of the papers, or run an experiment of your own.
 
     latentrank reproduce --list
+    latentrank reproduce my-experiment.yaml
     latentrank reproduce lorae-table-7 --seeds 3 --budget small
     latentrank reproduce lorae-table-3 --part mnist
     """
     from latentrank.reproduce import reproduce as run_recipe
 
     if listing or recipe is None:
-        _print_recipes(seeds)
+        _print_recipes(seeds or 3)
         return
     try:
         page = run_recipe(
@@ -187,7 +197,8 @@ def reproduce(
     except KeyboardInterrupt:
         raise Stopped("Stopped; the same command resumes.") from None
     _print_page(page)
-    console.print(str(out / page.name / "report.html"), soft_wrap=True)
+    for path in (out / page.name / "report.html", *page.comparisons):
+        console.print(str(path), soft_wrap=True)
 
 
 def _print_recipes(seeds: int) -> None:
@@ -221,54 +232,48 @@ def _print_page(page: Page) -> None:
         console.print(text, style="dim", markup=False)
 
 
-@app.command(
-    rich_help_panel=TRAIN,
-    cls=MethodCommand,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
+@app.command(**_WITH_METHOD)
 @with_settings
 def sweep(
     ctx: typer.Context,
     settings: dict[str, Any],
     method: Annotated[str, typer.Argument(metavar="METHOD", help="As for latentrank train.")],
     search: Annotated[
-        list[str],
-        typer.Option(help="NAME=LOW..HIGH, with :log for a log scale, or NAME=A,B,C; repeatable."),
+        list[str], option("NAME=LOW..HIGH, with :log for a log scale, or NAME=A,B,C; repeatable.")
     ],
-    trials: Annotated[int, typer.Option(min=1, help="Number of trials to add to the study.")] = 20,
+    trials: Annotated[int, option("Number of trials to add to the study.", min=1)] = 20,
     storage: Annotated[
-        str | None,
-        typer.Option(help="URL of the study's database, which several machines can share."),
+        str | None, option("URL of the study's database, which several machines can share.")
     ] = None,
     minimise: Annotated[
-        str,
-        typer.Option(metavar="METRIC", help="Metric to minimise, such as fd:gmm."),
-    ] = "validation_error",
-    maximise: Annotated[
-        str | None,
-        typer.Option(metavar="METRIC", help="Or one to maximise, such as accuracy:100."),
+        list[str] | None,
+        option(
+            "Metric to minimise, such as fd:gmm; repeatable. By default validation_error.",
+            "METRIC",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the runs of all studies.")] = Path("sweeps"),
-    cluster: Annotated[str | None, typer.Option(help=CLUSTER)] = None,
+    maximise: Annotated[
+        list[str] | None, option("Metric to maximise, such as accuracy:100.", "METRIC")
+    ] = None,
+    out: Annotated[Path, option("Folder for the runs of all studies.")] = Path("sweeps"),
+    cluster: Annotated[str | None, option(CLUSTER)] = None,
 ) -> None:
     """Search over settings and options of METHOD with Optuna; each trial is a run folder.
 
+    With two aims, such as rank and error, the result is their Pareto front.
+
     latentrank sweep lorae --data shapes --search penalty=1e-5..1e-1:log --trials 20
+    latentrank sweep rrae --data shapes --search rank=1..16 --minimise rank --minimise error
     """
     from latentrank import sweep as sweeping
 
-    words, options = extra_options([method, *ctx.args])
-    if len(words) > 1:
-        raise InputError(
-            f"'{words[1]}' is an unexpected argument; only METHOD is given without --."
-        )
     try:
         found = sweeping.sweep(
-            {**settings, **options, "method": words[0]},
+            _given(ctx, settings, method),
             [sweeping.parse_search(text) for text in search],
             trials,
-            minimise=minimise,
-            maximise=maximise,
+            minimise=minimise or (),
+            maximise=maximise or (),
             storage=storage,
             out=out,
             cluster=cluster,
@@ -277,10 +282,22 @@ def sweep(
         )
     except KeyboardInterrupt:
         raise Stopped("Stopped; the same command adds trials to the study.") from None
+    _print_trials(found, [*(minimise or ()), *(maximise or ())] or ["validation_error"])
+
+
+def _print_trials(found: Sequence[Trial], aims: Sequence[str]) -> None:
+    """The Pareto front of two aims; every trial of one."""
     names = list(found[0].settings)
-    metric = maximise or minimise
-    table = new_table("trial", metric, *names, "run", numbers=["trial", metric, *names])
-    for trial in found:
-        chosen = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.settings.values()]
-        table.add_row(str(trial.number), f"{trial.value:.4g}", *chosen, trial.folder)
+    table = new_table("trial", *aims, *names, "run", numbers=["trial", *aims, *names])
+    shown = [trial for trial in found if trial.best or len(aims) == 1]
+    for trial in shown:
+        values = [*trial.values, *trial.settings.values()]
+        cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
+        table.add_row(str(trial.number), *cells, trial.folder)
     console.print(table)
+    if len(aims) > 1:
+        console.print(
+            f"The Pareto front of {len(found)} trials: no other trial is better in one of these "
+            "and at least as good in the rest.",
+            style="dim",
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from latentrank.cli.app import CATALOGUE, GENERATE, app
+from latentrank.cli.app import CATALOGUE, GENERATE, app, flag, option
 from latentrank.cli.options import DensityCommand, RunFolder, Seed
 from latentrank.cli.output import console, free_path, messages, new_table
 from latentrank.errors import InputError
@@ -25,20 +25,17 @@ if TYPE_CHECKING:
 def embed(
     run: RunFolder,
     data: Annotated[
-        str | None,
-        typer.Option(help="Other data of the same shape; by default the run's."),
+        str | None, option("Other data of the same shape; by default the run's.")
     ] = None,
     split: Annotated[
         Literal["train", "test", "all"] | None,
-        typer.Option(help="Split of the data; by default test, or all for other data."),
+        option("Split of the data; by default test, or all for other data."),
     ] = None,
     coefficients: Annotated[
-        bool,
-        typer.Option("--coefficients", metavar="", help="Coefficients in the method's basis."),
+        bool, flag("Coefficients in the method's basis.", "--coefficients")
     ] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(help="An .npz file; by default RUN/codes-[DATA-]SPLIT.npz."),
+        Path | None, option("An .npz file; by default RUN/codes-[DATA-]SPLIT.npz.")
     ] = None,
 ) -> None:
     """Write codes to an .npz file, with labels, parameters and rows where known.
@@ -63,29 +60,22 @@ def embed(
     console.print(f"{path}: {kept}", soft_wrap=True)
 
 
-def parse_components(text: str) -> int | str:
-    """The value of `--components`: an integer, or bic."""
-    if text != "bic" and not text.isdecimal():
-        raise InputError(f"--components is {text}, expected an integer from 1, or bic.")
-    return text if text == "bic" else int(text)
-
-
 @app.command(cls=DensityCommand, rich_help_panel=GENERATE)
 def sample(
     run: RunFolder,
     density: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME[:OPTION=VALUE,...]",
-            help="Density for codes, one of NAMES; by default gaussian, or prior for a GAN.  "
+        option(
+            "Density for codes, one of NAMES; by default gaussian, or prior for a GAN.  "
             "Options: latentrank densities.",
+            "NAME[:OPTION=VALUE,...]",
         ),
     ] = None,
-    n: Annotated[int, typer.Option(min=1, help="Number of samples.")] = 10_000,
+    n: Annotated[int, option("Number of samples.", min=1)] = 10_000,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="An .npz file, or a .png, .pdf or .svg of 64 samples; by default "
+        option(
+            "An .npz file, or a .png, .pdf or .svg of 64 samples; by default "
             "RUN/samples-DENSITY.npz."
         ),
     ] = None,
@@ -103,7 +93,7 @@ def sample(
     from latentrank.runs import finished_run
 
     opened = finished_run(run)
-    density = density or inference.usual_densities(opened.model())[0]
+    density = density or opened.model().usual_densities[0]
     name = re.sub(r"[^\w.]+", "-", density)
     path = free_path(out, run / f"samples-{name}.npz", [".npz", ".png", ".pdf", ".svg"])
     picture = path.suffix != ".npz"
@@ -126,21 +116,18 @@ def predict(
     run: RunFolder,
     parameters: Annotated[
         Path,
-        typer.Option(
-            help="A .csv, .npy or other table, one row of parameters for each sample; columns with "
+        option(
+            "A .csv, .npy or other table, one row of parameters for each sample; columns with "
             "names are taken by those of the data."
         ),
     ],
     kind: Annotated[
         Literal["auto", "linear", "multilinear", "radial", "gaussian-process"],
-        typer.Option(
-            help="How codes are interpolated; by default multilinear on a full grid, radial "
-            "elsewhere."
+        option(
+            "How codes are interpolated; by default multilinear on a full grid, radial elsewhere."
         ),
     ] = "auto",
-    out: Annotated[
-        Path | None, typer.Option(help="An .npz file; by default RUN/predicted-KIND.npz.")
-    ] = None,
+    out: Annotated[Path | None, option("An .npz file; by default RUN/predicted-KIND.npz.")] = None,
 ) -> None:
     """Predict samples, such as fields, at new parameters, in the units of the data.
 
@@ -178,9 +165,9 @@ def densities() -> None:
     table = new_table("density", "option", "default", "description")
     for name in density.names():
         table.add_row(f"[bold]{name}[/bold]", "", "", density.summary(name))
-        for option in density.options(name).values():
-            default = "null" if option.default is None else str(option.default)
-            table.add_row("", option.name, default, option.help)
+        for one in density.options(name).values():
+            default = "null" if one.default is None else str(one.default)
+            table.add_row("", one.name, default, one.help)
     console.print(table)
     console.print("Written as NAME or NAME:OPTION=VALUE,OPTION=VALUE.", style="dim")
 
@@ -191,38 +178,32 @@ def export(
         Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
     ],
     format: Annotated[  # noqa: A002 - name of the option
-        Literal["onnx", "safetensors"], typer.Option(help="File format.")
+        Literal["onnx", "safetensors"], option("File format.")
     ] = "onnx",
     part: Annotated[
-        Literal["encoder", "decoder", "autoencoder"],
-        typer.Option(help="Part to write."),
+        Literal["encoder", "decoder", "autoencoder"], option("Part to write.")
     ] = "encoder",
     compress: Annotated[
         float | None,
-        typer.Option(
-            metavar="TOL",
-            help="Reduce the code to as many coefficients as keep reconstructions of codes like "
+        option(
+            "Reduce the code to as many coefficients as keep reconstructions of codes like "
             "the training data's within this relative change, such as 0.001.",
+            "TOL",
         ),
     ] = None,
     precision: Annotated[
         Literal["float32", "float16", "int8"],
-        typer.Option(help="Precision of the weights in an ONNX file; its effect is measured."),
+        option("Precision of the weights in an ONNX file; its effect is measured."),
     ] = "float32",
-    check: Annotated[
-        bool,
-        typer.Option("--check", metavar="", help="Print the difference from torch."),
-    ] = False,
+    check: Annotated[bool, flag("Print the difference from torch.", "--check")] = False,
     networks: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE.py:FUNCTION",
-            help="For a model with your own networks: a function that returns encoder and decoder.",
+        option(
+            "For a model with your own networks: a function that returns encoder and decoder.",
+            "FILE.py:FUNCTION",
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Output file; by default RUN/PART.FORMAT.")
-    ] = None,
+    out: Annotated[Path | None, option("Output file; by default RUN/PART.FORMAT.")] = None,
 ) -> None:
     """Export a trained model, with its linear part folded into the encoder.
 
@@ -293,3 +274,81 @@ def _own_networks(text: str) -> tuple[Any, Any]:
         raise InputError(f"There is no function '{name}' in {file}; check --networks.")
     encoder, decoder = function()
     return encoder, decoder
+
+
+@app.command(rich_help_panel=GENERATE)
+def push(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
+    ],
+    repository: Annotated[
+        str | None, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
+    ] = None,
+    license: Annotated[  # noqa: A002 - name of the option
+        str | None, typer.Option(help="Licence of the weights, such as mit or cc-by-4.0.")
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", metavar="", help="Make a new repository private.")
+    ] = False,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch to upload to; by default the main one.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the files to this new folder; upload nothing.")
+    ] = None,
+) -> None:
+    """Share a model by a name: upload its weights with a model card.
+
+    Data, codes and paths of a run are left out. --out shows what would be uploaded.
+
+    latentrank push runs/mnist-lorae user/mnist-lorae --license mit
+    latentrank push runs/mnist-lorae --out shared
+    """
+    from latentrank import hub
+
+    if (repository is None) == (out is None):
+        raise InputError("push needs either USER/NAME or --out; give one of them.")
+    if out is not None:
+        folder = hub.save_pretrained(run, _new_folder(out), license=license)
+        console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)
+        return
+    with messages.status(f"Uploading {repository}"):
+        url = hub.push_to_hub(
+            run, str(repository), license=license, private=private or None, revision=revision
+        )
+    console.print(url, soft_wrap=True)
+
+
+@app.command(rich_help_panel=GENERATE)
+def pull(
+    repository: Annotated[
+        str, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
+    ],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for the model; by default NAME.")
+    ] = None,
+) -> None:
+    """Fetch a shared model into a folder, for export or latentrank.load.
+
+    latentrank pull user/mnist-lorae --out model
+    latentrank export model
+    """
+    import shutil
+
+    from latentrank import hub
+
+    folder = _new_folder(out or Path(repository.rpartition("/")[2]))
+    with messages.status(f"Fetching {repository}"):
+        shutil.copytree(hub.download(repository, revision=revision), folder)
+    console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)
+
+
+def _new_folder(path: Path) -> Path:
+    if path.exists():
+        raise InputError(f"{path} already exists; give another --out, or remove it.")
+    return path
+
+
+def _listed(folder: Path) -> str:
+    return ", ".join(sorted(path.name for path in folder.iterdir()))

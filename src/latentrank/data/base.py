@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,7 +92,7 @@ class Split:
         return Split(take_rows(self.x, index), **kept)
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """A training and a test split, with metadata.
 
@@ -108,7 +109,7 @@ class Dataset:
         class_names: names of the labels 0, 1, ..., if any.
         parameter_names: names of the columns of `parameters`, if any.
         notes: notes for the user on how the data were read, one sentence each.
-        fingerprint: content hash; computed by default.
+        content: a name for the content, where it is known; by default a hash is computed.
         bounded: instead of `preprocessing`: the samples are used unchanged (uint8 divided by 255),
             and this states whether they are then in [0, 1].
         mean: instead of `preprocessing`: the samples have already been normalised, from `x * std +
@@ -125,77 +126,51 @@ class Dataset:
     name: str
     train: Split
     test: Split
-    preprocessing: Preprocessing
-    true_dimension: int | None
-    latent_dim: int
-    net: str
-    class_names: tuple[str, ...] | None
-    parameter_names: tuple[str, ...] | None
-    notes: tuple[str, ...]
+    preprocessing: Preprocessing = field(default=None)  # type: ignore[assignment]  # inferred
+    true_dimension: int | None = None
+    latent_dim: int = 32
+    net: str = "auto"
+    class_names: tuple[str, ...] | None = None
+    parameter_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    content: str | None = None
+    _: KW_ONLY
+    bounded: InitVar[bool | None] = None
+    mean: InitVar[Any] = None
+    std: InitVar[Any] = None
 
-    def __init__(
-        self,
-        name: str,
-        train: Split,
-        test: Split,
-        preprocessing: Preprocessing | None = None,
-        true_dimension: int | None = None,
-        latent_dim: int = 32,
-        net: str = "auto",
-        class_names: tuple[str, ...] | None = None,
-        parameter_names: tuple[str, ...] | None = None,
-        notes: tuple[str, ...] = (),
-        fingerprint: str | None = None,
-        *,
-        bounded: bool | None = None,
-        mean: Any = None,
-        std: Any = None,
-    ) -> None:
+    def __post_init__(self, bounded: bool | None, mean: Any, std: Any) -> None:
+        train, test, said = self.train, self.test, list(self.notes)
+        made: Any = self.preprocessing
         if mean is not None or std is not None:
-            train, test, preprocessing = _restored(train, test, mean, std, bool(bounded))
-        elif preprocessing is None and bounded is not None:
-            preprocessing = units.unchanged(train.x, bounded)
-            notes = (*notes, *units.doubts(train.x, preprocessing))
-        elif preprocessing is None:
-            preprocessing, said = units.infer(train.x, test.x, what=name)
-            notes = (*notes, *said)
-        if true_dimension is None:
-            true_dimension = _varying(train.parameters)
-        values = {
-            "name": name,
-            "train": train,
-            "test": test,
-            "preprocessing": preprocessing,
-            "true_dimension": true_dimension,
-            "latent_dim": latent_dim,
-            "net": net,
-            "class_names": class_names,
-            "parameter_names": parameter_names,
-            "notes": tuple(notes),
-            "_fingerprint": fingerprint,
-        }
-        for field, value in values.items():
-            object.__setattr__(self, field, value)
+            train, test, made = _restored(train, test, mean, std, bool(bounded))
+        elif made is None and bounded is not None:
+            made = units.unchanged(train.x, bounded)
+            said += units.doubts(train.x, made)
+        elif made is None:
+            made, told = units.infer(train.x, test.x, what=self.name)
+            said += told
+        dimension = self.true_dimension or _varying(train.parameters)
+        settled = {"train": train, "test": test, "preprocessing": made, "notes": tuple(said)}
+        self.__dict__.update(settled, true_dimension=dimension)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`."""
         return tuple(int(size) for size in self.train.x.shape[1:])
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of the sample values, independent of their file.
 
         For splits of more than 64 MiB, at most 4096 evenly spaced rows are hashed.
         """
-        known: str | None = self.__dict__["_fingerprint"]
-        if known is None:
-            digest = hashlib.blake2b(digest_size=16)
-            for split in (self.train, self.test):
-                _hash(digest, split.x)
-            known = digest.hexdigest()
-            object.__setattr__(self, "_fingerprint", known)
-        return known
+        if self.content is not None:
+            return self.content
+        digest = hashlib.blake2b(digest_size=16)
+        for split in (self.train, self.test):
+            _hash(digest, split.x)
+        return digest.hexdigest()
 
     def parts(self, train: Split, test: Split) -> Dataset:
         """The same data with other splits and the same preprocessing.
@@ -204,18 +179,7 @@ class Dataset:
             train: usually some rows of the training split.
             test: likewise.
         """
-        return Dataset(
-            self.name,
-            train,
-            test,
-            self.preprocessing,
-            self.true_dimension,
-            self.latent_dim,
-            self.net,
-            self.class_names,
-            self.parameter_names,
-            self.notes,
-        )
+        return replace(self, train=train, test=test, content=None)
 
 
 def _varying(parameters: Array | None) -> int | None:

@@ -21,7 +21,7 @@ RANGES = (
 )
 
 
-def load(train_size: int | None = None, test_size: int | None = None, seed: int = 0) -> Dataset:
+def load(train_size: int = 10_000, test_size: int = 2_000, seed: int = 0) -> Dataset:
     """Images of one coloured Gaussian blob: colour, position, size and stretch vary.
 
     Every parameter changes the image smoothly and can be recovered from it, so that an image is
@@ -42,19 +42,14 @@ def load(train_size: int | None = None, test_size: int | None = None, seed: int 
         ((5, 3, 16, 16), 7)
     """
     # Separate streams, so that no test image is among the training images.
-    train, test = (
-        uniform(RANGES, n, stream)
-        for n, stream in (
-            (10_000 if train_size is None else train_size, 2 * seed),
-            (2_000 if test_size is None else test_size, 2 * seed + 1),
-        )
-    )
+    train = uniform(RANGES, train_size, 2 * seed)
+    test = uniform(RANGES, test_size, 2 * seed + 1)
     return Dataset(
         "blobs",
         Split(draw(train), parameters=train),
         Split(draw(test), parameters=test),
         BYTES,
-        fingerprint=f"blobs v1 of {len(train)} and {len(test)}, seed {seed}",
+        content=f"blobs v1 of {len(train)} and {len(test)}, seed {seed}",
         true_dimension=len(RANGES),
         latent_dim=32,
         net="conv",

@@ -61,7 +61,7 @@ def generate(
         true_dimension=len(ranges),
         latent_dim=latent_dim,
         net=net,
-        fingerprint=f"{name} v1 of {train_size} and {test_size}, seed {seed}",
+        content=f"{name} v1 of {train_size} and {test_size}, seed {seed}",
     )
 
 

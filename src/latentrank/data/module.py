@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 from torch.utils.data import Dataset as TorchDataset
 
 from latentrank.data.base import Batch, Dataset, Split
+from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
@@ -102,17 +103,6 @@ class _Rows(TorchDataset[Batch]):
             rows,
             None if labels is None else torch.from_numpy(labels[index]),
         )
-
-
-def spread_evenly(n: int, limit: int | None = None) -> NDArray[np.int64]:
-    """At most `limit` evenly spaced row indices; None means all `n`.
-
-    Example:
-        >>> spread_evenly(9, 3)
-        array([0, 4, 8])
-    """
-    count = n if limit is None else min(limit, n)
-    return np.linspace(0, n - 1, count).round().astype(np.int64)
 
 
 class DataModule(LightningDataModule):

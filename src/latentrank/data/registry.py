@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -63,152 +64,78 @@ class NamedData:
     computed: bool = False
 
 
-#: Data sets by name. Another package adds one with an entry point in `latentrank.datasets`.
-DATASETS: Registry[NamedData] = Registry("data set", "latentrank.datasets")
+def _computed(module: str, described: Description, *first: Any, **more: Any) -> NamedData:
+    """Data computed by `load` of a module of this package, of the described sizes by default."""
 
-
-def _family(name: str) -> NamedData:
-    family = curves.FAMILIES[name]
-    described = Description(
-        f"curves:{name}",
-        (1, len(family.t)),
-        family.train_size,
-        family.test_size,
-        len(family.ranges),
-        family.latent_dim,
-        f"curves, {family.formula}",
-        "Mounayer et al., 2024 (RRAE)",
-    )
-    return NamedData(
-        described, lambda r: curves.load(name, r.train_size, r.test_size, r.seed), computed=True
-    )
-
-
-def _shapes(request: Request) -> Dataset:
-    from latentrank.data import shapes
-
-    return shapes.load(request.train_size, request.test_size, request.seed)
-
-
-def _blobs(request: Request) -> Dataset:
-    from latentrank.data import blobs
-
-    return blobs.load(request.train_size, request.test_size, request.seed)
-
-
-def _bumps(scale: bool) -> Callable[[Request], Dataset]:
     def load(request: Request) -> Dataset:
-        from latentrank.data import fields
+        train_size = request.train_size or described.train_size
+        test_size = request.test_size or described.test_size
+        make = import_module(f"latentrank.data.{module}").load
+        dataset: Dataset = make(*first, train_size, test_size, request.seed, **more)
+        return dataset
 
-        return fields.load(request.train_size, request.test_size, request.seed, scale=scale)
-
-    return load
-
-
-def _mnist(request: Request) -> Dataset:
-    from latentrank.data import standard
-
-    return standard.load_mnist(request.root, request.download, request.image_size or 32)
+    return NamedData(described, load, computed=True)
 
 
-def _fashion_mnist(request: Request) -> Dataset:
-    from latentrank.data import standard
+def _standard(described: Description, *passed: str) -> NamedData:
+    """Images from files, of the described size by default; some settings are passed on by name."""
 
-    return standard.load_fashion_mnist(request.root, request.download, request.image_size or 32)
+    def load(request: Request) -> Dataset:
+        from latentrank.data import standard
+
+        make = getattr(standard, f"load_{described.name.replace('-', '_')}")
+        size = request.image_size or described.shape[-1]
+        more = {name: getattr(request, name) for name in passed}
+        dataset: Dataset = make(request.root, request.download, size, **more)
+        return dataset
+
+    return NamedData(described, load)
 
 
-def _cifar10(request: Request) -> Dataset:
-    from latentrank.data import standard
-
-    return standard.load_cifar10(request.root, request.download, request.image_size or 32)
-
-
-def _celeba(request: Request) -> Dataset:
-    from latentrank.data import standard
-
-    return standard.load_celeba(
-        request.root, request.download, request.image_size or 64, request.progress
-    )
-
+_RRAE, _VRRAE = "Mounayer et al., 2024 (RRAE)", "Mounayer et al., 2025 (VRRAE)"
 
 _ENTRIES = [
-    NamedData(
-        Description(
-            "shapes",
-            (3, 32, 32),
-            50_000,
-            10_000,
-            7,
-            32,
-            "one coloured circle or square on black",
-            "Jing et al., 2020 (IRMAE)",
-        ),
-        _shapes,
-        computed=True,
-    ),
-    NamedData(
-        Description(
-            "blobs",
-            (3, 16, 16),
-            10_000,
-            2_000,
-            7,
-            32,
-            "one small coloured blob, fast to learn",
-            "latentrank",
-        ),
-        _blobs,
-        computed=True,
-    ),
-    NamedData(
-        Description(
-            "mnist", (1, 32, 32), 60_000, 10_000, None, 128, "handwritten digits",
-            "LeCun et al., 1998",
-        ),
-        _mnist,
-    ),
-    NamedData(
-        Description(
-            "fashion-mnist", (1, 32, 32), 60_000, 10_000, None, 128, "articles of clothing",
-            "Xiao et al., 2017",
-        ),
-        _fashion_mnist,
-    ),
-    NamedData(
-        Description(
-            "cifar10", (3, 32, 32), 50_000, 10_000, None, 128, "photographs of ten classes",
-            "Krizhevsky, 2009",
-        ),
-        _cifar10,
-    ),
-    NamedData(
-        Description(
-            "celeba", (3, 64, 64), 162_770, 19_962, None, 512, "faces, centre-cropped",
-            "Liu et al., 2015",
-        ),
-        _celeba,
-    ),
-    *(_family(name) for name in curves.FAMILIES),
-    NamedData(
-        Description(
-            "gaussian2d", (1, 64, 64), 100, 1000, 2, 64, "one round bump with varying centre",
-            "Mounayer et al., 2025 (VRRAE)",
-        ),
-        _bumps(scale=False),
-        computed=True,
-    ),
-    NamedData(
-        Description(
-            "gaussian2d:scale", (1, 64, 64), 1000, 1000, 3, 64,
-            "one round bump with varying centre and width", "after Mounayer et al., 2025",
-        ),
-        _bumps(scale=True),
-        computed=True,
-    ),
+    _computed("shapes", Description(
+        "shapes", (3, 32, 32), 50_000, 10_000, 7, 32, "one coloured circle or square on black",
+        "Jing et al., 2020 (IRMAE)",
+    )),
+    _computed("blobs", Description(
+        "blobs", (3, 16, 16), 10_000, 2_000, 7, 32, "one small coloured blob, fast to learn",
+        "latentrank",
+    )),
+    _standard(Description(
+        "mnist", (1, 32, 32), 60_000, 10_000, None, 128, "handwritten digits",
+        "LeCun et al., 1998",
+    )),
+    _standard(Description(
+        "fashion-mnist", (1, 32, 32), 60_000, 10_000, None, 128, "articles of clothing",
+        "Xiao et al., 2017",
+    )),
+    _standard(Description(
+        "cifar10", (3, 32, 32), 50_000, 10_000, None, 128, "photographs of ten classes",
+        "Krizhevsky, 2009",
+    )),
+    _standard(Description(
+        "celeba", (3, 64, 64), 162_770, 19_962, None, 512, "faces, centre-cropped",
+        "Liu et al., 2015",
+    ), "progress"),
+    *(_computed("curves", Description(
+        f"curves:{name}", (1, len(one.t)), one.train_size, one.test_size, len(one.ranges),
+        one.latent_dim, f"curves, {one.formula}", _RRAE,
+    ), name) for name, one in curves.FAMILIES.items()),
+    _computed("fields", Description(
+        "gaussian2d", (1, 64, 64), 100, 1000, 2, 64, "one round bump with varying centre", _VRRAE,
+    )),
+    _computed("fields", Description(
+        "gaussian2d:scale", (1, 64, 64), 1000, 1000, 3, 64,
+        "one round bump with varying centre and width", f"after {_VRRAE.removesuffix(' (VRRAE)')}",
+    ), scale=True),
 ]  # fmt: skip
-for _entry in _ENTRIES:
-    DATASETS.register(_entry.description.name, _entry)
-DATASETS.seal()
+
+#: Data sets by name. Another package adds one with an entry point in `latentrank.datasets`.
+DATASETS = Registry(
+    "data set", "latentrank.datasets", {entry.description.name: entry for entry in _ENTRIES}
+)
 
 
 def names() -> list[str]:

@@ -13,7 +13,7 @@ CIRCLE, SQUARE = 0, 1
 _CHUNK = 4096
 
 
-def load(train_size: int | None = None, test_size: int | None = None, seed: int = 0) -> Dataset:
+def load(train_size: int = 50_000, test_size: int = 10_000, seed: int = 0) -> Dataset:
     """The synthetic shapes of IRMAE (Jing et al., 2020), generated from a seed.
 
     Args:
@@ -32,13 +32,9 @@ def load(train_size: int | None = None, test_size: int | None = None, seed: int 
         ((3, 32, 32), 7, (4, 7))
     """
     streams = np.random.SeedSequence(seed).spawn(2)
-    sizes = (
-        50_000 if train_size is None else train_size,
-        10_000 if test_size is None else test_size,
-    )
     train, test = (
         _split(sample_parameters(n, np.random.default_rng(stream)))
-        for n, stream in zip(sizes, streams, strict=True)
+        for n, stream in zip((train_size, test_size), streams, strict=True)
     )
     return Dataset(
         "shapes",
@@ -49,7 +45,7 @@ def load(train_size: int | None = None, test_size: int | None = None, seed: int 
         latent_dim=32,
         net="shapes",
         class_names=("circle", "square"),
-        fingerprint=f"shapes v1 of {len(train)} and {len(test)}, seed {seed}",
+        content=f"shapes v1 of {len(train)} and {len(test)}, seed {seed}",
     )
 
 

@@ -96,6 +96,17 @@ def take_rows(x: Array, index: Rows | slice) -> Array:
     return x[index]
 
 
+def spread_evenly(n: int, limit: int | None = None) -> NDArray[np.int64]:
+    """At most `limit` evenly spaced row indices; None means all `n`.
+
+    Example:
+        >>> spread_evenly(9, 3)
+        array([0, 4, 8])
+    """
+    count = n if limit is None else min(limit, n)
+    return np.linspace(0, n - 1, count).round().astype(np.int64)
+
+
 def blocks(x: Array) -> Iterator[Array]:
     """An array's rows in order, a few million values at a time."""
     step = max(1, BLOCK_VALUES // max(1, math.prod(x.shape[1:])))

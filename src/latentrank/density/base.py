@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -43,27 +44,52 @@ def as_codes(codes: ArrayLike, width: int | None = None) -> Array:
         >>> as_codes([[1, 2], [3, 4]]).shape
         (2, 2)
     """
+    remedy = "give codes of the model that the density was fitted to"
+    return as_matrix(codes, "codes", "(N, L)", width, remedy)
+
+
+def as_matrix(
+    values: ArrayLike,
+    what: str,
+    axes: str,
+    width: int | None = None,
+    remedy: str = "",
+    names: Sequence[str] | None = None,
+) -> Array:
+    """A float64 matrix with one row per sample, checked.
+
+    Args:
+        values: the rows.
+        what: they are called in messages.
+        axes: the shape in letters, such as `"(N, L)"`.
+        width: the expected number of columns, or None for any.
+        remedy: what to do about another number of columns.
+        names: of the expected columns, for the message.
+
+    Raises:
+        InputError: they are not numbers, not a matrix, not finite, or of another width.
+    """
     try:
-        matrix = np.asarray(codes, dtype=np.float64)
+        matrix = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"The codes are not an array of numbers ({error}); give a NumPy array (N, L)."
-        ) from error
+            f"The {what} are not an array of numbers ({error}); give a NumPy array {axes}."
+        ) from None
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         raise InputError(
-            f"The codes have shape {matrix.shape}, expected (N, L) with one row per sample; "
+            f"The {what} have shape {matrix.shape}, expected {axes} with one row per sample; "
             "reshape them."
         )
     if width is not None and matrix.shape[1] != width:
+        called = f" ({', '.join(names)})" if names else ""
         raise InputError(
-            f"The codes have {matrix.shape[1]} columns, expected {width}; "
-            "give codes of the model that the density was fitted to."
+            f"The {what} have {matrix.shape[1]} columns, expected {width}{called}; {remedy}."
         )
-    bad = int((~np.isfinite(matrix).all(axis=1)).sum())
-    if bad:
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(bad):
         raise InputError(
-            f"{bad} of {len(matrix)} codes hold NaN or infinity, expected finite numbers; "
-            "check the model that made them or drop those rows."
+            f"{len(bad)} of {len(matrix)} {what} hold NaN or infinity, row {bad[0]} first; "
+            "expected finite numbers: correct or drop those rows."
         )
     return matrix
 

@@ -14,21 +14,24 @@ from latentrank.errors import InputError, unknown
 from latentrank.io import parse_value
 from latentrank.registry import Registry
 
-DENSITIES: Registry[Callable[..., Density]] = Registry("density", "latentrank.densities")
-"""By name, a function `fit(codes, *, option=default) -> Density`.
-
-The first line of its docstring is the summary of the density, its `Args` describe the options.
-"""
-
-# Imported on first use, since scikit-learn and torch take seconds to import.
-for _name, _module in {
+_FILES = {
     "gaussian": "gaussian",
     "gmm": "mixture",
     "kde": "kde",
     "flow": "flow",
     "prior": "prior",
-}.items():
-    DENSITIES.register_lazily(_name, f"latentrank.density.{_module}:fit")
+}
+
+# Imported on first use, since scikit-learn and torch take seconds to import.
+DENSITIES = Registry[Callable[..., Density]](
+    "density",
+    "latentrank.densities",
+    lazy={name: f"latentrank.density.{file}:fit" for name, file in _FILES.items()},
+)
+"""By name, a function `fit(codes, *, option=default) -> Density`.
+
+The first line of its docstring is the summary of the density, its `Args` describe the options.
+"""
 
 
 class Option(NamedTuple):

@@ -17,8 +17,23 @@ from latentrank.errors import InputError
 from latentrank.estimator import samples
 from latentrank.estimator.storage import Stored
 from latentrank.linalg import rank_of_spectrum, spectrum
+from latentrank.models.base import LatentModel
 
 Array = NDArray[Any]
+
+
+@torch.no_grad()
+def squared_errors(model: LatentModel, x: Array) -> NDArray[np.float64]:
+    """The mean squared error of each sample, `(N,)`, in the units of the networks.
+
+    Args:
+        model: a model that reconstructs.
+        x: `(N, *input_shape)` in the units of the training data.
+    """
+    errors = [
+        (model(part) - part).double().square().flatten(1).mean(dim=1) for part in model.batches(x)
+    ]
+    return np.asarray(torch.cat(errors).numpy())
 
 
 class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Stored):  # type: ignore[misc]
@@ -134,14 +149,9 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         """
         return self._score_samples(self._samples(X))
 
-    @torch.no_grad()
     def _score_samples(self, x: Array) -> NDArray[np.float64]:
         self._need_reconstructions("score; look at its samples")
-        errors = [
-            (self.model_(part) - part).double().square().flatten(1).mean(dim=1)
-            for part in self.model_.batches(x)
-        ]
-        return np.asarray(-torch.cat(errors).numpy())
+        return -squared_errors(self.model_, x)
 
     def _describe(self) -> None:
         values = spectrum(self.embedding_)

@@ -20,8 +20,9 @@ from latentrank.data import Dataset
 from latentrank.density.base import RandomState, generator, integer_seed
 from latentrank.errors import InputError
 from latentrank.estimator import samples
-from latentrank.estimator.fitted import Array, FittedAutoencoder
+from latentrank.estimator.fitted import Array, FittedAutoencoder, squared_errors
 from latentrank.models.base import LatentModel
+from latentrank.runs.restarts import check as check_restarts
 
 if TYPE_CHECKING:
     from latentrank.training.callbacks import History  # and with it Lightning
@@ -74,9 +75,11 @@ class LowRankAutoencoder(FittedAutoencoder):
         init: `"random"`, or `"geodesic"` to begin with Isomap coordinates of the data, for methods
             whose code has a basis of a given rank.
         init_steps: batches of a geodesic start.
+        n_init: trainings from different initial weights, of which the one with the lowest error on
+            held-out samples is kept, as in `sklearn.mixture.GaussianMixture`.
         n_iter_no_change: stop after so many epochs without a lower validation error, and keep the
-            weights of the lowest; None trains on all samples for all epochs.
-        validation_fraction: share of the samples held out for that.
+            weights of the lowest; None trains for all epochs.
+        validation_fraction: share of the samples held out for those two; otherwise none are.
         warm_start: `fit` goes on from the last fit, in the units of the data of the first.
         compress: give codes of only as many numbers as reconstructions need to within a relative
             change of 1e-2 (True), or of another (a number).
@@ -132,6 +135,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         learning_rate: float | None = None,
         init: str = "random",
         init_steps: int = 3000,
+        n_init: int = 1,
         n_iter_no_change: int | None = None,
         validation_fraction: float = 0.1,
         warm_start: bool = False,
@@ -154,6 +158,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         self.learning_rate = learning_rate
         self.init = init
         self.init_steps = init_steps
+        self.n_init = n_init
         self.n_iter_no_change = n_iter_no_change
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
@@ -190,8 +195,11 @@ class LowRankAutoencoder(FittedAutoencoder):
         train = held = x
         if self.n_iter_no_change is not None:
             self._need_reconstructions("validation error to stop by; leave n_iter_no_change out")
-            train, held = samples.split(x, self.validation_fraction, rng)
             settings |= {"patience": self.n_iter_no_change, "validate_every": 1}
+        if before is None:
+            settings |= {"n_init": self.n_init}
+        if self.n_iter_no_change is not None or self.n_init > 1:
+            train, held = samples.split(x, self.validation_fraction, rng)
         if before is None:
             dataset = samples.as_dataset(train, held, self.kind, self.layout)
         else:
@@ -234,8 +242,6 @@ class LowRankAutoencoder(FittedAutoencoder):
         settings: Mapping[str, Any],
         rng: np.random.Generator,
     ) -> Self:
-        from latentrank.training import fit
-
         epochs = 0 if before is None else self.n_iter_
         seed = (integer_seed(rng) + epochs) % _LARGEST_SEED
         if before is None:
@@ -248,14 +254,26 @@ class LowRankAutoencoder(FittedAutoencoder):
             machine=MachineConfig(device=self.device),
             **settings,
         )
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = self._built(dataset, before)
-            history = fit(model, dataset, config, progress=self.verbose)
+        found = [self._fitted(dataset, before, config, one) for one in config.restarts]
+        if config.n_init > 1:
+            found.sort(key=lambda pair: float(squared_errors(pair[0], dataset.test.x).mean()))
+        model, history = found[0]
         if before is None:
             self.notes_ = dataset.notes
         self._keep(model.requires_grad_(False), dataset, history, epochs)
         return self
+
+    def _fitted(
+        self, dataset: Dataset, before: LatentModel | None, asked: TrainConfig, one: TrainConfig
+    ) -> tuple[LatentModel, History]:
+        """One of the trainings that are asked for."""
+        from latentrank.training import fit
+
+        with torch.random.fork_rng():
+            torch.manual_seed(one.seed)
+            model = self._built(dataset, before)
+            check_restarts(asked.n_init, model.spec)
+            return model, fit(model, dataset, one, progress=self.verbose)
 
     def _built(self, dataset: Dataset, before: LatentModel | None) -> LatentModel:
         """The model to train: a new one, or that of an earlier fit."""

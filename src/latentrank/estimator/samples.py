@@ -126,7 +126,7 @@ def split(x: Array, fraction: float, rng: np.random.Generator) -> tuple[Array, A
     if len(x) - held < 2:
         raise InputError(
             f"X has {len(x)} samples, too few to hold out {held} of them for validation; give "
-            "more, or leave n_iter_no_change out."
+            "more, or leave n_iter_no_change and n_init out."
         )
     order = rng.permutation(len(x))
     return x[np.sort(order[held:])], x[np.sort(order[:held])]

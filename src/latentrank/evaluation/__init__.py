@@ -14,7 +14,7 @@ from latentrank.evaluation.distances import (
 from latentrank.evaluation.embedding import tsne
 from latentrank.evaluation.entropy import Entropy, interpolation_entropy, mean_entropy
 from latentrank.evaluation.features import Extractor, extractor, features, place
-from latentrank.evaluation.generation import evaluate_generation, real_features
+from latentrank.evaluation.generation import real_features
 from latentrank.evaluation.prediction import (
     errors_by_kind,
     fold_error,
@@ -22,7 +22,7 @@ from latentrank.evaluation.prediction import (
     reconstruction_error,
     relative_error,
 )
-from latentrank.evaluation.probe import ProbeResult, label_curve, probe, supervised
+from latentrank.evaluation.probe import ProbeResult, probe, supervised
 from latentrank.evaluation.statistics import RunningStatistics, Statistics, statistics
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "active_units",
     "density_coverage",
     "errors_by_kind",
-    "evaluate_generation",
     "extractor",
     "features",
     "fold_error",
@@ -46,7 +45,6 @@ __all__ = [
     "interpolation_entropy",
     "kernel_distance",
     "kl_per_unit",
-    "label_curve",
     "mean_entropy",
     "parameter_error",
     "place",

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from rich.progress import Progress
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
@@ -25,6 +24,7 @@ from latentrank.data.cache import ADVICE
 from latentrank.errors import InputError
 from latentrank.evaluation.cache import content_key
 from latentrank.evaluation.fitting import fit_classes
+from latentrank.evaluation.labelled import labelled
 from latentrank.io import atomic_write
 
 FEATURES = 128
@@ -147,48 +147,24 @@ def _batch(images: Images, rows: slice | NDArray[np.int64]) -> Tensor:
     return to_float(np.ascontiguousarray(images[rows])).clamp(0.0, 1.0)
 
 
-def _checked_images(images: Images, labels: ArrayLike, part: str) -> NDArray[np.int64]:
-    values = np.asarray(labels)
-    if images.ndim != 4:
-        raise InputError(
-            f"The {part} images have shape {tuple(images.shape)}, expected (N, C, H, W); "
-            "a classifier's features exist for images only."
-        )
-    if values.shape != (len(images),):
-        raise InputError(
-            f"There are labels of shape {values.shape} for {len(images)} {part} images; "
-            "give one integer for each."
-        )
-    return values.astype(np.int64)
-
-
-def _fit(
-    classifier: Classifier, images: Images, targets: Labels, seed: int, epochs: int, progress: bool
-) -> None:
+def _fit(classifier: Classifier, images: Images, targets: Labels, seed: int, epochs: int) -> None:
     """Adam with a one-cycle learning rate, 0 to 4e-3 to 0."""
     network = nn.Sequential(classifier.body, classifier.head).train()
     steps = epochs * math.ceil(len(images) / BATCH)
     optimiser = torch.optim.Adam(network.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     device = classifier.head.weight.device
-    with Progress(disable=not progress, transient=True) as bar:
-        task = bar.add_task("Training the classifier", total=steps)
-
-        def after_step(step: int) -> None:
-            schedule.step()
-            bar.advance(task)
-
-        fit_classes(
-            network,
-            lambda rows: _batch(images, rows).to(device),
-            targets,
-            np.arange(len(images)),
-            optimiser,
-            np.random.default_rng(seed),
-            batch_size=BATCH,
-            steps=steps,
-            after_step=after_step,
-        )
+    fit_classes(
+        network,
+        lambda rows: _batch(images, rows).to(device),
+        targets,
+        np.arange(len(images)),
+        optimiser,
+        np.random.default_rng(seed),
+        batch_size=BATCH,
+        steps=steps,
+        after_step=lambda _: schedule.step(),
+    )
     network.eval()
 
 
@@ -223,7 +199,6 @@ def train_classifier(
     epochs: int = 3,
     cache: Path | None = None,
     device: str = "cpu",
-    progress: bool = False,
 ) -> Classifier:
     """Train a small convolutional classifier, or load it from the cache.
 
@@ -239,7 +214,6 @@ def train_classifier(
         epochs: passes over the images, from 1.
         cache: folder for trained classifiers; None disables caching.
         device: where to train and infer.
-        progress: whether to show a progress bar.
 
     Returns:
         The `Classifier`, with its test accuracy.
@@ -256,35 +230,33 @@ def train_classifier(
         >>> classifier.accuracy, classifier.classes.tolist(), classifier.features(dark).shape
         (1.0, [3, 7], (64, 128))
     """
-    train_labels = _checked_images(images, labels, "training")
-    held_out = _checked_images(test_images, test_labels, "test")
-    classes, targets = np.unique(train_labels, return_inverse=True)
-    if len(classes) < 2:
-        raise InputError(
-            f"The labels hold {len(classes)} class, expected at least 2; "
-            "give labels of several classes."
-        )
-    fingerprint = content_key(
-        {"x": images, "y": train_labels, "test_x": test_images, "test_y": held_out}, {}
-    )
+    for part, x in (("training", images), ("test", test_images)):
+        if x.ndim != 4:
+            raise InputError(
+                f"The {part} images have shape {tuple(x.shape)}, expected (N, C, H, W); "
+                "a classifier's features exist for images only."
+            )
+    train, test, count = labelled(images, labels, test_images, test_labels)
+    classes, known = np.unique(labels), np.asarray(test_labels, dtype=np.int64)
+    arrays = {"x": images, "y": classes[train.y].astype(np.int64), "test_x": test_images}
+    fingerprint = content_key({**arrays, "test_y": known}, {})
     key = content_key({}, {"data": fingerprint, "seed": seed, "epochs": epochs, "format": FORMAT})
     shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        body, head = _network(shape, len(classes))
+        body, head = _network(shape, count)
     classifier = Classifier(body.to(device), head.to(device), classes, shape, key)
     classifier.trained_on = {
         "training_images": len(images),
         "test_images": len(test_images),
         "fingerprint": fingerprint,
     }
-    classifier._checked(test_images)
     path = None if cache is None else cache / f"classifier-{key}.safetensors"
     if path is not None and _load(classifier, path):
         return classifier
-    _fit(classifier, images, targets, seed, epochs, progress)
-    guesses = classes[classifier.probabilities(test_images).argmax(axis=1)]
-    classifier.accuracy = float((guesses == held_out).mean())
+    _fit(classifier, images, train.y, seed, epochs)
+    guesses = classifier.probabilities(test_images).argmax(axis=1)
+    classifier.accuracy = float((guesses == test.y).mean())
     if path is not None:
         _save(classifier, path)
     return classifier

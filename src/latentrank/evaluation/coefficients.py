@@ -15,7 +15,7 @@ training split, truncated to `k` directions, is the best linear encoder and deco
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,9 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from latentrank.data import Dataset, Split
+from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
+from latentrank.models.base import LatentModel
 from latentrank.models.statistics import CodeStatistics
 
 #: Test samples that errors are measured on; larger splits are subsampled evenly.
@@ -35,22 +37,6 @@ MOST_NUMBERS: Final = 2**27
 #: Components of PCA.
 MOST_COMPONENTS: Final = 256
 _BATCH: Final = 256
-
-
-class Encoder(Protocol):
-    """The model to measure, such as an `Autoencoder`."""
-
-    reconstructs: ClassVar[bool]
-
-    @property
-    def statistics(self) -> CodeStatistics:
-        """Statistics of the training codes."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Samples `(B, *shape)` to codes `(B, L)`."""
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Codes `(B, L)` to samples `(B, *shape)`."""
 
 
 class ErrorCurve(NamedTuple):
@@ -77,7 +63,7 @@ class ErrorCurve(NamedTuple):
 
 
 @torch.no_grad()
-def error_by_coefficients(model: Encoder, dataset: Dataset) -> ErrorCurve:
+def error_by_coefficients(model: LatentModel, dataset: Dataset) -> ErrorCurve:
     """Errors of reconstructions from codes truncated to their leading principal directions.
 
     Args:
@@ -139,7 +125,7 @@ def pca_error_by_coefficients(dataset: Dataset, most: int = MOST_COMPONENTS) -> 
         ([1, 2, 3], True)
     """
     size = int(np.prod(dataset.shape))
-    rows = evenly(len(dataset.train), max(2, MOST_NUMBERS // size))
+    rows = spread_evenly(len(dataset.train), max(2, MOST_NUMBERS // size))
     x = _seen(dataset, dataset.train, rows).flatten(1).numpy()
     test = _test_samples(dataset)
     components = min(most, size, len(x) - 1)
@@ -165,19 +151,9 @@ def coefficient_counts(most: int) -> NDArray[np.int64]:
     return np.append(counts[counts < most], most).astype(np.int64)
 
 
-def evenly(count: int, most: int) -> NDArray[np.int64]:
-    """Indices of at most `most` of `count` samples, evenly spaced.
-
-    Example:
-        >>> evenly(10, 4).tolist(), evenly(3, 4).tolist()
-        ([0, 3, 6, 9], [0, 1, 2])
-    """
-    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
-
-
 def _test_samples(dataset: Dataset) -> Tensor:
     """The test samples that errors are measured on, in network units."""
-    return _seen(dataset, dataset.test, evenly(len(dataset.test), MOST_SAMPLES))
+    return _seen(dataset, dataset.test, spread_evenly(len(dataset.test), MOST_SAMPLES))
 
 
 def _seen(dataset: Dataset, split: Split, rows: NDArray[np.int64]) -> Tensor:
@@ -185,7 +161,7 @@ def _seen(dataset: Dataset, split: Split, rows: NDArray[np.int64]) -> Tensor:
     return dataset.preprocessing.normalise(split.take(rows).x)
 
 
-def _statistics(model: Encoder, dataset: Dataset) -> CodeStatistics:
+def _statistics(model: LatentModel, dataset: Dataset) -> CodeStatistics:
     """Mean and principal directions of the training codes."""
     if model.statistics.known:
         return model.statistics
@@ -209,7 +185,7 @@ def _variance(x: Tensor) -> float:
     return total
 
 
-def _squared_error(model: Encoder, codes: Tensor, x: Tensor) -> float:
+def _squared_error(model: LatentModel, codes: Tensor, x: Tensor) -> float:
     """Summed squared error of decoded codes."""
     batches = zip(torch.split(codes, _BATCH), torch.split(x, _BATCH), strict=True)
     return sum(float((model.decode(z) - own).double().square().sum()) for z, own in batches)

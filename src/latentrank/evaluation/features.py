@@ -12,7 +12,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from latentrank.data.base import Dataset, Split
 from latentrank.errors import InputError, unknown
@@ -131,7 +130,6 @@ def extractor(
     download: bool = False,
     cache: Path | None = None,
     device: str = "cpu",
-    progress: bool = False,
 ) -> Extractor:
     """Create a feature extractor by name.
 
@@ -143,7 +141,6 @@ def extractor(
         download: whether weights may be downloaded.
         cache: folder for trained classifiers; None disables caching.
         device: where to compute, as for `place`.
-        progress: whether to show the progress of a download or a training.
 
     Returns:
         An `Extractor` for `features`.
@@ -166,30 +163,27 @@ def extractor(
                 "give a labelled data set, or choose the features 'inception'."
             )
         train, test = _labelled(dataset.train, dataset), _labelled(dataset.test, dataset)
-        return train_classifier(*train, *test, cache=cache, device=place(device), progress=progress)
-    path = weights_of(name, weights, download=download, progress=progress)
+        return train_classifier(*train, *test, cache=cache, device=place(device))
+    path = weights_of(name, weights, download=download)
     if name == "inception":
         return Inception(path, place(device))
     return TimmNetwork(name.removeprefix("timm:"), path, place(device))
 
 
-def weights_of(
-    name: str, given: str | Path | None = None, *, download: bool = False, progress: bool = False
-) -> Path:
+def weights_of(name: str, given: str | Path | None = None, *, download: bool = False) -> Path:
     """The file of a network's weights.
 
     Args:
         name: `"inception"` or `"timm:NAME"`.
         given: the file, where one is given.
         download: whether it may be downloaded.
-        progress: whether to show the progress of a download.
 
     Raises:
         InputError: there is no such file, or no weights are cached and downloading is not allowed.
     """
     if given is None:
         if name == "inception":
-            return inception_weights(download, progress)
+            return inception_weights(download)
         return timm_weights(name.removeprefix("timm:"), download)
     if not Path(given).is_file():
         raise InputError(
@@ -200,10 +194,7 @@ def weights_of(
 
 
 def features(
-    images: Images,
-    extractor: Extractor,
-    batch_size: int | None = None,
-    progress: bool = False,
+    images: Images, extractor: Extractor, batch_size: int | None = None
 ) -> NDArray[np.float32]:
     """Features of many images, batch by batch.
 
@@ -211,7 +202,6 @@ def features(
         images: `(N, C, H, W)` uint8, or floats in [0, 1] (clipped to it).
         extractor: from `extractor`.
         batch_size: images in one forward pass; None means 256 on a GPU, else 64.
-        progress: whether to show a progress bar.
 
     Returns:
         `(N, d)` float32.
@@ -229,10 +219,5 @@ def features(
     if len(images) == 0:
         raise InputError("No images were given, expected at least one; check the selection.")
     batch_size = batch_size or (256 if torch.cuda.is_available() else 64)
-    parts = []
-    with Progress(disable=not progress, transient=True) as bar:
-        task = bar.add_task(f"Features of {len(images)} images", total=len(images))
-        for start in range(0, len(images), batch_size):
-            parts.append(extractor.features(images[start : start + batch_size]))
-            bar.advance(task, len(parts[-1]))
-    return np.concatenate(parts)
+    starts = range(0, len(images), batch_size)
+    return np.concatenate([extractor.features(images[i : i + batch_size]) for i in starts])

@@ -79,7 +79,7 @@ def _inception_class() -> Any:
     return _inception_module().FeatureExtractorInceptionV3
 
 
-def inception_weights(download: bool, progress: bool) -> Path:
+def inception_weights(download: bool) -> Path:
     """The weights in torch's download folder, downloaded there if that is allowed."""
     url: str = _inception_module().URL_INCEPTION_V3
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
@@ -94,7 +94,7 @@ def inception_weights(download: bool, progress: bool) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         prefix = path.stem.rsplit("-", 1)[1]
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=progress)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=False)
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"The Inception weights could not be downloaded from {url} ({error}); "

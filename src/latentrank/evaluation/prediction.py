@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold
-from torch import Tensor
 
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
+from latentrank.models.base import LatentModel
 from latentrank.parametric import KINDS, ParameterMap, UnsuitableError
 
 Array = NDArray[Any]
 
 #: Parts of the training parameters, each of which is held out once.
 FOLDS = 5
-
-
-class Bottleneck(Protocol):
-    """Knows the directions that hold every code."""
-
-    def basis(self) -> Tensor | None:
-        """`(L, k)`, or None."""
-
-
-class Coder(Protocol):
-    """Anything that encodes and decodes arrays, such as a `LatentModel`."""
-
-    @property
-    def bottleneck(self) -> Bottleneck:
-        """Between encoder and decoder."""
-
-    def encode_array(self, x: Array) -> NDArray[np.float32]:
-        """Samples `(N, *shape)` in their own units to codes `(N, L)`."""
-
-    def decode_array(self, z: Array) -> Array:
-        """Codes `(N, L)` to samples `(N, *shape)` in their own units."""
 
 
 class Prediction(NamedTuple):
@@ -88,7 +67,7 @@ def relative_error(prediction: ArrayLike, truth: ArrayLike) -> float:
     return float(100 * np.linalg.norm(predicted - true) / norm)
 
 
-def parameter_error(model: Coder, dataset: Dataset, kind: str = "auto") -> float:
+def parameter_error(model: LatentModel, dataset: Dataset, kind: str = "auto") -> float:
     """How well codes interpolated over the parameters decode to the test samples.
 
     The training samples are encoded, their codes interpolated at the test parameters, decoded,
@@ -120,7 +99,7 @@ def parameter_error(model: Coder, dataset: Dataset, kind: str = "auto") -> float
 
 
 def fold_error(
-    model: Coder, dataset: Dataset, kind: str = "auto", folds: int = FOLDS, seed: int = 0
+    model: LatentModel, dataset: Dataset, kind: str = "auto", folds: int = FOLDS, seed: int = 0
 ) -> float:
     """The same error at training parameters, each held out of one map in turn.
 
@@ -150,7 +129,7 @@ def fold_error(
     return relative_error(model.decode_array(predicted), np.asarray(dataset.train.x))
 
 
-def errors_by_kind(model: Coder, dataset: Dataset) -> list[Prediction]:
+def errors_by_kind(model: LatentModel, dataset: Dataset) -> list[Prediction]:
     """Both errors for every kind of interpolation.
 
     Args:
@@ -171,7 +150,7 @@ def errors_by_kind(model: Coder, dataset: Dataset) -> list[Prediction]:
 
 
 def reconstruction_error(
-    model: Coder, dataset: Dataset, split: Literal["train", "test"] = "test"
+    model: LatentModel, dataset: Dataset, split: Literal["train", "test"] = "test"
 ) -> float:
     """The relative error of reconstructed samples in percent: of test samples, what no map beats.
 
@@ -184,14 +163,14 @@ def reconstruction_error(
     return relative_error(model.decode_array(model.encode_array(x)), np.asarray(x))
 
 
-def _where_it_suits(error: Any, model: Coder, dataset: Dataset, kind: str) -> float | None:
+def _where_it_suits(error: Any, model: LatentModel, dataset: Dataset, kind: str) -> float | None:
     try:
         return float(error(model, dataset, kind))
     except UnsuitableError:
         return None
 
 
-def _fit(model: Coder, parameters: Array, codes: Array, kind: str) -> ParameterMap:
+def _fit(model: LatentModel, parameters: Array, codes: Array, kind: str) -> ParameterMap:
     basis = model.bottleneck.basis()
     return ParameterMap.fit(parameters, codes, kind, None if basis is None else basis.cpu())
 

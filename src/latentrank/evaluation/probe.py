@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,7 +20,6 @@ from latentrank.evaluation.labelled import Labelled, checked_budget, draw_labels
 
 Kind = Literal["mlp", "linear", "knn"]
 KINDS: tuple[Kind, ...] = ("mlp", "linear", "knn")
-SIZES: tuple[int | None, ...] = (10, 100, 1000, 10_000, None)
 
 WIDTH = 128
 BATCH = 256
@@ -232,49 +231,6 @@ def probe(
         chosen = Labelled(train.x[rows], train.y[rows])
         accuracies.append(_PROBES[kind](chosen, test, classes, seed + draw))
     return ProbeResult(tuple(accuracies), count, kind)
-
-
-def label_curve(
-    codes_train: Codes,
-    labels_train: ArrayLike,
-    codes_test: Codes,
-    labels_test: ArrayLike,
-    kind: Kind = "mlp",
-    sizes: Sequence[int | None] = SIZES,
-    draws: int = 3,
-    seed: int = 0,
-) -> dict[int, ProbeResult]:
-    """The probe for several numbers of labels.
-
-    Args:
-        codes_train: `(N, L)` finite.
-        labels_train: `(N,)`.
-        codes_test: `(M, L)`.
-        labels_test: `(M,)`.
-        kind: `"mlp"`, `"linear"` or `"knn"`.
-        sizes: numbers of labels, None for all; those above N are skipped.
-        draws: independent choices of labels for each number.
-        seed: of the draws.
-
-    Returns:
-        A `ProbeResult` by number of labels, in the order of `sizes`.
-
-    Raises:
-        InputError: as `probe`.
-
-    Example:
-        >>> codes = np.repeat([[0.0], [1.0]], 20, axis=0)
-        >>> labels = np.repeat([0, 1], 20)
-        >>> list(label_curve(codes, labels, codes, labels, "knn", sizes=(10, 100, None)))
-        [10, 40]
-    """
-    available = len(np.asarray(labels_train))
-    counts = [available if size is None else size for size in sizes]
-    return {
-        count: probe(codes_train, labels_train, codes_test, labels_test, kind, count, draws, seed)
-        for count in counts
-        if count <= available
-    }
 
 
 def supervised(

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError, unknown
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
@@ -83,7 +82,7 @@ def part_of(model: LatentModel, part: str) -> nn.Module:
         return model
     if part == "decoder":
         return model.decoder
-    return model.encoder if isinstance(model.bottleneck, Identity) else _Encoder(model)
+    return model.encoder if model.bottleneck.is_identity else _Encoder(model)
 
 
 def layout_of(spec: Spec) -> str:

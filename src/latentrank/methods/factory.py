@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -17,7 +19,6 @@ from latentrank.models.base import LatentModel
 from latentrank.models.gan import GAN
 from latentrank.models.pca import PCA
 from latentrank.models.spec import Spec
-from latentrank.term import Term
 
 
 def build(
@@ -57,9 +58,18 @@ def build(
     chosen = validate(method, row.options, options)
     check_count(latent_dim, "latent_dim")
     shape, width = tuple(int(size) for size in input_shape), int(latent_dim)
+    # All options, so that a saved model does not change with the defaults.
+    values = chosen.model_dump()
+    spec = partial(
+        Spec, method=method, input_shape=shape, latent_dim=width, bounded=bounded, options=values
+    )
     if row.closed_form:
-        return _closed_form(row, shape, width, bounded, encoder, decoder)
-    target = rank_target(method, row.rank_search, width, chosen.model_dump())
+        if encoder is not None or decoder is not None:
+            raise InputError(
+                f"{method} is linear and takes no networks; leave encoder and decoder out."
+            )
+        return PCA(spec(net="linear"))
+    target = rank_target(method, row.rank_search, width, values)
     part = row.bottleneck(width, chosen, target.directions)
     activation = _output(row, chosen, bounded)
     if (encoder is None) != (decoder is None):
@@ -73,34 +83,9 @@ def build(
         encoder = row.prepare_encoder(encoder)
     if row.prepare_decoder is not None:
         decoder = row.prepare_decoder(decoder)
-    # All options, so that a saved model does not change with the defaults.
-    spec = Spec(
-        method=method,
-        input_shape=shape,
-        latent_dim=width,
-        net=net,
-        bounded=bounded,
-        options=chosen.model_dump(),
-    )
     if row.game is not None:
-        return GAN(encoder, part, decoder, GAMES[row.game], spec)  # type: ignore[arg-type]
-    return Autoencoder(encoder, part, decoder, _objective(row, chosen, bounded), spec)
-
-
-def _closed_form(
-    row: Method,
-    shape: tuple[int, ...],
-    width: int,
-    bounded: bool,
-    encoder: nn.Module | None,
-    decoder: nn.Module | None,
-) -> LatentModel:
-    if encoder is not None or decoder is not None:
-        raise InputError(
-            f"{row.name} is linear and takes no networks; leave encoder and decoder out."
-        )
-    spec = Spec(method=row.name, input_shape=shape, latent_dim=width, net="linear", bounded=bounded)
-    return PCA(spec)
+        return GAN(encoder, part, decoder, GAMES[row.game], spec(net=net))  # type: ignore[arg-type]
+    return Autoencoder(encoder, part, decoder, _objective(row, chosen, bounded), spec(net=net))
 
 
 def _output(row: Method, chosen: Any, bounded: bool) -> Any:
@@ -123,11 +108,7 @@ def _objective(row: Method, chosen: Any, bounded: bool) -> Objective:
         reconstruction=chosen.reconstruction or row.default_reconstruction(bounded),
         reduction=chosen.reduction,
         terms=[
-            Term(
-                t.name,
-                getattr(chosen, t.weight) if isinstance(t.weight, str) else t.weight,
-                t.function,
-            )
+            replace(t, weight=getattr(chosen, t.weight)) if isinstance(t.weight, str) else t
             for t in row.terms
         ],
         weights_assume_sum=row.weights_assume_sum,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticUndefined
 
 from latentrank.errors import InputError, unknown
 
@@ -228,15 +229,27 @@ def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -
     try:
         return kind(**plain)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "the combination of options"
-        if name not in kind.model_fields:
-            raise InputError(f"The options of {method} cannot be used: {first['msg']}.") from None
-        default = kind.model_fields[name].default
-        such_as = "" if default is None else f", such as {default}"
-        raise InputError(
-            f"{name} is {plain[name]!r}, expected {expected(kind, name)}{such_as}."
-        ) from None
+        raise refusal(error, kind, f"The combination of options of {method}") from None
+
+
+def refusal(error: ValidationError, kind: type[BaseModel], whole: str) -> InputError:
+    """The first validation error, in one sentence.
+
+    Args:
+        error: raised by the class.
+        kind: the class.
+        whole: what its values are called together.
+    """
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return cause
+    name = str(first["loc"][0]) if first["loc"] else whole
+    if name not in kind.model_fields:
+        return InputError(f"{name} cannot be used: {first['msg']}.")
+    default = kind.model_fields[name].default
+    such_as = "" if default in (None, PydanticUndefined) else f", such as {default}"
+    return InputError(f"{name} is {first['input']!r}, expected {expected(kind, name)}{such_as}.")
 
 
 def expected(kind: type[BaseModel], name: str) -> str:

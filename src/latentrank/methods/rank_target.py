@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError
 
 #: Default number of directions kept.
 USUAL = 8
@@ -53,7 +52,7 @@ def rank_target(
         method: name of the method, for messages.
         search: name of the rank search in the method's row; None if it has none.
         latent_dim: width `L` of the code.
-        options: all options of the method with their values. The relevant ones, if present, are
+        options: all options of the method with their valid values. The relevant ones are
             `rank`, `target_error`, `max_rank`, `tolerance`, and `adapt`, which names a search in
             place of the row's.
 
@@ -82,45 +81,17 @@ def rank_target(
     _check_directions("max_rank", options.get("max_rank"), latent_dim)
     return RankTarget(
         auto=auto,
-        rank=None if auto or rank is None else int(rank),
-        error=_error(error),
-        most=int(options.get("max_rank") or max(min(latent_dim, MOST), 1)),
-        tolerance=_tolerance(options.get("tolerance", 0.01)),
-        search=_search(options.get("adapt")) or search,
+        rank=None if auto else rank,
+        error=error,
+        most=options.get("max_rank") or min(latent_dim, MOST),
+        tolerance=options.get("tolerance", 0.01),
+        search=options.get("adapt") or search,
     )
 
 
-def _search(adapt: object) -> str | None:
-    if adapt not in (None, "shrink", "grow"):
-        raise unknown("way to adapt called", str(adapt), ("shrink", "grow"))
-    return None if adapt is None else str(adapt)
-
-
-def _error(value: object) -> float | None:
-    if value is None:
-        return None
-    if not isinstance(value, Real) or not float(value) > 0:
-        raise InputError(
-            f"target_error is {value}, expected a mean squared error above 0; raise it."
-        )
-    return float(value)
-
-
-def _tolerance(value: object) -> float:
-    if not isinstance(value, Real) or not 0 < float(value) < 1:
-        raise InputError(
-            f"tolerance is {value}, expected a share between 0 and 1 of the data's variance; "
-            "0.01 is usual."
-        )
-    return float(value)
-
-
-def _check_directions(name: str, value: object, latent_dim: int, alternative: str = "") -> None:
-    if value is None:
-        return
-    integral = isinstance(value, Integral) and not isinstance(value, bool)
-    if not integral or not 1 <= int(str(value)) <= max(latent_dim, 1):
+def _check_directions(name: str, value: int | None, latent_dim: int, more: str = "") -> None:
+    if value is not None and not 1 <= value <= latent_dim:
         raise InputError(
             f"{name} is {value} with latent_dim {latent_dim}, expected an integer from 1 to "
-            f"{latent_dim}{alternative}; change one of the two."
+            f"{latent_dim}{more}; change one of the two."
         )

@@ -35,28 +35,37 @@ GAN_PAPER = "Goodfellow et al.: Generative Adversarial Nets, NeurIPS 2014"
 LSGAN = "Mao et al.: Least Squares Generative Adversarial Networks, ICCV 2017"
 
 
-@dataclass(frozen=True)
-class _Later:
-    """A function or class that is imported when called, so that the table does not import torch."""
-
-    module: str
-    name: str
-
-    def __call__(self, *args: Any) -> Any:
-        return getattr(import_module(f"latentrank.{self.module}"), self.name)(*args)
-
-
-def _loss(name: str) -> Callable[..., Any]:
-    return _Later("losses", name)
-
-
-def _bottleneck(name: str) -> Callable[..., Any]:
-    return _Later("bottlenecks", name)
-
-
 #: Builds the bottleneck from the width `L` of the code, the options, and the number of directions
 #: that the options request (`L` if the method has no such option).
 MakeBottleneck = Callable[[int, Any, int], "Bottleneck"]
+
+
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """A function or class that is imported when called, so that the table does not import torch."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        return getattr(import_module(f"latentrank.{module}"), name)(*args, **options)
+
+    return call
+
+
+def _loss(name: str) -> Callable[..., Any]:
+    return _later("losses", name)
+
+
+def _bottleneck(name: str, *options: str) -> MakeBottleneck:
+    """Builds a class of `latentrank.bottlenecks` from the named options of the method."""
+    make = _later("bottlenecks", name)
+
+    def build(latent_dim: int, chosen: Any, rank: int) -> Bottleneck:
+        found = {**vars(chosen), "rank": rank}
+        bottleneck: Bottleneck = make(latent_dim, **{option: found[option] for option in options})
+        return bottleneck
+
+    return build
+
+
+_IDENTITY = _bottleneck("Identity")
 
 
 @dataclass(frozen=True)
@@ -90,9 +99,7 @@ class Method:
     summary: str
     paper: str
     options: type[o.MethodOptions] = o.ReconstructionOptions
-    bottleneck: MakeBottleneck = lambda latent_dim, options, rank: _bottleneck("Identity")(
-        latent_dim
-    )
+    bottleneck: MakeBottleneck = _IDENTITY
     terms: tuple[Term, ...] = ()
     reconstruction: Literal["mse", "bce", "relative"] = "mse"
     output: Literal["tanh", "sigmoid"] = "tanh"
@@ -119,7 +126,7 @@ class Method:
         return "mse" if self.reconstruction == "bce" and not bounded else self.reconstruction
 
 
-_SPECTRAL = _Later("nets.spectral", "spectrally_normalised")
+_SPECTRAL = _later("nets.spectral", "spectrally_normalised")
 
 
 def _gan(name: str, summary: str, paper: str, game: str) -> Method:
@@ -133,7 +140,7 @@ def _gan(name: str, summary: str, paper: str, game: str) -> Method:
         summary,
         paper,
         o.MethodOptions,
-        lambda latent_dim, options, rank: _bottleneck("Discriminator")(latent_dim),
+        _bottleneck("Discriminator"),
         learning_rate=2e-4,
         prepare_encoder=_SPECTRAL,
         game=game,
@@ -145,10 +152,25 @@ _RRAE = Method(
     "Truncates the codes of each batch to their leading singular directions.",
     RRAE,
     o.RRAEOptions,
-    lambda latent_dim, options, rank: _bottleneck("TruncatedSVD")(latent_dim, rank),
+    _bottleneck("TruncatedSVD", "rank"),
     reconstruction="relative",
     rank_search="shrink",
 )
+
+_VAE = Method(
+    "vae",
+    "Variational autoencoder: Gaussian posterior, pulled towards N(0, I).",
+    VAE,
+    o.VAEOptions,
+    _bottleneck("Gaussian"),
+    terms=(Term("kl", "beta"),),
+    reconstruction="bce",
+    output="sigmoid",
+    weights_assume_sum=True,
+)
+
+#: The term of every regularised autoencoder.
+_CODE = Term("code", "penalty", _loss("half_l2"))
 
 _TABLE = [
     Method(
@@ -177,29 +199,14 @@ _TABLE = [
         o.L2Options,
         terms=(Term("l2", "penalty", _loss("l2")),),
     ),
-    Method(
-        "vae",
-        "Variational autoencoder: Gaussian posterior, pulled towards N(0, I).",
-        VAE,
-        o.VAEOptions,
-        lambda latent_dim, options, rank: _bottleneck("Gaussian")(latent_dim),
-        terms=(Term("kl", "beta"),),
-        reconstruction="bce",
-        output="sigmoid",
-        weights_assume_sum=True,
-    ),
-    Method(
-        "vae-flow",
-        "VAE whose posterior samples pass through a normalizing flow.",
-        FLOW,
-        o.VAEFlowOptions,
-        lambda latent_dim, options, rank: _bottleneck("FlowPosterior")(
-            latent_dim, options.flow, options.flow_depth
-        ),
-        terms=(Term("kl", "beta"),),
-        reconstruction="bce",
-        output="sigmoid",
-        weights_assume_sum=True,
+    _VAE,
+    replace(
+        _VAE,
+        name="vae-flow",
+        summary="VAE whose posterior samples pass through a normalizing flow.",
+        paper=FLOW,
+        options=o.VAEFlowOptions,
+        bottleneck=_bottleneck("FlowPosterior", "flow", "flow_depth"),
     ),
     Method(
         "wae",
@@ -214,27 +221,21 @@ _TABLE = [
         "Autoencoder with small codes and weight decay on the decoder.",
         RAE,
         o.RAEL2Options,
-        terms=(
-            Term("code", "penalty", _loss("half_l2")),
-            Term("decoder_l2", "decoder_penalty", _loss("decoder_l2")),
-        ),
+        terms=(_CODE, Term("decoder_l2", "decoder_penalty", _loss("decoder_l2"))),
     ),
     Method(
         "rae-gp",
         "Autoencoder with small codes and a smooth decoder: its gradient is penalised.",
         RAE,
         o.RAEGPOptions,
-        terms=(
-            Term("code", "penalty", _loss("half_l2")),
-            Term("decoder_gradient", "decoder_penalty", _loss("decoder_gradient")),
-        ),
+        terms=(_CODE, Term("decoder_gradient", "decoder_penalty", _loss("decoder_gradient"))),
     ),
     Method(
         "rae-sn",
         "Autoencoder with small codes and a spectrally normalised decoder.",
         RAE,
         o.RAEOptions,
-        terms=(Term("code", "penalty", _loss("half_l2")),),
+        terms=(_CODE,),
         prepare_decoder=_SPECTRAL,
     ),
     Method(
@@ -242,23 +243,14 @@ _TABLE = [
         "A chain of square matrices after the encoder; gradient descent drives it to low rank.",
         IRMAE,
         o.IRMAEOptions,
-        lambda latent_dim, options, rank: _bottleneck("LinearChain")(
-            latent_dim,
-            options.depth,
-            options.init_variance,
-            options.fixed,
-            options.nonlinear,
-            options.shared,
-        ),
+        _bottleneck("LinearChain", "depth", "init_variance", "fixed", "nonlinear", "shared"),
     ),
     Method(
         "irmae-wd",
         "IRMAE with slight weight decay: unused directions shrink until the spectrum has a gap.",
         IRMAE_WD,
         o.ChainOptions,
-        lambda latent_dim, options, rank: _bottleneck("LinearChain")(
-            latent_dim, options.depth, options.init_variance
-        ),
+        _bottleneck("LinearChain", "depth", "init_variance"),
         weight_decay=1e-6,
         rank_search="gap",
     ),
@@ -267,7 +259,7 @@ _TABLE = [
         "One square matrix after the encoder; its nuclear norm is penalised.",
         LORAE,
         o.LoRAEOptions,
-        lambda latent_dim, options, rank: _bottleneck("NuclearNorm")(latent_dim, options.solver),
+        _bottleneck("NuclearNorm", "solver"),
         terms=(Term("nuclear_norm", "penalty"),),
         rank_search="penalty",
         rank_search_term="nuclear_norm",
@@ -284,9 +276,7 @@ _TABLE = [
         "A low-rank basis is learned with the encoder, whose codes are pulled into its span.",
         RRAE,
         o.WeakRRAEOptions,
-        lambda latent_dim, options, rank: _bottleneck("LearnedBasis")(
-            latent_dim, rank, options.learned_coefficients, options.kappa
-        ),
+        _bottleneck("LearnedBasis", "rank", "learned_coefficients", "kappa"),
         terms=(Term("basis_fit", "penalty"),),
         reconstruction="relative",
     ),
@@ -295,7 +285,7 @@ _TABLE = [
         "RRAE with a Gaussian posterior on the coefficients of the truncated batch.",
         VRRAE,
         o.VRRAEOptions,
-        lambda latent_dim, options, rank: _bottleneck("GaussianSVD")(latent_dim, rank),
+        _bottleneck("GaussianSVD", "rank"),
         terms=(Term("kl", "beta"),),
         reconstruction="relative",
         rank_search="shrink",
@@ -320,10 +310,7 @@ _TABLE = [
     ),
 ]
 
-METHODS = Registry[Method]("method", "latentrank.methods")
-for _row in _TABLE:
-    METHODS.register(_row.name, _row)
-METHODS.seal()
+METHODS = Registry("method", "latentrank.methods", {row.name: row for row in _TABLE})
 
 
 def names() -> list[str]:

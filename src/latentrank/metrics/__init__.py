@@ -1,8 +1,8 @@
 """Everything measured of a run: one table of metrics, one store of values."""
 
-from latentrank.metrics import generation, labels, latent
-from latentrank.metrics.base import METRICS, Measured, Metric, Spec, names, parse
+from latentrank.metrics.base import Measured, Metric
 from latentrank.metrics.measure import is_possible, measure, usual
+from latentrank.metrics.registry import METRICS, Spec, names, parse
 from latentrank.metrics.store import Value, add, read
 from latentrank.metrics.subject import Subject
 from latentrank.metrics.tables import comparable, tables
@@ -24,7 +24,3 @@ __all__ = [
     "tables",
     "usual",
 ]
-
-for _metric in (*latent.METRICS, *generation.METRICS, *labels.METRICS):
-    METRICS.register(_metric.name, _metric)
-METRICS.seal()

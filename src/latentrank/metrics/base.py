@@ -1,15 +1,10 @@
-"""The definition of a metric, the table of all metrics, and their text form."""
+"""The definition of a metric."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
-
-from latentrank.errors import InputError, unknown
-from latentrank.evaluation.features import check_features
-from latentrank.registry import Registry
 
 Better = Literal["lower", "higher"]
 Need = Literal["images", "labels", "parameters", "posterior", "codes"]
@@ -48,7 +43,7 @@ class Metric:
         uses: settings that the value depends on, which become part of its identity.
         usual: default arguments for `evaluate`; if empty, the metric is measured only if it takes
             no argument.
-        title: name in tables; by default `name`.
+        title: name in tables; by default `name`, with spaces in place of hyphens.
         help: description, in one sentence.
         stored: false if the run's metrics already hold the number.
 
@@ -72,86 +67,10 @@ class Metric:
         if self.usual is None:
             object.__setattr__(self, "usual", () if self.argument else ("",))
         if not self.title:
-            object.__setattr__(self, "title", self.name)
+            object.__setattr__(self, "title", self.name.replace("-", " "))
 
     @property
     def form(self) -> str:
         """How it is written, such as `fd[FEATURES]:DENSITY`."""
         features = "[FEATURES]" if "features" in self.uses else ""
         return f"{self.name}{features}" + (f":{self.argument}" if self.argument else "")
-
-
-METRICS: Registry[Metric] = Registry("metric", "latentrank.metrics")
-
-#: Aliases: the metric, and the features that the alias implies.
-ALIASES = {
-    "error": ("validation_error", ""),
-    "fid": ("fd", "inception"),
-    "kid": ("kd", "inception"),
-}
-
-
-class Spec(NamedTuple):
-    """A requested metric.
-
-    Attributes:
-        metric: the metric.
-        features: feature network; empty if it uses none.
-        argument: such as a density or a number of labels; empty if it takes none.
-    """
-
-    metric: Metric
-    features: str
-    argument: str
-
-    @property
-    def text(self) -> str:
-        """Its text form, as `parse` reads it, with aliases resolved."""
-        features = f"[{self.features}]" if self.features else ""
-        argument = f":{self.argument}" if self.argument else ""
-        return f"{self.metric.name}{features}{argument}"
-
-
-def parse(text: str) -> Spec:
-    """A metric written as `NAME`, `NAME:ARGUMENT` or `NAME[FEATURES]:ARGUMENT`.
-
-    Args:
-        text: such as `"rank"`, `"accuracy:100"`, `"fd:gmm:components=10"` or
-            `"fd[timm:tf_efficientnet_lite0]:gaussian"`; features default to the classifier.
-
-    Raises:
-        InputError: there is no such metric or feature network, or its argument is missing or
-            unexpected.
-
-    Example:
-        >>> parse("fid:gmm:components=10").text
-        'fd[inception]:gmm:components=10'
-        >>> parse("rnak")
-        Traceback (most recent call last):
-        latentrank.errors.InputError: There is no metric 'rnak'; did you mean 'rank'? Known: ...
-    """
-    found = re.fullmatch(r"([^:\[\]]+)(?:\[([^\]]*)\])?(?::(.+))?", text.strip())
-    name, features, argument = found.groups("") if found else (text, "", "")
-    name, implied = ALIASES.get(name, (name, ""))
-    if name not in METRICS:
-        raise unknown("metric", name, names())
-    metric = METRICS.get(name)
-    if bool(argument) != bool(metric.argument):
-        raise InputError(f"The metric is '{text}', expected {metric.form}.")
-    if (features or implied) and "features" not in metric.uses:
-        raise InputError(f"The metric {name} uses no features; leave out [{features}].")
-    if "features" not in metric.uses:
-        return Spec(metric, "", argument)
-    chosen = features or implied or "classifier"
-    check_features(chosen)
-    return Spec(metric, chosen, argument)
-
-
-def names() -> list[str]:
-    """The names of all metrics, including those of installed packages, and aliases.
-
-    Example:
-        >>> names()[:3]
-        ['rank', 'validation_error', 'seconds']
-    """
-    return [*METRICS.names(), *ALIASES]

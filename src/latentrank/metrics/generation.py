@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from latentrank.errors import InputError
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.distances import (
@@ -23,20 +25,11 @@ def _kernel(subject: Subject, density: str, features: str) -> Measured:
     return Measured(*kernel_distance(*subject.features(features, density)))
 
 
-def _precision(subject: Subject, density: str, features: str) -> float:
-    return subject.once(precision_recall, features, density).precision
-
-
-def _recall(subject: Subject, density: str, features: str) -> float:
-    return subject.once(precision_recall, features, density).recall
-
-
-def _density(subject: Subject, density: str, features: str) -> float:
-    return subject.once(density_coverage, features, density).density
-
-
-def _coverage(subject: Subject, density: str, features: str) -> float:
-    return subject.once(density_coverage, features, density).coverage
+def _one_of(
+    compare: Callable[..., Sequence[float]], place: int
+) -> Callable[[Subject, str, str], float]:
+    """One of the numbers that a comparison of features gives together."""
+    return lambda subject, density, features: subject.once(compare, features, density)[place]
 
 
 def _entropy(subject: Subject, _: str, features: str) -> Measured:
@@ -45,16 +38,11 @@ def _entropy(subject: Subject, _: str, features: str) -> Measured:
         raise InputError(
             "The entropy of interpolated images needs a classifier; leave out the features."
         )
-    images = subject.dataset.train.x
-    return Measured(
-        *interpolation_entropy(
-            subject.model,
-            images,
-            classifier,
-            seed=subject.seed,
-            prepare=subject.dataset.preprocessing.normalise,
-        )
+    images, prepare = subject.dataset.train.x, subject.dataset.preprocessing.normalise
+    found = interpolation_entropy(
+        subject.model, images, classifier, seed=subject.seed, prepare=prepare
     )
+    return Measured(*found)
 
 
 def _distance(name: str, compute: object, better: Better, title: str, text: str) -> Metric:
@@ -74,10 +62,10 @@ def _distance(name: str, compute: object, better: Better, title: str, text: str)
 METRICS = (
     _distance("fd", _frechet, "lower", "{distance}", "Fréchet distance"),
     _distance("kd", _kernel, "lower", "{kernel}", "Kernel distance"),
-    _distance("precision", _precision, "higher", "precision", "Precision"),
-    _distance("recall", _recall, "higher", "recall", "Recall"),
-    _distance("density", _density, "higher", "density", "Density"),
-    _distance("coverage", _coverage, "higher", "coverage", "Coverage"),
+    _distance("precision", _one_of(precision_recall, 0), "higher", "precision", "Precision"),
+    _distance("recall", _one_of(precision_recall, 1), "higher", "recall", "Recall"),
+    _distance("density", _one_of(density_coverage, 0), "higher", "density", "Density"),
+    _distance("coverage", _one_of(density_coverage, 1), "higher", "coverage", "Coverage"),
     Metric(
         "entropy",
         _entropy,

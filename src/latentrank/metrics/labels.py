@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
+from torch import nn
 
 from latentrank import methods
 from latentrank.errors import InputError
@@ -43,12 +44,8 @@ def _draws(count: int) -> int:
 
 def _percent(found: ProbeResult) -> Measured:
     spread = 100 * found.accuracy_std if len(found.accuracies) > 1 else None
-    draws = len(found.accuracies)
-    details: dict[str, str | int] = {
-        "probe": found.kind,
-        "labels": found.n_labels,
-        "draws": draws,
-    }
+    details: dict[str, str | int] = {"probe": found.kind, "labels": found.n_labels}
+    details["draws"] = len(found.accuracies)
     return Measured(100 * found.accuracy_mean, spread, details)
 
 
@@ -66,27 +63,26 @@ def _accuracy(kind: Kind) -> Callable[[Subject, str], Measured]:
 
 def _supervised(subject: Subject, argument: str) -> Measured:
     train, test = _labels(subject)
-    full_dataset, config = subject.full_dataset, subject.config
+    every, config = subject.full_dataset, subject.config
     count = _count(argument, len(train))
-    width = int(config.latent_dim or full_dataset.latent_dim)
-    return _percent(
-        supervised(
-            lambda: (
-                methods.build(
-                    config.method, full_dataset.shape, width, config.net or full_dataset.net
-                ).encoder
-            ),
-            full_dataset.train.x,
-            train,
-            full_dataset.test.x,
-            test,
-            count,
-            _draws(count),
-            subject.seed,
-            place(config.machine.device),
-            full_dataset.preprocessing.normalise,
-        )
+
+    def encoder() -> nn.Module:
+        width, net = config.latent_dim or every.latent_dim, config.net or every.net
+        return methods.build(config.method, every.shape, width, net).encoder
+
+    found = supervised(
+        encoder,
+        every.train.x,
+        train,
+        every.test.x,
+        test,
+        count,
+        _draws(count),
+        subject.seed,
+        place(config.machine.device),
+        every.preprocessing.normalise,
     )
+    return _percent(found)
 
 
 def _wrong(right: Callable[[Subject, str], Measured]) -> Callable[[Subject, str], Measured]:

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from latentrank import methods
 from latentrank.errors import InputError, unknown
 from latentrank.evaluation.collapse import active_units, kl_per_unit
 from latentrank.evaluation.prediction import fold_error, parameter_error, reconstruction_error
@@ -19,8 +17,10 @@ from latentrank.evaluation.theory import (
     relative_contrasts,
     theorem_step_size,
 )
-from latentrank.metrics.base import Better, Metric
+from latentrank.metrics.base import Metric
 from latentrank.metrics.subject import Subject
+from latentrank.models.base import LatentModel
+from latentrank.runs.train import new_model
 
 EPSILON = 0.1  # Adam's epsilon in theorem 1, where the usual 1e-8 would make the step vanish
 _PILOT_STEPS, _PILOT_STEP_SIZE = 20, 1e-3
@@ -72,57 +72,42 @@ def _gradient(subject: Subject, argument: str) -> float:
     The unknown minimum of the loss is replaced by its lower bound 0; the bound on the gradient is
     the largest norm in a short pilot run, and K is that bound, as the theorem states for the loss.
     """
-    config = subject.config
     x = subject.dataset.preprocessing.normalise(subject.dataset.train.x)
-    width = config.latent_dim or subject.dataset.latent_dim
-    torch.manual_seed(config.training.seed)
-    model = methods.build(
-        config.method,
-        subject.dataset.shape,
-        width,
-        config.net or subject.dataset.net,
-        subject.dataset.preprocessing.bounded,
-        **config.options.model_dump(),
-    ).train()
+    model = new_model(subject.config, subject.dataset).train()
     pilot, horizon = copy.deepcopy(model), int(argument)
     start = float(model.losses(x)["loss"].detach())
-    bound = float(
-        adam_gradient_norms(
-            lambda: pilot.losses(x)["loss"],
-            list(pilot.parameters()),
-            _PILOT_STEP_SIZE,
-            _PILOT_STEPS,
-            EPSILON,
-        ).max()
-    )
+
+    def norms(network: LatentModel, step_size: float, steps: int) -> NDArray[Any]:
+        parameters = list(network.parameters())
+        return adam_gradient_norms(
+            lambda: network.losses(x)["loss"], parameters, step_size, steps, EPSILON
+        )
+
+    bound = float(norms(pilot, _PILOT_STEP_SIZE, _PILOT_STEPS).max())
     step_size = theorem_step_size(start, bound, bound, horizon, EPSILON)
-    norms = adam_gradient_norms(
-        lambda: model.losses(x)["loss"], list(model.parameters()), step_size, horizon, EPSILON
-    )
-    return float(norms.min())
+    return float(norms(model, step_size, horizon).min())
 
 
-_OF_TRAINING: dict[str, Better | None] = {
-    "rank": None,
-    "validation_error": "lower",
-    "seconds": None,
-    "rank_training_codes": None,
-    "effective_rank": None,
-    "participation_ratio": None,
-    "gap_rank": None,
-}
+_OF_TRAINING = (
+    "rank", "validation_error", "seconds", "rank_training_codes", "effective_rank",
+    "participation_ratio", "gap_rank",
+)  # fmt: skip
 
 METRICS = (
     *(
-        Metric(name, _of_training(name), better, stored=False)
-        for name, better in _OF_TRAINING.items()
+        Metric(
+            name,
+            _of_training(name),
+            "lower" if name == "validation_error" else None,
+            stored=False,
+        )
+        for name in _OF_TRAINING
     ),
     Metric(
         "relative-error",
         lambda s, _: parameter_error(s.model, s.dataset),
         "lower",
         ("parameters", "codes"),
-        title="relative error",
         help="Error of codes interpolated over the parameters, in percent.",
     ),
     Metric(
@@ -131,7 +116,6 @@ METRICS = (
         "lower",
         ("codes",),
         usual=(),
-        title="training error",
         help="Relative error of the reconstructed training samples, in percent.",
     ),
     Metric(
@@ -148,7 +132,6 @@ METRICS = (
         "lower",
         ("parameters", "codes"),
         argument="KIND",
-        title="prediction error",
         help="Error at the parameters of the test split, by kind of interpolation, in percent.",
     ),
     Metric(
@@ -157,21 +140,18 @@ METRICS = (
         "lower",
         ("parameters", "codes"),
         argument="KIND",
-        title="fold error",
         help="Error at training parameters held out of the interpolation, by kind, in percent.",
     ),
     Metric(
         "active-units",
         lambda s, _: active_units(_posterior(s)[0]),
         needs=("posterior",),
-        title="active units",
         help="Coordinates whose posterior mean depends on the data.",
     ),
     Metric(
         "active-share",
         _active_share,
         needs=("posterior",),
-        title="active share",
         help="Active units as a share of all.",
     ),
     Metric(

@@ -11,9 +11,10 @@ from latentrank.errors import InputError
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.features import check_features, distance_name
 from latentrank.evaluation.generation import kernel_distance_name
-from latentrank.metrics.base import METRICS, Measured, Need, Spec, parse
+from latentrank.metrics.base import Measured, Need
+from latentrank.metrics.registry import METRICS, Spec, parse
 from latentrank.metrics.store import Value, add, read
-from latentrank.metrics.subject import Subject
+from latentrank.metrics.subject import FROM_TEST_CODES, Subject
 
 
 def measure(subject: Subject, text: str) -> Value:
@@ -114,7 +115,7 @@ def is_possible(subject: Subject, spec: Spec) -> bool:
 
 def _known_density(text: str) -> None:
     """Reject an unknown density before the features are computed, which takes minutes."""
-    if text not in ("usual", "reconstruction"):
+    if text not in ("usual", *FROM_TEST_CODES):
         densities.parse(text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from latentrank.evaluation.images import weights_digest
 from latentrank.filenames import CONFIG, METRICS, WEIGHTS
 from latentrank.formatting import as_text
-from latentrank.io import write_text
+from latentrank.io import digest, write_text
 
 KEY = "measured"
 
@@ -48,12 +47,12 @@ class Value:
     @property
     def key(self) -> str:
         """Distinguishes values that are stored side by side."""
-        return f"{self.metric} {_digest(self.identity)}"
+        return f"{self.metric} {digest(self.identity)[:8]}"
 
     @property
     def kind(self) -> str:
         """Distinguishes values that must not be compared: the identity except the seed."""
-        return _digest({k: v for k, v in self.identity.items() if k != "seed"})
+        return digest({k: v for k, v in self.identity.items() if k != "seed"})[:8]
 
     @property
     def label(self) -> str:
@@ -78,11 +77,6 @@ class Value:
 
 
 _VALUE = TypeAdapter(Value)
-
-
-def _digest(values: Mapping[str, Any]) -> str:
-    plain = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.blake2b(plain.encode(), digest_size=4).hexdigest()
 
 
 def _contains(known: Any, asked: Any) -> bool:

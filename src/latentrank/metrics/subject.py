@@ -28,6 +28,9 @@ from latentrank.runs import Run, finished_run, load_data
 Array = NDArray[Any]
 T = TypeVar("T")
 
+# Samples decoded from codes of test samples, named where a density would be.
+FROM_TEST_CODES = ("reconstruction", "interpolation")
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -131,16 +134,21 @@ class Subject:
         """Samples of a density fitted to the training codes.
 
         Args:
-            density: as text, or `"reconstruction"` for reconstructed test samples.
-            n: number of samples; by default the subject's `samples`.
+            density: as text, or `"reconstruction"` for reconstructed test samples, or
+                `"interpolation"` for random points on the lines between codes of test samples.
+            n: number of samples, of a density or an interpolation; by default the subject's
+                `samples`.
 
         Returns:
             `(n, *shape)`, in the data's units, in network layout.
         """
-        if density == "reconstruction":
+        if density in FROM_TEST_CODES:
             if not self.reconstructs:
                 raise InputError(f"The method {self.config.method} does not reconstruct samples.")
-            return self.model.decode_array(self.codes("test"))
+            codes: Array = self.codes("test")
+            if density == "interpolation":
+                codes = _between(codes, n or self.samples, self.seed)
+            return self.model.decode_array(codes)
         fitted = inference.fit_density(self.run, self.density(density))
         return self.model.decode_array(fitted.sample(n or self.samples, seed=self.seed))
 
@@ -191,6 +199,18 @@ class Subject:
                 raise
             return None
         return _digest(path, path.stat().st_mtime_ns)
+
+
+def _between(codes: Array, n: int, seed: int) -> Array:
+    """A random point on the line between each of `n` pairs of different codes."""
+    if len(codes) < 2:
+        raise InputError("There is one test sample; an interpolation needs at least two.")
+    rng = np.random.default_rng(seed)
+    start = rng.integers(len(codes), size=n)
+    # A step of 1 to N - 1 around the circle reaches every other code, never the same one.
+    end = (start + rng.integers(1, len(codes), size=n)) % len(codes)
+    share = rng.random((n, 1)).astype(codes.dtype)
+    return np.asarray(codes[start] + share * (codes[end] - codes[start]))
 
 
 @lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from bisect import bisect_left
 
 import torch
 from torch import Tensor, nn
@@ -132,15 +133,10 @@ class Autoencoder(LatentModel):
             part = stats.mean + coefficients[:, :k] @ stats.directions[:, :k].T
             return float((self.decode(part) - exact).norm() / exact.norm())
 
-        low, high = 1, len(stats.variances)
-        while low < high:
-            middle = (low + high) // 2
-            if change(middle) <= tol:
-                high = middle
-            else:
-                low = middle + 1
+        fewer = range(1, len(stats.variances))
+        needed = 1 + bisect_left(fewer, True, key=lambda k: change(k) <= tol)
         self.train(was_training)
-        return low
+        return needed
 
     def _inference(
         self,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from latentrank.preprocessing import Preprocessing
 
@@ -55,11 +54,6 @@ class Spec(BaseModel):
     code_dim: Width | None = None
     preprocessing: Preprocessing | None = None
     data_fingerprint: str | None = Field(None, max_length=200)
-
-    @field_validator("preprocessing", mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        return Preprocessing.from_dict(value) if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> Spec:

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_count, unknown
 from latentrank.nets.conv import conv
 from latentrank.nets.mlp import Pair, Shape, mlp
 from latentrank.nets.paper import celeba, curves, mnist, rrae_mnist, shapes
@@ -37,19 +37,20 @@ def _auto(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
 #: decoder's input width.
 Family = Callable[[Shape, int, int], Pair]
 
-NETWORKS = Registry[Family]("network", "latentrank.networks")
-for _name, _family in {
-    "auto": _auto,
-    "shapes": shapes,
-    "mnist": mnist,
-    "celeba": celeba,
-    "rrae-mnist": rrae_mnist,
-    "curves": curves,
-    "conv": conv,
-    "mlp": mlp,
-}.items():
-    NETWORKS.register(_name, _family)
-NETWORKS.seal()
+NETWORKS = Registry[Family](
+    "network",
+    "latentrank.networks",
+    {
+        "auto": _auto,
+        "shapes": shapes,
+        "mnist": mnist,
+        "celeba": celeba,
+        "rrae-mnist": rrae_mnist,
+        "curves": curves,
+        "conv": conv,
+        "mlp": mlp,
+    },
+)
 
 _BOUNDS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -108,8 +109,7 @@ def build(
             f"The samples have shape {shape}, expected axes of at least 1; check the data."
         )
     for name, size in (("encoder_dim", encoder_dim), ("latent_dim", latent_dim)):
-        if size < 1:
-            raise InputError(f"{name} is {size}, expected an integer from 1; raise it.")
+        check_count(size, name)
     encoder, decoder = make(shape, encoder_dim, latent_dim)
     if bounded_output is not None:
         decoder.append(_BOUNDS[bounded_output]())

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentrank.errors import InputError
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+from latentrank.nets.conv import CONVOLUTIONS, TRANSPOSED
 
 
 def output_layer(encoder: nn.Module) -> nn.Module | None:
@@ -193,15 +191,15 @@ def _linear(weight: Tensor, bias: Tensor | None, like: Tensor) -> nn.Linear:
 
 def _convolution(old: nn.Module, weight: Tensor, bias: Tensor | None, like: Tensor) -> nn.Module:
     """A convolution with the geometry of `old` and these values."""
-    kind = next(kind for kind in _CONVOLUTIONS if isinstance(old, kind))
+    kind = next(kind for kind in CONVOLUTIONS if isinstance(old, kind))
     geometry = cast(nn.Conv2d, old)
     new = kind(
         weight.shape[1],
         weight.shape[0],
-        geometry.kernel_size,  # type: ignore[arg-type]  # a tuple of the kind's own length
-        geometry.stride,  # type: ignore[arg-type]
-        geometry.padding,  # type: ignore[arg-type]
-        geometry.dilation,  # type: ignore[arg-type]
+        geometry.kernel_size,
+        geometry.stride,
+        geometry.padding,
+        geometry.dilation,
         bias=bias is not None,
         padding_mode=geometry.padding_mode,
         device="meta",
@@ -252,7 +250,7 @@ def _output_index(encoder: nn.Module) -> int | None:
     if not isinstance(encoder, nn.Sequential):
         return None
     for index in reversed(range(len(encoder))):
-        if isinstance(encoder[index], (nn.Linear, *_CONVOLUTIONS)):
+        if isinstance(encoder[index], (nn.Linear, *CONVOLUTIONS)):
             return index
         if not isinstance(encoder[index], nn.Flatten):
             return None
@@ -264,7 +262,7 @@ def _input_index(decoder: nn.Module) -> int | None:
     if not isinstance(decoder, nn.Sequential):
         return None
     for index, layer in enumerate(decoder):
-        if isinstance(layer, (nn.Linear, *_CONVOLUTIONS, *_TRANSPOSED)):
+        if isinstance(layer, (nn.Linear, *CONVOLUTIONS, *TRANSPOSED)):
             return index
         if not isinstance(layer, nn.Unflatten):
             return None

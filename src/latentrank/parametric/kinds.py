@@ -28,6 +28,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
 
+from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
 from latentrank.parametric.coordinates import MOST_DIMENSIONS, cells, levels
 
@@ -185,7 +186,7 @@ def learn_kernel(points: Array, values: Array) -> Array:
     Returns:
         `(1 + r,)`: the smoothness, 2.5 or infinity, and a length scale for each dimension.
     """
-    rows = np.linspace(0, len(points) - 1, min(len(points), _LEARNT_FROM)).round().astype(int)
+    rows = spread_evenly(len(points), _LEARNT_FROM)
     nodes, centred = points[rows], values[rows] - values.mean(axis=0)
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
     leading = (u * s)[:, :_LEADING]

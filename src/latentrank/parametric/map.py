@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from latentrank.density.base import Subspace, as_codes
+from latentrank.density.base import Subspace, as_codes, as_matrix
 from latentrank.errors import InputError, unknown
 from latentrank.formatting import as_text
 from latentrank.io import atomic_write
@@ -246,29 +246,10 @@ def as_parameters(
         Traceback (most recent call last):
         latentrank.errors.InputError: The parameters have 2 columns, expected 3 (a, b, c); give ...
     """
-    try:
-        matrix = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"The {what} are not an array of numbers ({error}); give a NumPy array (N, P)."
-        ) from None
-    if matrix.ndim != 2 or not matrix.size:
-        raise InputError(
-            f"The {what} have shape {matrix.shape}, expected (N, P) with one row per sample; "
-            "reshape them."
-        )
-    if width is not None and matrix.shape[1] != width:
-        called = f" ({', '.join(names)})" if names else ""
-        raise InputError(
-            f"The {what} have {matrix.shape[1]} columns, expected {width}{called}; give those "
-            "that the training data have."
-        )
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-    if len(bad):
-        raise InputError(
-            f"The {what} hold NaN or infinity in {len(bad)} of {len(matrix)} rows, row {bad[0]} "
-            "first; expected finite numbers: correct or drop those rows."
-        )
+    remedy = "give those that the training data have"
+    matrix = as_matrix(values, what, "(N, P)", width, remedy, names)
+    if not len(matrix):
+        raise InputError(f"There are no {what}, expected at least one row; give some.")
     return matrix
 
 

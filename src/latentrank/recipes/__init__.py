@@ -11,16 +11,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from latentrank import methods, metrics
+from latentrank import data, methods, metrics
 from latentrank.errors import InputError, unknown
 from latentrank.io import read_yaml
 
-Budget = Literal["small", "paper"]
-BUDGETS: tuple[Budget, ...] = ("small", "paper")
+Budget = Literal["small", "medium", "paper"]
+BUDGETS: tuple[Budget, ...] = get_args(Budget)
 Settings = dict[str, Any]
 
 _FOLDER = Path(__file__).parent
@@ -35,9 +35,14 @@ class Preset(_Strict):
 
     data: str = Field(description="name of the data set")
     paper: Settings = Field(description="settings of the papers")
-    small: Settings = Field(description="those that differ in the small budget")
+    medium: Settings = Field(
+        default_factory=dict, description="those that differ in the medium budget"
+    )
+    small: Settings = Field(
+        default_factory=dict, description="those that differ in the small budget"
+    )
     samples: dict[Budget, int] = Field(
-        {"small": 10_000, "paper": 10_000}, description="generated samples for a distance"
+        default_factory=dict, description="generated samples for a distance; 10 000 unless given"
     )
     densities: dict[str, str] = Field(
         default_factory=dict,
@@ -47,14 +52,18 @@ class Preset(_Strict):
 
     def settings(self, budget: Budget) -> Settings:
         """The configuration of a run."""
-        return self.paper if budget == "paper" else {**self.paper, **self.small}
+        differing = {"small": self.small, "medium": self.medium, "paper": {}}
+        return {**self.paper, **differing[budget]}
 
 
 class Part(_Strict):
     """The part of a recipe on one data set."""
 
-    preset: str = Field(description="name of a preset")
-    name: str = Field("", description="heading; the preset's name unless given")
+    preset: str = Field("", description="name of a preset")
+    data: str = Field(
+        "", description="instead of a preset: a data set, or a path relative to the recipe's file"
+    )
+    name: str = Field("", description="heading; by default the name of the preset or the data")
     settings: Settings = Field(default_factory=dict, description="over the preset's, both budgets")
     rows: list[str] = Field(default_factory=list, description="its rows; all unless named")
     row_settings: dict[str, Settings] = Field(
@@ -66,21 +75,34 @@ class Part(_Strict):
     row_options: dict[str, Settings] = Field(
         default_factory=dict, description="row: options of its method here, over all others"
     )
-    metrics: dict[str, str] = Field(description="column: metric, see `latentrank.metrics`")
+    metrics: dict[str, str] = Field(
+        {"error": "error", "rank": "rank"}, description="column: metric, see `latentrank.metrics`"
+    )
     published: dict[str, dict[str, float | tuple[float, float]]] = Field(
         default_factory=dict, description="column: row: the paper's value, or value and spread"
     )
 
+    @model_validator(mode="after")
+    def _has_data(self) -> Part:
+        if bool(self.preset) == bool(self.data):
+            raise ValueError("a part needs either data or a preset")
+        return self
+
     @property
     def heading(self) -> str:
         """The name of the part."""
-        return self.name or self.preset
+        return self.name or self.preset or Path(self.data).stem
+
+    @property
+    def source(self) -> Preset:
+        """The preset, or the data with default settings."""
+        return presets()[self.preset] if self.preset else Preset(data=self.data, paper={})
 
 
 class Row(_Strict):
     """A method with options: one row of the table."""
 
-    name: str = Field(description="name in the table and the figures")
+    name: str = Field("", description="name in the table and figures; by default the method's")
     method: str = Field(description="name of the method")
     options: Settings = Field(default_factory=dict, description="of the method")
     settings: Settings = Field(default_factory=dict, description="over the part's")
@@ -90,6 +112,13 @@ class Row(_Strict):
     small_seeds: int | None = Field(
         None, ge=0, description="maximum, small budget; 0 omits the row there"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_method(cls, values: Any) -> Any:
+        if isinstance(values, str):
+            values = {"method": values}
+        return {"name": values.get("method"), **values} if isinstance(values, dict) else values
 
 
 class Claim(_Strict):
@@ -112,10 +141,11 @@ class Power(_Strict):
 
 
 class Recipe(_Strict):
-    """A table or figure of a paper."""
+    """A table or figure of a paper, or an experiment of one's own."""
 
     title: str
-    paper: str = Field(description="which paper, and which table or figure of it")
+    paper: str = Field("", description="which paper, and which table or figure of it")
+    seeds: int = Field(3, ge=1, description="number of seeds per row, unless the command says")
     parts: list[Part] = Field(min_length=1)
     rows: list[Row] = Field(min_length=1)
     figures: list[str] = Field(
@@ -207,14 +237,24 @@ def load(name: str) -> Recipe:
     if own.suffix not in (".yaml", ".yml") and name not in names():
         raise unknown("recipe", name, names())
     path = own if own.suffix in (".yaml", ".yml") else _FOLDER / f"{name}.yaml"
+    values = read_yaml(path)
+    _find_data(values, path.parent)
     try:
-        recipe = Recipe(**read_yaml(path))
+        recipe = Recipe(**values)
     except ValidationError as error:
         raise InputError(_message(error, path.name)) from None
     except TypeError as error:
         raise InputError(f"{path.name} is not a recipe ({error}); see the recipes' own.") from None
-    _known("preset", (part.preset for part in recipe.parts), presets())
+    _known("preset", (part.preset for part in recipe.parts if part.preset), presets())
     return recipe
+
+
+def _find_data(values: Settings, folder: Path) -> None:
+    """Make paths of data relative to the working folder, from ones relative to the recipe's."""
+    for part in values.get("parts") or ():
+        source = part.get("data") if isinstance(part, dict) else None
+        if isinstance(source, str) and source not in data.names() and (folder / source).exists():
+            part["data"] = str(folder / source)
 
 
 def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:

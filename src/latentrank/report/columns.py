@@ -13,17 +13,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.config import MachineConfig
+from latentrank.config import places
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
 from latentrank.formatting import as_text, duration, mean_and_spread
 from latentrank.metrics import METRICS, Value, comparable, read
-from latentrank.report.view import RunLike, View, flat_settings
+from latentrank.report.view import View, flat_settings
+from latentrank.runs import Run
 
 # What may differ between repetitions of an experiment.
-_NOT_THE_EXPERIMENT: Final = frozenset(
-    {"seed", "data_root", "download", *MachineConfig.model_fields}
-)
+_NOT_THE_EXPERIMENT: Final = frozenset({"seed", *places()})
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes"})
 _NAMES: Final = {"seconds": "training time"}
 _LONGEST_NAME: Final = 28  # characters; longer names become numbers
@@ -87,7 +86,7 @@ class Column:
         return np.array([view.metrics["singular_values"] for view in self.views])
 
 
-def columns_of(runs: Sequence[RunLike], labels: Sequence[str] | None = None) -> list[Column]:
+def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list[Column]:
     """Group runs that differ in nothing but the seed.
 
     Args:

@@ -28,7 +28,8 @@ from latentrank.report.panels import (
 )
 from latentrank.report.style import Format, write_figure
 from latentrank.report.tables import to_csv, to_latex
-from latentrank.report.view import RunLike, View, flat_settings
+from latentrank.report.view import View, flat_settings
+from latentrank.runs import Run
 
 _LONGEST_TITLE: Final = 30  # characters; longer ones would wrap on a phone
 _WALKS: Final = (
@@ -69,7 +70,7 @@ def files_of(page: Path) -> Path:
 
 
 def write_comparison(
-    runs: Sequence[RunLike],
+    runs: Sequence[Run],
     path: str | Path,
     labels: Sequence[str] | None = None,
     figure_format: Format = "png",

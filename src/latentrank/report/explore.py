@@ -20,7 +20,8 @@ from latentrank.models.statistics import CodeStatistics
 from latentrank.report import html
 from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, rgb, widened
 from latentrank.report.style import CELL, INK, PALETTE
-from latentrank.report.view import RunLike, View
+from latentrank.report.view import View
+from latentrank.runs import Run
 
 DIRECTIONS: Final = 8
 STEPS: Final = 17  # odd, so that zero is one of them
@@ -30,7 +31,7 @@ _CURVE: Final = (336, 240)  # pixels of a drawn curve
 _FINE: Final = 2  # oversampling factor, since Pillow's lines are jagged
 
 
-def write_explore(run: RunLike) -> Path:
+def write_explore(run: Run) -> Path:
     """Write `explore.html` into a run's folder.
 
     The reader picks a test sample, or the mean of the training codes, and moves its code along one

@@ -20,7 +20,8 @@ from latentrank.report import html
 from latentrank.report.errors import percent
 from latentrank.report.panels import PANELS, Drawn
 from latentrank.report.style import Format, to_svg, write_figure
-from latentrank.report.view import ERRORS, MissingDataError, RunLike, View, flat_settings
+from latentrank.report.view import ERRORS, MissingDataError, View, flat_settings
+from latentrank.runs import Run
 
 _CAPTIONS: Final = f"{FIGURES}/captions.json"
 _KEPT_WIDTH: Final = 900  # CSS pixels of a figure that an earlier report drew
@@ -40,7 +41,7 @@ _MODEL: Final = (
 
 
 def write_report(
-    run: RunLike,
+    run: Run,
     figure_format: Format = "png",
     notify: Callable[[str], None] = lambda text: None,
 ) -> Path:

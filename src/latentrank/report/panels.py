@@ -26,7 +26,7 @@ ERRORS_CAPTION: Final = (
     f"At most {MOST_SAMPLES} test samples are used, evenly spread."
 )
 _STEPS: Final = 9
-_GRID: Final = 9  # odd, so that the mean is one of its points
+GRID: Final = 9  # odd, so that the mean is one of its points
 _SCATTERED: Final = 4000
 
 
@@ -132,12 +132,13 @@ def _interpolation(view: View) -> Drawn:
     )
 
 
-def walks(view: View, first: View) -> Array:
+def walks(view: View, first: View, way: Callable[..., Array] | None = None) -> Array:
     """Decoded paths `(R, steps, *shape)` from the first half of the anchors to the second.
 
     Args:
         view: the run that decodes.
         first: the run whose test samples are the end points.
+        way: of `evaluation.interpolation`; by default straight lines, and arcs between noise.
     """
     if not view.starts_from_noise:
         view.need_directions("nothing to interpolate")
@@ -146,7 +147,7 @@ def walks(view: View, first: View) -> Array:
     if not pairs:
         raise InputError("An interpolation needs two test samples, but there is only one.")
     # Noise vectors have nearly equal norms; a straight line would leave the trained region.
-    way = ways.spherical if view.starts_from_noise else ways.linear
+    way = way or (ways.spherical if view.starts_from_noise else ways.linear)
     return view.decode(way(anchors[:pairs], anchors[pairs : 2 * pairs], steps=_STEPS))
 
 
@@ -154,10 +155,10 @@ def _plane(view: View) -> Drawn:
     """The grid along the first two principal directions, or the walk along the only one."""
     view.need_codes("no plane of codes to walk in")
     view.need_directions("no principal direction to walk along")
-    grid = ways.pca_grid(view.training_codes, size=_GRID, extent=2.0)
+    grid = ways.pca_grid(view.training_codes, size=GRID, extent=2.0)
     variances = view.plane.scales**2
     if view.directions == 1:
-        walk = view.decode(grid[_GRID // 2 : _GRID // 2 + 1])
+        walk = view.decode(grid[GRID // 2 : GRID // 2 + 1])
         return Drawn(
             figures.pca_grid(walk, view.limits),
             f"A row of {view.noun}s along the only principal direction.",

@@ -12,15 +12,14 @@ from latentrank.errors import InputError, unknown
 from latentrank.evaluation import interpolation as ways
 from latentrank.report import figures
 from latentrank.report.cells import Limits, value_limits
-from latentrank.report.view import RunLike, View, drawn
+from latentrank.report.panels import GRID, walks
+from latentrank.report.view import View, drawn
+from latentrank.runs import Run
 
 KINDS = ("linear", "spherical", "pca")
 
-_STEPS = 9
-_GRID = 9
 
-
-def interpolation(run: RunLike, kind: str = "linear") -> Figure:
+def interpolation(run: Run, kind: str = "linear") -> Figure:
     """An interpolation between test samples, or the plane of the first two principal directions.
 
     Args:
@@ -40,20 +39,15 @@ def interpolation(run: RunLike, kind: str = "linear") -> Figure:
             f"The method {view.config['method']} has no codes of samples, so there is nothing to "
             "interpolate between; give a run of an autoencoder."
         )
-    view.need_directions("nothing to interpolate")
     if kind == "pca":
-        grid = ways.pca_grid(view.training_codes, size=_GRID)
+        view.need_directions("nothing to interpolate")
+        grid = ways.pca_grid(view.training_codes, size=GRID)
         return figures.pca_grid(view.decode(grid), view.limits)
-    pairs = len(view.picks) // 2
-    if not pairs:
-        raise InputError("An interpolation needs two test samples, but there is only one.")
-    codes = view.codes_of_picks(view.picks, view.dataset)
-    walk = ways.linear if kind == "linear" else ways.spherical
-    rows = walk(codes[:pairs], codes[pairs : 2 * pairs], steps=_STEPS)
-    return figures.interpolation(view.decode(rows), view.limits)
+    way = ways.linear if kind == "linear" else ways.spherical
+    return figures.interpolation(walks(view, view, way), view.limits)
 
 
-def sample_grid(run: RunLike, x: NDArray[Any], most: int = 64) -> Figure:
+def sample_grid(run: Run, x: NDArray[Any], most: int = 64) -> Figure:
     """Generated samples in a grid.
 
     Args:

@@ -22,7 +22,7 @@ from latentrank.io import write_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html, pictures
 from latentrank.report.style import to_svg, write_figure
-from latentrank.report.view import RunLike
+from latentrank.runs import Run
 
 _PLUS = "\N{PLUS-MINUS SIGN}"
 _NONE = "\N{EN DASH}"
@@ -124,7 +124,7 @@ class Page:
         name: name of the recipe.
         title: title of the table or figure.
         paper: the paper.
-        budget: `"small"` or `"paper"`.
+        budget: `"small"`, `"medium"` or `"paper"`.
         seeds: number of seeds per row.
         version: of latentrank.
         command: command that reproduces it.
@@ -133,6 +133,7 @@ class Page:
         differences: from the paper's set-up.
         notes: reasons for empty cells.
         summary: how cells summarise their seeds.
+        comparisons: pages that compare the runs, where there are any.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Page:
     differences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     summary: Literal["mean", "median"] = "mean"
+    comparisons: list[Path] = field(default_factory=list)
 
 
 class Drawn(NamedTuple):
@@ -176,7 +178,7 @@ def seeds(grid: Grid, column: str) -> Drawn:
     return Drawn(f"{column} {grid.name}", figure, f"{column}, {grid.name}: a dot for each seed.")
 
 
-def spectra(name: str, runs: Mapping[str, RunLike]) -> Drawn:
+def spectra(name: str, runs: Mapping[str, Run]) -> Drawn:
     """The spectra of all rows in one plot."""
     values = {row: np.asarray(run.metrics["singular_values"]) for row, run in runs.items()}
     ranks = {row: run.metrics["rank"] for row, run in runs.items()}
@@ -188,13 +190,13 @@ def spectra(name: str, runs: Mapping[str, RunLike]) -> Drawn:
     )
 
 
-def walk(kind: str, name: str, run: RunLike) -> Drawn:
+def walk(kind: str, name: str, run: Run) -> Drawn:
     """An interpolation between test samples, or the plane of two principal directions."""
     figure = pictures.interpolation(run, "linear" if kind == "interpolation" else kind)
     return Drawn(f"{kind} {name}", figure, f"{name}, seed 0.")
 
 
-def generated(kind: str, density: str, name: str, run: RunLike, samples: NDArray[Any]) -> Drawn:
+def generated(kind: str, density: str, name: str, run: Run, samples: NDArray[Any]) -> Drawn:
     """Samples in a grid, or embedded together with test samples."""
     if kind == "tsne":
         real = run.dataset().test.x[: len(samples)]
@@ -238,7 +240,7 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
     write_text(folder / "table.md", markdown(page))
     write_text(folder / "table.json", json.dumps(as_values(page), indent=2) + "\n")
     for picture in drawn:
-        write_figure(picture.figure, folder / f"{slug(picture.name)}.png")
+        write_figure(picture.figure, folder / f"figure-{slug(picture.name)}.png")
     write_text(folder / "report.html", document(page, drawn))
     return folder
 
@@ -248,9 +250,9 @@ def slug(name: str) -> str:
 
     Example:
         >>> slug("samples gmm LoRAE, mnist")
-        'figure-samples-gmm-lorae-mnist'
+        'samples-gmm-lorae-mnist'
     """
-    return "figure-" + re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
 
 
 def as_values(page: Page) -> dict[str, Any]:
@@ -273,14 +275,14 @@ def as_values(page: Page) -> dict[str, Any]:
         }
         for grid in page.grids
     }
-    about = {name: value for name, value in vars(page).items() if name != "grids"}
+    about = {k: value for k, value in vars(page).items() if k not in ("grids", "comparisons")}
     return {**about, "tables": tables}
 
 
 def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
     """Header and rows as text: a measured and a published column for each metric.
 
-    An empty one is left out.
+    An empty one is left out, and the word "measured" where nothing is published.
     """
     kinds = [
         (column, kind)
@@ -289,7 +291,8 @@ def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
         if (kind == "measured" and (grid.known(column) or not grid.published(column)))
         or (kind == "published" and grid.published(column))
     ]
-    header = ["", *(f"{column}, {kind}" for column, kind in kinds)]
+    plain = all(kind == "measured" for _, kind in kinds)
+    header = ["", *(column if plain else f"{column}, {kind}" for column, kind in kinds)]
     rows = [
         [
             row,
@@ -305,7 +308,7 @@ def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
 
 def markdown(page: Page) -> str:
     """The tables and notes, as Markdown."""
-    lines = [f"## {page.title}", "", f"{page.paper}.", ""]
+    lines = [f"## {page.title}", "", *([f"{page.paper}.", ""] if page.paper else [])]
     for grid in page.grids:
         header, rows = cells(grid)
         rule = ["---", *("---:" for _ in header[1:])]
@@ -325,14 +328,14 @@ def _reading(page: Page) -> str:
         "median": "Median over seeds, range in square brackets, number of seeds in brackets",
     }
     return (
-        f"{of_seeds[page.summary]}; budget {page.budget}. {_NONE} means not measured or not "
-        "published."
+        f"{of_seeds[page.summary]}{f'; budget {page.budget}' if page.budget else ''}. {_NONE} "
+        f"means not measured{' or not published' if page.paper else ''}."
     )
 
 
 def _texts(page: Page) -> dict[str, list[str]]:
     texts = {
-        "Claims of the paper": page.claims,
+        "Claims of the paper" if page.paper else "Claims": page.claims,
         "Differences from the paper's set-up": page.differences,
         "Missing values": page.notes,
     }
@@ -350,7 +353,7 @@ def document(page: Page, drawn: Sequence[Drawn]) -> str:
     if drawn:
         sections.append(html.section("Figures", *map(_picture, drawn)))
     footer = f"Written by latentrank {page.version}: {page.command}"
-    return html.page(page.title, f"{page.paper}.", Markup(), sections, footer)
+    return html.page(page.title, f"{page.paper}." if page.paper else "", Markup(), sections, footer)
 
 
 def _picture(drawn: Drawn) -> Markup:

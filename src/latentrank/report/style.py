@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, Final, Literal, ParamSpec, TypeVar
 import numpy as np
 from matplotlib import colormaps, rc_context, rc_params_from_file
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -198,6 +200,42 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
     figure = Figure(figsize=(width, height), layout="constrained" if constrained else None)
     FigureCanvasAgg(figure)
     return figure
+
+
+def panel_grid(
+    count: int,
+    most: int,
+    size: Callable[[int, int], tuple[float, float]],
+    sharex: bool = False,
+    sharey: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """Panels in rows, from left to right.
+
+    Args:
+        count: number of panels.
+        most: maximum number of panels in a row.
+        size: width and height of the figure in inches, from the numbers of columns and rows.
+        sharex: the panels share their horizontal axis.
+        sharey: they share their vertical axis.
+
+    Returns:
+        The figure and its `count` panels.
+
+    Example:
+        >>> figure, panels = panel_grid(3, 2, lambda columns, rows: (2 * columns, 2 * rows))
+        >>> len(panels), figure.get_size_inches().tolist()
+        (3, [4.0, 4.0])
+    """
+    columns = min(most, count)
+    rows = math.ceil(count / columns)
+    figure = new_figure(*size(columns, rows))
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey)
+    panels: list[Axes] = list(grid.flat)
+    for empty in panels[count:]:
+        empty.set_visible(False)
+    for lowest in panels[count - columns : columns * (rows - 1)]:
+        lowest.tick_params(labelbottom=True)  # the empty panels below have no numbers
+    return figure, panels[:count]
 
 
 def curve_style(index: int) -> tuple[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -22,10 +22,10 @@ from latentrank.evaluation.coefficients import (
 )
 from latentrank.filenames import FIGURES
 from latentrank.linalg import RANK_THRESHOLD
-from latentrank.models.statistics import CodeStatistics
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import FieldLimits, Limits, value_limits
 from latentrank.report.errors import Errors
+from latentrank.runs import Run
 
 Floats = NDArray[np.floating]
 
@@ -34,50 +34,6 @@ _SHOWN: Final = 12
 _BATCH: Final = 256
 _KINDS: Final = {1: "vector", 2: "curve", 3: "image", 4: "volume"}
 _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "flow": "flow"}
-
-
-class Model(Protocol):
-    """A model that encodes and decodes, such as an `Autoencoder`."""
-
-    statistics: CodeStatistics
-    reconstructs: ClassVar[bool]
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """The preprocessing of samples for the networks."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Samples `(B, *shape)` to codes `(B, L)`."""
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Codes `(B, L)` to samples `(B, *shape)`."""
-
-
-class RunLike(Protocol):
-    """The interface of a run that a report needs; see `latentrank.runs.Run`."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The resolved configuration."""
-
-    @property
-    def metrics(self) -> Mapping[str, Any]:
-        """The final metrics."""
-
-    @property
-    def history(self) -> Mapping[str, NDArray[Any]]:
-        """Column name to values, one per validation."""
-
-    def model(self) -> Model:
-        """The trained model in evaluation mode."""
-
-    def dataset(self) -> Dataset:
-        """The data it was trained on."""
-
-    def codes(self, split: str) -> NDArray[Any]:
-        """`(N, L)` codes of `"train"` or `"test"`."""
 
 
 class MissingDataError(InputError):
@@ -92,7 +48,7 @@ class View:
         first: the view of a run on the same data, whose PCA is reused.
     """
 
-    def __init__(self, run: RunLike, first: View | None = None) -> None:
+    def __init__(self, run: Run, first: View | None = None) -> None:
         self.run = run
         self.first = first or self
         self.config = run.config

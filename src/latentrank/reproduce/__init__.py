@@ -14,11 +14,13 @@ from typing import NamedTuple
 from latentrank import metrics
 from latentrank.errors import InputError
 from latentrank.recipes import Budget, Part, Recipe, load, only
-from latentrank.report.reproduction import Cell, Grid, Page, write_reproduction
+from latentrank.report import write_comparison
+from latentrank.report.reproduction import Cell, Grid, Page, slug, write_reproduction
 from latentrank.reproduce.figures import figures
 from latentrank.reproduce.plan import Job, plan
 from latentrank.reproduce.text import command, differences, source_version, verdict
-from latentrank.runs.cache import Training, is_done
+from latentrank.runs import Run
+from latentrank.runs.cache import PlannedRun, is_done
 from latentrank.runs.executor import Say, train_all
 
 __all__ = ["Job", "command", "differences", "plan", "reproduce", "source_version", "verdict"]
@@ -27,7 +29,7 @@ __all__ = ["Job", "command", "differences", "plan", "reproduce", "source_version
 def reproduce(
     name: str,
     *,
-    seeds: int = 3,
+    seeds: int | None = None,
     budget: Budget = "small",
     parts: Sequence[str] = (),
     out: str | Path = "reproductions",
@@ -44,8 +46,9 @@ def reproduce(
 
     Args:
         name: name of a recipe, or the path of your own.
-        seeds: number of seeds per row.
-        budget: `"small"` fits two cores in about an hour; `"paper"` is the papers' set-up.
+        seeds: number of seeds per row; by default the recipe's.
+        budget: `"small"` fits two cores in about an hour; `"medium"` has all training data and a
+            fifth of the papers' epochs; `"paper"` is their set-up.
         parts: data sets of the recipe to include, by heading; all by default.
         out: folder for all reproductions.
         data_root: folder of data files.
@@ -58,12 +61,15 @@ def reproduce(
         progress: show a progress line for each run.
 
     Returns:
-        The folder `out/NAME`, with `table.md`, `table.json`, figures and `report.html`.
+        The page; the folder `out/NAME` holds `table.md`, `table.json`, figures and `report.html`.
+        An experiment that names no paper also has a comparison of its runs for each data set, with
+        tables as CSV and LaTeX.
 
     Raises:
         InputError: there is no such recipe or part, or none of its rows can be produced.
     """
     recipe, out = only(load(name), parts), Path(out)
+    seeds = recipe.seeds if seeds is None else seeds
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
     trainings = [job.training for job in jobs if job.trained]
     failed = train_all(trainings, say, progress, cluster) if train else _missing(trainings)
@@ -71,15 +77,16 @@ def reproduce(
     if not any(one.values for one in found):
         raise InputError(next(reason for one in found for reason in one.reasons.values()))
     stem = Path(name).stem
+    size = budget if any(part.preset for part in recipe.parts) else ""
     page = Page(
         name=stem,
         title=recipe.title,
         paper=recipe.paper,
-        budget=budget,
+        budget=size,
         summary=recipe.summary,
         seeds=seeds,
         version=source_version(),
-        command=command(name, seeds, budget, parts, train),
+        command=command(name, seeds, size, parts, train),
         grids=[_grid(part, recipe, jobs, found) for part in recipe.parts],
         claims=[],
         differences=differences(recipe, budget),
@@ -89,10 +96,20 @@ def reproduce(
     say("drawing the figures")
     usable = [job for job in jobs if job.folder.name not in failed and job.trained]
     write_reproduction(page, figures(recipe, page, usable), out / stem)
+    if not recipe.paper:
+        page.comparisons = [_compared(part, recipe, usable, out / stem) for part in recipe.parts]
     return page
 
 
-def _missing(trainings: Sequence[Training]) -> dict[str, str]:
+def _compared(part: Part, recipe: Recipe, jobs: Sequence[Job], folder: Path) -> Path:
+    """The page that compares the runs of a part, with its tables and figures as files."""
+    name = "compare" if len(recipe.parts) == 1 else f"compare-{slug(part.heading)}"
+    runs = {job.folder: job for job in jobs if job.part == part.heading}
+    labels = list(dict.fromkeys(job.row for job in runs.values()))
+    return write_comparison([Run(path) for path in runs], folder / f"{name}.html", labels)
+
+
+def _missing(trainings: Sequence[PlannedRun]) -> dict[str, str]:
     return {
         training.folder.name: "Not all of its seeds have been trained."
         for training in trainings

@@ -7,7 +7,7 @@ from typing import Any
 
 from latentrank.errors import InputError
 from latentrank.metrics import Subject
-from latentrank.recipes import Power, Recipe, presets
+from latentrank.recipes import Power, Recipe
 from latentrank.report import reproduction as drawing
 from latentrank.report.reproduction import Page
 from latentrank.reproduce.plan import Job
@@ -33,7 +33,7 @@ def figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
             subjects = {
                 row: job.subject() for (where, row), job in shown.items() if where == part.heading
             }
-            named = presets()[part.preset].densities.get(argument, argument)
+            named = part.source.densities.get(argument, argument)
             if not subjects:
                 continue
             if kind == "spectrum":

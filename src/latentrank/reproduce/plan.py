@@ -10,8 +10,8 @@ from latentrank import methods, metrics
 from latentrank.config import RunConfig
 from latentrank.errors import InputError, unknown
 from latentrank.metrics import Subject
-from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings, presets
-from latentrank.runs.cache import Training, folder_name
+from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings
+from latentrank.runs.cache import PlannedRun, folder_name
 
 
 class Job(NamedTuple):
@@ -41,9 +41,9 @@ class Job(NamedTuple):
         return f"{self.row}, {self.part}, seed {self.config.training.seed}"
 
     @property
-    def training(self) -> Training:
+    def training(self) -> PlannedRun:
         """The run that it needs before it can be measured."""
-        return Training(self.title, self.part, self.config, self.folder)
+        return PlannedRun(self.title, self.part, self.config, self.folder)
 
     def subject(self, weights: Mapping[str, Path] | None = None, download: bool = False) -> Subject:
         """The subject that its metrics are measured on."""
@@ -66,7 +66,7 @@ def plan(
 
     Args:
         recipe: the recipe.
-        budget: `"small"` or `"paper"`.
+        budget: `"small"`, `"medium"` or `"paper"`.
         seeds: 0 to `seeds - 1` of each row.
         out: folder for all reproductions; runs are in `out/runs`.
         data_root: folder of data files.
@@ -80,7 +80,8 @@ def plan(
         raise unknown("budget", budget, BUDGETS)
     if seeds < 1:
         raise InputError(f"seeds is {seeds}, expected an integer from 1; raise it.")
-    machine = {"data_root": data_root, "download": download, "device": device}
+    machine = {"download": download, "device": device}
+    machine |= {"data_root": data_root} if data_root else {}
     return [
         _job(part, row, budget, seed, out / "runs", machine)
         for part in recipe.parts
@@ -95,7 +96,7 @@ def _seeds(row: Row, budget: Budget, seeds: int) -> int:
 
 
 def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: Settings) -> Job:
-    preset = presets()[part.preset]
+    preset = part.source
     known = methods.get(row.method).options.model_fields
     shared = {name: value for name, value in part.options.items() if name in known}
     values = {
@@ -120,7 +121,7 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
             column: _with_options(text, preset.densities)
             for column, text in {**part.metrics, **row.metrics}.items()
         },
-        preset.samples[budget],
+        preset.samples.get(budget, 10_000),
     )
 
 

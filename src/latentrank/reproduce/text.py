@@ -9,17 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from latentrank import __version__, metrics
-from latentrank.recipes import Budget, Claim, Preset, Recipe, presets
+from latentrank.recipes import Budget, Claim, Preset, Recipe
 from latentrank.report.reproduction import Page
 
 
 def command(
-    name: str, seeds: int, budget: str, parts: Sequence[str] = (), train: bool = True
+    name: str, seeds: int, budget: str = "", parts: Sequence[str] = (), train: bool = True
 ) -> str:
-    """The command that reproduces the table."""
+    """The command that reproduces the table.
+
+    Example:
+        >>> command("my experiment.yaml", 2)
+        "latentrank reproduce 'my experiment.yaml' --seeds 2"
+    """
+    size = f" --budget {budget}" if budget else ""
     chosen = "".join(f" --part {shlex.quote(part)}" for part in parts)
     trained = "" if train else " --no-train"
-    return f"latentrank reproduce {name} --seeds {seeds} --budget {budget}{chosen}{trained}"
+    return f"latentrank reproduce {shlex.quote(name)} --seeds {seeds}{size}{chosen}{trained}"
 
 
 def source_version() -> str:
@@ -42,16 +48,15 @@ def source_version() -> str:
 
 def differences(recipe: Recipe, budget: Budget) -> list[str]:
     """Differences from the paper's set-up, one sentence each."""
-    known = presets()
     sentences: list[str] = []
     for part in recipe.parts:
-        preset = known[part.preset]
+        preset = part.source
         changed = [
             f"{name.replace('_', ' ')} {value} instead of {_usual(preset, name)}"
             for name, value in {**preset.settings(budget), **part.settings}.items()
             if value != preset.paper.get(name)
         ]
-        if changed:
+        if changed and part.preset:
             sentences.append(f"{part.heading}, budget {budget}: {'; '.join(changed)}.")
         sentences += [f"{part.heading}: {text}" for text in preset.differences]
         taken = [

@@ -7,7 +7,6 @@ waited for.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -15,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentrank import data, runs
-from latentrank.config import SCHEMA, MachineConfig, RunConfig, section_of, settings
+from latentrank.config import SCHEMA, RunConfig, places, settings
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG
+from latentrank.io import digest
 from latentrank.runs.locking import locked
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
 
-class Training(NamedTuple):
+class PlannedRun(NamedTuple):
     """A requested run.
 
     Attributes:
@@ -52,7 +52,7 @@ class Training(NamedTuple):
         return min(1.0, float(history[unit][-1]) / total) if unit in history else 0.0
 
 
-def is_done(training: Training) -> bool:
+def is_done(training: PlannedRun) -> bool:
     """Whether it is finished."""
     folder = training.folder
     return (folder / CONFIG).is_file() and runs.Run(folder).finished
@@ -84,13 +84,10 @@ def content(config: RunConfig) -> dict[str, Any]:
         "settings": {
             name: config.get(name)
             for name in settings()
-            if _decides(name) and config.get(name) not in (usual.get(name), None)
+            if name not in ("method", "data", *places())
+            and config.get(name) not in (usual.get(name), None)
         },
     }
-
-
-def _decides(name: str) -> bool:
-    return not _is_place(name) and name not in ("method", "data")
 
 
 def _usual_width(source: str) -> int | None:
@@ -133,16 +130,14 @@ def folder_name(config: RunConfig, trained: bool = True) -> str:
         'blobs-lorae-penalty-0.1-seed-0'
     """
     about = content(config)
-    text = json.dumps([about, trained], sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     options = [part for name, value in about["options"].items() for part in (name, str(value))]
     seed = str(config.training.seed)
     words = [Path(config.data.source).stem, config.method, *options, "seed", seed]
-    return f"{re.sub(r'[^A-Za-z0-9.]+', '-', '-'.join(words))}-{digest}"
+    return f"{re.sub(r'[^A-Za-z0-9.]+', '-', '-'.join(words))}-{digest([about, trained])[:10]}"
 
 
 def train(
-    training: Training,
+    training: PlannedRun,
     progress: bool = False,
     *,
     waiting: Callable[[], None] = lambda: None,
@@ -169,11 +164,7 @@ def train(
         if is_done(training):
             return
         if (folder / CONFIG).is_file():
-            where = {n: training.config.get(n) for n in settings() if _is_place(n)}
+            where = {name: training.config.get(name) for name in places()}
             runs.resume(folder, where, progress=progress, callbacks=callbacks)
         else:
             runs.train(training.config, folder, progress=progress, callbacks=callbacks)
-
-
-def _is_place(name: str) -> bool:
-    return section_of(name) is MachineConfig or name in ("data_root", "download")

@@ -59,14 +59,12 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     rest = dict(options)
     for name, value in values.items():
+        if name == "options":
+            continue
         if name in RunConfig.model_fields and isinstance(value, Mapping):
-            if name != "options":
-                known |= _leaves(value)
-        elif name in settings():
-            known[name] = value
+            known |= _leaves(value)
         else:
-            rest[name] = value
-    rest.pop("options", None)
+            (known if name in settings() else rest)[name] = value
     return {**known, "options": rest}
 
 
@@ -74,11 +72,8 @@ def _leaves(section: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a section and its nested sections, by name."""
     found: dict[str, Any] = {}
     for name, value in section.items():
-        found |= (
-            _leaves(value)
-            if isinstance(value, Mapping)
-            else {"data" if name == "source" else name: value}
-        )
+        name = "data" if name == "source" else name
+        found |= _leaves(value) if isinstance(value, Mapping) else {name: value}
     return found
 
 

@@ -20,7 +20,7 @@ from latentrank import data, methods, nets
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.registry import Registry
-from latentrank.runs.cache import Training, is_done
+from latentrank.runs.cache import PlannedRun, is_done
 from latentrank.runs.configure import absolute
 from latentrank.runs.progress import Board, Clock
 from latentrank.runs.worker import (
@@ -47,7 +47,7 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def train_all(
-    runs: Sequence[Training], say: Say, progress: bool = False, cluster: str | None = None
+    runs: Sequence[PlannedRun], say: Say, progress: bool = False, cluster: str | None = None
 ) -> dict[str, str]:
     """Train what is missing, `at_once` at a time.
 
@@ -144,14 +144,14 @@ class _Session:
     failed: dict[str, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
-    def train_here(self, runs: Sequence[Training]) -> None:
+    def train_here(self, runs: Sequence[PlannedRun]) -> None:
         """Train in this process, one run after another."""
         for index, training in enumerate(runs):
             left = self.clock.left(runs[index:], 1)
             self.say(f"run {self.ended + 1} of {self.total}: {training.name}{left}")
             self._settle(training, partial(train_here, training, self.progress))
 
-    def train_in_workers(self, runs: Sequence[Training], count: int, cluster: str | None) -> None:
+    def train_in_workers(self, runs: Sequence[PlannedRun], count: int, cluster: str | None) -> None:
         """Train in other processes, `count` at a time, and retry runs that lost their worker."""
         waiting, attempts = list(runs), 0
         while waiting and attempts < _MOST_ATTEMPTS:
@@ -166,8 +166,8 @@ class _Session:
             )
 
     def _attempt(
-        self, runs: Sequence[Training], count: int, cluster: str | None
-    ) -> list[tuple[Training, str]]:
+        self, runs: Sequence[PlannedRun], count: int, cluster: str | None
+    ) -> list[tuple[PlannedRun, str]]:
         """Train in workers; returns the runs that lost theirs, with the reason."""
         lost, board = [], Board(self.total, self.progress)
         workers = _processes(count) if cluster is None else _cluster(cluster)
@@ -203,7 +203,7 @@ class _Session:
                     future.cancel()
         return lost
 
-    def _settle(self, training: Training, outcome: Callable[[], str]) -> bool:
+    def _settle(self, training: PlannedRun, outcome: Callable[[], str]) -> bool:
         """Record how a run ended, and whether it is finished."""
         try:
             reason = outcome()
@@ -283,7 +283,7 @@ def _client(address: str) -> Iterator[Any]:
         yield client
 
 
-def _absolute(training: Training) -> Training:
+def _absolute(training: PlannedRun) -> PlannedRun:
     """The same run, for a process with another working folder and other defaults."""
     read = training.config.data
     root = read.data_root or os.environ.get("LATENTRANK_DATA", "data")

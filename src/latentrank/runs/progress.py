@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from latentrank.formatting import duration
-from latentrank.runs.cache import Training, is_done
+from latentrank.runs.cache import PlannedRun, is_done
 from latentrank.runs.folder import Run
 
 
@@ -29,12 +29,12 @@ class Clock:
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def learn(self, training: Training) -> None:
+    def learn(self, training: PlannedRun) -> None:
         """Take a run into account if it is finished."""
         if is_done(training):
             self.seconds[training.group].append(Run(training.folder).metrics["seconds"])
 
-    def left(self, runs: Sequence[Training], at_once: int) -> str:
+    def left(self, runs: Sequence[PlannedRun], at_once: int) -> str:
         """The remaining time of runs, as the end of a sentence; empty if unknown.
 
         Args:
@@ -80,7 +80,7 @@ class Board:
         """Remove the lines temporarily."""
         self._progress.stop()
 
-    def show(self, running: Sequence[Training], ended: int) -> None:
+    def show(self, running: Sequence[PlannedRun], ended: int) -> None:
         """Show the progress of active runs, read from their histories.
 
         Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,11 @@ from latentrank.data import Dataset
 from latentrank.data.in_memory import as_dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
-from latentrank.filenames import CHECKPOINTS, CODES, CONFIG, METRICS
+from latentrank.filenames import CHECKPOINTS, CODES, CONFIG, METRICS, RESTARTS
 from latentrank.io import remove_leftovers, write_yaml
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
+from latentrank.runs import restarts
 from latentrank.runs.configure import resolve
 from latentrank.runs.folder import Run, load_data
 from latentrank.runs.locking import locked
@@ -70,13 +72,20 @@ def train(
         dataset = load_data(config, progress) if dataset is None else as_dataset(dataset)
         resolved = resolve(config, dataset)
         model = new_model(resolved, dataset, encoder, decoder)
+        restarts.check(resolved.training.n_init, model.spec)
         if not resume and is_first_process():
             start(resolved, folder)
         try:
-            return _fit(model, resolved, folder, dataset, resume, progress, callbacks)
+            if resolved.training.n_init > 1:
+                run = _best(resolved, folder, dataset, progress, callbacks)
+            else:
+                run = _fit(model, resolved, folder, dataset, resume, progress, callbacks)
         except InputError:
             _remove_if_nothing_was_done(folder)
             raise
+    if progress and is_first_process():
+        _say(dataset)
+    return run
 
 
 def resume(
@@ -113,18 +122,57 @@ def resume(
     with locked(run.folder):
         config = _changed(run, dict(changes or {}))
         dataset = load_data(config, progress) if dataset is None else as_dataset(dataset)
-        model = new_model(config, dataset, encoder, decoder)
+        if config.training.n_init > 1:
+            write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
+            run = _best(config, run.folder, dataset, progress, callbacks)
+        else:
+            model = new_model(config, dataset, encoder, decoder)
+            run = _continue(model, config, run, dataset, progress, callbacks)
+    if progress and is_first_process():
+        _say(dataset)
+    return run
 
-        def begin() -> None:
-            """The run is not modified before the first step."""
-            if is_first_process():
-                write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
-                (run.folder / METRICS).unlink(missing_ok=True)
-                (run.folder / CODES).unlink(missing_ok=True)
-                for place in (run.folder, run.folder / CHECKPOINTS):
-                    remove_leftovers(place)
 
-        return _fit(model, config, run.folder, dataset, run.begun, progress, callbacks, begin)
+def _continue(
+    model: LatentModel,
+    config: RunConfig,
+    run: Run,
+    dataset: Dataset,
+    progress: bool,
+    callbacks: Sequence[Callback],
+) -> Run:
+    """Train from the newest checkpoint of a run, if it has one."""
+
+    def begin() -> None:
+        """The run is not modified before the first step."""
+        if is_first_process():
+            write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
+            (run.folder / METRICS).unlink(missing_ok=True)
+            (run.folder / CODES).unlink(missing_ok=True)
+            for place in (run.folder, run.folder / CHECKPOINTS):
+                remove_leftovers(place)
+
+    return _fit(model, config, run.folder, dataset, run.begun, progress, callbacks, begin)
+
+
+def _best(
+    config: RunConfig,
+    folder: Path,
+    dataset: Dataset,
+    progress: bool,
+    callbacks: Sequence[Callback],
+) -> Run:
+    """The run with the lowest validation error of `n_init`, each of which is resumed if begun."""
+
+    def one(settings: RunConfig, part: Path) -> None:
+        model = new_model(settings, dataset)
+        if (part / CONFIG).is_file():
+            _continue(model, settings, Run(part), dataset, progress, callbacks)
+        else:
+            start(settings, part)
+            _fit(model, settings, part, dataset, False, progress, callbacks)
+
+    return restarts.keep_best(config, folder, one)
 
 
 def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
@@ -137,6 +185,11 @@ def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
                 "train a new run."
             )
     config = before.updated(given)
+    if run.finished and before.training.n_init > 1:
+        raise InputError(
+            f"The run in {run.folder} is the best of {before.training.n_init} trainings and "
+            "cannot be continued; train a new run, for longer."
+        )
     (unit, done), (new_unit, asked) = before.training.length, config.training.length
     if run.finished and (new_unit != unit or asked <= done):
         raise InputError(
@@ -180,7 +233,7 @@ def new_model(
     from lightning.pytorch import seed_everything
 
     seed_everything(config.training.seed, verbose=False)
-    model = methods.build(
+    return methods.build(
         config.method,
         dataset.shape,
         config.latent_dim or dataset.latent_dim,
@@ -190,8 +243,6 @@ def new_model(
         decoder=decoder,
         **config.options.model_dump(),
     )
-    model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
-    return model
 
 
 def _fit(
@@ -220,8 +271,6 @@ def _fit(
     )
     if not is_first_process():
         return Run(folder)
-    if progress:
-        _say(dataset)
     return finish(folder, config, model, dataset, history)
 
 
@@ -233,6 +282,10 @@ def _say(dataset: Dataset) -> None:
 
 def _remove_if_nothing_was_done(folder: Path) -> None:
     """Remove the folder of a run that failed before its first epoch."""
+    for part in folder.glob(f"{RESTARTS}/*"):
+        _remove_if_nothing_was_done(part)
+    with suppress(OSError):  # it is not there, or something was done
+        (folder / RESTARTS).rmdir()
     if [path.name for path in folder.glob("*")] == [CONFIG] and is_first_process():
         (folder / CONFIG).unlink()
         folder.rmdir()

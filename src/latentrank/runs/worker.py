@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from latentrank.errors import InputError
-from latentrank.runs.cache import Training, train
+from latentrank.runs.cache import PlannedRun, train
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -34,7 +34,7 @@ class CommandEnded(RuntimeError):  # noqa: N818 - requested by the user, not an 
     """The command that requested a run has ended, so the run stops."""
 
 
-def train_here(training: Training, progress: bool = False) -> str:
+def train_here(training: PlannedRun, progress: bool = False) -> str:
     """Train in the command's process.
 
     Args:
@@ -50,7 +50,7 @@ def train_here(training: Training, progress: bool = False) -> str:
     return _reason(lambda: train(training, progress))
 
 
-def train_for(command: Path, training: Training) -> str:
+def train_for(command: Path, training: PlannedRun) -> str:
     """Train for a command that runs in another process, until that ends.
 
     Args:

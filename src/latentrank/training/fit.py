@@ -95,6 +95,11 @@ def fit(
             f"{dataset.name} has {len(dataset.train)} samples to train on and {len(dataset.test)} "
             "to test on, expected at least two of each; give more."
         )
+    if config.n_init > 1:
+        raise InputError(
+            f"n_init is {config.n_init}, but fit trains the one model that it is given; use "
+            "latentrank.train or LowRankAutoencoder."
+        )
     config = config.resolved(model.spec.method)
     learned_from: dict[str, Any] = {"data_fingerprint": dataset.fingerprint}
     if model.spec.preprocessing is None:

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
@@ -40,6 +40,7 @@ from latentrank.models.base import LatentModel
 from latentrank.nets import surgery
 from latentrank.training.context import data_of, model_of
 from latentrank.training.rank_search import search_for
+from latentrank.training.state import KeptCallback
 
 Array = NDArray[Any]
 
@@ -139,7 +140,7 @@ def residual_variance(geodesic: Array, embedded: Array) -> float:
     return float(1 - np.corrcoef(geodesic[pairs], pdist(embedded))[0, 1] ** 2)
 
 
-class GeodesicStart(Callback):
+class GeodesicStart(KeptCallback):
     """Trains encoder and decoder towards the chart before the first step of a run.
 
     Of several processes each does the same, with all of the data. A checkpoint says that it is
@@ -152,6 +153,8 @@ class GeodesicStart(Callback):
     Attributes:
         report: what belongs into the metrics, once it is done.
     """
+
+    kept = ("report",)
 
     def __init__(self, steps: int, seed: int) -> None:
         self.steps = steps
@@ -166,14 +169,6 @@ class GeodesicStart(Callback):
                 own.dataset, own.batch_size, seed=self.seed, preprocessing=own.preprocessing
             )
             self.report = self._begin(model_of(pl_module), data)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What was found."""
-        return {"report": self.report}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.report = dict(state_dict["report"])
 
     def _begin(self, model: LatentModel, data: DataModule) -> dict[str, Any]:
         rank = model.bottleneck.rank

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -15,6 +14,7 @@ from latentrank.serialization import save
 from latentrank.training.context import model_of
 from latentrank.training.module import TrainingModule
 from latentrank.training.optimizers import advance
+from latentrank.training.state import KeptCallback
 from latentrank.training.terms import DivergenceError
 
 
@@ -23,7 +23,7 @@ def _error(trainer: Trainer) -> float:
     return float(trainer.callback_metrics.get("validation_error", math.nan))
 
 
-class Patience(Callback):
+class Patience(KeptCallback):
     """Stops training when the validation error no longer falls.
 
     With the schedule `multistep`, patience applies to each learning rate: when the error stagnates,
@@ -36,16 +36,18 @@ class Patience(Callback):
             resumed, unless it is made longer.
     """
 
+    kept = ("best", "waited", "ended")
+
     def __init__(self, patience: int, length: tuple[str, int]) -> None:
         self.patience = patience
         self.length = length
         self.best = math.inf
         self.waited = 0
-        self._ended: tuple[int, str, int] | None = None
+        self.ended: tuple[int, str, int] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop again where it had stopped."""
-        if self._ended == (self.patience, *self.length):
+        if self.ended == (self.patience, *self.length):
             trainer.should_stop = True
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -62,7 +64,7 @@ class Patience(Callback):
 
     def _end(self, trainer: Trainer) -> None:
         trainer.should_stop = True
-        self._ended = (self.patience, *self.length)
+        self.ended = (self.patience, *self.length)
 
     def _next_rate(self, trainer: Trainer) -> bool:
         schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
@@ -75,17 +77,8 @@ class Patience(Callback):
         if done and min(done) >= trainer.estimated_stepping_batches:
             self._end(trainer)
 
-    def state_dict(self) -> dict[str, Any]:
-        """The best error and the number of validations since."""
-        return {"best": self.best, "waited": self.waited, "ended": self._ended}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore from a checkpoint."""
-        self.best, self.waited = float(state_dict["best"]), int(state_dict["waited"])
-        self._ended = state_dict["ended"]
-
-
-class BestWeights(Callback):
+class BestWeights(KeptCallback):
     """Keeps the weights of the lowest validation error, and restores them at the end.
 
     They are stored in the checkpoint along with the latest weights.
@@ -93,33 +86,27 @@ class BestWeights(Callback):
     Attributes:
         error: lowest validation error so far.
         epoch: the epoch after which it was measured, from 1.
+        weights: the weights after it.
     """
+
+    kept = ("error", "epoch", "weights")
 
     def __init__(self) -> None:
         self.error = math.inf
         self.epoch = 0
-        self._weights: dict[str, Tensor] = {}
+        self.weights: dict[str, Tensor] = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the weights if they are the best so far."""
         error = _error(trainer)
         if error < self.error:
             self.error, self.epoch = error, trainer.current_epoch + 1
-            self._weights = weights_of(pl_module)
+            self.weights = weights_of(pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the best weights into the model, also if nothing was left to train."""
-        if self._weights:
-            model_of(pl_module).load_state_dict(self._weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The best weights so far."""
-        return {"error": self.error, "epoch": self.epoch, "weights": self._weights}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore from a checkpoint."""
-        self.error, self.epoch = float(state_dict["error"]), int(state_dict["epoch"])
-        self._weights = dict(state_dict["weights"])
+        if self.weights:
+            model_of(pl_module).load_state_dict(self.weights)
 
 
 class FiniteWeights(Callback):

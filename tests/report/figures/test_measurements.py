@@ -47,7 +47,7 @@ def test_no_bars():
 
 def test_dots_show_every_seed_and_the_median():
     axes = figures.dots({"a": [1.0, 40.0, 2.0], "b": [3.0]}, "error", {"a": 1.9}).axes[0]
-    seeds, median, published, *_ = axes.lines
+    seeds, median, *_, published = axes.lines
     assert seeds.get_xdata().tolist() == [1.0, 40.0, 2.0]
     assert median.get_xdata() == [2.0]
     assert published.get_xdata() == [1.9]
@@ -57,3 +57,12 @@ def test_dots_show_every_seed_and_the_median():
 def test_dots_without_a_logarithm(values):
     with pytest.raises(InputError, match="positive values"):
         figures.dots(values, "error")
+
+
+def test_a_front_is_drawn_from_left_to_right_beside_the_other_trials():
+    points = np.array([[3.0, 0.01], [1.0, 0.5], [2.0, 0.6]])
+    axes = figures.pareto_front(points, np.array([True, True, False]), ["rank", "error"]).axes[0]
+    others, front = axes.lines
+    assert front.get_xydata().tolist() == [[1.0, 0.5], [3.0, 0.01]]
+    assert others.get_xydata().tolist() == [[2.0, 0.6]]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")

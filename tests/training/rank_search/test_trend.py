@@ -1,13 +1,15 @@
 """Trends, and what trackers remember."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from latentrank.training.rank_search.grow import Growing
 from latentrank.training.rank_search.penalty import Steering
 from latentrank.training.rank_search.shrink import Shrinking
-from latentrank.training.rank_search.trend import Trend, restore, state
+from latentrank.training.rank_search.trend import Trend
+from latentrank.training.state import restore
 from tests.training.rank_search.networks import SLACK
 
 
@@ -49,6 +51,6 @@ def test_a_tracker_goes_on_from_plain_numbers(tracker, fresh):
 
     for _ in range(5):
         decide(tracker)
-    restore(fresh, json.loads(json.dumps(state(tracker))))
+    restore(fresh, json.loads(json.dumps(asdict(tracker))))
     assert repr(fresh) == repr(tracker)  # a pace that is not known yet is no number
     assert decide(fresh) == decide(tracker)

@@ -13,11 +13,12 @@ from latentrank.data.readers.optional import need, reading
 from latentrank.data.views import Array
 
 
-@reading("an HDF5 file")
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Arrays by name, at any depth; `FILE.h5:/GROUP` reads only those in a group."""
     h5py = need("h5py", "fields", path)
-    with h5py.File(path, "r") as file:
+    with reading(path, "an HDF5 file"):
+        file = h5py.File(path, "r")
+    with file:
         found = file.get(inner) if inner else file
         group = found if isinstance(found, h5py.Group) else file if found is None else found.parent
         held = arrays(group, h5py)

@@ -10,13 +10,13 @@ import numpy as np
 
 from latentrank.data import cache, pages, views
 from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.readers import named
 from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError
 
 PREFIX = "hf:"
-_LABELS = ("label", "labels", "class")
 
 
 def is_saved(path: Path) -> bool:
@@ -24,11 +24,12 @@ def is_saved(path: Path) -> bool:
     return (path / "dataset_dict.json").is_file() or (path / "state.json").is_file()
 
 
-@reading("a data set")
 def read(path: Path, meaning: Meaning) -> Contents:
     """A data set written by `save_to_disk`."""
     datasets = need("datasets", "huggingface", path)
-    return _contents(datasets, datasets.load_from_disk(str(path)), str(path), meaning)
+    with reading(path, "a data set"):
+        found = datasets.load_from_disk(str(path))
+    return _contents(datasets, found, str(path), meaning)
 
 
 def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
@@ -49,7 +50,7 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     places = {name: "" if len(tables) == 1 else split_of(name) for name in tables}
     features = next(iter(tables.values())).features
     meaning = meaning.within(features)
-    labels = meaning.labels or next((name for name in _LABELS if name in features), None)
+    labels = meaning.labels or next((name for name in named.LABELS if name in features), None)
     columns = _columns(datasets, features, what, meaning, labels)
     parts, said = {}, []
     for name, table in tables.items():
@@ -75,9 +76,8 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
 def _columns(
     datasets: Any, features: Any, what: str, meaning: Meaning, labels: str | None
 ) -> tuple[str, ...]:
-    for name in [labels, *(meaning.parameters or ()), *(meaning.columns or ())]:
-        if name is not None and name not in features:
-            raise unknown(f"column in {what} called", name, list(features))
+    asked = [labels, *(meaning.parameters or ()), *(meaning.columns or ())]
+    named.check("column", what, asked, features)
     if meaning.columns:
         return meaning.columns
     rest = [name for name in features if name not in {labels, *(meaning.parameters or ())}]

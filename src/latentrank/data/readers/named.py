@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,28 @@ import numpy as np
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.splits import join, role, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError
+from latentrank.errors import InputError, unknown
 
 # Common names of labels elsewhere: better rejected than silently ignored.
+#: Columns and variables of these names hold labels, unless others are named.
+LABELS = ("label", "labels", "class")
 _LABEL_WORDS = ("label", "target", "y_", "class")
 _EXPECTED = "expected x, or x_train and x_test (labels: y, or y_train and y_test)"
+
+
+def check(kind: str, what: str, wanted: Iterable[str | None], known: Iterable[str]) -> None:
+    """Reject names that are not there.
+
+    Args:
+        kind: what a name refers to.
+        what: where it is looked for.
+        wanted: names; None is none.
+        known: those that are there.
+    """
+    names = list(known)
+    for name in wanted:
+        if name is not None and name not in names:
+            raise unknown(f"{kind} in {what} called", name, names)
 
 
 def contents(

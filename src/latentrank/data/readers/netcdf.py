@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import lazy
-from latentrank.data.readers.optional import need, reading
-from latentrank.errors import InputError, unknown
+from latentrank.data.readers.named import LABELS, check
+from latentrank.data.readers.optional import damaged, need
+from latentrank.errors import InputError
 
 _PARAMETERS = "parameters"
-_LABELS = ("label", "labels", "class")
 
 
-@reading("a netCDF file")
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Variables of a netCDF file, see `from_xarray`."""
     xarray = need("xarray", "fields", path)
@@ -29,6 +28,8 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             f"Reading {path} needs the package h5netcdf; install it with: "
             "pip install 'latentrank[fields]'"
         ) from error
+    except Exception as error:  # every engine raises its own errors
+        raise damaged(path, "a netCDF file", error) from error
     with opened as dataset:
         return from_xarray(dataset, path, inner, meaning)
 
@@ -54,10 +55,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     sample = dataset[names[0]].dims[0]
     given = meaning.parameters or _called_parameters(dataset, sample)
     parameters = given or _coordinates(dataset, sample)
-    for name in (*parameters, *([meaning.labels] if meaning.labels else [])):
-        if name not in dataset.variables:
-            raise unknown(f"variable in {path} called", name, map(str, dataset.variables))
-    labels = meaning.labels or next((n for n in _LABELS if n in dataset.variables), None)
+    known = [str(name) for name in dataset.variables]
+    check("variable", str(path), [*parameters, meaning.labels], known)
+    labels = meaning.labels or next((name for name in LABELS if name in known), None)
     arrays = [lazy.load(dataset[name].variable, path, name) for name in names]
     columns = _columns(dataset, path, sample, parameters)
     part = Part(
@@ -79,11 +79,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
 
 def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> list[str]:
     chosen = [inner.strip("/")] if inner else list(meaning.columns or ())
-    for name in chosen:
-        if name not in dataset.variables:
-            raise unknown(f"variable in {path} called", name, map(str, dataset.variables))
+    check("variable", str(path), chosen, map(str, dataset.variables))
     if not chosen:
-        named = {meaning.labels, *(meaning.parameters or (_PARAMETERS,)), *_LABELS}
+        named = {meaning.labels, *(meaning.parameters or (_PARAMETERS,)), *LABELS}
         chosen = [
             str(n) for n, v in dataset.data_vars.items() if v.ndim >= 2 and str(n) not in named
         ]

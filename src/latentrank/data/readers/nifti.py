@@ -23,9 +23,9 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     return Contents([Part(str(path), np.moveaxis(volumes, 3, 0)[:, None])], kind="volumes")
 
 
-@reading("a NIfTI volume")
 def volume(path: Path) -> Array:
     """The values of a NIfTI file, scaled according to its header."""
     nibabel = need("nibabel", "nifti", path)
-    scaled: Array = np.asanyarray(nibabel.load(path).dataobj)
+    with reading(path, "a NIfTI volume"):
+        scaled: Array = np.asanyarray(nibabel.load(path).dataobj)
     return scaled

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Concatenate, ParamSpec, TypeVar
 
 from latentrank.errors import InputError
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def need(package: str, extra: str, path: Path | str) -> ModuleType:
@@ -35,33 +31,18 @@ def need(package: str, extra: str, path: Path | str) -> ModuleType:
         ) from error
 
 
+@contextmanager
+def reading(path: Path | str, kind: str) -> Iterator[None]:
+    """Whatever a library raises while it reads becomes one sentence, see `damaged`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # every library raises its own errors
+        raise damaged(path, kind, error) from error
+
+
 def damaged(path: Path | str, kind: str, error: Exception) -> InputError:
     """The error for a file that its library cannot read."""
-    reason = str(error).strip().rstrip(".") or type(error).__name__
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return InputError(f"{path} cannot be read as {kind} ({reason}); save or download it again.")
-
-
-def reading(
-    kind: str,
-) -> Callable[[Callable[Concatenate[Path, P], T]], Callable[Concatenate[Path, P], T]]:
-    """A decorator of readers: whatever a library raises means that the file is damaged.
-
-    Libraries read lazily and raise errors of any type, so all of a reader is inside.
-
-    Args:
-        kind: what the file should be, such as `"an HDF5 file"`.
-    """
-
-    def decorate(read: Callable[Concatenate[Path, P], T]) -> Callable[Concatenate[Path, P], T]:
-        @wraps(read)
-        def guarded(path: Path, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            try:
-                return read(path, *args, **kwargs)
-            except InputError:
-                raise
-            except Exception as error:
-                raise damaged(path, kind, error) from error
-
-        return guarded
-
-    return decorate

@@ -12,34 +12,33 @@ from typing import Any
 import numpy as np
 
 from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError
 
-_LABELS = ("label", "labels", "class")
 _SPLIT = ("split", "subset", "partition")
 
 
-@reading("a table")
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns separated by comma, semicolon or tab, with or without a header."""
     pandas = need("pandas", "tables", path)
-    frame = pandas.read_csv(
-        path, sep=_separator(path), header=_header(path), decimal=_decimal(path), comment="#"
-    )
+    how = {"sep": _separator(path), "header": _header(path), "decimal": _decimal(path)}
+    with reading(path, "a table"):
+        frame = pandas.read_csv(path, comment="#", **how)
     return from_frame(str(path), frame, meaning)
 
 
-@reading("a Parquet table")
 def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns of numbers, or one column of lists of them."""
     pandas = need("pandas", "tables", path)
     need("pyarrow", "tables", path)
-    return from_frame(str(path), pandas.read_parquet(path), meaning)
+    with reading(path, "a Parquet table"):
+        frame = pandas.read_parquet(path)
+    return from_frame(str(path), frame, meaning)
 
 
-@reading("a table")
 def has_names(path: Path) -> bool:
     """Whether the columns of a table have names."""
     return not path.name.lower().endswith((".csv", ".tsv", ".csv.gz")) or _header(path) == 0
@@ -48,7 +47,7 @@ def has_names(path: Path) -> bool:
 def _lines(path: Path) -> list[str]:
     """The first two lines that are not comments."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig") as file:
+    with reading(path, "a table"), opened(path, "rt", encoding="utf-8-sig") as file:
         return list(islice((line for line in file if not line.startswith("#")), 2))
 
 
@@ -96,10 +95,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     frame = frame.rename(columns=str)
     names = list(frame.columns)
     meaning = meaning.within(names)
-    for name in [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]:
-        if name is not None and name not in names:
-            raise unknown(f"column in {what} called", name, names)
-    labels = meaning.labels or _called(names, _LABELS)
+    wanted = [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]
+    check("column", what, wanted, names)
+    labels = meaning.labels or _called(names, LABELS)
     split = _split_column(frame, names)
     named = {labels, split, *(meaning.parameters or ())}
     columns = meaning.columns or tuple(

@@ -16,7 +16,6 @@ from latentrank.data.views import Array
 from latentrank.errors import InputError
 
 
-@reading("tensors")
 def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """A tensor, a pair of samples and labels, or tensors by name."""
     try:
@@ -39,10 +38,9 @@ def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     return named.contents(str(path), held, meaning, inner)
 
 
-@reading("safetensors")
 def read_safetensors(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Tensors by name."""
-    with safe_open(path, "pt") as file:
+    with reading(path, "safetensors"), safe_open(path, "pt") as file:
         held = {name: _array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     return named.contents(str(path), held, meaning, inner)
 

@@ -10,13 +10,13 @@ from latentrank.data.readers import lazy, named, netcdf
 from latentrank.data.readers.optional import need, reading
 
 
-@reading("a Zarr store")
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """One array, arrays by name, or variables of xarray; `STORE.zarr:/GROUP` reads a group."""
     zarr = need("zarr", "fields", path)
-    place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
-    store = zarr.open(place, mode="r")
-    found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
+    with reading(path, "a Zarr store"):
+        place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
+        store = zarr.open(place, mode="r")
+        found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
     if isinstance(found, zarr.Array):
         if isinstance(store, zarr.Array):
             return Contents([Part(str(path), lazy.load(found, path, ""))])

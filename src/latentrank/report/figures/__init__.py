@@ -6,7 +6,7 @@ vectors `(F,)` or volumes `(C, D, H, W)`, of which the middle slice is drawn.
 
 from latentrank.report.figures.coefficients import error_by_coefficients
 from latentrank.report.figures.losses import loss_curves
-from latentrank.report.figures.measurements import bars, dots, power_law
+from latentrank.report.figures.measurements import bars, dots, pareto_front, power_law
 from latentrank.report.figures.samples import labelled_rows, reconstructions, samples
 from latentrank.report.figures.scatter import latent_scatter, tsne
 from latentrank.report.figures.spectrum import SPECTRUM_FLOOR, spectrum
@@ -21,6 +21,7 @@ __all__ = [
     "labelled_rows",
     "latent_scatter",
     "loss_curves",
+    "pareto_front",
     "pca_grid",
     "power_law",
     "reconstructions",

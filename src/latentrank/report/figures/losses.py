@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -19,8 +18,8 @@ from latentrank.report.style import (
     PALETTE,
     legend_above,
     narrow,
-    new_figure,
     page_width,
+    panel_grid,
     styled,
 )
 
@@ -54,17 +53,13 @@ def loss_curves(history: Mapping[str, Array]) -> Figure:
             "train for longer."
         )
     axis = next((name for name in ("epoch", "step") if name in history), None)
-    columns = min(2 if narrow() else 4, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    figure = new_figure(
-        page_width() * max(columns, 1.5) / (2 if narrow() else 4), 0.25 + 2.1 * rows
+    most = 2 if narrow() else 4
+    figure, cells = panel_grid(
+        len(panels), most, lambda c, r: (page_width() * max(c, 1.5) / most, 0.25 + 2.1 * r)
     )
-    cells = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes, (term, curves) in zip(cells, panels.items(), strict=False):
+    for axes, (term, curves) in zip(cells, panels.items(), strict=True):
         _draw_term(axes, term, curves, None if axis is None else np.asarray(history[axis]))
         axes.set_xlabel(axis or "record")
-    for axes in cells[len(panels) :]:
-        axes.set_visible(False)
     handles = {
         label: handle
         for axes in figure.axes

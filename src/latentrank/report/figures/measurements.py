@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+from numpy.typing import NDArray
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
 from latentrank.report.style import INK, PALETTE, new_figure, page_width, styled
 
+_DECADE: Final = 10
 _MOST_NAMED: Final = 8  # positions on a logarithmic axis up to which each has a tick
 
 
@@ -117,15 +120,7 @@ def bars(
     axes.errorbar(
         means[seen], places[seen], xerr=spreads[seen], fmt="none", ecolor=INK, capsize=3, lw=1
     )
-    for place, name in enumerate(values):
-        if published is not None and name in published:
-            axes.plot(
-                published[name], place, "D", color=PALETTE[1], markersize=6, label="published"
-            )
-    axes.set_yticks(places, list(values))
-    axes.set(xlabel=label, ylim=(len(values) - 0.4, -0.6))
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
+    _name_rows(axes, list(values), label, published)
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         figure.legend(handles[:1], labels[:1], loc="outside upper right")
@@ -160,19 +155,59 @@ def dots(
         raise InputError("Dots need a name or more with positive values; leave out the others.")
     figure = new_figure(min(6.2, page_width()), 1.0 + 0.34 * len(values))
     axes = figure.subplots()
-    for place, (name, row) in enumerate(values.items()):
+    for place, row in enumerate(values.values()):
         axes.plot(row, [place] * len(row), "o", color=PALETTE[0], alpha=0.55, label="one seed")
         axes.plot(np.median(row), place, "|", color=INK, markersize=16, label="median")
-        if published is not None and name in published:
-            axes.plot(
-                published[name], place, "D", color=PALETTE[1], markersize=6, label="published"
-            )
-    axes.set_yticks(range(len(values)), list(values))
-    axes.set(xscale="log", xlabel=label, ylim=(len(values) - 0.4, -0.6))
+    axes.set_xscale("log")
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
+    _name_rows(axes, list(values), label, published)
     named = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=len(named))
+    return figure
+
+
+def _name_rows(
+    axes: Axes, names: Sequence[str], label: str, published: Mapping[str, float] | None
+) -> None:
+    """Names at the left from top to bottom, the label below, and published values as marks."""
+    for place, name in enumerate(names):
+        if published is not None and name in published:
+            value = published[name]
+            axes.plot(value, place, "D", color=PALETTE[1], markersize=6, label="published")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel=label, ylim=(len(names) - 0.4, -0.6))
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+
+
+@styled
+def pareto_front(points: Array, best: NDArray[np.bool_], labels: Sequence[str]) -> Figure:
+    """Trials by two metrics, and the front of those that no other beats in both.
+
+    Args:
+        points: `(N, 2)` finite values of the two metrics.
+        best: `(N,)` bool, which points are on the front.
+        labels: names of the metrics.
+
+    Returns:
+        The figure; an axis with only positive values over more than a decade is logarithmic.
+
+    Example:
+        >>> points = np.array([[1.0, 0.5], [2.0, 0.1], [3.0, 0.3]])
+        >>> figure = pareto_front(points, np.array([True, True, False]), ["rank", "error"])
+        >>> figure.axes[0].get_xlabel()
+        'rank'
+    """
+    figure = new_figure(min(5.2, page_width()), 3.6)
+    axes = figure.subplots()
+    front = points[best]
+    front = front[np.lexsort((front[:, 1], front[:, 0]))]
+    axes.plot(*points[~best].T, "o", color=INK, alpha=0.4, markersize=5, label="other trials")
+    axes.plot(*front.T, "o-", color=PALETTE[0], linewidth=1, markersize=6, label="Pareto front")
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    for scale, values in ((axes.set_xscale, points[:, 0]), (axes.set_yscale, points[:, 1])):
+        if min(values) > 0 and max(values) > _DECADE * min(values):
+            scale("log")
+    axes.legend()
     return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -25,8 +24,8 @@ from latentrank.report.style import (
     PALETTE,
     legend_above,
     narrow,
-    new_figure,
     page_width,
+    panel_grid,
     styled,
 )
 
@@ -132,19 +131,17 @@ def _same_shape(samples: Mapping[str, Array]) -> None:
 
 def _overlaid(originals: Array, versions: Array, limits: Limits | None) -> Figure:
     """Curves `(N, C, T)` in small panels, the original wide and pale behind its reconstruction."""
-    columns = min(2 if narrow() else 4, len(originals))
-    rows = math.ceil(len(originals) / columns)
-    figure = new_figure(page_width(), 0.3 + 1.35 * rows)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    most = 2 if narrow() else 4
+    figure, panels = panel_grid(
+        len(originals), most, lambda _, r: (page_width(), 0.3 + 1.35 * r), sharex=True, sharey=True
+    )
     low, high = widened(limits or value_limits(originals), versions)
-    for panel, original, version in zip(panels, originals, versions, strict=False):
+    for panel, original, version in zip(panels, originals, versions, strict=True):
         for channel, (true, found) in enumerate(zip(original, version, strict=True)):
             colour = PALETTE[channel % len(PALETTE)]
             panel.plot(*line_points(true), color=MUTED, alpha=0.45, linewidth=3.5, label="original")
             panel.plot(*line_points(found), color=colour, linewidth=1.2, label="reconstruction")
         panel.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
-    for panel in list(panels)[len(originals) :]:
-        panel.set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     legend_above(figure, handles[:2], labels[:2])
     return figure

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -25,6 +26,7 @@ from latentrank.report.style import (
     narrow,
     new_figure,
     page_width,
+    panel_grid,
     styled,
 )
 
@@ -92,16 +94,7 @@ def tsne(real: Array, sampled: Array) -> Figure:
     axes = figure.subplots()
     size = _dot_size(len(real) + len(sampled))
     for points, colour, name in ((real, PALETTE[0], "real"), (sampled, PALETTE[1], "sampled")):
-        axes.scatter(
-            points[:, 0],
-            points[:, 1],
-            s=size,
-            color=colour,
-            alpha=0.55,
-            linewidths=0,
-            label=name,
-            rasterized=True,
-        )
+        _dots(axes, points, s=size, color=colour, alpha=0.55, label=name)
     axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     legend = axes.legend(loc="upper right", markerscale=max(1.0, 5 / math.sqrt(size)))
     for handle in legend.legend_handles:
@@ -113,6 +106,10 @@ def tsne(real: Array, sampled: Array) -> Figure:
 def _dot_size(count: int) -> float:
     """Area of a dot in points, smaller for more dots, so that density stays visible."""
     return float(np.clip(9000 / count, 3.5, 22))
+
+
+def _dots(axes: Axes, points: Array, **how: Any) -> PathCollection:
+    return axes.scatter(points[:, 0], points[:, 1], linewidths=0, rasterized=True, **how)
 
 
 def _scatter_axes(axes: Axes, one_direction: bool) -> None:
@@ -129,15 +126,7 @@ def _plain_scatter(codes: Array) -> Figure:
         axes.hist(codes[:, 0], bins=min(60, max(5, len(codes) // 10)), color=PALETTE[0])
         axes.set_ylabel("codes")
     else:
-        axes.scatter(
-            codes[:, 0],
-            codes[:, 1],
-            s=_dot_size(len(codes)),
-            color=PALETTE[0],
-            alpha=0.6,
-            lw=0,
-            rasterized=True,
-        )
+        _dots(axes, codes, s=_dot_size(len(codes)), color=PALETTE[0], alpha=0.6)
     _scatter_axes(axes, one_direction=codes.shape[1] == 1)
     return figure
 
@@ -151,10 +140,7 @@ def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> 
     one = codes.shape[1] == 1
     points = np.column_stack([codes[:, 0], labels]) if one else codes
     colour_of = np.asarray(colours)[np.searchsorted(classes, labels)]
-    size = _dot_size(len(codes))
-    axes.scatter(
-        points[:, 0], points[:, 1], s=size, c=colour_of, alpha=0.65, linewidths=0, rasterized=True
-    )
+    _dots(axes, points, s=_dot_size(len(codes)), c=colour_of, alpha=0.65)
     _scatter_axes(axes, one_direction=one)
     if one:
         axes.set_ylabel("class")
@@ -166,18 +152,10 @@ def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> 
         return figure
     for label, colour in zip(classes, colours, strict=True):
         x, y = np.median(points[labels == label].astype(np.float64), axis=0)
+        name = _name(names or (), int(label))
         halo = [withStroke(linewidth=3.5, foreground=PAPER)]
-        axes.text(
-            x,
-            y,
-            str(label) if names is None else _name(names, int(label)),
-            color=colour,
-            fontsize=14,
-            weight="bold",
-            ha="center",
-            va="center",
-            path_effects=halo,
-        )
+        text = axes.text(x, y, name, color=colour, ha="center", va="center", path_effects=halo)
+        text.set(fontsize=14, weight="bold")
     return figure
 
 
@@ -198,32 +176,26 @@ def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
 def _parameter_scatter(codes: Array, parameters: Floats, names: Sequence[str] | None) -> Figure:
     """One panel for every parameter `(N, P)`."""
     count = parameters.shape[1]
-    columns = min(2 if narrow() else 4, count)
-    rows = math.ceil(count / columns)
-    width = page_width() if columns > 1 else min(5.6, page_width())
-    figure = new_figure(width, rows * (2.3 if columns > 2 else 3.8))
-    panels = list(figure.subplots(rows, columns, sharex=True, squeeze=False).flat)
+    most = 2 if narrow() else 4
+    small = min(most, count) > 2
+
+    def size(columns: int, rows: int) -> tuple[float, float]:
+        width = page_width() if columns > 1 else min(5.6, page_width())
+        return width, rows * (2.3 if small else 3.8)
+
+    figure, panels = panel_grid(count, most, size, sharex=True)
     one = codes.shape[1] == 1
-    for index, panel in enumerate(panels[:count]):
+    for index, panel in enumerate(panels):
         values = parameters[:, index]
-        height = values if one else codes[:, 1]
-        drawn = panel.scatter(
-            codes[:, 0],
-            height,
-            c=values,
-            s=_dot_size(len(codes)) / (1 if columns < 3 else 2),
-            cmap=CONTINUOUS,
-            linewidths=0,
-            rasterized=True,
-        )
+        points = np.column_stack([codes[:, 0], values if one else codes[:, 1]])
+        area = _dot_size(len(codes)) / (2 if small else 1)
+        drawn = _dots(panel, points, c=values, s=area, cmap=CONTINUOUS)
         panel.set_title(_name(names or (), index, f"parameter {index + 1}"))
         panel.tick_params(labelsize="small")
         if not one:
             bar = figure.colorbar(drawn, ax=panel, pad=0.02, aspect=28)
             bar.ax.tick_params(labelsize="small")
             bar.outline.set_visible(False)
-    for panel in panels[count:]:
-        panel.set_visible(False)
     figure.supxlabel("first principal direction", fontsize=font_size())
     figure.supylabel("parameter" if one else "second principal direction", fontsize=font_size())
     return figure

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -17,7 +15,7 @@ from latentrank.report.cells import (
     value_limits,
     widened,
 )
-from latentrank.report.style import CONTINUOUS, legend_above, narrow, new_figure, page_width, styled
+from latentrank.report.style import CONTINUOUS, legend_above, narrow, page_width, panel_grid, styled
 
 
 @styled
@@ -89,13 +87,13 @@ def pca_grid(images: Array, limits: Limits | None = None, reach: float = 2.0) ->
 def _walks(rows: Array, limits: Limits) -> Figure:
     """Walks between curves `(R, S, C, T)` or vectors `(R, S, F)`, one panel each."""
     count, steps = rows.shape[:2]
-    columns = min(1 if narrow() else 3, count)
-    lines = math.ceil(count / columns)
-    figure = new_figure(page_width(), 0.3 + 1.7 * lines)
-    panels = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
+    most = 1 if narrow() else 3
+    figure, panels = panel_grid(
+        count, most, lambda _, r: (page_width(), 0.3 + 1.7 * r), sharex=True, sharey=True
+    )
     colours = CONTINUOUS(np.linspace(0, 1, steps))
     low, high = limits
-    for panel, walk in zip(panels, rows, strict=False):
+    for panel, walk in zip(panels, rows, strict=True):
         for colour, sample in zip(colours, as_curves(walk), strict=True):
             for values in sample:
                 panel.plot(
@@ -105,8 +103,6 @@ def _walks(rows: Array, limits: Limits) -> Figure:
                     rasterized=rows.size > MOST_POINTS,
                 )
         panel.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
-    for panel in panels[count:]:
-        panel.set_visible(False)
     ends = [panels[0].lines[0], panels[0].lines[-1]]
     legend_above(figure, ends, ["from", "to"])
     return figure

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
 
-from latentrank.config import TrainConfig
 from latentrank.linalg import truncate_rank
-from latentrank.methods.rank_target import RankTarget
 from latentrank.models.base import LatentModel
 from latentrank.training.context import data_of, model_of
 from latentrank.training.rank_search.base import (
@@ -19,21 +19,55 @@ from latentrank.training.rank_search.base import (
     directions,
 )
 from latentrank.training.rank_search.subset import Subset
-from latentrank.training.rank_search.trend import ErrorAt, restore, state
+from latentrank.training.rank_search.trend import ErrorAt, Trend
 
 
-class RankTracker(Protocol):
-    """Chooses a rank after each measurement."""
+@dataclass(kw_only=True)
+class RankTracker(ABC):
+    """Chooses a rank after each measurement.
 
-    rank: int
-    closed: bool
-    settled: bool
+    Attributes:
+        rank: present rank.
+        patience: minimum number of readings for a trial.
+        closed: the search has ended.
+        settled: it ended because the rank is known.
+        waited: readings since the last change.
+        trend: of the logarithm of the error since then.
+    """
+
+    rank: int = 1
+    patience: int = 10
+    closed: bool = False
+    settled: bool = False
+    waited: int = 0
+    trend: Trend = field(default_factory=Trend)
 
     def update(self, error_at: ErrorAt, slack: float) -> int:
-        """The rank for the next interval."""
+        """The rank for the next interval.
+
+        Args:
+            error_at: error of the present networks with codes truncated to a number of directions,
+                at most `rank`.
+            slack: change of the error that a direction must be worth, above 0.
+        """
+        if not self.closed:
+            self.read(error_at, slack)
+        return self.rank
+
+    @abstractmethod
+    def read(self, error_at: ErrorAt, slack: float) -> None:
+        """Change the rank, unless more readings are needed; see `update`."""
 
     def stop(self, error_at: ErrorAt, slack: float) -> int:
-        """The final rank."""
+        """The final rank: by default, the present one."""
+        self.closed = True
+        return self.rank
+
+    def _begin_trial(self, rank: int) -> None:
+        self.rank, self.waited, self.trend = rank, 0, Trend()
+
+    def _settle(self, rank: int) -> None:
+        self.rank, self.closed, self.settled = rank, True, True
 
 
 class AdjustSearch(PeriodicSearch):
@@ -49,12 +83,10 @@ class AdjustSearch(PeriodicSearch):
     needs: ClassVar[str] = (
         "a bottleneck whose rank can be changed during training (adjustable_rank)"
     )
+    kept: ClassVar[tuple[str, ...]] = ("tracker",)
     way: str
+    slack: float = 0.0
     tracker: RankTracker
-
-    def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
-        super().__init__(model, config, target)
-        self.slack = 0.0
 
     @classmethod
     def suits(cls, model: LatentModel) -> bool:
@@ -69,7 +101,7 @@ class AdjustSearch(PeriodicSearch):
         # Constant data would lead to a division by zero.
         self.slack = max(self.target.tolerance * variance, 1e-12)
         self.begin(variance)
-        self._set(model_of(pl_module), self.tracker.rank)
+        model_of(pl_module).bottleneck.rank = self.tracker.rank
 
     def begin(self, variance: float) -> None:
         """Set what else depends on the data's variance."""
@@ -92,21 +124,16 @@ class AdjustSearch(PeriodicSearch):
     def _decide(
         self, trainer: Trainer, model: LatentModel, decision: Callable[[ErrorAt, float], int]
     ) -> None:
+        model.bottleneck.rank = decision(self.error_at(trainer, model), self.slack)
+
+    def error_at(self, trainer: Trainer, model: LatentModel) -> ErrorAt:
+        """The error of the present networks as a function of the rank."""
         encodings = self._subset.encodings(model)
 
         def error_at(k: int) -> float:
             return agreed_error(trainer, self._subset.error(model, truncate_rank(encodings, k)))
 
-        self._set(model, decision(error_at, self.slack))
-
-    def error(self, trainer: Trainer, model: LatentModel) -> float:
-        """Error of the present networks at the present rank."""
-        codes = truncate_rank(self._subset.encodings(model), self.tracker.rank)
-        return agreed_error(trainer, self._subset.error(model, codes))
-
-    @staticmethod
-    def _set(model: LatentModel, rank: int) -> None:
-        model.bottleneck.rank = rank
+        return error_at
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the rank as `directions`."""
@@ -126,11 +153,3 @@ class AdjustSearch(PeriodicSearch):
             "reliable": doubt is None,
             "message": f"The rank was adapted {self.way}: {directions(rank)}{ending}",
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """The tracker's state, for checkpoints."""
-        return state(self.tracker)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore from a checkpoint."""
-        restore(self.tracker, state_dict)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from latentrank.config import TrainConfig
 from latentrank.methods.rank_target import RankTarget
 from latentrank.models.base import LatentModel
 from latentrank.training.context import model_of
+from latentrank.training.state import KeptCallback
 
 #: Number of measurements per run.
 READINGS = 100
@@ -33,7 +34,7 @@ SETTLE = 0.8
 _LEAST_ERROR = 1e-30
 
 
-class RankSearch(Callback):
+class RankSearch(KeptCallback):
     """Finds a rank during training, and reports it.
 
     Subclasses declare what they need of a model; one without it is rejected before training.

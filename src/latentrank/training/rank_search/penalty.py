@@ -27,7 +27,7 @@ from latentrank.training.rank_search.base import (
     directions,
 )
 from latentrank.training.rank_search.subset import Subset
-from latentrank.training.rank_search.trend import Learning, Trend, restore, state
+from latentrank.training.rank_search.trend import Learning, Trend
 
 #: Once a penalised matrix has shrunk to this share of its size at the start of the search, the
 #: penalty is no longer raised. Below, Adam's noise decides which directions remain.
@@ -141,6 +141,8 @@ class PenaltySearch(PeriodicSearch):
         "a loss term whose weight it can adjust; the method's row names it (rank_search_term)"
     )
 
+    kept = ("steering", "plateau", "size", "learning")
+
     def __init__(self, model: LatentModel, config: TrainConfig, target: RankTarget) -> None:
         super().__init__(model, config, target)
         self._term = str(_term(model))
@@ -246,22 +248,6 @@ class PenaltySearch(PeriodicSearch):
             f"{directions(reached['rank'])} with an error of {reached['error']:.3g}"
             + ("." if doubt is None else f"; {doubt}."),
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state of the search, for checkpoints."""
-        return {
-            **state(self.steering),
-            "plateau": self.plateau,
-            "size": self.size,
-            "learning": state(self.learning),
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore from a checkpoint."""
-        kept = dict(state_dict)
-        self.plateau, self.size = float(kept.pop("plateau")), float(kept.pop("size"))
-        restore(self.learning, kept.pop("learning"))
-        restore(self.steering, kept)
 
 
 def _term(model: LatentModel) -> str | None:

@@ -14,12 +14,11 @@ from latentrank.training.rank_search.grow import GrowSearch
 from latentrank.training.rank_search.penalty import PenaltySearch
 from latentrank.training.rank_search.shrink import ShrinkSearch
 
-SEARCHES: Registry[type[RankSearch]] = Registry("rank search", "latentrank.rank_searches")
-SEARCHES.register("shrink", ShrinkSearch)
-SEARCHES.register("grow", GrowSearch)
-SEARCHES.register("penalty", PenaltySearch)
-SEARCHES.register("gap", GapSearch)
-SEARCHES.seal()
+SEARCHES = Registry[type[RankSearch]](
+    "rank search",
+    "latentrank.rank_searches",
+    {"shrink": ShrinkSearch, "grow": GrowSearch, "penalty": PenaltySearch, "gap": GapSearch},
+)
 
 
 def search_for(model: LatentModel, config: TrainConfig) -> RankSearch | None:

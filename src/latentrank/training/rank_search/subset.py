@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from latentrank.data import Split
-from latentrank.data.module import spread_evenly
+from latentrank.data.views import spread_evenly
 from latentrank.linalg.precision import to_float64
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 #: Error of the present networks with codes truncated to a given number of directions.
 ErrorAt = Callable[[int], float]
@@ -74,22 +73,3 @@ class Learning:
         self.trend.update(math.log(error))
         fall = -math.exp(self.trend.value) * math.expm1(min(self.trend.pace, 0.0) * left)
         self.still = fall > 2 * slack
-
-
-def state(tracker: Any) -> dict[str, Any]:
-    """A tracker's state as plain values, for checkpoints."""
-    return {**vars(tracker), "trend": dict(vars(tracker.trend))}
-
-
-def restore(tracker: Any, state: Mapping[str, Any]) -> None:
-    """Restore what `state` returned.
-
-    Example:
-        >>> learning, other = Learning(), Learning()
-        >>> learning.update(0.5, left=10.0, slack=0.01)
-        >>> restore(other, state(learning))
-        >>> other.trend.value == learning.trend.value
-        True
-    """
-    for name, value in state.items():
-        setattr(tracker, name, Trend(**value) if name == "trend" else value)

@@ -1,0 +1,225 @@
+"""Models shared by a name on the Hugging Face Hub: weights, description and a model card.
+
+A shared folder holds what `latentrank.save` writes and a `README.md`; nothing of the data, no
+codes of a run, and no paths. Loading runs no code.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from latentrank.errors import InputError
+from latentrank.estimator import LowRankAutoencoder
+from latentrank.filenames import CONFIG, SPEC, WEIGHTS
+from latentrank.io import write_text
+from latentrank.models.base import LatentModel
+from latentrank.report.card import card, facts_of
+from latentrank.runs import Run, finished_run
+from latentrank.serialization import load, save
+
+CARD = "README.md"
+
+#: What is shared of a folder, and what is fetched of a shared one: nothing that could hold code.
+FILES = (WEIGHTS, SPEC, "estimator.json", "estimator.safetensors", CARD)
+
+#: What can be shared: a model, a fitted estimator, a run, or the folder of one of them.
+Shareable = LatentModel | LowRankAutoencoder | Run | str | Path
+
+
+def save_pretrained(
+    model: Shareable,
+    folder: str | Path,
+    *,
+    name: str = "",
+    license: str | None = None,  # noqa: A002 - as the Hub calls it
+) -> Path:
+    """Write what `push_to_hub` uploads: the model, and a card with its method, rank and errors.
+
+    A `README.md` that is in the folder already, or in the model's, is left as it is.
+
+    Args:
+        model: a model, a fitted estimator, a run, or the folder of one of them. Of an estimator
+            the codes of its training samples are included, which its `load` needs.
+        folder: folder to write to; created if missing.
+        name: name of the model, such as `"user/name"`.
+        license: licence of the weights as the Hub knows it, such as `"mit"`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: there is no finished model, or the folder cannot be written.
+
+    Example:
+        >>> import latentrank
+        >>> model = latentrank.build("lorae", (6,), latent_dim=3).eval()
+        >>> folder = save_pretrained(model, Path(tempfile.mkdtemp()) / "a", license="mit")
+        >>> sorted(path.name for path in folder.iterdir())
+        ['README.md', 'model.json', 'model.safetensors']
+        >>> from_pretrained(folder).spec == model.spec
+        True
+    """
+    folder = Path(folder)
+    run = _run_of(model)
+    if isinstance(model, LowRankAutoencoder):
+        model.save(folder)
+    elif isinstance(model, LatentModel):
+        save(model, folder)
+    else:
+        _copy(run.folder if run else Path(str(model)), folder)
+    if not (folder / CARD).is_file():
+        write_text(folder / CARD, card(facts_of(folder, run), name, license))
+    return folder
+
+
+def _run_of(model: Shareable) -> Run | None:
+    if isinstance(model, Run):
+        return finished_run(model.folder)
+    if isinstance(model, str | Path) and (Path(model) / CONFIG).is_file():
+        return finished_run(model)
+    return None
+
+
+def _copy(source: Path, folder: Path) -> None:
+    if not (source / SPEC).is_file() or not (source / WEIGHTS).is_file():
+        raise InputError(
+            f"There is no model in {source}; give the folder of a finished run or of a saved model."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in filter(Path.is_file, (source / name for name in FILES)):
+        if not (path.name == CARD and (folder / CARD).is_file()):
+            shutil.copyfile(path, folder / path.name)
+
+
+def push_to_hub(
+    model: Shareable,
+    name: str,
+    *,
+    license: str | None = None,  # noqa: A002
+    private: bool | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+    message: str = "Upload a model of latentrank",
+) -> str:
+    """Upload a model with its card; the repository is created if it does not exist.
+
+    Args:
+        model: as `save_pretrained` takes it.
+        name: `"user/name"` of the repository.
+        license: licence of the weights as the Hub knows it, such as `"mit"`.
+        private: whether a new repository is private; by default as the account is set.
+        revision: branch to upload to; by default the main one.
+        token: of the account; by default that of `hf auth login`, or `HF_TOKEN`.
+        message: of the commit.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        InputError: there is no finished model, huggingface_hub is not installed, or the Hub
+            refuses the upload.
+    """
+    api = _api(token)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = save_pretrained(model, temporary, name=name, license=license)
+        with _explained(f"{name} cannot be uploaded", "check the name, and log in: hf auth login"):
+            full = api.create_repo(name, private=private, exist_ok=True).repo_id
+            made = api.upload_folder(
+                repo_id=full, folder_path=folder, commit_message=message, revision=revision
+            )
+    return str(made.commit_url)
+
+
+def download(
+    name: str,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """Fetch a shared model into the Hub's cache, where it is found again without a network.
+
+    `LowRankAutoencoder.load` reads the folder if an estimator was shared.
+
+    Args:
+        name: `"user/name"`.
+        revision: branch, tag or commit.
+        token: see `push_to_hub`.
+        cache_dir: folder of the cache; by default the Hub's.
+        local_files_only: use the cache alone.
+
+    Returns:
+        The folder in the cache.
+
+    Raises:
+        InputError: huggingface_hub is not installed, or there is no such model.
+    """
+    api = _api(token)
+    with _explained(f"{name} cannot be fetched", "check the name and the revision"):
+        return Path(
+            api.snapshot_download(
+                name,
+                revision=revision,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+                allow_patterns=list(FILES),
+            )
+        )
+
+
+def from_pretrained(
+    name: str | Path,
+    *,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    **where: Any,
+) -> LatentModel:
+    """Load a model by its name on the Hub, or from a folder; no code in it is executed.
+
+    Args:
+        name: `"user/name"`, or a folder, which takes precedence.
+        encoder: your own network, if the model was built with one.
+        decoder: likewise.
+        **where: `revision`, `token`, `cache_dir` and `local_files_only` of `download`.
+
+    Returns:
+        The model, in evaluation mode, on the CPU.
+
+    Raises:
+        InputError: there is no such model, or it is damaged.
+    """
+    folder = Path(name) if Path(name).is_dir() else download(str(name), **where)
+    return load(folder, encoder=encoder, decoder=decoder)
+
+
+def _api(token: str | None) -> Any:
+    try:
+        from huggingface_hub import HfApi
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "Sharing needs huggingface_hub; install it with: pip install 'latentrank[hub]'."
+        ) from error
+    from latentrank import __version__
+
+    return HfApi(token=token, library_name="latentrank", library_version=__version__)
+
+
+@contextmanager
+def _explained(what: str, remedy: str) -> Iterator[None]:
+    """Errors of the Hub in one sentence; their classes depend on its version."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        first = next((line for line in str(error).splitlines() if line.strip()), "")
+        reason = f"{type(error).__name__}: {first[:200]}".rstrip(". :")
+        raise InputError(f"{what} ({reason}); {remedy}.") from error

@@ -1,0 +1,184 @@
+"""The model card of a shared model: what it is, how good it is, and how to load it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from latentrank import __version__, methods, metrics
+from latentrank.filenames import SPEC
+from latentrank.formatting import as_text, duration
+from latentrank.models.spec import Spec
+from latentrank.runs import Run
+from latentrank.serialization import load, read_spec
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card tells.
+
+    Attributes:
+        spec: of the model.
+        rank: of its codes; None if unknown.
+        data: name of the data, without a path; empty if unknown.
+        numbers: metrics by name, as text.
+        training: settings of the training by name, as text.
+        warning: a doubt about the run; empty for none.
+    """
+
+    spec: Spec
+    rank: int | None = None
+    data: str = ""
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, str] = field(default_factory=dict)
+    warning: str = ""
+
+
+#: Settings that a card lists, if they are set.
+_TRAINING = (
+    "epochs", "steps", "batch_size", "learning_rate", "optimizer", "schedule", "weight_decay",
+    "init", "n_init", "patience", "train_size", "image_size", "seed",
+)  # fmt: skip
+
+
+def facts_of(folder: Path, run: Run | None = None) -> Facts:
+    """What is known of a saved model, and of the run that trained it.
+
+    Args:
+        folder: folder of the model.
+        run: the finished run.
+
+    Raises:
+        InputError: the model is damaged.
+    """
+    spec = read_spec(json.loads((folder / SPEC).read_text(encoding="utf-8")), str(folder / SPEC))
+    if run is None:
+        known = spec.net != "custom" and (model := load(folder)).statistics.known
+        return Facts(spec, model.rank() if known else None)
+    found, config = run.metrics, run.config
+    training = {name: as_text(config[name]) for name in _TRAINING if config[name] is not None}
+    if "steps" in training:
+        del training["epochs"]
+    return Facts(
+        spec,
+        found["rank"],
+        Path(found["data"]).name,
+        _numbers(run),
+        training,
+        found.get("warning", ""),
+    )
+
+
+def _numbers(run: Run) -> dict[str, str]:
+    found = run.metrics
+    numbers = {}
+    if (error := found["validation_error"]) is not None:
+        numbers["mean squared error of test samples"] = as_text(error)
+        if total := found.get("error_of_the_mean"):
+            numbers["the same, as a share of their variance"] = f"{100 * error / total:.3g} %"
+    numbers |= {value.label: as_text(value.value) for value in metrics.read(run.folder)}
+    return {**numbers, "training time": duration(found["seconds"])}
+
+
+def card(facts: Facts, name: str = "", licence: str | None = None) -> str:
+    """The card, as Markdown with the metadata that the Hub reads.
+
+    Args:
+        facts: what it tells.
+        name: of the model, `"user/name"`.
+        licence: of the weights as the Hub knows it, such as `"mit"`.
+
+    Example:
+        >>> text = card(Facts(Spec(method="lorae", input_shape=(6,), latent_dim=3), rank=2))
+        >>> text.splitlines()[0], "| rank | 2 of 3 |" in text
+        ('---', True)
+    """
+    row = methods.get(facts.spec.method)
+    about = {
+        "library_name": "latentrank",
+        **({"license": licence} if licence else {}),
+        "pipeline_tag": "feature-extraction",
+        "tags": ["latentrank", "autoencoder", "dimensionality-reduction", row.name],
+    }
+    sections = [
+        f"---\n{yaml.safe_dump(about, sort_keys=False, allow_unicode=True)}---",
+        f"# {name.rpartition('/')[2] or row.name}",
+        f"An autoencoder with a low-rank latent space, of the method `{row.name}`. {row.summary}\n"
+        f"Source: {row.paper}.",
+        _table(_model(facts), "model", ""),
+        f"**Note:** {facts.warning}" if facts.warning else "",
+        _section("Metrics", facts.numbers, "metric"),
+        _section("Options of the method", _options(facts.spec), "option"),
+        _section("Training", facts.training, "setting"),
+        _loading(facts.spec, name),
+        f"## Licence\n\n{licence or 'None was stated; ask the author.'}",
+    ]
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _model(facts: Facts) -> dict[str, str]:
+    spec = facts.spec
+    width = spec.code_dim or spec.latent_dim
+    rank = {} if facts.rank is None else {"rank": f"{facts.rank} of {spec.latent_dim}"}
+    data = {"data": facts.data} if facts.data else {}
+    print_ = {"fingerprint of the data": spec.data_fingerprint} if spec.data_fingerprint else {}
+    return {
+        **rank,
+        "numbers in a code": str(width),
+        "samples": _samples(spec),
+        "networks": spec.net,
+        **data,
+        **print_,
+        "latentrank": __version__,
+    }
+
+
+def _samples(spec: Spec) -> str:
+    """Shape, dtype and range of the samples that the model takes."""
+    shape = f"({', '.join(map(str, ('N', *spec.input_shape)))})"
+    made = spec.preprocessing
+    if made is None:
+        return shape
+    bounds = f", {made.low:g} to {made.high:g}" if made.bounded else ""
+    return f"{shape} {made.dtype}{bounds}"
+
+
+def _options(spec: Spec) -> dict[str, str]:
+    return {name: as_text(value) for name, value in spec.options.items() if value is not None}
+
+
+def _section(title: str, rows: Mapping[str, str], name: str) -> str:
+    return f"## {title}\n\n{_table(rows, name)}" if rows else ""
+
+
+def _table(rows: Mapping[str, str], name: str, value: str = "value") -> str:
+    lines = [f"| {key} | {_cell(text)} |" for key, text in rows.items()]
+    return "\n".join([f"| {name} | {value} |", "| --- | --- |", *lines])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _loading(spec: Spec, name: str) -> str:
+    where = name or "FOLDER"
+    fetch = (
+        f" `latentrank pull {name}` fetches the files for the command line, such as "
+        "`latentrank export` to ONNX."
+    )
+    own = ", encoder=..., decoder=..." if spec.net == "custom" else ""
+    remark = "\nThe model has networks of its author's own, to be passed in.\n" if own else ""
+    width = spec.code_dim or spec.latent_dim
+    return (
+        "## Use\n\n```console\n$ pip install 'latentrank[hub]'\n```\n\n```python\n"
+        "import latentrank\n\n"
+        f'model = latentrank.from_pretrained("{where}"{own})\n'
+        f"codes = model.encode_array(x)  # x: {_samples(spec)}; codes: (N, {width})\n"
+        "again = model.decode_array(codes)  # shape, units and type of x\n```\n"
+        f"{remark}\nLoading reads weights (safetensors) and a description (JSON), and runs no "
+        f"code.{fetch if name else ''}"
+    )
