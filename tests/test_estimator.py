@@ -177,6 +177,20 @@ def rebuild(estimator, function):
     estimator.model_.forward = function
 
 
+def test_samples_beyond_the_bounds_of_the_training_data_are_refused():
+    masks = (np.random.default_rng(0).random((30, 8, 8)) > 0.5).astype(np.uint8)
+    estimator = LowRankAutoencoder("pca", latent_dim=2).fit(masks)
+    for use in (estimator.transform, estimator.score_samples):
+        with pytest.raises(InputError, match=r"X has values from 0 to 255, .* from 0 to 1;"):
+            use(masks * 255)
+
+
+def test_constant_columns_are_decoded_exactly(plane):
+    X = np.column_stack([np.full(len(plane), 7.1), plane])
+    estimator = LowRankAutoencoder("ae", **SMALL).fit(X)
+    np.testing.assert_array_equal(estimator.sample(5, random_state=0)[:, 0], 7.1)
+
+
 def test_the_score_is_that_of_r2_with_columns_alike(plane):
     x = plane * [1, 2, 3, 4, 5, 6, 7, 1000] + 40
     estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=3, random_state=0).fit(x)
@@ -251,7 +265,7 @@ def test_compression_gives_codes_as_narrow_as_the_rank(plane):
     assert estimator.transform(plane).shape[1] <= 2
     assert estimator.get_feature_names_out().tolist()[0] == "lowrankautoencoder0"
     assert clone(estimator).set_params(compress=1e-9).fit(plane).transform(plane).shape[1] == 2
-    with pytest.raises(InputError, match="expected a positive relative change"):
+    with pytest.raises(InputError, match="expected a boolean or a number above 0"):
         clone(estimator).set_params(compress=-0.1).fit(plane)
 
 
@@ -306,6 +320,11 @@ def test_a_search_for_the_rank_without_a_sure_end_is_warned_of(plane):
 def test_a_setting_out_of_range_is_one_sentence(plane):
     with pytest.raises(InputError, match="epochs is 0, expected an integer"):
         LowRankAutoencoder("ae", epochs=0).fit(plane)
+    for name in ("latent_dim", "epochs", "batch_size", "n_iter_no_change", "learning_rate",
+                 "validation_fraction", "compress", "net", "device"):  # fmt: skip
+        wrong = 3.5 if name in ("net", "device") else "3"
+        with pytest.raises(InputError, match=f"^{name} is '?3.*, expected .*; "):
+            LowRankAutoencoder("ae", **{**SMALL, name: wrong}).fit(plane)
     with pytest.raises(InputError, match=r"options is 3\.5, expected names and values"):
         LowRankAutoencoder("ae", options=3.5).fit(plane)
 

@@ -70,6 +70,32 @@ def test_labels_and_parameters_come_along(folder):
     assert len(found["parameters"]) == len(found["codes"]) == 6
 
 
+def test_names_of_classes_come_with_the_codes_of_every_split(tmp_path):
+    x, kinds = np.random.default_rng(0).normal(size=(30, 4)), np.array(["cat", "dog"])
+    np.savez(tmp_path / "a.npz", x=x, y=kinds[np.arange(30) % 2])
+    config = RunConfig(method="pca", data=str(tmp_path / "a.npz"), latent_dim=2)
+    run = latentrank.train(config, tmp_path / "run", progress=False)
+    for split in ("train", "test", "all"):
+        for source in (None, tmp_path / "a.npz"):
+            found = inference.embed(run, split, source)
+            named = found["class_names"][found["labels"]]
+            assert named.tolist() == kinds[found["rows"] % 2].tolist()
+
+
+@pytest.mark.parametrize("split", ["all", "test"])
+def test_other_data_beyond_the_bounds_are_refused(tmp_path, split):
+    masks = (np.random.default_rng(0).random((30, 1, 8, 8)) > 0.5).astype(np.uint8)
+    np.save(tmp_path / "a.npy", masks)
+    np.save(tmp_path / "b.npy", masks * 255)
+    np.save(tmp_path / "c.npy", masks.astype(np.float64))
+    config = RunConfig(method="pca", data=str(tmp_path / "a.npy"), latent_dim=2)
+    run = latentrank.train(config, tmp_path / "run", progress=False)
+    with pytest.raises(InputError, match=r"b\.npy has values from 0 to 255, .* from 0 to 1; scale"):
+        inference.embed(run, split, tmp_path / "b.npy")
+    same = inference.embed(run, split, tmp_path / "c.npy")["codes"]
+    np.testing.assert_array_equal(same, inference.embed(run, split)["codes"])
+
+
 def test_samples_are_decoded_codes_in_the_datas_own_units(table_run):
     made = inference.sample(table_run, "gaussian", 50, seed=3)
     z = torch.from_numpy(made.codes)

@@ -83,8 +83,8 @@ def test_its_density_draws_samples(latentrank, runs):
 
 def test_its_metric_is_evaluated_reported_and_compared(latentrank, runs):
     for run in runs:
-        assert "largest-code" in latentrank("evaluate", run)
+        assert "largest code" in latentrank("evaluate", run)
         latentrank("report", run)
-        assert "largest-code" in (latentrank.folder / run / "report.html").read_text("utf-8")
+        assert "largest code" in (latentrank.folder / run / "report.html").read_text("utf-8")
     latentrank("compare", *runs, "--out", "compare.html")
-    assert "largest-code" in (latentrank.folder / "compare.html").read_text("utf-8")
+    assert "largest code" in (latentrank.folder / "compare.html").read_text("utf-8")

@@ -1,5 +1,5 @@
-import builtins
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -145,13 +145,6 @@ def test_the_study_s_name_ignores_the_machine_and_knows_the_search():
 
 
 def test_without_optuna_the_extra_is_named(monkeypatch, tmp_path):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "optuna":
-            raise ModuleNotFoundError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InputError, match=r"pip install 'latentrank\[sweep\]'"):
         sweep(BASE, [PENALTY], 1, out=tmp_path)

@@ -35,20 +35,20 @@ def trained(row: Method, folder: Path) -> latentrank.Run:
     return latentrank.train(config, folder)
 
 
-def rows_of(run: latentrank.Run) -> dict[str, NDArray[np.uint8]]:
-    """What the figure shows, by name, nine images each."""
-    density = inference.usual_densities(run.model())[0]
-    generated = inference.sample(run, density, 4 * COLUMNS).x
+def rows_of(run: latentrank.Run) -> list[tuple[str, NDArray[np.uint8]]]:
+    """What the figure shows, with labels, nine images each."""
+    generated = inference.sample(run, run.model().usual_densities[0], 4 * COLUMNS).x
     if not run.model().reconstructs:
-        return {f"generated {i + 1}": generated[i::4] for i in range(4)}
+        return [(label, generated[i::4]) for i, label in enumerate(("generated", "", "", ""))]
     codes = run.codes("test")
-    path = linear(codes[:1], codes[1:2], steps=COLUMNS)[0]
-    return {
-        "original": run.dataset().test.x[:COLUMNS],
-        "reconstructed": inference.decode(run, codes[:COLUMNS]),
-        "interpolated": inference.decode(run, path),
-        "generated": generated[:COLUMNS],
-    }
+    # These two differ in place, shape and colour.
+    path = linear(codes[3:4], codes[5:6], steps=COLUMNS)[0]
+    return [
+        ("original", run.dataset().test.x[:COLUMNS]),
+        ("reconstructed", inference.decode(run, codes[:COLUMNS])),
+        ("interpolated", inference.decode(run, path)),
+        ("generated", generated[:COLUMNS]),
+    ]
 
 
 def draw(run: latentrank.Run) -> Figure:
@@ -65,12 +65,14 @@ def draw(run: latentrank.Run) -> Figure:
     rows = rows_of(run)
     size = run.dataset().shape[-1]
     mosaic = np.full((len(rows) * (size + 1) - 1, COLUMNS * (size + 1) - 1, 3), 255, np.uint8)
-    for i, images in enumerate(rows.values()):
+    for i, (_, images) in enumerate(rows):
         for j, image in enumerate(images):
             top, edge = i * (size + 1), j * (size + 1)
             mosaic[top : top + size, edge : edge + size] = np.moveaxis(image, 0, -1)
     right.imshow(mosaic, interpolation="nearest")
-    right.set_yticks([i * (size + 1) + size / 2 for i in range(len(rows))], list(rows))
+    right.set_yticks(
+        [i * (size + 1) + size / 2 for i in range(len(rows))], [label for label, _ in rows]
+    )
     right.set_xticks([])
     right.tick_params(length=0)
     right.spines[:].set_visible(False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
 from numbers import Integral
+from types import ModuleType
 
 #: Longest message, in letters: lists of names fit, the contents of a damaged file do not.
 _LONGEST = 1000
@@ -72,3 +74,23 @@ def check_count(value: object, name: str) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
         raise InputError(f"{name} is {value!r}, expected an integer from 1; choose one.")
+
+
+def need(package: str, extra: str, purpose: str) -> ModuleType:
+    """Import an optional package.
+
+    Args:
+        package: name to import.
+        extra: extra of latentrank that installs it.
+        purpose: what needs it, to begin a sentence.
+
+    Raises:
+        InputError: it is not installed, or cannot be imported.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        missing = (error.name or package).partition(".")[0]
+        raise InputError(
+            f"{purpose} needs {missing}; install it with: pip install 'latentrank[{extra}]'."
+        ) from error

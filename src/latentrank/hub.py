@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import nn
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.estimator import LowRankAutoencoder
 from latentrank.filenames import CONFIG, SPEC, WEIGHTS
 from latentrank.io import write_text
@@ -201,15 +201,10 @@ def from_pretrained(
 
 
 def _api(token: str | None) -> Any:
-    try:
-        from huggingface_hub import HfApi
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "Sharing needs huggingface_hub; install it with: pip install 'latentrank[hub]'."
-        ) from error
     from latentrank import __version__
 
-    return HfApi(token=token, library_name="latentrank", library_version=__version__)
+    hub = need("huggingface_hub", "hub", "Sharing")
+    return hub.HfApi(token=token, library_name="latentrank", library_version=__version__)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from latentrank import data, density
 from latentrank.data import Dataset, Split
+from latentrank.data.units import check_range
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
 from latentrank.filenames import PARAMETER_MAP
@@ -51,8 +52,8 @@ def embed(
 
     Returns:
         `codes`, `(N, L)` or `(N, k)` float32; and, where known, `labels`, `parameters`, `names`
-        of files, and `rows`, the row of each sample in its file. With `split="all"` of other data,
-        also `class_names`.
+        of files, and `rows`, the row of each sample in its file; and `class_names`, `(K,)`, those
+        of the labels.
 
     Raises:
         InputError: there is no such split, the data have another shape, or the method has no
@@ -60,11 +61,14 @@ def embed(
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    if split == "all" and source is not None:
-        found = [_all_embedded(run, source)]
-    else:
+    class_names: tuple[str, ...] | None
+    if source is None:
         names = ("train", "test") if split == "all" else (split,)
-        found = [_embedded(run, name, source) for name in names]
+        found, class_names = [run.encoded(name) for name in names], run.class_names
+    else:
+        embedded = _all_embedded if split == "all" else _embedded
+        one, class_names = embedded(run, source, split)
+        found = [one]
     joined = {
         name: np.concatenate([part[name] for part in found])
         for name in found[0]
@@ -75,26 +79,26 @@ def embed(
     if split == "all" and source is None and "rows" in joined:
         order = np.argsort(joined["rows"], kind="stable")
         joined = {name: values[order] for name, values in joined.items()}
-    return joined
+    return joined if class_names is None else {**joined, "class_names": np.array(class_names)}
 
 
-def _embedded(run: Run, split: str, source: str | Path | None) -> dict[str, NDArray[Any]]:
-    if source is None:
-        return dict(run.encoded(split))
+_Embedded = tuple[dict[str, NDArray[Any]], tuple[str, ...] | None]
+
+
+def _embedded(run: Run, source: str | Path, split: str) -> _Embedded:
     said = run.settings.data
     dataset = data.load(source, layout=said.layout, kind=said.kind, **_how(run))
     part = _part(dataset, split)
-    return {"codes": _encode(run, dataset, part), **part.metadata}
+    return {"codes": _encode(run, dataset, part), **part.metadata}, dataset.class_names
 
 
-def _all_embedded(run: Run, source: str | Path) -> dict[str, NDArray[Any]]:
+def _all_embedded(run: Run, source: str | Path, split: str) -> _Embedded:
     """All samples of other data, in order; a single sample suffices."""
     spec = run.model().spec
-    split, class_names = data.load_samples(
+    found, class_names = data.load_samples(
         source, run.model().preprocessing, spec.input_shape, **_how(run)
     )
-    named = {} if class_names is None else {"class_names": np.array(class_names)}
-    return {"codes": run.model().encode_array(split.x), **split.metadata, **named}
+    return {"codes": run.model().encode_array(found.x), **found.metadata}, class_names
 
 
 def _how(run: Run) -> dict[str, Any]:
@@ -116,6 +120,7 @@ def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
             f"The samples of {other.name} have shape {other.shape}, expected "
             f"{model.spec.input_shape}, the shape trained on; give data of that shape."
         )
+    check_range(part.x, model.preprocessing, other.name)
     return model.encode_array(part.x)
 
 

@@ -16,6 +16,9 @@ from latentrank.errors import InputError
 Array = NDArray[Any]
 Number = float | tuple[float, ...]
 
+#: Values beyond the bounds by this share of the range still count as inside: rounding, no more.
+SLACK = 1e-4
+
 #: Axis permutations from each layout to network layout, `N` first; None inserts an axis of length
 #: 1. Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)` and `(N, C, D, H, W)`.
 LAYOUTS: dict[str, str] = {
@@ -53,7 +56,8 @@ class Preprocessing:
 
     Attributes:
         offset: number to subtract, or one for each column or channel (axis 1).
-        scale: number to divide by, likewise.
+        scale: number to divide by, likewise; 0 for a constant, which is only shifted, and decoded
+            exactly.
         low: minimum value of samples, in their own units; None if unbounded.
         high: maximum value.
         dtype: NumPy name of the type in which samples are returned.
@@ -111,8 +115,14 @@ class Preprocessing:
         if x.dtype in (np.uint8, np.float32):
             return self._normalise_tensor(_tensor(x))
         shifted = x.astype(np.float64) - _along_channels(self.offset, x.ndim)
-        shifted /= _along_channels(self.scale, x.ndim)
+        shifted /= _along_channels(self._divisor, x.ndim)
         return torch.from_numpy(shifted.astype(np.float32))
+
+    @property
+    def _divisor(self) -> Number:
+        if isinstance(self.scale, tuple):
+            return tuple(number or 1.0 for number in self.scale)
+        return self.scale or 1.0
 
     def _normalise_tensor(self, x: Tensor) -> Tensor:
         if self.identity:
@@ -122,7 +132,7 @@ class Preprocessing:
             return x.float() / torch.tensor(self.scale, device=x.device)
         offset, scale = (
             torch.from_numpy(np.asarray(_along_channels(v, x.ndim), dtype=np.float64)).to(x.device)
-            for v in (self.offset, self.scale)
+            for v in (self.offset, self._divisor)
         )
         return ((x.double() - offset) / scale).float()
 
@@ -133,8 +143,8 @@ class Preprocessing:
             y: `(N, C, ...)` or `(N, F)`, a network output.
 
         Returns:
-            An array of the same shape, clipped to the bounds if any, and rounded for integer
-            dtypes.
+            An array of the same shape, clipped to the bounds if any and to the range of the dtype,
+            and rounded for integer dtypes.
         """
         if isinstance(y, Tensor):
             y = y.detach().cpu().float().numpy()
@@ -147,6 +157,9 @@ class Preprocessing:
             x = np.clip(np.rint(x), *_integer_limits(dtype))
         elif dtype.kind == "b":
             x = x >= 0.5
+        elif dtype.itemsize < 8:
+            limits = np.finfo(dtype)
+            x = np.clip(x, limits.min, limits.max)
         own: Array = x.astype(dtype)
         return own
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from latentrank import metrics, runs
 from latentrank.config import RunConfig
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.io import atomic_write, digest, parse_value
 from latentrank.metrics import Subject
 from latentrank.runs.cache import PlannedRun, content
@@ -362,13 +362,7 @@ def _last(study: Any) -> str:
 
 
 def _optuna() -> Any:
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "A sweep needs optuna; install it with: pip install 'latentrank[sweep]'."
-        ) from error
-    return optuna
+    return need("optuna", "sweep", "A sweep")
 
 
 def configured(

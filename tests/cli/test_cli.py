@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import typer
 import yaml
+from PIL import Image
 from torch import nn
 
 import latentrank
-from latentrank import cli, density, metrics, runs
+from latentrank import cli, density, inference, metrics, runs
 from latentrank.__main__ import main
 from latentrank.cli import options
 from latentrank.config import RunConfig, settings
@@ -520,7 +522,7 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
         (["sample", "{run}", "--density", "gmm:component=2"], "did you mean 'components'?"),
         (["sample", "{run}", "--density", "kde:bandwidth=-1"], "bandwidth is -1"),
         (["sample", "{run}", "--nn", "3"], "--n"),
-        (["sample", "{run}", "--out", "x.jpg"], "expected a name ending in .npz or .png"),
+        (["sample", "{run}", "--out", "x.jpg"], "expected a name ending in .npz or .csv or .png"),
         (["embed", "{run}", "--data", "{folder}/table.npy"], "give data of that shape"),
         (["embed", "{run}", "--out", "{folder}/squares.npz"], "already exists"),
         (["export", "{run}", "--compress", "-1", "--format", "safetensors"], "tol is -1"),
@@ -586,3 +588,61 @@ def test_codes_of_other_data_leave_those_of_the_run(folder):
     assert main(["embed", run, "--data", str(other)]) == 0
     assert own.read_bytes() == before
     assert (Path(run) / "codes-others-all.npz").is_file()
+
+
+def test_codes_and_samples_of_a_table_are_written_as_a_table(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 3)), columns=["width", "height", "dose"])
+    frame["id"] = [f"s{i}" for i in range(40)]
+    frame["class"] = rng.choice(["cat", "dog"], 40)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    run = str(tmp_path / "run")
+    settings = ["--parameters", "dose", "--latent-dim", "2", "--no-report", "--out", run]
+    assert main(["train", "pca", "--data", str(tmp_path / "t.csv"), *settings]) == 0
+    assert main(["embed", run, "--split", "all", "--out", "codes.csv"]) == 0
+    found = pd.read_csv("codes.csv")
+    assert list(found.columns) == ["name", "row", "label", "dose", "code 0", "code 1"]
+    assert found["name"].tolist() == frame["id"].tolist()
+    assert found["label"].tolist() == frame["class"].tolist()
+    np.testing.assert_allclose(found["dose"], frame["dose"])
+    np.testing.assert_allclose(
+        found["code 0"], inference.embed(runs.Run(run), "all")["codes"][:, 0]
+    )
+    assert main(["sample", run, "--n", "5", "--out", "new.csv"]) == 0
+    new = pd.read_csv("new.csv")
+    assert new.shape == (5, 2)
+    assert list(new.columns) == ["width", "height"]
+
+
+def test_one_image_is_embedded_in_colour_too(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    run = str(tmp_path / "run")
+    settings = ["--latent-dim", "2", "--no-report", "--out", run]
+    assert main(["train", "pca", "--data", str(tmp_path), *settings]) == 0
+    assert main(["embed", run, "--data", str(tmp_path / "3.png"), "--out", "one.npz"]) == 0
+    own = inference.embed(runs.Run(run), "all")
+    with np.load("one.npz") as found:
+        np.testing.assert_allclose(found["codes"], own["codes"][own["rows"] == 3], rtol=1e-4)
+        assert found["names"].tolist() == ["3.png"]
+    grey = np.full((8, 8), 7, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert main(["embed", run, "--data", str(tmp_path / "grey.png"), "--out", "grey.npz"]) == 0
+
+
+def test_values_are_measured_on_the_data_of_the_run_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4)), np.arange(60) % 2
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    run = str(tmp_path / "run")
+    settings = ["--latent-dim", "2", "--no-report", "--out", run]
+    assert main(["train", "pca", "--data", str(tmp_path / "a.npz"), *settings]) == 0
+    np.savez(tmp_path / "a.npz", x=x * 2, y=y)
+    with pytest.raises(InputError, match=r"content of .*a\.npz has changed since"):
+        _ = metrics.Subject(runs.Run(run).settings, Path(run)).dataset
+    (tmp_path / "a.npz").unlink()
+    with pytest.raises(
+        InputError, match=r"cannot be read: There is no .*a\.npz; if they have moved"
+    ):
+        _ = metrics.Subject(runs.Run(run).settings, Path(run)).dataset

@@ -1,3 +1,4 @@
+import os
 import zipfile
 
 import numpy as np
@@ -159,7 +160,18 @@ def test_a_damaged_image_is_named_and_nothing_is_kept(folder, content, cache_fol
         Image.fromarray(pixels()).save(folder / "bad.jpg")
         content = (folder / "bad.jpg").read_bytes()[:-200]
     (folder / "bad.jpg").write_bytes(content)
-    with pytest.raises(InputError, match=r"bad\.jpg cannot be read as an image.*remove it"):
+    with pytest.raises(InputError, match=r"bad\.jpg cannot be read as images.*remove"):
+        load(folder)
+    assert list(cache_folder.iterdir()) == []
+
+
+def test_all_damaged_images_are_counted_and_the_first_named_at_once(folder, cache_folder):
+    whole = (folder / "0.png").read_bytes()
+    for i in range(7):
+        (folder / f"bad{i}.png").write_bytes(whole[:-60])
+    with pytest.raises(
+        InputError, match=r"^7 files \(.*bad0\.png, .*bad4\.png and 2 more\) cannot"
+    ):
         load(folder)
     assert list(cache_folder.iterdir()) == []
 
@@ -172,7 +184,7 @@ def test_a_damaged_image_in_a_zip_is_named(folder, tmp_path):
     start = raw.index(b"IDAT")
     raw[start + 10 : start + 20] = bytes(10)
     (tmp_path / "p.zip").write_bytes(raw)
-    with pytest.raises(InputError, match=r"\.png cannot be read as an image"):
+    with pytest.raises(InputError, match=r"\.png cannot be read as images"):
         load(tmp_path / "p.zip")
 
 
@@ -242,17 +254,27 @@ def test_links_to_files_elsewhere_are_followed(folder, tmp_path):
 
 def test_what_is_passed_over_is_counted_and_named(folder):
     (folder / "z.png").symlink_to("/nonexistent/z.png")
+    os.mkfifo(folder / "pipe.png")  # opening it would wait forever
     for name in ("notes.txt", "labels.csv", ".DS_Store"):
         (folder / name).write_text("no image")
-    assert load(folder).notes[:2] == (
+    assert load(folder).notes[:3] == (
         "Skipped broken links (1): z.png.",
+        "Skipped pipes and devices (1): pipe.png.",
         "Skipped files of other types (2): labels.csv, notes.txt.",
     )
 
 
 @pytest.mark.parametrize(
     ("train", "validation", "test"),
-    [("train", "val", "test"), ("Training", "VALID", "Testing"), ("TRAIN", "dev", "Test")],
+    [
+        ("train", "val", "test"),
+        ("Training", "VALID", "Testing"),
+        ("TRAIN", "dev", "Test"),
+        ("train_images", "val_images", "test_images"),
+        ("TrainSet", "evaluation", "TestSet"),
+        ("01-train", "02-valid", "03-test"),
+        ("seg_train2017", "seg_val2017", "seg_test2017"),
+    ],
 )
 @pytest.mark.parametrize("inside", [False, True])
 def test_splits_have_many_names_and_validation_joins_training(
@@ -272,6 +294,33 @@ def test_splits_have_many_names_and_validation_joins_training(
     kept = images.load(tmp_path, progress=False, validation="test")
     assert (len(kept.train), len(kept.test)) == (2, 4)
     assert len(images.load(tmp_path, progress=False, validation="none").train) == 2
+
+
+def test_folders_only_some_of_which_may_be_splits_are_refused(tmp_path):
+    for kind in ("seg_train", "seg_test", "seg_pred"):
+        save(tmp_path / kind / "0.png", pixels())
+    with pytest.raises(
+        InputError, match=r"may be splits \(seg_test, seg_train\).*seg_pred.*rename"
+    ):
+        load(tmp_path)
+
+
+def test_words_of_splits_among_classes_are_classes(tmp_path):
+    for kind in ("train", "bus", "test_tube"):
+        for i in range(2):
+            save(tmp_path / "a" / kind / f"{i}.png", pixels())
+    (tmp_path / "a" / "test_tube").rename(tmp_path / "a" / "tube")
+    data = load(tmp_path)
+    assert data.class_names == ("bus", "train", "tube")
+    assert "Folders are read as classes (3): bus, train, tube." in data.notes
+
+
+def test_files_outside_the_folders_of_classes_are_said(tmp_path):
+    for name in ("cat/0.png", "dog/0.png", "stray.png"):
+        save(tmp_path / name, pixels())
+    data = load(tmp_path)
+    assert data.train.labels is None
+    assert any("outside (1): stray.png" in note for note in data.notes)
 
 
 def test_classes_that_are_numbers_keep_their_order(tmp_path):

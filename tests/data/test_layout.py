@@ -41,6 +41,8 @@ def test_shapes_that_leave_no_doubt(shape, dtype, layout):
         ((20, 16, 16, 16), "NCHW or NDHW or NHWC"),
         ((20, 32, 32, 8), "NCHW or NDHW or NHWC"),
         ((20, 9, 8, 8, 9), "NCDHW or NDHWC"),
+        ((12, 12, 500), "NCT or NHW or NTC"),
+        ((32, 32, 3, 500), "NCHW or NDHW or NHWC"),
     ],
 )
 def test_doubtful_shapes_are_refused_with_the_remedy(shape, candidates):
@@ -67,8 +69,10 @@ def test_the_kind_decides(shape, kind, layout):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(InputError, match=r"expected \(N, C, H, W\), \(N, H, W\) or .* of images"):
+    with pytest.raises(InputError, match=r"expected \(N, C, H, W\) or \(N, H, W\) or .* of images"):
         recognise(np.zeros((5, 4)), "x", kind="images")
+    with pytest.raises(InputError, match=r"shape \(5, 4, 3\); expected \(N, F\) of table"):
+        recognise(np.zeros((5, 4, 3)), "x", kind="table")
     with pytest.raises(InputError, match="expected 4 axes for layout NHWC"):
         recognise(np.zeros((5, 4)), "x", layout="nhwc")
     with pytest.raises(InputError, match="no layout 'NCWH'; did you mean 'NCHW'"):

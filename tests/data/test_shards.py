@@ -87,11 +87,23 @@ def test_pages_of_one_file_are_samples(tmp_path):
     data = load(tmp_path / "stack.tif")
     np.testing.assert_array_equal(data.train.x[:, 0], pages[data.train.rows])
     first.save(tmp_path / "one.tif")
-    with pytest.raises(InputError, match=r"one\.tif holds one image; give the folder"):
+    with pytest.raises(InputError, match=r"one\.tif holds 1 sample; at least 2"):
         load(tmp_path / "one.tif")
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("words")
-    with pytest.raises(InputError, match=r"holds no images and no data; expected .*\.csv"):
+    with pytest.raises(
+        InputError, match=r"no data; skipped .* types \(1\): notes\.txt; expected .*\.csv"
+    ):
         load(tmp_path)
+
+
+def test_files_of_images_and_labels_are_named_arrays(tmp_path):
+    for part, count in (("train", 6), ("test", 4)):
+        x = GENERATOR.integers(0, 256, (count, 8, 8), dtype=np.uint8)
+        np.save(tmp_path / f"{part}_images.npy", x)
+        np.save(tmp_path / f"{part}_labels.npy", x[:, 0, 0])
+    data = load(tmp_path)
+    assert (len(data.train), len(data.test)) == (6, 4)
+    np.testing.assert_array_equal(data.train.labels, data.train.x[:, 0, 0, 0])

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from latentrank.data import Dataset, Split, infer, units, views
+from latentrank.data.units import check_range
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 GENERATOR = np.random.default_rng(0)
 DTYPES = ["uint8", "int16", "uint16", "int64", "float16", "float32", "float64"]
@@ -41,12 +43,23 @@ def test_one_pass_keeps_the_digits_of_a_large_mean(monkeypatch):
     np.testing.assert_allclose(found.scale, exact.std(axis=0).astype(float), rtol=1e-6)
 
 
-def test_a_constant_column_becomes_zero():
-    x = np.stack([np.full(20, 0.1), GENERATOR.normal(size=20)], axis=1)
+@pytest.mark.parametrize("wobble", [0, 1e-17])
+def test_a_constant_column_is_decoded_exactly(wobble):
+    x = np.stack([0.1 + wobble * (np.arange(20) % 4), GENERATOR.normal(size=20)], axis=1)
     made, _ = infer(x)
-    assert made.scale[0] == 1
-    np.testing.assert_allclose(made.normalise(x)[:, 0], 0, atol=1e-15)
-    np.testing.assert_allclose(made.denormalise(made.normalise(x))[:, 0], 0.1, rtol=1e-15)
+    assert abs(made.normalise(x)[:, 0]).max() < 1e-15
+    decoded = made.denormalise(GENERATOR.normal(size=x.shape))
+    assert len(np.unique(decoded[:, 0])) == 1
+    np.testing.assert_allclose(decoded[:, 0], 0.1, rtol=1e-15)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-30, 1e30, 1e140])
+def test_values_of_any_size_reach_the_network_alike(size):
+    x = GENERATOR.uniform(1, 2, (50, 3)) * size
+    made, _ = infer(x)
+    seen = made.normalise(x)
+    assert 0.5 < float(seen.std()) < 2
+    np.testing.assert_allclose(made.denormalise(seen), x, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -118,3 +131,26 @@ def test_large_values_that_are_declared_normalised_are_noticed():
     assert "leave bounded out" in Dataset("mine", Split(x), Split(x), bounded=False).notes[0]
     x = GENERATOR.normal(size=(50, 4))
     assert Dataset("mine", Split(x), Split(x), bounded=False).notes == ()
+
+
+@pytest.mark.parametrize(("most", "high"), [(255.0, 255.0), (254.3, 255.0), (100.0, None)])
+def test_bytes_that_were_averaged_keep_their_bounds(most, high):
+    x = GENERATOR.uniform(0, most, (20, 3, 8, 8))
+    x[0, :, 0, 0] = most
+    made, said = infer(x)
+    assert made.high == high
+    assert said[0].endswith("0 to 255 is scaled to 0 to 1." if high else "standard deviation.")
+
+
+def test_half_floats_come_back_finite():
+    x = GENERATOR.uniform(-60000, 60000, (20, 4)).astype(np.float16)
+    made, _ = infer(x)
+    assert np.isfinite(made.denormalise(np.full((1, 4), 5.0))).all()
+
+
+def test_values_beyond_the_bounds_are_refused():
+    made = Preprocessing(low=0.0, high=1.0)
+    check_range(np.array([[0, 1 + 1e-6]]), made, "x")  # rounding
+    for bad in (-0.5, 255):
+        with pytest.raises(InputError, match=r"x has values from .* trained on .* 0 to 1; scale"):
+            check_range(np.array([[0, bad]]), made, "x")

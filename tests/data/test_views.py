@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from latentrank.data import views
+from latentrank.data import Split, views
 from latentrank.data.views import RowView, blocks, take_rows
 
 X = np.arange(60).reshape(10, 2, 3)
@@ -39,6 +39,18 @@ def test_rows_of_large_arrays_are_looked_up(monkeypatch):
 
 
 @pytest.mark.parametrize("values", [1, 6, 20, 1000])
+def test_large_mapped_arrays_are_read_on_demand_in_every_split(monkeypatch, tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert not isinstance(Split(mapped).x, views.RowView)
+    monkeypatch.setattr(views, "LARGE", 100)
+    part = Split(mapped).take(slice(30))
+    assert isinstance(part.x, views.RowView)
+    np.testing.assert_array_equal(part.x[5:9], x[5:9])
+    assert Split(x).x is x
+
+
 def test_blocks_are_the_array_in_order(monkeypatch, tmp_path, values):
     monkeypatch.setattr(views, "BLOCK_VALUES", values)
     monkeypatch.setattr(views, "LARGE", 1)

@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 from latentrank.bottlenecks.base import Latent
 from latentrank.bottlenecks.gaussian import Gaussian, gaussian_kl
 from latentrank.distributed import batch_mean, noise_like
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, need, unknown
 
 
 class Planar(nn.Module):
@@ -61,15 +61,9 @@ class InverseAutoregressive(nn.Module):
 
     def __init__(self, dim: int, reverse: bool) -> None:
         super().__init__()
-        try:
-            from zuko.flows.autoregressive import MaskedAutoregressiveTransform
-        except ImportError as error:
-            raise InputError(
-                "vae-flow with flow='iaf' needs zuko; install it with: "
-                "pip install 'latentrank[flow]', or use flow='planar'."
-            ) from error
+        zuko = need("zuko.flows.autoregressive", "flow", "vae-flow with flow iaf, not planar,")
         order = torch.arange(dim).flip(0) if reverse else torch.arange(dim)
-        self.transform: Any = MaskedAutoregressiveTransform(
+        self.transform: Any = zuko.MaskedAutoregressiveTransform(
             dim, order=order, hidden_features=(2 * dim, 2 * dim)
         )
 

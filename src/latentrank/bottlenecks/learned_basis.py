@@ -62,7 +62,9 @@ class LearnedBasis(Bottleneck):
         self._may_begin = not learned_coefficients
         self.coefficients: nn.Parameter | None = None
         if learned_coefficients:
-            nn.init.normal_(self.directions)
+            # Columns of length one: an optimiser's steps would hardly turn longer ones.
+            drawn = torch.randn(latent_dim, rank)
+            self.directions.data.copy_(drawn / drawn.norm(dim=0))
 
     def prepare(self, samples: int) -> None:
         """Allocate `A`, `(k, samples)`, if it is trained."""
@@ -116,14 +118,17 @@ class LearnedBasis(Bottleneck):
 
     def encode(self, h: Tensor) -> Tensor:
         """Projection on the span of `U`."""
-        basis = self.basis()
+        basis = self._orthonormal()
         return (h @ basis) @ basis.T
 
-    @torch.no_grad()
-    def basis(self) -> Tensor:
-        """An orthonormal basis of the span of `U`, `(L, k)`."""
+    def _orthonormal(self) -> Tensor:
+        """An orthonormal basis of the span of `U`, `(L, k)`, as a function of `U`."""
         orthonormal: Tensor = torch.linalg.qr(at_least_float32(self.directions))[0]
         return orthonormal.to(self.directions.dtype)
+
+    def basis(self) -> Tensor:
+        """An orthonormal basis of the span of `U`, `(L, k)`."""
+        return self._orthonormal().detach()
 
     def linear_map(self) -> Tensor:
         """The orthogonal projector on the span of `U`."""

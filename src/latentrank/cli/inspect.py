@@ -145,20 +145,30 @@ def interpolate(
 
 def _print_predictions(run: Run) -> None:
     """Relative errors of predicted fields, by kind of interpolation."""
-    from latentrank.evaluation import errors_by_kind, reconstruction_error
+    from latentrank.evaluation import errors_by_kind, reconstruction_error, spread_ratio
 
     with messages.status("Predicting"):
         found = errors_by_kind(run.model(), run.dataset())
         floor = reconstruction_error(run.model(), run.dataset())
+        ratios = (spread_ratio(run.dataset(), "test"), spread_ratio(run.dataset(), "train"))
+
+    factors = (1.0, 1.0, *ratios)
     print_table(
-        ["relative error %", "test", "folds"],
+        ["relative error %", "test", "folds", "test, about the mean", "folds, about the mean"],
         (
-            [one.kind, *("–" if error is None else f"{error:.2f}" for error in one[1:])]
+            [
+                one.kind,
+                *(
+                    "–" if error is None else f"{error * factor:.2f}"
+                    for error, factor in zip(2 * one[1:], factors, strict=True)
+                ),
+            ]
             for one in found
         ),
     )
     console.print(
         f"test: error at the test parameters; decoding the test codes themselves gives {floor:.2f}."
+        "\nabout the mean: relative to the deviations of the samples from the mean sample."
         "\nfolds: error at training parameters held out of the interpolation, a fifth at a time, "
         "including border ones.",
         style="dim",

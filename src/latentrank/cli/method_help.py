@@ -40,7 +40,7 @@ def show(method: Method) -> None:
     """Print a method's summary, its training defaults and its options."""
     console.print(f"[bold]{method.name}[/bold]  {method.summary}")
     console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
-    print_pairs({"loss": loss(method), "training": training(method)})
+    print_pairs({"loss": loss(method), "training": training(method), "networks": networks(method)})
     if method.options.model_fields:
         console.print(options_table(method))
 
@@ -62,11 +62,48 @@ def loss(method: Method) -> str:
 
 
 def training(method: Method) -> str:
-    """Default optimiser and learning rate."""
+    """Default optimiser, rates and length.
+
+    Example:
+        >>> from latentrank import methods
+        >>> training(methods.get("irmae-wd"))
+        'adam, learning rate 0.0005, weight decay 1e-06, constant schedule, batches of 64'
+    """
+    from latentrank.config import TrainConfig
+
     if method.closed_form:
         return "one pass over the data"
-    decay = f", weight decay {method.weight_decay:g}" if method.weight_decay else ""
-    return f"Adam, learning rate {method.learning_rate:g}{decay}, networks chosen by the data"
+    usual = TrainConfig().resolved(method.name)
+    decay = f", weight decay {usual.weight_decay:g}" if usual.weight_decay else ""
+    return (
+        f"{usual.optimizer}, learning rate {usual.learning_rate:g}{decay}, {usual.schedule} "
+        f"schedule, batches of {usual.batch_size}"
+    )
+
+
+def networks(method: Method) -> str:
+    """Default networks, and what the method changes in them.
+
+    Example:
+        >>> from latentrank import methods
+        >>> networks(methods.get("rae-sn")).partition(";")[2]
+        ' the decoder is spectrally normalised'
+    """
+    from latentrank.nets import families
+
+    if method.closed_form:
+        return "none: linear maps"
+    named = ", ".join(name for name in families() if name != "auto")
+    normalised = [
+        part
+        for part, change in (
+            ("encoder", method.prepare_encoder),
+            ("decoder", method.prepare_decoder),
+        )
+        if change is not None
+    ]
+    also = f"; the {' and the '.join(normalised)} is spectrally normalised" if normalised else ""
+    return f"chosen by the data, or --net with one of {named}{also}"
 
 
 def options_table(method: Method) -> Table:

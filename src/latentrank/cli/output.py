@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from latentrank.errors import InputError
+from latentrank.io import write_text
 
 console = Console(highlight=False)
 messages = Console(stderr=True, highlight=False)
@@ -49,3 +53,12 @@ def free_path(out: Path | None, usual: Path, suffixes: Sequence[str]) -> Path:
     if out.exists():
         raise InputError(f"{out} already exists; give another --out, or remove it.")
     return out
+
+
+def write_csv(path: Path, columns: Mapping[str, Any]) -> None:
+    """Write arrays `(N,)` as the columns of a table, with their names in the first line."""
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
+    write_text(path, buffer.getvalue())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ import typer
 
 from latentrank.cli.app import CATALOGUE, GENERATE, app, flag, option
 from latentrank.cli.options import DensityCommand, RunFolder, Seed
-from latentrank.cli.output import console, free_path, messages, new_table
+from latentrank.cli.output import console, free_path, messages, new_table, write_csv
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, SPEC
 
@@ -35,10 +35,10 @@ def embed(
         bool, flag("Coefficients in the method's basis.", "--coefficients")
     ] = False,
     out: Annotated[
-        Path | None, option("An .npz file; by default RUN/codes-[DATA-]SPLIT.npz.")
+        Path | None, option("An .npz or .csv file; by default RUN/codes-[DATA-]SPLIT.npz.")
     ] = None,
 ) -> None:
-    """Write codes to an .npz file, with labels, parameters and rows where known.
+    """Write codes to a file, with labels, parameters, names and rows where known.
 
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
@@ -52,12 +52,30 @@ def embed(
     opened = finished_run(run)
     split = split or ("test" if data is None else "all")
     of_others = "" if data is None else f"{Path(data).stem}-"
-    path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz"])
+    path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz", ".csv"])
     arrays = codes_of(opened, split, data, coefficients=coefficients)
-    with atomic_write(path) as temporary:
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes bools only
+    if path.suffix == ".csv":
+        write_csv(path, _columns_of_codes(arrays, opened.parameter_names))
+    else:
+        with atomic_write(path) as temporary:
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes bools only
     kept = ", ".join(f"{name} {rows.shape}" for name, rows in arrays.items())
     console.print(f"{path}: {kept}", soft_wrap=True)
+
+
+def _columns_of_codes(
+    arrays: Mapping[str, Any], parameter_names: Sequence[str] | None
+) -> dict[str, Any]:
+    """Codes and what is known of their samples, by the name of the column."""
+    columns = {name.removesuffix("s"): arrays[name] for name in ("names", "rows") if name in arrays}
+    if "labels" in arrays:
+        known = arrays.get("class_names")
+        columns["label"] = arrays["labels"] if known is None else known[arrays["labels"]]
+    if "parameters" in arrays:
+        values = arrays["parameters"]
+        named = parameter_names or [f"parameter {i}" for i in range(values.shape[1])]
+        columns |= dict(zip(named, values.T, strict=True))
+    return columns | {f"code {i}": values for i, values in enumerate(arrays["codes"].T)}
 
 
 @app.command(cls=DensityCommand, rich_help_panel=GENERATE)
@@ -75,7 +93,7 @@ def sample(
     out: Annotated[
         Path | None,
         option(
-            "An .npz file, or a .png, .pdf or .svg of 64 samples; by default "
+            "An .npz file, a .csv of a table, or a .png, .pdf or .svg of 64 samples; by default "
             "RUN/samples-DENSITY.npz."
         ),
     ] = None,
@@ -95,8 +113,8 @@ def sample(
     opened = finished_run(run)
     density = density or opened.model().usual_densities[0]
     name = re.sub(r"[^\w.]+", "-", density)
-    path = free_path(out, run / f"samples-{name}.npz", [".npz", ".png", ".pdf", ".svg"])
-    picture = path.suffix != ".npz"
+    path = free_path(out, run / f"samples-{name}.npz", [".npz", ".csv", ".png", ".pdf", ".svg"])
+    picture = path.suffix not in (".npz", ".csv")
     made = inference.sample(opened, density, min(n, 64) if picture else n, seed)
     if picture:
         model = opened.model()
@@ -106,8 +124,17 @@ def sample(
         write_figure(pictures.sample_grid(opened, model.decode_array(made.codes)), path)
         console.print(str(path), soft_wrap=True)
         return
-    with atomic_write(path) as temporary:
-        np.savez(temporary, x=made.x, codes=made.codes)
+    if path.suffix == ".csv":
+        if made.x.ndim != 2:
+            raise InputError(
+                f"--out is {path}, but samples have shape {made.x.shape[1:]} and are no rows of a "
+                "table; give a name ending in .npz."
+            )
+        names = opened.channel_names or [f"column {i}" for i in range(made.x.shape[1])]
+        write_csv(path, dict(zip(names, made.x.T, strict=True)))
+    else:
+        with atomic_write(path) as temporary:
+            np.savez(temporary, x=made.x, codes=made.codes)
     console.print(f"{path}: x {made.x.shape}, codes {made.codes.shape}", soft_wrap=True)
 
 
@@ -285,16 +312,12 @@ def push(
         str | None, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
     ] = None,
     license: Annotated[  # noqa: A002 - name of the option
-        str | None, typer.Option(help="Licence of the weights, such as mit or cc-by-4.0.")
+        str | None, option("Licence of the weights, such as mit or cc-by-4.0.")
     ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", metavar="", help="Make a new repository private.")
-    ] = False,
-    revision: Annotated[
-        str | None, typer.Option(help="Branch to upload to; by default the main one.")
-    ] = None,
+    private: Annotated[bool, flag("Make a new repository private.", "--private")] = False,
+    revision: Annotated[str | None, option("Branch to upload to; by default the main one.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the files to this new folder; upload nothing.")
+        Path | None, option("Write the files to this new folder; upload nothing.")
     ] = None,
 ) -> None:
     """Share a model by a name: upload its weights with a model card.
@@ -324,10 +347,8 @@ def pull(
     repository: Annotated[
         str, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
     ],
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="New folder for the model; by default NAME.")
-    ] = None,
+    revision: Annotated[str | None, option("Branch, tag or commit.")] = None,
+    out: Annotated[Path | None, option("New folder for the model; by default NAME.")] = None,
 ) -> None:
     """Fetch a shared model into a folder, for export or latentrank.load.
 

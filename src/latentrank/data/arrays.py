@@ -98,6 +98,7 @@ class Contents:
         latent_dim: default latent width; by default at most 32.
         layout: order of the axes, if the format specifies it.
         class_names: names of numeric labels, if the format specifies them.
+        channel_names: names of the columns or channels of a sample, if the format specifies them.
     """
 
     parts: Sequence[Part]
@@ -108,6 +109,7 @@ class Contents:
     latent_dim: int | None = None
     layout: str | None = None
     class_names: tuple[str, ...] | None = None
+    channel_names: tuple[str, ...] | None = None
 
 
 def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:
@@ -139,6 +141,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         if contents.preprocessing is None
         else (contents.preprocessing, [])
     )
+    channels = contents.channel_names  # of a curve, the columns are no channels
     if layouts[0] != LAYOUTS[layouts[0]]:
         said = [f"Axes are read as {layouts[0]}.", *said]
     return Dataset(
@@ -150,6 +153,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
         notes=(*contents.notes, *said),
+        channel_names=channels if channels and len(channels) == train.x.shape[1] else None,
     )
 
 
@@ -158,15 +162,25 @@ def _held_out(split: Split, name: str) -> tuple[Split, Split]:
     return train, test
 
 
+_REMEDIES = {
+    "c": "give its real and imaginary parts as channels.",
+    "M": "give times as numbers, for example seconds in float64.",
+    "m": "give times as numbers, for example seconds in float64.",
+}
+
+
 def _checked(part: Part, kind: str | None, layout: str | None) -> tuple[Part, str]:
     """The part in network layout, and its original layout."""
     if part.x.dtype.kind not in "biuf":
         raise InputError(
-            f"{part.what} has dtype {part.x.dtype}; expected real numbers: convert it to float32 "
-            "or uint8."
+            f"{part.what} has dtype {part.x.dtype}; expected real numbers: "
+            + _REMEDIES.get(part.x.dtype.kind, "convert it, for example to float64.")
         )
     name = recognise(part.x, part.what, kind, layout)
-    return replace(part, x=Preprocessing(layout=name).to_network_layout(part.x)), name
+    x = Preprocessing(layout=name).to_network_layout(part.x)
+    if x.dtype.kind == "f" and x.dtype.itemsize > 8:  # not every platform has such floats
+        x = x.astype(np.float64)
+    return replace(part, x=x), name
 
 
 def _check_alike(parts: Sequence[Part]) -> None:
@@ -207,9 +221,26 @@ def encode_labels(
     known = [labels for labels in flat if labels is not None]
     if not known or known[0].dtype.kind != "U":
         return None, flat
-    names, numbers = np.unique(np.concatenate(known), return_inverse=True)
-    split = np.split(numbers.astype(np.int64), np.cumsum([len(labels) for labels in known])[:-1])
-    return tuple(names.tolist()), list(split)
+    names, numbers = number(np.concatenate(known).tolist())
+    split = np.split(numbers, np.cumsum([len(labels) for labels in known])[:-1])
+    return names, list(split)
+
+
+def number(classes: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Classes as numbers, in the order of their names, or of their values for numeric names.
+
+    Returns:
+        The names, and the number of each sample's class.
+
+    Example:
+        >>> number(["10", "9", "10"])
+        (('9', '10'), array([1, 0, 1]))
+    """
+    names = sorted(set(classes))
+    if all(name.isdecimal() for name in names):
+        names.sort(key=int)
+    place = {name: i for i, name in enumerate(names)}
+    return tuple(names), np.array([place[name] for name in classes], dtype=np.int64)
 
 
 def _flat_labels(part: Part) -> Any:
@@ -222,20 +253,35 @@ def _flat_labels(part: Part) -> Any:
             f"expected ({len(part)},), one label for each sample."
         )
     if labels.dtype.kind in "OSU":
-        return np.array([_text(value) for value in labels.tolist()], dtype=str)
-    integral = labels.dtype.kind in "biu" or (
-        labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
+        named = np.array([text_of(value) for value in labels.tolist()], dtype=str)
+        return _complete(named, named == "", part.what)
+    if labels.dtype.kind == "f":
+        _complete(labels, np.isnan(labels), part.what)
+    integral = labels.dtype.kind in "biuf" and bool(
+        (np.abs(labels.astype(np.float64)) < 2**63).all() and (labels == np.rint(labels)).all()
     )
     if not integral:
         raise InputError(
-            f"{part.what} has labels of dtype {labels.dtype}; expected integers or names of "
-            "classes (real numbers are parameters)."
+            f"{part.what} has labels of dtype {labels.dtype}; expected integers of 64 bits or "
+            "names of classes (real numbers are parameters)."
         )
     return labels.astype(np.int64)
 
 
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _complete(labels: Array, missing: NDArray[np.bool_], what: str) -> Array:
+    if missing.any():
+        raise InputError(
+            f"{what} has no label for {missing.sum()} of {len(labels)} samples, the first in row "
+            f"{int(np.argmax(missing))}; give labels for all, or leave those samples out."
+        )
+    return labels
+
+
+def text_of(value: object) -> str:
+    """Text without spaces around it; empty where there is none."""
+    if value is None or value != value:  # NaN stands for missing text in tables
+        return ""
+    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
 
 
 def parameters_of(part: Part) -> NDArray[np.float64] | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
-from latentrank.data.views import Array, blocks, release, take_rows
+from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
@@ -53,6 +53,7 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "x", lazily(self.x))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
@@ -110,6 +111,7 @@ class Dataset:
         parameter_names: names of the columns of `parameters`, if any.
         notes: notes for the user on how the data were read, one sentence each.
         content: a name for the content, where it is known; by default a hash is computed.
+        channel_names: names of the columns or channels of a sample, if any.
         bounded: instead of `preprocessing`: the samples are used unchanged (uint8 divided by 255),
             and this states whether they are then in [0, 1].
         mean: instead of `preprocessing`: the samples have already been normalised, from `x * std +
@@ -134,6 +136,7 @@ class Dataset:
     parameter_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     content: str | None = None
+    channel_names: tuple[str, ...] | None = None
     _: KW_ONLY
     bounded: InitVar[bool | None] = None
     mean: InitVar[Any] = None

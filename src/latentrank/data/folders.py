@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.base import holdout
-from latentrank.data.splits import place_validation, split_of
+from latentrank.data.splits import place_validation, split_in, split_of
 from latentrank.errors import InputError
 
 Rows = NDArray[np.int64]
@@ -30,6 +30,7 @@ class Source:
         stamp: changes when any file changes.
         open: opens a file by name.
         notes: notes on skipped files.
+        labels: the class of each file by name, if known from elsewhere than its folder.
     """
 
     path: Path
@@ -37,56 +38,66 @@ class Source:
     stamp: object
     open: Callable[[str], BinaryIO]
     notes: tuple[str, ...] = ()
+    labels: list[str] | None = None
 
 
 def find(path: Path, suffixes: Collection[str]) -> Source:
-    """Files with given suffixes in a folder, at any depth, or in a zip.
+    """Files with given suffixes in a folder, at any depth, or in a zip; or a single file.
 
     Hidden files, other files, broken links, and links to files already found are skipped.
 
     Args:
-        path: the folder or the zip.
+        path: the folder, the zip, or the file.
         suffixes: accepted suffixes, in lower case.
 
     Raises:
         InputError: the zip is damaged.
     """
-    return _folder(path, suffixes) if path.is_dir() else _zip(path, suffixes)
+    if path.is_dir():
+        return _folder(path, suffixes)
+    if path.suffix.lower() in suffixes:
+        return Source(path.parent, [path.name], stamp_of(path), lambda name: path.open("rb"))
+    return _zip(path, suffixes)
 
 
 def _folder(path: Path, suffixes: Collection[str]) -> Source:
     files, links = _walk(path)
-    matching, other = _sorted_out(files, suffixes)
-    broken = [name for name in matching if not (path / name).exists()]
+    matching, other = sort_out(files, suffixes)
+    matching, special = _divided(matching, lambda name: (path / name).is_file())
+    pipes, broken = _divided(special, lambda name: (path / name).exists())
     real = {(path / n).resolve() for n in matching if not (path / n).is_symlink()}
     seen: set[Path] = set()
     names: list[str] = []
     again: list[str] = []
     for name in matching:
-        if name in broken:
-            continue
         place = (path / name).resolve()
         twice = place in seen or ((path / name).is_symlink() and place in real)
         (again if twice else names).append(name)
         seen.add(place)
-    stats = [(path / name).stat() for name in names]
-    stamp = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+    stamp = [stamp_of(path / name) for name in names]
     notes = [
-        _passed("broken links", broken),
-        _passed("links to files already read", again),
-        _passed("links to folders already read", links),
-        _passed("files of other types", other),
+        passed_over("broken links", broken),
+        passed_over("pipes and devices", pipes),
+        passed_over("links to files already read", again),
+        passed_over("links to folders already read", links),
+        passed_over("files of other types", other),
     ]
     return Source(
         path, names, stamp, lambda name: (path / name).open("rb"), tuple(n for n in notes if n)
     )
 
 
+def stamp_of(path: Path) -> tuple[int, int]:
+    """A stamp that changes with the file."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
 def _walk(path: Path) -> tuple[list[str], list[str]]:
     """All files below a folder, visiting each folder once, and the skipped links to folders."""
     files, links = [], []
     seen = {_identity(path)}
-    for folder, inner, found in os.walk(path, followlinks=True):
+    for folder, inner, found in os.walk(path, onerror=_unlisted, followlinks=True):
         inner.sort(key=lambda name: (Path(folder, name).is_symlink(), name))
         kept = []
         for name in inner:
@@ -99,6 +110,10 @@ def _walk(path: Path) -> tuple[list[str], list[str]]:
         inner[:] = kept
         files += [Path(folder, name).relative_to(path).as_posix() for name in found]
     return sorted(files), sorted(links)
+
+
+def _unlisted(error: OSError) -> None:
+    raise InputError(f"{error.filename} cannot be read ({error.strerror}); allow it.") from error
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -117,18 +132,16 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
     for name in members:
         if PurePosixPath(name).is_absolute():
             raise InputError(f"{path} holds the absolute path {name}; pack relative ones.")
-    names, other = _sorted_out(members, suffixes)
-    stat = path.stat()
+    names, other = sort_out(members, suffixes)
 
     def open_member(name: str) -> BinaryIO:
         return archive.open(name)  # type: ignore[return-value]
 
-    note = _passed("files of other types", other)
-    stamp = (stat.st_size, stat.st_mtime_ns)
-    return Source(path, names, stamp, open_member, (note,) if note else ())
+    note = passed_over("files of other types", other)
+    return Source(path, names, stamp_of(path), open_member, (note,) if note else ())
 
 
-def _sorted_out(files: list[str], suffixes: Collection[str]) -> tuple[list[str], list[str]]:
+def sort_out(files: list[str], suffixes: Collection[str]) -> tuple[list[str], list[str]]:
     """Files with accepted suffixes, and other files; hidden files are excluded from both."""
     matching: list[str] = []
     other: list[str] = []
@@ -140,12 +153,20 @@ def _sorted_out(files: list[str], suffixes: Collection[str]) -> tuple[list[str],
     return matching, other
 
 
-def _passed(what: str, names: list[str]) -> str:
-    if not names:
-        return ""
+def _divided(names: list[str], kept: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """Those that are kept, and the others."""
+    chosen = set(filter(kept, names))
+    return [n for n in names if n in chosen], [n for n in names if n not in chosen]
+
+
+def passed_over(what: str, names: list[str]) -> str:
+    """A note on skipped files, empty if there are none."""
+    return f"Skipped {what} ({len(names)}): {_some(names)}." if names else ""
+
+
+def _some(names: list[str]) -> str:
     more = len(names) - _NAMED
-    listed = ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"Skipped {what} ({len(names)}): {listed}."
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)
@@ -168,9 +189,10 @@ class Arrangement:
 def arrange(names: list[str], what: str, validation: str = "train") -> Arrangement:
     """Derive splits and classes from folder names.
 
-    Folders named after splits, such as `Train` or `val`, at the top or below the classes, are the
-    splits; without them a fifth, drawn with a fixed seed, is held out. Of the remaining folders,
-    the outermost is the class, if every file is in one and there are several.
+    Folders named after splits, such as `Train`, `val` or, if all are, `test_images`, at the top or
+    below the classes, are the splits; without them a fifth, drawn with a fixed seed, is held out.
+    Of the remaining folders, the outermost is the class, if every file is in one and there are
+    several.
 
     Args:
         names: paths with forward slashes.
@@ -178,7 +200,8 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
         validation: the split that validation files join, or `"none"`.
 
     Raises:
-        InputError: fewer than two files, or nothing for one of the splits.
+        InputError: fewer than two files, nothing for one of the splits, or only some of the folders
+            may be splits.
 
     Example:
         >>> found = arrange(["train/cat/1.png", "train/dog/1.png", "Test/cat/2.png"], "x")
@@ -186,21 +209,47 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
         ([0, 1], [2], ['cat', 'dog', 'cat'])
     """
     groups = _groups(names)
-    for depth in (0, 1):
-        places = [split_of(group[depth]) if len(group) > depth else None for group in groups]
-        if {"train"} < {place for place in places if place}:
-            return _by_folder(groups, places, depth, validation, what)
+    found = _split_folders(groups, what)
+    if found is not None:
+        return _by_folder(names, groups, *found, validation, what)
     train, test = holdout(len(groups), what)
-    return Arrangement(train, test, _classes(groups))
+    return Arrangement(train, test, *_classes(groups, names))
 
 
 def classes_of(names: list[str]) -> list[str] | None:
     """The class of each file across splits, or None."""
     groups = _groups(names)
-    return _classes([tuple(f for f in group if split_of(f) is None) for group in groups])
+    if (found := _split_folders(groups, "The folder")) is not None:
+        groups = [group[: found[1]] + group[found[1] + 1 :] for group in groups]
+    inner = [tuple(folder for folder in group if split_of(folder) is None) for group in groups]
+    return _classes(inner, names)[0]
+
+
+def _split_folders(groups: list[tuple[str, ...]], what: str) -> tuple[list[str | None], int] | None:
+    """The split of each file, and the depth of the folders that are named after them, or None."""
+    for depth in (0, 1):
+        folders = [group[depth] if len(group) > depth else None for group in groups]
+        places = [None if folder is None else split_of(folder) for folder in folders]
+        if {"train"} < {*places} - {None}:
+            return places, depth
+        # less usual names are trusted only if each folder has one
+        places = [None if folder is None else split_in(folder) for folder in folders]
+        if not {"train"} < {*places} - {None}:
+            continue
+        others = {f for f, place in zip(folders, places, strict=True) if f and place is None}
+        if others:
+            named = sorted({f for f in folders if f} - others)
+            raise InputError(
+                f"{what} has folders that may be splits ({', '.join(named)}) and others "
+                f"({', '.join(sorted(others)[:_NAMED])}); rename the splits to train, val and "
+                "test, or the classes, or move the others away."
+            )
+        return places, depth
+    return None
 
 
 def _by_folder(
+    names: list[str],
     groups: list[tuple[str, ...]],
     places: list[str | None],
     depth: int,
@@ -220,7 +269,8 @@ def _by_folder(
         notes.append(f"Skipped files of {what} outside the folders of splits ({outside}).")
     rest = [group[:depth] + group[depth + 1 :] for group in groups]
     inside = [i for i, place in enumerate(places) if place is not None]
-    classes = _classes([rest[i] for i in inside])
+    classes, said = _classes([rest[i] for i in inside], [names[i] for i in inside])
+    notes += said
     if classes is not None:
         named = dict(zip(inside, classes, strict=True))
         classes = [named.get(i, "") for i in range(len(groups))]
@@ -234,22 +284,18 @@ def _groups(names: list[str]) -> list[tuple[str, ...]]:
     return [parent.parts[shared:] for parent in parents]
 
 
-def _classes(groups: list[tuple[str, ...]]) -> list[str] | None:
-    return [group[0] for group in groups] if all(groups) else None
-
-
-def number(classes: list[str]) -> tuple[tuple[str, ...], Rows]:
-    """Classes as numbers, in the order of their names, or of their values for numeric names.
-
-    Returns:
-        The names, and the number of each file's class.
-
-    Example:
-        >>> number(["10", "9", "10"])
-        (('9', '10'), array([1, 0, 1]))
-    """
-    names = sorted(set(classes))
-    if all(name.isdecimal() for name in names):
-        names.sort(key=int)
-    place = {name: i for i, name in enumerate(names)}
-    return tuple(names), np.array([place[name] for name in classes], dtype=np.int64)
+def _classes(
+    groups: list[tuple[str, ...]], names: list[str]
+) -> tuple[list[str] | None, tuple[str, ...]]:
+    """The outermost folder of each file if all are in one, and a note if only some are."""
+    if all(groups):
+        found = [group[0] for group in groups]
+        kinds = sorted(set(found))
+        return found, (f"Folders are read as classes ({len(kinds)}): {_some(kinds)}.",)
+    outside = [name for name, group in zip(names, groups, strict=True) if not group]
+    if len(outside) == len(groups):
+        return None, ()
+    return None, (
+        f"Folders are not read as classes, since files are outside ({len(outside)}): "
+        f"{_some(outside)}.",
+    )

@@ -12,13 +12,15 @@ from numpy.typing import DTypeLike, NDArray
 from rich.console import Console
 from rich.progress import track
 
-from latentrank.data import cache, folders, pages
+from latentrank.data import cache, folders, pages, webdataset
+from latentrank.data.arrays import number
 from latentrank.data.base import Dataset, Split
-from latentrank.data.folders import Source, arrange, classes_of, number
+from latentrank.data.folders import Source, arrange, classes_of
 from latentrank.data.pages import SUFFIXES
 from latentrank.data.units import infer
 from latentrank.data.views import Array
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 _BLOCK = 256
 _T = TypeVar("_T")
@@ -30,14 +32,14 @@ def load(
     progress: bool = True,
     validation: str = "train",
 ) -> Dataset:
-    """A folder or a zip of images, at any depth, as a data set.
+    """A folder, zip or WebDataset of images, at any depth, as a data set.
 
     Splits and classes follow from folder names, see `latentrank.data.folders.arrange`. If all
     images are grey they have one channel, otherwise three. Their orientation tag is applied,
     transparent images are placed on white, and only the first page of a file is read.
 
     Args:
-        path: the folder or `.zip` file.
+        path: the folder, `.zip` or `.tar` file.
         image_size: crop the central square of every image and resize it to this height and width;
             without it the images must have the same size.
         progress: show a progress bar while decoding.
@@ -55,7 +57,8 @@ def load(
     found = arrange(source.names, str(path), validation)
     order = np.concatenate([found.train, found.test])
     x, notes = decode_with_notes(source, order, image_size, progress=progress)
-    class_names, labels = (None, None) if found.classes is None else number(found.classes)
+    classes = source.labels or found.classes
+    class_names, labels = (None, None) if classes is None else number(classes)
     split = Split(
         x,
         None if labels is None else labels[order],
@@ -76,31 +79,39 @@ def load(
 
 
 def load_all(
-    path: Path, image_size: int | None = None, progress: bool = True
+    path: Path,
+    image_size: int | None = None,
+    progress: bool = True,
+    like: Preprocessing | None = None,
+    channels: int | None = None,
 ) -> tuple[Split, tuple[str, ...] | None]:
     """All images in a folder or zip in the order of their names, and the names of classes.
 
     Args:
-        path: the folder or `.zip` file.
+        path: the folder or `.zip` file, or a single image.
         image_size: as in `load`.
         progress: show a progress bar while decoding.
+        like: preprocessing of a model that takes them: for one of 16-bit images, 8-bit ones are
+            converted.
+        channels: of the images that it was trained on: for 3, grey images are converted.
 
     Raises:
         InputError: as in `load`.
     """
     source = find(path)
     order = np.arange(len(source.names))
-    x = decode(source, order, image_size, progress=progress)
-    classes = classes_of(source.names)
+    wanted = (channels if channels == 3 else None, None if like is None else like.dtype)
+    x, _ = decode_with_notes(source, order, image_size, progress=progress, wanted=wanted)
+    classes = source.labels or classes_of(source.names)
     class_names, labels = (None, None) if classes is None else number(classes)
     return Split(x, labels, rows=order, names=np.array(source.names)), class_names
 
 
 def find(path: Path) -> Source:
-    """The images in a folder or zip; hidden files and other types are skipped.
+    """The images in a folder, zip or tar; hidden files and other types are skipped.
 
     Args:
-        path: the folder, searched recursively, or the zip.
+        path: the folder, searched recursively, the zip, a tar or a folder of them, or an image.
 
     Returns:
         Their names and a way to open them.
@@ -108,7 +119,11 @@ def find(path: Path) -> Source:
     Raises:
         InputError: when there is no image, or the zip is damaged.
     """
-    source = folders.find(path, SUFFIXES)
+    tars = webdataset.shards(path)
+    source = folders.find(path, SUFFIXES) if path.is_dir() or not tars else None
+    if tars and (source is None or not source.names):
+        source = webdataset.find(path, SUFFIXES)
+    assert source is not None, "without tar files"
     if not source.names:
         raise InputError(
             f"{path} holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}."
@@ -148,30 +163,52 @@ def decode_with_notes(
     image_size: int | None = None,
     crop: float = 1.0,
     progress: bool = True,
+    wanted: tuple[int | None, str | None] = (None, None),
 ) -> tuple[Array, list[str]]:
-    """Like `decode`, with notes for the user on the files."""
+    """Like `decode`, with notes for the user on the files; `wanted` are channels and dtype."""
     names = [source.names[i] for i in order]
-    key = (str(source.path.resolve()), source.stamp, names, image_size, crop, "v3")
+    key = (str(source.path.resolve()), source.stamp, names, image_size, crop, wanted, "v4")
 
     def build() -> tuple[tuple[int, ...], DTypeLike, Iterator[Array]]:
-        heads = list(
-            _map(lambda name: pages.head(source, name), names, "Checking images", progress)
-        )
+        heads = list(_readable(pages.head, source, names, "Checking images", progress))
         dtype = pages.common_dtype(names, heads)
-        channels = 1 if all(head.grey for head in heads) else 3
+        if (dtype, wanted[1]) == ("uint8", "uint16"):
+            dtype = "uint16"
+        channels = wanted[0] or (1 if all(head.grey for head in heads) else 3)
         width, height = heads[0].size if image_size is None else (image_size, image_size)
         if image_size is None:
             pages.check_sizes(names, heads)
         cache.note(key, pages.notes(heads))
-        pixels = _map(
-            lambda name: pages.pixels(source, name, channels, dtype, image_size, crop),
-            names,
-            "Decoding images",
-            progress,
-        )
-        return (len(names), channels, height, width), dtype, pixels
+
+        def pixels(source: Source, name: str) -> Array:
+            return pages.pixels(source, name, channels, dtype, image_size, crop)
+
+        decoded = _readable(pixels, source, names, "Decoding images", progress)
+        return (len(names), channels, height, width), dtype, decoded
 
     return cache.cached(key, build), cache.noted(key)
+
+
+def _readable(
+    function: Callable[[Source, str], _T],
+    source: Source,
+    names: Sequence[str],
+    title: str,
+    progress: bool,
+) -> Iterator[_T]:
+    """`function` of every name in order; those that cannot be read are all named in one error."""
+    damaged = []
+
+    def attempt(name: str) -> _T | None:
+        try:
+            return function(source, name)
+        except pages.UnreadableError:
+            damaged.append(name)
+            return None
+
+    yield from (found for found in _map(attempt, names, title, progress) if found is not None)
+    if damaged:
+        raise pages.unreadable(source.path, sorted(damaged))
 
 
 def _map(

@@ -65,7 +65,8 @@ def recognise(x: Array, what: str, kind: str | None = None, layout: str | None =
         return _with_fewer_channels(fitting, x.shape)
     raise InputError(
         f"{what} has shape {x.shape}, which can be {' or '.join(fitting)}; specify one with "
-        f"layout= (such as --layout {fitting[0]})."
+        f"layout= (such as --layout {fitting[0]}), or if samples are along the last axis, move it "
+        "to the front."
     )
 
 
@@ -85,15 +86,17 @@ def _unfit(x: Array, what: str, kind: str | None) -> InputError:
     expected = "" if kind is None else f" of {kind}"
     names = [n for n in LAYOUTS if n == LAYOUTS[n] or kind is not None]
     names = [n for n in names if kind is None or LAYOUTS[n] == _NETWORK[kind]]
-    shapes = [f"({', '.join(name)})" for name in names]
+    shapes = " or ".join(f"({', '.join(name)})" for name in names)
     return InputError(
-        f"{what} has shape {x.shape}; expected {', '.join(shapes[:-1])} or {shapes[-1]}{expected} "
-        "with at least one sample."
+        f"{what} has shape {x.shape}; expected {shapes}{expected} with at least one sample, along "
+        "the first axis: reshape it."
     )
 
 
 def _of_three_axes(x: Array) -> str | None:
-    _, a, b = x.shape
+    n, a, b = x.shape
+    if n == a != b and n > _FEW:  # perhaps square images along the last axis
+        return None
     if a <= _FEW and b >= a:
         return "NCT"
     if b <= _FEW:
@@ -135,7 +138,7 @@ def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str 
 
     Args:
         x: samples in the layout of the training data, or in network layout; a single sample, and a
-            missing channel axis of length one, are accepted.
+            channel axis of length one that is missing or last, are accepted.
         made: the model's preprocessing, for its layout.
         shape: shape of one sample in network layout.
         what: their name in messages.
@@ -160,8 +163,12 @@ def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str 
     for given in (x, x[None]):
         if given.shape[1:] == shape:
             return given
-        if given.ndim == len(shape) and shape[0] == 1 and given.shape[1:] == shape[1:]:
+        if shape[0] != 1 or len(shape) == 1:
+            continue
+        if given.shape[1:] == shape[1:]:
             return given[:, None]
+        if given.shape[1:] == (*shape[1:], 1):
+            return given[..., 0][:, None]
     own = made.to_own_layout(np.empty((0, *shape))).shape[1:]
     raise InputError(
         f"{what} has shape {x.shape}, expected samples of shape {own}, the shape trained on; "

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latentrank.data import folders, images, pages, readers, shards
+from latentrank.data import folders, images, pages, readers, shards, webdataset
 from latentrank.data.arrays import UNSAID, Contents, Meaning, assemble, encode_labels, parameters_of
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
 from latentrank.data.readers import huggingface
-from latentrank.data.units import Moments
+from latentrank.data.units import Moments, check_range
 from latentrank.errors import InputError, unknown
 from latentrank.preprocessing import Preprocessing
 
@@ -77,16 +77,26 @@ def load_samples(
     """
     path = Path(text).expanduser()
     if _holds_images(path):
-        split, names = images.load_all(path, request.image_size, request.progress)
-        return replace(split, x=as_samples(split.x, Preprocessing(), shape, text)), names
+        split, names = images.load_all(
+            path, request.image_size, request.progress, preprocessing, shape[0]
+        )
+        x = as_samples(split.x, Preprocessing(), shape, text)
+        check_range(x, preprocessing, text)
+        return replace(split, x=x), names
     parts = _contents(text, request, known).parts
     class_names, labels = encode_labels(parts)
     splits = [
-        Split(as_samples(part.x, preprocessing, shape, part.what), label, parameters_of(part))
+        Split(
+            as_samples(part.x, preprocessing, shape, part.what),
+            label,
+            parameters_of(part),
+            names=part.names,
+        )
         for part, label in zip(parts, labels, strict=True)
     ]
     for part, split in zip(parts, splits, strict=True):
         Moments.of(split.x, part.what, exact=False)  # refuses what is not finite
+        check_range(split.x, preprocessing, part.what)
     return joined(splits), class_names
 
 
@@ -104,10 +114,12 @@ def joined(splits: Sequence[Split]) -> Split:
 
 def _holds_images(path: Path) -> bool:
     if path.is_file():
-        return path.suffix.lower() == ".zip" and readers.find(path) is None
+        return (
+            path.suffix.lower() in {".zip", ".tar", *pages.SUFFIXES} and readers.find(path) is None
+        )
     if not path.is_dir() or readers.find(path) is not None or huggingface.is_saved(path):
         return False
-    return bool(folders.find(path, pages.SUFFIXES).names)
+    return bool(webdataset.shards(path) or folders.find(path, pages.SUFFIXES).names)
 
 
 def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
@@ -123,8 +135,9 @@ def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
         raise InputError(f"There is no {path}; check the path.")
     if reader is None and path.is_file():
         raise InputError(
-            f"{path} is neither a data set's name nor data that can be read; expected a folder "
-            f"or .zip of images, or a file ending in {', '.join(readers.suffixes())}."
+            f"{path} is neither a data set's name nor data that can be read; expected a folder, "
+            "a .zip or a .tar of images, an image, or a file ending in "
+            f"{', '.join(readers.suffixes())}."
         )
     if request.image_size is not None:
         raise no_image_size(str(path))

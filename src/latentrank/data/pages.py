@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +19,14 @@ from latentrank.errors import InputError
 
 SUFFIXES = frozenset(
     ".png .apng .jpg .jpeg .jpe .jfif .jp2 .j2k .bmp .dib .gif .tif .tiff .webp .avif .ppm .pgm "  # noqa: SIM905
-    ".pbm .pnm .tga .pcx .sgi .ico .xbm .xpm .dds .qoi .im .ras".split()
+    ".pbm .pnm .pfm .mpo .tga .pcx .sgi .ico .xbm .xpm .dds .qoi .im .ras".split()
 )
 _GROUND = "white"
 _ORIENTATION = 0x0112
+# Colours of 16 bits, or with a maximum above 255, of which Pillow keeps 8 bits
+_MORE_THAN_8_BITS = re.compile(r"'(RGB|RGBA|RGBX|LA|CMYK);16|'RGB', (?!255\))\d{3,}\)")
 _SIDEWAYS = (5, 6, 7, 8)
+_NAMED = 5  # maximum number of damaged files to name
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Head:
         dtype: `"uint8"`, `"uint16"`, `"int32"` or `"float32"`.
         transparent: whether it may have transparent parts.
         pages: number of pages or frames.
-        cut: whether 16-bit colours are read as 8-bit.
+        cut: whether colours of more than 8 bits are read as 8-bit.
     """
 
     size: tuple[int, int]
@@ -50,33 +54,43 @@ def head(source: Source, name: str) -> Head:
     """Properties of an image, read without decoding it.
 
     Raises:
-        InputError: it cannot be read.
+        UnreadableError: it cannot be read.
     """
     try:
         with source.open(name) as file, Image.open(file) as image:
             return head_of(image)
     except Exception as error:  # decoders raise various errors
-        raise _unreadable(source, name) from error
+        raise unreadable(source.path, [name]) from error
 
 
 def head_of(image: Image.Image) -> Head:
     """Properties of an opened image."""
     width, height = image.size
+    stored = repr(getattr(image, "tile", ""))  # reading the orientation may empty it
     sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
     return Head(
         (height, width) if sideways else (width, height),
-        _is_grey(image),
+        _is_grey(image) or "'LA;16" in stored,
         _dtype(image),
         image.has_transparency_data,
         getattr(image, "n_frames", 1),
-        "RGB;16" in repr(getattr(image, "tile", "")),
+        _MORE_THAN_8_BITS.search(stored) is not None,
     )
 
 
-def _unreadable(source: Source, name: str) -> InputError:
-    return InputError(
-        f"{source.path / name} cannot be read as an image: it is damaged or truncated, or in a "
-        "format that Pillow does not support; replace or remove it."
+class UnreadableError(InputError):
+    """An image file that cannot be read."""
+
+
+def unreadable(folder: Path, names: Sequence[str]) -> UnreadableError:
+    """The error for image files that cannot be read, in the order given."""
+    more = len(names) - _NAMED
+    listed = ", ".join(str(folder / name) for name in names[:_NAMED])
+    listed += f" and {more} more" if more > 0 else ""
+    what = listed if len(names) == 1 else f"{len(names)} files ({listed})"
+    return UnreadableError(
+        f"{what} cannot be read as images: damaged or truncated, or in a format that Pillow does "
+        "not support; replace or remove what is named."
     )
 
 
@@ -135,7 +149,7 @@ def notes(heads: Sequence[Head]) -> list[str]:
     said = [
         (transparent, f"Images with transparency, placed on {_GROUND}: {transparent}."),
         (pages, f"Images with several pages or frames, of which only the first is read: {pages}."),
-        (cut, f"Images with 16-bit colours, of which the upper 8 bits are read: {cut}."),
+        (cut, f"Images with colours of more than 8 bits, of which the upper 8 are read: {cut}."),
     ]
     return [sentence for count, sentence in said if count]
 
@@ -160,7 +174,7 @@ def pixels(
         with source.open(name) as file, Image.open(file) as opened:
             return pixels_of(opened, channels, dtype, image_size, crop)
     except Exception as error:  # decoders raise various errors
-        raise _unreadable(source, name) from error
+        raise unreadable(source.path, [name]) from error
 
 
 def pixels_of(
@@ -214,15 +228,12 @@ def _resized(image: Image.Image, size: int, crop: float) -> Image.Image:
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """The pages or frames of one file, each a sample."""
-    source = Source(path.parent, [path.name], None, lambda name: (path.parent / name).open("rb"))
     try:
         with Image.open(path) as image:
             frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
             heads = [replace(head_of(frame), pages=1) for frame in frames]
     except Exception as error:  # decoders raise various errors
-        raise _unreadable(source, path.name) from error
-    if len(frames) == 1:
-        raise InputError(f"{path} holds one image; give the folder that contains it.")
+        raise unreadable(path.parent, [path.name]) from error
     names = [f"{path.name} page {i + 1}" for i in range(len(heads))]
     check_sizes(names, heads)
     dtype, channels = common_dtype(names, heads), 1 if all(head.grey for head in heads) else 3

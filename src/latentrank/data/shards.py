@@ -37,12 +37,13 @@ def read(path: Path, meaning: Meaning) -> Contents:
     """
     source = folders.find(path, readers.suffixes())
     if not source.names:
+        said = "".join(f"; {note[0].lower()}{note[1:-1]}" for note in source.notes)
         raise InputError(
-            f"{path} holds no images and no data; expected image files, or files ending in "
+            f"{path} holds no images and no data{said}; expected image files, or files ending in "
             f"{', '.join(readers.suffixes())}."
         )
     stems = {name: name.removesuffix(_suffix(name)) for name in source.names}
-    if any(role(stem, "x") is not None for stem in stems.values()):
+    if any(role(stem, base) is not None for stem in stems.values() for base in named.SAMPLE_ARRAYS):
         found = _by_role(path, stems, meaning)
     elif all(_split(stem) for stem in stems.values()):
         found = _by_split(path, stems, meaning)
@@ -89,7 +90,7 @@ def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
     parts = [part for contents in found for part in contents.parts]
     values: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("labels", "parameters")
+        for name in ("labels", "parameters", "names")
         if all(getattr(part, name) is not None for part in parts)
     }
     x = _concatenated([part.x for part in parts], path, names)

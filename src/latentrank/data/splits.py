@@ -15,11 +15,13 @@ S = TypeVar("S", bound=Sized)
 
 _WORDS = {
     "train": ("train", "training"),
-    "validation": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
+    "validation": ("val", "valid", "validation", "dev", "eval", "evaluation"),
+    "test": ("test", "testing", "holdout"),
 }
 SPLITS = {word: split for split, words in _WORDS.items() for word in words}
 VALIDATION = ("train", "test", "none")
+# What else the name of a split's folder says, as in trainset
+_SUFFIX = "(?:set|data|images?|imgs?)?"
 
 
 def split_of(word: str) -> str | None:
@@ -30,6 +32,22 @@ def split_of(word: str) -> str | None:
         ['train', 'validation', None]
     """
     return SPLITS.get(word.strip().lower())
+
+
+def split_in(word: str) -> str | None:
+    """The only split that is one of several words in a name, or None.
+
+    Example:
+        >>> [split_in(word) for word in ("train_images", "PublicTest", "valset2017", "station")]
+        ['train', 'test', 'validation', None]
+    """
+    words = re.findall("[A-Z]?[a-z]+|[A-Z]+", word)
+    found = {
+        split
+        for known, split in SPLITS.items()
+        if any(re.fullmatch(known + _SUFFIX, w.lower()) for w in words)
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def role(name: str, base: str) -> str | None:

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from latentrank.data.views import Array, Rows, blocks
 from latentrank.errors import InputError
-from latentrank.preprocessing import Preprocessing
+from latentrank.preprocessing import SLACK, Preprocessing
 
 Floats = NDArray[np.float64]
 
-#: Squares of larger values could overflow.
+#: Squares of larger values could overflow, and those of smaller deviations vanish.
 LARGEST = 1e150
+_SMALLEST = 1e-150
+# Values that differ by less, relative to their size, differ by rounding alone
+_ROUNDING = 4 * np.finfo(np.float64).eps
 # Maximum values of 8, 10, 12, 14 and 16-bit pixels
 _DEPTHS = (2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
 # Integers up to here are classes or counts rather than dark 8-bit pixels
@@ -66,7 +69,10 @@ def infer(
         return Preprocessing(0.0, high, 0.0, high, dtype), [_said(ranges, high)]
     if found.squares is None:  # for integers, in case the range alone had sufficed
         found = Moments.of(x, what, exact=True)
-    return Preprocessing.of_numbers(found.mean, found.scale, dtype=dtype), []
+    # the mean of a constant is rounded
+    offset = np.where(found.scale == 0, found.low, found.mean)
+    made = Preprocessing.of_numbers(offset, found.scale, dtype=dtype)
+    return made, [_said(ranges, None)] if x.ndim >= 4 else []
 
 
 def unchanged(x: Array, bounded: bool) -> Preprocessing:
@@ -114,11 +120,12 @@ class Moments:
 
     @property
     def scale(self) -> Floats:
-        """Standard deviations; 1 for a constant channel."""
+        """Standard deviations; 0 for a constant channel."""
         assert self.squares is not None
         std: Floats = np.sqrt(self.squares / self.count)
-        # for a constant, the rounding error of its mean remains
-        return np.where((self.low == self.high) | (std == 0), 1.0, std)
+        span = self.high - self.low
+        constant = span <= _ROUNDING * np.maximum(np.abs(self.low), np.abs(self.high))
+        return np.where(constant, 0.0, np.where(std < _SMALLEST, span / 2, std))
 
     @classmethod
     def of(
@@ -171,7 +178,7 @@ def _centred(values: Array) -> tuple[Floats, Floats]:
 def _check_finite(values: Array, low: Floats, high: Floats, what: str, rows: Rows) -> None:
     # minimum and maximum propagate NaN
     if not ((low >= -LARGEST) & (high <= LARGEST)).all():
-        good = (np.abs(values) <= LARGEST).all(axis=(1, 2))
+        good = (np.abs(values.astype(np.float64)) <= LARGEST).all(axis=(1, 2))
         raise InputError(
             f"{what} holds NaN, infinity or a number beyond {LARGEST:g} in row "
             f"{rows[int(np.argmin(good))]}; fill in such values or drop those rows."
@@ -183,7 +190,8 @@ def _bound(ranges: list[Moments]) -> float | None:
     low = min(float(found.low.min()) for found in ranges)
     most = max(float(found.high.max()) for found in ranges)
     integral = all(found.integral for found in ranges)
-    high = _depth(most) if integral else 1.0
+    # floats up to 255 are bytes that were resized or averaged
+    high = _depth(most) if integral else 255.0 if 254 < most <= 255 else 1.0
     if low < 0 or high is None or most > high:
         return None
     lows, highs = (np.array([getattr(f, name) for f in ranges]) for name in ("low", "high"))
@@ -197,8 +205,47 @@ def _depth(most: float) -> float | None:
     return next((float(depth) for depth in _DEPTHS if most <= depth), None)
 
 
-def _said(ranges: list[Moments], high: float) -> str:
+def _said(ranges: list[Moments], high: float | None) -> str:
     most = max(float(found.high.max()) for found in ranges)
     low = min(float(found.low.min()) for found in ranges)
     kind = "integers" if all(found.integral for found in ranges) else "real numbers"
-    return f"The values are {kind} from {low:g} to {most:g}; 0 to {high:g} is scaled to 0 to 1."
+    done = (
+        "each channel is centred and divided by its standard deviation"
+        if high is None
+        else f"0 to {high:g} is scaled to 0 to 1"
+    )
+    return f"The values are {kind} from {low:g} to {most:g}; {done}."
+
+
+def check_range(x: Array, made: Preprocessing, what: str) -> None:
+    """Refuse samples beyond the bounds of those that a model was trained on.
+
+    Args:
+        x: `(N, ...)`, in their own units.
+        made: the model's preprocessing.
+        what: description of their origin, for the message.
+
+    Raises:
+        InputError: a value is beyond the bounds by more than rounding.
+
+    Example:
+        >>> check_range(np.array([[0, 255]]), Preprocessing(high=1.0, low=0.0), "X")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: X has values from 0 to 255, and the model was trained on ...
+    """
+    if not made.bounded or not len(x):
+        return
+    assert made.low is not None, "bounded"
+    assert made.high is not None, "bounded"
+    if x.dtype.kind in "iu":
+        limits = np.iinfo(x.dtype)
+        if made.low <= limits.min and limits.max <= made.high:
+            return
+    lows, highs = zip(*((block.min(), block.max()) for block in blocks(x)), strict=True)
+    low, high = float(min(lows)), float(max(highs))
+    slack = SLACK * (made.high - made.low)
+    if low < made.low - slack or high > made.high + slack:
+        raise InputError(
+            f"{what} has values from {low:g} to {high:g}, and the model was trained on values "
+            f"from {made.low:g} to {made.high:g}; scale them as the training data were."
+        )

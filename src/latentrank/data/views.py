@@ -120,8 +120,18 @@ def release(x: Array) -> None:
 
     They stay in the page cache while there is room.
     """
+    mapped = _large_map(x)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def lazily(x: Array) -> Array:
+    """A large mapped array as a `RowView`, which releases what it has read; others unchanged."""
+    return x if _large_map(x) is None else cast(Array, RowView(x, np.arange(len(x))))
+
+
+def _large_map(x: Array) -> mmap.mmap | None:
     base: Any = x
     while isinstance(base, np.ndarray) and base.base is not None:
         base = base.base
-    if isinstance(base, mmap.mmap) and x.nbytes > LARGE and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+    return base if isinstance(base, mmap.mmap) and x.nbytes > LARGE else None

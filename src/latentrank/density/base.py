@@ -95,11 +95,12 @@ def as_matrix(
 
 
 def generator(seed: Any = None) -> np.random.Generator:
-    """A random generator from a seed of any kind; no global state is read or changed.
+    """A random generator from a seed of any kind.
 
     Args:
         seed: an integer from 0, for reproducible results; a NumPy `RandomState` or `Generator`,
-            which is advanced; or None for different results each time.
+            which is advanced, as NumPy's global state is for the module `numpy.random`; or None
+            for different results each time.
 
     Returns:
         The generator.
@@ -111,7 +112,7 @@ def generator(seed: Any = None) -> np.random.Generator:
         >>> bool(generator(3).random() == generator(3).random())
         True
     """
-    if isinstance(seed, np.random.RandomState):
+    if seed is np.random or isinstance(seed, np.random.RandomState):
         return np.random.default_rng(seed.randint(0, 2**32, size=4, dtype=np.uint32))
     if seed is None or isinstance(seed, np.random.Generator):
         return np.random.default_rng(seed)

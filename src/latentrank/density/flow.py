@@ -20,7 +20,7 @@ from latentrank.density.base import (
     integer_seed,
 )
 from latentrank.density.gaussian import Normal
-from latentrank.errors import InputError, check_count
+from latentrank.errors import check_count, need
 
 _BATCH = 512
 _LEARNING_RATE = 2e-3
@@ -98,16 +98,11 @@ def fit(codes: ArrayLike, *, steps: int = 2000, seed: RandomState = 0) -> Flow |
 
 
 def _network(features: int, seed: int) -> Any:
-    try:
-        from zuko.flows import NSF
-    except ImportError as error:
-        raise InputError(
-            "The density 'flow' needs zuko; install it with: pip install 'latentrank[flow]'"
-        ) from error
+    zuko = need("zuko.flows", "flow", "The density 'flow'")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would also reseed every accelerator.
         torch.default_generator.manual_seed(seed)
-        return NSF(
+        return zuko.NSF(
             max(features, 1),
             transforms=4,
             passes=2,

@@ -11,7 +11,6 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from latentrank import inference, methods
-from latentrank.data.layout import as_samples
 from latentrank.density.base import RandomState
 from latentrank.errors import InputError
 from latentrank.estimator import samples
@@ -52,7 +51,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: samples of another shape, or not finite.
+            ValueError: samples of another shape, beyond the bounds of the training data, or not
+                finite.
         """
         x = self._samples(X)
         return self.model_.encode_array(x)
@@ -170,7 +170,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         """Samples as networks take them, in their own units."""
         check_is_fitted(self)
         x = samples.checked(self, X, reset=False)
-        return as_samples(x, self.model_.preprocessing, self.model_.spec.input_shape)
+        return samples.for_model(self.model_, x)
 
     def _decoded(self, codes: Array) -> Array:
         return self.model_.preprocessing.to_own_layout(self.model_.decode_array(codes))

@@ -21,6 +21,7 @@ from latentrank.density.base import RandomState, generator, integer_seed
 from latentrank.errors import InputError
 from latentrank.estimator import samples
 from latentrank.estimator.fitted import Array, FittedAutoencoder, squared_errors
+from latentrank.estimator.parameters import check
 from latentrank.models.base import LatentModel
 from latentrank.runs.restarts import check as check_restarts
 
@@ -184,13 +185,14 @@ class LowRankAutoencoder(FittedAutoencoder):
             ConvergenceWarning: a search for the rank did not come to a sure end, or the data have
                 no chart for a geodesic start.
         """
+        check(self)
         rng = generator(self.random_state)
         before = getattr(self, "_trained", None) if self.warm_start else None
         x = samples.checked(self, X, reset=before is None)
         settings: dict[str, Any] = {
             "epochs": self.epochs,
             "schedule": "cosine",
-            "validate_every": max(1, self.epochs // _VALIDATIONS) if self.epochs else 1,
+            "validate_every": max(1, self.epochs // _VALIDATIONS),
         }
         train = held = x
         if self.n_iter_no_change is not None:
@@ -226,6 +228,7 @@ class LowRankAutoencoder(FittedAutoencoder):
             ValueError: as `fit`.
             AttributeError: the method, as `pca`, is solved from all samples at once; use `fit`.
         """
+        check(self)
         before = getattr(self, "_trained", None)
         x = samples.checked(self, X, reset=before is None)
         dataset = (

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator
+
+from latentrank.errors import InputError, check_count
 
 _PREFIX = "options__"
 
@@ -51,3 +55,41 @@ class NestedOptions(BaseEstimator):  # type: ignore[misc]
         if nested:
             self.options = {**(self.options or {}), **nested}
         return self
+
+
+def check(estimator: Any) -> None:
+    """Reject parameters that are not of their type or out of their range.
+
+    Those that are names, or that a method or the configuration has, are checked there.
+
+    Args:
+        estimator: a `LowRankAutoencoder`.
+
+    Raises:
+        InputError: one is not.
+
+    Example:
+        >>> from latentrank import LowRankAutoencoder
+        >>> check(LowRankAutoencoder(epochs="3"))
+        Traceback (most recent call last):
+        latentrank.errors.InputError: epochs is '3', expected an integer from 1; choose one.
+    """
+    for name in ("latent_dim", "epochs", "batch_size", "init_steps"):
+        check_count(getattr(estimator, name), name)
+    if estimator.n_iter_no_change is not None:
+        check_count(estimator.n_iter_no_change, "n_iter_no_change")
+    _check_number(estimator, "validation_fraction", "a number above 0 and below 1", 1)
+    if estimator.learning_rate is not None:
+        _check_number(estimator, "learning_rate", "a number above 0")
+    if not isinstance(estimator.compress, bool):
+        _check_number(estimator, "compress", "a boolean or a number above 0")
+    for name in ("method", "net", "init", "device"):
+        value = getattr(estimator, name)
+        if not isinstance(value, str):
+            raise InputError(f"{name} is {value!r}, expected a name in text; give one.")
+
+
+def _check_number(estimator: Any, name: str, expected: str, below: float = math.inf) -> None:
+    value = getattr(estimator, name)
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < below:
+        raise InputError(f"{name} is {value!r}, expected {expected}; change it.")

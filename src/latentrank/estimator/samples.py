@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
+from torch import Tensor
 
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
 from latentrank.data.layout import as_samples
+from latentrank.data.units import check_range
 from latentrank.data.views import blocks
 from latentrank.errors import InputError
 from latentrank.models.base import LatentModel
@@ -32,6 +34,8 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
         ValueError: it is sparse, empty, no array of real numbers, or not finite; or a table has
             other columns than that of `fit`.
     """
+    if isinstance(X, Tensor):
+        X = X.detach().cpu().numpy()
     if np.ma.is_masked(X):
         raise InputError(
             "X has masked values, which would be used as if they were not masked; fill them "
@@ -103,8 +107,24 @@ def as_dataset_of(model: LatentModel, x: Array) -> Dataset:
     Raises:
         InputError: samples of another shape.
     """
-    part = Split(as_samples(x, model.preprocessing, model.spec.input_shape))
+    part = Split(for_model(model, x))
     return Dataset("X", part, part, preprocessing=model.preprocessing)
+
+
+def for_model(model: LatentModel, x: Array) -> Array:
+    """Samples in the layout of a trained model's networks, and in their own units.
+
+    Args:
+        model: the trained model.
+        x: `(N, ...)` in its own layout.
+
+    Raises:
+        InputError: samples of another shape, or beyond the bounds of the training data.
+    """
+    made = model.preprocessing
+    found = as_samples(x, made, model.spec.input_shape)
+    check_range(found, made, "X")
+    return found
 
 
 def split(x: Array, fraction: float, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -116,12 +136,8 @@ def split(x: Array, fraction: float, rng: np.random.Generator) -> tuple[Array, A
         rng: draws which.
 
     Raises:
-        InputError: `fraction` is out of range, or leaves fewer than two samples for either.
+        InputError: `fraction` leaves fewer than two samples for either.
     """
-    if not 0 < fraction < 1:
-        raise InputError(
-            f"validation_fraction is {fraction}, expected a number above 0 and below 1; change it."
-        )
     held = max(2, round(fraction * len(x)))
     if len(x) - held < 2:
         raise InputError(

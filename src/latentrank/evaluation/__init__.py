@@ -21,6 +21,7 @@ from latentrank.evaluation.prediction import (
     parameter_error,
     reconstruction_error,
     relative_error,
+    spread_ratio,
 )
 from latentrank.evaluation.probe import ProbeResult, probe, supervised
 from latentrank.evaluation.statistics import RunningStatistics, Statistics, statistics
@@ -53,6 +54,7 @@ __all__ = [
     "real_features",
     "reconstruction_error",
     "relative_error",
+    "spread_ratio",
     "statistics",
     "supervised",
     "train_classifier",

@@ -37,6 +37,8 @@ MOST_NUMBERS: Final = 2**27
 #: Components of PCA.
 MOST_COMPONENTS: Final = 256
 _BATCH: Final = 256
+# Errors in float32 that differ by less, relative to their size, are the same
+_ROUNDING: Final = 1e-4
 
 
 class ErrorCurve(NamedTuple):
@@ -58,7 +60,7 @@ class ErrorCurve(NamedTuple):
             >>> ErrorCurve(np.array([1, 2, 3]), np.array([0.5, 0.2, 0.1])).needed(0.2)
             2
         """
-        reached = self.ks[self.errors <= error]
+        reached = self.ks[self.errors <= error * (1 + _ROUNDING)]
         return int(reached[0]) if len(reached) else None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.evaluation.images import Images, from_home, to_rgb, weights_digest
 
 
@@ -37,7 +37,9 @@ class Inception:
         try:
             # torch-fidelity unpickles arbitrary objects; this rejects everything but tensors first.
             torch.load(weights, weights_only=True)
-            network = _inception_class()("inception-v3-compat", ["2048"], str(weights))
+            network = _inception_module().FeatureExtractorInceptionV3(
+                "inception-v3-compat", ["2048"], str(weights)
+            )
         except Exception as error:  # a file of another format can raise anything
             raise InputError(
                 f"{weights} is not a file of Inception weights; give the unchanged file that "
@@ -66,17 +68,7 @@ class Inception:
 
 
 def _inception_module() -> Any:
-    try:
-        from torch_fidelity import feature_extractor_inceptionv3
-    except ImportError as error:
-        raise InputError(
-            "FID needs torch-fidelity; install it with: pip install 'latentrank[fid]'"
-        ) from error
-    return feature_extractor_inceptionv3
-
-
-def _inception_class() -> Any:
-    return _inception_module().FeatureExtractorInceptionV3
+    return need("torch_fidelity.feature_extractor_inceptionv3", "fid", "FID")
 
 
 def inception_weights(download: bool) -> Path:

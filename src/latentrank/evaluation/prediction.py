@@ -129,6 +129,27 @@ def fold_error(
     return relative_error(model.decode_array(predicted), np.asarray(dataset.train.x))
 
 
+def spread_ratio(dataset: Dataset, split: Literal["train", "test"]) -> float:
+    """The factor from an error relative to the samples to one relative to their deviations.
+
+    `|x| / |x - mean|` over the split, with the mean sample of the training split. An offset, such
+    as that of a temperature in kelvin, makes relative errors small; after this it does not count.
+
+    Args:
+        dataset: the data.
+        split: `"train"` or `"test"`.
+
+    Example:
+        >>> from latentrank.data import Dataset, Split
+        >>> x = np.array([[300.0], [302.0]])
+        >>> round(spread_ratio(Dataset("mine", Split(x), Split(x)), "train"))
+        301
+    """
+    mean = np.asarray(dataset.train.x, dtype=np.float64).mean(axis=0)
+    x = np.asarray((dataset.train if split == "train" else dataset.test).x, dtype=np.float64)
+    return float(np.linalg.norm(x) / (np.linalg.norm(x - mean) or np.nan))
+
+
 def errors_by_kind(model: LatentModel, dataset: Dataset) -> list[Prediction]:
     """Both errors for every kind of interpolation.
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.evaluation.images import Images, from_home, to_rgb, weights_digest
 
 _SAID = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
@@ -128,15 +128,8 @@ def timm_weights(network: str, download: bool) -> Path:
 
 
 def _timm() -> Any:
-    try:
-        import timm
-        import timm.data
-    except ImportError as error:
-        raise InputError(
-            "Features of timm's networks need timm; install it with: "
-            "pip install 'latentrank[features]'"
-        ) from error
-    return timm
+    need("timm.data", "features", "A feature network of timm")
+    return need("timm", "features", "A feature network of timm")
 
 
 def _create(network: str, empty: bool = False) -> Any:

@@ -11,12 +11,9 @@ from torch import Tensor, nn
 from latentrank.errors import InputError, unknown
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
-from latentrank.preprocessing import Preprocessing
+from latentrank.preprocessing import SLACK, Preprocessing
 
 PARTS = ("encoder", "decoder", "autoencoder")
-
-#: Values beyond the bounds by this share of the range still count as inside: rounding, no more.
-SLACK = 1e-4
 
 _NETWORK_LAYOUTS = {1: "NF", 2: "NCT", 3: "NCHW", 4: "NCDHW"}
 

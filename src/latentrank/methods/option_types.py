@@ -164,7 +164,7 @@ class AdaptiveRankOptions(ReconstructionOptions):
     )
     max_rank: int | None = Field(
         None,
-        description="largest rank that rank auto tries (default: 32 at most)",
+        description="largest rank that rank auto tries, 1 to latent_dim (default: 32 at most)",
     )
     tolerance: float = _TOLERANCE
 

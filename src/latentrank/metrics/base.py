@@ -46,6 +46,7 @@ class Metric:
         title: name in tables; by default `name`, with spaces in place of hyphens.
         help: description, in one sentence.
         stored: false if the run's metrics already hold the number.
+        unit: what follows the number, such as `" %"`.
 
     Example:
         >>> Metric("width", lambda subject, argument: float(subject.codes("test").std())).usual
@@ -62,6 +63,7 @@ class Metric:
     title: str = ""
     help: str = ""
     stored: bool = True
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if self.usual is None:

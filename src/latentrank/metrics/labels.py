@@ -113,6 +113,7 @@ METRICS = tuple(
         usual,
         "accuracy" if name.endswith("accuracy") else "errors",
         f"{text}, in percent of the test samples.",
+        unit=" %",
     )
     for name, compute, better, usual, text in _ROWS
 )

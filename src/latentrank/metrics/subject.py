@@ -21,7 +21,7 @@ from latentrank.errors import InputError
 from latentrank.evaluation.features import Extractor, extractor, features, place, weights_of
 from latentrank.evaluation.generation import real_features
 from latentrank.evaluation.images import as_images, weights_digest
-from latentrank.filenames import WEIGHTS
+from latentrank.filenames import METRICS, WEIGHTS
 from latentrank.models.base import LatentModel
 from latentrank.runs import Run, finished_run, load_data
 
@@ -61,9 +61,7 @@ class Subject:
     @cached_property
     def run(self) -> Run:
         """The finished run."""
-        run = finished_run(self.folder)
-        # Its data may have moved since it was trained.
-        return run.attach(dataset=self.dataset)
+        return finished_run(self.folder).expect_data(self.config)
 
     @property
     def metrics(self) -> Mapping[str, Any]:
@@ -77,8 +75,8 @@ class Subject:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data that it was trained on."""
-        return load_data(self.config)
+        """The data that it was trained on, or is to be."""
+        return self.run.dataset() if (self.folder / METRICS).is_file() else load_data(self.config)
 
     @cached_property
     def full_dataset(self) -> Dataset:

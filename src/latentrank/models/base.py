@@ -199,7 +199,7 @@ class LatentModel(nn.Module):
         Returns:
             `(N, *input_shape)` in the units, bounds and dtype of the training data.
         """
-        codes = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32))
+        codes = torch.from_numpy(np.require(z, np.float32, ["C", "W"]))
         undo = self.preprocessing.denormalise
         parts = torch.split(codes, BATCH)
         with self.threads(min(BATCH, len(z))):

@@ -13,6 +13,7 @@ from latentrank import __version__, methods, metrics
 from latentrank.filenames import SPEC
 from latentrank.formatting import as_text, duration
 from latentrank.models.spec import Spec
+from latentrank.report import html
 from latentrank.runs import Run
 from latentrank.serialization import load, read_spec
 
@@ -105,19 +106,21 @@ def card(facts: Facts, name: str = "", licence: str | None = None) -> str:
         "tags": ["latentrank", "autoencoder", "dimensionality-reduction", row.name],
     }
     sections = [
-        f"---\n{yaml.safe_dump(about, sort_keys=False, allow_unicode=True)}---",
-        f"# {name.rpartition('/')[2] or row.name}",
-        f"An autoencoder with a low-rank latent space, of the method `{row.name}`. {row.summary}\n"
-        f"Source: {row.paper}.",
-        _table(_model(facts), "model", ""),
-        f"**Note:** {facts.warning}" if facts.warning else "",
-        _section("Metrics", facts.numbers, "metric"),
-        _section("Options of the method", _options(facts.spec), "option"),
-        _section("Training", facts.training, "setting"),
-        _loading(facts.spec, name),
-        f"## Licence\n\n{licence or 'None was stated; ask the author.'}",
+        ("Metrics", facts.numbers, "metric"),
+        ("Options of the method", _options(facts.spec), "option"),
+        ("Training", facts.training, "setting"),
     ]
-    return "\n\n".join(filter(None, sections)) + "\n"
+    return html.render(
+        "card.md.j2",
+        about=yaml.safe_dump(about, sort_keys=False, allow_unicode=True),
+        facts=facts,
+        name=name,
+        licence=licence,
+        row=row,
+        model=_model(facts),
+        sections=sections,
+        own=facts.spec.net == "custom",
+    )
 
 
 def _model(facts: Facts) -> dict[str, str]:
@@ -149,36 +152,3 @@ def _samples(spec: Spec) -> str:
 
 def _options(spec: Spec) -> dict[str, str]:
     return {name: as_text(value) for name, value in spec.options.items() if value is not None}
-
-
-def _section(title: str, rows: Mapping[str, str], name: str) -> str:
-    return f"## {title}\n\n{_table(rows, name)}" if rows else ""
-
-
-def _table(rows: Mapping[str, str], name: str, value: str = "value") -> str:
-    lines = [f"| {key} | {_cell(text)} |" for key, text in rows.items()]
-    return "\n".join([f"| {name} | {value} |", "| --- | --- |", *lines])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _loading(spec: Spec, name: str) -> str:
-    where = name or "FOLDER"
-    fetch = (
-        f" `latentrank pull {name}` fetches the files for the command line, such as "
-        "`latentrank export` to ONNX."
-    )
-    own = ", encoder=..., decoder=..." if spec.net == "custom" else ""
-    remark = "\nThe model has networks of its author's own, to be passed in.\n" if own else ""
-    width = spec.code_dim or spec.latent_dim
-    return (
-        "## Use\n\n```console\n$ pip install 'latentrank[hub]'\n```\n\n```python\n"
-        "import latentrank\n\n"
-        f'model = latentrank.from_pretrained("{where}"{own})\n'
-        f"codes = model.encode_array(x)  # x: {_samples(spec)}; codes: (N, {width})\n"
-        "again = model.decode_array(codes)  # shape, units and type of x\n```\n"
-        f"{remark}\nLoading reads weights (safetensors) and a description (JSON), and runs no "
-        f"code.{fetch if name else ''}"
-    )

@@ -308,6 +308,11 @@ def _winner(better: str | None, values: Sequence[Measure | None]) -> int | None:
     return None if place is None else having[place]
 
 
+def _unit(name: str) -> str:
+    base = name.partition(":")[0]
+    return METRICS.get(base).unit if base in METRICS else ""
+
+
 def _text(name: str, value: Measure | None, counted: bool) -> str:
     """Mean and spread."""
     if value is None:
@@ -317,5 +322,5 @@ def _text(name: str, value: Measure | None, counted: bool) -> str:
         if value.spread >= 0.05:  # below, it would be shown as 0.0 s
             text += f" \N{PLUS-MINUS SIGN} {duration(value.spread)}"
     else:
-        text = mean_and_spread(value.mean, value.spread)
+        text = mean_and_spread(value.mean, value.spread) + _unit(name)
     return f"{text} ({value.n})" if counted else text

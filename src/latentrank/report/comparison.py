@@ -177,7 +177,7 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
     drawn = Drawn(
         figures.error_by_coefficients(
             {column.name: column.errors for column in having},
-            pca,
+            None if any(column.view.config["method"] == "pca" for column in having) else pca,
             {column.name: measures(column)["rank"].mean for column in having},
         ),
         f"Falling curves of the errors of {_count(len(having), 'method')} and of PCA.",

@@ -34,6 +34,11 @@ def macros(template: str) -> Any:
     return _TEMPLATES.get_template(f"{template}.html.j2").module
 
 
+def render(template: str, **values: Any) -> str:
+    """A template of this package, filled in."""
+    return _TEMPLATES.get_template(template).render(**values)
+
+
 def asset(name: str) -> Markup:
     """The text of a style sheet or script in `assets/`."""
     return Markup((files(__package__) / "assets" / name).read_text(encoding="utf-8"))
@@ -71,7 +76,8 @@ def page(
         >>> "<h1>a &lt; b</h1>" in document
         True
     """
-    return _TEMPLATES.get_template("page.html.j2").render(
+    return render(
+        "page.html.j2",
         title=title,
         lead=lead,
         facts=facts,

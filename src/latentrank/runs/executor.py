@@ -18,7 +18,7 @@ from typing import Any
 
 from latentrank import data, methods, nets
 from latentrank.config import RunConfig
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.registry import Registry
 from latentrank.runs.cache import PlannedRun, is_done
 from latentrank.runs.configure import absolute
@@ -259,14 +259,9 @@ def _cluster(address: str) -> Iterator[Executor]:
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
     """A client of a Dask scheduler with suitable workers."""
+    distributed = need("distributed", "cluster", "A cluster")
     try:
-        from distributed import Client
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "A cluster needs distributed; install it with: pip install 'latentrank[cluster]'."
-        ) from error
-    try:
-        client = Client(address, timeout=10, set_as_default=False)
+        client = distributed.Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(
             f"No Dask scheduler answers at {address} ({_sentence(error)}); start one with dask "

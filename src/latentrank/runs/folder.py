@@ -42,6 +42,7 @@ class Run:
         self._encoded: dict[str, dict[str, np.ndarray]] = {}
         self._model: LatentModel | None = None
         self._dataset: Dataset | None = None
+        self._place: RunConfig | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -101,7 +102,7 @@ class Run:
             InputError: they cannot be read, or their content has changed.
         """
         if self._dataset is None:
-            self.read_data()
+            self._read(self._place or self.settings)
         assert self._dataset is not None, "read_data sets it"
         return self._dataset
 
@@ -114,14 +115,22 @@ class Run:
         Raises:
             InputError: they cannot be read, or their content has changed.
         """
-        settings = self.settings if source is None else self.settings.updated({"data": source})
+        self._read(self.settings if source is None else self.settings.updated({"data": source}))
+
+    def expect_data(self, place: RunConfig) -> Run:
+        """Read the data, once needed, where these settings say, since they may have moved."""
+        self._place = place
+        return self
+
+    def _read(self, settings: RunConfig) -> None:
         where = settings.data.source
         try:
             dataset = load_data(settings)
         except InputError as error:
             raise InputError(
-                f"The data of the run in {self.folder} cannot be read ({error}); if they have "
-                "moved, give their new location with --data."
+                f"The data of the run in {self.folder} cannot be read: "
+                f"{str(error).partition(';')[0].rstrip('.')}; if they have moved, give their new "
+                "location with --data."
             ) from None
         known = self.model().spec.data_fingerprint if self.finished else None
         if known is not None and dataset.fingerprint != known:
@@ -168,12 +177,26 @@ class Run:
     @property
     def parameter_names(self) -> tuple[str, ...] | None:
         """What the parameters of the data are called, where they have names."""
+        return self._names("parameter_names")
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the labels 0, 1, ..., where the data have them."""
+        return self._names("class_names")
+
+    @property
+    def channel_names(self) -> tuple[str, ...] | None:
+        """The names of the columns or channels of a sample, where the data have them."""
+        return self._names("channel_names")
+
+    def _names(self, kind: str) -> tuple[str, ...] | None:
         path = self.folder / CODES
         if not path.is_file():
-            return self.dataset().parameter_names
+            found: tuple[str, ...] | None = getattr(self.dataset(), kind)
+            return found
         try:
             with safe_open(path, "numpy") as file:
-                names = json.loads((file.metadata() or {}).get("parameter_names", "null"))
+                names = json.loads((file.metadata() or {}).get(kind, "null"))
             return None if names is None else tuple(map(str, names))
         except (SafetensorError, ValueError, TypeError) as error:
             raise _damaged_codes(path, error) from None
@@ -190,9 +213,10 @@ class Run:
             for split, found in self._encoded.items()
             for name, values in found.items()
         }
-        names = json.dumps(self.dataset().parameter_names)
+        kinds = ("parameter_names", "class_names", "channel_names")
+        names = {kind: json.dumps(getattr(self.dataset(), kind)) for kind in kinds}
         with atomic_write(self.folder / CODES) as temporary:
-            save_file(arrays, temporary, metadata={"parameter_names": names})
+            save_file(arrays, temporary, metadata=names)
         for path in self.folder.glob(PARAMETER_MAP.format(kind="*")):
             path.unlink()  # fitted to earlier codes
 

@@ -42,7 +42,6 @@ def train(
     dataset: Any = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
-    resume: bool = False,
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
@@ -50,12 +49,11 @@ def train(
 
     Args:
         config: the method, the data, and the training settings.
-        folder: a new folder, or with `resume` that of an interrupted run.
+        folder: a new folder.
         dataset: data already in memory, as `latentrank.data.in_memory.as_dataset` takes them;
             `config` then only names them.
         encoder: your own network, see `latentrank.build`.
         decoder: likewise.
-        resume: resume from the newest checkpoint.
         progress: show a progress line.
         callbacks: additional Lightning callbacks.
 
@@ -73,13 +71,13 @@ def train(
         resolved = resolve(config, dataset)
         model = new_model(resolved, dataset, encoder, decoder)
         restarts.check(resolved.training.n_init, model.spec)
-        if not resume and is_first_process():
+        if is_first_process():
             start(resolved, folder)
         try:
             if resolved.training.n_init > 1:
                 run = _best(resolved, folder, dataset, progress, callbacks)
             else:
-                run = _fit(model, resolved, folder, dataset, resume, progress, callbacks)
+                run = _fit(model, resolved, folder, dataset, False, progress, callbacks)
         except InputError:
             _remove_if_nothing_was_done(folder)
             raise
@@ -327,7 +325,7 @@ def finish(
         metrics |= _reconstruction(model, dataset)
         start = history.reports.get("geodesic_start", {"reliable": True})
         doubts = [] if start["reliable"] else [start["message"]]
-        if doubts := [*doubts, *_doubts(metrics, len(dataset.test))]:
+        if doubts := [*doubts, *_doubts(metrics, len(dataset.test), dataset.channel_names)]:
             metrics["warning"] = " ".join(doubts)
     metrics |= model.diagnose(next(model.batches(dataset.test.x)))
     run.write_metrics(metrics | history.reports)
@@ -366,7 +364,9 @@ def _explained(squared: torch.Tensor, variance: torch.Tensor) -> list[float | No
     return [float(share) if np.isfinite(share) else None for share in shares.numpy()]
 
 
-def _doubts(metrics: Mapping[str, Any], samples: int) -> list[str]:
+def _doubts(
+    metrics: Mapping[str, Any], samples: int, channels: Sequence[str] | None = None
+) -> list[str]:
     """Warnings about misleading numbers of a run."""
     doubts = []
     most = samples - 1
@@ -387,10 +387,14 @@ def _doubts(metrics: Mapping[str, Any], samples: int) -> list[str]:
     if missed:
         doubts.append(
             f"Less than {_EXPLAINED:.0%} of the variance of channel"
-            f"{'s' if len(missed) > 1 else ''} {', '.join(map(str, missed))} is explained; train "
+            f"{'s' if len(missed) > 1 else ''} {_named(missed, channels)} is explained; train "
             f"for longer, or check {'their' if len(missed) > 1 else 'its'} units."
         )
     return doubts
+
+
+def _named(missed: Sequence[int], channels: Sequence[str] | None) -> str:
+    return ", ".join(str(i) if channels is None else channels[i] for i in missed)
 
 
 #: Share of a channel's variance below which a run warns that the channel is not explained.

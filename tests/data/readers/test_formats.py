@@ -171,7 +171,7 @@ def test_a_missing_package_is_named_with_the_remedy(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "pandas", None)
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match=r"needs the package pandas; .* 'latentrank\[tables\]'"):
+    with pytest.raises(InputError, match=r"needs pandas; .* 'latentrank\[tables\]'"):
         load(tmp_path / "a.csv")
 
 

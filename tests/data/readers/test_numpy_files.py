@@ -134,11 +134,38 @@ def test_latent_width_never_exceeds_the_data(saved):
     assert load(saved(np.eye(60))).latent_dim == 32
 
 
-@pytest.mark.parametrize("name", ["labels", "Target", "y_true", "classes"])
+@pytest.mark.parametrize("name", ["label_of", "y_true", "classes"])
 def test_labels_by_another_name_are_not_passed_over(tmp_path, name):
     np.savez(tmp_path / "a.npz", x=np.zeros((10, 3)), **{name: np.arange(10)})
     with pytest.raises(InputError, match=f"a.npz holds no y but {name}, which looks like labels"):
         load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(("samples", "labels"), [("images", "labels"), ("data", "Target")])
+def test_usual_names_are_read_as_samples_and_labels(tmp_path, samples, labels):
+    x = GENERATOR.integers(0, 256, (12, 8, 8), dtype=np.uint8)
+    parts = {"train": slice(0, 6), "val": slice(6, 8), "test": slice(8, 12)}
+    held = {f"{part}_{samples}": x[rows] for part, rows in parts.items()}
+    held |= {f"{part}_{labels}": np.arange(12)[rows, None] for part, rows in parts.items()}
+    np.savez(tmp_path / "a.npz", **held)
+    data = load(tmp_path / "a.npz")
+    assert data.test.labels.tolist() == [8, 9, 10, 11]
+    np.testing.assert_array_equal(data.train.x[:, 0], x[data.train.labels])
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_large_arrays_of_an_archive_are_copied_to_the_cache_and_mapped(
+    tmp_path, monkeypatch, save, order
+):
+    x = np.asarray(GENERATOR.normal(size=(40, 5)), order=order)
+    described = np.array({"made": "by hand"})  # a Python object, which is not needed
+    save(tmp_path / "a.npz", x=x, metadata=described)
+    monkeypatch.setattr(views, "LARGE", 100)
+    monkeypatch.setattr(views, "BLOCK_VALUES", 12)
+    data = load(tmp_path / "a.npz")
+    assert isinstance(data.train.x.x, np.memmap)
+    np.testing.assert_array_equal(np.asarray(data.train.x), x[data.train.rows])
 
 
 def test_other_arrays_beside_the_samples_are_left_alone(tmp_path):

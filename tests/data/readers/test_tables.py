@@ -33,8 +33,11 @@ def test_columns_of_numbers_are_samples_and_a_class_column_labels(tmp_path):
     assert names.tolist() == FRAME["class"].to_numpy()[rows].tolist()
     assert data.notes == (
         "Labels are read from the column class.",
+        "Columns of a sample (3): a, b, c.",
         "Unused columns: id.",
     )
+    assert data.channel_names == ("a", "b", "c")
+    assert data.train.names.tolist() == FRAME["id"].to_numpy()[rows].tolist()
 
 
 def test_columns_are_chosen_by_name(tmp_path):
@@ -79,3 +82,78 @@ def test_tables_of_other_habits(tmp_path, text):
     data = load(tmp_path / "t.csv")
     x = np.concatenate([data.train.x, data.test.x])
     assert sorted(map(tuple, x.tolist())) == [(1.5, 2.25)] + [(3.5, 4)] * 9
+
+
+def written(folder, text):
+    (folder / "t.csv").write_text(text)
+    data = load(folder / "t.csv")
+    x = np.concatenate([data.train.x, data.test.x])
+    order = np.argsort(np.concatenate([data.train.rows, data.test.rows]))
+    return x[order], data
+
+
+@pytest.mark.parametrize("name", ["ID", "patient_id", "sampleId", "Unnamed: 0"])
+def test_columns_that_number_the_rows_are_names_and_no_measurements(tmp_path, name):
+    frame = FRAME[["a", "b"]].assign(**{name: np.arange(100, 100 + N)})
+    data = load(saved(tmp_path, frame))
+    assert data.shape == (2,)
+    assert data.train.names.tolist() == [str(100 + row) for row in data.train.rows]
+    assert f"Unused columns: {name}." in data.notes
+    assert load(tmp_path / "t.csv", columns=f"a,{name}").shape == (2,)
+    repeated = load(saved(tmp_path, frame.assign(**{name: 1})))
+    assert repeated.shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "named"),
+    [
+        ("0,1,2,3", "5,3,4,0", True),  # pandas names columns so
+        ("0,1", "0.5,2", True),
+        ("2001,2002,2003", "1.5,0.5,2.5", True),
+        (",0,1,2,3", "0,5,3,4,1", True),
+        (",".join(f"{400 + 1.7 * i:g}" for i in range(9)), ",".join("315264879"), True),
+        ("0,1,2,3", "4,5,6,7", False),
+        ("0,1", "1,0", False),
+        ("1.5,2.5", "4,3", False),
+        ("5,3,4", "0,1,2", False),
+    ],
+)
+def test_a_first_line_of_numbers_is_names_where_it_counts_up_and_samples_do_not(
+    tmp_path, header, row, named
+):
+    x, data = written(tmp_path, f"{header}\n" + f"{row}\n" * 9)
+    assert len(x) == 10 - named
+    assert any("numbers is read as names" in note for note in data.notes) == named
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a b\n" + "1.5  2\n" * 9,
+        "1.5 2\n" * 9,
+        "a, b\n" + "1.5, 2\n" * 9,
+        "a#1,b\n" + "1.5,2\n" * 9,
+        "a,b,\n" + "1.5,2,\n" * 9,
+        "# by hand\n# again\na\tb\n" + "1.5\t2\n" * 9,
+    ],
+)
+def test_no_column_or_row_is_lost(tmp_path, text):
+    x, _ = written(tmp_path, text)
+    np.testing.assert_array_equal(x, [[1.5, 2]] * 9)
+
+
+def test_missing_values_are_named_by_column(tmp_path):
+    text = "a,b,label\n1,NA,x\n2,3,x\n,,x\n"
+    with pytest.raises(InputError, match=r"2 of its columns, a \(1\), b \(2\); fill them in"):
+        written(tmp_path, text)
+    with pytest.raises(InputError, match=r"no label for 1 of 3 samples, the first in row 1"):
+        written(tmp_path, "a,b,label\n1,2,x\n2,3,\n4,4,x\n")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_other_encodings_are_refused_in_one_sentence(tmp_path, encoding):
+    (tmp_path / "t.csv").write_text("température,b\n" + "1,2\n" * 9, encoding=encoding)
+    with pytest.raises(
+        InputError, match=r"^[^;]*t\.csv cannot be read as a table in UTF-8; save it again"
+    ):
+        load(tmp_path / "t.csv")

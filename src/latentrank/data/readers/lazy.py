@@ -28,7 +28,7 @@ def load(source: Any, path: Path, name: str) -> Array:
         An array, in memory or memory-mapped.
     """
     shape, dtype = tuple(source.shape), np.dtype(source.dtype)
-    if not shape or math.prod(shape) * dtype.itemsize <= views.LARGE:
+    if not shape or dtype.hasobject or math.prod(shape) * dtype.itemsize <= views.LARGE:
         return np.asarray(source[...])
     key = (str(path.resolve()), stamp(path), name, "v2")
     return cache.cached(key, lambda: (shape, dtype, _slices(source)))

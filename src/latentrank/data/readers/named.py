@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ from latentrank.data.splits import join, role, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, unknown
 
-# Common names of labels elsewhere: better rejected than silently ignored.
+#: Names of samples and of labels as arrays, the first of which that a file has is used.
+SAMPLE_ARRAYS = ("x", "images", "imgs", "data", "samples")
+_LABEL_ARRAYS = ("y", "labels", "label", "targets", "target")
 #: Columns and variables of these names hold labels, unless others are named.
 LABELS = ("label", "labels", "class")
+# Other names of labels: better rejected than silently ignored.
 _LABEL_WORDS = ("label", "target", "y_", "class")
 _EXPECTED = "expected x, or x_train and x_test (labels: y, or y_train and y_test)"
 
@@ -44,8 +47,9 @@ def contents(
     """The samples of a file of named arrays, with their labels and parameters.
 
     Samples are named `x`, or `x_train` and `x_test`, with or without `x_val`; labels `y` and
-    parameters `parameters`, with the same suffixes. Case and word order do not matter. If a file
-    has a single array, its name does not matter.
+    parameters `parameters`, with the same suffixes. Other names in `SAMPLE_ARRAYS`, such as
+    `images`, and for labels `labels` or `targets`, mean the same. Case and word order do not
+    matter. If a file has a single array, its name does not matter.
 
     Args:
         what: the file, for messages.
@@ -59,10 +63,11 @@ def contents(
     """
     meaning = meaning.within(held)
     samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
-    labels = _by_role(what, held, meaning.labels, "y")
+    labels = _by_role(what, held, meaning.labels, _LABEL_ARRAYS)
     parameter_names = meaning.parameters or ("parameters",)
     parameters = [
-        _by_role(what, held, name if meaning.parameters else None, name) for name in parameter_names
+        _by_role(what, held, name if meaning.parameters else None, (name,))
+        for name in parameter_names
     ]
     parts = {
         split: Part(
@@ -94,11 +99,11 @@ def _known(what: str, held: Mapping[str, Any], name: str) -> str:
 
 def _samples(what: str, held: Mapping[str, Any], meaning: Meaning) -> dict[str, str]:
     """The names of the samples, by split."""
-    found = _roles(held, "x") or {
+    found = _roles(held, SAMPLE_ARRAYS) or {
         split: name for name in held if (split := split_of(name)) is not None
     }
     if not found:
-        named = {"y", "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
+        named = {*_LABEL_ARRAYS, "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
         rest = [
             name
             for name in held
@@ -117,14 +122,21 @@ def _samples(what: str, held: Mapping[str, Any], meaning: Meaning) -> dict[str, 
     return found
 
 
-def _roles(held: Mapping[str, Any], base: str) -> dict[str, str]:
-    return {split: name for name in held if (split := role(name, base)) is not None}
+def _roles(held: Mapping[str, Any], bases: Sequence[str]) -> dict[str, str]:
+    """Names by split, for the first base that has any."""
+    for base in bases:
+        found = {split: name for name in held if (split := role(name, base)) is not None}
+        if found:
+            return found
+    return {}
 
 
-def _by_role(what: str, held: Mapping[str, Any], given: str | None, base: str) -> dict[str, str]:
+def _by_role(
+    what: str, held: Mapping[str, Any], given: str | None, bases: Sequence[str]
+) -> dict[str, str]:
     if given is None:
-        return _roles(held, base)
-    return _roles(held, given) or {"": _known(what, held, given)}
+        return _roles(held, bases)
+    return _roles(held, (given,)) or {"": _known(what, held, given)}
 
 
 def _of_split(

@@ -74,7 +74,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     if over:
         said.append(f"{path} also holds unused variables: {', '.join(over)}.")
     kind = "curves" if part.x.ndim == 2 else None
-    return Contents([part], tuple(columns) or None, tuple(said), kind)
+    channels = tuple(names) if len(names) > 1 else None
+    return Contents([part], tuple(columns) or None, tuple(said), kind, channel_names=channels)
 
 
 def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from latentrank.data.arrays import Contents, Meaning, Part
-from latentrank.data.readers import named
+from latentrank.data.readers import lazy, named
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 
@@ -22,10 +24,38 @@ def read_npz(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Arrays by name, see `latentrank.data.readers.named`."""
     try:
         with np.load(path) as archive:
-            held = {name: archive[name] for name in archive}
+            held = {name: _Member(archive, name) for name in archive}
+            return named.contents(
+                str(path), held, meaning, inner, lambda member: lazy.load(member, path, member.name)
+            )
+    except InputError:
+        raise
     except Exception as error:  # zipfile, zlib and numpy raise different errors
         raise _damaged(path, error) from error
-    return named.contents(str(path), held, meaning, inner)
+
+
+class _Member:
+    """An array in an `.npz` file, of which rows are read in order."""
+
+    def __init__(self, archive: Any, name: str) -> None:
+        self.archive, self.name = archive, name
+        self.file = archive.zip.open(name if name in archive.zip.namelist() else f"{name}.npy")
+        old = np.lib.format.read_magic(self.file) == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        self.shape, self.by_columns, self.dtype = read(self.file)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self.archive[self.name], dtype)
+
+    def __getitem__(self, rows: Any) -> Array:
+        if rows is Ellipsis:
+            return np.asarray(self)
+        if self.by_columns:
+            return np.asarray(np.asarray(self)[rows])
+        row = math.prod(self.shape[1:])
+        count = len(range(*rows.indices(self.shape[0])))
+        values = np.frombuffer(self.file.read(count * row * self.dtype.itemsize), self.dtype)
+        return values.reshape(count, *self.shape[1:])
 
 
 def _sidecar(path: Path, what: str) -> Array | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from latentrank import errors
 from latentrank.errors import InputError
 
 
@@ -22,13 +22,7 @@ def need(package: str, extra: str, path: Path | str) -> ModuleType:
     Raises:
         InputError: it is not installed, or cannot be imported.
     """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise InputError(
-            f"Reading {path} needs the package {error.name or package}; install it with: "
-            f"pip install 'latentrank[{extra}]'"
-        ) from error
+    return errors.need(package, extra, f"Reading {path}")
 
 
 @contextmanager

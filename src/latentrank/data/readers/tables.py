@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Sequence
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers.named import LABELS, check
@@ -19,15 +20,23 @@ from latentrank.data.views import Array
 from latentrank.errors import InputError
 
 _SPLIT = ("split", "subset", "partition")
+_IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
+# So many numbers hardly increase by chance, and so many integers hardly count up by chance
+_MANY, _FEW = 7, 4
 
 
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns separated by comma, semicolon or tab, with or without a header."""
     pandas = need("pandas", "tables", path)
-    how = {"sep": _separator(path), "header": _header(path), "decimal": _decimal(path)}
+    header, separator = _header(path), _separator(path)
+    how = {"sep": separator, "header": header, "decimal": _decimal(path)}
     with reading(path, "a table"):
-        frame = pandas.read_csv(path, comment="#", **how)
-    return from_frame(str(path), frame, meaning)
+        frame = pandas.read_csv(path, skiprows=_comments(path), skipinitialspace=True, **how)
+    found = from_frame(str(path), frame, meaning)
+    if not _all_numbers(path) or not _increase(_values(path, 0)):
+        return found
+    said = f"The first line of numbers is read as {'a sample' if header is None else 'names'}."
+    return replace(found, notes=(said, *found.notes))
 
 
 def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -44,23 +53,70 @@ def has_names(path: Path) -> bool:
     return not path.name.lower().endswith((".csv", ".tsv", ".csv.gz")) or _header(path) == 0
 
 
-def _lines(path: Path) -> list[str]:
-    """The first two lines that are not comments."""
+def _head(path: Path) -> tuple[int, list[str]]:
+    """How many lines of comments a table begins with, and the two lines after them."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with reading(path, "a table"), opened(path, "rt", encoding="utf-8-sig") as file:
-        return list(islice((line for line in file if not line.startswith("#")), 2))
+    try:
+        with reading(path, "a table"), opened(path, "rt", encoding="utf-8-sig") as file:
+            count, line = 0, file.readline()
+            while line.startswith("#"):
+                count, line = count + 1, file.readline()
+            return count, [line, file.readline()]
+    except InputError as error:
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
+        raise InputError(
+            f"{path} cannot be read as a table in UTF-8; save it again in that encoding."
+        ) from None
+
+
+def _lines(path: Path) -> list[str]:
+    return _head(path)[1]
+
+
+def _comments(path: Path) -> int:
+    return _head(path)[0]
 
 
 def _separator(path: Path) -> str:
-    line = "".join(_lines(path)[:1])
-    return max(",;\t", key=line.count) if any(s in line for s in ",;\t") else ","
+    line = _lines(path)[0]
+    if any(s in line for s in ",;\t"):
+        return max(",;\t", key=line.count)
+    return r"\s+" if len(line.split()) > 1 else ","
+
+
+def _words(path: Path, line: int) -> list[str]:
+    """The words of one of the first two lines, with a decimal point."""
+    separator, text = _separator(path), _lines(path)[line].strip("\r\n")
+    words = text.split() if separator == r"\s+" else text.split(separator)
+    return [w.replace(",", ".") for w in words] if _decimal(path) == "," else words
+
+
+def _all_numbers(path: Path) -> bool:
+    return all(map(_is_number, _words(path, 0)))
 
 
 def _header(path: Path) -> int | None:
-    """0 if the first line is a header, None if it is numeric."""
-    words = "".join(_lines(path)[:1]).strip().split(_separator(path))
-    comma = _decimal(path) == ","
-    return None if all(_is_number(w.replace(",", ".") if comma else w) for w in words) else 0
+    """0 if the first line is a header, None if it is a sample."""
+    if not _all_numbers(path):
+        return 0
+    first, second = _values(path, 0), _values(path, 1)
+    # a few integers may count up by chance
+    sure = len(first) >= _FEW or bool((second != np.rint(second)).any())
+    return 0 if _increase(first) and not _increase(second) and sure else None
+
+
+def _values(path: Path, line: int) -> NDArray[np.float64]:
+    """The numbers in one of the first two lines; an index has no name."""
+    found = [word.strip().strip('"') for word in _words(path, line)]
+    return np.array([float(w) for w in found if w and _is_number(w)])
+
+
+def _increase(values: NDArray[np.float64]) -> bool:
+    """Whether numbers may name columns: they count up by one, or many increase, as times do."""
+    steps = np.diff(values)
+    counts = len(steps) > 0 and bool((steps == 1).all() and (values == np.rint(values)).all())
+    return counts or (len(steps) >= _MANY and bool((steps > 0).all()))
 
 
 def _decimal(path: Path) -> str:
@@ -80,9 +136,10 @@ def _is_number(word: str) -> bool:
 def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     """The samples in the columns of a data frame.
 
-    Non-numeric columns other than labels and parameters are skipped, as is a first column that only
-    numbers the rows. A column `label` or `class` holds labels, and one named `split` the names of
-    the splits, unless the user specifies otherwise.
+    Non-numeric columns other than labels and parameters are skipped. So are identifiers: columns
+    called `id`, `index` and the like with a different integer or text in each row, the first of
+    which gives the samples their names. A column `label` or `class` holds labels, and one named
+    `split` the names of the splits, unless the user specifies otherwise.
 
     Args:
         what: description of its origin, for messages.
@@ -100,8 +157,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     labels = meaning.labels or _called(names, LABELS)
     split = _split_column(frame, names)
     named = {labels, split, *(meaning.parameters or ())}
+    identifiers = [name for name in names if name not in named and _identifies(frame, name)]
     columns = meaning.columns or tuple(
-        name for name in names if name not in named and _has_numbers(frame, name)
+        name for name in names if name not in {*named, *identifiers} and _has_numbers(frame, name)
     )
     lists = [name for name in columns if frame[name].dtype == object]
     if lists and meaning.columns is None:
@@ -110,23 +168,34 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         raise InputError(
             f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
         )
-    x = np.stack(frame[columns[0]].to_list()) if lists else _matrix(frame, columns)
+    x = np.stack(frame[columns[0]].to_list()) if lists else _matrix(what, frame, columns)
     over = [name for name in names if name not in {*columns, *named}]
     part = Part(
         what,
         x,
         None if labels is None else frame[labels].to_numpy(),
         None if not meaning.parameters else frame[list(meaning.parameters)].to_numpy(dtype=float),
+        frame[identifiers[0]].astype(str).to_numpy(dtype=str) if identifiers else None,
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
+    said.append(f"Columns of a sample ({len(columns)}): {_some(columns)}.")
     if over:
         said.append(f"Unused columns: {_some(over)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     kind = "table" if x.ndim == 2 and meaning.kind is None else None
-    return Contents(parts, meaning.parameters, (*said, *joined), kind)
+    channels = None if lists else tuple(columns)
+    notes = (*said, *joined)
+    return Contents(parts, meaning.parameters, notes, kind, channel_names=channels)
 
 
-def _matrix(frame: Any, columns: Sequence[str]) -> Array:
+def _matrix(what: str, frame: Any, columns: Sequence[str]) -> Array:
+    missing = frame[list(columns)].isna().sum()
+    if len(frame) and missing.any():
+        listed = [f"{name} ({count})" for name, count in missing[missing > 0].items()]
+        raise InputError(
+            f"{what} lacks values in {len(listed)} of its columns, {_some(listed)}; fill them in, "
+            "drop those rows, or leave these columns out (--columns)."
+        )
     values = [frame[name].to_numpy() for name in columns]
     # nullable columns are objects in pandas
     values = [x.astype(np.float64) if x.dtype == object else x for x in values]
@@ -148,13 +217,16 @@ def _has_numbers(frame: Any, name: str) -> bool:
     if column.dtype == object:
         first = column.iloc[0] if len(column) else None
         return isinstance(first, list | np.ndarray)
-    if column.dtype.kind not in "biuf":
-        return False
-    counts = bool((column.to_numpy() == np.arange(len(column))).all())
-    return not (counts and name.startswith(("Unnamed", "index", "__index")))
+    return bool(column.dtype.kind in "biuf") and not bool(column.isna().all())
 
 
-def _some(names: Sequence[str], most: int = 10) -> str:
+def _identifies(frame: Any, name: str) -> bool:
+    column = frame[name]
+    usual = _IDENTIFIERS.fullmatch(name) or _IDENTIFIERS.fullmatch(name.lower())
+    return bool(usual and column.dtype.kind not in "bfM" and column.map(str).is_unique)
+
+
+def _some(names: Sequence[Any], most: int = 10) -> str:
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
@@ -167,6 +239,7 @@ def _by_split(part: Part, column: Any, meaning: Meaning, what: str) -> tuple[lis
     for name in ("train", "validation", "test"):
         rows = np.flatnonzero(places == name)
         if len(rows):
-            taken = [None if a is None else a[rows] for a in (part.labels, part.parameters)]
+            along = (part.labels, part.parameters, part.names)
+            taken = [None if values is None else values[rows] for values in along]
             parts[name] = Part(f"{what}: {name}", part.x[rows], *taken)
     return join(parts, meaning.validation, what)

@@ -182,7 +182,7 @@ def _name_rows(
 
 
 @styled
-def pareto_front(points: Array, best: NDArray[np.bool_], labels: Sequence[str]) -> Figure:
+def pareto_front(points: Floats, best: NDArray[np.bool_], labels: Sequence[str]) -> Figure:
     """Trials by two metrics, and the front of those that no other beats in both.
 
     Args:
@@ -191,7 +191,8 @@ def pareto_front(points: Array, best: NDArray[np.bool_], labels: Sequence[str]) 
         labels: names of the metrics.
 
     Returns:
-        The figure; an axis with only positive values over more than a decade is logarithmic.
+        The figure; an axis is logarithmic where positive values, other than whole ones, span more
+        than a decade.
 
     Example:
         >>> points = np.array([[1.0, 0.5], [2.0, 0.1], [3.0, 0.3]])
@@ -205,9 +206,10 @@ def pareto_front(points: Array, best: NDArray[np.bool_], labels: Sequence[str]) 
     front = front[np.lexsort((front[:, 1], front[:, 0]))]
     axes.plot(*points[~best].T, "o", color=INK, alpha=0.4, markersize=5, label="other trials")
     axes.plot(*front.T, "o-", color=PALETTE[0], linewidth=1, markersize=6, label="Pareto front")
-    axes.set(xlabel=labels[0], ylabel=labels[1])
+    axes.set(xlabel=labels[0].replace("_", " "), ylabel=labels[1].replace("_", " "))
     for scale, values in ((axes.set_xscale, points[:, 0]), (axes.set_yscale, points[:, 1])):
-        if min(values) > 0 and max(values) > _DECADE * min(values):
+        counted = (values == values.round()).all()
+        if min(values) > 0 and max(values) > _DECADE * min(values) and not counted:
             scale("log")
     axes.legend()
     return figure

@@ -1,0 +1,128 @@
+"""Shards of the WebDataset format: tar files with an image and its label under a common key."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from latentrank.data.arrays import text_of
+from latentrank.data.folders import Source, passed_over, sort_out, stamp_of
+from latentrank.data.splits import split_in
+from latentrank.errors import InputError
+
+_LABELS = ("label", "labels", "class", "class_name", "target")
+
+
+class _Member(NamedTuple):
+    """The place of a file in a tar."""
+
+    shard: Path
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        with self.shard.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+def shards(path: Path) -> list[Path]:
+    """The tar files at a path: it is one, or a folder of them; empty if it is neither."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.suffix.lower() == ".tar")
+    return [path] if path.suffix.lower() == ".tar" and path.is_file() else []
+
+
+def find(path: Path, suffixes: Collection[str]) -> Source:
+    """The images in tar files, with labels from `KEY.cls` or `KEY.json` for `KEY.png`.
+
+    Of several shards those named after splits, such as `train-0001.tar`, form these. In JSON, a
+    label is called `label`, `class` or the like.
+
+    Args:
+        path: a tar file, or a folder of them.
+        suffixes: accepted suffixes of images, in lower case.
+
+    Raises:
+        InputError: a tar is damaged, or only some images have a label.
+    """
+    found = shards(path)
+    members: dict[str, _Member] = {}
+    for shard in found:
+        members |= _members(shard, alone=len(found) == 1)
+    names, other = sort_out(sorted(members), suffixes)
+    labels, unread = _labels(path, names, other, members)
+    said = passed_over("files of other types", unread)
+    return Source(
+        path if path.is_dir() else path.parent,
+        names,
+        [stamp_of(shard) for shard in found],
+        lambda name: io.BytesIO(members[name].read()),
+        (said,) if said else (),
+        labels,
+    )
+
+
+def _members(shard: Path, alone: bool) -> dict[str, _Member]:
+    """The files in a shard, by a name that is unique and begins with the shard's split."""
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            files = [member for member in archive if member.isfile()]
+    except (tarfile.TarError, OSError) as error:
+        raise InputError(
+            f"{shard} is not a complete tar file without compression ({error}); copy or download "
+            "it again."
+        ) from error
+    split = split_in(shard.stem)
+    found = {}
+    for member in files:
+        name = PurePosixPath(member.name)
+        if not alone:
+            name = name.with_name(f"{shard.stem}-{name.name}")
+            name = name if split is None else PurePosixPath(split) / name
+        found[str(name)] = _Member(shard, member.offset_data, member.size)
+    return found
+
+
+def _labels(
+    path: Path, names: list[str], other: list[str], members: Mapping[str, _Member]
+) -> tuple[list[str] | None, list[str]]:
+    """The label of each image or None, and the other files without a label in them."""
+    known = {}
+    for name in other:
+        if name.endswith((".cls", ".json")):
+            label = _label(path, name, members[name].read())
+            if label:
+                known[_key(name)] = label
+    labels = [known.get(_key(name), "") for name in names]
+    missing = [name for name, label in zip(names, labels, strict=True) if not label]
+    if known and missing:
+        raise InputError(
+            f"{path} has no label for {len(missing)} of {len(names)} images, the first of which "
+            f"is {missing[0]}; give labels for all, or for none."
+        )
+    unread = [name for name in other if _key(name) not in known]
+    return (labels if known else None), unread
+
+
+def _key(name: str) -> str:
+    """The part of a name that the files of a sample share, up to the first dot after folders."""
+    place = PurePosixPath(name)
+    return str(place.with_name(place.name.partition(".")[0]))
+
+
+def _label(path: Path, name: str, content: bytes) -> str:
+    text = content.decode("utf-8", "replace")
+    if name.endswith(".cls"):
+        return text.strip()
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path} holds {name}, which is not JSON; write it again.") from error
+    if not isinstance(values, dict):
+        return ""
+    return text_of(next((values[key] for key in _LABELS if key in values), None))

@@ -1,0 +1,95 @@
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentrank.data import load, webdataset
+from latentrank.errors import InputError
+
+GENERATOR = np.random.default_rng(0)
+
+
+def shard(path, count, first=0, label=lambda i: {"cls": str(i % 3)}, folder=""):
+    """A tar of images, whose red is their number, and of labels."""
+    with tarfile.open(path, "w") as archive:
+        for i in range(first, first + count):
+            pixels = GENERATOR.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            pixels[..., 0] = i
+            picture = io.BytesIO()
+            Image.fromarray(pixels).save(picture, "png")
+            files = {"png": picture.getvalue()}
+            files |= {suffix: text.encode() for suffix, text in label(i).items()}
+            for suffix, content in files.items():
+                member = tarfile.TarInfo(f"{folder}{i:06d}.{suffix}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def numbers(split):
+    return split.x[:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        lambda i: {"cls": f"{i % 3}\n"},
+        lambda i: {"json": json.dumps({"label": i % 3, "width": 8})},
+        lambda i: {"json": json.dumps({"class": str(i % 3)}), "txt": "a caption"},
+    ],
+)
+def test_images_have_the_labels_of_their_keys(tmp_path, label):
+    data = load(shard(tmp_path / "a.tar", 12, label=label), progress=False)
+    assert data.shape == (3, 6, 8)
+    assert data.class_names == ("0", "1", "2")
+    assert sorted(numbers(data.train) + numbers(data.test)) == list(range(12))
+    assert [i % 3 for i in numbers(data.train)] == data.train.labels.tolist()
+
+
+def test_shards_named_after_splits_are_these(tmp_path):
+    shard(tmp_path / "train-0000.tar", 5)
+    shard(tmp_path / "train-0001.tar", 5, first=0)  # keys are unique in a shard only
+    shard(tmp_path / "test-0000.tar", 3, first=20)
+    data = load(tmp_path, progress=False)
+    assert numbers(data.train) == [*range(5), *range(5)]
+    assert numbers(data.test) == [20, 21, 22]
+    assert [i % 3 for i in numbers(data.train)] == data.train.labels.tolist()
+
+
+def test_other_shards_are_held_out_from_together_and_resized(tmp_path):
+    for i in range(3):
+        shard(tmp_path / f"{i:05d}.tar", 5, first=5 * i, label=lambda i: {})
+    data = load(tmp_path, progress=False, image_size=4)
+    assert data.shape == (3, 4, 4)
+    assert data.class_names is None
+    assert (len(data.train), len(data.test)) == (12, 3)
+
+
+def test_folders_in_a_tar_are_classes_where_there_are_no_labels(tmp_path):
+    for kind in ("cat", "dog"):
+        shard(tmp_path / f"{kind}.tar", 4, label=lambda i: {}, folder=f"{kind}/")
+    assert load(tmp_path, progress=False).class_names == ("cat", "dog")
+
+
+def test_a_label_that_is_missing_and_a_tar_that_is_cut_are_refused(tmp_path):
+    path = shard(tmp_path / "a.tar", 6, label=lambda i: {"cls": "1"} if i else {})
+    with pytest.raises(
+        InputError, match=r"no label for 1 of 6 images, the first of which is 0*\.png"
+    ):
+        load(path, progress=False)
+    path.write_bytes(b"not a tar at all" * 100)
+    with pytest.raises(InputError, match="is not a complete tar file"):
+        load(path, progress=False)
+
+
+def test_a_tar_among_images_is_passed_over(tmp_path):
+    for i in range(4):
+        Image.fromarray(np.full((4, 4), i, np.uint8)).save(tmp_path / f"{i}.png")
+    shard(tmp_path / "backup.tar", 2)
+    data = load(tmp_path, progress=False)
+    assert len(data.train) + len(data.test) == 4
+    assert "Skipped files of other types (1): backup.tar." in data.notes
+    assert webdataset.shards(tmp_path / "0.png") == []
