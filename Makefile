@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint docs wheel bench
+.PHONY: help demo test quick coverage torture lint docs wheel bench
 
 # An environment that no longer runs, or that was made for a clone elsewhere, is made again.
 ifneq ($(shell $(PY) -c '' 2>/dev/null && cat $(READY) 2>/dev/null),$(CURDIR))
@@ -22,7 +22,7 @@ ifneq ($(shell $(PY) -c '' 2>/dev/null && cat $(READY) 2>/dev/null),$(CURDIR))
 endif
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## train two autoencoders on data of known dimension and write a report
 	$(PY) examples/demo.py
@@ -33,6 +33,16 @@ test: $(READY) ## run all tests (WORKERS=2 at a time)
 
 quick: $(READY) ## run the tests that take no more than a few seconds
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m 'not slow'
+
+coverage: $(READY) ## measure the branches that the quick tests take; less than 90 % fails
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' \
+	  --cov=latentrank --cov-branch --cov-report=term:skip-covered --cov-fail-under=90
+
+# Minutes to hours of what tests/test_fuzz.py, tests/runs/test_crash.py and the tests do in seconds.
+torture: $(READY) ## read 10000 damaged files, kill runs, and look for changes that no test sees
+	$(PY) -m tests.fuzz --cases 10000
+	$(PY) -m tests.kill --kills 10
+	$(PY) -m tests.mutants
 
 lint: $(READY) ## check style, formatting and types
 	$(PY) -m ruff check

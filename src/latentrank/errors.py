@@ -8,18 +8,32 @@ from collections.abc import Iterable
 from numbers import Integral
 from types import ModuleType
 
+#: Longest message, in letters: lists of names fit, the contents of a damaged file do not.
+_LONGEST = 1000
+
 
 class InputError(ValueError):
-    """Input that cannot be used, with the reason and the remedy in one sentence.
+    r"""Input that cannot be used, with the reason and the remedy in one sentence.
 
     The sentence says what was given, what was expected, and what to do. The command line
     prints it without a traceback and exits with status 2; from Python it is a `ValueError`.
+
+    A message may quote files and other libraries: it is kept to one line of printable text, and
+    what is too long is cut in the middle.
 
     Example:
         >>> raise InputError("latent_dim is 0, expected an integer from 1; raise it.")
         Traceback (most recent call last):
         latentrank.errors.InputError: latent_dim is 0, expected an integer from 1; raise it.
+        >>> print(InputError("a.csv holds \x1b[2J,\n which is no number."))
+        a.csv holds ?[2J, which is no number.
     """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.split())
+        if len(line) > _LONGEST:
+            line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+        super().__init__("".join(letter if letter.isprintable() else "?" for letter in line))
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:

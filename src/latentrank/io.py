@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors import SafetensorError
 
 from latentrank.errors import InputError
 
@@ -50,8 +52,8 @@ def atomic_write(
         yield temporary
         temporary.chmod(0o666 & ~_UMASK)  # some writers restrict permissions to the owner
         temporary.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be written ({reason}); {advice}.") from None
     finally:
         _remove(temporary)
@@ -63,6 +65,17 @@ def _remove(path: Path) -> None:
     except OSError:
         # The folder is not one, or not accessible: then nothing was written either.
         return
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writes have left in a folder whose process was killed more than a minute ago."""
+    for path in folder.glob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.stat().st_mtime < time.time() - _OLD:
+            _remove(path)
+
+
+#: Names that `atomic_write` gives to temporary files, and the age in seconds of abandoned ones.
+_TEMPORARY, _OLD = re.compile(r"\..+\.\d+(\.\w+)?"), 60
 
 
 def digest(values: Any) -> str:

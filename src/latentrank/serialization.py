@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from latentrank import __version__, methods
 from latentrank.bottlenecks import Identity
@@ -24,6 +26,8 @@ from latentrank.models.spec import Spec
 from latentrank.nets import surgery
 
 FORMAT = 2
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def save(model: LatentModel, folder: str | Path) -> Path:
@@ -55,12 +59,7 @@ def save(model: LatentModel, folder: str | Path) -> Path:
         for name, tensor in model.state_dict().items()
     }
     with atomic_write(folder / WEIGHTS) as temporary:
-        try:
-            save_file(tensors, temporary)
-        except SafetensorError as error:
-            raise InputError(
-                f"{folder} cannot be written ({error}); check it, or give another folder."
-            ) from None
+        save_file(tensors, temporary)
     written_by = {"format": FORMAT, "latentrank": __version__}
     description = {**written_by, **model.spec.model_dump(mode="json")}
     write_text(folder / SPEC, json.dumps(description, indent=2) + "\n")
@@ -91,7 +90,7 @@ def load(
         ) from None
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise InputError(
-            f"The model in {folder} is damaged ({_printable(error)}); train it again."
+            f"The model in {folder} is damaged ({_reason(error)}); train it again."
         ) from None
     spec = read_spec(description, f"model.json in {folder}")
     if spec.net == "custom" and (encoder is None or decoder is None):
@@ -99,15 +98,58 @@ def load(
             f"The model in {folder} was built with custom networks; pass them: "
             "load(folder, encoder=..., decoder=...)."
         )
-    model = skeleton(spec, encoder, decoder)
+    return restore(lambda: skeleton(spec, encoder, decoder), tensors, folder).eval()
+
+
+def restore(make: Callable[[], Module], tensors: Mapping[str, Tensor], source: Path) -> Module:
+    """A module with weights from a file; a damaged description cannot make it fill the memory.
+
+    Args:
+        make: builds the module.
+        tensors: its state.
+        source: where they are from, for the error.
+
+    Raises:
+        InputError: they are not those of the module, or it needs far more memory than they do.
+    """
     try:
-        model.load_state_dict(tensors)
-    except (RuntimeError, TypeError, ValueError):
+        with _Bounded(sum(tensor.numel() for tensor in tensors.values())):
+            module = make()
+        module.load_state_dict(tensors)
+    except InputError:
+        raise
+    except (RuntimeError, MemoryError, TypeError, ValueError):
         raise InputError(
-            f"The weights in {folder} are not those of the model that model.json describes; "
-            "keep both files of one run together."
+            f"The weights in {source} are not those of the model that its description specifies; "
+            "keep both as one training wrote them."
         ) from None
-    return model.eval()
+    return module
+
+
+class _Bounded(TorchFunctionMode):
+    """A context in which no tensor may be much larger than the numbers in a file.
+
+    Sizes are checked after the call: memory that nothing was written to is not used yet.
+    """
+
+    #: Numbers in a tensor, and in all results of all calls, that any file may lead to.
+    _ONE, _ALL = 2**26, 2**29
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self._one = max(self._ONE, numbers)
+        # Initialising a parameter takes a few calls, normalising it some tens.
+        self._left = self._ALL + 100 * numbers
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):
+            self._left -= made.numel()
+            if made.numel() > self._one or self._left < 0:
+                raise MemoryError
+        return made
 
 
 def read_spec(description: Any, source: str) -> Spec:
@@ -131,18 +173,14 @@ def read_spec(description: Any, source: str) -> Spec:
     try:
         return Spec(**description)
     except (ValidationError, TypeError, ValueError) as error:
-        raise InputError(f"{source} is damaged ({_printable(error)}); train it again.") from None
+        raise InputError(f"{source} is damaged ({_reason(error)}); train it again.") from None
 
 
-def _printable(error: Exception) -> str:
-    """The error on one line, without raw bytes of a damaged file."""
+def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    else:
-        message = str(error)
-    line = " ".join(message.split())[:200]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)
 
 
 def skeleton(

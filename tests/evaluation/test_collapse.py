@@ -32,3 +32,8 @@ def test_unusable_input_is_explained():
         active_units(np.zeros(3))
     with pytest.raises(InputError, match=r"\(2, 3\) and the log-variances \(2, 4\)"):
         kl_per_unit(np.zeros((2, 3)), np.zeros((2, 4)))
+
+
+def test_one_sample_is_enough_for_the_divergence():
+    """`(exp(v) + m^2 - 1 - v) / 2` of a mean of 2 and a log-variance of 0 is 2."""
+    assert kl_per_unit([[2.0]], [[0.0]]) == pytest.approx([2.0])

@@ -293,7 +293,7 @@ def parameters_of(part: Part) -> NDArray[np.float64] | None:
     if part.parameters is None:
         return None
     values = np.asarray(part.parameters)
-    if values.dtype.kind not in "biuf" or values.ndim > 2 or len(values) != len(part):
+    if values.dtype.kind not in "biuf" or values.ndim > 2 or values.shape[:1] != (len(part),):
         raise InputError(
             f"{part.what} has parameters of shape {values.shape} and dtype {values.dtype} for "
             f"{len(part)} samples; expected ({len(part)}, P) real numbers."

@@ -129,6 +129,9 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
             f"{path} is not a complete zip file; copy or download it again."
         ) from error
     members = sorted(name for name in archive.namelist() if not name.endswith("/"))
+    for name in members:
+        if PurePosixPath(name).is_absolute():
+            raise InputError(f"{path} holds the absolute path {name}; pack relative ones.")
     names, other = sort_out(members, suffixes)
 
     def open_member(name: str) -> BinaryIO:

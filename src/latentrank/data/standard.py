@@ -156,7 +156,9 @@ def _celeba_parts(names: list[str], partition: Path) -> tuple[NDArray[np.int64],
         cut = len(names) * 4 // 5
         train, test = rows[:cut], rows[cut:]
     else:
-        listed = dict(line.split()[:2] for line in partition.read_text().splitlines() if line)
+        text = partition.read_text(encoding="utf-8", errors="replace")
+        words = [line.split() for line in text.splitlines()]
+        listed = {name: part for name, part, *_ in (row for row in words if len(row) > 1)}
         part_of = [listed.get(name.rpartition("/")[2]) for name in names]
         # 0 is training, 1 validation, 2 test; validation images are unused, as in the papers
         train, test = (

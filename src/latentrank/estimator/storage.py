@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -189,9 +190,10 @@ class Stored(NestedOptions):
         try:
             estimator = cls(**description["parameters"], encoder=encoder, decoder=decoder)
             estimator.__dict__.update(description["fitted"])
+            estimator.n_features_in_ = index(estimator.n_features_in_)
             estimator.embedding_ = arrays["embedding"]
             estimator._mean_sample = arrays["mean_sample"]
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise InputError(f"The estimator in {folder} is damaged; save it again.") from None
         if hasattr(estimator, "feature_names_in_"):
             names = estimator.feature_names_in_

@@ -22,7 +22,7 @@ from latentrank.export.parts import deployed, in_own_units, part_of
 from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
-from latentrank.serialization import skeleton
+from latentrank.serialization import restore, skeleton
 
 
 def export_safetensors(
@@ -53,14 +53,11 @@ def export_safetensors(
     shipped = deployed(model, compress)
     tensors = part_of(shipped, part).state_dict()
     with atomic_write(path) as temporary:
-        try:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in tensors.items()},
-                temporary,
-                metadata={"format": "pt", "latentrank": description(shipped, part)},
-            )
-        except SafetensorError as error:
-            raise InputError(f"{path} cannot be written ({error}); free or change it.") from None
+        save_file(
+            {name: tensor.contiguous() for name, tensor in tensors.items()},
+            temporary,
+            metadata={"format": "pt", "latentrank": description(shipped, part)},
+        )
     return Exported(
         Path(path),
         (model.latent_dim, shipped.latent_dim),
@@ -113,6 +110,5 @@ def load_safetensors(path: str | Path) -> nn.Module:
             f"The model in {path} has networks of its user's own; load the tensors into them with "
             "safetensors.torch.load_file."
         )
-    module = part_of(skeleton(spec), part)
-    module.load_state_dict(load_file(path))
+    module = restore(lambda: part_of(skeleton(spec), part), load_file(path), Path(path))
     return in_own_units(module.eval(), spec, part)

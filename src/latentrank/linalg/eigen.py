@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
+import scipy.linalg
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
@@ -76,9 +78,13 @@ def gram_eigen(rows: Tensor, rank: int) -> GramEigen:
     if rows.device.type != "cpu" or not few:
         return FullEigen(rows, rank)
     with threads(len(rows)):
-        found = TridiagonalEigen(rows, rank)
-        if not found.separated and rows.dtype == torch.float32:
-            found = TridiagonalEigen(rows, rank, exactly=True)
+        try:
+            found = TridiagonalEigen(rows, rank)
+            if not found.separated and rows.dtype == torch.float32:
+                found = TridiagonalEigen(rows, rank, exactly=True)
+        except (torch.linalg.LinAlgError, np.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
+            warn_of_fallback("a few eigenvalues", error)
+            return FullEigen(rows, rank)
     return found if found.separated else FullEigen(rows, rank)
 
 
@@ -208,11 +214,14 @@ def _leading_of_tridiagonal(
     """
     n = len(diagonal)
     tolerance *= np.abs(diagonal).max() + 2 * np.abs(off).max()
-    found, values, blocks, splits, _ = lapack.dstebz(
+    found, values, blocks, splits, failed = lapack.dstebz(
         diagonal, off, 2, 0.0, 0.0, n - count, n, tolerance, "B"
     )
     order = np.argsort(values[:found], kind="stable")
-    vectors: NDArray[np.float64] = lapack.dstein(diagonal, off, values[:found], blocks, splits)[0]
+    vectors: NDArray[np.float64]
+    vectors, not_converged = lapack.dstein(diagonal, off, values[:found], blocks, splits)
+    if failed or not_converged:
+        raise np.linalg.LinAlgError(f"dstebz {failed}, dstein {not_converged}")
     return float(values[order[0]]), vectors[:, order[1:]]
 
 
@@ -241,9 +250,21 @@ def gram(rows: Tensor) -> Tensor:
 def symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues, smallest first, and eigenvectors of a Gram matrix from its lower triangle."""
     check_finite(gram.diagonal())
-    # LAPACK is column-major: this spares torch a transposed copy.
-    values, vectors = torch.linalg.eigh(gram.mT, UPLO="U")
+    try:
+        # LAPACK is column-major: this spares torch a transposed copy.
+        values, vectors = torch.linalg.eigh(gram.mT, UPLO="U")
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+        warn_of_fallback("eigenvalues", error)
+        found = scipy.linalg.eigh(gram.cpu().numpy(), driver="ev")
+        values, vectors = (torch.from_numpy(part).to(gram) for part in found)
     return values, vectors
+
+
+def warn_of_fallback(what: str, error: Exception) -> None:
+    """Warn that divide and conquer failed, and that QR iteration takes its place."""
+    warnings.warn(
+        f"The fast method for {what} failed ({error}); a slower one is used.", stacklevel=3
+    )
 
 
 def check_finite(diagonal: Tensor) -> None:

@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import scipy.linalg
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
 from latentrank.errors import InputError, unknown
-from latentrank.linalg.eigen import gram, symmetric_eigen
+from latentrank.linalg.eigen import gram, symmetric_eigen, warn_of_fallback
 from latentrank.linalg.first_order import first_order_only
 from latentrank.linalg.precision import check_matrix, to_float64
 from latentrank.linalg.threads import threads
@@ -120,7 +121,11 @@ def _svd(m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         u, s, vh = torch.linalg.svd(m, full_matrices=False)
         return u, s, vh
     with threads(min(m.shape)):  # half the time of torch's for 128 rows
-        parts = scipy.linalg.svd(m.detach().numpy(), full_matrices=False, check_finite=False)
+        try:
+            parts = scipy.linalg.svd(m.detach().numpy(), full_matrices=False, check_finite=False)
+        except np.linalg.LinAlgError as error:
+            warn_of_fallback("singular values", error)
+            parts = scipy.linalg.svd(m.detach().numpy(), False, lapack_driver="gesvd")
     u, s, vh = (torch.from_numpy(part) for part in parts)
     return u, s, vh
 

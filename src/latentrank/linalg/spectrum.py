@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from latentrank.errors import InputError, unknown
+from latentrank.linalg.eigen import symmetric_eigen
 from latentrank.linalg.precision import check_matrix, to_float64
 
 #: Ratios are not computed below this fraction of the largest value, a standard deviation of 1e-4.
@@ -172,8 +173,11 @@ def _as_tensor(x: Tensor | np.ndarray) -> Tensor:
 
 
 def _descending_eigenvalues(matrix: Tensor) -> Tensor:
-    values: Tensor = torch.linalg.eigvalsh(matrix).flip(-1).clamp_min(0).cpu()
-    return values
+    try:
+        values: Tensor = torch.linalg.eigvalsh(matrix)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        values = symmetric_eigen(matrix)[0]  # which has another way
+    return values.flip(-1).clamp_min(0).cpu()
 
 
 def _check_codes(codes: Tensor) -> None:

@@ -63,7 +63,7 @@ class VAEFlowOptions(VAEOptions):
         "planar", description="kind of flow: planar, or iaf (inverse autoregressive; needs zuko)"
     )
     # K = 10 is the shortest flow that the paper tries on MNIST.
-    flow_depth: int = Field(10, ge=1, description="number of maps")
+    flow_depth: int = Field(10, ge=1, le=1000, description="number of maps")
 
 
 class WAEOptions(ReconstructionOptions):
@@ -105,7 +105,7 @@ class RAEGPOptions(RAEOptions):
 class ChainOptions(ReconstructionOptions):
     """Options of methods with a chain of matrices."""
 
-    depth: int = Field(4, ge=1, description="number of square matrices in the chain")
+    depth: int = Field(4, ge=1, le=1000, description="number of square matrices in the chain")
     init_variance: float = Field(
         1.0, gt=0, description="initial variance of their entries, as a multiple of the usual one"
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 
 from latentrank.evaluation.images import weights_digest
 from latentrank.filenames import CONFIG, METRICS, WEIGHTS
@@ -74,6 +76,9 @@ class Value:
         return self.metric == metric and _contains(self.identity, request)
 
 
+_VALUE = TypeAdapter(Value)
+
+
 def _contains(known: Any, asked: Any) -> bool:
     if isinstance(asked, Mapping):
         return isinstance(known, Mapping) and all(
@@ -84,9 +89,18 @@ def _contains(known: Any, asked: Any) -> bool:
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _values(content: Mapping[str, Any]) -> dict[str, Value]:
+    """The stored values by key; damaged ones are left out, and measured again when asked for."""
+    rows, found = content.get(KEY), {}
+    for key, row in rows.items() if isinstance(rows, dict) else ():
+        with suppress(ValidationError):
+            found[key] = _VALUE.validate_python(row)
     return found
 
 
@@ -106,12 +120,11 @@ def read(folder: str | Path) -> list[Value]:
     Returns:
         The values, in the order of measurement; empty if there are none.
     """
-    rows = _read(Path(folder)).get(KEY, {})
-    values = [Value(**row) for row in rows.values()]
+    values = _values(_read(Path(folder)))
     if not values:
         return []
     model = _model(Path(folder))
-    return [value for value in values if value.model == model]
+    return [value for value in values.values() if value.model == model]
 
 
 def add(folder: str | Path, values: Sequence[Value]) -> None:
@@ -132,7 +145,6 @@ def add(folder: str | Path, values: Sequence[Value]) -> None:
         content, model = _read(folder), _model(folder)
         if not content and (folder / CONFIG).is_file():
             return  # it is being trained; writing the file would mark it as finished
-        kept = {key: row for key, row in content.get(KEY, {}).items() if row.get("model") == model}
-        new = {value.key: asdict(value) for value in values if value.model == model}
-        content[KEY] = {**kept, **new}
+        known = {**_values(content), **{value.key: value for value in values}}
+        content[KEY] = {key: asdict(value) for key, value in known.items() if value.model == model}
         write_text(folder / METRICS, json.dumps(content, indent=2) + "\n")

@@ -208,8 +208,10 @@ class ParameterMap:
                 about = file.metadata() or {}
                 arrays: dict[str, Any] = {name: file.get_tensor(name) for name in _ARRAYS}
             names = json.loads(about["names"])
-            return cls(about["kind"], names=None if names is None else tuple(names), **arrays)
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            made = cls(about["kind"], names=None if names is None else tuple(names), **arrays)
+            made(made.nodes[:1])  # what does not fit together is refused here
+            return made
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path} holds no map from parameters to codes ({error}); remove it, and it is "
                 "fitted anew."

@@ -71,20 +71,26 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """The final metrics."""
         try:
-            metrics: dict[str, Any] = json.loads(
-                (self.folder / METRICS).read_text(encoding="utf-8")
-            )
-        except (OSError, ValueError):
+            metrics = json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
             raise _unfinished(self.folder) from None
+        if not isinstance(metrics, dict):
+            raise _unfinished(self.folder)
         return metrics
 
     @property
     def history(self) -> dict[str, np.ndarray]:
         """The columns of history.csv, float64, with NaN for missing values."""
-        with (self.folder / HISTORY).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        names = rows[0].keys() if rows else []
-        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+        path = self.folder / HISTORY
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                names, *rows = csv.reader(file)
+            values = np.array([[float(text or "nan") for text in row] for row in rows])
+            return dict(zip(names, values.reshape(-1, len(names)).T, strict=True))
+        except (OSError, ValueError, csv.Error) as error:
+            raise InputError(
+                f"{path} is missing or damaged ({error}); train the run again."
+            ) from None
 
     def model(self) -> LatentModel:
         """The trained model, in evaluation mode."""
@@ -178,8 +184,11 @@ class Run:
         arrays = _read_arrays(path, _SHOWN)
         if not arrays:
             return Kept.of(self.dataset())
-        with safe_open(path, "numpy") as file:
-            return Kept.restored(arrays, file.metadata()["kept"])
+        try:
+            with safe_open(path, "numpy") as file:
+                return Kept.restored(arrays, file.metadata()["kept"])
+        except (SafetensorError, ValueError, TypeError, KeyError) as error:
+            raise _damaged_codes(path, error) from None
 
     def _encode(self, split: str) -> dict[str, np.ndarray]:
         part = self.split(split)
@@ -248,13 +257,17 @@ def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
             names = [name for name in file.keys() if name.startswith(f"{prefix}/")]  # noqa: SIM118
             stored = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
-        raise InputError(
-            f"{path} is damaged ({error}); remove it to recompute the codes from the data."
-        ) from None
+        raise _damaged_codes(path, error) from None
     found = {name.removeprefix(f"{prefix}/"): values for name, values in stored.items()}
     if "names" in found:
         found["names"] = found["names"].view(f"U{found['names'].shape[1]}")[:, 0]
     return found
+
+
+def _damaged_codes(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} is damaged ({error}); remove it to recompute the codes from the data."
+    )
 
 
 def _as_numbers(values: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ from latentrank.data import Dataset
 from latentrank.data.in_memory import as_dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
-from latentrank.filenames import CODES, CONFIG, METRICS, RESTARTS
-from latentrank.io import write_yaml
+from latentrank.filenames import CHECKPOINTS, CODES, CONFIG, METRICS, RESTARTS
+from latentrank.io import remove_leftovers, write_yaml
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
 from latentrank.runs import restarts
@@ -147,6 +147,8 @@ def _continue(
             write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
             (run.folder / METRICS).unlink(missing_ok=True)
             (run.folder / CODES).unlink(missing_ok=True)
+            for place in (run.folder, run.folder / CHECKPOINTS):
+                remove_leftovers(place)
 
     return _fit(model, config, run.folder, dataset, run.begun, progress, callbacks, begin)
 

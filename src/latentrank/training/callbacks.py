@@ -24,6 +24,7 @@ from rich.table import Column
 from torch import Tensor
 
 from latentrank.io import write_text
+from latentrank.training.context import is_last_epoch
 from latentrank.training.module import TrainingModule
 
 #: Seconds between updates of the progress line.
@@ -77,15 +78,12 @@ class History(Callback):
         self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add a row, if this epoch was validated."""
+        """Add a row if this epoch was validated; the last one's losses in any case."""
+        logged = trainer.callback_metrics
         if self._validated:
             self._validated = False
-            self._add(trainer, trainer.callback_metrics)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add the losses of an epoch that ended before its validation."""
-        if not self.rows or self.rows[-1]["step"] != trainer.global_step:
-            logged = trainer.callback_metrics
+            self._add(trainer, logged)
+        elif is_last_epoch(trainer):
             self._add(trainer, {k: v for k, v in logged.items() if k.startswith("train/")})
 
     def _add(self, trainer: Trainer, logged: Mapping[str, Tensor]) -> None:

@@ -1,15 +1,44 @@
-"""Checkpoints at the end of epochs, limited by their cost."""
+"""Checkpoints at the end of epochs, limited by their cost, and their files."""
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
+from typing import Any, cast
 
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from latentrank.io import atomic_write
+from latentrank.training.context import is_last_epoch
+from latentrank.training.module import TrainingModule
+
 #: Minimum time between two checkpoints, as a multiple of the time to write one.
 _SPACING = 30.0
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Writes checkpoints so that one that is interrupted leaves the last as it was.
+
+    Lightning's own way goes by the folder for temporary files, and from another disk a file is
+    copied in its place piece by piece.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        buffer = io.BytesIO()  # torch's own writer hides why it failed
+        torch.save(checkpoint, buffer)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
 
 
 class Checkpoint(ModelCheckpoint):
@@ -23,21 +52,19 @@ class Checkpoint(ModelCheckpoint):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, "last", enable_version_counter=False)
+        # Without the last, Lightning writes it after a validation, before the history has its row.
+        super().__init__(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)
         self._due = 0.0
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it if it is due; the first process decides for all."""
+        """Write it if it is due; the first process decides for all.
+
+        Raises:
+            DivergenceError: the weights are not finite; the last checkpoint stays.
+        """
         start = time.monotonic()
-        if trainer.strategy.broadcast(_is_last_epoch(trainer) or start >= self._due):
+        if trainer.strategy.broadcast(is_last_epoch(trainer) or start >= self._due):
+            cast(TrainingModule, pl_module).check_finite()
             super().on_train_epoch_end(trainer, pl_module)
             end = time.monotonic()
             self._due = end + _SPACING * (end - start)
-
-
-def _is_last_epoch(trainer: Trainer) -> bool:
-    return (
-        trainer.should_stop
-        or trainer.current_epoch + 1 == trainer.max_epochs
-        or trainer.global_step == trainer.max_steps
-    )

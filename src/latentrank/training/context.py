@@ -38,3 +38,12 @@ def training_samples(pl_module: LightningModule, limit: int | None = None) -> It
     for i, batch in enumerate(data_of(pl_module.trainer).train_batches(limit)):
         if i % size == rank:
             yield batch.x.to(like)
+
+
+def is_last_epoch(trainer: Trainer) -> bool:
+    """Whether the present epoch is the run's last, as far as is known."""
+    return (
+        trainer.should_stop
+        or trainer.current_epoch + 1 == trainer.max_epochs
+        or trainer.global_step == trainer.max_steps
+    )

@@ -8,7 +8,6 @@ import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -24,7 +23,7 @@ from latentrank.models.base import LatentModel
 from latentrank.models.pca import PCA
 from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, LogTerms, ProgressLine
-from latentrank.training.checkpoints import Checkpoint
+from latentrank.training.checkpoints import Checkpoint, CheckpointFiles
 from latentrank.training.closed_form import solve
 from latentrank.training.geodesic import start_of
 from latentrank.training.machine import quick_device_check, resolve_precision
@@ -154,11 +153,14 @@ def _run(
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except UnpicklingError:
+    except Exception as error:
+        # Before the first step, whatever is wrong is wrong with the checkpoint.
+        if checkpoint is None or module.begun or isinstance(error, InputError):
+            raise
         raise InputError(
-            f"The checkpoint {checkpoint} contains more than tensors and settings, or is damaged, "
-            f"and was not loaded; train from the start."
-        ) from None
+            f"The checkpoint {checkpoint} contains more than tensors and settings, is damaged, or "
+            f"belongs to another model, and was not loaded; train from the start."
+        ) from error
     except SystemExit:
         # Lightning exits on Ctrl-C and ignores further ones; whether to exit is the caller's
         # decision.
@@ -182,7 +184,9 @@ def _stopping(module: TrainingModule) -> list[Callback]:
             "error would belong to a larger rank; leave keep out."
         )
     stopping: list[Callback] = [BestWeights()] if keep == "best" else []
-    return stopping + ([] if config.patience is None else [Patience(config.patience)])
+    return stopping + (
+        [] if config.patience is None else [Patience(config.patience, config.length)]
+    )
 
 
 def _lengthened(config: TrainConfig, stage: SecondStage | None) -> TrainConfig:
@@ -214,6 +218,7 @@ def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]
             num_sanity_val_steps=0,
             logger=_loggers(config, folder),
             callbacks=callbacks,
+            plugins=[CheckpointFiles()],
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=folder is not None,

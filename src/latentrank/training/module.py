@@ -44,6 +44,7 @@ class TrainingModule(LightningModule):
 
     Attributes:
         terms: accumulates the loss terms.
+        begun: the training, or what was left of it, has begun.
         search: searches for the model's rank, if requested.
         second_stage: trains the decoder alone at the end, if requested.
 
@@ -57,6 +58,7 @@ class TrainingModule(LightningModule):
         self.model = model
         self.config = config
         self.terms = TermLog()
+        self.begun = False
         self.automatic_optimization = False
         self.search = search_for(model, config)
         self.second_stage = second_stage_of(model, config)
@@ -88,6 +90,7 @@ class TrainingModule(LightningModule):
     def on_train_start(self) -> None:
         """Check whether steps can bypass the trainer's work around each."""
         self._lean = _may_be_lean(self.trainer)
+        self.begun = True
 
     def on_train_epoch_start(self) -> None:
         """Count steps here as well: asking the trainer is slow relative to a small step."""

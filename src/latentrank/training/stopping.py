@@ -9,6 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim.lr_scheduler import MultiStepLR
 
+from latentrank.distributed import is_first_process
+from latentrank.serialization import save
 from latentrank.training.context import model_of
 from latentrank.training.module import TrainingModule
 from latentrank.training.optimizers import advance
@@ -30,14 +32,23 @@ class Patience(KeptCallback):
 
     Args:
         patience: number of validations to wait for a lower error.
+        length: unit and number of the run's length; a run that patience ended stays so if it is
+            resumed, unless it is made longer.
     """
 
-    kept = ("best", "waited")
+    kept = ("best", "waited", "ended")
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int, length: tuple[str, int]) -> None:
         self.patience = patience
+        self.length = length
         self.best = math.inf
         self.waited = 0
+        self.ended: tuple[int, str, int] | None = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop again where it had stopped."""
+        if self.ended == (self.patience, *self.length):
+            trainer.should_stop = True
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the error with the best, and continue or stop."""
@@ -49,7 +60,11 @@ class Patience(KeptCallback):
         if self.waited >= self.patience:
             self.waited = 0
             if not self._next_rate(trainer):
-                trainer.should_stop = True
+                self._end(trainer)
+
+    def _end(self, trainer: Trainer) -> None:
+        trainer.should_stop = True
+        self.ended = (self.patience, *self.length)
 
     def _next_rate(self, trainer: Trainer) -> bool:
         schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
@@ -60,7 +75,7 @@ class Patience(KeptCallback):
         """Stop when the schedule ends before the steps of the run do."""
         done = [config.scheduler.last_epoch for config in trainer.lr_scheduler_configs]
         if done and min(done) >= trainer.estimated_stepping_batches:
-            trainer.should_stop = True
+            self._end(trainer)
 
 
 class BestWeights(KeptCallback):
@@ -88,8 +103,8 @@ class BestWeights(KeptCallback):
             self.error, self.epoch = error, trainer.current_epoch + 1
             self.weights = weights_of(pl_module)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the best weights into the model."""
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the best weights into the model, also if nothing was left to train."""
         if self.weights:
             model_of(pl_module).load_state_dict(self.weights)
 
@@ -114,7 +129,7 @@ class FiniteWeights(Callback):
         self.epoch, self._weights = trainer.current_epoch + 1, weights_of(pl_module)
 
     def explain(self, module: TrainingModule, folder: Path | None, error: Exception) -> None:
-        """If training diverged, restore the weights and raise.
+        """If training diverged, restore the weights, write them to the run's folder, and raise.
 
         Args:
             module: the training module.
@@ -129,7 +144,9 @@ class FiniteWeights(Callback):
             return
         model = module.model.float()
         model.load_state_dict(self._weights)
-        where = "" if folder is None else f", as in {folder / 'checkpoints' / 'last.ckpt'}"
+        where = ""
+        if folder is not None and self.epoch and is_first_process():
+            where = f" in {save(model, folder)}"
         kept = f"the weights of epoch {self.epoch} are kept{where}"
         raise DivergenceError(
             f"{str(found).rstrip('.')}: training diverged at the learning rate "

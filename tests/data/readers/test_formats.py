@@ -1,5 +1,7 @@
 """One family of advected pulses, saved in every format, is one and the same data set."""
 
+import zlib
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -171,3 +173,28 @@ def test_a_missing_package_is_named_with_the_remedy(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=r"needs pandas; .* 'latentrank\[tables\]'"):
         load(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_type_of_data_that_matlab_does_not_have_is_refused(compressed, tmp_path):
+    """SciPy looks it up beyond the end of its table, and may crash."""
+    path = tmp_path / "x.mat"
+    scipy.io.savemat(path, {"x": PULSES})
+    content = path.read_bytes()
+    tag = content.index((9).to_bytes(4, "little"), 136)  # of the numbers, in double precision
+    matrix = content[128:tag] + (1033).to_bytes(4, "little") + content[tag + 4 :]
+    if compressed:
+        packed = zlib.compress(matrix)
+        matrix = (15).to_bytes(4, "little") + len(packed).to_bytes(4, "little") + packed
+    path.write_bytes(content[:128] + matrix)
+    with pytest.raises(InputError, match="there is no type of data 1033"):
+        load(path)
+
+
+def test_matlab_files_with_text_cells_and_structures_are_read(tmp_path):
+    held = {"x": PULSES, "note": "text", "names": np.array(["a", "b"], dtype=object)}
+    for compressed in (False, True):
+        path = tmp_path / f"{compressed}.mat"
+        scipy.io.savemat(path, {**held, "s": {"a": 1.0}}, do_compression=compressed)
+        found = load(f"{path}:/x", kind="table")
+        assert np.array_equal(found.train.x, PULSES[found.train.rows])

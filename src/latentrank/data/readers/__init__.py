@@ -18,6 +18,7 @@ from latentrank.data.readers import (
     tensors,
     zarr_files,
 )
+from latentrank.data.readers.optional import reading
 
 
 class Reader(NamedTuple):
@@ -25,13 +26,22 @@ class Reader(NamedTuple):
 
     Args:
         suffixes: suffixes in lower case.
-        read: maps file, path inside it or None, and the user's description to the contents.
+        parse: maps file, path inside it or None, and the user's description to the contents.
         summary: short description.
     """
 
     suffixes: tuple[str, ...]
-    read: Callable[[Path, str | None, Meaning], Contents]
+    parse: Callable[[Path, str | None, Meaning], Contents]
     summary: str
+
+    def read(self, path: Path, inner: str | None, meaning: Meaning) -> Contents:
+        """The contents of a file; libraries read lazily, so any error in it may be the file's.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        with reading(path, self.summary):
+            return self.parse(path, inner, meaning)
 
 
 READERS = (

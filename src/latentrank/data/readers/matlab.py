@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,14 @@ from scipy.io import loadmat
 
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.readers import hdf5, named
-from latentrank.data.readers.optional import damaged, need
+from latentrank.data.readers.optional import damaged, need, reading
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Arrays by name, up to version 7.2 with SciPy, later versions as HDF5."""
+    with reading(path, "a MATLAB file"), path.open("rb") as file:
+        if (head := file.read(_HEAD)).startswith(b"MATLAB 5"):
+            _check_types(file.read(), "<" if head.endswith(b"IM") else ">")
     try:
         found = loadmat(path)
     except NotImplementedError:  # raised by SciPy for version 7.3
@@ -34,3 +39,36 @@ def _read_hdf5(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             if not name.startswith("#")
         }
     return named.contents(str(path), held, meaning, inner)
+
+
+#: Types of data elements in MATLAB's format of version 5, and those that hold others.
+_TYPES = frozenset((*range(1, 8), 9, 12, 13, 14, 15, 16, 17, 18))
+_MATRIX, _COMPRESSED = 14, 15
+
+#: Length of the header; its last two bytes tell the order of bytes.
+_HEAD = 128
+
+
+def _check_types(content: bytes, order: str) -> None:
+    """Reject types of data that do not exist, at which SciPy 1.17 crashes.
+
+    Args:
+        content: data elements, each a tag of 8 bytes and its content.
+        order: of the bytes of numbers, `"<"` or `">"`.
+
+    Raises:
+        ValueError: there is one.
+    """
+    at = 0
+    while at + 8 <= len(content):
+        kind, size = struct.unpack_from(f"{order}II", content, at)
+        small = kind >> 16  # up to four bytes lie in the tag itself
+        if kind & 0xFFFF not in _TYPES or small > 4:
+            raise ValueError(f"there is no type of data {kind}")
+        inner = content[at + 8 : at + 8 + size]
+        if kind == _COMPRESSED:
+            _check_types(zlib.decompress(inner), order)
+        elif kind == _MATRIX:
+            _check_types(inner, order)
+        padded = size if kind == _COMPRESSED else -(-size // 8) * 8
+        at += 8 if small else 8 + padded

@@ -149,10 +149,13 @@ def _of_split(
 
 
 def _stacked(arrays: list[Any]) -> Any:
-    known = [np.asarray(a).reshape(len(a), -1) for a in arrays if a is not None]
+    known = [np.atleast_1d(a) for a in arrays if a is not None]
     if len(known) != len(arrays):
         return None
-    return np.concatenate(known, axis=1)
+    if len({len(a) for a in known}) > 1:
+        shapes = ", ".join(str(a.shape) for a in known)
+        raise InputError(f"The parameters have shapes {shapes}; give one row per sample in each.")
+    return np.concatenate([a.reshape(len(a), -1) for a in known], axis=1)
 
 
 def _refuse_misnamed(

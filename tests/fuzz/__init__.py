@@ -1,0 +1,1 @@
+"""Mutated files of strangers; see `python -m tests.fuzz`."""
