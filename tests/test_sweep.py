@@ -111,7 +111,7 @@ def test_two_aims_give_their_pareto_front(tmp_path):
 
 
 def test_an_aim_given_twice_is_refused(tmp_path):
-    with pytest.raises(InputError, match="rank is an aim twice"):
+    with pytest.raises(InputError, match="rank is given as an aim twice"):
         sweep(BASE, [PENALTY], 1, minimise=["rank"], maximise=["rank"], out=tmp_path)
 
 

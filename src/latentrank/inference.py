@@ -66,9 +66,8 @@ def embed(
         names = ("train", "test") if split == "all" else (split,)
         found, class_names = [run.encoded(name) for name in names], run.kept.class_names
     else:
-        embedded = _all_embedded if split == "all" else _embedded
-        one, class_names = embedded(run, source, split)
-        found = [one]
+        codes, part, class_names = _embedded(run, source, split)
+        found = [{"codes": codes, **part.metadata}]
     joined = {
         name: np.concatenate([part[name] for part in found])
         for name in found[0]
@@ -82,23 +81,19 @@ def embed(
     return joined if class_names is None else {**joined, "class_names": np.array(class_names)}
 
 
-_Embedded = tuple[dict[str, NDArray[Any]], tuple[str, ...] | None]
-
-
-def _embedded(run: Run, source: str | Path, split: str) -> _Embedded:
-    said = run.settings.data
+def _embedded(
+    run: Run, source: str | Path, split: str
+) -> tuple[NDArray[np.float32], Split, tuple[str, ...] | None]:
+    """Codes, samples and class names of other data; of `"all"`, a single sample suffices."""
+    model, said = run.model(), run.settings.data
+    if split == "all":
+        part, names = data.load_samples(
+            source, model.preprocessing, model.spec.input_shape, **_how(run)
+        )
+        return model.encode_array(part.x), part, names
     dataset = data.load(source, layout=said.layout, kind=said.kind, **_how(run))
     part = _part(dataset, split)
-    return {"codes": _encode(run, dataset, part), **part.metadata}, dataset.class_names
-
-
-def _all_embedded(run: Run, source: str | Path, split: str) -> _Embedded:
-    """All samples of other data, in order; a single sample suffices."""
-    spec = run.model().spec
-    found, class_names = data.load_samples(
-        source, run.model().preprocessing, spec.input_shape, **_how(run)
-    )
-    return {"codes": run.model().encode_array(found.x), **found.metadata}, class_names
+    return _encode(run, dataset, part), part, dataset.class_names
 
 
 def _how(run: Run) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
@@ -224,8 +223,9 @@ def sweep(
     found = _finished(study, aims[0])
     if not found:
         named = " and a ".join(aim.metric for aim in aims)
+        reason = study.trials[-1].user_attrs.get("reason", "unknown")
         raise InputError(
-            f"None of {trials} trials ended with a {named}; the last one failed: {_last(study)}"
+            f"None of {trials} trials ended with a {named}; the last one failed: {reason}"
         )
     for path in _write(found, aims, folder):
         say(str(path))
@@ -238,7 +238,7 @@ def _aims(minimise: str | Sequence[str], maximise: str | Sequence[str]) -> list[
     for index, aim in enumerate(aims):
         metrics.parse(aim.metric)
         if aim.metric in (other.metric for other in aims[:index]):
-            raise InputError(f"{aim.metric} is an aim twice; leave one out.")
+            raise InputError(f"{aim.metric} is given as an aim twice; leave one out.")
     return aims or [Aim("validation_error")]
 
 
@@ -284,12 +284,7 @@ def _training(
 
 
 def _settle(
-    study: Any,
-    trial: Any,
-    training: PlannedRun,
-    reason: str | None,
-    aims: Sequence[Aim],
-    say: Say,
+    study: Any, trial: Any, training: PlannedRun, reason: str | None, aims: Sequence[Aim], say: Say
 ) -> None:
     """Report the result to the study; a diverging trial does not end it."""
     try:
@@ -316,10 +311,10 @@ def _new_trials(study: Any, searches: Sequence[Search], seed: int, count: int) -
 
 def _new_trial(study: Any, searches: Sequence[Search], seed: int) -> Any | None:
     tried = _tried(study)
-    while not _exhausted(searches, tried):
+    while len(tried) < _combinations(searches):
         trial = study.ask()
         proposed = {search.name: _propose(trial, search) for search in searches}
-        if _plain(proposed) not in tried:
+        if digest(proposed) not in tried:
             return trial
         study.tell(trial, state=_optuna().trial.TrialState.PRUNED)
         if left := _untried(searches, tried):
@@ -330,41 +325,26 @@ def _new_trial(study: Any, searches: Sequence[Search], seed: int) -> Any | None:
 def _tried(study: Any) -> set[str]:
     """Settings of trials that are finished, failed or running."""
     return {
-        _plain(trial.params)
+        digest(trial.params)
         for trial in study.trials
         if trial.state.name in ("COMPLETE", "RUNNING")
         or (trial.state.name == "FAIL" and "reason" in trial.user_attrs)
     }
 
 
-def _combinations(searches: Sequence[Search]) -> int | None:
-    """The number of different settings; None if a range is continuous."""
-    counts = [None if search.values is None else len(search.values) for search in searches]
-    return None if None in counts else math.prod(count for count in counts if count is not None)
-
-
-def _exhausted(searches: Sequence[Search], tried: Collection[str]) -> bool:
-    count = _combinations(searches)
-    return count is not None and len(tried) >= count
+def _combinations(searches: Sequence[Search]) -> float:
+    """The number of different settings; infinite if a range is continuous."""
+    return math.prod(math.inf if s.values is None else len(s.values) for s in searches)
 
 
 def _untried(searches: Sequence[Search], tried: Collection[str]) -> list[dict[str, Any]]:
     """The remaining settings, if few enough to list."""
-    count = _combinations(searches)
-    if count is None or count > _MOST_LISTED:
+    if _combinations(searches) > _MOST_LISTED:
         return []
     names = [search.name for search in searches]
     every = itertools.product(*(search.values or () for search in searches))
     settings = (dict(zip(names, values, strict=True)) for values in every)
-    return [one for one in settings if _plain(one) not in tried]
-
-
-def _plain(settings: Mapping[str, Any]) -> str:
-    return json.dumps(dict(settings), sort_keys=True, default=str)
-
-
-def _last(study: Any) -> str:
-    return str(study.trials[-1].user_attrs.get("reason", "nothing"))
+    return [one for one in settings if digest(one) not in tried]
 
 
 def _optuna() -> Any:

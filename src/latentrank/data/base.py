@@ -160,11 +160,6 @@ class Dataset:
         self.__dict__.update(settled, true_dimension=dimension)
 
     @property
-    def channel_names(self) -> tuple[str, ...] | None:
-        """The names of the columns or channels of a sample, if any."""
-        return self.axes.channel_names
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`."""
         return tuple(int(size) for size in self.train.x.shape[1:])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from latentrank.data.base import holdout
 from latentrank.data.splits import place_validation, split_in, split_of
 from latentrank.errors import InputError
+from latentrank.formatting import first_of
 
 Rows = NDArray[np.int64]
 _NAMED = 5  # maximum number of skipped files to name
@@ -161,12 +162,7 @@ def _divided(names: list[str], kept: Callable[[str], bool]) -> tuple[list[str], 
 
 def passed_over(what: str, names: list[str]) -> str:
     """A note on skipped files, empty if there are none."""
-    return f"Skipped {what} ({len(names)}): {_some(names)}." if names else ""
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"Skipped {what} ({len(names)}): {first_of(names, _NAMED)}." if names else ""
 
 
 @dataclass(frozen=True)
@@ -291,11 +287,11 @@ def _classes(
     if all(groups):
         found = [group[0] for group in groups]
         kinds = sorted(set(found))
-        return found, (f"Folders are read as classes ({len(kinds)}): {_some(kinds)}.",)
+        return found, (f"Folders are read as classes ({len(kinds)}): {first_of(kinds, _NAMED)}.",)
     outside = [name for name, group in zip(names, groups, strict=True) if not group]
     if len(outside) == len(groups):
         return None, ()
     return None, (
         f"Folders are not read as classes, since files are outside ({len(outside)}): "
-        f"{_some(outside)}.",
+        f"{first_of(outside, _NAMED)}.",
     )

@@ -16,6 +16,7 @@ from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.folders import Source
 from latentrank.data.views import Array
 from latentrank.errors import InputError
+from latentrank.formatting import first_of
 
 SUFFIXES = frozenset(
     ".png .apng .jpg .jpeg .jpe .jfif .jp2 .j2k .bmp .dib .gif .tif .tiff .webp .avif .ppm .pgm "  # noqa: SIM905
@@ -84,13 +85,11 @@ class UnreadableError(InputError):
 
 def unreadable(folder: Path, names: Sequence[str]) -> UnreadableError:
     """The error for image files that cannot be read, in the order given."""
-    more = len(names) - _NAMED
-    listed = ", ".join(str(folder / name) for name in names[:_NAMED])
-    listed += f" and {more} more" if more > 0 else ""
+    listed = first_of([folder / name for name in names], _NAMED)
     what = listed if len(names) == 1 else f"{len(names)} files ({listed})"
     return UnreadableError(
         f"{what} cannot be read as images: damaged or truncated, or in a format that Pillow does "
-        "not support; replace or remove what is named."
+        "not support; replace or remove them."
     )
 
 

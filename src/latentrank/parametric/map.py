@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 
 from latentrank.density.base import Subspace, as_codes, as_matrix
 from latentrank.errors import InputError, unknown
-from latentrank.formatting import as_text
+from latentrank.formatting import as_text, first_of
 from latentrank.io import atomic_write
 from latentrank.parametric import kinds
 from latentrank.parametric.coordinates import Coordinates, cells
@@ -171,11 +171,10 @@ class ParameterMap:
         rows = np.flatnonzero(self.outside(query))
         if not len(rows):
             return None
-        told = [f"row {row} ({self._told(query[row])})" for row in rows[:_NAMED]]
-        more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+        told = [f"row {row} ({self._told(query[row])})" for row in rows]
         return (
             f"{len(rows)} of {len(query)} rows {'is' if len(rows) == 1 else 'are'} extrapolated, "
-            f"outside the convex hull of the training parameters: {', '.join(told)}{more}."
+            f"outside the convex hull of the training parameters: {first_of(told, _NAMED)}."
         )
 
     def _told(self, values: Array) -> str:

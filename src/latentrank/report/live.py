@@ -16,13 +16,13 @@ from latentrank.parametric import ParameterMap
 from latentrank.report import figures, frames, html, lines
 from latentrank.report.cells import displayable, rgb
 from latentrank.report.explore import explorable, thumbnails
+from latentrank.report.panels import scattered
 from latentrank.report.style import page_of
 from latentrank.runs import Run
 
 _WIDTH: Final = 4.4  # inches of a drawing; it has half a page, or a phone
 _SLIDERS: Final = 12
 _REACH: Final = 3.0  # standard deviations each way, at least
-_DOTS: Final = 4000
 _HULL: Final = 3  # parameters up to which leaving the known ones is noticed
 
 Coordinates = NDArray[np.float64]
@@ -145,7 +145,7 @@ class Explorer:
         """Maps of the test codes, one for each way of colouring them."""
         test = self.view.encoded("test")
         every = (test["codes"] - self._mean) @ self._directions[:, :2]
-        rows = np.sort(np.random.default_rng(0).permutation(len(every))[:_DOTS])
+        rows = scattered(len(every))
         found: list[tuple[str, Any, Any]] = []
         if "labels" in test:
             found.append(("class", test["labels"][rows], self.view.kept.class_names))

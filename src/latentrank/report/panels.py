@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from latentrank import methods
 from latentrank.data.views import spread_evenly
@@ -232,14 +233,17 @@ def generated(view: View, count: int) -> Array:
     return view.decode(density.fit("gaussian", view.training_codes).sample(count, seed=0))
 
 
+def scattered(count: int) -> NDArray[np.int64]:
+    """Rows of codes to draw as points, at random if there are too many."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:_SCATTERED])
+
+
 def _latent(view: View) -> Drawn:
     """Test codes in the principal plane, coloured by label or parameter."""
     view.need_directions("no plane to look at")
     test = view.encoded("test")
     codes, parameters = test["codes"], test.get("parameters")
-    rows = np.arange(len(codes))
-    if len(rows) > _SCATTERED:
-        rows = np.sort(np.random.default_rng(0).permutation(len(codes))[:_SCATTERED])
+    rows = scattered(len(codes))
     axes = view.plane.basis[:, : min(view.directions, 2)]
     known = test.get("labels") if parameters is None else parameters
     figure = figures.latent_scatter(

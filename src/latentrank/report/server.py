@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.report.live import Explorer
 
 _HOST: Final = "127.0.0.1"
 
 
 def application(explorer: Explorer) -> Any:
-    """The page and its two questions, as an ASGI application.
+    """The page and its two endpoints, as an ASGI application.
 
     `POST /decode` takes coordinates, float32, and returns what to draw; `POST /code` takes
     parameters, float64, and returns the code there. Requests under another host name, as from a
@@ -24,14 +24,12 @@ def application(explorer: Explorer) -> Any:
     Raises:
         InputError: Starlette is not installed.
     """
-    try:
-        from starlette.applications import Starlette
-        from starlette.middleware import Middleware
-        from starlette.middleware.trustedhost import TrustedHostMiddleware
-        from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-        from starlette.routing import Route
-    except ImportError as error:
-        raise _not_installed() from error
+    need("starlette", "explore", "explore --live")
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+    from starlette.routing import Route
 
     page = explorer.page()
 
@@ -106,16 +104,6 @@ def serve(app: Any, listener: socket.socket) -> None:
         InputError: uvicorn is not installed.
         KeyboardInterrupt: Ctrl-C.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise _not_installed() from error
+    uvicorn = need("uvicorn", "explore", "explore --live")
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
     uvicorn.Server(config).run(sockets=[listener])
-
-
-def _not_installed() -> InputError:
-    return InputError(
-        "latentrank explore --live needs the packages starlette and uvicorn; install them with: "
-        "pip install 'latentrank[explore]'"
-    )

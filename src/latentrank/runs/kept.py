@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from latentrank.data import Dataset, Split
 from latentrank.data.axes import UNNAMED, Axes
+from latentrank.data.views import spread_evenly
 
 _MOST_SHOWN: Final = 12
 _MOST_BYTES: Final = 2**24  # of all shown samples
@@ -95,7 +96,7 @@ def shown_rows(test: Split, count: int) -> NDArray[np.int64]:
         [0, 3, 5, 1]
     """
     if test.labels is None:
-        return np.unique(np.linspace(0, len(test) - 1, min(count, len(test))).astype(np.int64))
+        return spread_evenly(len(test), count)
     order = np.argsort(test.labels, kind="stable")
     sizes = np.unique(test.labels, return_counts=True)[1]
     turn = np.concatenate([np.arange(size) for size in sizes])

@@ -325,7 +325,7 @@ def finish(
         metrics |= _reconstruction(model, dataset)
         start = history.reports.get("geodesic_start", {"reliable": True})
         doubts = [] if start["reliable"] else [start["message"]]
-        if doubts := [*doubts, *_doubts(metrics, len(dataset.test), dataset.channel_names)]:
+        if doubts := [*doubts, *_doubts(metrics, len(dataset.test), dataset.axes.channel_names)]:
             metrics["warning"] = " ".join(doubts)
     metrics |= model.diagnose(next(model.batches(dataset.test.x)))
     run.write_metrics(metrics | history.reports)
@@ -385,16 +385,13 @@ def _doubts(
     shares = metrics.get("explained_variance_by_channel", [])
     missed = [i for i, share in enumerate(shares) if share is not None and share < _EXPLAINED]
     if missed:
+        named = ", ".join(str(i) if channels is None else channels[i] for i in missed)
         doubts.append(
             f"Less than {_EXPLAINED:.0%} of the variance of channel"
-            f"{'s' if len(missed) > 1 else ''} {_named(missed, channels)} is explained; train "
+            f"{'s' if len(missed) > 1 else ''} {named} is explained; train "
             f"for longer, or check {'their' if len(missed) > 1 else 'its'} units."
         )
     return doubts
-
-
-def _named(missed: Sequence[int], channels: Sequence[str] | None) -> str:
-    return ", ".join(str(i) if channels is None else channels[i] for i in missed)
 
 
 #: Share of a channel's variance below which a run warns that the channel is not explained.

@@ -36,7 +36,7 @@ def test_columns_of_numbers_are_samples_and_a_class_column_labels(tmp_path):
         "Columns of a sample (3): a, b, c.",
         "Unused columns: id.",
     )
-    assert data.channel_names == ("a", "b", "c")
+    assert data.axes.channel_names == ("a", "b", "c")
     assert data.train.names.tolist() == FRAME["id"].to_numpy()[rows].tolist()
 
 

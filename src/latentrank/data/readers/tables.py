@@ -19,11 +19,13 @@ from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError
+from latentrank.formatting import first_of
 
 _SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
-# So many numbers hardly increase by chance, and so many integers hardly count up by chance
+# Shorter samples may increase, or count up, by chance
 _MANY, _FEW = 7, 4
+_NAMED = 10  # maximum number of columns to name
 
 
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -179,9 +181,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         frame[identifiers[0]].astype(str).to_numpy(dtype=str) if identifiers else None,
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
-    said.append(f"Columns of a sample ({len(columns)}): {_some(columns)}.")
+    said.append(f"Columns of a sample ({len(columns)}): {first_of(columns, _NAMED)}.")
     if over:
-        said.append(f"Unused columns: {_some(over)}.")
+        said.append(f"Unused columns: {first_of(over, _NAMED)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     kind = "table" if x.ndim == 2 and meaning.kind is None else None
     headed = names != [str(number) for number in range(len(names))]
@@ -194,8 +196,8 @@ def _matrix(what: str, frame: Any, columns: Sequence[str]) -> Array:
     if len(frame) and missing.any():
         listed = [f"{name} ({count})" for name, count in missing[missing > 0].items()]
         raise InputError(
-            f"{what} lacks values in {len(listed)} of its columns, {_some(listed)}; fill them in, "
-            "drop those rows, or leave these columns out (--columns)."
+            f"{what} lacks values in {len(listed)} of its columns, {first_of(listed, _NAMED)}; fill "
+            "them in, drop those rows, or leave these columns out (--columns)."
         )
     values = [frame[name].to_numpy() for name in columns]
     # nullable columns are objects in pandas
@@ -225,11 +227,6 @@ def _identifies(frame: Any, name: str) -> bool:
     column = frame[name]
     usual = _IDENTIFIERS.fullmatch(name) or _IDENTIFIERS.fullmatch(name.lower())
     return bool(usual and column.dtype.kind not in "bfM" and column.map(str).is_unique)
-
-
-def _some(names: Sequence[Any], most: int = 10) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _by_split(part: Part, column: Any, meaning: Meaning, what: str) -> tuple[list[Part], list[str]]:
