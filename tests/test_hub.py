@@ -132,7 +132,7 @@ def server(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run on images of bytes, in a folder whose name is nobody's business."""
+    """A run on images of bytes, in a folder whose name must not be uploaded."""
     folder = tmp_path_factory.mktemp("confidential")
     images = np.random.default_rng(0).integers(0, 256, size=(40, 8, 8, 3), dtype=np.uint8)
     np.save(folder / "photos.npy", images)

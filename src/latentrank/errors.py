@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from numbers import Integral
 from types import ModuleType
 
-#: Longest message, in letters: lists of names fit, the contents of a damaged file do not.
+#: Maximum length of a message in characters: lists of names fit, a damaged file's contents do not.
 _LONGEST = 1000
 
 
@@ -19,7 +19,7 @@ class InputError(ValueError):
     prints it without a traceback and exits with status 2; from Python it is a `ValueError`.
 
     A message may quote files and other libraries: it is kept to one line of printable text, and
-    what is too long is cut in the middle.
+    a longer message is shortened in the middle.
 
     Example:
         >>> raise InputError("latent_dim is 0, expected an integer from 1; raise it.")

@@ -1,4 +1,4 @@
-"""Models shared by a name on the Hugging Face Hub: weights, description and a model card.
+"""Models shared by name on the Hugging Face Hub: weights, description and a model card.
 
 A shared folder holds what `latentrank.save` writes and a `README.md`; nothing of the data, no
 codes of a run, and no paths. Loading runs no code.

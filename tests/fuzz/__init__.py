@@ -1,1 +1,1 @@
-"""Mutated files of strangers; see `python -m tests.fuzz`."""
+"""Mutated files; see `python -m tests.fuzz`."""

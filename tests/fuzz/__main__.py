@@ -1,4 +1,4 @@
-"""Mutated files of strangers: each is taken, or refused by an InputError of one sentence.
+"""Mutated files: each is accepted, or refused with an InputError of one sentence.
 
     python -m tests.fuzz --cases 10000 --seed 0
 
@@ -129,7 +129,7 @@ def main() -> int:
         if word == "FAULT" or given.only:
             _say(number, kind, "|", change, "|", said)
     for kind in dict.fromkeys(kind for kind, _ in counts):
-        row = (f"{counts[kind, word]:5d} {word}" for word in ("taken", "refused", "FAULT"))
+        row = (f"{counts[kind, word]:5d} {word}" for word in ("accepted", "refused", "FAULT"))
         _say(f"{kind:25s}", *row)
     total = Counter(word for (_, word), n in counts.items() for _ in range(n))
     _say(f"{dict(total)} in {time.monotonic() - start:.0f} s")

@@ -20,7 +20,7 @@ class Suspicious(BaseException):
 
 
 def verdict(read: Reader, path: Path) -> str:
-    """`"taken"`, `"refused"`, or what is wrong."""
+    """`"accepted"`, `"refused"`, or what is wrong."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -43,7 +43,7 @@ def verdict(read: Reader, path: Path) -> str:
         return f"FAULT {type(error).__name__}: {' '.join(str(error).split())[:200]!r} in " + (
             " > ".join(places[-7:])
         )
-    return "taken"
+    return "accepted"
 
 
 _FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen",

@@ -64,7 +64,7 @@ def test_a_process_killed_at_any_write_is_resumed_without_a_trace(number, whole,
 
 
 def assert_resumed(number, whole, folder, given):
-    """Killed at a write and resumed, it ends as the whole run."""
+    """Killed at a write and resumed, it ends as the undisturbed run."""
 
     def end(path):
         os.kill(os.getpid(), signal.SIGKILL)

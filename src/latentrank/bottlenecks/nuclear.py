@@ -18,10 +18,10 @@ class NuclearNorm(Bottleneck):
     last layer of `E` is linear with few inputs, encodings span only `p < L` dimensions:
     `E(x) = Q c(x)` with `p` orthonormal columns in `Q`. Then `M Q`, `(L, p)`, gives the same codes,
     and its norm is no larger; and any `(L, p)` matrix times `Q^T` is a square one of the same norm.
-    Both forms minimise the same objective over the same functions, and after `narrow` `M` has `p`
+    Both forms minimise the same objective over the same functions, and after `narrow`, `M` has `p`
     columns. Training starts at the same scale: entries have the size of the square matrix's, and
-    the `p` numbers that the encoder gives are multiplied by `sqrt(L / p)`, so that they are as long
-    as `L` numbers of the same size would be.
+    the `p` numbers that the encoder gives are multiplied by `sqrt(L / p)`, so that their norm is
+    that of `L` numbers of the same size. Steps of training differ, see `docs/performance.md`.
 
     Args:
         latent_dim: width `L` of the code.

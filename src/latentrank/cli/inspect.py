@@ -182,12 +182,14 @@ def _print_predictions(run: Run) -> None:
 def explore(
     run: RunFolder,
     data: Data = None,
-    live: Annotated[bool, flag("Decode while you move, until Ctrl-C.", "--live")] = False,
+    live: Annotated[
+        bool, flag("Serve a page that decodes as you move, until Ctrl-C.", "--live")
+    ] = False,
     port: Annotated[
         int, option("Port of the live page; by default a free one.", min=0, max=65535)
     ] = 0,
 ) -> None:
-    """Write RUN/explore.html, a page to send, or serve a live page on this machine.
+    """Write RUN/explore.html, a self-contained page, or serve a live page on this machine.
 
     latentrank explore runs/mnist-lorae
     latentrank explore runs/mnist-lorae --live

@@ -100,7 +100,7 @@ def networks(method: Method) -> str:
         if change is not None
     ]
     also = f"; the {' and the '.join(normalised)} is spectrally normalised" if normalised else ""
-    return f"chosen by the data, or by --net{also}"
+    return f"those of the data set, or of --net{also}"
 
 
 def options_table(method: Method) -> Table:

@@ -144,8 +144,8 @@ def predict(
     parameters: Annotated[
         Path,
         option(
-            "A .csv, .npy or other table, one row of parameters for each sample; columns with "
-            "names are taken by those of the data."
+            "A .csv, .npy or other table, one row of parameters for each sample; named columns "
+            "are matched with the data's parameters."
         ),
     ],
     kind: Annotated[
@@ -320,7 +320,7 @@ def push(
         Path | None, option("Write the files to this new folder; upload nothing.")
     ] = None,
 ) -> None:
-    """Share a model by a name: upload its weights with a model card.
+    """Share a model on the Hugging Face Hub: upload its weights with a model card.
 
     Data, codes and paths of a run are left out. --out shows what would be uploaded.
 

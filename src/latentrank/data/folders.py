@@ -114,7 +114,9 @@ def _walk(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _unlisted(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be read ({error.strerror}); allow it.") from error
+    raise InputError(
+        f"{error.filename} cannot be read ({error.strerror}); grant permission to read it."
+    ) from error
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -132,7 +134,7 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
     members = sorted(name for name in archive.namelist() if not name.endswith("/"))
     for name in members:
         if PurePosixPath(name).is_absolute():
-            raise InputError(f"{path} holds the absolute path {name}; pack relative ones.")
+            raise InputError(f"{path} holds the absolute path {name}; pack it with relative paths.")
     names, other = sort_out(members, suffixes)
 
     def open_member(name: str) -> BinaryIO:

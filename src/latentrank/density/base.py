@@ -60,8 +60,8 @@ def as_matrix(
 
     Args:
         values: the rows.
-        what: they are called in messages.
-        axes: the shape in letters, such as `"(N, L)"`.
+        what: name of the values in messages.
+        axes: the expected shape as text, such as `"(N, L)"`.
         width: the expected number of columns, or None for any.
         remedy: what to do about another number of columns.
         names: of the expected columns, for the message.

@@ -36,10 +36,10 @@ class Preset(_Strict):
     data: str = Field(description="name of the data set")
     paper: Settings = Field(description="settings of the papers")
     medium: Settings = Field(
-        default_factory=dict, description="those that differ in the medium budget"
+        default_factory=dict, description="settings that differ in the medium budget"
     )
     small: Settings = Field(
-        default_factory=dict, description="those that differ in the small budget"
+        default_factory=dict, description="settings that differ in the small budget"
     )
     samples: dict[Budget, int] = Field(
         default_factory=dict, description="generated samples for a distance; 10 000 unless given"
@@ -64,7 +64,9 @@ class Part(_Strict):
         "", description="instead of a preset: a data set, or a path relative to the recipe's file"
     )
     name: str = Field("", description="heading; by default the name of the preset or the data")
-    settings: Settings = Field(default_factory=dict, description="over the preset's, both budgets")
+    settings: Settings = Field(
+        default_factory=dict, description="override the preset's, in every budget"
+    )
     rows: list[str] = Field(default_factory=list, description="its rows; all unless named")
     row_settings: dict[str, Settings] = Field(
         default_factory=dict, description="row: its settings here, over all others"
@@ -141,7 +143,7 @@ class Power(_Strict):
 
 
 class Recipe(_Strict):
-    """A table or figure of a paper, or an experiment of one's own."""
+    """A table or figure of a paper, or an experiment of your own."""
 
     title: str
     paper: str = Field("", description="which paper, and which table or figure of it")
@@ -244,7 +246,9 @@ def load(name: str) -> Recipe:
     except ValidationError as error:
         raise InputError(_message(error, path.name)) from None
     except TypeError as error:
-        raise InputError(f"{path.name} is not a recipe ({error}); see the recipes' own.") from None
+        raise InputError(
+            f"{path.name} is not a recipe ({error}); docs/experiments.md explains the keys."
+        ) from None
     _known("preset", (part.preset for part in recipe.parts if part.preset), presets())
     return recipe
 

@@ -21,10 +21,10 @@ _SPACING = 30.0
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Writes checkpoints so that one that is interrupted leaves the last as it was.
+    """Writes checkpoints atomically: an interrupted write leaves the previous one intact.
 
-    Lightning's own way goes by the folder for temporary files, and from another disk a file is
-    copied in its place piece by piece.
+    Lightning writes to the system's temporary folder first, from which a file is copied, not
+    renamed, if it is on another disk.
     """
 
     def save_checkpoint(

@@ -104,7 +104,7 @@ class BestWeights(KeptCallback):
             self.weights = weights_of(pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the best weights into the model, also if nothing was left to train."""
+        """Put the best weights into the model, even if nothing was left to train."""
         if self.weights:
             model_of(pl_module).load_state_dict(self.weights)
 

@@ -123,7 +123,7 @@ def test_a_first_line_of_numbers_is_names_where_it_counts_up_and_samples_do_not(
 ):
     x, data = written(tmp_path, f"{header}\n" + f"{row}\n" * 9)
     assert len(x) == 10 - named
-    assert any("numbers is read as names" in note for note in data.notes) == named
+    assert any("numbers is read as column names" in note for note in data.notes) == named
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     found = from_frame(str(path), frame, meaning)
     if not _all_numbers(path) or not _increase(_values(path, 0)):
         return found
-    said = f"The first line of numbers is read as {'a sample' if header is None else 'names'}."
+    said = (
+        f"The first line of numbers is read as {'a sample' if header is None else 'column names'}."
+    )
     return replace(found, notes=(said, *found.notes))
 
 
@@ -196,8 +198,8 @@ def _matrix(what: str, frame: Any, columns: Sequence[str]) -> Array:
     if len(frame) and missing.any():
         listed = [f"{name} ({count})" for name, count in missing[missing > 0].items()]
         raise InputError(
-            f"{what} lacks values in {len(listed)} of its columns, {first_of(listed, _NAMED)}; fill "
-            "them in, drop those rows, or leave these columns out (--columns)."
+            f"{what} lacks values in {len(listed)} of its columns, {first_of(listed, _NAMED)}; "
+            "fill them in, drop those rows, or leave these columns out (--columns)."
         )
     values = [frame[name].to_numpy() for name in columns]
     # nullable columns are objects in pandas
