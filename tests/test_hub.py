@@ -188,7 +188,7 @@ def test_an_estimator_comes_back_too(server):
     np.testing.assert_array_equal(again.transform(X), estimator.transform(X))
 
 
-def test_a_card_tells_what_the_run_knows(run, tmp_path):
+def test_a_card_states_what_the_run_knows(run, tmp_path):
     run_metrics, spec = run.metrics, run.model().spec
     text = (hub.save_pretrained(run, tmp_path / "a", name="user/photos", license="mit") / CARD
             ).read_text()  # fmt: skip
@@ -219,7 +219,7 @@ def test_the_code_on_a_card_runs(run, tmp_path):
     assert names["again"].dtype == np.uint8
 
 
-def test_a_card_of_one_s_own_is_kept(tmp_path):
+def test_an_edited_card_is_kept(tmp_path):
     model = latentrank.build("ae", (6,), latent_dim=2).eval()
     saved = latentrank.save(model, tmp_path / "saved")
     (saved / CARD).write_text("My words.")
@@ -227,7 +227,7 @@ def test_a_card_of_one_s_own_is_kept(tmp_path):
     assert (shared / CARD).read_text() == "My words."
 
 
-def test_networks_of_one_s_own_are_passed_in(tmp_path):
+def test_own_networks_are_passed_in(tmp_path):
     networks = {"encoder": torch.nn.Linear(6, 2), "decoder": torch.nn.Linear(2, 6)}
     model = latentrank.build("ae", (6,), 2, **networks).eval()
     folder = hub.save_pretrained(model, tmp_path / "own")
@@ -262,7 +262,7 @@ def test_the_commands_upload_and_fetch(server, run, tmp_path, monkeypatch, capsy
         assert told.count("\n") == 1
 
 
-def test_a_refused_token_is_told(server, run):
+def test_a_refused_token_is_reported(server, run):
     with pytest.raises(InputError, match="log in: hf auth login"):
         latentrank.push_to_hub(run, "user/photos", token="wrong")
 

@@ -483,7 +483,7 @@ def test_a_part_needs_data(part, told, own):
         load(str(own))
 
 
-def test_data_that_are_not_there_are_told(own, tmp_path):
+def test_missing_data_are_reported(own, tmp_path):
     (own.parent / "mine.npy").unlink()
     with pytest.raises(InputError, match=r"mine\.npy"):
         reproduce.reproduce(str(own), out=tmp_path / "out", device="cpu")

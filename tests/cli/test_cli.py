@@ -440,7 +440,7 @@ def test_explore(folder, capfd):
     assert where.is_file()
 
 
-def test_explore_live_says_where_it_is_and_how_it_ends(folder, capfd, monkeypatch):
+def test_explore_live_prints_its_address_and_how_to_stop_it(folder, capfd, monkeypatch):
     pytest.importorskip("starlette")
     from latentrank.report import server
 

@@ -315,7 +315,7 @@ def test_words_of_splits_among_classes_are_classes(tmp_path):
     assert "Folders are read as classes (3): bus, train, tube." in data.notes
 
 
-def test_files_outside_the_folders_of_classes_are_said(tmp_path):
+def test_files_outside_the_folders_of_classes_are_named(tmp_path):
     for name in ("cat/0.png", "dog/0.png", "stray.png"):
         save(tmp_path / name, pixels())
     data = load(tmp_path)

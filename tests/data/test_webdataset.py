@@ -49,7 +49,7 @@ def test_images_have_the_labels_of_their_keys(tmp_path, label):
     assert [i % 3 for i in numbers(data.train)] == data.train.labels.tolist()
 
 
-def test_shards_named_after_splits_are_these(tmp_path):
+def test_shards_named_after_splits_become_the_splits(tmp_path):
     shard(tmp_path / "train-0000.tar", 5)
     shard(tmp_path / "train-0001.tar", 5, first=0)  # keys are unique in a shard only
     shard(tmp_path / "test-0000.tar", 3, first=20)
@@ -85,7 +85,7 @@ def test_a_label_that_is_missing_and_a_tar_that_is_cut_are_refused(tmp_path):
         load(path, progress=False)
 
 
-def test_a_tar_among_images_is_passed_over(tmp_path):
+def test_a_tar_among_images_is_skipped(tmp_path):
     for i in range(4):
         Image.fromarray(np.full((4, 4), i, np.uint8)).save(tmp_path / f"{i}.png")
     shard(tmp_path / "backup.tar", 2)

@@ -45,7 +45,7 @@ def no_space(path):
 
 
 @pytest.mark.parametrize("number", WRITES)
-def test_a_disk_that_is_full_at_any_write_costs_nothing_that_was_there(number, whole, tmp_path):
+def test_a_full_disk_at_any_write_loses_nothing(number, whole, tmp_path):
     folder = tmp_path / "run"
     with (
         interrupted_write(number, no_space) as written,
@@ -86,7 +86,7 @@ def test_the_history_has_no_gap_where_not_every_epoch_is_validated(number, tmp_p
     assert_resumed(number, tmp_path / "whole", tmp_path / "run", given)
 
 
-def test_what_patience_has_ended_stays_so(tmp_path):
+def test_a_run_that_patience_ended_is_not_continued(tmp_path):
     """Killed when its weights are written, after the last checkpoint."""
     given = config(epochs=40, patience=1, keep=None, learning_rate=1e-12)
     runs.train(given, tmp_path / "whole", progress=False)
@@ -102,7 +102,7 @@ def test_what_patience_has_ended_stays_so(tmp_path):
     ("method", "size"),
     [("vae", 100), ("vae", 2_000), ("vae", 4_000_000), ("pca", 700), ("pca", 1_500)],
 )
-def test_writers_in_other_languages_end_in_a_sentence_too(method, size, tmp_path):
+def test_errors_of_compiled_writers_are_one_sentence(method, size, tmp_path):
     """A limit on the size of files stops them as a full disk does, in the middle of a file."""
 
     def begin():

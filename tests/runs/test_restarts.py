@@ -119,7 +119,7 @@ def test_the_best_of_several_is_not_trained_for_longer(best):
         ({"method": "lorae", "options": {"target_error": 0.1}}, "same target_error"),
     ],
 )
-def test_restarts_that_mean_nothing_are_refused(changes, reason, data, tmp_path):
+def test_pointless_restarts_are_refused(changes, reason, data, tmp_path):
     config = RunConfig(**{**GIVEN, **changes}, data=data, n_init=2)
     with pytest.raises(InputError, match=reason):
         latentrank.train(config, tmp_path / "run", progress=False)

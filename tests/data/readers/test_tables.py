@@ -93,7 +93,7 @@ def written(folder, text):
 
 
 @pytest.mark.parametrize("name", ["ID", "patient_id", "sampleId", "Unnamed: 0"])
-def test_columns_that_number_the_rows_are_names_and_no_measurements(tmp_path, name):
+def test_columns_that_number_the_rows_are_names_not_features(tmp_path, name):
     frame = FRAME[["a", "b"]].assign(**{name: np.arange(100, 100 + N)})
     data = load(saved(tmp_path, frame))
     assert data.shape == (2,)
