@@ -220,7 +220,7 @@ def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -
         0.1
         >>> validate("irmae", IRMAEOptions, {"depth": "deep"})
         Traceback (most recent call last):
-        latentrank.errors.InputError: depth is 'deep', expected an integer from 1 to 1000, such as 4.
+        latentrank.errors.InputError: depth is 'deep', expected an integer from 1 to 1000...
     """
     for name in given:
         if name not in kind.model_fields:
