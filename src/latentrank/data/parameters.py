@@ -40,7 +40,7 @@ def read(path: str | Path, width: int, names: Sequence[str] | None = None) -> ND
             "numbers in a row."
         )
     meaning = UNSAID._replace(kind="table")
-    if names and reader.read in (tables.read_csv, tables.read_parquet) and tables.has_names(path):
+    if names and reader.parse in (tables.read_csv, tables.read_parquet) and tables.has_names(path):
         meaning = meaning._replace(columns=tuple(names))
     values = np.concatenate([np.asarray(part.x) for part in reader.read(path, None, meaning).parts])
     if values.dtype.kind not in "biuf":

@@ -220,7 +220,7 @@ def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -
         0.1
         >>> validate("irmae", IRMAEOptions, {"depth": "deep"})
         Traceback (most recent call last):
-        latentrank.errors.InputError: depth is 'deep', expected an integer from 1, such as 4.
+        latentrank.errors.InputError: depth is 'deep', expected an integer from 1 to 1000...
     """
     for name in given:
         if name not in kind.model_fields:
@@ -296,4 +296,4 @@ def _bounds(metadata: list[Any]) -> str:
         for sign, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
         if getattr(part, sign, None) is not None
     ]
-    return f" {' and '.join(bounds)}" if bounds else ""
+    return f" {' and '.join(bounds)}".replace(" and to ", " to ") if bounds else ""
