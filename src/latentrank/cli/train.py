@@ -147,8 +147,8 @@ def reproduce(
     budget: Annotated[
         Literal["small", "medium", "paper"],
         option(
-            "small: about an hour on two cores; medium: all training data for a fifth of the "
-            "epochs; paper: the papers' full set-up."
+            "small: about an hour on two cores; medium: a fifth of the epochs, on all training "
+            "data except for faces; paper: the papers' full set-up."
         ),
     ] = "small",
     part: Annotated[

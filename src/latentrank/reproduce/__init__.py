@@ -47,8 +47,8 @@ def reproduce(
     Args:
         name: name of a recipe, or the path of your own.
         seeds: number of seeds per row; by default the recipe's.
-        budget: `"small"` fits two cores in about an hour; `"medium"` has all training data and a
-            fifth of the papers' epochs; `"paper"` is their set-up.
+        budget: `"small"` fits two cores in about an hour; `"medium"` has a fifth of the papers'
+            epochs, on all training data except for faces; `"paper"` is their set-up.
         parts: data sets of the recipe to include, by heading; all by default.
         out: folder for all reproductions.
         data_root: folder of data files.
