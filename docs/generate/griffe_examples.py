@@ -1,4 +1,4 @@
-"""Docstrings here say `Example:`; the parser of the reference knows doctests under `Examples:`."""
+"""Rename the sections `Example:` of docstrings to `Examples:`, where griffe looks for doctests."""
 
 from __future__ import annotations
 
