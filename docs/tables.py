@@ -212,7 +212,15 @@ def printed_ranks() -> list[tuple[str, str, MethodOptions, str]]:
 
 def reproductions(folders: Sequence[Path]) -> str:
     """What `latentrank reproduce` wrote, one after the other."""
-    return "\n".join((folder / "table.md").read_text(encoding="utf-8") for folder in folders)
+    texts = [(folder / "table.md").read_text(encoding="utf-8") for folder in folders]
+    return "\n".join(without_weights(text) for text in texts)
+
+
+def without_weights(text: str) -> str:
+    """A table's text without the sentences on Inception's weights, which the page says once."""
+    lines = [line for line in text.splitlines() if "the inception weights" not in line.lower()]
+    kept = "\n".join(lines) + "\n"
+    return re.sub(r"(Missing values|What is missing):\n\n(?!-)", "", kept)
 
 
 def claims(folders: Sequence[Path]) -> str:

@@ -40,6 +40,12 @@ TINY = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _one_at_a_time(monkeypatch):
+    """Trainings run in this process, where the tests can watch and interrupt them."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture
 def recipe(tmp_path):
     path = tmp_path / "tiny.yaml"
