@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from latentrank import methods, metrics, reproduce, runs
@@ -41,9 +42,12 @@ TINY = {
 
 
 @pytest.fixture(autouse=True)
-def _one_at_a_time(monkeypatch):
+def _one_at_a_time():
     """Trainings run in this process, where the tests can watch and interrupt them."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
