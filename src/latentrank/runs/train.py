@@ -325,7 +325,7 @@ def finish(
         metrics |= _reconstruction(model, dataset)
         start = history.reports.get("geodesic_start", {"reliable": True})
         doubts = [] if start["reliable"] else [start["message"]]
-        if doubts := [*doubts, *_doubts(metrics, len(dataset.test), dataset.channel_names)]:
+        if doubts := [*doubts, *_doubts(metrics, dataset)]:
             metrics["warning"] = " ".join(doubts)
     metrics |= model.diagnose(next(model.batches(dataset.test.x)))
     run.write_metrics(metrics | history.reports)
@@ -364,11 +364,10 @@ def _explained(squared: torch.Tensor, variance: torch.Tensor) -> list[float | No
     return [float(share) if np.isfinite(share) else None for share in shares.numpy()]
 
 
-def _doubts(
-    metrics: Mapping[str, Any], samples: int, channels: Sequence[str] | None = None
-) -> list[str]:
+def _doubts(metrics: Mapping[str, Any], dataset: Dataset) -> list[str]:
     """Warnings about misleading numbers of a run."""
     doubts = []
+    samples = len(dataset.test)
     most = samples - 1
     if metrics["rank"] >= most < metrics["latent_dim"]:
         doubts.append(
@@ -386,15 +385,23 @@ def _doubts(
     missed = [i for i, share in enumerate(shares) if share is not None and share < _EXPLAINED]
     if missed:
         doubts.append(
-            f"Less than {_EXPLAINED:.0%} of the variance of channel"
-            f"{'s' if len(missed) > 1 else ''} {_named(missed, channels)} is explained; train "
-            f"for longer, or check {'their' if len(missed) > 1 else 'its'} units."
+            f"Less than {_EXPLAINED:.0%} of the variance of {_named(missed, dataset)} is "
+            f"explained; train for longer, or check {'their' if len(missed) > 1 else 'its'} units."
         )
     return doubts
 
 
-def _named(missed: Sequence[int], channels: Sequence[str] | None) -> str:
-    return ", ".join(str(i) if channels is None else channels[i] for i in missed)
+def _named(missed: Sequence[int], dataset: Dataset) -> str:
+    """Columns or channels by their names, or their indices where they have none."""
+    names = dataset.channel_names or range(dataset.shape[0])
+    listed = ", ".join(str(names[i]) for i in missed[:_NAMED])
+    listed += f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else ""
+    what = "column" if len(dataset.shape) == 1 else "channel"
+    return f"{what}{'s' if len(missed) > 1 else ''} {listed}"
+
+
+#: Maximum number of columns or channels in a warning.
+_NAMED = 10
 
 
 #: Share of a channel's variance below which a run warns that the channel is not explained.
