@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from torch import nn
 import latentrank
 from latentrank import cli, density, inference, metrics, runs
 from latentrank.__main__ import main
-from latentrank.cli import options
+from latentrank.cli import options, output
 from latentrank.config import RunConfig, settings
 from latentrank.errors import InputError
 from latentrank.runs.configure import resolve
@@ -344,6 +345,18 @@ def test_report(folder, capfd, monkeypatch):
     assert capfd.readouterr().out.strip().endswith("there.html")
 
 
+@pytest.mark.parametrize("name", ["velocity [m/s]", "[bold]"])
+def test_brackets_in_names_are_printed(name, folder, capfd):
+    shutil.copytree(run_of(folder), name)
+    assert main(["sample", name, "--n", "1", "--out", f"{name}.npz"]) == 0
+    assert f"{name}.npz: x (1, 1, 8, 8)" in capfd.readouterr().out
+    output.print_table(["", name], [[name, "1"]])
+    output.print_pairs({name: name})
+    output.messages.print(name)
+    told = capfd.readouterr()
+    assert (told.out + told.err).count(name) == 5
+
+
 def test_embed(folder):
     assert main(["embed", run_of(folder), "--out", "codes.npz"]) == 0
     with np.load("codes.npz") as found:
@@ -549,7 +562,10 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
         (["sample", "{run}", "--density", "gmm:component=2"], "did you mean 'components'?"),
         (["sample", "{run}", "--density", "kde:bandwidth=-1"], "bandwidth is -1"),
         (["sample", "{run}", "--nn", "3"], "--n"),
-        (["sample", "{run}", "--out", "x.jpg"], "expected a name ending in .npz or .csv or .png"),
+        (
+            ["sample", "{run}", "--out", "x.jpg"],
+            "expected a name ending in .npz, .csv, .png, .pdf or .svg",
+        ),
         (["embed", "{run}", "--data", "{folder}/table.npy"], "give data of that shape"),
         (["embed", "{run}", "--out", "{folder}/squares.npz"], "already exists"),
         (["export", "{run}", "--compress", "-1", "--format", "safetensors"], "tol is -1"),

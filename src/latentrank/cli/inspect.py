@@ -14,7 +14,15 @@ from latentrank.cli.app import CATALOGUE, INSPECT, Stopped, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import show
 from latentrank.cli.options import Data, RunFolder, opened
-from latentrank.cli.output import console, free_path, messages, new_table, print_pairs, print_table
+from latentrank.cli.output import (
+    bold,
+    console,
+    free_path,
+    messages,
+    new_table,
+    print_pairs,
+    print_table,
+)
 from latentrank.cli.train import write_run_report
 from latentrank.errors import InputError
 from latentrank.filenames import METRICS
@@ -77,7 +85,7 @@ def methods(
     if name is None:
         table = new_table("method", "summary")
         for method in map(known.get, known.names()):
-            table.add_row(f"[bold]{method.name}[/bold]", method.summary)
+            table.add_row(bold(method.name), method.summary)
         console.print(table)
         console.print("latentrank methods METHOD shows one method's options.", style="dim")
         return
@@ -99,7 +107,7 @@ def datasets() -> None:
     )  # fmt: skip
     for row in describe():
         table.add_row(
-            f"[bold]{row.name}[/bold]",
+            bold(row.name),
             "\N{MULTIPLICATION SIGN}".join(map(str, row.shape)),
             f"{row.train_size:,}",
             f"{row.test_size:,}",
@@ -316,7 +324,7 @@ def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
 
     print_pairs(
         {
-            "rank": f"[bold]{trained['rank']}[/bold] of {trained['latent_dim']}",
+            "rank": bold(str(trained["rank"])) + f" of {trained['latent_dim']}",
             "reconstruction error": as_text(trained["validation_error"]),
         }
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand
 
-from latentrank.cli.output import console, new_table, print_pairs
+from latentrank.cli.output import bold, console, new_table, print_pairs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,7 +38,7 @@ class MethodCommand(TyperCommand):
 
 def show(method: Method) -> None:
     """Print a method's summary, its training defaults and its options."""
-    console.print(f"[bold]{method.name}[/bold]  {method.summary}")
+    console.print(bold(method.name) + f"  {method.summary}")
     console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
     print_pairs({"loss": loss(method), "training": training(method), "networks": networks(method)})
     if method.options.model_fields:

@@ -11,19 +11,26 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from latentrank.errors import InputError
 from latentrank.io import write_text
 
-console = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
+# No markup: names of columns, files and folders may hold brackets, such as `velocity [m/s]`.
+console = Console(highlight=False, markup=False)
+messages = Console(stderr=True, highlight=False, markup=False)
 
 
-def print_pairs(lines: Mapping[str, str]) -> None:
+def bold(text: str) -> Text:
+    """Bold text, for a cell or the start of a line."""
+    return Text.assemble((text, "bold"))
+
+
+def print_pairs(lines: Mapping[str, str | Text]) -> None:
     """Print names and values, one pair per line."""
     width = max(map(len, lines))
     for name, value in lines.items():
-        console.print(f"  [dim]{name:<{width}}[/dim]  {value}", soft_wrap=True)
+        console.print(Text.assemble("  ", (f"{name:<{width}}", "dim"), "  ", value), soft_wrap=True)
 
 
 def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
@@ -39,6 +46,7 @@ def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows of text, with row names in the first column."""
     table = new_table(*header, numbers=header[1:])
+    table.columns[0].justify, table.show_header = "left", any(header)
     for row in rows:
         table.add_row(*row)
     console.print(table)
@@ -49,10 +57,14 @@ def free_path(out: Path | None, usual: Path, suffixes: Sequence[str]) -> Path:
     if out is None:
         return usual
     if out.suffix not in suffixes:
-        raise InputError(f"--out is {out}; expected a name ending in {' or '.join(suffixes)}.")
+        raise InputError(f"--out is {out}; expected a name ending in {_listed(suffixes)}.")
     if out.exists():
         raise InputError(f"{out} already exists; give another --out, or remove it.")
     return out
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def write_csv(path: Path, columns: Mapping[str, Any]) -> None:

@@ -13,12 +13,14 @@ from latentrank.cli.app import TRAIN, Stopped, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
-from latentrank.cli.output import console, messages, new_table, print_pairs
+from latentrank.cli.output import bold, console, messages, new_table, print_pairs
 from latentrank.errors import InputError
 from latentrank.filenames import REPORT
 from latentrank.formatting import as_text, duration
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from latentrank.report.reproduction import Page
     from latentrank.runs import Run
     from latentrank.sweep import Trial
@@ -115,18 +117,17 @@ def _summary(run: Run) -> None:
     metrics = run.metrics
     known = metrics["true_dimension"]
     truth = "" if known is None else f"   (true dimension {known})"
-    lines = {
-        "rank": f"[bold]{metrics['rank']}[/bold] of {metrics['latent_dim']}{truth}",
-        "validation error": as_text(metrics["validation_error"]),
+    errors = metrics.get("restarts", {}).get("errors", [])
+    best = f", the lowest of {', '.join(map(as_text, errors))}" if errors else ""
+    lines: dict[str, str | Text] = {
+        "rank": bold(str(metrics["rank"])) + f" of {metrics['latent_dim']}{truth}",
+        "validation error": as_text(metrics["validation_error"]) + best,
         "time": f"{duration(metrics['seconds'])}, epochs: {metrics['epochs']}",
         "run": str(run.folder),
     }
-    if restarts := metrics.get("restarts"):
-        listed = ", ".join(as_text(error) for error in restarts["errors"])
-        lines["validation error"] += f", the lowest of {listed}"
     if (run.folder / REPORT).is_file():
         lines["report"] = str(run.folder / REPORT)
-    console.print(f"[bold]{metrics['method']}[/bold] on {Path(metrics['data']).name}")
+    console.print(bold(metrics["method"]) + f" on {Path(metrics['data']).name}")
     print_pairs(lines)
     control = metrics.get("rank_search", {})
     if control:
@@ -210,7 +211,7 @@ def _print_recipes(seeds: int) -> None:
         found = recipes.load(name)
         jobs = plan(found, "small", seeds, Path())
         count = len({job.folder for job in jobs if job.trained})
-        table.add_row(f"[bold]{name}[/bold]", str(count), found.title)
+        table.add_row(bold(name), str(count), found.title)
     console.print(table)
     console.print(f"runs: with {seeds} seeds; recipes share identical runs.", style="dim")
 

@@ -12,7 +12,7 @@ import typer
 
 from latentrank.cli.app import CATALOGUE, GENERATE, app, flag, option
 from latentrank.cli.options import DensityCommand, RunFolder, Seed
-from latentrank.cli.output import console, free_path, messages, new_table, write_csv
+from latentrank.cli.output import bold, console, free_path, messages, new_table, write_csv
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, SPEC
 
@@ -191,7 +191,7 @@ def densities() -> None:
 
     table = new_table("density", "option", "default", "description")
     for name in density.names():
-        table.add_row(f"[bold]{name}[/bold]", "", "", density.summary(name))
+        table.add_row(bold(name), "", "", density.summary(name))
         for one in density.options(name).values():
             default = "null" if one.default is None else str(one.default)
             table.add_row("", one.name, default, one.help)
@@ -261,10 +261,12 @@ def _costs(made: Exported, precision: str, check: bool) -> Iterator[str]:
     """Messages on compression, precision and the check."""
     if made.change is not None:
         before, after = made.widths
-        yield (
-            f"compressed: a code has {after} numbers instead of {before}, and reconstructions "
-            f"change by {100 * made.change:.2g} %"
+        kept = (
+            f"has {after} numbers instead of {before}"
+            if after < before
+            else f"keeps its {before} numbers"
         )
+        yield f"compressed: a code {kept}, and reconstructions change by {100 * made.change:.2g} %"
     if made.difference is None:
         if check:
             yield "not checked: the networks are not in the file"

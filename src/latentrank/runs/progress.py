@@ -62,7 +62,7 @@ class Board:
     def __init__(self, total: int, shown: bool, console: Console | None = None) -> None:
         console = console or Console(stderr=True)
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=12),
             TaskProgressColumn(),
             TimeRemainingColumn(),

@@ -19,6 +19,7 @@ from latentrank.data.in_memory import as_dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.filenames import CHECKPOINTS, CODES, CONFIG, METRICS, RESTARTS
+from latentrank.formatting import first_of
 from latentrank.io import remove_leftovers, write_yaml
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
@@ -325,7 +326,7 @@ def finish(
         metrics |= _reconstruction(model, dataset)
         start = history.reports.get("geodesic_start", {"reliable": True})
         doubts = [] if start["reliable"] else [start["message"]]
-        if doubts := [*doubts, *_doubts(metrics, len(dataset.test), dataset.axes.channel_names)]:
+        if doubts := [*doubts, *_doubts(metrics, dataset)]:
             metrics["warning"] = " ".join(doubts)
     metrics |= model.diagnose(next(model.batches(dataset.test.x)))
     run.write_metrics(metrics | history.reports)
@@ -364,34 +365,35 @@ def _explained(squared: torch.Tensor, variance: torch.Tensor) -> list[float | No
     return [float(share) if np.isfinite(share) else None for share in shares.numpy()]
 
 
-def _doubts(
-    metrics: Mapping[str, Any], samples: int, channels: Sequence[str] | None = None
-) -> list[str]:
+def _doubts(metrics: Mapping[str, Any], dataset: Dataset) -> list[str]:
     """Warnings about misleading numbers of a run."""
     doubts = []
-    most = samples - 1
+    most = len(dataset.test) - 1
     if metrics["rank"] >= most < metrics["latent_dim"]:
         doubts.append(
-            f"The codes of {samples} test samples have rank {most} at most; that of the "
+            f"The codes of {most + 1} test samples have rank {most} at most; that of the "
             f"training codes is {metrics['rank_training_codes']}."
         )
-    constant = metrics["error_of_the_mean"]
-    if not metrics["validation_error"] < constant:
+    if not metrics["validation_error"] < (constant := metrics["error_of_the_mean"]):
         doubts.append(
             f"The reconstructions are no better than the mean of the data, whose error is "
             f"{constant:.3g}; train for longer, or lower the learning rate."
         )
         return doubts
     shares = metrics.get("explained_variance_by_channel", [])
-    missed = [i for i, share in enumerate(shares) if share is not None and share < _EXPLAINED]
-    if missed:
-        named = ", ".join(str(i) if channels is None else channels[i] for i in missed)
+    if missed := [i for i, share in enumerate(shares) if share is not None and share < _EXPLAINED]:
         doubts.append(
-            f"Less than {_EXPLAINED:.0%} of the variance of channel"
-            f"{'s' if len(missed) > 1 else ''} {named} is explained; train "
-            f"for longer, or check {'their' if len(missed) > 1 else 'its'} units."
+            f"Less than {_EXPLAINED:.0%} of the variance of {_named(missed, dataset)} is "
+            f"explained; train for longer, or check {'their' if len(missed) > 1 else 'its'} units."
         )
     return doubts
+
+
+def _named(missed: Sequence[int], dataset: Dataset) -> str:
+    """Columns or channels by their names, or their indices where they have none."""
+    names = dataset.axes.channel_names or range(dataset.shape[0])
+    kind = "column" if len(dataset.shape) == 1 else "channel"
+    return f"{kind}{'s' if len(missed) > 1 else ''} {first_of([names[i] for i in missed], 10)}"
 
 
 #: Share of a channel's variance below which a run warns that the channel is not explained.

@@ -157,7 +157,7 @@ class ProgressLine(Callback):
         if not trainer.is_global_zero:
             return
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=12),
             TaskProgressColumn(),
             TextColumn("{task.fields[figures]}"),
