@@ -59,7 +59,7 @@ def _load_settings(path: Path) -> None:
 
 def _load_run(path: Path) -> None:
     run = latentrank.Run(path)
-    _ = run.config, run.metrics, run.history, run.parameter_names
+    _ = run.config, run.metrics, run.history, run.kept
     store.read(path)
     run.encoded("train"), run.encoded("test")
     _use(run.model())
