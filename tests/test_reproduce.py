@@ -524,3 +524,10 @@ def test_the_documented_experiment_runs(tmp_path, monkeypatch, capsys):
     assert ranks == {name: row["rank"]["mean"] for name, row in measured.items()}
     assert {row["seeds"] for row in rows} == {"2"}
     assert r"\toprule" in (out / "compare-files" / "table.tex").read_text()
+
+
+@pytest.mark.parametrize("parts", [0.5, [3], [{"data": "x" * 5000}], "text", [{"data": 7}]])
+def test_parts_of_the_wrong_kind_are_refused(own, parts):
+    own.write_text(yaml.safe_dump({**OWN, "parts": parts}))
+    with pytest.raises(InputError):
+        plan(load(str(own)), "small", 1, own.parent)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import (
@@ -17,6 +18,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -210,6 +212,18 @@ class DataConfig(_Section):
     )
     train_size: int | None = Field(None, ge=2, description="number of training samples to use")
     test_size: int | None = Field(None, ge=2, description="number of test samples to use")
+
+    @field_validator("source")
+    @classmethod
+    def _can_be_a_path(cls, source: str) -> str:
+        try:
+            Path(source).exists()
+        except OSError as error:
+            raise InputError(
+                f"The data '{source[:60]}' cannot be looked up ({error.strerror}); give the name "
+                "of a data set or a path."
+            ) from None
+        return source
 
 
 class RunConfig(_Section):

@@ -6,6 +6,7 @@ and how the set-up differs. `latentrank.reproduce` runs it.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -239,10 +240,8 @@ def load(name: str) -> Recipe:
     if own.suffix not in (".yaml", ".yml") and name not in names():
         raise unknown("recipe", name, names())
     path = own if own.suffix in (".yaml", ".yml") else _FOLDER / f"{name}.yaml"
-    values = read_yaml(path)
-    _find_data(values, path.parent)
     try:
-        recipe = Recipe(**values)
+        recipe = Recipe(**read_yaml(path))
     except ValidationError as error:
         raise InputError(_message(error, path.name)) from None
     except TypeError as error:
@@ -250,15 +249,17 @@ def load(name: str) -> Recipe:
             f"{path.name} is not a recipe ({error}); docs/experiments.md explains the keys."
         ) from None
     _known("preset", (part.preset for part in recipe.parts if part.preset), presets())
+    _find_data(recipe, path.parent)
     return recipe
 
 
-def _find_data(values: Settings, folder: Path) -> None:
+def _find_data(recipe: Recipe, folder: Path) -> None:
     """Make paths of data relative to the working folder, from ones relative to the recipe's."""
-    for part in values.get("parts") or ():
-        source = part.get("data") if isinstance(part, dict) else None
-        if isinstance(source, str) and source not in data.names() and (folder / source).exists():
-            part["data"] = str(folder / source)
+    for part in recipe.parts:
+        if part.data and part.data not in data.names():
+            with contextlib.suppress(OSError):  # longer than a path may be
+                if (folder / part.data).exists():
+                    part.data = str(folder / part.data)
 
 
 def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
