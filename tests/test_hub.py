@@ -271,3 +271,8 @@ def test_without_the_library_the_extra_is_named(monkeypatch, run):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(InputError, match=r"pip install 'latentrank\[hub\]'"):
         latentrank.push_to_hub(run, "user/photos")
+
+
+def test_a_folder_is_not_fetched(tmp_path):
+    with pytest.raises(InputError, match="is a folder on this machine"):
+        hub.download(str(tmp_path))

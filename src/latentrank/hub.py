@@ -162,6 +162,8 @@ def download(
     Raises:
         InputError: huggingface_hub is not installed, or there is no such model.
     """
+    if Path(name).is_dir():
+        raise InputError(f"{name} is a folder on this machine, not a name on the Hub; load it.")
     api = _api(token)
     with _explained(f"{name} cannot be fetched", "check the name and the revision"):
         return Path(

@@ -132,7 +132,8 @@ METRICS = (
         "lower",
         ("parameters", "codes"),
         argument="KIND",
-        help="Error at the parameters of the test split, by kind of interpolation, in percent.",
+        help="Error at the parameters of the test split in percent, by kind of interpolation: "
+        "auto, linear, multilinear, radial or gaussian-process.",
     ),
     Metric(
         "fold-error",
