@@ -61,7 +61,7 @@ def test_data_that_are_to_be_left_alone_are(bounded):
     np.testing.assert_array_equal(made.normalise(x), x)
 
 
-def test_fingerprints_are_of_the_values_alone():
+def test_fingerprints_depend_on_values_and_on_nothing_else():
     x = np.random.default_rng(0).integers(0, 9, (20, 3))
 
     def fingerprint(x, test=x[:4], name="mine"):
@@ -74,6 +74,16 @@ def test_fingerprints_are_of_the_values_alone():
     others = [fingerprint(changed), fingerprint(x, changed[:4]), fingerprint(x[::-1])]
     assert fingerprint(x) not in others
     assert len(set(others)) == 3
+
+
+def test_labels_and_parameters_belong_to_the_fingerprint():
+    x, y = np.arange(12.0).reshape(6, 2), np.arange(6)
+    p = np.linspace(0, 1, 6)[:, None]
+    made = [
+        Dataset("mine", Split(x, labels, parameters), Split(x[:2])).fingerprint
+        for labels, parameters in ((None, None), (y, None), (y[::-1], None), (None, p), (y, p))
+    ]
+    assert len(set(made)) == len(made)
 
 
 def test_fingerprints_of_large_data_are_of_some_rows(monkeypatch):

@@ -166,7 +166,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the sample values, independent of their file.
+        """A hash of the samples, labels and parameters, independent of their file.
 
         For splits of more than 64 MiB, at most 4096 evenly spaced rows are hashed.
         """
@@ -174,7 +174,9 @@ class Dataset:
             return self.content
         digest = hashlib.blake2b(digest_size=16)
         for split in (self.train, self.test):
-            _hash(digest, split.x)
+            for values in (split.x, split.labels, split.parameters):
+                if values is not None:
+                    _hash(digest, values)
         return digest.hexdigest()
 
     def parts(self, train: Split, test: Split) -> Dataset:
