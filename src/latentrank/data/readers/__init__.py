@@ -27,12 +27,12 @@ class Reader(NamedTuple):
     Args:
         suffixes: suffixes in lower case.
         parse: maps file, path inside it or None, and the user's description to the contents.
-        summary: short description.
+        kind: what such a file is, in error messages.
     """
 
     suffixes: tuple[str, ...]
     parse: Callable[[Path, str | None, Meaning], Contents]
-    summary: str
+    kind: str
 
     def read(self, path: Path, inner: str | None, meaning: Meaning) -> Contents:
         """The contents of a file; libraries read lazily, so any error in it may be the file's.
@@ -40,22 +40,22 @@ class Reader(NamedTuple):
         Raises:
             InputError: it cannot be read.
         """
-        with reading(path, self.summary):
+        with reading(path, self.kind):
             return self.parse(path, inner, meaning)
 
 
 READERS = (
     Reader((".npy",), numpy_files.read_npy, "one NumPy array"),
     Reader((".npz",), numpy_files.read_npz, "NumPy arrays by name"),
-    Reader((".csv", ".tsv", ".csv.gz"), tables.read_csv, "a table, one sample per row"),
-    Reader((".parquet", ".pq"), tables.read_parquet, "a table, one sample per row"),
-    Reader((".h5", ".hdf5", ".he5"), hdf5.read, "HDF5 arrays by name"),
-    Reader((".zarr", ".zarr.zip"), zarr_files.read, "Zarr arrays by name"),
-    Reader((".nc", ".nc4", ".cdf"), netcdf.read, "netCDF variables"),
-    Reader((".mat",), matlab.read, "MATLAB arrays by name"),
+    Reader((".csv", ".tsv", ".csv.gz"), tables.read_csv, "a table"),
+    Reader((".parquet", ".pq"), tables.read_parquet, "a Parquet table"),
+    Reader((".h5", ".hdf5", ".he5"), hdf5.read, "an HDF5 file"),
+    Reader((".zarr", ".zarr.zip"), zarr_files.read, "a Zarr store"),
+    Reader((".nc", ".nc4", ".cdf"), netcdf.read, "a netCDF file"),
+    Reader((".mat",), matlab.read, "a MATLAB file"),
     Reader((".pt", ".pth"), tensors.read_torch, "PyTorch tensors, without running code"),
-    Reader((".safetensors",), tensors.read_safetensors, "tensors by name"),
-    Reader((".nii", ".nii.gz"), nifti.read, "a series of NIfTI volumes"),
+    Reader((".safetensors",), tensors.read_safetensors, "safetensors"),
+    Reader((".nii", ".nii.gz"), nifti.read, "a NIfTI volume"),
     Reader((".tif", ".tiff", ".gif"), pages.read, "images, one per page"),
 )
 _BY_SUFFIX = {suffix: reader for reader in READERS for suffix in reader.suffixes}
@@ -65,7 +65,7 @@ def find(path: Path) -> Reader | None:
     """The reader for a file name; None if there is none.
 
     Example:
-        >>> find(Path("A.NPY")).summary
+        >>> find(Path("A.NPY")).kind
         'one NumPy array'
     """
     suffix = suffix_of(path.name)

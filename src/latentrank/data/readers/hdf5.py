@@ -9,16 +9,14 @@ import numpy as np
 
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.readers import lazy, named
-from latentrank.data.readers.optional import need, reading
+from latentrank.data.readers.optional import need
 from latentrank.data.views import Array
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Arrays by name, at any depth; `FILE.h5:/GROUP` reads only those in a group."""
     h5py = need("h5py", "fields", path)
-    with reading(path, "an HDF5 file"):
-        file = h5py.File(path, "r")
-    with file:
+    with h5py.File(path, "r") as file:
         found = file.get(inner) if inner else file
         group = found if isinstance(found, h5py.Group) else file if found is None else found.parent
         held = arrays(group, h5py)

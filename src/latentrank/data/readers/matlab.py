@@ -11,20 +11,18 @@ from scipy.io import loadmat
 
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.readers import hdf5, named
-from latentrank.data.readers.optional import damaged, need, reading
+from latentrank.data.readers.optional import need
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Arrays by name, up to version 7.2 with SciPy, later versions as HDF5."""
-    with reading(path, "a MATLAB file"), path.open("rb") as file:
+    with path.open("rb") as file:
         if (head := file.read(_HEAD)).startswith(b"MATLAB 5"):
             _check_types(file.read(), "<" if head.endswith(b"IM") else ">")
     try:
         found = loadmat(path)
     except NotImplementedError:  # raised by SciPy for version 7.3
         return _read_hdf5(path, inner, meaning)
-    except Exception as error:  # parsers raise various errors
-        raise damaged(path, "a MATLAB file", error) from error
     held = {name: x for name, x in found.items() if not name.startswith("__")}
     return named.contents(str(path), held, meaning, inner)
 

@@ -12,7 +12,7 @@ from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.readers import lazy
 from latentrank.data.readers.named import LABELS, check
-from latentrank.data.readers.optional import damaged, need
+from latentrank.data.readers.optional import need
 from latentrank.errors import InputError
 
 _PARAMETERS = "parameters"
@@ -29,8 +29,6 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             f"Reading {path} needs the package h5netcdf; install it with: "
             "pip install 'latentrank[fields]'"
         ) from error
-    except Exception as error:  # every engine raises its own errors
-        raise damaged(path, "a netCDF file", error) from error
     with opened as dataset:
         return from_xarray(dataset, path, inner, meaning)
 

@@ -27,16 +27,21 @@ def need(package: str, extra: str, path: Path | str) -> ModuleType:
 
 @contextmanager
 def reading(path: Path | str, kind: str) -> Iterator[None]:
-    """Whatever a library raises while it reads becomes one sentence, see `damaged`."""
+    """Whatever a library raises while it reads becomes one sentence.
+
+    Args:
+        path: the file.
+        kind: what it should be, such as `"an HDF5 file"`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         yield
     except InputError:
         raise
     except Exception as error:  # every library raises its own errors
-        raise damaged(path, kind, error) from error
-
-
-def damaged(path: Path | str, kind: str, error: Exception) -> InputError:
-    """The error for a file that its library cannot read."""
-    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return InputError(f"{path} cannot be read as {kind} ({reason}); save or download it again.")
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise InputError(
+            f"{path} cannot be read as {kind} ({reason}); save or download it again."
+        ) from error

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,90 +31,102 @@ _NAMED = 10  # maximum number of columns to name
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns separated by comma, semicolon or tab, with or without a header."""
     pandas = need("pandas", "tables", path)
-    header, separator = _header(path), _separator(path)
-    how = {"sep": separator, "header": header, "decimal": _decimal(path)}
-    with reading(path, "a table"):
-        frame = pandas.read_csv(path, skiprows=_comments(path), skipinitialspace=True, **how)
-    found = from_frame(str(path), frame, meaning)
-    if not _all_numbers(path) or not _increase(_values(path, 0)):
-        return found
-    said = (
-        f"The first line of numbers is read as {'a sample' if header is None else 'column names'}."
+    start = _Start.of(path)
+    frame = pandas.read_csv(
+        path,
+        sep=start.separator,
+        header=start.header,
+        decimal=start.decimal,
+        skiprows=start.comments,
+        skipinitialspace=True,
     )
-    return replace(found, notes=(said, *found.notes))
+    found = from_frame(str(path), frame, meaning)
+    if not start.all_numbers or not _increase(start.values(0)):
+        return found
+    read_as = "a sample" if start.header is None else "column names"
+    return replace(found, notes=(f"The first line of numbers is read as {read_as}.", *found.notes))
 
 
 def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns of numbers, or one column of lists of them."""
     pandas = need("pandas", "tables", path)
     need("pyarrow", "tables", path)
-    with reading(path, "a Parquet table"):
-        frame = pandas.read_parquet(path)
-    return from_frame(str(path), frame, meaning)
+    return from_frame(str(path), pandas.read_parquet(path), meaning)
 
 
 def has_names(path: Path) -> bool:
     """Whether the columns of a table have names."""
-    return not path.name.lower().endswith((".csv", ".tsv", ".csv.gz")) or _header(path) == 0
+    if not path.name.lower().endswith((".csv", ".tsv", ".csv.gz")):
+        return True
+    with reading(path, "a table"):
+        return _Start.of(path).header == 0
 
 
-def _head(path: Path) -> tuple[int, list[str]]:
-    """How many lines of comments a table begins with, and the two lines after them."""
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with reading(path, "a table"), opened(path, "rt", encoding="utf-8-sig") as file:
-            count, line = 0, file.readline()
-            while line.startswith("#"):
-                count, line = count + 1, file.readline()
-            return count, [line, file.readline()]
-    except InputError as error:
-        if not isinstance(error.__cause__, UnicodeDecodeError):
-            raise
-        raise InputError(
-            f"{path} cannot be read as a table in UTF-8; save it again in that encoding."
-        ) from None
+class _Start(NamedTuple):
+    """How a table in text begins, and what that says of its format.
 
+    Attributes:
+        comments: number of lines of comments.
+        lines: the two lines after them.
+    """
 
-def _lines(path: Path) -> list[str]:
-    return _head(path)[1]
+    comments: int
+    lines: tuple[str, str]
 
+    @classmethod
+    def of(cls, path: Path) -> _Start:
+        """The start of a file."""
+        opened = gzip.open if path.suffix.lower() == ".gz" else open
+        try:
+            with opened(path, "rt", encoding="utf-8-sig") as file:
+                count, line = 0, file.readline()
+                while line.startswith("#"):
+                    count, line = count + 1, file.readline()
+                return cls(count, (line, file.readline()))
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{path} cannot be read as a table in UTF-8; save it again in that encoding."
+            ) from None
 
-def _comments(path: Path) -> int:
-    return _head(path)[0]
+    @property
+    def separator(self) -> str:
+        """Between columns."""
+        line = self.lines[0]
+        if any(s in line for s in ",;\t"):
+            return max(",;\t", key=line.count)
+        return r"\s+" if len(line.split()) > 1 else ","
 
+    @property
+    def decimal(self) -> str:
+        """The decimal separator: a comma, as in 1,5, is possible unless commas separate columns."""
+        comma = self.separator != "," and re.search(r"\d,\d", "".join(self.lines))
+        return "," if comma else "."
 
-def _separator(path: Path) -> str:
-    line = _lines(path)[0]
-    if any(s in line for s in ",;\t"):
-        return max(",;\t", key=line.count)
-    return r"\s+" if len(line.split()) > 1 else ","
+    @property
+    def all_numbers(self) -> bool:
+        """Whether the first line could be a sample."""
+        return all(map(_is_number, self._words(0)))
 
+    @property
+    def header(self) -> int | None:
+        """0 if the first line is a header, None if it is a sample."""
+        if not self.all_numbers:
+            return 0
+        first, second = self.values(0), self.values(1)
+        # a few integers may count up by chance
+        sure = len(first) >= _FEW or bool((second != np.rint(second)).any())
+        return 0 if _increase(first) and not _increase(second) and sure else None
 
-def _words(path: Path, line: int) -> list[str]:
-    """The words of one of the first two lines, with a decimal point."""
-    separator, text = _separator(path), _lines(path)[line].strip("\r\n")
-    words = text.split() if separator == r"\s+" else text.split(separator)
-    return [w.replace(",", ".") for w in words] if _decimal(path) == "," else words
+    def values(self, line: int) -> NDArray[np.float64]:
+        """The numbers in one of the lines; an index has no name."""
+        found = [word.strip().strip('"') for word in self._words(line)]
+        return np.array([float(w) for w in found if w and _is_number(w)])
 
-
-def _all_numbers(path: Path) -> bool:
-    return all(map(_is_number, _words(path, 0)))
-
-
-def _header(path: Path) -> int | None:
-    """0 if the first line is a header, None if it is a sample."""
-    if not _all_numbers(path):
-        return 0
-    first, second = _values(path, 0), _values(path, 1)
-    # a few integers may count up by chance
-    sure = len(first) >= _FEW or bool((second != np.rint(second)).any())
-    return 0 if _increase(first) and not _increase(second) and sure else None
-
-
-def _values(path: Path, line: int) -> NDArray[np.float64]:
-    """The numbers in one of the first two lines; an index has no name."""
-    found = [word.strip().strip('"') for word in _words(path, line)]
-    return np.array([float(w) for w in found if w and _is_number(w)])
+    def _words(self, line: int) -> list[str]:
+        """The words of one of the lines, with a decimal point."""
+        text = self.lines[line].strip("\r\n")
+        words = text.split() if self.separator == r"\s+" else text.split(self.separator)
+        return [w.replace(",", ".") for w in words] if self.decimal == "," else words
 
 
 def _increase(values: NDArray[np.float64]) -> bool:
@@ -122,12 +134,6 @@ def _increase(values: NDArray[np.float64]) -> bool:
     steps = np.diff(values)
     counts = len(steps) > 0 and bool((steps == 1).all() and (values == np.rint(values)).all())
     return counts or (len(steps) >= _MANY and bool((steps > 0).all()))
-
-
-def _decimal(path: Path) -> str:
-    """The decimal separator: a comma, as in 1,5, is possible unless commas separate columns."""
-    comma = _separator(path) != "," and re.search(r"\d,\d", "".join(_lines(path)))
-    return "," if comma else "."
 
 
 def _is_number(word: str) -> bool:

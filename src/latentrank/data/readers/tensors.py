@@ -11,7 +11,6 @@ from torch import Tensor
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import named
-from latentrank.data.readers.optional import reading
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 
@@ -40,7 +39,7 @@ def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 
 def read_safetensors(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Tensors by name."""
-    with reading(path, "safetensors"), safe_open(path, "pt") as file:
+    with safe_open(path, "pt") as file:
         held = {name: _array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     return named.contents(str(path), held, meaning, inner)
 

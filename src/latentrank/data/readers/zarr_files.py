@@ -7,16 +7,15 @@ from typing import Any
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import lazy, named, netcdf
-from latentrank.data.readers.optional import need, reading
+from latentrank.data.readers.optional import need
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """One array, arrays by name, or variables of xarray; `STORE.zarr:/GROUP` reads a group."""
     zarr = need("zarr", "fields", path)
-    with reading(path, "a Zarr store"):
-        place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
-        store = zarr.open(place, mode="r")
-        found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
+    place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
+    store = zarr.open(place, mode="r")
+    found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
     if isinstance(found, zarr.Array):
         if isinstance(store, zarr.Array):
             return Contents([Part(str(path), lazy.load(found, path, ""))])
