@@ -220,7 +220,7 @@ def without_weights(text: str) -> str:
     """A table's text without the sentences on Inception's weights, which the page says once."""
     lines = [line for line in text.splitlines() if "the inception weights" not in line.lower()]
     kept = "\n".join(lines) + "\n"
-    return re.sub(r"(Missing values|What is missing):\n\n(?!-)", "", kept)
+    return re.sub(r"Missing values:\n\n(?!-)", "", kept)
 
 
 def claims(folders: Sequence[Path]) -> str:

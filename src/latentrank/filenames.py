@@ -1,10 +1,12 @@
-"""Names of the files in a run folder, for every module that reads or writes one."""
+"""Names of the files in the folder of a run or a model, for every module that uses one."""
 
 CONFIG = "config.yaml"
 METRICS = "metrics.json"
 HISTORY = "history.csv"
 WEIGHTS = "model.safetensors"
 SPEC = "model.json"
+ESTIMATOR = "estimator.json"
+ESTIMATOR_ARRAYS = "estimator.safetensors"
 CODES = "codes.safetensors"
 PARAMETER_MAP = "parameters-{kind}.safetensors"
 CHECKPOINTS = "checkpoints"

@@ -17,7 +17,7 @@ from torch import nn
 
 from latentrank.errors import InputError, need
 from latentrank.estimator import LowRankAutoencoder
-from latentrank.filenames import CONFIG, SPEC, WEIGHTS
+from latentrank.filenames import CONFIG, ESTIMATOR, ESTIMATOR_ARRAYS, SPEC, WEIGHTS
 from latentrank.io import write_text
 from latentrank.models.base import LatentModel
 from latentrank.report.card import card, facts_of
@@ -27,7 +27,7 @@ from latentrank.serialization import load, save
 CARD = "README.md"
 
 #: What is shared of a folder, and what is fetched of a shared one: nothing that could hold code.
-FILES = (WEIGHTS, SPEC, "estimator.json", "estimator.safetensors", CARD)
+FILES = (WEIGHTS, SPEC, ESTIMATOR, ESTIMATOR_ARRAYS, CARD)
 
 #: What can be shared: a model, a fitted estimator, a run, or the folder of one of them.
 Shareable = LatentModel | LowRankAutoencoder | Run | str | Path

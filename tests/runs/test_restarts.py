@@ -89,12 +89,16 @@ def test_an_interrupted_run_continues_where_it_was(best, data, tmp_path):
 
 
 def test_an_interrupted_move_is_finished_by_resuming(best, data, tmp_path, monkeypatch):
-    def stop(*_):
-        raise Interrupted
+    write = runs.Run.write_metrics
+
+    def stop(run, values):
+        if "restarts" in values:
+            raise Interrupted
+        write(run, values)
 
     config = RunConfig(**GIVEN, data=data, n_init=3)
     with monkeypatch.context() as patched:
-        patched.setattr("latentrank.runs.restarts.write_text", stop)
+        patched.setattr(runs.Run, "write_metrics", stop)
         with pytest.raises(Interrupted):
             latentrank.train(config, tmp_path / "run", progress=False)
     run = runs.resume(tmp_path / "run", progress=False)

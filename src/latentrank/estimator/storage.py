@@ -20,6 +20,7 @@ from latentrank.density.base import RandomState
 from latentrank.errors import InputError
 from latentrank.estimator.parameters import NestedOptions
 from latentrank.export import Exported, export_onnx
+from latentrank.filenames import ESTIMATOR, ESTIMATOR_ARRAYS
 from latentrank.io import atomic_write, write_text
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
@@ -29,7 +30,6 @@ from latentrank.serialization import skeleton
 
 Networks = tuple[nn.Module | None, nn.Module | None] | None
 
-_DESCRIPTION, _ARRAYS = "estimator.json", "estimator.safetensors"
 _FORMAT = 1
 
 
@@ -74,9 +74,9 @@ def write(folder: Path, description: Mapping[str, Any], arrays: Mapping[str, Any
             f"The estimator cannot be written ({error}); give its parameters as plain values."
         ) from None
     contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-    with atomic_write(folder / _ARRAYS) as temporary:
+    with atomic_write(folder / ESTIMATOR_ARRAYS) as temporary:
         save_file(contiguous, temporary)
-    write_text(folder / _DESCRIPTION, text + "\n")
+    write_text(folder / ESTIMATOR, text + "\n")
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -89,8 +89,8 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         InputError: no estimator was saved there, or its files are damaged.
     """
     try:
-        description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-        arrays = load_file(folder / _ARRAYS)
+        description = json.loads((folder / ESTIMATOR).read_text(encoding="utf-8"))
+        arrays = load_file(folder / ESTIMATOR_ARRAYS)
     except FileNotFoundError as error:
         raise InputError(
             f"There is no estimator in {folder} ({Path(str(error.filename)).name} is missing); "

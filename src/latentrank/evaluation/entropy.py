@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from latentrank.data.base import to_float
 from latentrank.errors import InputError
+from latentrank.evaluation.interpolation import random_pairs
 
 Images = NDArray[Any]
 Prepare = Callable[[Images], Tensor]
@@ -145,9 +146,7 @@ def interpolation_entropy(
     shares = np.linspace(0, 1, points + 2)[1:-1].tolist()
     values = []
     for _ in range(draws):
-        start = rng.integers(len(images), size=pairs)
-        # A step of 1 to N - 1 around the circle reaches every other image, never the same one.
-        end = (start + rng.integers(1, len(images), size=pairs)) % len(images)
+        start, end = random_pairs(len(images), pairs, rng)
         decoded = _between(model, images[start], images[end], shares, prepare)
         values.append(mean_entropy(classifier.probabilities(decoded)))
     return Entropy(float(np.mean(values)), float(np.std(values)))

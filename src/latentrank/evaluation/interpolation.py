@@ -14,6 +14,26 @@ Array = NDArray[Any]
 _PARALLEL = 1e-6  # sine of the angle below which the great circle is a line, or undefined
 
 
+def random_pairs(
+    count: int, pairs: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of both ends of random lines between different samples, `(pairs,)` each.
+
+    Args:
+        count: number of samples, from 2.
+        pairs: number of lines.
+        rng: draws them.
+
+    Example:
+        >>> start, end = random_pairs(3, 100, np.random.default_rng(0))
+        >>> bool((start == end).any()), sorted({*start.tolist(), *end.tolist()})
+        (False, [0, 1, 2])
+    """
+    start = rng.integers(count, size=pairs)
+    # A step of 1 to N - 1 around the circle reaches every other sample, never the same one.
+    return start, (start + rng.integers(1, count, size=pairs)) % count
+
+
 def linear(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
     """Equidistant points on the straight lines from `a` to `b`, both ends included.
 

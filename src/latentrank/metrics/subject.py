@@ -21,6 +21,7 @@ from latentrank.errors import InputError
 from latentrank.evaluation.features import Extractor, extractor, features, place, weights_of
 from latentrank.evaluation.generation import real_features
 from latentrank.evaluation.images import as_images, weights_digest
+from latentrank.evaluation.interpolation import random_pairs
 from latentrank.filenames import METRICS, WEIGHTS
 from latentrank.models.base import LatentModel
 from latentrank.runs import Run, finished_run, load_data
@@ -204,9 +205,7 @@ def _between(codes: Array, n: int, seed: int) -> Array:
     if len(codes) < 2:
         raise InputError("There is one test sample; an interpolation needs at least two.")
     rng = np.random.default_rng(seed)
-    start = rng.integers(len(codes), size=n)
-    # A step of 1 to N - 1 around the circle reaches every other code, never the same one.
-    end = (start + rng.integers(1, len(codes), size=n)) % len(codes)
+    start, end = random_pairs(len(codes), n, rng)
     share = rng.random((n, 1)).astype(codes.dtype)
     return np.asarray(codes[start] + share * (codes[end] - codes[start]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,6 @@ from latentrank.config import RunConfig
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, METRICS, RESTARTS
-from latentrank.io import write_text
 from latentrank.methods.rank_target import rank_target
 from latentrank.models.spec import Spec
 from latentrank.runs.folder import Run
@@ -106,5 +104,5 @@ def _move_up(parts: list[Path], folder: Path, config: RunConfig) -> None:
     }
     seconds = round(sum(metrics["seconds"] for metrics in found), 2)
     values = {**found[best], "seconds": seconds, "restarts": record}
-    write_text(folder / METRICS, json.dumps(values, indent=2) + "\n")
+    Run(folder).write_metrics(values)
     shutil.rmtree(folder / RESTARTS)
