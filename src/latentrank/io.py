@@ -1,13 +1,15 @@
-"""Atomic file writes, and reading and writing of YAML."""
+"""Atomic file writes, CSV, and reading and writing of YAML."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,21 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def write_yaml(path: Path, values: dict[str, Any]) -> None:
     """Write a mapping as YAML, atomically."""
     write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+
+def csv_text(header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
+    """A table as CSV.
+
+    Example:
+        >>> print(csv_text(["name", "rank"], [("a, b", 7)]), end="")
+        name,rank
+        "a, b",7
+    """
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)
+    return buffer.getvalue()
 
 
 def write_text(path: Path, text: str) -> None:

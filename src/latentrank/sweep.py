@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 import random
@@ -16,7 +15,7 @@ import numpy as np
 from latentrank import metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError, need
-from latentrank.io import atomic_write, digest, parse_value
+from latentrank.io import csv_text, digest, parse_value, write_text
 from latentrank.metrics import Subject
 from latentrank.runs.cache import PlannedRun, content
 from latentrank.runs.executor import Say, at_once, train_all
@@ -260,12 +259,9 @@ def _write(found: Sequence[Trial], aims: Sequence[Aim], folder: Path) -> list[Pa
     from latentrank.report.style import write_figure
 
     names = [aim.metric for aim in aims]
-    with atomic_write(folder / "trials.csv") as path, path.open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["trial", *names, "best", *found[0].settings, "run"])
-        for trial in found:
-            row = [trial.number, *trial.values, trial.best, *trial.settings.values(), trial.folder]
-            table.writerow(row)
+    header = ("trial", *names, "best", *found[0].settings, "run")
+    rows = ((t.number, *t.values, t.best, *t.settings.values(), t.folder) for t in found)
+    write_text(folder / "trials.csv", csv_text(header, rows))
     if len(aims) != 2:
         return [folder / "trials.csv"]
     points = np.array([trial.values for trial in found])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latentrank.errors import InputError
-from latentrank.io import write_text
+from latentrank.io import csv_text, write_text
 
 # No markup: names of columns, files and folders may hold brackets, such as `velocity [m/s]`.
 console = Console(highlight=False, markup=False)
@@ -69,8 +67,5 @@ def _listed(names: Sequence[str]) -> str:
 
 def write_csv(path: Path, columns: Mapping[str, Any]) -> None:
     """Write arrays `(N,)` as the columns of a table, with their names in the first line."""
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(columns)
-    table.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
-    write_text(path, buffer.getvalue())
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    write_text(path, csv_text(columns, rows))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from latentrank.evaluation.coefficients import ErrorCurve
-from latentrank.io import write_text
+from latentrank.io import csv_text, write_text
 
 _HEADER = ("model", "coefficients", "share of variance")
 
@@ -56,15 +55,12 @@ class Errors(NamedTuple):
         Raises:
             InputError: the file cannot be written.
         """
-        buffer = io.StringIO()
-        table = csv.writer(buffer, lineterminator="\n")
-        table.writerow(_HEADER)
-        for name, curve in self._asdict().items():
-            table.writerows(
-                (name, k, repr(error))
-                for k, error in zip(curve.ks.tolist(), curve.errors.tolist(), strict=True)
-            )
-        write_text(path, buffer.getvalue())
+        rows = (
+            (name, k, repr(error))
+            for name, curve in self._asdict().items()
+            for k, error in zip(curve.ks.tolist(), curve.errors.tolist(), strict=True)
+        )
+        write_text(path, csv_text(_HEADER, rows))
 
     @classmethod
     def read(cls, path: Path) -> Errors | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 
+from latentrank.io import csv_text
 from latentrank.report.columns import Column, measures
 
 _TEX = {
@@ -27,14 +26,18 @@ def to_csv(columns: Sequence[Column]) -> str:
         CSV with the columns `method`, `metric`, `mean`, `std` (empty for one seed) and `seeds`,
         numbers at full precision.
     """
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(["method", "metric", "mean", "std", "seeds"])
-    for column in columns:
-        for name, value in measures(column).items():
-            spread = repr(value.spread) if math.isfinite(value.spread) else ""
-            table.writerow([column.name, name, repr(value.mean), spread, value.n])
-    return buffer.getvalue()
+    rows = (
+        (
+            column.name,
+            name,
+            repr(value.mean),
+            repr(value.spread) if math.isfinite(value.spread) else "",
+            value.n,
+        )
+        for column in columns
+        for name, value in measures(column).items()
+    )
+    return csv_text(("method", "metric", "mean", "std", "seeds"), rows)
 
 
 def to_latex(
