@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from markupsafe import Markup
 
+from latentrank import __version__
 from latentrank.errors import InputError
 from latentrank.formatting import as_text, mean_and_spread
 from latentrank.io import write_text
@@ -125,7 +125,7 @@ def write_comparison(
             "the same random seed for all.",
             html.facts(_headline(columns)),
             sections,
-            f"Written by latentrank {version('latentrank')} from "
+            f"Written by latentrank {__version__} from "
             f"{_count(len(runs), 'run folder')}; tables and figures are in {files.folder.name}.",
         ),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from latentrank import __version__
 from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.io import write_text
@@ -78,7 +78,7 @@ def write_explore(run: Run) -> Path:
                     "Directions", parts.directions(_shares(view, directions), STEPS, REACH)
                 ),
             ],
-            f"Written by latentrank {version('latentrank')} from the run folder {run.folder.name}.",
+            f"Written by latentrank {__version__} from the run folder {run.folder.name}.",
             style=html.asset("explore.css"),
             script=parts.script(values, html.asset("explore.js")),
         ),

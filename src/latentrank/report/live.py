@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from importlib.metadata import version
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from latentrank import __version__
 from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.inference import parameter_map
@@ -129,8 +129,7 @@ class Explorer:
             "go.",
             html.facts({"rank": (as_text(self.directions), f"of {view.metrics['latent_dim']}")}),
             [drawings, controls],
-            f"Served by latentrank {version('latentrank')} from the run folder "
-            f"{view.run.folder.name}.",
+            f"Served by latentrank {__version__} from the run folder {view.run.folder.name}.",
             style=html.asset("live.css"),
             script=parts.script(values, html.asset("live.js")),
             live=True,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from markupsafe import Markup
 
-from latentrank import methods
+from latentrank import __version__, methods
 from latentrank.errors import InputError
 from latentrank.filenames import FIGURES, REPORT
 from latentrank.formatting import as_text, duration
@@ -83,7 +82,7 @@ def write_report(run: Run, figure_format: Format = "png") -> Path:
             _lead(view),
             html.facts(_headline(view)),
             sections,
-            f"Written by latentrank {version('latentrank')} from the run folder {run.folder.name}.",
+            f"Written by latentrank {__version__} from the run folder {run.folder.name}.",
         ),
     )
     return target
