@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,12 @@ from pathlib import Path
 import yaml
 
 from latentrank import __version__, methods, metrics
-from latentrank.filenames import SPEC
 from latentrank.formatting import as_text, duration
 from latentrank.models.spec import Spec
 from latentrank.report import html
 from latentrank.runs import Run
-from latentrank.serialization import load, read_spec
+from latentrank.runs.measured import share_of_variance
+from latentrank.serialization import load, spec_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
     Raises:
         InputError: the model is damaged.
     """
-    spec = read_spec(json.loads((folder / SPEC).read_text(encoding="utf-8")), str(folder / SPEC))
+    spec = spec_of(folder)
     if run is None:
         known = spec.net != "custom" and (model := load(folder)).statistics.known
         return Facts(spec, model.rank() if known else None)
@@ -79,8 +78,8 @@ def _numbers(run: Run) -> dict[str, str]:
     numbers = {}
     if (error := found["validation_error"]) is not None:
         numbers["mean squared error of test samples"] = as_text(error)
-        if total := found.get("error_of_the_mean"):
-            numbers["the same, as a share of their variance"] = f"{100 * error / total:.3g} %"
+        if (share := share_of_variance(found)) is not None:
+            numbers["the same, as a share of their variance"] = f"{100 * share:.3g} %"
     numbers |= {value.label: as_text(value.value) for value in metrics.read(run.folder)}
     return {**numbers, "training time": duration(found["seconds"])}
 
