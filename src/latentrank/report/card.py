@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from latentrank import __version__, methods, metrics
+from latentrank.config import decisive
 from latentrank.formatting import as_text, duration
 from latentrank.models.spec import Spec
 from latentrank.report import html
@@ -38,13 +39,6 @@ class Facts:
     warning: str = ""
 
 
-#: Settings that a card lists, if they are set.
-_TRAINING = (
-    "epochs", "steps", "batch_size", "learning_rate", "optimizer", "schedule", "weight_decay",
-    "init", "n_init", "patience", "train_size", "image_size", "seed",
-)  # fmt: skip
-
-
 def facts_of(folder: Path, run: Run | None = None) -> Facts:
     """What is known of a saved model, and of the run that trained it.
 
@@ -60,9 +54,11 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
         known = spec.net != "custom" and (model := load(folder)).statistics.known
         return Facts(spec, model.rank() if known else None)
     found, config = run.metrics, run.config
-    training = {name: as_text(config[name]) for name in _TRAINING if config[name] is not None}
+    training = {name: as_text(config[name]) for name in decisive() if config[name] is not None}
     if "steps" in training:
         del training["epochs"]
+    if config["init"] == "random":
+        del training["init_steps"]
     return Facts(
         spec,
         found["rank"],

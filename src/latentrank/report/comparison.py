@@ -136,7 +136,7 @@ def _notes(columns: Sequence[Column]) -> list[Markup]:
     if len(set(every.values())) == 1:
         every = {"": next(iter(every.values()))}
     texts = [f"{name}: {text}" if name else text for name, text in every.items() if text]
-    return [html.note(*texts)] if texts else []
+    return [html.section("Note", html.note(*texts))] if texts else []
 
 
 def _of_samples(

@@ -56,7 +56,7 @@ def write_report(run: Run, figure_format: Format = "png") -> Path:
             removed and the data cannot be read, in which case the earlier report stays.
     """
     view = View(run)
-    sections = [html.note(text) for text in run.notes]
+    sections = [html.section("Note", html.note(*run.notes))] if run.notes else []
     sections += [html.section("Warning", html.note(text)) for text in view.warnings]
     for name, title, draw, needs in PANELS:
         path = run.folder / FIGURES / f"{name}.png"
