@@ -104,8 +104,8 @@ class TrainConfig(_Section):
     )
     optimizer: str = Field(
         "adam",
-        description="optimiser: adam, one of torch's, or one of pytorch_optimizer's (adabelief, "
-        "...)",
+        description="optimiser: one of torch's (adam, adamw, sgd, ...) or of pytorch_optimizer's "
+        "(adabelief, ...)",
     )
     schedule: Literal["constant", "cosine", "multistep"] = Field(
         "constant",
