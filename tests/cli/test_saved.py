@@ -1,6 +1,7 @@
 """Every command that takes a run takes a saved model, however it was saved."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,8 +182,7 @@ def test_compare(folder, given, capfd):
     names = ("loop", "shared", "estimator")
     own = ("--networks", f"{folder / 'mine.py'}:networks")
     run("compare", *(folder / name for name in names), *own, *(data(folder) if given else []))
-    with open("compare.html", encoding="utf-8") as file:
-        page = file.read()
+    page = Path("compare.html").read_text(encoding="utf-8")
     for name in ("RRAE", "LoRAE, model shared", "LoRAE, model estimator"):
         assert name in page
     assert ("Reconstructions" in page) == ("Between two samples" in page) == given

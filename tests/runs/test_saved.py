@@ -99,14 +99,14 @@ def test_a_model_saved_before_finalize_is_finalized_with_the_data(tmp_path):
 def test_values_that_the_model_cannot_have_seen_are_refused(tmp_path):
     folder = latentrank.save(latentrank.build("ae", (1, 8, 8), latent_dim=2), tmp_path / "a")
     np.save(tmp_path / "x.npy", np.full((6, 8, 8), 200, np.uint8))
-    with pytest.raises(InputError, match="from 200 to 200, and the model was trained on .* 0 to 1"):
+    with pytest.raises(InputError, match=r"from 200 to 200, .* trained on .* 0 to 1"):
         opened(folder, tmp_path / "x.npy")
     model = latentrank.load(folder)
     model.preprocessing = Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
     folder = latentrank.save(model, tmp_path / "b")
     assert opened(folder, tmp_path / "x.npy").codes("test").shape == (1, 2)
     np.save(tmp_path / "x.npy", np.full((6, 8, 8), 0.5))
-    with pytest.raises(InputError, match=r"from 0\.5 to 0\.5, and the model was trained on .* 255"):
+    with pytest.raises(InputError, match=r"from 0\.5 to 0\.5, .* trained on .* 255"):
         opened(folder, tmp_path / "x.npy")
 
 

@@ -119,8 +119,8 @@ def write_comparison(
         target,
         html.page(
             _title(columns),
-            f"{_count(len(columns), 'method')}, {_seeds(columns)} each; the same test samples and "
-            "the same random seed for all.",
+            f"{_count(len(columns), 'method')}, {_seeds(columns)} each; the same "
+            f"{'test samples and the same ' * columns[0].view.has_samples}random seed for all.",
             html.facts(_headline(columns)),
             sections,
             f"Written by latentrank {__version__} from "
