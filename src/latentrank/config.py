@@ -372,17 +372,6 @@ def places() -> list[str]:
     return _marked("place")
 
 
-def decisive() -> list[str]:
-    """Names of the settings of data and training that can change the result, but for the data.
-
-    Example:
-        >>> "epochs" in decisive(), "device" in decisive(), "method" in decisive()
-        (True, False, False)
-    """
-    apart = {"data", *places()}
-    return [name for name in settings() if section_of(name) is not RunConfig and name not in apart]
-
-
 def _marked(mark: str) -> list[str]:
     marks = {name: field.json_schema_extra for name, field in settings().items()}
     return [name for name, found in marks.items() if isinstance(found, dict) and found[mark]]

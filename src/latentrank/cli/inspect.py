@@ -13,7 +13,7 @@ import typer
 from latentrank.cli.app import CATALOGUE, INSPECT, Stopped, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import show
-from latentrank.cli.options import Data, Networks, RunFolder, opened
+from latentrank.cli.options import Data, Networks, RunFolder, all_opened, opened
 from latentrank.cli.output import (
     bold,
     console,
@@ -26,7 +26,7 @@ from latentrank.cli.output import (
 )
 from latentrank.cli.train import write_run_report
 from latentrank.errors import InputError
-from latentrank.filenames import METRICS, SPEC
+from latentrank.filenames import METRICS
 from latentrank.formatting import as_text
 
 if TYPE_CHECKING:
@@ -391,27 +391,10 @@ def compare(
             raise InputError(
                 f"{there} already exists; overwrite it with --force, or give another --out."
             )
-    compared = _all_opened(runs, data, networks or [])
+    compared = all_opened(runs, data, networks or [])
     with own_style(style), messages.status("Drawing the comparison"):
         page = write_comparison(compared, path, label, figure_format)
     console.print(str(page), soft_wrap=True)
     console.print(f"{files_of(page)}: tables and figures", soft_wrap=True)
     for note in dict.fromkeys(note for run in compared for note in run.notes):
         messages.print(note)
-
-
-def _all_opened(folders: Sequence[Path], data: str | None, networks: Sequence[str]) -> list[Run]:
-    """Runs and saved models; `networks` are for those that have their own, in order."""
-    from latentrank.serialization import spec_of
-
-    own = [(folder / SPEC).is_file() and spec_of(folder).net == "custom" for folder in folders]
-    if networks and len(networks) != sum(own):
-        raise InputError(
-            f"--networks is given {len(networks)} times, expected once for each of the {sum(own)} "
-            "models with networks of their own."
-        )
-    left = iter(networks)
-    return [
-        opened(folder, data, next(left, None) if custom else None)
-        for folder, custom in zip(folders, own, strict=True)
-    ]

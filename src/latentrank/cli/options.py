@@ -24,6 +24,7 @@ from latentrank.config import (
     settings,
 )
 from latentrank.errors import InputError
+from latentrank.filenames import SPEC
 from latentrank.io import parse_value
 
 if TYPE_CHECKING:
@@ -186,6 +187,23 @@ def opened(run: Path, data: str | None = None, networks: str | None = None) -> R
     from latentrank import runs
 
     return runs.opened(run, data, **_own_networks(networks))
+
+
+def all_opened(folders: Sequence[Path], data: str | None, networks: Sequence[str]) -> list[Run]:
+    """Runs and saved models; `networks` are for those that have their own, in order."""
+    from latentrank.serialization import spec_of
+
+    own = [(folder / SPEC).is_file() and spec_of(folder).net == "custom" for folder in folders]
+    if networks and len(networks) != sum(own):
+        raise InputError(
+            f"--networks is given {len(networks)} times, expected once for each of the {sum(own)} "
+            "models with networks of their own."
+        )
+    left = iter(networks)
+    return [
+        opened(folder, data, next(left, None) if custom else None)
+        for folder, custom in zip(folders, own, strict=True)
+    ]
 
 
 def _own_networks(text: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from latentrank import __version__, methods, metrics
-from latentrank.config import decisive
+from latentrank.config import RunConfig, places, section_of, settings
 from latentrank.formatting import as_text, duration
 from latentrank.models.spec import Spec
 from latentrank.report import html
@@ -54,7 +54,7 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
         known = spec.net != "custom" and (model := load(folder)).statistics.known
         return Facts(spec, model.rank() if known else None)
     found, config = run.metrics, run.config
-    training = {name: as_text(config[name]) for name in decisive() if config[name] is not None}
+    training = {name: as_text(config[name]) for name in _settings() if config[name] is not None}
     if "steps" in training:
         del training["epochs"]
     if config["init"] == "random":
@@ -67,6 +67,12 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
         training,
         found.get("warning", ""),
     )
+
+
+def _settings() -> list[str]:
+    """Settings of data and training that can change the result; the data are named elsewhere."""
+    apart = {"data", *places()}
+    return [name for name in settings() if section_of(name) is not RunConfig and name not in apart]
 
 
 def _numbers(run: Run) -> dict[str, str]:
