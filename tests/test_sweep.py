@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 
 from latentrank.errors import InputError
-from latentrank.sweep import Search, configured, parse_search, study_name, sweep
+from latentrank.sweep import (
+    Aim,
+    Search,
+    Trial,
+    _write,
+    configured,
+    parse_search,
+    study_name,
+    sweep,
+)
 
 BASE = {
     "method": "lorae", "data": "blobs", "train_size": 32, "test_size": 16, "latent_dim": 4,
@@ -108,6 +117,13 @@ def test_two_aims_give_their_pareto_front(tmp_path):
     assert said[-2:] == [str(table), str(table.with_name("front.png"))]
     assert table.with_name("front.png").is_file()
     assert sweep(base, [width], 1, minimise=aims, out=tmp_path) == found  # nothing is left to try
+
+
+def test_columns_of_the_table_have_different_names(tmp_path):
+    """Where a setting is searched whose name is that of an aim."""
+    trials = [Trial(0, (3.0,), True, {"rank": 4}, "a")]
+    (table,) = _write(trials, [Aim("rank")], tmp_path)
+    assert table.read_text().splitlines()[0] == "trial,rank,best,rank (searched),run"
 
 
 def test_an_aim_given_twice_is_refused(tmp_path):

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latentrank import data, density
-from latentrank.data import Dataset, Split
-from latentrank.data.units import check_range
+from latentrank.data import Split
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
 from latentrank.filenames import PARAMETER_MAP
@@ -85,15 +84,15 @@ def _embedded(
     run: Run, source: str | Path, split: str
 ) -> tuple[NDArray[np.float32], Split, tuple[str, ...] | None]:
     """Codes, samples and class names of other data; of `"all"`, a single sample suffices."""
-    model, said = run.model(), run.settings.data
+    model = run.model()
     if split == "all":
         part, names = data.load_samples(
             source, model.preprocessing, model.spec.input_shape, **_how(run)
         )
         return model.encode_array(part.x), part, names
-    dataset = data.load(source, layout=said.layout, kind=said.kind, **_how(run))
-    part = _part(dataset, split)
-    return _encode(run, dataset, part), part, dataset.class_names
+    dataset = data.load_like(source, model.preprocessing, model.spec.input_shape, **_how(run))
+    part = dataset.train if split == "train" else dataset.test
+    return model.encode_array(part.x), part, dataset.class_names
 
 
 def _how(run: Run) -> dict[str, Any]:
@@ -101,22 +100,6 @@ def _how(run: Run) -> dict[str, Any]:
     settings = run.settings.data
     names = ("image_size", "labels", "parameters", "columns")
     return {"root": settings.data_root, **{name: getattr(settings, name) for name in names}}
-
-
-def _part(dataset: Dataset, split: str) -> Split:
-    return dataset.train if split == "train" else dataset.test
-
-
-def _encode(run: Run, other: Dataset, part: Split) -> NDArray[np.float32]:
-    """Codes of other data, normalised as the training data were."""
-    model = run.model()
-    if other.shape != model.spec.input_shape:
-        raise InputError(
-            f"The samples of {other.name} have shape {other.shape}, expected "
-            f"{model.spec.input_shape}, the shape trained on; give data of that shape."
-        )
-    check_range(part.x, model.preprocessing, other.name)
-    return model.encode_array(part.x)
 
 
 def _basis(run: Run) -> NDArray[np.float32]:
@@ -132,7 +115,8 @@ def _basis(run: Run) -> NDArray[np.float32]:
 def fit_density(run: Run, spec: str, **options: Any) -> Density:
     """A density fitted to the training codes of a run, as `density_of_model` gives it.
 
-    The codes kept with the run are used, so it needs no data.
+    The codes kept with the run are used, so it needs no data. A Gaussian needs no codes, either:
+    their mean and covariance are kept with the model.
 
     Args:
         run: a finished run.
@@ -142,7 +126,7 @@ def fit_density(run: Run, spec: str, **options: Any) -> Density:
     Raises:
         InputError: as `density_of_model`.
     """
-    codes = None if density.parse(spec).name == "prior" else run.codes("train")
+    codes = None if density.parse(spec).name in ("prior", "gaussian") else run.codes("train")
     return density_of_model(run.model(), spec, codes, **options)
 
 
@@ -155,7 +139,8 @@ def density_of_model(
         model: a trained model.
         spec: a density as text, such as `"gmm:components=10"`. `"prior"` is the standard normal,
             over the coefficients if the method has a basis.
-        codes: `(N, L)`, codes of the training data; the prior needs none.
+        codes: `(N, L)`, codes of the training data; the prior and, of a finalized model, the
+            Gaussian need none.
         **options: options of the density; these override those of `spec`.
 
     Raises:
@@ -171,6 +156,8 @@ def density_of_model(
             f"The density is {name}, but {model.spec.method} has no codes to fit it to; use the "
             f"density prior."
         )
+    if codes is None and name == "gaussian" and model.statistics.known:
+        return density.Normal(density.Subspace.of_statistics(model.statistics))
     if codes is None:
         raise InputError(f"The density {name} is fitted to codes, but none are given; give some.")
     return density.fit(spec, codes, **options)
@@ -244,7 +231,7 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
         InputError: see `predict`.
     """
     path = run.folder / PARAMETER_MAP.format(kind=kind)
-    if path.is_file():
+    if path.is_file() and not run.lacks:
         return ParameterMap.load(path)
     if not run.model().reconstructs:
         raise InputError(
@@ -254,8 +241,8 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
     known = run.encoded("train")
     if "parameters" not in known:
         raise InputError(
-            f"The data {run.settings.data.source} of the run in {run.folder} have no parameters "
-            "to predict from; train on data that have, see docs/reduction.md."
+            f"The data {run.settings.data.source} for {run.folder} have no parameters to "
+            " predict from; train on data that have, see docs/reduction.md."
         )
     basis = run.model().bottleneck.basis()
     fitted = ParameterMap.fit(
@@ -265,6 +252,7 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
         None if basis is None else basis.cpu(),
         run.kept.parameter_names,
     )
-    with contextlib.suppress(InputError):  # also a run that cannot be written to predicts
-        fitted.save(path)
+    if not run.lacks:  # the next data of a saved model may be others
+        with contextlib.suppress(InputError):  # also a run that cannot be written to predicts
+            fitted.save(path)
     return fitted

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -80,25 +81,47 @@ def load(
         InputError: there is no model there, it is damaged, or it needs your own networks.
     """
     folder = Path(folder)
-    try:
-        description = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+    spec = spec_of(folder)
+    with _explained(folder):
         tensors = load_file(folder / WEIGHTS)
+    custom = spec.net == "custom"
+    if custom and (encoder is None or decoder is None):
+        raise InputError(
+            f"The model in {folder} was built with custom networks; pass them: load(folder, "
+            "encoder=..., decoder=...), or on the command line --networks FILE.py:FUNCTION."
+        )
+    if not custom and (encoder is not None or decoder is not None):
+        raise InputError(
+            f"The model in {folder} has built-in networks ({spec.net}); leave yours out."
+        )
+    return restore(lambda: skeleton(spec, encoder, decoder), tensors, folder).eval()
+
+
+def spec_of(folder: Path) -> Spec:
+    """The spec of a saved model.
+
+    Raises:
+        InputError: there is no model there, or it is damaged.
+    """
+    with _explained(folder):
+        description = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+    return read_spec(description, f"model.json in {folder}")
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Errors in reading a file of a model."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise InputError(
             f"There is no model in {folder} ({Path(str(error.filename)).name} is missing); "
-            "give the folder of a finished run."
+            "give the folder of a finished run or of a saved model."
         ) from None
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise InputError(
             f"The model in {folder} is damaged ({_reason(error)}); train it again."
         ) from None
-    spec = read_spec(description, f"model.json in {folder}")
-    if spec.net == "custom" and (encoder is None or decoder is None):
-        raise InputError(
-            f"The model in {folder} was built with custom networks; pass them: "
-            "load(folder, encoder=..., decoder=...)."
-        )
-    return restore(lambda: skeleton(spec, encoder, decoder), tensors, folder).eval()
 
 
 def restore(make: Callable[[], Module], tensors: Mapping[str, Tensor], source: Path) -> Module:

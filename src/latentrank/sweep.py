@@ -259,7 +259,8 @@ def _write(found: Sequence[Trial], aims: Sequence[Aim], folder: Path) -> list[Pa
     from latentrank.report.style import write_figure
 
     names = [aim.metric for aim in aims]
-    header = ("trial", *names, "best", *found[0].settings, "run")
+    searched = [f"{name} (searched)" if name in names else name for name in found[0].settings]
+    header = ("trial", *names, "best", *searched, "run")
     rows = ((t.number, *t.values, t.best, *t.settings.values(), t.folder) for t in found)
     write_text(folder / "trials.csv", csv_text(header, rows))
     if len(aims) != 2:

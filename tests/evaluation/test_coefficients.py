@@ -12,6 +12,7 @@ from latentrank.errors import InputError
 from latentrank.evaluation import coefficients
 from latentrank.evaluation.coefficients import error_by_coefficients, pca_error_by_coefficients
 from latentrank.models.statistics import CodeStatistics
+from latentrank.runs.measured import measured, share_of_variance
 
 SIZE, WIDTH = 12, 5
 
@@ -43,13 +44,13 @@ def linear_autoencoder(dataset, width):
 
 
 def residuals(dataset, k):
-    """Share of the test variance outside the `k` leading directions of the training split."""
+    """Share of the test variance, about the training mean, outside `k` leading directions."""
     train, test = (split.x.astype(np.float64) for split in (dataset.train, dataset.test))
     values, vectors = np.linalg.eigh(np.cov(train.T))
     kept = vectors[:, np.argsort(values)[::-1][:k]]
     centred = test - train.mean(0)
     left = centred - centred @ kept @ kept.T
-    return np.square(left).sum() / np.square(test - test.mean(0)).sum()
+    return np.square(left).sum() / np.square(centred).sum()
 
 
 def test_linear_autoencoder_has_the_errors_of_pca(dataset):
@@ -79,10 +80,20 @@ def test_statistics_that_the_model_does_not_know_are_taken_from_the_training_spl
 def test_the_last_error_is_that_of_whole_codes():
     data = latentrank.data.load("blobs", train_size=64, test_size=40)
     model = latentrank.build("ae", data.shape, latent_dim=4).eval()
-    x = torch.from_numpy(data.test.x) / 255
+    train, x = (torch.from_numpy(split.x) / 255 for split in (data.train, data.test))
     with torch.no_grad():
-        whole = float((model(x) - x).square().sum() / (x - x.mean(0)).square().sum())
+        whole = float((model(x) - x).square().sum() / (x - train.mean(0)).square().sum())
     assert error_by_coefficients(model, data).errors[-1] == pytest.approx(whole, rel=1e-4)
+
+
+def test_the_last_error_is_the_share_of_variance_that_training_measures():
+    data = latentrank.data.load("blobs", train_size=64, test_size=40)
+    model = latentrank.build("ae", data.shape, latent_dim=4).eval()
+    model.preprocessing = data.preprocessing
+    model.finalize(lambda: model.batches(data.train.x))
+    found = measured(model, data, torch.from_numpy(model.encode_array(data.test.x)))
+    last = error_by_coefficients(model, data).errors[-1]
+    assert last == pytest.approx(share_of_variance(found), rel=1e-4)  # sums of float32
 
 
 def test_data_too_large_are_thinned_out(dataset, monkeypatch):
@@ -105,5 +116,5 @@ def test_models_without_codes_and_data_without_variance_are_refused(dataset):
     with pytest.raises(InputError, match="no encoder"):
         error_by_coefficients(gan, dataset)
     split = Split(np.ones((5, SIZE), dtype=np.float32))
-    with pytest.raises(InputError, match="All test samples are equal"):
+    with pytest.raises(InputError, match="All samples are equal"):
         pca_error_by_coefficients(Dataset("flat", split, split, bounded=False))

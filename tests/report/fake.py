@@ -11,6 +11,7 @@ import latentrank
 from latentrank.data import Dataset, Split
 from latentrank.linalg import rank, spectrum
 from latentrank.metrics import Value
+from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.preprocessing import Preprocessing
 from latentrank.runs.kept import Kept
@@ -30,6 +31,7 @@ class LinearModel:
         self.statistics = CodeStatistics(WIDTH)
         self.basis = basis * (torch.arange(WIDTH) < kept)
         self.preprocessing = Preprocessing()
+        self.spec = Spec(method="lorae", input_shape=shape, latent_dim=WIDTH)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         return (x.flatten(1) - 0.5) @ self.basis
@@ -47,6 +49,10 @@ class FakeRun:
     the_model: LinearModel
     the_dataset: Dataset
     asked: list[str] = field(default_factory=list)
+    lacks: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    held_out: bool = True
+    measured_on: str | None = None
 
     def model(self) -> LinearModel:
         return self.the_model
@@ -73,6 +79,9 @@ def fake_gan(folder: Path, **config: Any) -> FakeRun:
     """The same data behind a real, untrained GAN."""
     run = fake_run(folder, method="nsgan", **config)
     run.the_model = latentrank.build("nsgan", (1, 8, 8), latent_dim=WIDTH).eval()  # type: ignore[assignment]
+    with torch.no_grad():
+        codes = run.the_model.encode(torch.from_numpy(run.dataset().train.x) / 255)
+    run.the_model.statistics.update([codes])
     run.the_model.spec = run.the_model.spec.model_copy(  # type: ignore[attr-defined]
         update={"preprocessing": run.the_dataset.preprocessing}
     )
@@ -147,6 +156,7 @@ def fake_run(
         dataset,
     )
     run.the_model.preprocessing = dataset.preprocessing
+    run.the_model.statistics.update([torch.from_numpy(run.codes("train"))])
     codes = run.codes("test")
     run.metrics.update(
         method="lorae",
@@ -154,6 +164,7 @@ def fake_run(
         rank=int(rank(codes)),
         latent_dim=WIDTH,
         validation_error=error,
+        error_of_the_mean=4 * error,
         seconds=252.3,
         epochs=3,
         true_dimension=true_dimension,

@@ -36,7 +36,7 @@ def test_comparison_marks_the_best_over_seeds(tmp_path):
     source = path.read_text(encoding="utf-8")
     assert source.count("<strong>") == 1
     assert "<strong>0.1005" in source
-    assert "from 4 run folders" in read(path)
+    assert "from 4 folders" in read(path)
 
 
 def test_same_test_samples_for_all(tmp_path):

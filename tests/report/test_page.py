@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from latentrank import density, metrics, runs
+from latentrank import metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.report import page, style, write_report
@@ -104,35 +104,6 @@ def test_code_of_one_direction_gets_a_walk(tmp_path):
     assert "only one principal direction" in text
 
 
-def test_codes_that_are_not_numbers_leave_the_other_figures(tmp_path):
-    run = fake_run(tmp_path)
-    encoded = run.encoded
-
-    def broken(split):
-        return {"codes": np.where(encoded(split)["codes"] > 0, np.nan, 0)}
-
-    run.encoded = broken
-    text = read(write_report(run))
-    assert {"spectrum", "losses", "reconstructions"} <= drawn(tmp_path)
-    assert "NaN or infinity" in text
-
-
-def test_densities_see_training_codes_only(tmp_path, monkeypatch):
-    run = fake_run(tmp_path)
-    fitted = []
-
-    def fit(name, codes):
-        fitted.append((name, codes))
-        return real_fit(name, codes)
-
-    real_fit = density.fit
-    monkeypatch.setattr(density, "fit", fit)
-    write_report(run)
-    ((name, codes),) = fitted
-    assert name == "gaussian"
-    assert np.array_equal(codes, run.codes("train"))
-
-
 def test_validation_error_joins_the_reconstruction_term_only_in_its_units(tmp_path):
     together = "in one panel with it"
     assert together in read(write_report(fake_run(tmp_path)))
@@ -205,7 +176,7 @@ def test_metrics_survive_json(tmp_path):
 
 def without_data(run):
     def dataset():
-        raise InputError("The file x.npz is not there; move it back.")
+        raise runs.MissingDataError("The file x.npz is not there; move it back.")
 
     run.dataset = dataset
     return run

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from latentrank import density
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.view import View, display_name, drawn
@@ -28,6 +29,13 @@ def test_decoding_keeps_leading_axes(tmp_path):
     decoded = view.decode(codes)
     assert decoded.shape == (3, 200, 1, 8, 8)
     assert np.allclose(decoded[2, 150], view.decode(codes[2, 150:151])[0], atol=1e-6)
+
+
+def test_random_codes_are_of_the_gaussian_of_the_training_codes(tmp_path):
+    run = fake_run(tmp_path)
+    wanted = density.fit("gaussian", run.codes("train")).sample(50, seed=0)
+    # float32 statistics; the eigenvalues of noise are a few percent apart
+    np.testing.assert_allclose(View(run).random_codes(50), wanted, atol=1e-3)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 6])

@@ -13,10 +13,8 @@ from pydantic import Field
 import latentrank
 from latentrank import methods
 from latentrank.config import RunConfig
-from latentrank.data import Dataset, Split, axes
 from latentrank.errors import InputError
 from latentrank.io import read_yaml, write_text
-from latentrank.runs.train import _doubts
 
 
 @pytest.fixture(scope="module")
@@ -208,19 +206,6 @@ def test_numbers_that_may_mislead_come_with_a_warning(tmp_path):
     config |= {"learning_rate": 0.3, "train_size": 16}
     warning = latentrank.train(RunConfig(**config), tmp_path / "fast").metrics["warning"]
     assert "no better than the mean of the data" in warning
-
-
-@pytest.mark.parametrize("shape", [(12,), (12, 8)])
-def test_few_of_many_unexplained_columns_or_channels_are_listed(shape):
-    x = np.zeros((5, *shape), np.float32)
-    names = axes.Axes(channels=tuple(axes.Axis(f"v{i}", "m/s") for i in range(12)))
-    dataset = Dataset("mine", Split(x), Split(x), axes=names, bounded=False)
-    good = {"rank": 1, "latent_dim": 2, "validation_error": 0.5, "error_of_the_mean": 1.0}
-    what = "columns" if len(shape) == 1 else "channels"
-    [told] = _doubts({**good, "explained_variance_by_channel": [0.0] * 12}, dataset)
-    assert f"of {what} v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more is explained" in told
-    [told] = _doubts({**good, "explained_variance_by_channel": [1.0, 0.0] + [1.0] * 10}, dataset)
-    assert f"of {what[:-1]} v1 is explained" in told
 
 
 def test_a_good_run_is_not_warned_of(finished):

@@ -13,13 +13,14 @@ import typer
 from latentrank.cli.app import CATALOGUE, INSPECT, Stopped, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import show
-from latentrank.cli.options import Data, RunFolder, opened
+from latentrank.cli.options import Data, Networks, RunFolder, all_opened, opened
 from latentrank.cli.output import (
     bold,
     console,
     free_path,
     messages,
     new_table,
+    print_notes,
     print_pairs,
     print_table,
 )
@@ -55,18 +56,22 @@ Style = Annotated[
 def report(
     run: RunFolder,
     data: Data = None,
+    networks: Networks = None,
     figure_format: FigureFormat = "png",
     style: Style = None,
 ) -> None:
-    """Rewrite a run's report: RUN/report.html and RUN/figures.
+    """Rewrite a run's report, or write a saved model's: RUN/report.html and RUN/figures.
 
     latentrank report runs/mnist-lorae
     latentrank report runs/mnist-lorae --figure-format pdf --style journal.mplstyle
+    latentrank report saved --data mnist
     """
     from latentrank.report.style import own_style
 
     with own_style(style):
-        console.print(str(write_run_report(opened(run, data), figure_format)), soft_wrap=True)
+        found = opened(run, data, networks)
+        console.print(str(write_run_report(found, figure_format)), soft_wrap=True)
+    print_notes(found)
 
 
 @app.command(rich_help_panel=CATALOGUE)
@@ -126,6 +131,7 @@ def datasets() -> None:
 def interpolate(
     run: RunFolder,
     data: Data = None,
+    networks: Networks = None,
     kind: Annotated[
         Literal["linear", "spherical", "pca", "parameters"],
         option(
@@ -143,7 +149,7 @@ def interpolate(
     latentrank interpolate runs/mnist-rrae --kind spherical --out between.png
     latentrank interpolate runs/curves-two-gaussians-rrae --kind parameters
     """
-    found = opened(run, data)
+    found = opened(run, data, networks)
     if kind == "parameters":
         _print_predictions(found)
         return
@@ -152,6 +158,7 @@ def interpolate(
 
     path = free_path(out, run / "figures" / f"interpolation-{kind}.png", FIGURES)
     console.print(str(write_figure(pictures.interpolation(found, kind), path)))
+    print_notes(found)
 
 
 def _print_predictions(run: Run) -> None:
@@ -190,6 +197,7 @@ def _print_predictions(run: Run) -> None:
 def explore(
     run: RunFolder,
     data: Data = None,
+    networks: Networks = None,
     live: Annotated[
         bool, flag("Serve a page that decodes as you move, until Ctrl-C.", "--live")
     ] = False,
@@ -202,7 +210,8 @@ def explore(
     latentrank explore runs/mnist-lorae
     latentrank explore runs/mnist-lorae --live
     """
-    found = opened(run, data)
+    found = opened(run, data, networks)
+    print_notes(found)
     if live:
         _explore_live(found, port)
         return
@@ -246,6 +255,7 @@ def _has_display() -> bool:
 def evaluate(
     run: RunFolder,
     data: Data = None,
+    networks: Networks = None,
     features: Annotated[
         str | None,
         option(
@@ -287,7 +297,7 @@ def evaluate(
     from latentrank import metrics
     from latentrank.density import split_specs
 
-    trained = opened(run, data)
+    trained = opened(run, data, networks)
     settings = trained.settings
     changes = {"device": device} if data is None else {"device": device, "data": data}
     with messages.status("") as status:
@@ -299,6 +309,7 @@ def evaluate(
             weights_by_name(weights, features or "inception"),
             download,
             lambda text: status.update(f"Measuring: {text}"),
+            trained,
         )
         named = split_specs(density) if density else None
         asked = metric or metrics.usual(subject, features, named, probes=probes)
@@ -349,6 +360,14 @@ def compare(
         list[str] | None, option("Name of a column; repeat for each, in order.", "NAME")
     ] = None,
     force: Annotated[bool, flag("Overwrite an existing comparison.", "--force")] = False,
+    data: Data = None,
+    networks: Annotated[
+        list[str] | None,
+        option(
+            "Your own networks, as in report; repeat for each model that has such, in order.",
+            "FILE.py:FUNCTION",
+        ),
+    ] = None,
     figure_format: FigureFormat = "png",
     style: Style = None,
 ) -> None:
@@ -358,11 +377,11 @@ def compare(
 
     latentrank compare runs/mnist-ae runs/mnist-lorae runs/mnist-lorae-2
     latentrank compare runs/a runs/b --label baseline --label ours --figure-format pdf --force
+    latentrank compare saved shared --data mnist
     """
     from latentrank.report import write_comparison
     from latentrank.report.comparison import files_of
     from latentrank.report.style import own_style
-    from latentrank.runs import finished_run
 
     path = out or Path("compare.html")
     if path.suffix != ".html":
@@ -372,8 +391,10 @@ def compare(
             raise InputError(
                 f"{there} already exists; overwrite it with --force, or give another --out."
             )
-    compared = [finished_run(run) for run in runs]
+    compared = all_opened(runs, data, networks or [])
     with own_style(style), messages.status("Drawing the comparison"):
         page = write_comparison(compared, path, label, figure_format)
     console.print(str(page), soft_wrap=True)
     console.print(f"{files_of(page)}: tables and figures", soft_wrap=True)
+    for note in dict.fromkeys(note for run in compared for note in run.notes):
+        messages.print(note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import runpy
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from latentrank.config import (
     section_of,
     settings,
 )
+from latentrank.errors import InputError
+from latentrank.filenames import SPEC
 from latentrank.io import parse_value
 
 if TYPE_CHECKING:
@@ -44,8 +47,20 @@ class DensityCommand(TyperCommand):
         super().format_help(ctx, formatter)
 
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
-Data = Annotated[str | None, option("New location of the run's data, if they have moved.", "PATH")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
+]
+Data = Annotated[
+    str | None,
+    option("Data for a saved model; or the new location of a run's, if they have moved.", "PATH"),
+]
+Networks = Annotated[
+    str | None,
+    option(
+        "For a model with your own networks: a function that returns encoder and decoder.",
+        "FILE.py:FUNCTION",
+    ),
+]
 Seed = Annotated[int, option("Random seed for sampling.", min=0)]
 
 
@@ -161,11 +176,47 @@ def extra_options(tokens: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     return words, options
 
 
-def opened(run: Path, data: str | None) -> Run:
-    """A finished run, with its data read from a new location if given."""
-    from latentrank.runs import finished_run
+def opened(run: Path, data: str | None = None, networks: str | None = None) -> Run:
+    """A finished run or a saved model.
 
-    found = finished_run(run)
-    if data is not None:
-        found.read_data(data)
-    return found
+    Args:
+        run: its folder.
+        data: data for a saved model, or the new location of those of a run.
+        networks: `FILE.py:FUNCTION`, for a model with networks of the user's own.
+    """
+    from latentrank import runs
+
+    return runs.opened(run, data, **_own_networks(networks))
+
+
+def all_opened(folders: Sequence[Path], data: str | None, networks: Sequence[str]) -> list[Run]:
+    """Runs and saved models; `networks` are for those that have their own, in order."""
+    from latentrank.serialization import spec_of
+
+    own = [(folder / SPEC).is_file() and spec_of(folder).net == "custom" for folder in folders]
+    if networks and len(networks) != sum(own):
+        raise InputError(
+            f"--networks is given {len(networks)} times, expected once for each of the {sum(own)} "
+            "models with networks of their own."
+        )
+    left = iter(networks)
+    return [
+        opened(folder, data, next(left, None) if custom else None)
+        for folder, custom in zip(folders, own, strict=True)
+    ]
+
+
+def _own_networks(text: str | None) -> dict[str, Any]:
+    """The encoder and the decoder returned by a function in a user's file."""
+    if text is None:
+        return {}
+    file, _, name = text.rpartition(":")
+    if not Path(file).is_file():
+        raise InputError(
+            f"--networks is {text}, expected FILE.py:FUNCTION with a file that exists; check it."
+        )
+    function = runpy.run_path(file).get(name)
+    if not callable(function):
+        raise InputError(f"There is no function '{name}' in {file}; check --networks.")
+    encoder, decoder = function()
+    return {"encoder": encoder, "decoder": decoder}

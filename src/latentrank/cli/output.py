@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.text import Text
 
 from latentrank.errors import InputError
 from latentrank.io import csv_text, write_text
+
+if TYPE_CHECKING:
+    from latentrank.runs import Run
 
 # No markup: names of columns, files and folders may hold brackets, such as `velocity [m/s]`.
 console = Console(highlight=False, markup=False)
@@ -29,6 +32,12 @@ def print_pairs(lines: Mapping[str, str | Text]) -> None:
     width = max(map(len, lines))
     for name, value in lines.items():
         console.print(Text.assemble("  ", (f"{name:<{width}}", "dim"), "  ", value), soft_wrap=True)
+
+
+def print_notes(run: Run) -> None:
+    """Print to stderr what is missing or not known of a saved model."""
+    for note in run.notes:
+        messages.print(note)
 
 
 def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:

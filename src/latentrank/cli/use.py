@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from latentrank.cli.app import CATALOGUE, GENERATE, app, flag, option
-from latentrank.cli.options import DensityCommand, RunFolder, Seed
+from latentrank.cli.options import Data, DensityCommand, Networks, RunFolder, Seed, opened
 from latentrank.cli.output import bold, console, free_path, messages, new_table, write_csv
 from latentrank.errors import InputError
-from latentrank.filenames import CONFIG, SPEC
 
 if TYPE_CHECKING:
     from latentrank.export import Exported
-    from latentrank.models.base import LatentModel
 
 
 @app.command(rich_help_panel=GENERATE)
@@ -31,6 +28,7 @@ def embed(
         Literal["train", "test", "all"] | None,
         option("Split of the data; by default test, or all for other data."),
     ] = None,
+    networks: Networks = None,
     coefficients: Annotated[
         bool, flag("Coefficients in the method's basis.", "--coefficients")
     ] = False,
@@ -47,15 +45,14 @@ def embed(
 
     from latentrank.inference import embed as codes_of
     from latentrank.io import atomic_write
-    from latentrank.runs import finished_run
 
-    opened = finished_run(run)
+    found = opened(run, networks=networks)
     split = split or ("test" if data is None else "all")
     of_others = "" if data is None else f"{Path(data).stem}-"
     path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz", ".csv"])
-    arrays = codes_of(opened, split, data, coefficients=coefficients)
+    arrays = codes_of(found, split, data, coefficients=coefficients)
     if path.suffix == ".csv":
-        write_csv(path, _columns_of_codes(arrays, opened.kept.parameter_names))
+        write_csv(path, _columns_of_codes(arrays, found.kept.parameter_names))
     else:
         with atomic_write(path) as temporary:
             np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes bools only
@@ -64,16 +61,18 @@ def embed(
 
 
 def _columns_of_codes(
-    arrays: Mapping[str, Any], parameter_names: Sequence[str] | None
+    arrays: Mapping[str, Any], known_names: Sequence[str] | None
 ) -> dict[str, Any]:
     """Codes and what is known of their samples, by the name of the column."""
+    from latentrank.data.parameters import parameter_names
+
     columns = {name.removesuffix("s"): arrays[name] for name in ("names", "rows") if name in arrays}
     if "labels" in arrays:
         known = arrays.get("class_names")
         columns["label"] = arrays["labels"] if known is None else known[arrays["labels"]]
     if "parameters" in arrays:
         values = arrays["parameters"]
-        named = parameter_names or [f"parameter {i}" for i in range(values.shape[1])]
+        named = parameter_names(known_names, values.shape[1])
         columns |= dict(zip(named, values.T, strict=True))
     return columns | {f"code {i}": values for i, values in enumerate(arrays["codes"].T)}
 
@@ -98,6 +97,8 @@ def sample(
         ),
     ] = None,
     seed: Seed = 0,
+    data: Data = None,
+    networks: Networks = None,
 ) -> None:
     """Generate samples: draw codes from a density fitted to the training codes, decode them.
 
@@ -108,20 +109,19 @@ def sample(
 
     from latentrank import inference
     from latentrank.io import atomic_write
-    from latentrank.runs import finished_run
 
-    opened = finished_run(run)
-    density = density or opened.model().usual_densities[0]
+    found = opened(run, data, networks)
+    density = density or found.model().usual_densities[0]
     name = re.sub(r"[^\w.]+", "-", density)
     path = free_path(out, run / f"samples-{name}.npz", [".npz", ".csv", ".png", ".pdf", ".svg"])
     picture = path.suffix not in (".npz", ".csv")
-    made = inference.sample(opened, density, min(n, 64) if picture else n, seed)
+    made = inference.sample(found, density, min(n, 64) if picture else n, seed)
     if picture:
-        model = opened.model()
+        model = found.model()
         from latentrank.report import pictures
         from latentrank.report.style import write_figure
 
-        write_figure(pictures.sample_grid(opened, model.decode_array(made.codes)), path)
+        write_figure(pictures.sample_grid(found, model.decode_array(made.codes)), path)
         console.print(str(path), soft_wrap=True)
         return
     if path.suffix == ".csv":
@@ -130,7 +130,7 @@ def sample(
                 f"--out is {path}, but samples have shape {made.x.shape[1:]} and are no rows of a "
                 "table; give a name ending in .npz."
             )
-        names = opened.kept.axes.channel_names or [f"column {i}" for i in range(made.x.shape[1])]
+        names = found.kept.axes.channel_names or [f"column {i}" for i in range(made.x.shape[1])]
         write_csv(path, dict(zip(names, made.x.T, strict=True)))
     else:
         with atomic_write(path) as temporary:
@@ -155,6 +155,8 @@ def predict(
         ),
     ] = "auto",
     out: Annotated[Path | None, option("An .npz file; by default RUN/predicted-KIND.npz.")] = None,
+    data: Data = None,
+    networks: Networks = None,
 ) -> None:
     """Predict samples, such as fields, at new parameters, in the units of the data.
 
@@ -165,17 +167,16 @@ def predict(
     from latentrank import inference
     from latentrank.data.parameters import read
     from latentrank.io import atomic_write
-    from latentrank.runs import finished_run
 
-    opened = finished_run(run)
+    found = opened(run, data, networks)
     path = free_path(out, run / f"predicted-{kind}.npz", [".npz"])
-    fitted = inference.parameter_map(opened, kind)
+    fitted = inference.parameter_map(found, kind)
     values = read(parameters, fitted.width, fitted.names)
     codes = fitted(values)
     if told := fitted.extrapolated(values):
         messages.print(told)
     outside = fitted.outside(values)
-    fields = inference.decode(opened, codes)
+    fields = inference.decode(found, codes)
     with atomic_write(path) as temporary:
         np.savez(temporary, fields=fields, parameters=values, codes=codes, extrapolated=outside)
     console.print(f"{path}: fields {fields.shape}, by {fitted.kind}", soft_wrap=True)
@@ -201,9 +202,7 @@ def densities() -> None:
 
 @app.command(rich_help_panel=GENERATE)
 def export(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
-    ],
+    run: RunFolder,
     format: Annotated[  # noqa: A002 - name of the option
         Literal["onnx", "safetensors"], option("File format.")
     ] = "onnx",
@@ -223,13 +222,7 @@ def export(
         option("Precision of the weights in an ONNX file; its effect is measured."),
     ] = "float32",
     check: Annotated[bool, flag("Print the difference from torch.", "--check")] = False,
-    networks: Annotated[
-        str | None,
-        option(
-            "For a model with your own networks: a function that returns encoder and decoder.",
-            "FILE.py:FUNCTION",
-        ),
-    ] = None,
+    networks: Networks = None,
     out: Annotated[Path | None, option("Output file; by default RUN/PART.FORMAT.")] = None,
 ) -> None:
     """Export a trained model, with its linear part folded into the encoder.
@@ -246,7 +239,7 @@ def export(
         settings["precision"] = precision
     elif precision != "float32":
         raise InputError(f"--precision is {precision}, which requires --format onnx; leave it out.")
-    model = _model_of(run, networks)
+    model = opened(run, networks=networks).model()
     path = free_path(out, run / f"{part}.{format}", [f".{format}"])
     write = exporting.export_onnx if format == "onnx" else exporting.export_safetensors
     with messages.status(f"Writing {path.name}"):
@@ -278,38 +271,9 @@ def _costs(made: Exported, precision: str, check: bool) -> Iterator[str]:
         )
 
 
-def _model_of(folder: Path, networks: str | None) -> LatentModel:
-    """The model of a run, or a saved model."""
-    from latentrank.runs import finished_run
-    from latentrank.serialization import load
-
-    if networks is not None:
-        encoder, decoder = _own_networks(networks)
-        return load(folder, encoder=encoder, decoder=decoder)
-    if (folder / SPEC).is_file() and not (folder / CONFIG).is_file():
-        return load(folder)
-    return finished_run(folder).model()
-
-
-def _own_networks(text: str) -> tuple[Any, Any]:
-    """The encoder and the decoder returned by a function in a user's file."""
-    file, _, name = text.rpartition(":")
-    if not Path(file).is_file():
-        raise InputError(
-            f"--networks is {text}, expected FILE.py:FUNCTION with a file that exists; check it."
-        )
-    function = runpy.run_path(file).get(name)
-    if not callable(function):
-        raise InputError(f"There is no function '{name}' in {file}; check --networks.")
-    encoder, decoder = function()
-    return encoder, decoder
-
-
 @app.command(rich_help_panel=GENERATE)
 def push(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or of a saved model.")
-    ],
+    run: RunFolder,
     repository: Annotated[
         str | None, typer.Argument(metavar="USER/NAME", help="Name on the Hugging Face Hub.")
     ] = None,
@@ -352,10 +316,10 @@ def pull(
     revision: Annotated[str | None, option("Branch, tag or commit.")] = None,
     out: Annotated[Path | None, option("New folder for the model; by default NAME.")] = None,
 ) -> None:
-    """Fetch a shared model into a folder, for export or latentrank.load.
+    """Fetch a shared model into a folder, for the other commands or latentrank.load.
 
     latentrank pull user/mnist-lorae --out model
-    latentrank export model
+    latentrank report model --data mnist
     """
     import shutil
 

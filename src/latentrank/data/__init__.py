@@ -12,6 +12,7 @@ from latentrank.data.registry import (
     NamedData,
     describe,
     load,
+    load_like,
     load_samples,
     names,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "describe",
     "infer",
     "load",
+    "load_like",
     "load_samples",
     "names",
     "to_float",

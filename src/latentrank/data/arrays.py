@@ -136,7 +136,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         Split(part.x, label, parameters_of(part), part.rows, part.names)
         for part, label in zip(found, labels, strict=True)
     ]
-    train, test = splits if len(splits) == 2 else _held_out(splits[0], name)
+    train, test = splits if len(splits) == 2 else held_out(splits[0], name)
     made, said = (
         units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
         if contents.preprocessing is None
@@ -157,7 +157,8 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     )
 
 
-def _held_out(split: Split, name: str) -> tuple[Split, Split]:
+def held_out(split: Split, name: str) -> tuple[Split, Split]:
+    """The samples to train on and those to test on, see `latentrank.data.base.holdout`."""
     train, test = (replace(split.take(rows), rows=rows) for rows in holdout(len(split), name))
     return train, test
 

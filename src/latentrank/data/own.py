@@ -11,6 +11,7 @@ import numpy as np
 
 from latentrank.data import folders, images, pages, readers, shards, webdataset
 from latentrank.data.arrays import UNSAID, Contents, Meaning, assemble, encode_labels, parameters_of
+from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
 from latentrank.data.readers import huggingface
@@ -32,6 +33,14 @@ class Request(NamedTuple):
     meaning: Meaning = UNSAID
 
 
+class Named(NamedTuple):
+    """The names in data, as in `Dataset`."""
+
+    class_names: tuple[str, ...] | None = None
+    parameter_names: tuple[str, ...] | None = None
+    axes: Axes = UNNAMED
+
+
 def load(text: str, request: Request, known: Sequence[str]) -> Dataset:
     """Load the data at a path.
 
@@ -45,19 +54,19 @@ def load(text: str, request: Request, known: Sequence[str]) -> Dataset:
         InputError: there are no data, or they cannot be read.
     """
     path = Path(text).expanduser()
-    if _holds_images(path):
+    if holds_images(path):
         return images.load(path, request.image_size, request.progress, request.meaning.validation)
     return assemble(text, _contents(text, request, known), request.meaning)
 
 
-def load_samples(
+def load_like(
     text: str,
     preprocessing: Preprocessing,
     shape: tuple[int, ...],
     request: Request,
     known: Sequence[str] = (),
-) -> tuple[Split, tuple[str, ...] | None]:
-    """Load all samples at a path, in file order, for a trained model.
+) -> tuple[list[Split], Named]:
+    """Load the samples at a path as those that a model was trained on.
 
     Nothing is held out, and one sample suffices. The layout is that of the training data.
 
@@ -69,22 +78,23 @@ def load_samples(
         known: see `load`.
 
     Returns:
-        The samples in network layout and their own units, and the names of their classes.
+        All samples, or training and test samples where the data distinguish them, in network
+        layout and their own units; and the names that come with them.
 
     Raises:
         InputError: there are no data, they cannot be read, or samples have another shape or are
             not finite.
     """
     path = Path(text).expanduser()
-    if _holds_images(path):
+    if holds_images(path):
         split, names = images.load_all(
             path, request.image_size, request.progress, preprocessing, shape[0]
         )
         x = as_samples(split.x, Preprocessing(), shape, text)
         check_range(x, preprocessing, text)
-        return replace(split, x=x), names
-    parts = _contents(text, request, known).parts
-    class_names, labels = encode_labels(parts)
+        return [replace(split, x=x)], Named(names)
+    contents = _contents(text, request, known)
+    class_names, labels = encode_labels(contents.parts)
     splits = [
         Split(
             as_samples(part.x, preprocessing, shape, part.what),
@@ -92,12 +102,14 @@ def load_samples(
             parameters_of(part),
             names=part.names,
         )
-        for part, label in zip(parts, labels, strict=True)
+        for part, label in zip(contents.parts, labels, strict=True)
     ]
-    for part, split in zip(parts, splits, strict=True):
+    for part, split in zip(contents.parts, splits, strict=True):
         Moments.of(split.x, part.what, exact=False)  # refuses what is not finite
         check_range(split.x, preprocessing, part.what)
-    return joined(splits), class_names
+    return splits, Named(
+        contents.class_names or class_names, contents.parameter_names, contents.axes
+    )
 
 
 def joined(splits: Sequence[Split]) -> Split:
@@ -112,7 +124,8 @@ def joined(splits: Sequence[Split]) -> Split:
     return Split(x, **{**metadata, "rows": np.arange(count)})
 
 
-def _holds_images(path: Path) -> bool:
+def holds_images(path: Path) -> bool:
+    """Whether there are images at a path, rather than an array."""
     if path.is_file():
         return (
             path.suffix.lower() in {".zip", ".tar", *pages.SUFFIXES} and readers.find(path) is None

@@ -14,6 +14,16 @@ from latentrank.data.readers import tables
 from latentrank.errors import InputError
 
 
+def parameter_names(known: Sequence[str] | None, count: int) -> list[str]:
+    """The names of parameters, or numbers from 0 like those of other columns.
+
+    Example:
+        >>> parameter_names(None, 2), parameter_names(("x",), 1)
+        (['parameter 0', 'parameter 1'], ['x'])
+    """
+    return list(known) if known else [f"parameter {i}" for i in range(count)]
+
+
 def read(path: str | Path, width: int, names: Sequence[str] | None = None) -> NDArray[np.float64]:
     """Parameters from a `.npy` file or a table such as `.csv`, one row for each sample.
 

@@ -240,33 +240,18 @@ def load(
 
 
 def load_samples(
-    name_or_path: str | Path,
-    preprocessing: Preprocessing,
-    shape: tuple[int, ...],
-    root: str | Path | None = None,
-    download: bool = False,
-    *,
-    image_size: int | None = None,
-    labels: str | None = None,
-    parameters: Sequence[str] | str | None = None,
-    columns: Sequence[str] | str | None = None,
-    progress: bool = True,
+    name_or_path: str | Path, preprocessing: Preprocessing, shape: tuple[int, ...], **how: Any
 ) -> tuple[Split, tuple[str, ...] | None]:
     """Load all samples of other data, in file order, for a trained model.
 
-    Nothing is held out, and one sample suffices. The layout is that of the training data.
+    Nothing is held out, and one sample suffices.
 
     Args:
         name_or_path: as in `load`.
         preprocessing: the model's, for the layout.
         shape: shape of one sample in network layout.
-        root: as in `load`.
-        download: download missing files.
-        image_size: size of images in files.
-        labels: name of the labels, which may be absent.
-        parameters: names of the parameters, likewise.
-        columns: names of the columns of a sample.
-        progress: show a progress bar while images are decoded.
+        **how: `root`, `download`, `image_size`, `labels`, `parameters`, `columns` and `progress`
+            of `load`; labels and parameters may be absent.
 
     Returns:
         The samples in network layout and their own units, and the names of their classes.
@@ -281,19 +266,75 @@ def load_samples(
         (1100, 1, 64, 64)
     """
     from latentrank.data import own
+
+    parts, known = _like(name_or_path, preprocessing, shape, **how)
+    return own.joined(parts), known["class_names"]
+
+
+def load_like(
+    name_or_path: str | Path, preprocessing: Preprocessing, shape: tuple[int, ...], **how: Any
+) -> Dataset:
+    """Load a data set for a trained model, in the layout and units of its training data.
+
+    Args:
+        name_or_path: as in `load`.
+        preprocessing: the model's.
+        shape: shape of one sample in network layout.
+        **how: as in `load_samples`.
+
+    Raises:
+        InputError: as in `load_samples`, or there is a single sample.
+
+    Example:
+        >>> from latentrank.preprocessing import Preprocessing
+        >>> data = load_like("gaussian2d", Preprocessing(), (1, 64, 64))
+        >>> len(data.train), len(data.test), data.true_dimension
+        (100, 1000, 2)
+    """
+    from latentrank.data.arrays import held_out
+    from latentrank.data.base import Dataset
+
+    parts, known = _like(name_or_path, preprocessing, shape, **how)
+    train, test = parts if len(parts) == 2 else held_out(parts[0], str(name_or_path))
+    return Dataset(str(name_or_path), train, test, preprocessing, **known)
+
+
+def _like(
+    name_or_path: str | Path,
+    preprocessing: Preprocessing,
+    shape: tuple[int, ...],
+    root: str | Path | None = None,
+    download: bool = False,
+    *,
+    image_size: int | None = None,
+    labels: str | None = None,
+    parameters: Sequence[str] | str | None = None,
+    columns: Sequence[str] | str | None = None,
+    progress: bool = True,
+) -> tuple[list[Split], dict[str, Any]]:
+    """Samples like those of a trained model, in one part or two, and what else is known of them."""
+    from latentrank.data import own
     from latentrank.data.arrays import Meaning
     from latentrank.data.layout import as_samples
+    from latentrank.data.units import check_range
     from latentrank.preprocessing import Preprocessing
 
     if not isinstance(name_or_path, Path) and name_or_path in DATASETS:
         data = load(name_or_path, root, download, image_size=image_size, progress=progress)
-        joined = own.joined([data.train, data.test])
-        return replace(joined, x=as_samples(joined.x, Preprocessing(), shape)), data.class_names
+        splits = [
+            replace(part, x=as_samples(part.x, Preprocessing(), shape))
+            for part in (data.train, data.test)
+        ]
+        for split in splits:
+            check_range(split.x, preprocessing, name_or_path)
+        kept = "true_dimension", "class_names", "parameter_names", "axes", "content"
+        return splits, {name: getattr(data, name) for name in kept}
     meaning = Meaning(
         None, None, labels, _listed(parameters), _listed(columns), "train", lenient=True
     )
     request = own.Request(_root(root), download, None, None, image_size, 0, progress, meaning)
-    return own.load_samples(str(name_or_path), preprocessing, shape, request, names())
+    splits, named = own.load_like(str(name_or_path), preprocessing, shape, request, names())
+    return splits, named._asdict()
 
 
 def _root(root: str | Path | None) -> Path:

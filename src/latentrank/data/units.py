@@ -218,7 +218,7 @@ def _said(ranges: list[Moments], high: float | None) -> str:
 
 
 def check_range(x: Array, made: Preprocessing, what: str) -> None:
-    """Refuse samples beyond the bounds of those that a model was trained on.
+    """Refuse samples beyond the bounds of those that a model was trained on, or rescaled ones.
 
     Args:
         x: `(N, ...)`, in their own units.
@@ -226,7 +226,8 @@ def check_range(x: Array, made: Preprocessing, what: str) -> None:
         what: description of their origin, for the message.
 
     Raises:
-        InputError: a value is beyond the bounds by more than rounding.
+        InputError: a value is beyond the bounds by more than rounding, or they are real numbers
+            up to 1 for a model of integers.
 
     Example:
         >>> check_range(np.array([[0, 255]]), Preprocessing(high=1.0, low=0.0), "X")
@@ -244,7 +245,9 @@ def check_range(x: Array, made: Preprocessing, what: str) -> None:
     lows, highs = zip(*((block.min(), block.max()) for block in blocks(x)), strict=True)
     low, high = float(min(lows)), float(max(highs))
     slack = SLACK * (made.high - made.low)
-    if low < made.low - slack or high > made.high + slack:
+    # fractions in place of the levels of a pixel, of which 1 is nearly black
+    rescaled = np.dtype(made.dtype).kind in "iu" and made.high > _FEW and 0 < high <= 1
+    if low < made.low - slack or high > made.high + slack or (rescaled and x.dtype.kind == "f"):
         raise InputError(
             f"{what} has values from {low:g} to {high:g}, and the model was trained on values "
             f"from {made.low:g} to {made.high:g}; scale them as the training data were."

@@ -6,6 +6,7 @@ entry point in the group `latentrank.densities`.
 """
 
 from latentrank.density.base import Density, RandomState, Subspace
+from latentrank.density.gaussian import Normal
 from latentrank.density.prior import standard_normal
 from latentrank.density.table import (
     DENSITIES,
@@ -22,6 +23,7 @@ from latentrank.density.table import (
 __all__ = [
     "DENSITIES",
     "Density",
+    "Normal",
     "Option",
     "RandomState",
     "Spec",

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latentrank.errors import InputError, check_count
+
+if TYPE_CHECKING:
+    from latentrank.models.statistics import CodeStatistics  # and with it torch
 
 Array = NDArray[np.float64]
 RandomState = int | np.random.RandomState | np.random.Generator | None
@@ -186,8 +189,23 @@ class Subspace:
         mean = centred.mean(axis=0)
         centred = centred - mean
         values, axes = _principal_axes(centred, RANK_TOLERANCE * size)
-        largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
-        return cls(mean, (axes * np.sign(largest)).T, values / np.sqrt(len(centred) - 1))
+        return cls(mean, _signed(axes).T, values / np.sqrt(len(centred) - 1))
+
+    @classmethod
+    def of_statistics(cls, statistics: CodeStatistics) -> Subspace:
+        """The same from the statistics of codes that a model keeps, up to their rounding.
+
+        Args:
+            statistics: of the training codes.
+        """
+        mean, directions, variances = (
+            getattr(statistics, name).double().cpu().numpy()
+            for name in ("mean", "directions", "variances")
+        )
+        scales = np.sqrt(variances)
+        # per sample, so that the number of samples is not needed
+        kept = scales > RANK_TOLERANCE * np.hypot(np.linalg.norm(mean), np.linalg.norm(scales))
+        return cls(mean, _signed(directions.T[kept]).T, scales[kept])
 
     @property
     def rank(self) -> int:
@@ -248,6 +266,12 @@ class Subspace:
         distance = np.linalg.norm(codes - self.points(self.coordinates(codes)), axis=1)
         typical = np.hypot(np.linalg.norm(self.mean), np.linalg.norm(self.scales))
         return np.asarray(distance <= OFF_TOLERANCE * (np.linalg.norm(codes, axis=1) + typical))
+
+
+def _signed(axes: Array) -> Array:
+    """Rows with the sign that makes their largest entry positive."""
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+    return np.asarray(axes * np.sign(largest))
 
 
 def _principal_axes(centred: Array, threshold: float) -> tuple[Array, Array]:

@@ -311,8 +311,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         self._trained = model
         self.model_ = self._compressed(model, x)
         self.embedding_ = self.model_.encode_array(x)
-        total = sum(batch.double().sum(dim=0) for batch in model.batches(x))
-        self._mean_sample = (torch.as_tensor(total) / len(x)).numpy()
+        self._mean_sample = model.mean_sample(x).numpy()
         rows = [{**row, "epoch": row["epoch"] + epochs} for row in history.rows]
         self.history_ = [*(self.history_ if epochs else []), *rows]
         self.n_iter_ = int(self.history_[-1]["epoch"])

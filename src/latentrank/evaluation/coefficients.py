@@ -9,12 +9,14 @@ The error of its reconstruction is given as a share of the variance of the test 
 
     e_k = \sum_i ||x_i - D(z_k,i)||^2 / \sum_i ||x_i - \bar x||^2,
 
-in the units of the network, so that 1 is the error of the mean sample and 0 is no error. PCA of the
+in the units of the network, with `\bar x` the mean of the training samples, so that 1 is the error
+of that mean and 0 is no error. PCA of the
 training split, truncated to `k` directions, is the best linear encoder and decoder of that width.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -47,7 +49,7 @@ class ErrorCurve(NamedTuple):
     Attributes:
         ks: `(K,)` int64 numbers of coefficients, increasing, from 1.
         errors: `(K,)` float64 shares of the variance of the test split, from 0; 1 is the error
-            of the mean.
+            of the mean training sample.
     """
 
     ks: NDArray[np.int64]
@@ -71,14 +73,14 @@ def error_by_coefficients(model: LatentModel, dataset: Dataset) -> ErrorCurve:
     Args:
         model: an autoencoder in evaluation mode.
         dataset: data like those it was trained on. At most `MOST_SAMPLES` of the test split are
-            used; the training split is used only if the model lacks the statistics of its codes.
+            used, and of the training split for its mean at most `MOST_NUMBERS` values.
 
     Returns:
         The curve: every `k` up to 8, then two to each factor of two, the last being the rank of the
         training codes.
 
     Raises:
-        InputError: the model has no encoder, such as a GAN, or the test samples are all equal.
+        InputError: the model has no encoder, such as a GAN, or all samples are equal.
 
     Example:
         >>> import latentrank
@@ -99,7 +101,7 @@ def error_by_coefficients(model: LatentModel, dataset: Dataset) -> ErrorCurve:
     mean, directions = statistics.mean.to(codes), statistics.directions.to(codes)
     ks = coefficient_counts(directions.shape[1])
     coordinates = (codes - mean) @ directions
-    total = _variance(x)
+    total = _variance(x, _mean(dataset))
     errors = [
         _squared_error(model, mean + coordinates[:, :k] @ directions[:, :k].mT, x) / total
         for k in ks.tolist()
@@ -118,7 +120,7 @@ def pca_error_by_coefficients(dataset: Dataset, most: int = MOST_COMPONENTS) -> 
         The curve at every `k` from 1 to `most`, or to the rank that the training split allows.
 
     Raises:
-        InputError: the test samples are all equal.
+        InputError: all samples are equal.
 
     Example:
         >>> from latentrank.data import load
@@ -126,12 +128,10 @@ def pca_error_by_coefficients(dataset: Dataset, most: int = MOST_COMPONENTS) -> 
         >>> curve.ks.tolist(), bool(curve.errors[0] > curve.errors[2])
         ([1, 2, 3], True)
     """
-    size = int(np.prod(dataset.shape))
-    rows = spread_evenly(len(dataset.train), max(2, MOST_NUMBERS // size))
-    x = _seen(dataset, dataset.train, rows).flatten(1).numpy()
+    x = _seen(dataset, dataset.train, _training_rows(dataset)).flatten(1).numpy()
     test = _test_samples(dataset)
-    components = min(most, size, len(x) - 1)
-    total = _variance(test)
+    components = min(most, *x.shape, len(x) - 1)
+    total = _variance(test, _mean(dataset))
     pca = PCA(components, random_state=0).fit(x)
     centred = test.flatten(1).double().numpy() - pca.mean_
     explained = np.square(centred @ pca.components_.T.astype(np.float64)).sum(axis=0)
@@ -158,6 +158,20 @@ def _test_samples(dataset: Dataset) -> Tensor:
     return _seen(dataset, dataset.test, spread_evenly(len(dataset.test), MOST_SAMPLES))
 
 
+def _training_rows(dataset: Dataset) -> NDArray[np.int64]:
+    """Rows of the training samples that are used."""
+    return spread_evenly(len(dataset.train), max(2, MOST_NUMBERS // math.prod(dataset.shape)))
+
+
+def _mean(dataset: Dataset) -> Tensor:
+    """The mean training sample in network units, `shape` float64."""
+    rows = _training_rows(dataset)
+    total = torch.zeros(dataset.shape, dtype=torch.float64)
+    for start in range(0, len(rows), _BATCH):
+        total += _seen(dataset, dataset.train, rows[start : start + _BATCH]).double().sum(dim=0)
+    return total / len(rows)
+
+
 def _seen(dataset: Dataset, split: Split, rows: NDArray[np.int64]) -> Tensor:
     """Samples of a split in network units, `(n, *shape)` float32."""
     return dataset.preprocessing.normalise(split.take(rows).x)
@@ -174,16 +188,15 @@ def _statistics(model: LatentModel, dataset: Dataset) -> CodeStatistics:
     return found
 
 
-def _variance(x: Tensor) -> float:
-    """Summed squared distance of samples from their mean.
+def _variance(x: Tensor, mean: Tensor) -> float:
+    """Summed squared distance of samples from the mean training sample.
 
     Raises:
         InputError: it is zero.
     """
-    values = x.flatten(1).double()
-    total = float((values - values.mean(0)).square().sum())
+    total = float((x.double() - mean).square().sum())
     if not total > 0:
-        raise InputError("All test samples are equal, so errors have no scale; give other data.")
+        raise InputError("All samples are equal, so errors have no scale; give other data.")
     return total
 
 

@@ -87,7 +87,9 @@ def spherical(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
     return _with_ends(from_start * start + from_end * end, a, b)
 
 
-def pca_grid(codes: ArrayLike, size: int = 10, extent: float = 2.0) -> NDArray[np.float32]:
+def pca_grid(
+    codes: ArrayLike | Subspace, size: int = 10, extent: float = 2.0
+) -> NDArray[np.float32]:
     """A square grid in the plane of the first two principal directions, around the mean.
 
     The first direction runs along the columns, the second along the rows. Each points where
@@ -95,7 +97,7 @@ def pca_grid(codes: ArrayLike, size: int = 10, extent: float = 2.0) -> NDArray[n
     counts as zero, so that the grid repeats itself along it.
 
     Args:
-        codes: `(N, L)`, `N` from 2.
+        codes: `(N, L)`, `N` from 2; or their subspace.
         size: points along each side, from 2.
         extent: how far the grid reaches to each side, in standard deviations; the papers take 2.
 
@@ -113,7 +115,7 @@ def pca_grid(codes: ArrayLike, size: int = 10, extent: float = 2.0) -> NDArray[n
     """
     if size < 2:
         raise InputError(f"The grid's size is {size}, expected an integer from 2; raise it.")
-    subspace = Subspace.of(codes)
+    subspace = codes if isinstance(codes, Subspace) else Subspace.of(codes)
     ticks = np.linspace(-extent, extent, size)
     plane = np.stack(np.meshgrid(ticks, ticks), axis=-1)[..., : subspace.rank]
     padded = np.zeros((size, size, subspace.rank))

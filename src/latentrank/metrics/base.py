@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Better = Literal["lower", "higher"]
-Need = Literal["images", "labels", "parameters", "posterior", "codes"]
+Need = Literal["images", "labels", "parameters", "posterior", "codes", "history"]
 Use = Literal["samples", "seed", "features"]
 
 

@@ -20,9 +20,11 @@ from latentrank.evaluation.theory import (
 from latentrank.metrics.base import Metric
 from latentrank.metrics.subject import Subject
 from latentrank.models.base import LatentModel
+from latentrank.parametric import KINDS
 from latentrank.runs.train import new_model
 
 EPSILON = 0.1  # Adam's epsilon in theorem 1, where the usual 1e-8 would make the step vanish
+_KINDS = "|".join(("auto", *KINDS))
 _PILOT_STEPS, _PILOT_STEP_SIZE = 20, 1e-3
 
 
@@ -30,7 +32,7 @@ def _of_training(name: str) -> Callable[[Subject, str], float]:
     def metric(subject: Subject, _: str) -> float:
         value = subject.metrics.get(name)
         if value is None:
-            raise InputError(f"The method {subject.config.method} has no {name.replace('_', ' ')}.")
+            raise InputError(f"{subject.folder.name} has no {name.replace('_', ' ')}.")
         return float(value)
 
     return metric
@@ -122,6 +124,7 @@ METRICS = (
         "seconds-per-100-batches",
         _seconds_per_100_batches,
         "lower",
+        ("history",),
         usual=(),
         title="seconds for 100 batches",
         help="Training time for 100 batches.",
@@ -131,16 +134,15 @@ METRICS = (
         lambda s, kind: parameter_error(s.model, s.dataset, kind),
         "lower",
         ("parameters", "codes"),
-        argument="KIND",
-        help="Error at the parameters of the test split in percent, by kind of interpolation: "
-        "auto, linear, multilinear, radial or gaussian-process.",
+        argument=_KINDS,
+        help="Error at the parameters of the test split in percent, by kind of interpolation.",
     ),
     Metric(
         "fold-error",
         lambda s, kind: fold_error(s.model, s.dataset, kind),
         "lower",
         ("parameters", "codes"),
-        argument="KIND",
+        argument=_KINDS,
         help="Error at training parameters held out of the interpolation, by kind, in percent.",
     ),
     Metric(

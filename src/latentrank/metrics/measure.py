@@ -33,7 +33,7 @@ def measure(subject: Subject, text: str) -> Value:
     spec = _resolved(subject, parse(text))
     request = _request(subject, spec)
     if spec.metric.stored:
-        for value in reversed(read(subject.folder)):
+        for value in reversed(read(subject.folder, subject.measured_on)):
             if value.answers(spec.text, request):
                 return value
     _check_needs(subject, spec)
@@ -138,6 +138,8 @@ def _request(subject: Subject, spec: Spec) -> dict[str, Any]:
     """The part of the value's identity known before it is computed."""
     uses = spec.metric.uses
     known: dict[str, Any] = {}
+    if subject.measured_on is not None:
+        known["data"] = subject.measured_on
     if spec.metric.argument == "DENSITY":
         known["density"] = spec.argument
     if "samples" in uses and spec.argument != "reconstruction":
@@ -202,6 +204,11 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "posterior": (
         lambda s: s.posterior() is not None,
         "The metric needs a Gaussian posterior; choose a method with one, such as vae or vrrae.",
+    ),
+    "history": (
+        lambda s: "history" not in s.run.lacks,
+        "The metric needs the history of the training, which a saved model does not have; choose "
+        "another metric.",
     ),
     "codes": (
         lambda s: s.reconstructs,

@@ -109,13 +109,14 @@ def _model(folder: Path) -> str | None:
     return weights_digest(path) if path.is_file() else None
 
 
-def read(folder: str | Path) -> list[Value]:
+def read(folder: str | Path, measured_on: str | None = None) -> list[Value]:
     """The stored values for the model that a run folder holds now.
 
     Values of an earlier model, before the run was trained for longer, are left out.
 
     Args:
         folder: the run folder.
+        measured_on: fingerprint of the data, of a saved model; None for a run's own data.
 
     Returns:
         The values, in the order of measurement; empty if there are none.
@@ -124,7 +125,11 @@ def read(folder: str | Path) -> list[Value]:
     if not values:
         return []
     model = _model(Path(folder))
-    return [value for value in values.values() if value.model == model]
+    return [
+        value
+        for value in values.values()
+        if value.model == model and value.identity.get("data") == measured_on
+    ]
 
 
 def add(folder: str | Path, values: Sequence[Value]) -> None:

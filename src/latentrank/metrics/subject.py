@@ -45,6 +45,7 @@ class Subject:
         weights: weights files by the name of the features.
         download: whether weights may be downloaded.
         say: called with a message on what is being computed.
+        opened: the run, if it has been opened already.
     """
 
     config: RunConfig
@@ -54,6 +55,7 @@ class Subject:
     weights: Mapping[str, Path] = field(default_factory=dict)
     download: bool = False
     say: Callable[[str], None] = lambda text: None
+    opened: Run | None = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -62,12 +64,12 @@ class Subject:
     @cached_property
     def run(self) -> Run:
         """The finished run."""
-        return finished_run(self.folder).expect_data(self.config)
+        return self.opened or finished_run(self.folder).expect_data(self.config)
 
     @property
     def metrics(self) -> Mapping[str, Any]:
         """Everything training wrote; the data are not read."""
-        return finished_run(self.folder).metrics
+        return self.run.metrics
 
     @cached_property
     def model(self) -> LatentModel:
@@ -77,7 +79,8 @@ class Subject:
     @cached_property
     def dataset(self) -> Dataset:
         """The data that it was trained on, or is to be."""
-        return self.run.dataset() if (self.folder / METRICS).is_file() else load_data(self.config)
+        trained = self.opened or (self.folder / METRICS).is_file()
+        return self.run.dataset() if trained else load_data(self.config)
 
     @cached_property
     def full_dataset(self) -> Dataset:
@@ -92,6 +95,11 @@ class Subject:
         """The configuration of all of the data as text, for a cache key."""
         every = {"train_size": None, "test_size": None, "seed": 0}
         return self.config.updated(every).model_dump_json()
+
+    @property
+    def measured_on(self) -> str | None:
+        """The fingerprint of the data, if they are not those of the run's training."""
+        return self.opened.measured_on if self.opened else None
 
     @property
     def model_digest(self) -> str | None:

@@ -70,6 +70,11 @@ class LatentModel(nn.Module):
         """The preprocessing of data for the networks, and its inverse."""
         return self.spec.preprocessing or Preprocessing()
 
+    @preprocessing.setter
+    def preprocessing(self, made: Preprocessing) -> None:
+        """Training with `fit` sets it; a loop of your own may, so that it is saved."""
+        self.spec = self.spec.model_copy(update={"preprocessing": made})
+
     def encode(self, x: Tensor) -> Tensor:
         """The deterministic codes, `(B, L)`, of `x`, `(B, *input_shape)`."""
         return self.bottleneck.encode(self.encoder(x))
@@ -216,6 +221,14 @@ class LatentModel(nn.Module):
         """
         normalise = self.preprocessing.normalise
         return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))
+
+    def mean_sample(self, x: Array) -> Tensor:
+        """The mean of samples `(N, *input_shape)` as networks see them, `(*input_shape)` float64.
+
+        Of the training samples, it is what errors as shares of the variance refer to.
+        """
+        total = sum(part.double().sum(dim=0) for part in self.batches(x))
+        return torch.as_tensor(total) / len(x)
 
     @cached_property
     def operations(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,13 @@ from pathlib import Path
 import yaml
 
 from latentrank import __version__, methods, metrics
-from latentrank.filenames import SPEC
+from latentrank.config import RunConfig, places, section_of, settings
 from latentrank.formatting import as_text, duration
 from latentrank.models.spec import Spec
 from latentrank.report import html
 from latentrank.runs import Run
-from latentrank.serialization import load, read_spec
+from latentrank.runs.measured import share_of_variance
+from latentrank.serialization import load, spec_of
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,6 @@ class Facts:
     warning: str = ""
 
 
-#: Settings that a card lists, if they are set.
-_TRAINING = (
-    "epochs", "steps", "batch_size", "learning_rate", "optimizer", "schedule", "weight_decay",
-    "init", "n_init", "patience", "train_size", "image_size", "seed",
-)  # fmt: skip
-
-
 def facts_of(folder: Path, run: Run | None = None) -> Facts:
     """What is known of a saved model, and of the run that trained it.
 
@@ -56,14 +49,16 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
     Raises:
         InputError: the model is damaged.
     """
-    spec = read_spec(json.loads((folder / SPEC).read_text(encoding="utf-8")), str(folder / SPEC))
+    spec = spec_of(folder)
     if run is None:
         known = spec.net != "custom" and (model := load(folder)).statistics.known
         return Facts(spec, model.rank() if known else None)
     found, config = run.metrics, run.config
-    training = {name: as_text(config[name]) for name in _TRAINING if config[name] is not None}
+    training = {name: as_text(config[name]) for name in _settings() if config[name] is not None}
     if "steps" in training:
         del training["epochs"]
+    if config["init"] == "random":
+        del training["init_steps"]
     return Facts(
         spec,
         found["rank"],
@@ -74,13 +69,19 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
     )
 
 
+def _settings() -> list[str]:
+    """Settings of data and training that can change the result; the data are named elsewhere."""
+    apart = {"data", *places()}
+    return [name for name in settings() if section_of(name) is not RunConfig and name not in apart]
+
+
 def _numbers(run: Run) -> dict[str, str]:
     found = run.metrics
     numbers = {}
     if (error := found["validation_error"]) is not None:
         numbers["mean squared error of test samples"] = as_text(error)
-        if total := found.get("error_of_the_mean"):
-            numbers["the same, as a share of their variance"] = f"{100 * error / total:.3g} %"
+        if (share := share_of_variance(found)) is not None:
+            numbers["the same, as a share of their variance"] = f"{100 * share:.3g} %"
     numbers |= {value.label: as_text(value.value) for value in metrics.read(run.folder)}
     return {**numbers, "training time": duration(found["seconds"])}
 

@@ -20,6 +20,7 @@ from latentrank.formatting import as_text, duration, mean_and_spread
 from latentrank.metrics import METRICS, Value, comparable, read
 from latentrank.report.view import View, flat_settings
 from latentrank.runs import Run
+from latentrank.runs.measured import share_of_variance
 
 # What may differ between repetitions of an experiment.
 _NOT_THE_EXPERIMENT: Final = frozenset({"seed", *places()})
@@ -78,7 +79,7 @@ class Column:
     @property
     def shares(self) -> NDArray[np.float64]:
         """`(S,)` errors of complete codes, as shares of the data's variance."""
-        return np.array([view.errors.share for view in self.views])
+        return np.array([share_of_variance(view.metrics) for view in self.views], np.float64)
 
     @property
     def spectra(self) -> NDArray[np.float64]:
@@ -122,11 +123,11 @@ def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list
 
 def _same_data(views: Sequence[View]) -> None:
     """Reject runs whose samples cannot be compared."""
-    found = sorted({f"{view.data_name} {view.shape}" for view in views})
+    found = sorted({f"{view.data_name or 'no data'} {view.shape}" for view in views})
     if len(found) > 1:
         raise InputError(
-            f"The runs were trained on different data ({'; '.join(found)}), expected the same for "
-            "all; compare runs of one data set."
+            f"The runs have different data ({'; '.join(found)}), expected the same for all; "
+            "compare runs of one data set, and give it to saved models with --data."
         )
 
 
@@ -193,7 +194,8 @@ def measures(column: Column) -> dict[str, Measure]:
 
 def _measured(columns: Sequence[Column]) -> list[dict[str, Value]]:
     """Values measured after training, per run, under names that make them comparable."""
-    return comparable([read(view.run.folder) for column in columns for view in column.views])
+    runs = [view.run for column in columns for view in column.views]
+    return comparable([read(run.folder, run.measured_on) for run in runs])
 
 
 def _measures(

@@ -22,6 +22,7 @@ from latentrank.report.panels import (
     ERRORS_CAPTION,
     SAMPLES,
     Drawn,
+    coded,
     drawn_as_lines,
     generated,
     walks,
@@ -99,18 +100,15 @@ def write_comparison(
     columns = columns_of(runs, labels)
     target = Path(path)
     files = _Files(files_of(target), figure_format)
-    across = 1 if drawn_as_lines(columns[0].view) else 3  # axes need the full width
     sections = [
-        html.section("Error by number of coefficients", *_errors(columns, files)),
+        *_notes(columns),
+        *_of_samples(columns, "Error by number of coefficients", _errors, files),
         html.section("Numbers", *_numbers(columns, files)),
         html.section(
             "Number of directions the codes use", files.figure("spectrum", _spectra(columns))
         ),
-        html.section("Reconstructions", *_shared_reconstructions(columns, files)),
-        html.section(
-            "Between two samples",
-            *_side_by_side(columns, files, "interpolation", _walk, _WALKS, across),
-        ),
+        *_of_samples(columns, "Reconstructions", _shared_reconstructions, files),
+        *_of_samples(columns, "Between two samples", _interpolations, files),
         html.section(
             "Samples", *_side_by_side(columns, files, "samples", _sample_grid, _SAMPLED, 3)
         ),
@@ -121,22 +119,42 @@ def write_comparison(
         target,
         html.page(
             _title(columns),
-            f"{_count(len(columns), 'method')}, {_seeds(columns)} each; the same test samples and "
-            "the same random seed for all.",
+            f"{_count(len(columns), 'method')}, {_seeds(columns)} each; the same "
+            f"{'test samples and the same ' * columns[0].view.has_samples}random seed for all.",
             html.facts(_headline(columns)),
             sections,
             f"Written by latentrank {__version__} from "
-            f"{_count(len(runs), 'run folder')}; tables and figures are in {files.folder.name}.",
+            f"{_count(len(runs), 'folder')}; tables and figures are in {files.folder.name}.",
         ),
     )
     return target
+
+
+def _notes(columns: Sequence[Column]) -> list[Markup]:
+    """What is not known of saved models, once if it is the same for all."""
+    every = {column.name: " ".join(column.view.run.notes) for column in columns}
+    if len(set(every.values())) == 1:
+        every = {"": next(iter(every.values()))}
+    texts = [f"{name}: {text}" if name else text for name, text in every.items() if text]
+    return [html.section("Note", html.note(*texts))] if texts else []
+
+
+def _of_samples(
+    columns: Sequence[Column],
+    title: str,
+    draw: Callable[[Sequence[Column], _Files], list[Markup]],
+    files: _Files,
+) -> list[Markup]:
+    """A section that needs samples, which saved models without data do not have."""
+    return [html.section(title, *draw(columns, files))] if columns[0].view.has_samples else []
 
 
 def _title(columns: Sequence[Column]) -> str:
     """The methods, or their number if the names would not fit on a line or two."""
     names = ", ".join(column.name for column in columns)
     subject = names if len(names) <= _LONGEST_TITLE else _count(len(columns), "method")
-    return f"{subject} on {columns[0].view.data_name}"
+    name = columns[0].view.data_name
+    return f"{subject} on {name}" if name else subject
 
 
 def _count(number: int, noun: str) -> str:
@@ -227,7 +245,8 @@ def _spectra(columns: Sequence[Column]) -> Drawn:
     return Drawn(
         figures.spectrum({c.name: c.spectra for c in columns}, ranks, true, RANK_THRESHOLD),
         f"Falling curves of singular values of {_count(len(columns), 'method')}.",
-        "Singular values of the covariance of the test codes, divided by the largest; dots mark "
+        f"Singular values of the covariance of the {coded(columns[0].view)}, divided by the "
+        "largest; dots mark "
         f"the ranks, the number of values above {RANK_THRESHOLD:g}{_bands(columns)}.",
     )
 
@@ -250,6 +269,12 @@ def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Ma
         f"{len(first.originals)} test {first.noun}s and each method's reconstructions.",
     )
     return [files.figure("reconstructions", drawn), *notes]
+
+
+def _interpolations(columns: Sequence[Column], files: _Files) -> list[Markup]:
+    """Every method's interpolations."""
+    most = 1 if drawn_as_lines(columns[0].view) else 3  # axes need the full width
+    return _side_by_side(columns, files, "interpolation", _walk, _WALKS, most)
 
 
 def _walk(column: Column, first: View) -> Drawn:

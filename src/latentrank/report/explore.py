@@ -15,8 +15,6 @@ from latentrank import __version__
 from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.io import write_text
-from latentrank.linalg import RANK_THRESHOLD
-from latentrank.models.statistics import CodeStatistics
 from latentrank.report import html
 from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, rgb, widened
 from latentrank.report.style import CELL, INK, PALETTE
@@ -61,24 +59,26 @@ def write_explore(run: Run) -> Path:
     }
     parts = html.macros("explore")
     names, rendering = _start_names(len(sprites)), "auto" if lines else "pixelated"
+    shown = f"{'reconstructions of ' if view.has_samples else ''}{view.start_noun}s"
     target = run.folder / "explore.html"
     write_text(
         target,
         html.page(
-            f"{view.name} on {view.data_name}",
-            f"Pick a test {view.noun}, then move its code along one principal direction at a time.",
+            view.title,
+            f"Pick a {view.start_noun}, then move its code along one principal direction at a "
+            "time.",
             html.facts(
                 {"rank": (as_text(view.metrics["rank"]), f"of {view.metrics['latent_dim']}")}
             ),
             [
                 html.section(
-                    "Start", parts.starts(names, view.noun, f"{width / height:.4f}", rendering)
+                    "Start", parts.starts(names, shown, f"{width / height:.4f}", rendering)
                 ),
                 html.section(
                     "Directions", parts.directions(_shares(view, directions), STEPS, REACH)
                 ),
             ],
-            f"Written by latentrank {__version__} from the run folder {run.folder.name}.",
+            f"Written by latentrank {__version__} from the folder {run.folder.name}.",
             style=html.asset("explore.css"),
             script=parts.script(values, html.asset("explore.js")),
         ),
@@ -98,17 +98,13 @@ def explorable(run: Run) -> View:
             f"The method {view.config['method']} has no codes of samples to start from; give a "
             f"run of an autoencoder."
         )
-    if not len(_scales(view)):
-        raise InputError(
-            f"The code is constant (rank 0): every code gives the same {view.noun}, so there is "
-            "nothing to explore."
-        )
+    view.need_directions("nothing to explore")
     return view
 
 
 def thumbnails(view: View) -> list[str]:
-    """Reconstructions of the test samples shown, as data URLs."""
-    decoded = view.decode(view.codes_of_shown())[:, None, None]
+    """What is decoded from the codes to start from, as data URLs."""
+    decoded = view.decode(view.starts)[:, None, None]
     lines = view.noun in ("curve", "row")
     return [_data_url(picture[0, 0], lines) for picture in _drawn(decoded, view.limits)]
 
@@ -116,8 +112,8 @@ def thumbnails(view: View) -> list[str]:
 def walks(view: View) -> NDArray[np.float64]:
     """Codes around several starting points, along single principal directions.
 
-    The first starting point is the mean training code, the others are codes of test samples. Steps
-    are equidistant, up to `REACH` standard deviations in either direction.
+    The first starting point is the mean training code, the others are those of the view. Steps are
+    equidistant, up to `REACH` standard deviations in either direction.
 
     Args:
         view: view of a run with at least one direction.
@@ -125,24 +121,11 @@ def walks(view: View) -> NDArray[np.float64]:
     Returns:
         `(starts, directions, STEPS, L)`.
     """
-    statistics, scales = _statistics(view), _scales(view)[:DIRECTIONS]
-    codes = view.codes_of_shown()[: STARTS - 1]
-    starts = np.concatenate([statistics.mean.numpy()[None], codes])
+    plane, count = view.plane, min(view.directions, DIRECTIONS)
+    starts = np.concatenate([plane.mean[None], view.starts[: STARTS - 1]])
     ticks = np.linspace(-REACH, REACH, STEPS)
-    axes = scales[:, None] * statistics.directions.numpy().T[: len(scales)]
+    axes = plane.scales[:count, None] * plane.basis.T[:count]
     return np.asarray(starts[:, None, None] + ticks[:, None] * axes[:, None])
-
-
-def _statistics(view: View) -> CodeStatistics:
-    """Statistics of the training codes, stored with the weights: nothing is encoded again."""
-    return view.run.model().statistics
-
-
-def _scales(view: View) -> NDArray[np.float64]:
-    """Standard deviation along each direction counted by the rank, largest first."""
-    variances = _statistics(view).variances.double().numpy()
-    kept = variances[(variances > RANK_THRESHOLD * variances[:1]) & (variances > 0)]
-    return np.asarray(np.sqrt(kept))
 
 
 def _drawn(decoded: Array, limits: Limits) -> NDArray[np.uint8]:
@@ -195,5 +178,5 @@ def _start_names(count: int) -> list[str]:
 
 def _shares(view: View, count: int) -> list[float]:
     """Percent of the codes' variance along each of the first directions."""
-    shares = 100 * _scales(view) ** 2 / float(_statistics(view).variances.double().sum())
-    return [float(share) for share in shares[:count]]
+    variances = view.plane.scales**2
+    return [float(share) for share in 100 * variances[:count] / variances.sum()]

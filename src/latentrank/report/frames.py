@@ -57,11 +57,11 @@ def of_samples(view: View) -> tuple[Frame, dict[str, Any]]:
         a value in its own unit is `offset + scale * value`).
     """
     if view.noun in ("image", "volume"):
-        height, width = displayable(view.originals[:1]).shape[2:]
+        height, width = displayable(view.examples[:1]).shape[2:]
         return Frame.of(_picture(view, height, width)), {
             "kind": "picture", "width": width, "height": height,
         }  # fmt: skip
-    sample = view.originals[0]
+    sample = view.examples[0]
     if lines.named_rows(sample, view.axes):
         return Frame.of(_lines(view, 0.26 * len(sample) + 0.9)), {
             "kind": "rows",
@@ -102,12 +102,12 @@ def _picture(view: View, height: int, width: int) -> Figure:
 
 def _lines(view: View, height: float) -> Figure:
     """Axes of a curve or a row of a table."""
-    sample = view.originals[0]
+    sample = view.examples[0]
     figure = new_figure(page_width(), height)
     panel = figure.subplots()
     if not lines.named_rows(sample, view.axes):
         _horizontal(panel, view)
-    lines.finish(figure, [panel], sample, view.axes, widened(view.limits, view.originals))
+    lines.finish(figure, [panel], sample, view.axes, widened(view.limits, view.examples))
     if sample.ndim == 2 and len(sample) > 1:
         colours = lines.channel_colours(sample)
         names = lines.channel_names(len(sample), view.axes)
@@ -117,5 +117,5 @@ def _lines(view: View, height: float) -> Figure:
 
 def _horizontal(panel: Panel, view: View) -> None:
     """The horizontal axis as far as the values reach."""
-    x, _ = lines.points(np.atleast_2d(view.originals[0])[0], view.axes)
+    x, _ = lines.points(np.atleast_2d(view.examples[0])[0], view.axes)
     panel.set_xlim(float(x.min()), float(x.max()))

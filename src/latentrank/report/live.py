@@ -108,42 +108,43 @@ class Explorer:
             maps = self._maps()
         ranges = self._ranges()
         controls = parts.controls(
-            ranges, view.noun, view.titles, self._labels(), thumbnails(view), self._parameters(),
-            self.directions,
+            ranges, view.noun, view.start_noun, view.titles, self._labels(), thumbnails(view),
+            self._parameters(), self.directions,
         )  # fmt: skip
         values = {
             "frame": _without_svg(frame), "sample": sample,
             "maps": [_without_svg(found) for _, found in maps],
             "scales": self._scales.tolist(),
-            "shown": self.coordinates(view.codes_of_shown()).tolist(),
+            "shown": self.coordinates(view.starts).tolist(),
             "parameters": self._shown_parameters(),
         }  # fmt: skip
         drawings = parts.stage(
             _url(frame.svg),
             frame.size,
             [(name, _url(found.svg), found.size) for name, found in maps],
+            view.start_noun,
         )
         return html.page(
-            f"{view.name} on {view.data_name}",
+            view.title,
             f"Drag the point, move a slider or pick two samples: the {view.noun} is decoded as you "
             "go.",
             html.facts({"rank": (as_text(self.directions), f"of {view.metrics['latent_dim']}")}),
             [drawings, controls],
-            f"Served by latentrank {__version__} from the run folder {view.run.folder.name}.",
+            f"Served by latentrank {__version__} from the folder {view.run.folder.name}.",
             style=html.asset("live.css"),
             script=parts.script(values, html.asset("live.js")),
             live=True,
         )
 
     def _ranges(self) -> list[float]:
-        """How far each slider goes: as far as the codes of the data."""
-        largest = np.abs(self.coordinates(self.view.codes("test"))).max(axis=0)
+        """How far each slider goes: as far as the codes on the map."""
+        largest = np.abs(self.coordinates(self.view.cloud)).max(axis=0)
         return [float(reach) for reach in np.ceil(np.maximum(largest, _REACH))[:_SLIDERS]]
 
     def _maps(self) -> list[tuple[str, frames.Frame]]:
-        """Maps of the test codes, one for each way of colouring them."""
-        test = self.view.encoded("test")
-        every = (test["codes"] - self._mean) @ self._directions[:, :2]
+        """Maps of codes, one for each way of colouring them."""
+        test = self.view.encoded("test") if self.view.has_samples else {}
+        every = (self.view.cloud - self._mean) @ self._directions[:, :2]
         rows = scattered(len(every))
         found: list[tuple[str, Any, Any]] = []
         if "labels" in test:
@@ -173,7 +174,8 @@ class Explorer:
 
     def _shown_parameters(self) -> list[list[float]]:
         """Parameters of the samples to start from."""
-        known = self.view.encoded("test").get("parameters")
+        test = self.view.encoded("test") if self.view.has_samples else {}
+        known = test.get("parameters")
         return [] if known is None else known[self.view.kept.rows].tolist()
 
 

@@ -18,8 +18,9 @@ from latentrank.report import html
 from latentrank.report.errors import percent
 from latentrank.report.panels import PANELS, Drawn
 from latentrank.report.style import Format, to_svg, write_figure
-from latentrank.report.view import ERRORS, MissingDataError, View, flat_settings
-from latentrank.runs import Run
+from latentrank.report.view import ERRORS, View, flat_settings
+from latentrank.runs import MissingDataError, Run
+from latentrank.runs.measured import share_of_variance
 
 _MODEL: Final = (
     "method",
@@ -32,6 +33,7 @@ _MODEL: Final = (
     "test_size",
     "net",
     "latent_dim",
+    "model",
 )
 
 
@@ -54,17 +56,19 @@ def write_report(run: Run, figure_format: Format = "png") -> Path:
             removed and the data cannot be read, in which case the earlier report stays.
     """
     view = View(run)
-    sections = [html.section("Warning", html.note(text)) for text in view.warnings]
-    for name, title, draw in PANELS:
+    sections = [html.section("Note", html.note(*run.notes))] if run.notes else []
+    sections += [html.section("Warning", html.note(text)) for text in view.warnings]
+    for name, title, draw, needs in PANELS:
         path = run.folder / FIGURES / f"{name}.png"
+        if needs in run.lacks:
+            _remove(path)
+            continue
         try:
             drawn = draw(view)
         except MissingDataError:
             raise  # before anything that cannot be drawn again is replaced
         except InputError as error:
-            # A figure from an earlier report would contradict this one.
-            for written in path.parent.glob(f"{name}.*"):
-                written.unlink()
+            _remove(path)
             sections.append(html.section(title, html.note(str(error))))
         else:
             write_figure(drawn.figure, path.with_suffix(f".{figure_format}"))
@@ -72,20 +76,26 @@ def write_report(run: Run, figure_format: Format = "png") -> Path:
     found = view.errors_if_known
     if found:
         found.write(run.folder / ERRORS)
-    sections += _evaluation(run.folder)
+    sections += _evaluation(run)
     sections.append(html.section("Settings", _settings_table(view.config)))
     target = run.folder / REPORT
     write_text(
         target,
         html.page(
-            f"{view.name} on {view.data_name}",
+            view.title,
             _lead(view),
             html.facts(_headline(view)),
             sections,
-            f"Written by latentrank {__version__} from the run folder {run.folder.name}.",
+            f"Written by latentrank {__version__} from the folder {run.folder.name}.",
         ),
     )
     return target
+
+
+def _remove(path: Path) -> None:
+    """Remove a figure of an earlier report, in any format, which would contradict this one."""
+    for written in path.parent.glob(f"{path.stem}.*"):
+        written.unlink()
 
 
 def _lead(view: View) -> str:
@@ -107,18 +117,22 @@ def _headline(view: View) -> dict[str, str | tuple[str, str]]:
         facts["true dimension"] = as_text(metrics["true_dimension"])
     if metrics.get("validation_error") is not None:
         error = as_text(float(metrics["validation_error"]))
-        found = view.errors_if_known
-        share = f"{percent(found.share)} of the variance; {found.pca_needs}" if found else ""
-        facts["validation error"] = (error, share)
+        share, found = share_of_variance(metrics), view.errors_if_known
+        known = [] if share is None else [f"{percent(share)} of the variance"]
+        facts["validation error"] = (
+            error,
+            "; ".join([*known, *([found.pca_needs] if found else [])]),
+        )
     precision = metrics.get("training_precision", "32-true")
     how = "" if precision == "32-true" else f"in {precision}"
-    facts["training"] = (duration(float(metrics["seconds"])), how)
+    if metrics.get("seconds") is not None:
+        facts["training"] = (duration(float(metrics["seconds"])), how)
     if metrics.get("epochs"):
         facts["epochs"] = as_text(int(metrics["epochs"]))
     return facts
 
 
-def _evaluation(folder: Path) -> list[Markup]:
+def _evaluation(run: Run) -> list[Markup]:
     """Metrics measured after training."""
     return [
         html.section(
@@ -126,7 +140,7 @@ def _evaluation(folder: Path) -> list[Markup]:
             html.table(table.header, table.rows),
             *([html.note(table.note)] if table.note else []),
         )
-        for table in tables(read(folder))
+        for table in tables(read(run.folder, run.measured_on))
     ]
 
 

@@ -96,10 +96,10 @@ def _reconstructions(view: View) -> Drawn:
     figure = figures.reconstructions(view.originals, found, view.limits, view.axes)
     count = len(found)
     if not drawn_as_lines(view):
-        caption = f"Top: {count} test {noun}s, not trained on. Bottom: their reconstructions."
+        caption = f"Top: {count} test {noun}s{_held_out(view)}. Bottom: their reconstructions."
     else:
         caption = (
-            f"{count} test {noun}s, not trained on (grey), and their reconstructions (coloured)."
+            f"{count} test {noun}s{_held_out(view)} (grey), and their reconstructions (coloured)."
         )
     return Drawn(
         figure, f"{count} test {noun}s beside their reconstructions.", caption + _axis(view)
@@ -114,9 +114,13 @@ def _fields(view: View, found: Array) -> Drawn:
     return Drawn(
         figures.fields(view.originals[rows], found[rows], view.axes),
         f"Test {view.noun}s, their reconstructions and errors, with colour bars.",
-        f"Test {view.noun}s, not trained on; their reconstructions; and the error, reconstruction "
+        f"Test {view.noun}s{_held_out(view)}; their reconstructions; and the error, reconstruction "
         f"minus original.{from_top}",
     )
+
+
+def _held_out(view: View) -> str:
+    return ", not trained on" if view.run.held_out else ""
 
 
 def _spectrum(view: View) -> Drawn:
@@ -127,7 +131,7 @@ def _spectrum(view: View) -> Drawn:
     return Drawn(
         figure,
         f"Falling curve of {len(values)} singular values; {rank} of them are above the threshold.",
-        f"Singular values of the covariance of the {_coded(view)}, divided by the largest, on a "
+        f"Singular values of the covariance of the {coded(view)}, divided by the largest, on a "
         f"linear and on a logarithmic axis. The rank is {rank}: the number of values above "
         f"{RANK_THRESHOLD:g}{', marked by the dot' if rank >= 1 else ''}."
         + ("" if true is None else f" The data was generated from {true} numbers (dashed)."),
@@ -135,9 +139,11 @@ def _spectrum(view: View) -> Drawn:
     )
 
 
-def _coded(view: View) -> str:
-    """What the figures call the codes of test samples."""
-    return "discriminator's features of test samples" if view.starts_from_noise else "test codes"
+def coded(view: View) -> str:
+    """What the figures call the codes of test samples, or without data of those trained on."""
+    split = "test" if view.has_samples else "training"
+    noise = view.starts_from_noise
+    return f"discriminator's features of {split} samples" if noise else f"{split} codes"
 
 
 def _sayings(view: View) -> list[str]:
@@ -153,8 +159,8 @@ def _interpolation(view: View) -> Drawn:
         f"Great circles between pairs of noise, turned into {view.noun}s at {_STEPS} equidistant "
         "angles."
         if view.starts_from_noise
-        else f"Straight lines between the codes of two test {view.noun}s, decoded at {_STEPS} "
-        "equidistant points; both ends are reconstructions."
+        else f"Straight lines between the codes of two {view.start_noun}s, decoded at {_STEPS} "
+        f"equidistant points{'; both ends are reconstructions' if view.has_samples else ''}."
     )
     return Drawn(
         figures.interpolation(rows, view.limits, view.axes),
@@ -186,7 +192,7 @@ def _plane(view: View) -> Drawn:
     """The grid along the first two principal directions, or the walk along the only one."""
     view.need_codes("no plane of codes to walk in")
     view.need_directions("no principal direction to walk along")
-    grid = ways.pca_grid(view.training_codes, size=GRID, extent=2.0)
+    grid = ways.pca_grid(view.plane, size=GRID, extent=2.0)
     variances = view.plane.scales**2
     if view.directions == 1:
         walk = view.decode(grid[GRID // 2 : GRID // 2 + 1])
@@ -212,8 +218,8 @@ def _samples(view: View) -> Drawn:
     origin = (
         f"{SAMPLES} draws of noise, N(0, I) with seed 0, turned into {view.noun}s"
         if view.starts_from_noise
-        else f"{SAMPLES} codes drawn from one Gaussian fitted to the "
-        f"{as_text(len(view.training_codes))} training codes (seed 0), decoded"
+        else f"{SAMPLES} codes drawn from one Gaussian fitted to the training codes (seed 0), "
+        "decoded"
     )
     return Drawn(
         figures.samples(generated(view, SAMPLES), view.limits),
@@ -223,14 +229,10 @@ def _samples(view: View) -> Drawn:
 
 
 def generated(view: View, count: int) -> Array:
-    """Samples from one Gaussian fitted to the training codes, or from noise, with a fixed seed."""
-    from latentrank import density
-
-    if view.starts_from_noise:
-        prior = density.standard_normal(int(view.metrics["latent_dim"]))
-        return view.decode(prior.sample(count, seed=0))
-    view.need_directions("nothing to sample")
-    return view.decode(density.fit("gaussian", view.training_codes).sample(count, seed=0))
+    """Decoded random codes."""
+    if not view.starts_from_noise:
+        view.need_directions("nothing to sample")
+    return view.decode(view.random_codes(count))
 
 
 def scattered(count: int) -> NDArray[np.int64]:
@@ -304,13 +306,29 @@ def _trains_on_mean_squares(view: View) -> bool:
     return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
 
 
-PANELS: Final[tuple[tuple[str, str, Callable[[View], Drawn]], ...]] = (
-    ("coefficients", "Error by number of coefficients", _coefficients),
-    ("reconstructions", "Reconstructions", _reconstructions),
-    ("spectrum", "Number of directions the code uses", _spectrum),
-    ("interpolation", "Between two samples", _interpolation),
-    ("pca_grid", "The first two principal directions", _plane),
-    ("samples", "Samples", _samples),
-    ("latent", "The latent space", _latent),
-    ("losses", "Training", _losses),
+class Panel(NamedTuple):
+    """A part of the report.
+
+    Attributes:
+        name: of the figure's file.
+        title: heading.
+        draw: draws it.
+        needs: what a run must not lack.
+    """
+
+    name: str
+    title: str
+    draw: Callable[[View], Drawn]
+    needs: str = ""
+
+
+PANELS: Final = (
+    Panel("coefficients", "Error by number of coefficients", _coefficients, "samples"),
+    Panel("reconstructions", "Reconstructions", _reconstructions, "samples"),
+    Panel("spectrum", "Number of directions the code uses", _spectrum),
+    Panel("interpolation", "Between two samples", _interpolation),
+    Panel("pca_grid", "The first two principal directions", _plane),
+    Panel("samples", "Samples", _samples),
+    Panel("latent", "The latent space", _latent, "samples"),
+    Panel("losses", "Training", _losses, "history"),
 )

@@ -41,7 +41,7 @@ def interpolation(run: Run, kind: str = "linear") -> Figure:
         )
     if kind == "pca":
         view.need_directions("nothing to interpolate")
-        grid = ways.pca_grid(view.training_codes, size=GRID)
+        grid = ways.pca_grid(view.plane, size=GRID)
         return figures.pca_grid(view.decode(grid), view.limits)
     way = ways.linear if kind == "linear" else ways.spherical
     return figures.interpolation(walks(view, view, way), view.limits, view.axes)

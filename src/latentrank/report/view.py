@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentrank.data import Dataset
 from latentrank.data.axes import Axes
+from latentrank.data.parameters import parameter_names
 from latentrank.density.base import Subspace
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import (
@@ -23,23 +22,22 @@ from latentrank.evaluation.coefficients import (
     pca_error_by_coefficients,
 )
 from latentrank.filenames import FIGURES
+from latentrank.inference import fit_density
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import FieldLimits, Limits, value_limits
 from latentrank.report.errors import Errors
-from latentrank.runs import Run
+from latentrank.runs import MissingDataError, Run
 from latentrank.runs.kept import Kept
 
 Floats = NDArray[np.floating]
 
 ERRORS: Final = f"{FIGURES}/coefficients.csv"
 _BATCH: Final = 256
+_STARTS: Final = 12
+_CLOUD: Final = 1000
 _KINDS: Final = {1: "row", 2: "curve", 3: "image", 4: "volume"}
 _CAPITALS: Final = {"lorae": "LoRAE", "weak": "weak", "adaptive": "adaptive", "flow": "flow"}
-
-
-class MissingDataError(InputError):
-    """The data of a run are needed and cannot be read."""
 
 
 class View:
@@ -63,8 +61,18 @@ class View:
 
     @property
     def data_name(self) -> str:
-        """The name of the data set; for a path, its last part."""
-        return Path(str(self.config["data"])).name
+        """The name of the data set; for a path, its last part; empty without data."""
+        return Path(str(self.config.get("data", ""))).name
+
+    @property
+    def title(self) -> str:
+        """Method and data."""
+        return f"{self.name} on {self.data_name}" if self.data_name else self.name
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether there are samples; a saved model without data has none."""
+        return "samples" not in self.run.lacks
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -74,13 +82,12 @@ class View:
     @cached_property
     def kept(self) -> Kept:
         """Names and the test samples shown."""
-        with _missing_data():
-            return self.run.kept
+        return self.run.kept
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of a sample in network layout."""
-        return self.kept.x.shape[1:]
+        return self.run.model().spec.input_shape
 
     @cached_property
     def errors(self) -> Errors:
@@ -92,18 +99,13 @@ class View:
         """
         self.need_codes("no reconstruction error")
         try:
-            model = error_by_coefficients(self.run.model(), self._dataset)
+            model = error_by_coefficients(self.run.model(), self.run.dataset())
             return Errors(model, self.first.pca)
         except MissingDataError:
             found = Errors.read(self.run.folder / ERRORS)
             if found is None:
                 raise
             return found
-
-    @cached_property
-    def _dataset(self) -> Dataset:
-        with _missing_data():
-            return self.run.dataset()
 
     @property
     def errors_if_known(self) -> Errors | None:
@@ -116,7 +118,7 @@ class View:
     @cached_property
     def pca(self) -> ErrorCurve:
         """Errors of PCA on the same data."""
-        return pca_error_by_coefficients(self._dataset)
+        return pca_error_by_coefficients(self.run.dataset())
 
     @property
     def rank_is_given(self) -> bool:
@@ -142,14 +144,39 @@ class View:
         return self._own(self.kept.x)
 
     @cached_property
+    def examples(self) -> Floats:
+        """The same, or without data decoded `starts`."""
+        return self.originals if self.has_samples else self.decode(self.starts)
+
+    @cached_property
+    def starts(self) -> Floats:
+        """`(n, L)` codes of the test samples shown, or without data random ones."""
+        return self.codes_of_shown() if self.has_samples else self.random_codes(_STARTS)
+
+    @cached_property
+    def cloud(self) -> Floats:
+        """`(N, L)` codes of all test samples, or without data random ones."""
+        return self.codes("test") if self.has_samples else self.random_codes(_CLOUD)
+
+    @property
+    def start_noun(self) -> str:
+        """The word for what `starts` stand for."""
+        return f"{'test' if self.has_samples else 'random'} {self.noun}"
+
+    def random_codes(self, count: int) -> Floats:
+        """Codes from one Gaussian fitted to the training codes, or noise, with a fixed seed."""
+        name = "prior" if self.starts_from_noise else "gaussian"
+        return fit_density(self.run, name).sample(count, seed=0)
+
+    @cached_property
     def limits(self) -> Limits:
-        """Values drawn as black and white: 0 and 1, or the range of the originals.
+        """Values drawn as black and white: 0 and 1, or the range of the examples.
 
         Images without bounds are fields, drawn with a colour bar, unless they have three channels.
         """
         if self.preprocessing.bounded:
             return Limits(0.0, 1.0)
-        found = value_limits(self.originals)
+        found = value_limits(self.examples)
         if self.noun not in ("image", "volume") or self.shape[0] == 3:
             return found
         field = FieldLimits(*found)
@@ -164,7 +191,9 @@ class View:
 
     @cached_property
     def titles(self) -> list[str]:
-        """What is known of each of the test samples shown: its class or parameters."""
+        """What is known of each sample of `starts`: its class or parameters."""
+        if not self.has_samples:
+            return ["" for _ in self.starts]
         test, rows = self.encoded("test"), self.kept.rows
         if "labels" in test:
             classes = self.kept.class_names
@@ -181,8 +210,9 @@ class View:
     @property
     def parameter_names(self) -> Sequence[str]:
         """Names of the parameters of the data, if there are parameters."""
-        known = self.encoded("test").get("parameters", np.empty((0, 0)))
-        return self.kept.parameter_names or [f"parameter {i + 1}" for i in range(known.shape[1])]
+        codes = self.encoded("test") if self.has_samples else {}
+        known = codes.get("parameters", np.empty((0, 0)))
+        return parameter_names(self.kept.parameter_names, known.shape[1])
 
     @torch.no_grad()
     def codes_of_shown(self, first: View | None = None) -> Floats:
@@ -213,11 +243,6 @@ class View:
         decoded = torch.cat([model.decode(batch) for batch in torch.split(flat, _BATCH)])
         return self._shown(decoded).reshape(*codes.shape[:-1], *self.shape)
 
-    @cached_property
-    def training_codes(self) -> NDArray[Any]:
-        """`(N, L)`."""
-        return self.codes("train")
-
     def codes(self, split: str) -> NDArray[Any]:
         """Codes of `"train"` or `"test"`, `(N, L)`."""
         return self.encoded(split)["codes"]
@@ -228,13 +253,12 @@ class View:
         Raises:
             MissingDataError: they were not stored, and the data cannot be read.
         """
-        with _missing_data():
-            return self.run.encoded(split)
+        return self.run.encoded(split)
 
     @cached_property
     def plane(self) -> Subspace:
         """Mean, principal directions and standard deviations of the training codes."""
-        return Subspace.of(self.training_codes)
+        return Subspace.of_statistics(self.run.model().statistics)
 
     @property
     def directions(self) -> int:
@@ -254,11 +278,11 @@ class View:
             first: the run whose test samples are used.
 
         Returns:
-            `(n, L)`: codes of its picked test samples; noise of a fixed seed for a GAN.
+            `(n, L)`: codes of its picked test samples; noise of a fixed seed for a GAN; without
+            data, random codes.
         """
-        if self.starts_from_noise:
-            width = int(self.metrics["latent_dim"])
-            return np.random.default_rng(0).standard_normal((len(first.kept.x), width))
+        if self.starts_from_noise or not first.has_samples:
+            return self.random_codes(len(first.kept.x) or _STARTS)
         return self.codes_of_shown(first)
 
     def need_codes(self, purpose: str) -> None:
@@ -299,15 +323,6 @@ class View:
         """Floats as they are drawn, see `drawn`."""
         shown = drawn(x, self.preprocessing)
         return shown[..., ::-1, :] if self.kept.axes.upwards else shown
-
-
-@contextmanager
-def _missing_data() -> Iterator[None]:
-    """Errors in reading the data as `MissingDataError`."""
-    try:
-        yield
-    except InputError as error:
-        raise MissingDataError(str(error)) from None
 
 
 def drawn(x: NDArray[Any], units: Preprocessing) -> Floats:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+from torch import nn
 
 from latentrank import data
 from latentrank.config import RunConfig
@@ -25,27 +26,55 @@ from latentrank.serialization import load
 _SHOWN = "shown"
 
 
+class MissingDataError(InputError):
+    """The data of a run are needed and cannot be read."""
+
+
 class Run:
     """A run folder, read lazily.
 
     Args:
         folder: folder of a run.
+        encoder: your own network, if the run was trained with one.
+        decoder: likewise.
+
+    Attributes:
+        lacks: what it cannot show: `"history"`, `"samples"`.
+        notes: sentences for the user on what that means.
+        held_out: whether its test samples are known not to have been trained on.
+        measured_on: fingerprint of the data that values were measured on, if they are not its own.
 
     Raises:
         InputError: it is not one.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    lacks: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    held_out: bool = True
+    measured_on: str | None = None
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+    ) -> None:
         self.folder = Path(folder)
+        self._check()
+        self._networks = {"encoder": encoder, "decoder": decoder}
+        self._encoded: dict[str, dict[str, np.ndarray]] = {}
+        self._model: LatentModel | None = None
+        self._dataset: Dataset | None = None
+        self._place: RunConfig | None = None
+
+    def _check(self) -> None:
+        """Refuse another folder."""
         if not (self.folder / CONFIG).is_file():
             raise InputError(
                 f"{self.folder} is not the folder of a run (it has no {CONFIG}); "
                 "give a folder written by latentrank train."
             )
-        self._encoded: dict[str, dict[str, np.ndarray]] = {}
-        self._model: LatentModel | None = None
-        self._dataset: Dataset | None = None
-        self._place: RunConfig | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -95,30 +124,34 @@ class Run:
     def model(self) -> LatentModel:
         """The trained model, in evaluation mode."""
         if self._model is None:
-            self._model = load(self.folder)
+            self._model = load(self.folder, **self._networks)
         return self._model
 
     def dataset(self) -> Dataset:
         """The data it was trained on, reloaded.
 
         Raises:
-            InputError: they cannot be read, or their content has changed.
+            MissingDataError: they cannot be read, or their content has changed.
         """
         if self._dataset is None:
             self._read(self._place or self.settings)
         assert self._dataset is not None, "read_data sets it"
         return self._dataset
 
-    def read_data(self, source: str | None = None) -> None:
+    def read_data(self, source: str | Path | Dataset | None = None) -> None:
         """Read the data it was trained on.
 
         Args:
-            source: their new location, if they have moved.
+            source: their new location, if they have moved; or the data, if they are in memory.
 
         Raises:
-            InputError: they cannot be read, or their content has changed.
+            MissingDataError: they cannot be read, or their content has changed.
         """
-        self._read(self.settings if source is None else self.settings.updated({"data": source}))
+        if isinstance(source, Dataset):
+            self._accept(source)
+        else:
+            moved = {} if source is None else {"data": str(source)}
+            self._read(self.settings.updated(moved))
 
     def expect_data(self, place: RunConfig) -> Run:
         """Read the data, once needed, where these settings say, since they may have moved."""
@@ -126,20 +159,23 @@ class Run:
         return self
 
     def _read(self, settings: RunConfig) -> None:
-        where = settings.data.source
         try:
             dataset = load_data(settings)
         except InputError as error:
-            raise InputError(
+            raise MissingDataError(
                 f"The data of the run in {self.folder} cannot be read: "
                 f"{str(error).partition(';')[0].rstrip('.')}; if they have moved, give their new "
                 "location with --data."
             ) from None
+        self._accept(dataset)
+
+    def _accept(self, dataset: Dataset) -> None:
+        """Take data if they are those of the training."""
         known = self.model().spec.data_fingerprint if self.finished else None
         if known is not None and dataset.fingerprint != known:
-            raise InputError(
-                f"The content of {where} has changed since the run in {self.folder} was trained; "
-                "restore it, or give the location of the original data with --data."
+            raise MissingDataError(
+                f"The content of {dataset.name} has changed since the run in {self.folder} was "
+                "trained; restore it, or give the location of the original data with --data."
             )
         self._dataset = dataset
 
@@ -174,14 +210,14 @@ class Run:
             split: `"train"` or `"test"`.
         """
         if split not in self._encoded:
-            self._encoded[split] = _read_arrays(self.folder / CODES, split) or self._encode(split)
+            self._encoded[split] = read_arrays(self.folder / CODES, split) or self._encode(split)
         return self._encoded[split]
 
     @property
     def kept(self) -> Kept:
         """Names and a few test samples; a finished run stores them, so its data are not read."""
         path = self.folder / CODES
-        arrays = _read_arrays(path, _SHOWN)
+        arrays = read_arrays(path, _SHOWN)
         if not arrays:
             return Kept.of(self.dataset())
         try:
@@ -214,16 +250,17 @@ class Run:
         write_text(self.folder / METRICS, json.dumps(values, indent=2) + "\n")
 
 
-def finished_run(folder: str | Path) -> Run:
+def finished_run(folder: str | Path, **networks: nn.Module | None) -> Run:
     """The finished run in a folder.
 
     Args:
         folder: folder of the run.
+        **networks: your own `encoder` and `decoder`, if it was trained with such.
 
     Raises:
         InputError: it is not the folder of a run, or the run is not finished.
     """
-    run = Run(folder)
+    run = Run(folder, **networks)
     if not run.finished:
         raise _unfinished(run.folder)
     return run
@@ -248,7 +285,7 @@ def load_data(config: RunConfig, progress: bool = False) -> Dataset:
     )
 
 
-def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
     """The arrays `PREFIX/NAME` of a safetensors file by name; empty if there is no file."""
     if not path.is_file():
         return {}
@@ -265,7 +302,7 @@ def _read_arrays(path: Path, prefix: str) -> dict[str, np.ndarray]:
 
 
 def _damaged_codes(path: Path, error: Exception) -> InputError:
-    return InputError(
+    return MissingDataError(
         f"{path} is damaged ({error}); remove it to recompute the codes from the data."
     )
 

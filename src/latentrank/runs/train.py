@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from torch import nn
@@ -19,14 +18,13 @@ from latentrank.data.in_memory import as_dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.filenames import CHECKPOINTS, CODES, CONFIG, METRICS, RESTARTS
-from latentrank.formatting import first_of
 from latentrank.io import remove_leftovers, write_yaml
-from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
 from latentrank.runs import restarts
 from latentrank.runs.configure import resolve
 from latentrank.runs.folder import Run, load_data
 from latentrank.runs.locking import locked
+from latentrank.runs.measured import measured
 from latentrank.serialization import save
 
 if TYPE_CHECKING:
@@ -297,104 +295,17 @@ def finish(
     save(model, folder)
     run = Run(folder).attach(model, dataset)
     run.write_codes()
-    codes = torch.from_numpy(run.codes("test"))
-    if not bool(torch.isfinite(codes).all()):
-        raise InputError(
-            "The codes of the trained model hold NaN or infinite values; lower "
-            "the learning rate, or look for such values in the data."
-        )
-    values = spectrum(codes)
     metrics: dict[str, Any] = {
         "method": config.method,
         "data": config.data.source,
-        "rank": int(rank_of_spectrum(values)),
-        "rank_training_codes": model.rank(),
-        "true_dimension": dataset.true_dimension,
-        "latent_dim": model.latent_dim,
-        "validation_error": None,
-        "effective_rank": rank_of_spectrum(values, "effective"),
-        "participation_ratio": rank_of_spectrum(values, "participation"),
-        "gap_rank": int(rank_of_spectrum(values, "gap")),
+        **measured(model, dataset, torch.from_numpy(run.codes("test"))),
         "seconds": round(history.seconds, 2),
         "training_precision": history.precision,
         "threads": history.threads,
         "epochs": history.rows[-1]["epoch"] if history.rows else 0,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "singular_values": values.tolist(),
     }
-    if model.reconstructs:
-        metrics |= _reconstruction(model, dataset)
-        start = history.reports.get("geodesic_start", {"reliable": True})
-        doubts = [] if start["reliable"] else [start["message"]]
-        if doubts := [*doubts, *_doubts(metrics, dataset)]:
-            metrics["warning"] = " ".join(doubts)
-    metrics |= model.diagnose(next(model.batches(dataset.test.x)))
+    start = history.reports.get("geodesic_start", {"reliable": True})
+    if model.reconstructs and not start["reliable"]:
+        metrics["warning"] = f"{start['message']} {metrics.get('warning', '')}".strip()
     run.write_metrics(metrics | history.reports)
     return run
-
-
-@torch.no_grad()
-def _reconstruction(model: LatentModel, dataset: Dataset) -> dict[str, Any]:
-    """Errors of the reconstructed test samples, in network units and as shares of the variance.
-
-    The variance is taken about the mean training sample.
-    """
-    total = sum(x.double().sum(0) for x in model.batches(dataset.train.x))
-    mean = total / len(dataset.train)
-    squared = variance = torch.zeros(dataset.shape, dtype=torch.float64)
-    for x in model.batches(dataset.test.x):
-        squared = squared + (model(x) - x).double().square().sum(0)
-        variance = variance + (x.double() - mean).square().sum(0)
-    count = len(dataset.test) * squared.numel()
-    found: dict[str, Any] = {
-        "validation_error": float(squared.sum()) / count,
-        "error_of_the_mean": float(variance.sum()) / count,
-    }
-    if 1 < len(squared) <= _MOST_CHANNELS:
-        explained = _explained(*(v.reshape(len(v), -1).sum(1) for v in (squared, variance)))
-        found["explained_variance_by_channel"] = explained
-    return found
-
-
-#: Maximum number of channels, or table columns, reported individually.
-_MOST_CHANNELS = 64
-
-
-def _explained(squared: torch.Tensor, variance: torch.Tensor) -> list[float | None]:
-    shares = 1 - squared / variance
-    return [float(share) if np.isfinite(share) else None for share in shares.numpy()]
-
-
-def _doubts(metrics: Mapping[str, Any], dataset: Dataset) -> list[str]:
-    """Warnings about misleading numbers of a run."""
-    doubts = []
-    most = len(dataset.test) - 1
-    if metrics["rank"] >= most < metrics["latent_dim"]:
-        doubts.append(
-            f"The codes of {most + 1} test samples have rank {most} at most; that of the "
-            f"training codes is {metrics['rank_training_codes']}."
-        )
-    if not metrics["validation_error"] < (constant := metrics["error_of_the_mean"]):
-        doubts.append(
-            f"The reconstructions are no better than the mean of the data, whose error is "
-            f"{constant:.3g}; train for longer, or lower the learning rate."
-        )
-        return doubts
-    shares = metrics.get("explained_variance_by_channel", [])
-    if missed := [i for i, share in enumerate(shares) if share is not None and share < _EXPLAINED]:
-        doubts.append(
-            f"Less than {_EXPLAINED:.0%} of the variance of {_named(missed, dataset)} is "
-            f"explained; train for longer, or check {'their' if len(missed) > 1 else 'its'} units."
-        )
-    return doubts
-
-
-def _named(missed: Sequence[int], dataset: Dataset) -> str:
-    """Columns or channels by their names, or their indices where they have none."""
-    names = dataset.axes.channel_names or range(dataset.shape[0])
-    kind = "column" if len(dataset.shape) == 1 else "channel"
-    return f"{kind}{'s' if len(missed) > 1 else ''} {first_of([names[i] for i in missed], 10)}"
-
-
-#: Share of a channel's variance below which a run warns that the channel is not explained.
-_EXPLAINED = 0.1

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from latentrank.data.parameters import parameter_names
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
 from latentrank.report.style import (
@@ -159,11 +160,9 @@ def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> 
     return figure
 
 
-def _name(names: Sequence[str], index: int, otherwise: str | None = None) -> str:
-    """The name of a class or parameter; `otherwise`, or its number, if it has none."""
-    if 0 <= index < len(names):
-        return names[index]
-    return str(index) if otherwise is None else otherwise
+def _name(names: Sequence[str], index: int) -> str:
+    """The name of a class, or its number if it has none."""
+    return names[index] if 0 <= index < len(names) else str(index)
 
 
 def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
@@ -184,13 +183,13 @@ def _parameter_scatter(codes: Array, parameters: Floats, names: Sequence[str] | 
         return width, rows * (2.3 if small else min(3.8, 0.8 * width / columns + 0.4))
 
     figure, panels = panel_grid(count, most, size, sharex=True)
-    one = codes.shape[1] == 1
+    one, titles = codes.shape[1] == 1, parameter_names(names, count)
     for index, panel in enumerate(panels):
         values = parameters[:, index]
         points = np.column_stack([codes[:, 0], values if one else codes[:, 1]])
         area = _dot_size(len(codes)) / (2 if small else 1)
         drawn = _dots(panel, points, c=values, s=area, cmap=CONTINUOUS)
-        panel.set_title(_name(names or (), index, f"parameter {index + 1}"))
+        panel.set_title(titles[index])
         panel.tick_params(labelsize="small")
         if not one:
             bar = figure.colorbar(drawn, ax=panel, pad=0.02, aspect=28)

@@ -1,0 +1,18 @@
+import numpy as np
+import pytest
+
+from latentrank.data import Dataset, Split, axes
+from latentrank.runs.measured import _doubts
+
+
+@pytest.mark.parametrize("shape", [(12,), (12, 8)])
+def test_few_of_many_unexplained_columns_or_channels_are_listed(shape):
+    x = np.zeros((5, *shape), np.float32)
+    names = axes.Axes(channels=tuple(axes.Axis(f"v{i}", "m/s") for i in range(12)))
+    dataset = Dataset("mine", Split(x), Split(x), axes=names, bounded=False)
+    good = {"rank": 1, "latent_dim": 2, "validation_error": 0.5, "error_of_the_mean": 1.0}
+    what = "columns" if len(shape) == 1 else "channels"
+    [told] = _doubts({**good, "explained_variance_by_channel": [0.0] * 12}, dataset)
+    assert f"of {what} v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more is explained" in told
+    [told] = _doubts({**good, "explained_variance_by_channel": [1.0, 0.0] + [1.0] * 10}, dataset)
+    assert f"of {what[:-1]} v1 is explained" in told
