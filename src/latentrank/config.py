@@ -7,7 +7,8 @@ epochs=3)` is `RunConfig(method="ae", data={"source": "x.npy"}, training={"epoch
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import InitVar
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,32 +94,39 @@ class MachineConfig(_Section):
 class TrainConfig(_Section):
     """How a model is trained."""
 
+    if TYPE_CHECKING:  # settings of `machine`, which may be given by name alone
+        device: InitVar[str] = "auto"
+        devices: InitVar[int | str] = 1
+        strategy: InitVar[str] = "auto"
+        threads: InitVar[int | None] = None
+        loggers: InitVar[Sequence[Logger]] = ()
+
     epochs: int = _resumable(10, "passes over the training set", ge=1)
     steps: int | None = _resumable(None, "number of batches, instead of epochs", ge=1)
-    batch_size: int = Field(64, ge=1, description="samples per batch and process")
+    batch_size: int = Field(default=64, ge=1, description="samples per batch and process")
     learning_rate: float | None = Field(
-        None,
+        default=None,
         gt=0,
         description="initial learning rate; by default the method's, mostly 5e-4, or 3e-4 after a "
         "geodesic start",
     )
     optimizer: str = Field(
-        "adam",
+        default="adam",
         description="optimiser: adam, one of torch's, or one of pytorch_optimizer's (adabelief, "
         "...)",
     )
     schedule: Literal["constant", "cosine", "multistep"] = Field(
-        "constant",
+        default="constant",
         description="learning rate schedule: cosine to 0, or divided by 10 at 1/3 and at 2/3",
     )
     init: Literal["random", "geodesic"] = Field(
-        "random",
+        default="random",
         description="start of the weights: random, or geodesic, from Isomap coordinates of the "
         "data, for methods whose code has a basis",
     )
-    init_steps: int = Field(3000, ge=1, description="batches of the geodesic start")
+    init_steps: int = Field(default=3000, ge=1, description="batches of the geodesic start")
     weight_decay: float | None = Field(
-        None,
+        default=None,
         ge=0,
         description="weight decay of the optimiser; by default the method's, mostly none",
     )
@@ -129,14 +137,16 @@ class TrainConfig(_Section):
         ge=1,
     )
     keep: Literal["best", "last"] | None = Field(
-        None,
+        default=None,
         description="which weights to keep: those of the lowest validation error (the default "
         "with patience), or the last ones",
     )
     validate_every: int = _resumable(1, "epochs between validations", ge=1)
-    seed: int = Field(0, ge=0, description="random seed for initialisation, order and noise")
+    seed: int = Field(
+        default=0, ge=0, description="random seed for initialisation, order and noise"
+    )
     n_init: int = Field(
-        1,
+        default=1,
         ge=1,
         description="trainings from different initial weights, of which the one with the lowest "
         "validation error is kept",
@@ -192,26 +202,29 @@ class DataConfig(_Section):
     data_root: str | None = _place(None, "folder of data files")
     download: bool = _place(False, "allow downloading data files")
     image_size: int | None = Field(
-        None, ge=1, description="height and width to which images are cropped and resized"
+        default=None, ge=1, description="height and width to which images are cropped and resized"
     )
     kind: Literal["table", "curves", "images", "volumes"] | None = Field(
-        None, description="what a sample is, if the shape of an array is ambiguous"
+        default=None, description="what a sample is, if the shape of an array is ambiguous"
     )
     layout: str | None = Field(
-        None, description="order of the axes, such as NHWC, if the shape is ambiguous"
+        default=None, description="order of the axes, such as NHWC, if the shape is ambiguous"
     )
-    labels: str | None = Field(None, description="column or array of class labels")
+    labels: str | None = Field(default=None, description="column or array of class labels")
     parameters: str | None = Field(
-        None, description="columns or arrays of parameters, separated by commas"
+        default=None, description="columns or arrays of parameters, separated by commas"
     )
     columns: str | None = Field(
-        None, description="columns that form a sample, separated by commas; by default the rest"
+        default=None,
+        description="columns that form a sample, separated by commas; by default the rest",
     )
     validation: Literal["train", "test", "none"] = Field(
-        "train", description="what a validation part of the data is used for"
+        default="train", description="what a validation part of the data is used for"
     )
-    train_size: int | None = Field(None, ge=2, description="number of training samples to use")
-    test_size: int | None = Field(None, ge=2, description="number of test samples to use")
+    train_size: int | None = Field(
+        default=None, ge=2, description="number of training samples to use"
+    )
+    test_size: int | None = Field(default=None, ge=2, description="number of test samples to use")
 
     @field_validator("source")
     @classmethod
@@ -233,10 +246,26 @@ class RunConfig(_Section):
     options: SerializeAsAny[MethodOptions] = Field(
         default_factory=MethodOptions, description="options of the method"
     )
-    latent_dim: int | None = Field(None, ge=1, description="width of the code; default: the data's")
-    net: str | None = Field(None, description="family of networks; default: the data's")
+    latent_dim: int | None = Field(
+        default=None, ge=1, description="width of the code; default: the data's"
+    )
+    net: str | None = Field(default=None, description="family of networks; default: the data's")
     data: DataConfig = Field(description="which data to use, and how to read them")
     training: TrainConfig = Field(default_factory=TrainConfig, description="training settings")
+
+    if TYPE_CHECKING:  # settings of the sections by name alone are checked when it runs
+
+        def __init__(
+            self,
+            *,
+            method: str,
+            data: str | Mapping[str, Any] | DataConfig,
+            options: Mapping[str, Any] | MethodOptions = ...,
+            latent_dim: int | None = None,
+            net: str | None = None,
+            training: Mapping[str, Any] | TrainConfig = ...,
+            **settings: Any,
+        ) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
