@@ -15,7 +15,6 @@ import time
 from typing import Any, NamedTuple
 
 import torch
-from latentrank.training.rank_search.callbacks import Probe
 from lightning.pytorch import seed_everything
 
 import latentrank
@@ -24,6 +23,7 @@ from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split
 from latentrank.io import parse_value
 from latentrank.training import fit
+from latentrank.training.rank_search.subset import Subset
 
 METHODS = [
     "rrae,rank=auto",
@@ -78,7 +78,7 @@ def main() -> None:
     torch.set_num_threads(1)
     dataset = small_gaussians()
     truth = dataset.true_dimension
-    variance = Probe(dataset.test).variance()
+    variance = Subset(dataset.test, dataset.preprocessing).variance()
     print(
         f"{dataset.name}, true dimension {truth}, variance {variance:.2f}, "
         f"{arguments.epochs} epochs"

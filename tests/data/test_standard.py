@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import pickle
+import shutil
 import zipfile
 
 import numpy as np
@@ -157,6 +158,41 @@ def test_cifar10_files_that_are_not_the_originals_are_refused(tmp_path, monkeypa
         load("cifar10", root=tmp_path)
 
 
+def write_photographs(root, classes=standard._CIFAR10):
+    """Two training images and a test image a class, in one shade each, as in common copies."""
+    for i, name in enumerate(classes):
+        for part, number, shade in [("train", 0, i), ("train", 1, i + 100), ("test", 0, i + 200)]:
+            folder = root / part / name
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = np.full((32, 32, 3), shade, np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number:04}.png")
+
+
+def test_cifar10_as_a_folder_or_zip_of_images(tmp_path):
+    write_photographs(tmp_path / "cifar10")
+    data = load("cifar10", root=tmp_path, progress=False)
+    assert data.name == "cifar10"
+    assert data.train.labels.tolist() == [i for i in range(10) for _ in range(2)]
+    assert data.train.x[:, 2, 3, 4].tolist() == [i + 100 * j for i in range(10) for j in range(2)]
+    assert data.test.x[:, 0, 0, 0].tolist() == list(range(200, 210))
+    assert data.class_names[3] == "cat", "the original label 3"
+    shutil.make_archive(tmp_path / "other" / "cifar10-jpg", "zip", tmp_path / "cifar10")
+    zipped = load("cifar10", root=tmp_path / "other", progress=False)
+    np.testing.assert_array_equal(zipped.train.x, data.train.x)
+
+
+def test_the_original_files_of_cifar10_come_before_images(tmp_path, monkeypatch):
+    write_cifar10(tmp_path, monkeypatch)
+    write_photographs(tmp_path / "cifar10")
+    assert load("cifar10", root=tmp_path).test.x.shape == (4, 3, 32, 32)
+
+
+def test_other_images_are_not_cifar10(tmp_path):
+    write_photographs(tmp_path / "cifar10", ["cat", "dog"])
+    with pytest.raises(InputError, match=r"not hold the images of CIFAR-10 \(classes: cat, dog\)"):
+        load("cifar10", root=tmp_path, progress=False)
+
+
 def write_faces(folder, n=10, size=(178, 218)):
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(n):
@@ -229,9 +265,22 @@ def test_real_mnist(real_data):
 
 @pytest.mark.slow
 @pytest.mark.real_data
+def test_real_cifar10(real_data):
+    if not (real_data / "cifar10.zip").exists():
+        pytest.skip(f"no CIFAR-10 in {real_data}")
+    data = load("cifar10", root=real_data)
+    assert np.bincount(data.train.labels).tolist() == [5000] * 10
+    assert np.bincount(data.test.labels).tolist() == [1000] * 10
+    # the published means of the channels; JPEG keeps them to a thousandth
+    means = data.test.x.mean(axis=(0, 2, 3)) / 255
+    assert np.abs(means - [0.4942, 0.4851, 0.4504]).max() < 2e-3
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
 def test_real_celeba(real_data):
-    place = standard._celeba_images(real_data)
-    if place is None:
+    place = real_data / "celeba10k.zip"
+    if not place.exists():
         pytest.skip(f"no CelebA images in {real_data}")
     x = images.decode(images.find(place), np.arange(200), 64, crop=148 / 178, progress=False)
     assert x.shape == (200, 3, 64, 64)

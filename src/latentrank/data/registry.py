@@ -114,7 +114,7 @@ _ENTRIES = [
     _standard(Description(
         "cifar10", (3, 32, 32), 50_000, 10_000, None, 128, "photographs of ten classes",
         "Krizhevsky, 2009",
-    )),
+    ), "progress"),
     _standard(Description(
         "celeba", (3, 64, 64), 162_770, 19_962, None, 512, "faces, centre-cropped",
         "Liu et al., 2015",

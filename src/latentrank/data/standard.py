@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from latentrank.errors import InputError
 _PARTS = ("train", "t10k")
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 _CHUNK = 4096
+_CIFAR10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 
 
 def load_mnist(root: Path, download: bool = False, image_size: int = 32) -> Dataset:
@@ -60,31 +64,39 @@ def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32)
     return _load_idx("fashion-mnist", "FashionMNIST", folders, download, image_size)
 
 
-def load_cifar10(root: Path, download: bool = False, image_size: int = 32) -> Dataset:
+def load_cifar10(
+    root: Path, download: bool = False, image_size: int = 32, progress: bool = True
+) -> Dataset:
     """CIFAR-10 (Krizhevsky, 2009).
 
     Args:
-        root: folder that holds `cifar-10-batches-py/` (torchvision's layout).
+        root: folder that holds `cifar-10-batches-py/` (torchvision's layout), or the images
+            themselves as `train/CLASS/` and `test/CLASS/` in a folder `cifar10/` or a zip named
+            `cifar10*.zip`.
         download: download missing files with torchvision.
         image_size: height and width of the images.
+        progress: show a progress bar while decoding images.
 
     Returns:
         uint8 images `(N, 3, image_size, image_size)` with their classes as labels.
 
     Raises:
-        InputError: when files are missing or are not the original ones.
+        InputError: when files are missing or are not the original ones, or the folder has other
+            classes.
     """
-    from torchvision import datasets
-
-    place = root / "cifar-10-batches-py"
+    place = _image_files(root / "cifar10", root, "cifar10*.zip")
+    batches = root / "cifar-10-batches-py"
+    if place is not None and not batches.exists() and not download:
+        return _cifar10_images(place, image_size, progress)
     if download:
         _fetch("cifar10", "CIFAR10", root)
+    from torchvision import datasets
+
     try:
         parts = [datasets.CIFAR10(root, train=train) for train in (True, False)]
     except RuntimeError as error:  # a file is absent, or its checksum is not the original's
-        raise _missing(
-            "cifar10", "complete files data_batch_1 to 5 and test_batch", [place]
-        ) from error
+        what = "complete files data_batch_1 to 5 and test_batch, or images"
+        raise _missing("cifar10", what, [batches, root / "cifar10*.zip"]) from error
     train, test = (
         Split(
             resize(np.moveaxis(part.data, 3, 1), image_size),
@@ -92,7 +104,23 @@ def load_cifar10(root: Path, download: bool = False, image_size: int = 32) -> Da
         )
         for part in parts
     )
-    return Dataset("cifar10", train, test, BYTES, latent_dim=128, net="conv")
+    return Dataset("cifar10", train, test, BYTES, class_names=_CIFAR10, latent_dim=128, net="conv")
+
+
+def _cifar10_images(place: Path, image_size: int, progress: bool) -> Dataset:
+    """CIFAR-10 from a folder or zip of its images; the classes are in the original order."""
+    found = images.load(place, image_size, progress)
+    if found.class_names != _CIFAR10 or found.train.x.shape[1] != 3:
+        classes = ", ".join(found.class_names or ()) or "none"
+        raise InputError(
+            f"{place} does not hold the images of CIFAR-10 (classes: {classes}); expected "
+            f"train/CLASS/ and test/CLASS/ for {', '.join(_CIFAR10)}. To train on a folder of "
+            "your own, name it in place of cifar10."
+        )
+    note = f"Read from the image files in {place}; pixels of JPEGs differ from the original ones."
+    return replace(
+        found, name="cifar10", preprocessing=BYTES, latent_dim=128, net="conv", notes=(note,)
+    )
 
 
 def load_celeba(
@@ -119,13 +147,13 @@ def load_celeba(
         InputError: when there are no images, one cannot be read, or the partition lists none of
             them.
     """
-    place = _celeba_images(root)
+    aligned = root / "celeba" / "img_align_celeba"
+    place = _image_files(aligned, root, "celeba*.zip")
     if place is None and download:
         _fetch("celeba", "CelebA", root)
-        place = _celeba_images(root)
+        place = _image_files(aligned, root, "celeba*.zip")
     if place is None:
-        where = [root / "celeba" / "img_align_celeba", root / "celeba*.zip"]
-        raise _missing("celeba", "the aligned JPEG images", where)
+        raise _missing("celeba", "the aligned JPEG images", [aligned, root / "celeba*.zip"])
     source = images.find(place)
     train, test = _celeba_parts(source.names, root / "celeba" / "list_eval_partition.txt")
     x = images.decode(
@@ -141,12 +169,12 @@ def load_celeba(
     )
 
 
-def _celeba_images(root: Path) -> Path | None:
-    folder = root / "celeba" / "img_align_celeba"
+def _image_files(folder: Path, root: Path, zips: str) -> Path | None:
+    """The folder of images, or else the first of the zips that exist."""
     if folder.is_dir():
         return folder
-    zips = [root / "celeba" / "img_align_celeba.zip", *sorted(root.glob("celeba*.zip"))]
-    return next((path for path in zips if path.is_file()), None)
+    found = [folder.with_name(f"{folder.name}.zip"), *sorted(root.glob(zips))]
+    return next((path for path in found if path.is_file()), None)
 
 
 def _celeba_parts(names: list[str], partition: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,0 +1,34 @@
+"""Scripts outside the package use names that the package has."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("benchmarks", "examples", "docs")
+SCRIPTS = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+
+def imported(path: Path) -> list[tuple[str, str]]:
+    """Modules of latentrank that a script imports, and the names it takes from each."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found += [(node.module, one.name) for one in node.names]
+        elif isinstance(node, ast.Import):
+            found += [(one.name, "__name__") for one in node.names]
+    return [pair for pair in found if pair[0].split(".")[0] == "latentrank"]
+
+
+def test_there_are_scripts():
+    assert {path.name for path in SCRIPTS} >= {"auto_rank.py", "gpu.py", "steps.py"}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_import_names_that_exist(path):
+    for module, name in imported(path):
+        loaded = importlib.import_module(module)
+        if not hasattr(loaded, name):
+            importlib.import_module(f"{module}.{name}")
