@@ -31,8 +31,10 @@ SECONDS = 60  # of a processor, for a mutant that never ends
 #: Modules, without the name of the package, with their tests.
 MODULES = {
     **{f"linalg.{name}": [f"tests/linalg/test_{name}.py"]
-       for name in ("first_order", "nuclear", "precision", "spectrum", "truncation")},
-    "linalg.eigen": ["tests/linalg/test_eigen.py", "tests/linalg/test_fallback.py"],
+       for name in ("first_order", "precision", "spectrum", "truncation")},
+    "linalg.eigen": [f"tests/linalg/test_{name}.py"
+                     for name in ("eigen", "fallback", "truncation")],
+    "linalg.nuclear": ["tests/linalg/test_nuclear.py", "tests/linalg/test_fallback.py"],
     "linalg.principal": ["tests/models/test_gan.py", "src/latentrank/linalg/principal.py"],
     **{f"bottlenecks.{name}": [f"tests/bottlenecks/test_{name}.py"]
        for name in ("flow", "gaussian", "gaussian_svd", "identity", "learned_basis",

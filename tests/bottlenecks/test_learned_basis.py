@@ -75,6 +75,14 @@ def test_the_basis_that_others_read_is_constant():
     assert not learned().basis().requires_grad
 
 
+def test_trained_coefficients_are_kept_with_the_weights():
+    """Also by a bottleneck that has not been told how many samples there are."""
+    trained = learned(7)
+    for again in (learned(7), LearnedBasis(6, 2, learned_coefficients=True)):
+        again.load_state_dict(trained.state_dict())
+        assert torch.equal(again.coefficients, trained.coefficients)
+
+
 def test_a_basis_from_a_checkpoint_stays():
     trained, again = LearnedBasis(6, 2), LearnedBasis(6, 2)
     trained.train()(torch.randn(20, 6))
