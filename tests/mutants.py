@@ -166,7 +166,7 @@ def main() -> None:
     torch.set_num_threads(1)
     os.chdir(ROOT)
     wanted = tuple(f"{name}." for name in given.modules)
-    chosen = [name for name in MODULES if f"{name}.".startswith(wanted or "")]
+    chosen = sorted(name for name in MODULES if f"{name}.".startswith(wanted or ""))
     paths = {m: ROOT / "src" / "latentrank" / f"{m.replace('.', '/')}.py" for m in chosen}
     trees = {module: changeable(path) for module, path in paths.items()}
     every = [(m, number) for m in chosen for number in range(len(list(places(trees[m]))))]

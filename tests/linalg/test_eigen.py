@@ -70,6 +70,13 @@ def test_values_that_differ_by_rounding_of_the_largest_alone_do_not_count_as_dif
     assert not FullEigen(y, RANK).divide_by_gaps(c)[:-1].any()
 
 
+@pytest.mark.filterwarnings("error")  # which a method that failed would give
+@pytest.mark.parametrize("rank", [ROWS - 1, ROWS // 2])
+def test_most_directions_may_be_kept(rank):
+    y = torch.randn(ROWS, COLUMNS, dtype=torch.float64)
+    assert relative_error(truncate_rank(y, rank), svd_truncation(y, rank)) < 1e-12
+
+
 def svd_truncation(y, rank):
     u, s, vh = torch.linalg.svd(y, full_matrices=False)
     return (u[:, :rank] * s[:rank]) @ vh[:rank]
