@@ -53,7 +53,7 @@ def bfloat16_rate() -> float:
 
 
 def stepper(model: Any, loss: Callable[[], torch.Tensor]) -> Callable[[], None]:
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), weight_decay=0.0, fused=True)
 
     def step() -> None:
         optimizer.zero_grad()

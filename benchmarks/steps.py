@@ -31,7 +31,7 @@ def stepper(method: str, x: torch.Tensor, width: int, net: str, **options: Any) 
     model = latentrank.build(method, tuple(x.shape[1:]), width, net=net, **options)
     if x.ndim == IMAGE_AXES:
         model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), weight_decay=0.0, fused=True)
 
     def step() -> None:
         optimizer.zero_grad()

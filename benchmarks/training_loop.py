@@ -60,7 +60,7 @@ def plain(method: str, data: Dataset, width: int, steps: int) -> list[float]:
     if len(data.shape) == 3:
         model.to(memory_format=torch.channels_last)
     x = data.preprocessing.normalise(data.train.x)
-    optimizer = torch.optim.AdamW(model.parameters(), 5e-4, weight_decay=0.0, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), 5e-4, weight_decay=0.0, fused=True)
     with quick_device_check():
         times = []
         for step in range(steps):

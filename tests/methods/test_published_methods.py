@@ -360,14 +360,27 @@ class WithoutSlope(Callback):
     ids=str,
 )
 def test_training_takes_the_decay_off_every_parameter(method, settings, decay):
-    """AdamW takes `rate decay w` off, beside Adam's step, which is none where there is no slope."""
+    """Gradient descent on `decay / 2 |w|^2` alone takes `rate decay w` off."""
     rate = 0.01 / decay if decay else 1.0  # large enough to be seen in single precision
     x = np.random.default_rng(0).uniform(size=(8, FEATURES)).astype(np.float32)
     torch.manual_seed(0)
     model = latentrank.build(method, (FEATURES,), WIDTH)
     before = [p.detach().clone() for p in model.parameters()]
     step = WithoutSlope()
-    config = TrainConfig(steps=1, learning_rate=rate, device="cpu", **settings)
+    config = TrainConfig(steps=1, learning_rate=rate, optimizer="sgd", device="cpu", **settings)
     fit(model, Dataset("x", Split(x), Split(x)), config, progress=False, callbacks=[step])
     for start, end in zip(before, step.parameters, strict=True):
         torch.testing.assert_close(end, (1 - rate * decay) * start, rtol=1e-6, atol=0)
+
+
+def test_the_decay_of_irmae_wd_acts_in_single_precision():
+    """With AdamW, weights would be multiplied by 1 - 5e-10, which float32 rounds to 1."""
+    x = np.random.default_rng(0).uniform(size=(32, FEATURES)).astype(np.float32)
+    ends = {}
+    for decay in (None, 0.0):
+        torch.manual_seed(0)
+        model = latentrank.build("irmae-wd", (FEATURES,), WIDTH)
+        config = TrainConfig(steps=20, weight_decay=decay, device="cpu")
+        fit(model, Dataset("x", Split(x), Split(x)), config, progress=False)
+        ends[decay] = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert not torch.equal(ends[None], ends[0.0])

@@ -82,6 +82,30 @@ def test_adam_is_adam():
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize(("name", "coupled"), [("adam", True), ("adamw", False)])
+def test_weight_decay_is_part_of_the_loss_or_beside_it(name, coupled):
+    """As Adam without decay on `loss + decay / 2 |w|^2`, or with weights shrunk before a step."""
+    rate, decay = 0.1, 0.3
+    ours, plain = ([p.double().detach().requires_grad_() for p in parameters()] for _ in range(2))
+    decayed = optimizers.create(name, ours, rate, weight_decay=decay)
+    reference = torch.optim.Adam(plain, lr=rate)
+    for _ in range(5):
+        for optimizer, weights in ((decayed, ours), (reference, plain)):
+            loss = sum((weight - 3).square().sum() for weight in weights)
+            if weights is plain and coupled:
+                loss = loss + decay / 2 * sum(weight.square().sum() for weight in weights)
+            optimizer.zero_grad()
+            loss.backward()
+        if not coupled:
+            with torch.no_grad():
+                for weight in plain:
+                    weight.mul_(1 - rate * decay)
+        decayed.step()
+        reference.step()
+    for a, b in zip(ours, plain, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize("name", ["sgd", "nadam", "rmsprop", "adabelief", "lion"])
 def test_optimisers_of_torch_and_of_the_library_lower_a_loss(name):
     weights = parameters()

@@ -83,7 +83,7 @@ class Method:
             replaces it.
         output: final activation of the decoder for data in [0, 1].
         weights_assume_sum: see `Objective.weights_assume_sum`.
-        weight_decay: AdamW's; 0 means Adam.
+        weight_decay: weight decay of the optimiser.
         learning_rate: initial learning rate.
         prepare_encoder: transformation of a new encoder before training, if any.
         prepare_decoder: likewise for the decoder.

@@ -86,7 +86,7 @@ def _check_options(options: Mapping[str, Any], method: str) -> None:
             hint = f"did you mean '{close[0]}'? " if close else ""
             raise InputError(
                 f"There is no setting '{name}' and {method} has no such option; "
-                f"{hint}Options of {method}: {', '.join(own)}."
+                f"{hint}Options of {method}: {', '.join(own) or 'none'}."
             )
 
 

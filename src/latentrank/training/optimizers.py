@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from latentrank.errors import InputError
@@ -40,8 +40,10 @@ def create(
 ) -> Optimizer:
     """An optimiser by name.
 
-    `adam` is AdamW, which equals Adam without weight decay, in one pass over the parameters. Other
-    names are those of `torch.optim` and then of pytorch_optimizer, such as `adabelief`.
+    Names are those of `torch.optim`, in lower case, and then of pytorch_optimizer, such as
+    `adabelief`. As in torch, `adam` adds the gradient of `weight_decay / 2 * |w|^2` to that of the
+    loss, and `adamw` multiplies weights by `1 - learning_rate * weight_decay` instead, which is 1
+    in float32 if the product is below 6e-8.
 
     Args:
         name: name of the optimiser, in lower case.
@@ -63,8 +65,8 @@ def create(
     options: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
     if betas is not None:
         options["betas"] = betas
-    if name == "adam":
-        return AdamW(groups, fused=fused, **options)
+    if name in ("adam", "adamw"):
+        options["fused"] = fused
     kind = _of_torch().get(name) or _of_library(name)
     known = inspect.signature(kind).parameters
     try:

@@ -1,3 +1,11 @@
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import datasets
 import numpy as np
 import pytest
@@ -47,8 +55,105 @@ def test_columns_of_numbers_and_of_arrays(tmp_path):
     assert load(tmp_path / "f", kind="curves").shape == (1, 4)
 
 
-def test_what_is_not_on_this_machine_is_not_fetched(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match=r"hf:nobody/nothing cannot be loaded .* --download"):
+class FakeHub(ThreadingHTTPServer):
+    """The few addresses of the Hub that loading of one data set, `me/pulses`, uses."""
+
+    daemon_threads = True
+
+    def __init__(self, files):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files = files
+        self.asked = 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    commit = "c" * 40
+
+    def log_message(self, *arguments):
+        """Keep quiet."""
+
+    def do_GET(self):
+        self.server.asked += 1
+        path, files = self.path.partition("?")[0], self.server.files
+        name = path.partition("/resolve/")[2].partition("/")[2]
+        if name in files:
+            digest = hashlib.sha1(files[name]).hexdigest()
+            return self.send(files[name], ETag=f'"{digest}"', **{"X-Repo-Commit": self.commit})
+        listed = path.partition("/tree/")[2].partition("/")
+        if listed[0]:
+            return self.send(json.dumps([*self.rows(listed[2])]).encode())
+        if path.startswith("/api/datasets/me/pulses"):
+            siblings = [{"rfilename": name} for name in files]
+            found = {"id": "me/pulses", "sha": self.commit, "siblings": siblings}
+            return self.send(json.dumps(found).encode())
+        return self.send(b"{}", 404, **{"X-Error-Code": "EntryNotFound"})
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def rows(self, folder):
+        """What the Hub lists of one folder."""
+        start = f"{folder}/" if folder else ""
+        inside = [name.removeprefix(start) for name in self.server.files if name.startswith(start)]
+        for one in sorted({name.partition("/")[0] for name in inside}):
+            content = self.server.files.get(start + one)
+            kind = "directory" if content is None else "file"
+            yield {"type": kind, "path": start + one, "size": len(content or ""), "oid": "0" * 40}
+
+    def send(self, content, status=200, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+
+def load_in_a_new_process(name, download, home, endpoint):
+    """The sum of the training samples, their labels, how many are for testing, and the shape."""
+    program = (
+        "from latentrank.data import load\n"
+        f"data = load({name!r}, download={download}, kind='curves')\n"
+        "print(data.train.x.sum(), data.train.labels.tolist(), len(data.test), data.shape)"
+    )
+    # the libraries read these when they are imported
+    environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": endpoint}
+    environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.slow
+def test_a_data_set_comes_by_name_and_then_from_the_cache_without_network(tmp_path):
+    x, labels = GENERATOR.integers(0, 9, (8, 5)), [0, 1] * 4
+    files = {"README.md": b"# Pulses"}
+    for part, rows in {"train": slice(0, 6), "test": slice(6, 8)}.items():
+        table = {"signal": x[rows].tolist(), "label": labels[rows]}
+        datasets.Dataset.from_dict(table).to_parquet(tmp_path / "part.parquet")
+        files[f"data/{part}-00000-of-00001.parquet"] = (tmp_path / "part.parquet").read_bytes()
+    hub = FakeHub(files)
+    where = (tmp_path / "home", f"http://127.0.0.1:{hub.server_port}")
+    before = load_in_a_new_process("hf:me/pulses", False, *where)
+    assert "hf:me/pulses is not on this machine" in before.stderr
+    assert hub.asked == 0, "nothing is fetched unless asked"
+    expected = f"{x[:6].sum()} {labels[:6]} 2 (1, 5)"
+    fetched = load_in_a_new_process("hf:me/pulses", True, *where)
+    assert fetched.stdout.strip() == expected, fetched.stderr
+    requests = hub.asked
+    again = load_in_a_new_process("hf:me/pulses", False, *where)
+    assert again.stdout.strip() == expected, again.stderr
+    assert hub.asked == requests
+    hub.shutdown()
+    hub.server_close()
+
+
+def test_what_is_not_on_this_machine_is_not_fetched(monkeypatch):
+    def connect(*_):
+        pytest.fail("connected unasked")
+
+    monkeypatch.setattr("socket.socket.connect", connect)
+    with pytest.raises(InputError, match=r"hf:nobody/nothing is not on this machine .* --download"):
         load("hf:nobody/nothing")
+    assert not datasets.config.HF_HUB_OFFLINE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,16 +34,40 @@ def read(path: Path, meaning: Meaning) -> Contents:
 
 
 def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
-    """A data set from the hub, or only from the local cache without `download`."""
+    """A data set from the hub; without `download` from the local cache, and nobody is asked."""
     datasets = need("datasets", "huggingface", PREFIX + name)
-    where = datasets.DownloadConfig(local_files_only=not download)
     try:
-        found = datasets.load_dataset(name, download_config=where)
+        with contextlib.nullcontext() if download else _offline(datasets):
+            found = datasets.load_dataset(name)
     except Exception as error:  # the hub client raises various errors
         reason = " ".join(str(error).split()).rstrip(".")
-        remedy = "check the name and the connection" if download else "download it with --download"
-        raise InputError(f"{PREFIX}{name} cannot be loaded ({reason}); {remedy}.") from error
+        if not download:
+            raise InputError(
+                f"{PREFIX}{name} is not on this machine ({reason}); download it with --download."
+            ) from error
+        raise InputError(
+            f"{PREFIX}{name} cannot be loaded ({reason}); check the name and the connection."
+        ) from error
     return _contents(datasets, found, PREFIX + name, meaning)
+
+
+@contextlib.contextmanager
+def _offline(datasets: Any) -> Iterator[None]:
+    """Without network; both libraries read their setting once, when they are imported."""
+    from huggingface_hub import constants
+
+    places: tuple[Any, ...] = (datasets.config, constants)
+    before = [place.HF_HUB_OFFLINE for place in places]
+    verbosity = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity_error()  # it would warn that the cache is used, as asked
+    for place in places:
+        place.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for place, value in zip(places, before, strict=True):
+            place.HF_HUB_OFFLINE = value
+        datasets.logging.set_verbosity(verbosity)
 
 
 def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Contents:
