@@ -53,9 +53,8 @@ docs: $(READY) ## build the documentation as a site in site/, with warnings as e
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 
-wheel: $(READY) ## install the built package with the newest and the oldest dependencies, and use it
+wheel: $(READY) ## install the built package with each Python, the newest and the oldest dependencies
 	$(PY) tests/wheel.py
-	$(PY) tests/wheel.py --oldest
 
 BENCH := .venv-bench
 BENCHMARKS := start truncation nuclear_norm steps training training_loop busy mixtures features \

@@ -1,11 +1,14 @@
-"""Build the wheel, install it into an empty environment, and use it there as a reader would.
+"""Build the wheel, install it into empty environments, and use it there as a reader would.
 
-    python tests/wheel.py            # the newest versions of all dependencies
-    python tests/wheel.py --oldest   # the lowest versions that pyproject.toml allows
+    python tests/wheel.py                       # all environments
+    python tests/wheel.py --only 3.11:oldest    # one of them
 
-It checks the files of the wheel, runs the README's Python block and commands (on fewer samples),
-type-checks a user's script, and sees that a missing extra is told in one sentence. Installing torch
-takes minutes, so this is no part of the test suite.
+The environments are the lowest Python that pyproject.toml names with the lowest versions that it
+allows, and every Python that it names with the newest. In each, the README's Python block and
+commands run (on fewer samples), a user's script is type-checked, and missing extras are told in one
+sentence. A Python that this machine lacks is named, and the script then fails. Installing torch
+takes minutes and several GB, so this is no part of the test suite; environments are made one after
+another, and removed.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
-import venv
 import zipfile
 from pathlib import Path
 
@@ -30,16 +33,21 @@ SHORT = ["--epochs", "1", "--train-size", "500", "--test-size", "100"]
 
 USER = """
 import numpy as np
-from latentrank import LowRankAutoencoder, RunConfig, load, train
+from latentrank import LowRankAutoencoder, RunConfig, TrainConfig, load, train
 
 ae: LowRankAutoencoder = LowRankAutoencoder("rrae", latent_dim=8, rank=2).fit(np.zeros((9, 4)))
 codes = ae.transform(np.zeros((9, 4)))
 width: int = codes.shape[1]
-run = train(RunConfig(method="ae", data="blobs", epochs=3), "run")
+training = TrainConfig(steps=3)
+run = train(RunConfig(method="ae", data="blobs", epochs=3, options={}), "run")
+run = train(RunConfig(method="ae", data="blobs", training=training), "other")
 error: float = run.metrics["validation_error"]
 model = load("run")
 rank: int = model.rank()
 """
+
+#: Misspelt arguments, which are found before anything runs.
+WRONG = {"latent_dim=8": "latentdim", "steps=3": "step"}
 
 #: A command for each extra, and the extra that it needs. Files named here exist and are empty.
 WITHOUT = {
@@ -87,19 +95,41 @@ def build(folder: Path) -> Path:
     return wheel
 
 
+def environments() -> list[tuple[str, str]]:
+    """Each Python version to test, with the versions of the dependencies."""
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+    return [(named[0], "oldest"), *((version, "newest") for version in named)]
+
+
+def interpreter(version: str) -> str | None:
+    """A Python of this version: the one that runs this, one on the path, or one of pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    installed = sorted(pyenv.glob(f"{version}.*/bin/python"))
+    for candidate in (sys.executable, f"python{version}", *map(str, installed)):
+        test = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
+        try:
+            done = subprocess.run([candidate, "-c", test], capture_output=True, text=True)
+        except FileNotFoundError:
+            continue
+        if done.stdout.strip() == version:
+            return candidate
+    return None
+
+
 def oldest() -> str:
     """The lowest version of each dependency, as constraints for pip."""
     extras = PROJECT["optional-dependencies"]
     named = [*PROJECT["dependencies"], *(line for lines in extras.values() for line in lines)]
-    return "\n".join(line.replace(">=", "==") for line in named if ">=" in line)
+    lowest = (re.sub(r"\[.*\]|,.*", "", line).replace(">=", "==") for line in named if ">=" in line)
+    return "\n".join(lowest)
 
 
-def install(wheel: Path, folder: Path, lowest: bool) -> Path:
+def install(python: str, wheel: Path, folder: Path, versions: str) -> Path:
     """Install the wheel into a new environment and return its folder of programs."""
-    venv.create(folder / "env", with_pip=True)
+    run(python, "-m", "venv", folder / "env", cwd=folder)
     programs = folder / "env" / "bin"
     constraints = folder / "constraints.txt"
-    constraints.write_text(oldest() if lowest else "")
+    constraints.write_text(oldest() if versions == "oldest" else "")
     pip = (programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     run(*pip, "-c", constraints, wheel, cwd=folder)
     return programs
@@ -130,13 +160,17 @@ def use(programs: Path, folder: Path) -> None:
 
 
 def type_check(programs: Path, folder: Path) -> None:
-    """Types are seen: a right script passes, a misspelt argument is found."""
+    """Types are seen: a right script passes, misspelt arguments are found."""
     mypy = (sys.executable, "-m", "mypy", "--strict", "--python-executable", programs / "python")
     (folder / "right.py").write_text(USER)
-    (folder / "wrong.py").write_text(USER.replace("latent_dim=8", "latentdim=8"))
     run(*mypy, "right.py", cwd=folder)
+    wrong = USER
+    for argument, misspelt in WRONG.items():
+        wrong = wrong.replace(argument, f"{misspelt}=3")
+    (folder / "wrong.py").write_text(wrong)
     done = subprocess.run([*map(str, mypy), "wrong.py"], cwd=folder, capture_output=True, text=True)
-    assert 'Unexpected keyword argument "latentdim"' in done.stdout, done.stdout
+    for misspelt in WRONG.values():
+        assert f'Unexpected keyword argument "{misspelt}"' in done.stdout, done.stdout
 
 
 def missing_extras(programs: Path, folder: Path) -> None:
@@ -151,22 +185,43 @@ def missing_extras(programs: Path, folder: Path) -> None:
             sys.exit(f"latentrank {command}\nexpected one sentence with [{extra}], got:\n{told}")
 
 
-def main() -> None:
-    """Build, install, use."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--oldest", action="store_true", help="lowest versions allowed")
-    lowest = parser.parse_args().oldest
+def test(python: str, wheel: Path, versions: str) -> None:
+    """Use the wheel in one environment, and print the seconds of each part."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        wheel = build(folder / "dist")
-        programs = install(wheel, folder, lowest)
-        for step in (use, type_check, missing_extras):
-            step(programs, folder)
-            sys.stdout.write(f"{step.__name__}: done\n")
+        start = time.perf_counter()
+        programs = install(python, wheel, folder, versions)
+        sys.stdout.write(f"  install: {time.perf_counter() - start:.0f} s\n")
         named = [re.split(r"[>=\[ ]", line)[0] for line in PROJECT["dependencies"]]
         shown = run(programs / "python", "-m", "pip", "list", "--format", "freeze", cwd=folder)
         used = [one for one in shown.split() if one.split("==")[0].lower() in named]
-        sys.stdout.write(f"Python {sys.version.split()[0]}, {', '.join(used)}\n")
+        sys.stdout.write(f"  {', '.join(used)}\n")
+        for step in (use, type_check, missing_extras):
+            start = time.perf_counter()
+            step(programs, folder)
+            sys.stdout.write(f"  {step.__name__}: {time.perf_counter() - start:.0f} s\n")
+            sys.stdout.flush()
+
+
+def main() -> None:
+    """Build, then install and use in each environment."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    every = [":".join(one) for one in environments()]
+    parser.add_argument("--only", nargs="+", choices=every, default=every, metavar="PYTHON:WHICH")
+    missing = []
+    with tempfile.TemporaryDirectory() as temporary:
+        wheel = build(Path(temporary))
+        for name in parser.parse_args().only:
+            version, versions = name.split(":")
+            python = interpreter(version)
+            if python is None:
+                missing.append(name)
+                continue
+            sys.stdout.write(f"Python {version}, {versions} versions ({python})\n")
+            sys.stdout.flush()
+            test(python, wheel, versions)
+    if missing:
+        sys.exit(f"Not tried, since this machine has no such Python: {', '.join(missing)}")
 
 
 if __name__ == "__main__":

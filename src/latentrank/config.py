@@ -35,6 +35,10 @@ Logger = Literal["tensorboard", "wandb", "mlflow"]
 SCHEMA = 1
 
 
+def _setting(default: Any, description: str, **bounds: Any) -> Any:
+    return Field(default, description=description, **bounds)
+
+
 def _resumable(default: Any, description: str, place: bool = False, **bounds: Any) -> Any:
     """A setting that may differ when a run is resumed."""
     marks: dict[str, Any] = {"resumable": True, "place": place}
@@ -95,32 +99,29 @@ class TrainConfig(_Section):
 
     epochs: int = _resumable(10, "passes over the training set", ge=1)
     steps: int | None = _resumable(None, "number of batches, instead of epochs", ge=1)
-    batch_size: int = Field(64, ge=1, description="samples per batch and process")
-    learning_rate: float | None = Field(
+    batch_size: int = _setting(64, "samples per batch and process", ge=1)
+    learning_rate: float | None = _setting(
         None,
-        gt=0,
-        description="initial learning rate; by default the method's, mostly 5e-4, or 3e-4 after a "
+        "initial learning rate; by default the method's, mostly 5e-4, or 3e-4 after a "
         "geodesic start",
+        gt=0,
     )
-    optimizer: str = Field(
+    optimizer: str = _setting(
         "adam",
-        description="optimiser: one of torch's (adam, adamw, sgd, ...) or of pytorch_optimizer's "
+        "optimiser: one of torch's (adam, adamw, sgd, ...) or of pytorch_optimizer's "
         "(adabelief, ...)",
     )
-    schedule: Literal["constant", "cosine", "multistep"] = Field(
-        "constant",
-        description="learning rate schedule: cosine to 0, or divided by 10 at 1/3 and at 2/3",
+    schedule: Literal["constant", "cosine", "multistep"] = _setting(
+        "constant", "learning rate schedule: cosine to 0, or divided by 10 at 1/3 and at 2/3"
     )
-    init: Literal["random", "geodesic"] = Field(
+    init: Literal["random", "geodesic"] = _setting(
         "random",
-        description="start of the weights: random, or geodesic, from Isomap coordinates of the "
+        "start of the weights: random, or geodesic, from Isomap coordinates of the "
         "data, for methods whose code has a basis",
     )
-    init_steps: int = Field(3000, ge=1, description="batches of the geodesic start")
-    weight_decay: float | None = Field(
-        None,
-        ge=0,
-        description="weight decay of the optimiser; by default the method's, mostly none",
+    init_steps: int = _setting(3000, "batches of the geodesic start", ge=1)
+    weight_decay: float | None = _setting(
+        None, "weight decay of the optimiser; by default the method's, mostly none", ge=0
     )
     patience: int | None = _resumable(
         None,
@@ -128,18 +129,18 @@ class TrainConfig(_Section):
         "multistep, continue at the next rate first",
         ge=1,
     )
-    keep: Literal["best", "last"] | None = Field(
+    keep: Literal["best", "last"] | None = _setting(
         None,
-        description="which weights to keep: those of the lowest validation error (the default "
+        "which weights to keep: those of the lowest validation error (the default "
         "with patience), or the last ones",
     )
     validate_every: int = _resumable(1, "epochs between validations", ge=1)
-    seed: int = Field(0, ge=0, description="random seed for initialisation, order and noise")
-    n_init: int = Field(
+    seed: int = _setting(0, "random seed for initialisation, order and noise", ge=0)
+    n_init: int = _setting(
         1,
-        ge=1,
-        description="trainings from different initial weights, of which the one with the lowest "
+        "trainings from different initial weights, of which the one with the lowest "
         "validation error is kept",
+        ge=1,
     )
     precision: str = _resumable(
         "32-true",
@@ -191,27 +192,25 @@ class DataConfig(_Section):
     source: str = _resumable(..., "name of a data set, or a path")
     data_root: str | None = _place(None, "folder of data files")
     download: bool = _place(False, "allow downloading data files")
-    image_size: int | None = Field(
-        None, ge=1, description="height and width to which images are cropped and resized"
+    image_size: int | None = _setting(
+        None, "height and width to which images are cropped and resized", ge=1
     )
-    kind: Literal["table", "curves", "images", "volumes"] | None = Field(
-        None, description="what a sample is, if the shape of an array is ambiguous"
+    kind: Literal["table", "curves", "images", "volumes"] | None = _setting(
+        None, "what a sample is, if the shape of an array is ambiguous"
     )
-    layout: str | None = Field(
-        None, description="order of the axes, such as NHWC, if the shape is ambiguous"
+    layout: str | None = _setting(
+        None, "order of the axes, such as NHWC, if the shape is ambiguous"
     )
-    labels: str | None = Field(None, description="column or array of class labels")
-    parameters: str | None = Field(
-        None, description="columns or arrays of parameters, separated by commas"
+    labels: str | None = _setting(None, "column or array of class labels")
+    parameters: str | None = _setting(None, "columns or arrays of parameters, separated by commas")
+    columns: str | None = _setting(
+        None, "columns that form a sample, separated by commas; by default the rest"
     )
-    columns: str | None = Field(
-        None, description="columns that form a sample, separated by commas; by default the rest"
+    validation: Literal["train", "test", "none"] = _setting(
+        "train", "what a validation part of the data is used for"
     )
-    validation: Literal["train", "test", "none"] = Field(
-        "train", description="what a validation part of the data is used for"
-    )
-    train_size: int | None = Field(None, ge=2, description="number of training samples to use")
-    test_size: int | None = Field(None, ge=2, description="number of test samples to use")
+    train_size: int | None = _setting(None, "number of training samples to use", ge=2)
+    test_size: int | None = _setting(None, "number of test samples to use", ge=2)
 
     @field_validator("source")
     @classmethod
@@ -233,10 +232,14 @@ class RunConfig(_Section):
     options: SerializeAsAny[MethodOptions] = Field(
         default_factory=MethodOptions, description="options of the method"
     )
-    latent_dim: int | None = Field(None, ge=1, description="width of the code; default: the data's")
-    net: str | None = Field(None, description="family of networks; default: the data's")
+    latent_dim: int | None = _setting(None, "width of the code; default: the data's", ge=1)
+    net: str | None = _setting(None, "family of networks; default: the data's")
     data: DataConfig = Field(description="which data to use, and how to read them")
     training: TrainConfig = Field(default_factory=TrainConfig, description="training settings")
+
+    if TYPE_CHECKING:  # a setting of a section, by name alone, is checked when it runs
+
+        def __init__(self, *, method: str, data: Any, **settings: Any) -> None: ...
 
     @model_validator(mode="before")
     @classmethod

@@ -53,6 +53,21 @@ def test_a_planar_map_is_one_to_one_along_its_direction():
     assert (planar(z)[0] @ along).diff().min() > 0
 
 
+def test_a_planar_map_moves_points_along_u_by_their_signed_distance_from_a_plane():
+    """Points with `w^T z = -b` stay; far from them, the move is `u` or, on the other side, `-u`."""
+    planar = far_from_the_identity(Planar(3))
+    w, b, u = planar.w.detach(), planar.b.detach(), planar.corrected()[0].detach()
+    on_plane = -b * w / w.square().sum()
+    z = on_plane + torch.tensor([[0.0], [50.0], [-50.0]]) * w / w.norm()
+    moved = planar(z)[0].detach() - z
+    torch.testing.assert_close(moved, torch.stack([0 * u, u, -u]))
+
+
+def test_planar_directions_have_length_one_on_average_whatever_the_width():
+    """`|w|^2` of 2000 numbers has a standard deviation of `sqrt(2 / 2000)`, about 0.03."""
+    assert abs(float(Planar(2000).w.detach().square().sum()) - 1) < 0.2
+
+
 def test_planar_maps_start_close_to_the_identity():
     z = torch.randn(200, 8)
     with torch.no_grad():
@@ -79,6 +94,15 @@ def test_iaf_moves_a_coordinate_by_those_before_it_only(reverse):
     before = jacobian.triu(1) if reverse else jacobian.tril(-1)
     assert not after.any()
     assert before.any()
+
+
+def test_iaf_takes_the_coordinates_in_alternating_order():
+    pytest.importorskip("zuko")
+    for number, iaf in enumerate(FlowPosterior(3, "iaf", flow_depth=5).maps):
+        jacobian = torch.autograd.functional.jacobian(
+            lambda p, f=iaf: f(p[None])[0][0], torch.randn(3)
+        )
+        assert bool(jacobian.triu(1).any()) == bool(number % 2)
 
 
 def encodings(samples, dim):
@@ -130,6 +154,10 @@ def test_every_map_moves_the_code_and_receives_gradient(flow):
     assert torch.equal(bottleneck(h).z, bottleneck.encode(h))
     assert torch.equal(bottleneck(h).terms["kl"], bottleneck(h).terms["kl"])
     assert bottleneck.linear_map() is None
+
+
+def test_one_map_is_enough():
+    assert len(FlowPosterior(3, flow_depth=1).maps) == 1
 
 
 def test_unknown_flow_and_no_depth_are_refused():

@@ -216,6 +216,22 @@ def test_evaluation_projects_on_the_basis_of_all_encodings_and_draws_nothing():
     torch.testing.assert_close(latent.terms["kl"], divergence.sum(1).mean())
 
 
+@pytest.mark.filterwarnings("ignore:The model has no basis")
+def test_without_a_basis_evaluation_takes_the_batchs_own_directions():
+    made, h = bottleneck().eval(), encodings()
+    truncated, directions = cut(h)
+    torch.testing.assert_close(made(h).z, truncated)
+    basis = basis_in_use(made, h)
+    torch.testing.assert_close(basis @ basis.T, directions @ directions.T)
+
+
+def test_training_goes_on_with_the_batchs_own_directions_after_a_basis_was_found():
+    made, h = bottleneck(), encodings()
+    made.finalize([encodings()])
+    added, directions = noise(made, h), cut(h)[1]
+    torch.testing.assert_close(added @ directions @ directions.T, added, **TURNED)
+
+
 def test_a_lower_rank_keeps_and_draws_fewer_coefficients():
     made, h = bottleneck(rank=3), encodings(200)
     made(h)

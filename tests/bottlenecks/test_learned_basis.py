@@ -16,6 +16,7 @@ def learned(samples=20):
 
 def test_the_term_is_the_relative_misfit_of_the_samples_coefficients():
     bottleneck, h = learned(), torch.randn(4, 6)
+    bottleneck.directions.data *= torch.tensor([3.0, 0.5])  # only their directions count
     index = torch.tensor([3, 0, 19, 7])
     u = (bottleneck.directions / bottleneck.directions.norm(dim=0)).detach()
     misfit = sum(
@@ -50,6 +51,36 @@ def test_the_basis_begins_with_the_first_batch_and_with_no_other():
     before = bottleneck.directions.clone()
     bottleneck(torch.randn(20, 6))
     assert torch.equal(bottleneck.directions, before)
+
+
+def test_a_given_start_describes_the_samples_it_was_made_of():
+    """With the paper's coefficients and without, and the first batch does not replace it."""
+    basis, coefficients = torch.linalg.qr(torch.randn(6, 2))[0], torch.randn(20, 2)
+    for bottleneck in (learned(), LearnedBasis(6, 2)):
+        bottleneck.begin(basis, coefficients)
+        misfit = bottleneck(coefficients @ basis.T, torch.arange(20)).terms["basis_fit"]
+        assert misfit.item() < 20 * torch.finfo(torch.float32).eps
+        bottleneck(torch.randn(20, 6), torch.arange(20))
+        torch.testing.assert_close(bottleneck.linear_map(), basis @ basis.T)
+
+
+def test_only_trained_coefficients_have_a_learning_rate_of_their_own():
+    bottleneck = LearnedBasis(6, 2, learned_coefficients=True, kappa=0.1)
+    bottleneck.prepare(20)
+    assert bottleneck.learning_rate_factors() == {bottleneck.coefficients: 0.1}
+    assert LearnedBasis(6, 2).learning_rate_factors() == {}
+
+
+def test_the_basis_that_others_read_is_constant():
+    assert not learned().basis().requires_grad
+
+
+def test_trained_coefficients_are_kept_with_the_weights():
+    """Also by a bottleneck that has not been told how many samples there are."""
+    trained = learned(7)
+    for again in (learned(7), LearnedBasis(6, 2, learned_coefficients=True)):
+        again.load_state_dict(trained.state_dict())
+        assert torch.equal(again.coefficients, trained.coefficients)
 
 
 def test_a_basis_from_a_checkpoint_stays():

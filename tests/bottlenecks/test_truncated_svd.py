@@ -77,6 +77,14 @@ def test_without_a_basis_inference_cuts_the_batch_it_is_given():
     assert bottleneck.linear_map() is None
 
 
+def test_only_inference_warns_that_there_is_no_basis(recwarn):
+    bottleneck, h = TruncatedSVD(5, 2), encodings(TALL)
+    bottleneck.train().encode(h)
+    assert not recwarn
+    with pytest.warns(UserWarning, match="The model has no basis yet"):
+        bottleneck.eval().encode(h)
+
+
 def test_rank_and_basis_are_kept_with_the_weights():
     bottleneck = TruncatedSVD(5, 3).double()
     bottleneck.rank = 2

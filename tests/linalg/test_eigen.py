@@ -52,6 +52,29 @@ def test_spectra_that_gram_matrices_in_float32_cannot_tell_apart_are_done_in_flo
     assert isinstance(gram_eigen(y, RANK), FullEigen)
     easy = with_singular_values(SPECTRA["gap of 1e-4"], ROWS, COLUMNS).float()
     assert TridiagonalEigen(easy, RANK).separated
+    # It is the smallest kept value that must be apart.
+    last = torch.cat([torch.linspace(3, 2, RANK - 1), torch.ones(ROWS - RANK + 1)])
+    assert not TridiagonalEigen(with_singular_values(last, ROWS, COLUMNS), RANK).separated
+    # Eigenvalues 1e-3 and 1e-4 of the largest: too close for float32, not for float64.
+    values = torch.cat([torch.logspace(0, -1.5, RANK), 1e-2 * TAIL])
+    between = with_singular_values(values, ROWS, COLUMNS).float()
+    assert not TridiagonalEigen(between, RANK).separated
+    assert isinstance(gram_eigen(between, RANK), TridiagonalEigen)
+
+
+@pytest.mark.parametrize("rows", [ROWS, 30])
+def test_values_that_differ_by_rounding_of_the_largest_alone_do_not_count_as_different(rows):
+    """Kept and dropped values are equal, but computed with an error of `eps l_1`."""
+    y = with_singular_values([1.0, *(rows - 1) * [1e-3]], rows, COLUMNS)
+    c = torch.randn(RANK, rows, dtype=torch.float64)
+    assert not FullEigen(y, RANK).divide_by_gaps(c)[:-1].any()
+
+
+@pytest.mark.filterwarnings("error")  # which a method that failed would give
+@pytest.mark.parametrize("rank", [ROWS - 1, ROWS // 2])
+def test_most_directions_may_be_kept(rank):
+    y = torch.randn(ROWS, COLUMNS, dtype=torch.float64)
+    assert relative_error(truncate_rank(y, rank), svd_truncation(y, rank)) < 1e-12
 
 
 def svd_truncation(y, rank):

@@ -109,6 +109,14 @@ def test_polar_agrees_on_the_directions_that_are_not_zero():
     assert torch.allclose(left.mT @ gradient.double() @ right.mT, torch.eye(3).double(), atol=1e-4)
 
 
+def test_polar_counts_small_singular_values_in_full_in_double_precision():
+    """Down to 1e-8 of the norm; rounding moves their directions by `eps / 3e-8`."""
+    m = with_singular_values([1.0, 3e-8], 20, 30)
+    u, _, vh = np.linalg.svd(m.numpy())
+    _, gradient = value_and_gradient(m, "polar")
+    assert abs(float(u[:, 1] @ gradient.numpy() @ vh[1]) - 1) < 1e-6
+
+
 @solvers
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5), (130, 130)])
@@ -187,6 +195,14 @@ def test_cubics_bring_every_singular_value_to_one_and_fade_smaller_ones(lower, t
     faded = images[20_001:]
     assert faded.max() <= 1 + tolerance
     assert (np.diff(faded) >= -tolerance).all()
+
+
+def test_a_cubic_is_as_far_below_one_at_both_ends_as_above_it_at_its_maximum():
+    """By Chebyshev's equioscillation, what the odd cubic nearest to 1 on an interval does."""
+    (a, b), *_ = _polar_schedule(0.5, 1e-7)
+    below = 1 - (a / 2 - b / 8)
+    assert below == pytest.approx(1 - (a - b))
+    assert below == pytest.approx(2 * a / 3 * np.sqrt(a / (3 * b)) - 1)
 
 
 def test_no_step_of_the_polar_iteration_cancels_the_largest_values():
