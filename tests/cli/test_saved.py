@@ -88,15 +88,18 @@ def refused(capfd, *arguments):
 
 def test_report(saved, folder, capfd):
     place, own = saved
+    run("report", place, *own)
+    alone = read(place / "report.html")
+    assert figures(place) == ALONE
+    assert "give data with --data" in capfd.readouterr().err.replace("\n", " ")
     run("report", place, *own, *data(folder))
     text = read(place / "report.html")
     assert figures(place) == WITH_DATA
     assert "validation error" in text
     assert "may have been trained on these" in capfd.readouterr().err
-    run("report", place, *own)
-    alone = read(place / "report.html")
-    assert figures(place) == ALONE
-    assert "give data with --data" in capfd.readouterr().err.replace("\n", " ")
+    assert "figures that need data" in refused(capfd, "report", place, *own)
+    assert read(place / "report.html") == text
+    assert figures(place) == WITH_DATA
     for page in (text, alone):
         assert "Every loss term" not in page
         assert "not trained on" not in page

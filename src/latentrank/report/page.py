@@ -53,22 +53,24 @@ def write_report(run: Run, figure_format: Format = "png") -> Path:
 
     Raises:
         InputError: the run is not finished; its folder cannot be written; or what it keeps has been
-            removed and the data cannot be read, in which case the earlier report stays.
+            removed and the data cannot be read, or an earlier report of a saved model was drawn
+            with data and none are given now, in which cases the earlier report stays.
     """
     view = View(run)
+    _keep_earlier(run)
     sections = [html.section("Note", html.note(*run.notes))] if run.notes else []
     sections += [html.section("Warning", html.note(text)) for text in view.warnings]
     for name, title, draw, needs in PANELS:
         path = run.folder / FIGURES / f"{name}.png"
         if needs in run.lacks:
-            _remove(path)
             continue
         try:
             drawn = draw(view)
         except MissingDataError:
             raise  # before anything that cannot be drawn again is replaced
         except InputError as error:
-            _remove(path)
+            for written in _written(run, name):  # it would contradict this report
+                written.unlink()
             sections.append(html.section(title, html.note(str(error))))
         else:
             write_figure(drawn.figure, path.with_suffix(f".{figure_format}"))
@@ -92,10 +94,19 @@ def write_report(run: Run, figure_format: Format = "png") -> Path:
     return target
 
 
-def _remove(path: Path) -> None:
-    """Remove a figure of an earlier report, in any format, which would contradict this one."""
-    for written in path.parent.glob(f"{path.stem}.*"):
-        written.unlink()
+def _keep_earlier(run: Run) -> None:
+    """Refuse to replace a report by one with fewer figures."""
+    lost = [name for name, _, _, needs in PANELS if needs in run.lacks and _written(run, name)]
+    if lost:
+        raise MissingDataError(
+            f"{run.folder / REPORT} has figures that need data ({', '.join(lost)}); give --data "
+            f"(data=) again, or remove {run.folder / FIGURES} to draw it without."
+        )
+
+
+def _written(run: Run, name: str) -> list[Path]:
+    """The files of a figure."""
+    return list((run.folder / FIGURES).glob(f"{name}.*"))
 
 
 def _lead(view: View) -> str:
