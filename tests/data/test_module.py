@@ -40,6 +40,21 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert epoch(SeededBatchSampler(50, 7, seed=4), 5) != epoch(first, 5)
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_each_batch_is_announced_while_the_one_before_is_used(shuffle):
+    events = []
+    sampler = SeededBatchSampler(
+        9, 4, shuffle=shuffle, announce=lambda rows: events.append(("announced", rows.tolist()))
+    )
+    first, second, third = epoch(sampler, 0)
+    events.clear()
+    events.extend(("used", batch.tolist()) for batch in sampler)
+    assert events == [
+        ("announced", first), ("announced", second), ("used", first),
+        ("announced", third), ("used", second), ("used", third),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("n", [2, 3, 11, 16, 17, 18, 100])
 @pytest.mark.parametrize("world_size", [2, 3])
 @pytest.mark.parametrize("shuffle", [True, False])

@@ -1,3 +1,5 @@
+import mmap
+
 import numpy as np
 import pytest
 
@@ -58,3 +60,32 @@ def test_blocks_are_the_array_in_order(monkeypatch, tmp_path, values):
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
     for x in (X, mapped, RowView(mapped, np.arange(10))):
         np.testing.assert_array_equal(np.concatenate(list(blocks(x))), X)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_WILLNEED"), reason="the system takes no advice")
+@pytest.mark.parametrize("columns", [7, 3000, 5000])
+def test_the_pages_of_rows_are_asked_for_and_few_others(monkeypatch, tmp_path, columns):
+    asked = []
+
+    class Recorded(mmap.mmap):
+        def madvise(self, option, start, length):
+            super().madvise(option, start, length)
+            asked.append((option, start, start + length))
+
+    monkeypatch.setattr(views, "LARGE", 1)
+    x = np.random.default_rng(0).integers(0, 255, (50, columns), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    offset = (tmp_path / "x.npy").stat().st_size - x.nbytes
+    with (tmp_path / "x.npy").open("rb") as file:
+        mapped = Recorded(file.fileno(), 0, access=mmap.ACCESS_READ)
+    held = np.ndarray(x.shape, np.uint8, mapped, offset)
+    chosen = views.RowView(held, np.arange(49, -1, -1))
+    views.will_need(chosen, np.array([0, 30]))
+    for row, (option, start, stop) in zip((49, 19), asked, strict=True):
+        first = offset + row * columns
+        assert option == mmap.MADV_WILLNEED
+        assert first - mmap.PAGESIZE < start <= first
+        assert stop == first + columns
+    views.will_need(x, np.array([1]))  # in memory
+    views.will_need(held.T, np.array([1]))  # rows are scattered
+    assert len(asked) == 2

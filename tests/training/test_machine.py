@@ -1,6 +1,7 @@
-"""Precision: chosen where nobody has. The search for GPUs: put back."""
+"""Precision: chosen where nobody has. The search for GPUs: put back. Memory: kept for reuse."""
 
 import os
+import platform
 
 import pytest
 import torch
@@ -25,3 +26,19 @@ def test_the_search_for_gpus_is_put_back(monkeypatch):
     with machine.quick_device_check():
         assert name not in os.environ
     assert os.environ[name] == "1"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
+def test_freed_memory_is_used_again_without_the_system(monkeypatch):
+    import resource
+
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+
+    def faults():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(2**22)  # 16 MiB
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    with machine.kept_memory():
+        settled = [faults() for _ in range(4)][-1]
+        assert settled < 2**24 / resource.getpagesize() / 100

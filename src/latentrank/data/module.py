@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader, DistributedSampler
 from torch.utils.data import Dataset as TorchDataset
 
 from latentrank.data.base import Batch, Dataset, Split
-from latentrank.data.views import spread_evenly
+from latentrank.data.views import Rows, spread_evenly, will_need
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
@@ -21,7 +20,7 @@ from latentrank.preprocessing import Preprocessing
 _AT_ONCE = 2**28
 
 
-class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
+class SeededBatchSampler(DistributedSampler[Rows]):
     """Row indices batch by batch, in an order that depends on (seed, epoch) alone.
 
     With `W` processes of batch size `b`, step `t` takes the rows `[t b W, (t + 1) b W)` of the
@@ -39,6 +38,7 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
         world_size: number of processes.
         rank: index of this process, from 0.
         shuffle: False keeps the rows in order.
+        announce: called with the rows of each batch, one batch ahead.
 
     Raises:
         InputError: when a batch would be empty.
@@ -57,6 +57,7 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
         world_size: int = 1,
         rank: int = 0,
         shuffle: bool = True,
+        announce: Callable[[Rows], None] = lambda rows: None,
     ) -> None:
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; give an integer from 1.")
@@ -67,8 +68,12 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
         super().__init__(range(n), world_size, rank, shuffle, seed)  # type: ignore[arg-type]
         self.n = n
         self.batch_size = batch_size
+        self.announce = announce
 
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+    def __iter__(self) -> Iterator[Rows]:
+        return _announced(self._batches(), self.announce)
+
+    def _batches(self) -> Iterator[Rows]:
         order = np.arange(self.n)
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
@@ -79,6 +84,16 @@ class SeededBatchSampler(DistributedSampler[NDArray[np.int64]]):
     def __len__(self) -> int:
         full, rest = divmod(self.n, self.batch_size * self.num_replicas)
         return full + (rest >= self.num_replicas or full == 0)
+
+
+def _announced(batches: Iterable[Rows], announce: Callable[[Rows], None]) -> Iterator[Rows]:
+    """The batches, each announced one batch ahead."""
+    earlier: list[Rows] = []
+    for batch in batches:
+        announce(batch)
+        yield from earlier
+        earlier = [batch]
+    yield from earlier
 
 
 class _Rows(TorchDataset[Batch]):
@@ -94,7 +109,12 @@ class _Rows(TorchDataset[Batch]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, index: NDArray[np.int64]) -> Batch:
+    def announce(self, index: Rows) -> None:
+        """Have these rows read in the background, if they are on disk."""
+        if self.normalised is None:
+            will_need(self.split.x, index)
+
+    def __getitem__(self, index: Rows) -> Batch:
         labels, rows = self.split.labels, torch.from_numpy(index)
         return Batch(
             self.preprocessing.normalise(self.split.x[index])
@@ -162,7 +182,8 @@ class DataModule(LightningDataModule):
     def _in_order(self, split: Split, limit: int | None = None) -> Iterator[Batch]:
         rows, chosen = self._rows(split), spread_evenly(len(split), limit)
         starts = range(0, len(chosen), self.eval_batch_size)
-        return (rows[chosen[start : start + self.eval_batch_size]] for start in starts)
+        batches = (chosen[start : start + self.eval_batch_size] for start in starts)
+        return (rows[batch] for batch in _announced(batches, rows.announce))
 
     def _rows(self, split: Split) -> _Rows:
         # normalised once for all iterators
@@ -174,9 +195,12 @@ class DataModule(LightningDataModule):
         world_size, rank = 1, 0
         if self.trainer is not None:
             world_size, rank = self.trainer.world_size, self.trainer.global_rank
-        sampler = SeededBatchSampler(len(split), batch_size, self.seed, world_size, rank, shuffle)
+        rows = self._rows(split)
+        sampler = SeededBatchSampler(
+            len(rows), batch_size, self.seed, world_size, rank, shuffle, rows.announce
+        )
         return DataLoader(
-            self._rows(split),
+            rows,
             batch_size=None,
             sampler=sampler,
             pin_memory=torch.cuda.is_available(),

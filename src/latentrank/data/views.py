@@ -125,6 +125,30 @@ def release(x: Array) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
+def will_need(x: Array, rows: Rows) -> None:
+    """Have the system read rows of a large mapped file while something else is computed.
+
+    Otherwise each row is waited for in turn, and much around it is read as well.
+
+    Args:
+        x: `(N, ...)`; arrays in memory are left alone.
+        rows: row numbers.
+    """
+    view: Any = x
+    if isinstance(view, RowView):
+        view, rows = view.x, view.rows[rows]
+    mapped = _large_map(view)
+    if mapped is None or not hasattr(mmap, "MADV_WILLNEED"):
+        return
+    size = view.strides[0]
+    if size * len(view) != view.nbytes:  # rows are not contiguous
+        return
+    first = view.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+    for start in (first + rows * size).tolist():
+        before = start % mmap.PAGESIZE
+        mapped.madvise(mmap.MADV_WILLNEED, start - before, before + size)
+
+
 def lazily(x: Array) -> Array:
     """A large mapped array as a `RowView`, which releases what it has read; others unchanged."""
     return x if _large_map(x) is None else cast(Array, RowView(x, np.arange(len(x))))

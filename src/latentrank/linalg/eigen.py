@@ -135,36 +135,35 @@ class TridiagonalEigen:
         self._reflectors = np.asfortranarray(reduced[1:, :-1])
         gap = _GAP_FLOAT64 if exactly else _GAP_FLOAT32
         rough, inner = _leading_of_tridiagonal(self._diagonal, self._off, found, 1e-3 * gap)
-        candidates = torch.from_numpy(self._turned(inner, "N"))
-        images = _product_in_float64(candidates.mT, rows)
-        values, turn = torch.linalg.eigh(images @ images.mT)
-        self.values, self._near = values[-rank:], values[:-rank]
-        self._inner = inner @ turn.numpy()
-        self.vectors = candidates @ turn[:, -rank:]
-        self.kept_rows = (turn[:, -rank:].mT @ images).to(rows.dtype)
+        candidates = self._turned(inner, "N")
+        images = _images_in_float64(candidates, rows)
+        values, turn, _ = lapack.dsyevd(blas.dsyrk(1.0, images, trans=1))
+        self._inner, kept = inner @ turn, turn[:, -rank:]
+        self.values, self._near = torch.from_numpy(values[-rank:]), values[:-rank]
+        self.vectors = torch.from_numpy(candidates @ kept)
+        self.kept_rows = torch.from_numpy((images @ kept).T).to(rows.dtype)
         largest = float(values[-1])
         self.resolution = _resolution(n, largest)
-        self.separated = float(self.values[0]) - rough > gap * largest
+        self.separated = float(values[-rank]) - rough > gap * largest
 
     def divide_by_gaps(self, c: Tensor) -> Tensor:
         """See `GramEigen`."""
-        n, rank = len(self._diagonal), len(self.values)
-        with threads(n):
-            c = torch.from_numpy(self._turned(c.numpy().T, "T").T)
-            near = torch.from_numpy(self._inner[:, :-rank])
-            part = _divided(c, self.values, self._near, near)
+        values, near = self.values.numpy(), self._inner[:, : len(self._near)]
+        with threads(len(self._diagonal)):
+            columns = self._turned(c.numpy().T, "T")
+            gaps = values - self._near[:, None]
+            part = near @ ((near.T @ columns) / np.where(gaps > self.resolution, gaps, np.inf))
             # Twice: once leaves rounding errors of the kept part, which may be far larger than the
             # rest.
-            right = self._outside(self._outside(c.numpy().T))
+            right = self._outside(self._outside(columns))
             # Shifted by less than their accuracy, so that no system is exactly singular.
-            shifts = self.values.numpy() + self.resolution / n
+            shifts = values + self.resolution / len(self._diagonal)
             diagonals, off = shifts[:, None] - self._diagonal, -self._off
             solved = [
                 lapack.dgtsv(off, diagonal, off, column)[3]
                 for diagonal, column in zip(diagonals, right.T, strict=True)
             ]
-            outside = self._outside(np.stack(solved, axis=1)) + part.numpy().T
-            return torch.from_numpy(self._turned(outside, "N").T)
+            return torch.from_numpy(self._turned(self._outside(np.array(solved).T) + part, "N").T)
 
     def _turned(self, columns: NDArray[np.float64], transposed: str) -> NDArray[np.float64]:
         """`Q` or `Q^T` times columns; the first row is unchanged by the Householder reflectors."""
@@ -225,13 +224,14 @@ def _leading_of_tridiagonal(
     return float(values[order[0]]), vectors[:, order[1:]]
 
 
-def _product_in_float64(left: Tensor, rows: Tensor) -> Tensor:
-    """`left rows` in float64, a few rows at a time, so that copies stay in the cache."""
-    product = left.new_zeros(len(left), rows.shape[1])
+def _images_in_float64(left: NDArray[np.float64], rows: Tensor) -> NDArray[np.float64]:
+    """`rows^T left` in float64, a few rows at a time, so that copies stay in the cache."""
+    images = np.zeros((rows.shape[1], left.shape[1]), order="F")
     for start in range(0, len(rows), _ROWS):
         part = slice(start, start + _ROWS)
-        product.addmm_(left[:, part], rows[part].double())
-    return product
+        block = rows[part].double().numpy().T
+        images = blas.dgemm(1.0, block, left[part], 1.0, images, overwrite_c=True)
+    return images
 
 
 def gram(rows: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import scipy.linalg
 import torch
@@ -32,5 +32,8 @@ def threads(size: int) -> AbstractContextManager[object]:
         2.0
     """
     count = 1 if size <= LARGEST_ON_ONE_THREAD else torch.get_num_threads()
-    block: AbstractContextManager[object] = _blas().limit(limits=count)
+    libraries = _blas()
+    if all(one.num_threads <= count for one in libraries.lib_controllers):
+        return nullcontext()  # setting them again takes a tenth of a millisecond
+    block: AbstractContextManager[object] = libraries.limit(limits=count)
     return block

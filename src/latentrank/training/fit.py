@@ -26,7 +26,7 @@ from latentrank.training.callbacks import History, LogTerms, ProgressLine
 from latentrank.training.checkpoints import Checkpoint, CheckpointFiles
 from latentrank.training.closed_form import solve
 from latentrank.training.geodesic import start_of
-from latentrank.training.machine import quick_device_check, resolve_precision
+from latentrank.training.machine import kept_memory, quick_device_check, resolve_precision
 from latentrank.training.module import TrainingModule
 from latentrank.training.rank_search import PeriodicSearch
 from latentrank.training.second_stage import SecondStage
@@ -130,7 +130,7 @@ def fit(
         # Convolutions are faster in this layout on CPUs and GPUs; the weights are the same.
         model.to(memory_format=torch.channels_last)
     threads = model.threads(config.batch_size, _PASSES, config.machine.threads)
-    with quick_device_check(), threads as history.threads:
+    with quick_device_check(), kept_memory(), threads as history.threads:
         try:
             _run(trainer, module, data, checkpoint)
         except Exception as error:
