@@ -5,8 +5,6 @@ import hashlib
 import json
 import re
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -20,34 +18,26 @@ from latentrank.__main__ import main
 from latentrank.errors import InputError
 from latentrank.filenames import WEIGHTS
 from latentrank.hub import CARD
+from tests.local_server import Handler, LocalServer
 
 pytest.importorskip("huggingface_hub")
 
 
-class FakeHub(ThreadingHTTPServer):
+class FakeHub(LocalServer):
     """The few addresses of the Hub that uploads and downloads use; a repository has one commit."""
 
-    daemon_threads = True
-
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        super().__init__(_Handler)
         self.files = {}  # repository: path: content
         self.private = {}
         self.fetched = set()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def commit(self, repository):
         return hashlib.sha1(repr(sorted(self.files[repository].items())).encode()).hexdigest()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *arguments):
-        """Keep quiet."""
-
-    def do_POST(self):
+class _Handler(Handler):
+    def do_POST(self):  # noqa: N802 - as http.server calls it
         body = self.rfile.read(int(self.headers["Content-Length"]))
         hub, what = self.server, self.path.split("/")
         if what[2] == "validate-yaml":
@@ -72,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         sha = hub.commit(repository)
         return self.answer({"commitUrl": f"{hub.url}/{repository}/commit/{sha}", "commitOid": sha})
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: N802 - as http.server calls it
         hub, what = self.server, self.path.partition("?")[0].split("/")
         if what[3:4] == ["resolve"]:
             return self.file("/".join(what[1:3]), "/".join(what[5:]))
@@ -101,14 +91,6 @@ class _Handler(BaseHTTPRequestHandler):
         missing = {"X-Error-Code": "RepoNotFound"} if status == 404 else {}
         self.send(json.dumps(values).encode(), status, missing)
 
-    def send(self, content, status, headers):
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
 
 def sha1(content):
     return hashlib.sha1(content).hexdigest()
@@ -126,8 +108,7 @@ def server(monkeypatch, tmp_path):
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
     monkeypatch.setenv("HF_TOKEN", "secret")
     yield server
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 @pytest.fixture(scope="module")

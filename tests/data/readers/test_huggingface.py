@@ -3,8 +3,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import datasets
 import numpy as np
@@ -13,6 +11,7 @@ from PIL import Image
 
 from latentrank.data import load
 from latentrank.errors import InputError
+from tests.local_server import Handler, LocalServer
 
 GENERATOR = np.random.default_rng(0)
 
@@ -55,32 +54,26 @@ def test_columns_of_numbers_and_of_arrays(tmp_path):
     assert load(tmp_path / "f", kind="curves").shape == (1, 4)
 
 
-class FakeHub(ThreadingHTTPServer):
+class FakeHub(LocalServer):
     """The few addresses of the Hub that loading of one data set, `me/pulses`, uses."""
 
-    daemon_threads = True
-
     def __init__(self, files):
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.files = files
         self.asked = 0
-        threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     commit = "c" * 40
 
-    def log_message(self, *arguments):
-        """Keep quiet."""
-
-    def do_GET(self):
+    def do_GET(self):  # noqa: N802 - as http.server calls it
         self.server.asked += 1
         path, files = self.path.partition("?")[0], self.server.files
         name = path.partition("/resolve/")[2].partition("/")[2]
         if name in files:
             digest = hashlib.sha1(files[name]).hexdigest()
-            return self.send(files[name], ETag=f'"{digest}"', **{"X-Repo-Commit": self.commit})
+            about = {"ETag": f'"{digest}"', "X-Repo-Commit": self.commit}
+            return self.send(files[name], headers=about)
         listed = path.partition("/tree/")[2].partition("/")
         if listed[0]:
             return self.send(json.dumps([*self.rows(listed[2])]).encode())
@@ -88,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             siblings = [{"rfilename": name} for name in files]
             found = {"id": "me/pulses", "sha": self.commit, "siblings": siblings}
             return self.send(json.dumps(found).encode())
-        return self.send(b"{}", 404, **{"X-Error-Code": "EntryNotFound"})
+        return self.send(b"{}", 404, {"X-Error-Code": "EntryNotFound"})
 
     do_HEAD = do_GET  # noqa: N815
 
@@ -100,14 +93,6 @@ class _Handler(BaseHTTPRequestHandler):
             content = self.server.files.get(start + one)
             kind = "directory" if content is None else "file"
             yield {"type": kind, "path": start + one, "size": len(content or ""), "oid": "0" * 40}
-
-    def send(self, content, status=200, **headers):
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
 
 
 def load_in_a_new_process(name, download, home, endpoint):
@@ -134,7 +119,7 @@ def test_a_data_set_comes_by_name_and_then_from_the_cache_without_network(tmp_pa
         datasets.Dataset.from_dict(table).to_parquet(tmp_path / "part.parquet")
         files[f"data/{part}-00000-of-00001.parquet"] = (tmp_path / "part.parquet").read_bytes()
     hub = FakeHub(files)
-    where = (tmp_path / "home", f"http://127.0.0.1:{hub.server_port}")
+    where = (tmp_path / "home", hub.url)
     before = load_in_a_new_process("hf:me/pulses", False, *where)
     assert "hf:me/pulses is not on this machine" in before.stderr
     assert hub.asked == 0, "nothing is fetched unless asked"
@@ -145,8 +130,7 @@ def test_a_data_set_comes_by_name_and_then_from_the_cache_without_network(tmp_pa
     again = load_in_a_new_process("hf:me/pulses", False, *where)
     assert again.stdout.strip() == expected, again.stderr
     assert hub.asked == requests
-    hub.shutdown()
-    hub.server_close()
+    hub.close()
 
 
 def test_what_is_not_on_this_machine_is_not_fetched(monkeypatch):
