@@ -242,7 +242,7 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
     if "parameters" not in known:
         raise InputError(
             f"The data {run.settings.data.source} for {run.folder} have no parameters to "
-            " predict from; train on data that have, see docs/reduction.md."
+            "predict from; train on data that have, see docs/reduction.md."
         )
     basis = run.model().bottleneck.basis()
     fitted = ParameterMap.fit(

@@ -130,8 +130,8 @@ def pca_error_by_coefficients(dataset: Dataset, most: int = MOST_COMPONENTS) -> 
     """
     x = _seen(dataset, dataset.train, _training_rows(dataset)).flatten(1).numpy()
     test = _test_samples(dataset)
-    components = min(most, *x.shape, len(x) - 1)
-    total = _variance(test, _mean(dataset))
+    components = min(most, x.shape[1], len(x) - 1)
+    total = _variance(test.flatten(1), torch.from_numpy(x.mean(axis=0, dtype=np.float64)))
     pca = PCA(components, random_state=0).fit(x)
     centred = test.flatten(1).double().numpy() - pca.mean_
     explained = np.square(centred @ pca.components_.T.astype(np.float64)).sum(axis=0)
