@@ -52,11 +52,16 @@ HEADER = (
     "EZyRB autoencoder, radial",
 )
 
-#: Autoencoders with two coefficients: method, width of the code, and settings.
-TRAINED: dict[str, tuple[str, int, dict[str, Any]]] = {
-    "RRAE": ("rrae", WIDTH, {}),
-    "RRAE geodesic": ("rrae", WIDTH, {"init": "geodesic"}),
-    "ae": ("ae", COUNTS[0], {}),
+#: Autoencoders with two coefficients: method, width of the code, options, and settings.
+TRAINED: dict[str, tuple[str, int, dict[str, Any], dict[str, Any]]] = {
+    "RRAE": ("rrae", WIDTH, {"rank": COUNTS[0]}, {}),
+    "RRAE geodesic": (
+        "rrae",
+        WIDTH,
+        {"rank": COUNTS[0]},
+        {"init": "geodesic", "learning_rate": 3e-4},  # a higher one loses the start
+    ),
+    "ae": ("ae", COUNTS[0], {}, {}),
 }
 
 Row = dict[str, float]
@@ -75,35 +80,23 @@ def pulses() -> Dataset:
 def solved(dataset: Dataset, count: int) -> Any:
     """POD of the training snapshots."""
     model = latentrank.build("pca", dataset.shape, count, bounded=False)
-    model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
+    model.preprocessing = dataset.preprocessing
     model.solve(lambda: model.batches(dataset.train.x))
     return model.eval()
 
 
-def trained(dataset: Dataset, steps: int, method: str, width: int, settings: Any) -> Any:
+def trained(
+    dataset: Dataset, steps: int, method: str, width: int, options: Any, settings: Any
+) -> Any:
     """An autoencoder trained as RRAE in its paper on curves: three rates, batches of 20."""
     torch.manual_seed(0)
-    options = {"rank": COUNTS[0]} if method == "rrae" else {}
-    model = latentrank.build(
-        method,
-        dataset.shape,
-        width,
-        net="curves",
-        bounded=False,
-        reconstruction="relative",
-        **options,
-    )
-    model.spec = model.spec.model_copy(update={"preprocessing": dataset.preprocessing})
+    options = {"net": "curves", "bounded": False, "reconstruction": "relative", **options}
+    model = latentrank.build(method, dataset.shape, width, **options)
+    model.preprocessing = dataset.preprocessing
     epochs = max(3, steps * 20 // len(dataset.train))
+    usual = {"learning_rate": 1e-3, "schedule": "multistep", "optimizer": "adabelief"}
     config = TrainConfig(
-        epochs=epochs,
-        batch_size=20,
-        learning_rate=3e-4 if "init" in settings else 1e-3,  # as such a start needs
-        schedule="multistep",
-        optimizer="adabelief",
-        validate_every=epochs,
-        device="cpu",
-        **settings,
+        epochs=epochs, batch_size=20, validate_every=epochs, device="cpu", **{**usual, **settings}
     )
     fit(model, dataset, config, progress=False)
     return model.eval()
