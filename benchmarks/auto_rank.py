@@ -7,7 +7,7 @@ The images are those of `gaussian2d`, a bump whose centre moves over a square, a
 method is written as a name, options and settings of the training, such as `rrae,rank=auto`. Each
 training takes well below a minute of one core. A rank counts as found where it is at most one from
 the truth: codes that lie on a curved surface span one direction more than it has. The gap is the
-median ratio of the singular values around the largest gap, where a search takes its rank from that.
+median ratio of the variances on both sides of the largest gap, where a search takes its rank there.
 """
 
 import argparse
