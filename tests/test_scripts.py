@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from latentrank import recipes
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "examples", "docs")
 SCRIPTS = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
@@ -32,3 +34,8 @@ def test_scripts_import_names_that_exist(path):
         loaded = importlib.import_module(module)
         if not hasattr(loaded, name):
             importlib.import_module(f"{module}.{name}")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.stem)
+def test_experiments_are_recipes(path):
+    assert recipes.load(str(path)).parts
