@@ -17,24 +17,8 @@ from latentrank.data.views import Array
 from latentrank.errors import InputError
 
 _PARAMETERS = "parameters"
-_PLACES = set(
-    [
-        "lat",
-        "latitude",
-        "rlat",
-        "lon",
-        "longitude",
-        "rlon",
-        "x",
-        "y",
-        "z",
-        "lev",
-        "level",
-        "plev",
-        "height",
-        "depth",
-    ]
-)
+_PLACES = {"x", "y", "z", "height", "depth", "level", "lev", "plev"}
+_PLACES |= {"lat", "latitude", "rlat", "lon", "longitude", "rlon"}
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
