@@ -29,7 +29,7 @@ def test_variables_over_the_same_dimensions_are_channels(tmp_path):
     assert data.parameter_names == ("mach",)
     assert data.notes[:2] == (
         "Channels: p, u.",
-        "Parameters are read from the coordinates mach.",
+        "Parameters are read from coordinates: mach.",
     )
 
 

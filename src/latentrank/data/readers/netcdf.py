@@ -70,7 +70,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     )
     said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
     if parameters and not given:
-        said.append(f"Parameters are read from the coordinates {', '.join(parameters)}.")
+        units = {name: dataset[name].attrs.get("units") for name in parameters}
+        named = [f"{name} ({unit})" if unit else name for name, unit in units.items()]
+        said.append(f"Parameters are read from coordinates: {', '.join(named)}.")
     used = {*names, *parameters, labels}
     over = [str(name) for name in dataset.data_vars if name not in used]
     if over:
