@@ -293,7 +293,10 @@ def presets() -> dict[str, Preset]:
 
 
 def _message(error: ValidationError, source: str) -> str:
-    first = error.errors()[0]
+    # a key that is missing is usually there, but misspelt
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"]) or "the recipe"
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    if first["type"] == "extra_forbidden":
+        message = "there is no such key"
     return f"{where} in {source} cannot be used: {message}."
