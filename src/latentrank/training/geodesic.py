@@ -131,7 +131,7 @@ def _chart(x: Array, dimensions: int, neighbours: int) -> Chart:
         isomap.fit(x)
     embedded = isomap.embedding_
     nearest = min(_NEAREST, (len(x) - 1) // 2)
-    trusted = trustworthiness(x, embedded, n_neighbors=nearest) if nearest else 1.0
+    trusted = float(trustworthiness(x, embedded, n_neighbors=nearest)) if nearest else 1.0
     return Chart(isomap, neighbours, residual_variance(isomap.dist_matrix_, embedded), trusted)
 
 
