@@ -1,7 +1,10 @@
 """Values from files and from the command line mean what they look like."""
 
+import numpy as np
 import pytest
+import torch
 
+import latentrank
 from latentrank import methods
 from latentrank.config import RunConfig, TrainConfig, settings
 from latentrank.errors import InputError
@@ -89,3 +92,22 @@ def test_the_configuration_of_a_method_holds_its_defaults():
 def test_a_wrong_setting_is_one_sentence(values, told):
     with pytest.raises(InputError, match=told):
         RunConfig(**values)
+
+
+def test_data_are_named_by_a_path_object_too(tmp_path):
+    given = RunConfig(method="ae", data=tmp_path / "x.npy")
+    assert given.data.source == str(tmp_path / "x.npy")
+    assert RunConfig(method="ae", data={"source": tmp_path}).data.source == str(tmp_path)
+
+
+@pytest.mark.parametrize("samples", [np.zeros((300, 40)), torch.zeros(300, 40), None, 3])
+def test_samples_in_place_of_a_name_are_refused_without_printing_them(samples):
+    with pytest.raises(InputError, match=f"data is of type {type(samples).__name__}, expected"):
+        RunConfig(method="ae", data=samples)
+
+
+@pytest.mark.parametrize("config", ["ae", {"method": "ae", "data": "blobs"}])
+def test_training_needs_a_configuration(config, tmp_path):
+    with pytest.raises(InputError, match=f"type {type(config).__name__}, expected a RunConfig"):
+        latentrank.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

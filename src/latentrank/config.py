@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import (
     BaseModel,
@@ -47,6 +47,7 @@ def _resumable(default: Any, description: str, place: bool = False, **bounds: An
 
 #: A setting that says only where training runs, and does not change its result.
 _place = partial(_resumable, place=True)
+_WHOLE = (Mapping, BaseModel)  # what can be given for a section
 
 
 class _Section(BaseModel):
@@ -73,7 +74,7 @@ class _Section(BaseModel):
                 raise _unknown_setting(str(name), cls, paths)
         sorted_: dict[str, Any] = {}
         for name, value in values.items():
-            if name in cls.model_fields and not (name == "data" and isinstance(value, str)):
+            if name in cls.model_fields and (name != "data" or isinstance(value, _WHOLE)):
                 kept = sorted_.get(name, {})
                 sorted_[name] = {**value, **kept} if kept and isinstance(value, Mapping) else value
             else:
@@ -212,17 +213,22 @@ class DataConfig(_Section):
     train_size: int | None = _setting(None, "number of training samples to use", ge=2)
     test_size: int | None = _setting(None, "number of test samples to use", ge=2)
 
-    @field_validator("source")
+    @field_validator("source", mode="before")
     @classmethod
-    def _can_be_a_path(cls, source: str) -> str:
+    def _can_be_a_path(cls, source: Any) -> str:
+        if not isinstance(source, str | Path):
+            raise InputError(
+                f"data is of type {type(source).__name__}, expected the name of a data set or a "
+                "path; give samples in memory to latentrank.train(..., dataset=...)."
+            )
         try:
             Path(source).exists()
         except OSError as error:
             raise InputError(
-                f"The data '{source[:60]}' cannot be looked up ({error.strerror}); give the name "
-                "of a data set or a path."
+                f"The data '{str(source)[:60]}' cannot be looked up ({error.strerror}); give the "
+                "name of a data set or a path."
             ) from None
-        return source
+        return str(source)
 
 
 class RunConfig(_Section):
@@ -317,16 +323,7 @@ def settings() -> dict[str, FieldInfo]:
         >>> settings()["epochs"].description, settings()["data"].description
         ('passes over the training set', 'name of a data set, or a path')
     """
-    return {n: _section(path).model_fields[path[-1]] for n, path in _paths(RunConfig).items()}
-
-
-def _section(path: tuple[str, ...]) -> type[BaseModel]:
-    """The class at the end of a path of sections; the last part of the path is a setting in it."""
-    section: Any = RunConfig
-    for part in path[:-1]:
-        section = section.model_fields[part].annotation
-    kind: type[BaseModel] = section
-    return kind
+    return {n: section_of(n).model_fields[path[-1]] for n, path in _paths(RunConfig).items()}
 
 
 def path_of(name: str) -> tuple[str, ...]:
@@ -352,7 +349,10 @@ def section_of(name: str) -> type[BaseModel]:
         >>> section_of("device").__name__
         'MachineConfig'
     """
-    return _section(path_of(name))
+    section: Any = RunConfig
+    for part in path_of(name)[:-1]:
+        section = section.model_fields[part].annotation
+    return cast(type[BaseModel], section)
 
 
 def resumable() -> list[str]:
@@ -369,8 +369,8 @@ def places() -> list[str]:
     """Names of the settings that say only where training runs, and do not change its result.
 
     Example:
-        >>> "device" in places(), "data_root" in places(), "epochs" in places()
-        (True, True, False)
+        >>> "device" in places(), "epochs" in places()
+        (True, False)
     """
     return _marked("place")
 

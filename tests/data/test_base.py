@@ -108,3 +108,8 @@ def test_holdout_parts_are_disjoint_whole_and_always_the_same(n):
 def test_holdout_needs_two_samples(n, counted):
     with pytest.raises(InputError, match=f"mine holds {counted}"):
         holdout(n, "mine")
+
+
+def test_the_parts_of_a_data_set_are_splits():
+    with pytest.raises(InputError, match="of type ndarray and ndarray, expected Split"):
+        Dataset("mine", np.zeros((4, 2)), np.zeros((4, 2)))

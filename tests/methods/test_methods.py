@@ -324,6 +324,11 @@ def table(monkeypatch):
     monkeypatch.setattr(methods.METHODS, "_values", dict(methods.METHODS._values))
 
 
+def test_a_class_in_place_of_a_network_is_refused():
+    with pytest.raises(InputError, match="call the class"):
+        latentrank.build("ae", (6,), 2, encoder=torch.nn.Identity, decoder=torch.nn.Identity())
+
+
 def test_a_users_own_method_is_as_good_as_any(table, tmp_path):
     class Options(methods.ReconstructionOptions):
         penalty: float = Field(0.5, ge=0, description="weight of the largest number")

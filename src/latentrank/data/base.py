@@ -145,6 +145,11 @@ class Dataset:
 
     def __post_init__(self, bounded: bool | None, mean: Any, std: Any) -> None:
         train, test, said = self.train, self.test, list(self.notes)
+        if not (isinstance(train, Split) and isinstance(test, Split)):
+            raise InputError(
+                f"The parts of {self.name} are of type {type(train).__name__} and "
+                f"{type(test).__name__}, expected Split; write Dataset(name, Split(x), Split(y))."
+            )
         made: Any = self.preprocessing
         if mean is not None or std is not None:
             train, test, made = _restored(train, test, mean, std, bool(bounded))

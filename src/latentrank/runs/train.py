@@ -63,6 +63,11 @@ def train(
         InputError: the configuration is invalid, the folder already holds a run, or another process
             is training in it.
     """
+    if not isinstance(config, RunConfig):
+        raise InputError(
+            f"config is of type {type(config).__name__}, expected a RunConfig; write "
+            "train(RunConfig(method=..., data=...), folder)."
+        )
     folder = Path(folder)
     with locked(folder):
         dataset = load_data(config, progress, dataset)
