@@ -196,11 +196,16 @@ def main() -> int:
     given = parser.parse_args()
     torch.set_num_threads(1)
     rng, failed = random.Random(given.seed), False
-    methods = [("vae", {}), ("rrae", {"keep": "best"}), ("ae", {"patience": 3})]
+    methods = [
+        ("vae", {}),
+        ("rrae", {"keep": "best"}),
+        ("ae", {"patience": 3}),
+        ("lorae", {"steps": 90, "validate_every": 3}),
+    ]
     for devices in given.devices:
         for method, more in methods:
             machine = {"devices": devices, "strategy": "ddp" if devices > 1 else "auto"}
-            config = RunConfig(method=method, epochs=12, **machine, **TINY, **more)
+            config = RunConfig(method=method, **{"epochs": 12, **machine, **TINY, **more})
             place = Path(tempfile.mkdtemp(prefix="kill-"))
             killed, wrong = trial(config, place, given.kills, rng)
             verdict = "; ".join(wrong) or "equal bit by bit, no gap, no double row"

@@ -167,7 +167,7 @@ def test_a_part_has_the_rows_options_and_seeds_that_it_names(tmp_path):
 
     assert "LoRAE" not in rows(whole, "stairs"), "the paper has none there"
     assert rows(whole, "two-sines").count("LoRAE") == 2
-    assert rows(small, "two-sines").count("IRMAE 4") == 0
+    assert rows(small, "two-sines").count("IRMAE 4") == 1
     assert rows(small, "two-sines").count("LoRAE") == 1
     assert rows(small, "two-sines").count("RRAE") == 2
     assert rows(small, "two-sines").count("AE") == 1

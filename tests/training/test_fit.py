@@ -46,6 +46,13 @@ class StopAfter(Callback):
             raise KeyboardInterrupt
 
 
+class EveryCheckpoint(Callback):
+    """Lets a checkpoint be written after every epoch, however long it takes."""
+
+    def on_train_epoch_start(self, trainer, *args):
+        trainer.checkpoint_callback._due = 0.0
+
+
 @pytest.mark.parametrize(
     ("method", "schedule"),
     [*((name, "cosine") for name in NAMES), ("ae", "constant"), ("vrrae", "constant")],
@@ -72,6 +79,40 @@ def test_a_resumed_run_equals_an_uninterrupted_one(method, schedule, dataset, tm
     kept = ("epoch", "step", "train/loss", "validation_error", "rank")
     for row, expected in zip(history.rows, whole_history.rows, strict=True):
         assert {k: row[k] for k in kept} == {k: expected[k] for k in kept}
+
+
+@pytest.mark.parametrize("steps", [15, 17])
+@pytest.mark.parametrize("every", [1, 2, 3])
+@pytest.mark.parametrize("stop", [7, 12])
+def test_a_run_of_steps_is_resumed_as_one_of_epochs(steps, every, stop, dataset, tmp_path):
+    """Of five steps an epoch; the checkpoint may follow an epoch that was not validated."""
+    config = TrainConfig(
+        steps=steps, batch_size=10, validate_every=every, schedule="cosine", seed=3
+    )
+    whole, part, resumed = build("vae"), build("vae"), build("vae")
+    whole_history = fit(whole, dataset, config, progress=False)
+    stopping = [EveryCheckpoint(), StopAfter(stop)]
+    with pytest.raises(KeyboardInterrupt):
+        fit(part, dataset, config, folder=tmp_path, progress=False, callbacks=stopping)
+    history = fit(resumed, dataset, config, folder=tmp_path, resume=True, progress=False)
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=0, atol=0, msg=name)
+    assert [{**row, "seconds": 0} for row in history.rows] == [
+        {**row, "seconds": 0} for row in whole_history.rows
+    ]
+
+
+def test_a_run_of_steps_that_is_done_is_not_continued(dataset, tmp_path):
+    config = TrainConfig(steps=7, batch_size=10)
+    done, again, longer = build(), build(), build()
+    fit(done, dataset, config, folder=tmp_path, progress=False)
+    history = fit(again, dataset, config, folder=tmp_path, resume=True, progress=False)
+    assert history.rows[-1]["step"] == 7
+    for name, tensor in done.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], tensor, rtol=0, atol=0, msg=name)
+    more = TrainConfig(steps=12, batch_size=10)
+    history = fit(longer, dataset, more, folder=tmp_path, resume=True, progress=False)
+    assert history.rows[-1]["step"] == 12
 
 
 def test_the_history_file_holds_one_row_a_validation(dataset, tmp_path):

@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import KNeighborsRegressor
 
 import latentrank
 from latentrank import runs
@@ -134,6 +136,39 @@ def test_a_closed_loop_has_no_chart_of_one_dimension():
     assert report["residual_variance"] > geodesic.DOUBTFUL
     assert not report["reliable"]
     assert "no chart" in report["message"]
+
+
+def pulses(count):
+    """Of a centre and of a width, which changes them far less."""
+    rng, t = np.random.default_rng(0), np.linspace(0, 1, 64)
+    centre, width = rng.uniform([0.2, 0.03], [0.8, 0.1], size=(count, 2)).T[:, :, None]
+    return np.exp(-(((t - centre) / width) ** 2)), width[:, 0]
+
+
+def test_a_chart_without_a_parameter_is_not_trusted():
+    """Although its distances are those along the data."""
+    x, width = pulses(100)
+    found = chart(x, 2)
+    a = found.coordinates(x)
+    nearest = KNeighborsRegressor(5, weights="distance")
+    assert cross_val_score(nearest, a / a.std(axis=0), width, cv=5).mean() < 0.6
+    assert found.residual_variance < geodesic.DOUBTFUL / 10
+    report = geodesic._report(found, 2, len(x), 1)
+    assert not report["reliable"]
+    assert "unlike samples" in report["message"]
+
+
+def test_trustworthiness_counts_how_far_neighbours_in_the_chart_come_from():
+    """Venna and Kaski's formula, by loops."""
+    x, _ = pulses(40)
+    found = geodesic._chart(x, 2, 6)
+    between = [np.linalg.norm(a[:, None] - a[None], axis=-1) for a in (x, found.isomap.embedding_)]
+    rank_in_data, rank_in_chart = (np.argsort(np.argsort(d, axis=1), axis=1) for d in between)
+    n, k = len(x), geodesic._NEAREST
+    intruders = (rank_in_chart <= k) & (rank_in_chart > 0) & (rank_in_data > k)
+    lost = (rank_in_data - k)[intruders].sum()
+    expected = 1 - 2 * lost / (n * k * (2 * n - 3 * k - 1))
+    assert found.trustworthiness == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_resumed_run_does_not_start_again(tmp_path, monkeypatch):

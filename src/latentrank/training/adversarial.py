@@ -68,8 +68,7 @@ class AdversarialModule(TrainingModule):
             "real_accuracy": distributed.batch_mean((real_scores >= gan.game.threshold).float()),
             "fake_accuracy": distributed.batch_mean((fake_scores < gan.game.threshold).float()),
         }
-        self.terms.add(terms, distributed.batch_rows(x), self._steps_done)
-        self._steps_done += 1
+        self.count_step(terms, batch)
 
     def _step(self, player: int, loss: Tensor) -> None:
         """Take a step for one player. Only the generator's steps count as steps of the run."""

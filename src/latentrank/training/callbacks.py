@@ -24,7 +24,7 @@ from rich.table import Column
 from torch import Tensor
 
 from latentrank.io import write_text
-from latentrank.training.context import is_last_epoch
+from latentrank.training.context import is_last_epoch, total_steps
 from latentrank.training.module import TrainingModule
 
 #: Seconds between updates of the progress line.
@@ -168,7 +168,7 @@ class ProgressLine(Callback):
         )
         self._task = self._progress.add_task(
             self.title,
-            total=float(trainer.estimated_stepping_batches),
+            total=total_steps(trainer),
             completed=trainer.global_step,
             figures=self._figures(trainer),
         )

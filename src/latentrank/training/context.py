@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
@@ -42,8 +42,10 @@ def training_samples(pl_module: LightningModule, limit: int | None = None) -> It
 
 def is_last_epoch(trainer: Trainer) -> bool:
     """Whether the present epoch is the run's last, as far as is known."""
-    return (
-        trainer.should_stop
-        or trainer.current_epoch + 1 == trainer.max_epochs
-        or trainer.global_step == trainer.max_steps
-    )
+    return trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+
+
+def total_steps(trainer: Trainer) -> int:
+    """Steps of the whole run, unless it stops early."""
+    steps: int | None = cast(Any, trainer.lightning_module).config.steps
+    return steps or int(trainer.estimated_stepping_batches)

@@ -212,8 +212,9 @@ def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]
             devices=config.machine.devices,
             strategy=config.machine.strategy,
             precision=config.precision,  # type: ignore[arg-type]
+            # The module counts steps: with max_steps Lightning repeats the end of the epoch when it
+            # resumes, in another order of the data.
             max_epochs=-1 if config.steps else config.epochs,
-            max_steps=config.steps or -1,
             check_val_every_n_epoch=config.validate_every,
             num_sanity_val_steps=0,
             logger=_loggers(config, folder),

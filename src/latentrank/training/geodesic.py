@@ -7,7 +7,9 @@ and Langford 2000), whose distances in `k` dimensions are those along the data. 
 
 1. Isomap of the training samples, or of a subset of landmarks, gives coordinates `A`, `(N, k)`. Of
    the numbers of neighbours whose graph is connected the one of the smallest residual variance
-   counts: `1 - r^2` of the geodesic and the embedded distances.
+   counts: `1 - r^2` of the geodesic and the embedded distances. It hardly depends on a parameter
+   that changes the data little, which the chart may lack; trustworthiness (Venna and Kaski 2001),
+   near 1 if neighbours in the chart are neighbours in the data, does.
 2. With a random orthonormal `U`, `(L, k)`, encoder and decoder learn `E(x) = a U^T` and
    `D(a U^T) = x` by `||E(x) - a U^T|| / ||a U^T||` and the mean squared error of the decoder. The
    encoder's last layer is then solved for.
@@ -51,6 +53,10 @@ MOST_LANDMARKS: Final = 1000
 _NEIGHBOURS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30)
 #: Residual variance above which the data have no chart of so many dimensions.
 DOUBTFUL: Final = 0.1
+#: Trustworthiness below which the chart puts unlike samples side by side.
+TRUSTED: Final = 0.99
+#: Neighbours in the chart by which it is measured.
+_NEAREST: Final = 3
 #: Adam's, at the beginning; it falls to zero along a cosine.
 _LEARNING_RATE: Final = 3e-3
 #: Samples from which the encoder's last layer is solved for.
@@ -66,11 +72,13 @@ class Chart(NamedTuple):
         isomap: fitted.
         neighbours: of each landmark in its graph.
         residual_variance: 0 (distances along the data are kept) to 1.
+        trustworthiness: 0 to 1 (neighbours in the chart are neighbours in the data).
     """
 
     isomap: Isomap
     neighbours: int
     residual_variance: float
+    trustworthiness: float
 
     def coordinates(self, x: Array) -> NDArray[np.float64]:
         """Where samples lie in the chart, `(N, F)` to `(N, k)`."""
@@ -114,14 +122,17 @@ def _is_connected(x: Array, neighbours: int) -> bool:
 
 
 def _chart(x: Array, dimensions: int, neighbours: int) -> Chart:
-    from sklearn.manifold import Isomap
+    from sklearn.manifold import Isomap, trustworthiness
 
     # The dense solver does not begin at random.
     isomap = Isomap(n_neighbors=neighbours, n_components=dimensions, eigen_solver="dense")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that parts of the graph are joined
         isomap.fit(x)
-    return Chart(isomap, neighbours, residual_variance(isomap.dist_matrix_, isomap.embedding_))
+    embedded = isomap.embedding_
+    nearest = min(_NEAREST, (len(x) - 1) // 2)
+    trusted = float(trustworthiness(x, embedded, n_neighbors=nearest)) if nearest else 1.0
+    return Chart(isomap, neighbours, residual_variance(isomap.dist_matrix_, embedded), trusted)
 
 
 def residual_variance(geodesic: Array, embedded: Array) -> float:
@@ -267,19 +278,27 @@ def _train(
 
 
 def _report(found: Chart, rank: int, landmarks: int, steps: int) -> dict[str, Any]:
-    reliable = found.residual_variance <= DOUBTFUL
     message = (
-        f"The geodesic start has a residual variance of {found.residual_variance:.2g} in {rank} "
+        f"The geodesic start has a residual variance of {found.residual_variance:.2g} and a "
+        f"trustworthiness of {found.trustworthiness:.3f} in {rank} "
         f"dimension{'s' if rank > 1 else ''}, from {landmarks} samples with {found.neighbours} "
         "neighbours each."
     )
-    if not reliable:
+    gaps, mixed = found.residual_variance > DOUBTFUL, found.trustworthiness < TRUSTED
+    reliable = not (gaps or mixed)
+    if gaps:
         message += (
-            f" Above {DOUBTFUL:g} the data have no chart of so few dimensions without gaps; "
-            "compare with init random, or raise the rank."
+            f" Above a residual variance of {DOUBTFUL:g} the data have no chart of so few "
+            "dimensions without gaps; compare with init random, or raise the rank."
+        )
+    elif mixed:
+        message += (
+            f" Below a trustworthiness of {TRUSTED:g} the chart puts unlike samples side by side; "
+            "compare with init random, or give more samples."
         )
     return {
         "residual_variance": found.residual_variance,
+        "trustworthiness": found.trustworthiness,
         "neighbours": found.neighbours,
         "landmarks": landmarks,
         "steps": steps,

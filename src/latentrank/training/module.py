@@ -20,7 +20,7 @@ from latentrank.errors import InputError
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.linalg.precision import to_float64
 from latentrank.models.base import LatentModel
-from latentrank.training.context import training_samples
+from latentrank.training.context import total_steps, training_samples
 from latentrank.training.optimizers import create, schedule
 from latentrank.training.rank_search import search_for
 from latentrank.training.second_stage import second_stage_of
@@ -91,6 +91,7 @@ class TrainingModule(LightningModule):
         """Check whether steps can bypass the trainer's work around each."""
         self._lean = _may_be_lean(self.trainer)
         self.begun = True
+        self._stop_after_last(self.global_step)
 
     def on_train_epoch_start(self) -> None:
         """Count steps here as well: asking the trainer is slow relative to a small step."""
@@ -104,11 +105,25 @@ class TrainingModule(LightningModule):
         """
         self.seed_step()
         losses = self.model.losses(batch.x, batch.index)
-        self.terms.add(losses, distributed.batch_rows(batch.x), self._steps_done)
-        self._steps_done += 1
+        self.count_step(losses, batch)
         self.descend(losses["loss"], cast(LightningOptimizer, self.optimizers()))
         self.step_schedules()
         return losses["loss"]
+
+    def count_step(self, terms: dict[str, Tensor], batch: Batch) -> None:
+        """Add the loss terms of a step to those of the epoch, and end the run after its last step.
+
+        Args:
+            terms: scalars by name.
+            batch: on which they were computed.
+        """
+        self.terms.add(terms, distributed.batch_rows(batch.x), self._steps_done)
+        self._steps_done += 1
+        self._stop_after_last(self._steps_done)
+
+    def _stop_after_last(self, done: int) -> None:
+        if self.config.steps is not None and done >= self.config.steps:
+            self.trainer.should_stop = True
 
     def descend(self, loss: Tensor, optimizer: LightningOptimizer) -> None:
         """Take one optimiser step on a loss, counted as a step of the run.
@@ -215,7 +230,7 @@ class TrainingModule(LightningModule):
         name = self.config.schedule
         if name == "constant":
             return optimizers
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = total_steps(self.trainer)
         return optimizers, [schedule(name, optimizer, steps) for optimizer in optimizers]
 
     @property

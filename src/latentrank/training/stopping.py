@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import MultiStepLR
 
 from latentrank.distributed import is_first_process
 from latentrank.serialization import save
-from latentrank.training.context import model_of
+from latentrank.training.context import model_of, total_steps
 from latentrank.training.module import TrainingModule
 from latentrank.training.optimizers import advance
 from latentrank.training.state import KeptCallback
@@ -74,7 +74,7 @@ class Patience(KeptCallback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop when the schedule ends before the steps of the run do."""
         done = [config.scheduler.last_epoch for config in trainer.lr_scheduler_configs]
-        if done and min(done) >= trainer.estimated_stepping_batches:
+        if done and min(done) >= total_steps(trainer):
             self._end(trainer)
 
 
