@@ -586,3 +586,10 @@ def test_parts_of_the_wrong_kind_are_refused(own, parts):
     own.write_text(yaml.safe_dump({**OWN, "parts": parts}))
     with pytest.raises(InputError):
         plan(load(str(own)), "small", 1, own.parent)
+
+
+def test_a_misspelt_key_is_named_rather_than_the_one_it_stands_for(tmp_path):
+    text = "title: t\nrows: [pca]\nparts: [{data: blobs}]\nclaims: [{text: t, colum: rank}]\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"called 'claims\.0\.colum'; did you mean 'column'"):
+        load(str(tmp_path / "mine.yaml"))

@@ -216,7 +216,7 @@ def test_training_prints_rank_truth_and_where_the_report_is(capfd):
     out = capfd.readouterr().out
     where = Path("runs/gaussian2d-ae")
     rank = metrics_of(where)["rank"]
-    assert f"{rank} of 4   (true dimension 2)" in out
+    assert f"{rank} of 4   (parameters of the data: 2)" in out
     assert str(where / "report.html") in out
     assert "<html" in (where / "report.html").read_text(encoding="utf-8")
 

@@ -53,3 +53,16 @@ def test_new_samples_need_neither_labels_nor_parameters(tmp_path):
     assert names is split.labels is split.parameters is None
     split, names = load_samples(tmp_path / "old.csv", data.preprocessing, data.shape, **how)
     assert (names, split.parameters[0].tolist()) == (("u", "v"), [3])
+
+
+@pytest.mark.parametrize("setting", ["labels", "parameters", "columns", "kind", "layout"])
+def test_settings_that_data_have_no_use_for_are_refused_rather_than_ignored(tmp_path, setting):
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
+    given = {setting: {"kind": "curves", "layout": "NHW"}.get(setting, "species")}
+    for source in (tmp_path, "gaussian2d"):
+        with pytest.raises(InputError, match=f"{setting} does not apply to"):
+            load(source, **given)
+    if setting not in ("kind", "layout"):
+        np.save(tmp_path / "x.npy", X)
+        with pytest.raises(InputError, match=f"{setting} does not apply to"):
+            load(tmp_path / "x.npy", **given)

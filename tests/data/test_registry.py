@@ -30,7 +30,7 @@ def test_description_is_what_loading_gives(row):
 
 
 def test_unknown_names_and_paths():
-    with pytest.raises(InputError, match="There is no data set 'mnits'; did you mean 'mnist'"):
+    with pytest.raises(InputError, match="data set or path 'mnits'; did you mean 'mnist'"):
         data.load("mnits")
     with pytest.raises(InputError, match="There is no no/such/folder; check the path"):
         data.load("no/such/folder")

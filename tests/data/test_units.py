@@ -154,3 +154,13 @@ def test_values_beyond_the_bounds_are_refused():
     for bad in (-0.5, 255):
         with pytest.raises(InputError, match=r"x has values from .* trained on .* 0 to 1; scale"):
             check_range(np.array([[0, bad]]), made, "x")
+
+
+def test_values_that_every_sample_lacks_are_called_a_mask():
+    fields = np.random.default_rng(0).normal(size=(10, 1, 6, 6))
+    fields[:, :, 2:4, 2:5] = np.nan
+    with pytest.raises(InputError, match="at the same 6 of 36 places of every sample"):
+        infer(fields)
+    fields[3, 0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="in row 0; fill in"):
+        infer(fields)

@@ -78,7 +78,7 @@ def test_report_tells_the_headline_facts(tmp_path):
     for fact in (
         "LoRAE on digits",
         "rank4 of 6",
-        "true dimension4",
+        "parameters of the data4",
         "validation error0.01235",
         "training4 min 12 s",
         "options.penalty0.001",
@@ -87,7 +87,7 @@ def test_report_tells_the_headline_facts(tmp_path):
 
 
 def test_true_dimension_is_left_out_where_it_is_not_known(tmp_path):
-    assert "true dimension" not in read(write_report(fake_run(tmp_path)))
+    assert "parameters of the data" not in read(write_report(fake_run(tmp_path)))
 
 
 def test_constant_code_is_told_in_place_of_its_figures(tmp_path):

@@ -116,7 +116,7 @@ def _summary(run: Run) -> None:
     """Print the results of a run in a few lines."""
     metrics = run.metrics
     known = metrics["true_dimension"]
-    truth = "" if known is None else f"   (true dimension {known})"
+    truth = "" if known is None else f"   (parameters of the data: {known})"
     errors = metrics.get("restarts", {}).get("errors", [])
     best = f", the lowest of {', '.join(map(as_text, errors))}" if errors else ""
     lines: dict[str, str | Text] = {

@@ -40,6 +40,17 @@ class Meaning(NamedTuple):
     validation: str = "train"
     lenient: bool = False
 
+    @property
+    def names(self) -> dict[str, object]:
+        """The settings that select columns or arrays by name; all None if lenient."""
+        names = () if self.lenient else ("labels", "parameters", "columns")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def shapes(self) -> dict[str, object]:
+        """The settings that describe arrays of unknown layout."""
+        return {"kind": self.kind, "layout": self.layout}
+
     def within(self, names: Iterable[str]) -> Meaning:
         """Drop absent labels and parameters, if lenient.
 
@@ -60,6 +71,36 @@ class Meaning(NamedTuple):
 
 #: No description.
 UNSAID = Meaning()
+
+_USES = {
+    "image_size": "resizes images read from files",
+    "kind": "describes arrays of unknown layout",
+    "layout": "describes arrays of unknown layout",
+    "labels": "selects a column or an array by name",
+    "parameters": "selects columns or arrays by name",
+    "columns": "selects columns or arrays by name",
+}
+
+
+def refuse_unused(what: str, **given: object) -> None:
+    """Refuse settings that the data have no use for, which would be ignored.
+
+    Args:
+        what: description of the data.
+        **given: settings by name; None where the user gave none.
+
+    Raises:
+        InputError: one of them was given.
+
+    Example:
+        >>> refuse_unused("photos/", labels=None)
+        >>> refuse_unused("photos/", labels="species")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: labels does not apply to photos/; it selects a column ...
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{name} does not apply to {what}; it {_USES[name]}: leave it out.")
 
 
 @dataclass(frozen=True)

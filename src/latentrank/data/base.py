@@ -105,7 +105,7 @@ class Dataset:
         preprocessing: preprocessing of samples. By default it is inferred from the training split,
             see `latentrank.data.units.infer`.
         true_dimension: number of parameters that generated the data; by default how many of
-            `parameters` vary.
+            `parameters` vary, which the data may depend on only in part.
         latent_dim: default latent width, from the papers if they give one.
         net: default network family.
         class_names: names of the labels 0, 1, ..., if any.

@@ -1,27 +1,37 @@
-"""Data that are in memory already: arrays, and data sets and loaders of torch."""
+"""Data that are in memory already: arrays, labelled arrays and tables, data sets of torch."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from latentrank.data.arrays import Contents, Meaning, Part, assemble
+from latentrank.data.arrays import (
+    UNSAID,
+    Contents,
+    Meaning,
+    Part,
+    assemble,
+    refuse_unused,
+)
 from latentrank.data.base import Array, Dataset
+from latentrank.data.readers import netcdf, tables
 from latentrank.errors import InputError
 
 
-def as_dataset(source: Any, name: str = "data", meaning: Meaning | None = None) -> Dataset:
+def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Dataset:
     """A data set from samples in memory, read as those of a file are.
 
     Args:
-        source: a `Dataset`, which is returned; samples `(N, ...)` as an array or tensor; or a
-            map-style data set or a `DataLoader` of torch, whose items are samples, or tuples of a
-            sample and a label.
+        source: a `Dataset`, which is returned; samples `(N, ...)` as an array or tensor; a pandas
+            `DataFrame`, read like a table; an xarray `DataArray` or `Dataset`, read like a netCDF
+            file; or a map-style data set or a `DataLoader` of torch, whose items are samples, or
+            pairs of a sample and its class (an integer or text) or its parameters (real numbers).
         name: what to call it.
-        meaning: kind and layout, where the shape leaves a doubt.
+        meaning: how to read them; of a `Dataset` everything is known.
 
     Raises:
         InputError: samples of different shapes, or of a kind that is none of these.
@@ -34,33 +44,55 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning | None = None) 
         ((3,), (8,))
     """
     if isinstance(source, Dataset):
+        refuse_unused(f"the data set {source.name}", **meaning.shapes, **meaning.names)
         return source
-    x, labels = _arrays(source)
-    return assemble(name, Contents([Part(name, x, labels)]), meaning or Meaning())
+    return assemble(name, _contents(source, name, meaning), meaning)
 
 
-def _arrays(source: Any) -> tuple[Array, Array | None]:
+def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
+    # pandas and xarray need not be installed
+    if hasattr(source, "iloc") and hasattr(source, "columns"):
+        return tables.from_frame(name, source, meaning)
+    if hasattr(source, "to_dataset"):
+        source = source.to_dataset(name=source.name or name)
+    if hasattr(source, "data_vars"):
+        return netcdf.from_xarray(netcdf.numeric_times(source), Path(name), None, meaning)
+    refuse_unused(name, **meaning.names)
     if isinstance(source, DataLoader):
         source = source.dataset
-    if isinstance(source, Tensor):
-        return source.detach().cpu().numpy(), None
-    if isinstance(source, np.ndarray):
-        return source, None
+    if isinstance(source, Tensor | np.ndarray):
+        return Contents([Part(name, _array(source))])
+    return Contents([_items(name, source)])
+
+
+def _array(values: Any) -> Array:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def _items(name: str, source: Any) -> Part:
+    """The samples of a data set of torch, or of a list, with labels or parameters."""
     if not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
         raise InputError(
             f"The data are a {type(source).__name__}, expected an array, a tensor, or a data set "
             "that has a length; gather the samples into an array."
         )
     items = [source[i] for i in range(len(source))]
-    if isinstance(items[0], tuple):
-        samples = [item[0] for item in items]
-        labels = np.asarray([int(item[1]) for item in items]) if len(items[0]) > 1 else None
-    else:
-        samples, labels = items, None
-    shapes = {tuple(np.shape(sample)) for sample in samples}
-    if len(shapes) > 1:
+    if any(isinstance(item, dict) for item in items):
         raise InputError(
-            f"The samples have shapes {', '.join(map(str, sorted(shapes)))}, expected one shape; "
-            "resize or crop them."
+            f"The samples of {name} are dictionaries, expected arrays, or pairs of an array and a "
+            "label; return those from the data set."
         )
-    return np.stack([np.asarray(sample) for sample in samples]), labels
+    pairs = bool(items) and isinstance(items[0], tuple)
+    samples = [_array(item[0] if pairs else item) for item in items]
+    shapes = {sample.shape for sample in samples}
+    if len(shapes) != 1:
+        raise InputError(
+            f"The samples have shapes {', '.join(map(str, sorted(shapes))) or 'of none'}, expected "
+            "one shape; resize or crop them."
+        )
+    if not pairs or len(items[0]) == 1:
+        return Part(name, np.stack(samples))
+    targets = np.stack([_array(item[1]) for item in items])
+    if targets.dtype.kind == "f":
+        return Part(name, np.stack(samples), parameters=targets)
+    return Part(name, np.stack(samples), targets)

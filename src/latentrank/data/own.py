@@ -10,7 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from latentrank.data import folders, images, pages, readers, shards, webdataset
-from latentrank.data.arrays import UNSAID, Contents, Meaning, assemble, encode_labels, parameters_of
+from latentrank.data.arrays import (
+    UNSAID,
+    Contents,
+    Meaning,
+    assemble,
+    encode_labels,
+    parameters_of,
+    refuse_unused,
+)
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
@@ -55,6 +63,7 @@ def load(text: str, request: Request, known: Sequence[str]) -> Dataset:
     """
     path = Path(text).expanduser()
     if holds_images(path):
+        refuse_unused(str(path), **request.meaning.shapes, **request.meaning.names)
         return images.load(path, request.image_size, request.progress, request.meaning.validation)
     return assemble(text, _contents(text, request, known), request.meaning)
 
@@ -143,7 +152,7 @@ def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
     path, inner = _inside(Path(text).expanduser())
     reader = readers.find(path)
     if reader is None and len(path.parts) == 1 and not path.suffix and not path.exists():
-        raise unknown("data set", text, known)
+        raise unknown("data set or path", text, known)
     if not path.exists():
         raise InputError(f"There is no {path}; check the path.")
     if reader is None and path.is_file():
@@ -152,8 +161,7 @@ def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
             "a .zip or a .tar of images, an image, or a file ending in "
             f"{', '.join(readers.suffixes())}."
         )
-    if request.image_size is not None:
-        raise no_image_size(str(path))
+    refuse_unused(str(path), image_size=request.image_size)
     if reader is not None:
         return reader.read(path, inner, request.meaning)
     if huggingface.is_saved(path):
@@ -167,10 +175,3 @@ def _inside(path: Path) -> tuple[Path, str | None]:
     if path.exists() or not colon or readers.find(Path(file)) is None:
         return path, None
     return Path(file), inner
-
-
-def no_image_size(what: str) -> InputError:
-    """The error for an image size with data that are not image files."""
-    return InputError(
-        f"image_size does not apply to {what}; it resizes images read from files: leave it out."
-    )

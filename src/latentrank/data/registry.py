@@ -159,7 +159,7 @@ def describe() -> list[Description]:
 
 
 def load(
-    name_or_path: str | Path,
+    name_or_path: Any,
     root: str | Path | None = None,
     download: bool = False,
     *,
@@ -175,13 +175,13 @@ def load(
     columns: Sequence[str] | str | None = None,
     validation: str = "train",
 ) -> Dataset:
-    """Load a data set by name, or your own data from a file or folder.
+    """Load a data set by name, or your own data from a file, a folder or memory.
 
     Args:
         name_or_path: a name from `names()`; a folder or a `.zip` of images, see
             `latentrank.data.images.load`; or a file of a format in `latentrank.data.readers`,
             with the suffix `:/NAME` if the file holds several arrays. A `Path` is never interpreted
-            as a name.
+            as a name. Or data in memory, as `latentrank.data.in_memory.as_dataset` takes them.
         root: folder with the files of named data sets; by default `LATENTRANK_DATA`, or else `data`
             in the working folder.
         download: download missing files of a named data set.
@@ -213,7 +213,8 @@ def load(
         ((1, 64, 64), 25, 4)
     """
     from latentrank.data import own
-    from latentrank.data.arrays import Meaning
+    from latentrank.data.arrays import Meaning, refuse_unused
+    from latentrank.data.in_memory import as_dataset
     from latentrank.data.splits import VALIDATION
 
     for option, value in (
@@ -229,13 +230,16 @@ def load(
     request = own.Request(
         _root(root), download, train_size, test_size, image_size, seed, progress, meaning
     )
+    if not isinstance(name_or_path, str | Path):
+        refuse_unused("data in memory", image_size=image_size)
+        return _part(as_dataset(name_or_path, meaning=meaning), request)
     if isinstance(name_or_path, Path) or name_or_path not in DATASETS:
         return _part(own.load(str(name_or_path), request, names()), request)
     entry = DATASETS.get(name_or_path)
+    refuse_unused(entry.description.name, **meaning.shapes, **meaning.names)
     if not entry.computed:
         return _part(entry.load(request), request)
-    if image_size is not None:
-        raise own.no_image_size(entry.description.name)
+    refuse_unused(entry.description.name, image_size=image_size)
     return entry.load(request)
 
 
@@ -349,6 +353,8 @@ def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
 
 def _part(data: Dataset, request: Request) -> Dataset:
     """The data reduced to the requested sizes."""
+    if request.train_size is None and request.test_size is None:
+        return data
     train, test = (
         _some(what, split, size, request.seed)
         for what, split, size in (

@@ -178,7 +178,14 @@ def _centred(values: Array) -> tuple[Floats, Floats]:
 def _check_finite(values: Array, low: Floats, high: Floats, what: str, rows: Rows) -> None:
     # minimum and maximum propagate NaN
     if not ((low >= -LARGEST) & (high <= LARGEST)).all():
-        good = (np.abs(values.astype(np.float64)) <= LARGEST).all(axis=(1, 2))
+        usable = np.abs(values.astype(np.float64)) <= LARGEST
+        good, masked = usable.all(axis=(1, 2)), np.count_nonzero(~usable[0])
+        if len(usable) > 1 and masked < usable[0].size and (usable == usable[0]).all():
+            raise InputError(
+                f"{what} has NaN or infinity at the same {masked} of {usable[0].size} places of "
+                "every sample, as a mask does; set them to one ordinary value, such as the mean of "
+                "the others, or leave them out."
+            )
         raise InputError(
             f"{what} holds NaN, infinity or a number beyond {LARGEST:g} in row "
             f"{rows[int(np.argmin(good))]}; fill in such values or drop those rows."

@@ -362,7 +362,8 @@ def presets() -> dict[str, Preset]:
 
 
 def _message(error: ValidationError, source: str) -> InputError:
-    first = error.errors()[0]
+    # a key that is missing is usually there, but misspelt
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(map(str, first["loc"]))
     kind = Recipe if len(first["loc"]) == 1 else _KINDS.get(str(*first["loc"][:1]))
     name = str(first["loc"][-1]) if first["loc"] else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -230,6 +231,10 @@ def grid_figure(
     label = limits.label if isinstance(limits, FieldLimits) and cells.ndim == 4 else None
     right = 0.0 if label is None else 1.0 if label else 0.85
     cell = min(cell_width, (page_width() - left - right) / columns)
+    if label:
+        label = _in_lines(label, min(rows * cell * aspect, 2.8))
+        right += 0.17 * label.count("\n")
+        cell = min(cell_width, (page_width() - left - right) / columns)
     width, height = left + columns * cell + right, rows * cell * aspect + margin_bottom
     figure = new_figure(width, height, constrained=False)
     axes = figure.add_axes(
@@ -253,6 +258,11 @@ def grid_figure(
     for row, label in enumerate(row_labels):
         axes.text(-gap_text, row + 0.5 - _GAP / 2, label, ha="right", va="center")
     return figure
+
+
+def _in_lines(label: str, room: float) -> str:
+    """A label in lines of at most `room` inches, as far as its words allow."""
+    return "\n".join(wrap(label, max(1, int(len(label) * room / text_inches(label)))))
 
 
 def _draw_cells(axes: Axes, grid: Array, limits: Limits) -> None:

@@ -171,7 +171,7 @@ def _seeds(columns: Sequence[Column]) -> str:
 
 
 def _headline(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
-    """Rank and error of every method, and the true dimension if known."""
+    """Rank and error of every method, and how many parameters the data have, if known."""
     facts: dict[str, str | tuple[str, str]] = {}
     for column in columns:
         rank = measures(column)["rank"]
@@ -183,7 +183,7 @@ def _headline(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
         facts[column.name] = (f"rank {mean_and_spread(rank.mean, rank.spread)}", rest)
     true = columns[0].view.metrics.get("true_dimension")
     if true is not None:
-        facts["true dimension"] = as_text(true)
+        facts["parameters of the data"] = as_text(true)
     return facts
 
 

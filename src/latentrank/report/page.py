@@ -125,7 +125,7 @@ def _headline(view: View) -> dict[str, str | tuple[str, str]]:
         )
     }
     if metrics.get("true_dimension") is not None:
-        facts["true dimension"] = as_text(metrics["true_dimension"])
+        facts["parameters of the data"] = as_text(metrics["true_dimension"])
     if metrics.get("validation_error") is not None:
         error = as_text(float(metrics["validation_error"]))
         share, found = share_of_variance(metrics), view.errors_if_known

@@ -134,7 +134,7 @@ def _spectrum(view: View) -> Drawn:
         f"Singular values of the covariance of the {coded(view)}, divided by the largest, on a "
         f"linear and on a logarithmic axis. The rank is {rank}: the number of values above "
         f"{RANK_THRESHOLD:g}{', marked by the dot' if rank >= 1 else ''}."
-        + ("" if true is None else f" The data was generated from {true} numbers (dashed)."),
+        + ("" if true is None else f" Dashed: the number of parameters of the data, {true}."),
         tuple(_sayings(view)),
     )
 
@@ -254,7 +254,7 @@ def _latent(view: View) -> Drawn:
         view.kept.class_names if parameters is None else view.parameter_names,
     )
     colour = (
-        "one panel for each number that they were generated from"
+        "one panel for each parameter"
         if parameters is not None
         else "coloured by class, its name at the median"
     )

@@ -202,7 +202,7 @@ class View:
             return ["" for _ in rows]
         return [
             ", ".join(
-                f"{name} {value:.3g}" for name, value in zip(self.parameter_names, row, strict=True)
+                f"{name} {value:.4g}" for name, value in zip(self.parameter_names, row, strict=True)
             )
             for row in test["parameters"][rows]
         ]

@@ -37,9 +37,12 @@ def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunCo
     above = _flat(given)
     below = _flat({} if file is None else read_yaml(file))
     values = {**below, **above}
-    for name, command in (("method", "methods"), ("data", "datasets")):
+    for name, choice in (
+        ("method", "choose one from latentrank methods"),
+        ("data", "give --data the path of yours, or a name from latentrank datasets"),
+    ):
         if values.get(name) is None:
-            raise InputError(f"No {name} is given; choose one from latentrank {command}.")
+            raise InputError(f"No {name} is given; {choice}.")
     method = str(values["method"])
     if below["options"] and str(below.get("method", method)) != method:
         raise InputError(

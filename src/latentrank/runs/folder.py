@@ -273,11 +273,18 @@ def _unfinished(folder: Path) -> InputError:
     )
 
 
-def load_data(config: RunConfig, progress: bool = False) -> Dataset:
-    """The data set that a configuration names."""
+def load_data(config: RunConfig, progress: bool = False, source: Any = None) -> Dataset:
+    """The data set that a configuration names, or describes where it is in memory.
+
+    Args:
+        config: of the run.
+        progress: show the progress of reading.
+        source: data in memory, as `latentrank.data.load` takes them.
+    """
     how = config.data.model_dump()
+    named = how.pop("source")
     return data.load(
-        how.pop("source"),
+        named if source is None else source,
         root=how.pop("data_root"),
         seed=config.training.seed,
         progress=progress,

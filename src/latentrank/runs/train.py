@@ -14,7 +14,6 @@ from torch import nn
 from latentrank import methods
 from latentrank.config import RunConfig, resumable
 from latentrank.data import Dataset
-from latentrank.data.in_memory import as_dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.filenames import CHECKPOINTS, CODES, CONFIG, METRICS, RESTARTS
@@ -49,7 +48,7 @@ def train(
     Args:
         config: the method, the data, and the training settings.
         folder: a new folder.
-        dataset: data already in memory, as `latentrank.data.in_memory.as_dataset` takes them;
+        dataset: data already in memory, as `latentrank.data.load` takes them;
             `config` then only names them.
         encoder: your own network, see `latentrank.build`.
         decoder: likewise.
@@ -66,7 +65,7 @@ def train(
     """
     folder = Path(folder)
     with locked(folder):
-        dataset = load_data(config, progress) if dataset is None else as_dataset(dataset)
+        dataset = load_data(config, progress, dataset)
         resolved = resolve(config, dataset)
         model = new_model(resolved, dataset, encoder, decoder)
         restarts.check(resolved.training.n_init, model.spec)
@@ -118,7 +117,7 @@ def resume(
     run = Run(folder)
     with locked(run.folder):
         config = _changed(run, dict(changes or {}))
-        dataset = load_data(config, progress) if dataset is None else as_dataset(dataset)
+        dataset = load_data(config, progress, dataset)
         if config.training.n_init > 1:
             write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
             run = _best(config, run.folder, dataset, progress, callbacks)

@@ -29,7 +29,7 @@ def test_variables_over_the_same_dimensions_are_channels(tmp_path):
     assert data.parameter_names == ("mach",)
     assert data.notes[:2] == (
         "Channels: p, u.",
-        "Parameters are read from the coordinates mach.",
+        "Parameters are read from coordinates: mach.",
     )
 
 
@@ -62,3 +62,17 @@ def test_a_variable_of_parameters_may_have_columns(tmp_path, asked):
 def test_parameters_along_another_dimension_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"dimensions \(x\), expected \(case,\)"):
         load(saved(tmp_path, fields()), parameters="x")
+
+
+def test_dimensions_called_after_places_are_the_axes_of_a_field(tmp_path):
+    x = np.random.default_rng(0).normal(size=(12, 6, 7, 5))
+    for dims, shape in (
+        (("time", "lat", "lon"), (1, 6, 7)),
+        (("time", "z", "y", "x"), (1, 6, 7, 5)),
+    ):
+        values = x[..., 0] if len(dims) == 3 else x
+        xr.Dataset({"t": (dims, values)}).to_netcdf(tmp_path / "f.nc")
+        assert load(tmp_path / "f.nc").shape == shape
+    xr.Dataset({"t": (("time", "station", "hour"), x[..., 0])}).to_netcdf(tmp_path / "f.nc")
+    with pytest.raises(InputError, match="NCT or NHW"):
+        load(tmp_path / "f.nc")

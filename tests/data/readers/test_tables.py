@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -157,3 +159,34 @@ def test_other_encodings_are_refused_in_one_sentence(tmp_path, encoding):
         InputError, match=r"^[^;]*t\.csv cannot be read as a table in UTF-8; save it again"
     ):
         load(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("entries", "first"),
+    [
+        (["1.5", "Bad Input", "2.5", "3.5"], "'Bad Input' in row 1"),
+        (["[m/s]", "1.5", "2.5", "3.5"], "'[m/s]' in row 0"),
+        (['"1,204.5"', '"2,204.5"', '"998.1"', '"1,001.0"'], "'1,204.5' in row 0"),
+    ],
+    ids=["faults", "line of units", "thousands"],
+)
+def test_text_among_numbers_is_refused_rather_than_the_column_dropped(tmp_path, entries, first):
+    rows = [f"{i}.5,{entry}" for i, entry in enumerate(entries)]
+    (tmp_path / "t.csv").write_text("\n".join(["level,speed", *rows]))
+    with pytest.raises(InputError, match=f"text in its column speed .{re.escape(first)}"):
+        load(tmp_path / "t.csv")
+    (tmp_path / "u.csv").write_text("level,speed,kind\n" + "1.5,2,low\n2.5,1,high\n" * 4)
+    for chosen in ({"columns": "level,kind"}, {"parameters": "kind"}):
+        with pytest.raises(InputError, match=r"text in its column kind .'low' in row 0"):
+            load(tmp_path / "u.csv", **chosen)
+
+
+def test_a_first_line_of_numbers_beside_text_is_a_sample_unless_they_increase(tmp_path):
+    rows = [f"2026-01-0{day},3{day}.5,0.{day},120{day}" for day in range(1, 8)]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    data = load(tmp_path / "t.csv")
+    assert len(data.train) + len(data.test) == 7
+    assert "The first line of numbers is read as a sample." in data.notes
+    (tmp_path / "t.csv").write_text("\n".join(["day,2000,2010,2020", *rows]))
+    data = load(tmp_path / "t.csv")
+    assert [axis.name for axis in data.axes.channels] == ["2000", "2010", "2020"]

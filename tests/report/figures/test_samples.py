@@ -91,3 +91,15 @@ def test_fields_have_a_colour_bar_with_their_values(rng):
 
 def test_images_with_bounds_have_none(rng):
     assert len(figures.samples(rng.random((3, 1, 8, 8)), Limits(0.0, 1.0)).axes) == 1
+
+
+def test_a_long_label_of_the_colour_bar_is_inside_the_figure():
+    fields = np.random.default_rng(0).normal(size=(32, 1, 8, 12))
+    limits = FieldLimits(-1.0, 1.0)
+    limits.label = "eastward wind at the surface (m/s)"
+    figure = figures.samples(fields, limits)
+    figure.canvas.draw()
+    label = figure.axes[-1].yaxis.label.get_window_extent()
+    assert label.y0 >= 0
+    assert label.y1 <= figure.bbox.y1
+    assert label.x1 <= figure.bbox.x1

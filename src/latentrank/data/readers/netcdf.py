@@ -13,9 +13,12 @@ from latentrank.data.axes import Axes, Axis
 from latentrank.data.readers import lazy
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import need
+from latentrank.data.views import Array
 from latentrank.errors import InputError
 
 _PARAMETERS = "parameters"
+_PLACES = {"x", "y", "z", "height", "depth", "level", "lev", "plev"}
+_PLACES |= {"lat", "latitude", "rlat", "lon", "longitude", "rlon"}
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -57,7 +60,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     known = [str(name) for name in dataset.variables]
     check("variable", str(path), [*parameters, meaning.labels], known)
     labels = meaning.labels or next((name for name in LABELS if name in known), None)
-    arrays = [lazy.load(dataset[name].variable, path, name) for name in names]
+    arrays = [_values(dataset[name], path) for name in names]
     columns = _columns(dataset, path, sample, parameters)
     part = Part(
         str(path),
@@ -67,7 +70,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     )
     said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
     if parameters and not given:
-        said.append(f"Parameters are read from the coordinates {', '.join(parameters)}.")
+        units = {name: dataset[name].attrs.get("units") for name in parameters}
+        named = [f"{name} ({unit})" if unit else name for name, unit in units.items()]
+        said.append(f"Parameters are read from coordinates: {', '.join(named)}.")
     used = {*names, *parameters, labels}
     over = [str(name) for name in dataset.data_vars if name not in used]
     if over:
@@ -77,9 +82,28 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         tuple(_axis(dataset[name]) for name in names),
         tuple(_along(dataset, str(dim)) for dim in dataset[names[0]].dims[1:]),
     )
-    # channels are where they have been stacked, whatever the sizes
-    layout = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim) if len(names) > 1 else None
+    dims = [str(dim).lower() for dim in dataset[names[0]].dims[1:]]
+    # channels are where they have been stacked; places have no channels among them
+    if len(names) > 1:
+        layout = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
+    else:
+        layout = {2: "NHW", 3: "NDHW"}.get(len(dims)) if set(dims) <= _PLACES else None
     return Contents([part], tuple(columns) or None, tuple(said), kind, layout=layout, axes=axes)
+
+
+def numeric_times(dataset: Any) -> Any:
+    """An xarray `Dataset` whose times along an axis are numbers with units, as in a file."""
+    from xarray.conventions import encode_cf_variable
+
+    times = [name for name, values in dataset.coords.items() if values.dtype.kind in "mM"]
+    return dataset.assign_coords({n: encode_cf_variable(dataset[n].variable) for n in times})
+
+
+def _values(variable: Any, path: Path) -> Array:
+    """The values of a variable of a file, or in memory."""
+    if not path.exists():
+        return np.asarray(variable.values)
+    return lazy.load(variable.variable, path, str(variable.name))
 
 
 def _axis(variable: Any, values: NDArray[np.float64] | None = None) -> Axis:

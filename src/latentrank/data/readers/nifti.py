@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused
 from latentrank.data.readers.optional import need, reading
 from latentrank.data.views import Array
 from latentrank.errors import InputError
@@ -14,6 +14,7 @@ from latentrank.errors import InputError
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """A series of volumes `(X, Y, Z, N)`; a sample is `(1, X, Y, Z)`."""
+    refuse_unused(str(path), **meaning.names)
     volumes = volume(path)
     if volumes.ndim != 4:
         raise InputError(

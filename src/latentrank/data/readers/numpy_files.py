@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused
 from latentrank.data.readers import lazy, named
 from latentrank.data.views import Array
 from latentrank.errors import InputError
@@ -16,6 +16,7 @@ from latentrank.errors import InputError
 
 def read_npy(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """One memory-mapped array, with optional `NAME.labels.npy` and `NAME.parameters.npy`."""
+    refuse_unused(str(path), **meaning.names)
     return Contents([Part(str(path), open_npy(path), _sidecar(path, "labels"),
                           _sidecar(path, "parameters"))])  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.arrays import Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import need, reading
@@ -26,6 +26,7 @@ _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unname
 # Shorter samples may increase, or count up, by chance
 _MANY, _FEW = 7, 4
 _NAMED = 10  # maximum number of columns to name
+_GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
 
 
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -41,7 +42,8 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         skipinitialspace=True,
     )
     found = from_frame(str(path), frame, meaning)
-    if not start.all_numbers or not _increase(start.values(0)):
+    doubtful = _increase(start.values(0)) if start.all_numbers else start.header is None
+    if not doubtful:
         return found
     read_as = "a sample" if start.header is None else "column names"
     return replace(found, notes=(f"The first line of numbers is read as {read_as}.", *found.notes))
@@ -110,9 +112,11 @@ class _Start(NamedTuple):
     @property
     def header(self) -> int | None:
         """0 if the first line is a header, None if it is a sample."""
-        if not self.all_numbers:
-            return 0
         first, second = self.values(0), self.values(1)
+        if not self.all_numbers:
+            # names beside a name may be numbers, such as years, but they increase
+            sample = len(first) > 1 and len(first) == len(second) and (np.diff(first) <= 0).any()
+            return None if sample else 0
         # a few integers may count up by chance
         sure = len(first) >= _FEW or bool((second != np.rint(second)).any())
         return 0 if _increase(first) and not _increase(second) and sure else None
@@ -169,6 +173,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     split = _split_column(frame, names)
     named = {labels, split, *(meaning.parameters or ())}
     identifiers = [name for name in names if name not in named and _identifies(frame, name)]
+    if meaning.columns is None:
+        rest = [name for name in names if name not in {*named, *identifiers}]
+        _check_numbers(what, frame, [name for name in rest if _mostly_numbers(frame[name])])
     columns = meaning.columns or tuple(
         name for name in names if name not in {*named, *identifiers} and _has_numbers(frame, name)
     )
@@ -179,6 +186,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         raise InputError(
             f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
         )
+    _check_numbers(what, frame, (*columns, *(meaning.parameters or ())))
     x = np.stack(frame[columns[0]].to_list()) if lists else _matrix(what, frame, columns)
     over = [name for name in names if name not in {*columns, *named}]
     part = Part(
@@ -211,6 +219,31 @@ def _matrix(what: str, frame: Any, columns: Sequence[str]) -> Array:
     # nullable columns are objects in pandas
     values = [x.astype(np.float64) if x.dtype == object else x for x in values]
     return np.stack(values, axis=1, dtype=np.result_type(*{x.dtype for x in values}))
+
+
+def _check_numbers(what: str, frame: Any, names: Sequence[str]) -> None:
+    """Refuse columns with text among their numbers."""
+    for name in names:
+        for row, text in enumerate(_texts(frame[name])):
+            if text and not _is_number(text):
+                raise InputError(
+                    f"{what} has text in its column {name} ({text!r} in row {row}), expected "
+                    "numbers; correct it, or leave this column out (--columns)."
+                )
+
+
+def _mostly_numbers(column: Any) -> bool:
+    """Whether a column is text because of a few entries, or of thousands separators."""
+    texts = [text for text in _texts(column) if text]
+    numbers = sum(_is_number(text) or _GROUPED.fullmatch(text) is not None for text in texts)
+    return 2 * numbers > len(texts)
+
+
+def _texts(column: Any) -> list[str]:
+    """The entries of a column of text, where missing ones are empty; none of other columns."""
+    if column.dtype.kind in "biufcmM" or any(isinstance(v, list | np.ndarray) for v in column[:1]):
+        return []
+    return [text_of(value) for value in column]
 
 
 def _called(names: Sequence[str], wanted: Sequence[str]) -> str | None:

@@ -72,7 +72,7 @@ def spectrum(
     longest = max(np.shape(values)[-1] for values in spectra.values())
     for axes in (linear, logarithmic):
         if true_dimension is not None:
-            label = f"true dimension {true_dimension}"
+            label = f"parameters of the data: {true_dimension}"
             axes.axvline(true_dimension, color=INK, linestyle="--", linewidth=1, label=label)
         axes.set(xlabel="index of the singular value", xlim=(1 - 0.02 * longest, 1.02 * longest))
         axes.set_xticks(_ticks_from_one(longest))
