@@ -132,16 +132,21 @@ def test_other_types_and_shapes_are_refused_by_the_runtime(tmp_path):
             outputs(path, wrong)
 
 
-@pytest.mark.parametrize("name", ["brightness", "12 bits"])
-def test_the_code_of_a_sample_outside_the_range_is_nan(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("brightness", "encoder"), ("brightness", "autoencoder"), ("12 bits", "encoder")],
+)
+def test_what_is_computed_of_a_sample_outside_the_range_is_nan(name, part, tmp_path):
     shape, made = UNITS[name]
     model, _ = trained("ae", shape, True, made)
-    path = export.export_onnx(model, tmp_path / "a.onnx").path
-    x = measure.typical_inputs(model, "encoder")[:2]
-    x.reshape(2, -1)[1, 5] = 5 * made.high
-    codes = outputs(path, x)
-    assert np.isfinite(codes[0]).all()
-    assert np.isnan(codes[1]).all()
+    path = export.export_onnx(model, tmp_path / "a.onnx", part).path
+    x = measure.typical_inputs(model, part)[:2]
+    for wrong in (5 * made.high, *([-0.5] if made.dtype == "float32" else [])):
+        x.reshape(2, -1)[1, 5] = wrong
+        found = outputs(path, x)
+        assert np.isfinite(found[0]).all()
+        assert np.isnan(found[1]).all()
+    assert metadata(path)["input"]["outside_range"].endswith("of such a sample is NaN")
 
 
 def test_a_compressed_encoder_gives_fewer_numbers_and_says_what_that_costs(tmp_path):

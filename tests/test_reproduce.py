@@ -365,7 +365,10 @@ def test_verdicts_follow_means_and_spreads(low, high, told):
     [
         ({"rows": [{"name": "A", "method": "ae"}]}, "There is no row 'AE'; did you mean 'A'"),
         ({"rows": [{"name": "A", "method": "ae"}] * 2}, "2 rows called 'A'"),
-        ({"titel": "x"}, "titel in tiny.yaml cannot be used"),
+        ({"titel": "x"}, "no key in tiny.yaml called 'titel'; did you mean 'title'"),
+        ({"seeds": "two"}, "seeds in tiny.yaml is 'two', expected an integer from 1"),
+        ({"figures": "spectrum"}, "figures in tiny.yaml is 'spectrum', expected a list of text"),
+        ({"rows": []}, "rows in tiny.yaml is empty"),
         ({"claims": [{"text": "x", "column": "rnak"}]}, "did you mean 'rank'"),
         ({"parts": [{"preset": "blob", "metrics": {"rank": "rank"}}], "claims": []}, "'blobs'"),
         ({"parts": [{"preset": "blobs", "metrics": {"rank": "rnk"}}]}, "did you mean 'rank'"),
@@ -484,7 +487,7 @@ def test_the_file_decides_the_seeds_and_the_command_overrides_it(own, tmp_path):
     [
         ({}, "needs either data or a preset"),
         ({"data": "mine.npy", "preset": "blobs"}, "needs either data or a preset"),
-        ({"data": "mine.npy", "setings": {}}, "parts.0.setings in own.yaml cannot be used"),
+        ({"data": "mine.npy", "setings": {}}, "called 'parts.0.setings'; did you mean 'settings'"),
     ],
 )
 def test_a_part_needs_data(part, told, own):
@@ -493,9 +496,61 @@ def test_a_part_needs_data(part, told, own):
         load(str(own))
 
 
-def test_missing_data_are_reported(own, tmp_path):
-    (own.parent / "mine.npy").unlink()
-    with pytest.raises(InputError, match=r"mine\.npy"):
+PART = OWN["parts"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        # what would be ignored
+        ({"parts": [{**PART, "settings": {"seed": 7}}]}, "hold seed, which is given by seeds"),
+        ({"parts": [{**PART, "settings": {"device": "cpu"}}]}, "hold device, .* by --device"),
+        ({"parts": [{**PART, "settings": {"data": "blobs"}}]}, "data is given twice"),
+        ({"parts": [{**PART, "row_settings": {"pca": {"options": {}}}}]}, "hold options"),
+        ({"parts": [{**PART, "options": {"rnk": 2}}]}, "no option .* did you mean 'rank'"),
+        ({"rows": [{"method": "ae", "settings": {"method": "vae"}}]}, "hold method, which"),
+        ({"rows": [{"method": "ae", "metrics": {"eror": "error"}}]}, "no column 'eror'"),
+        # what would be averaged over both
+        ({"parts": [PART, PART]}, "there are 2 parts called 'mine'"),
+        # what would be seen after the trainings
+        ({"parts": [{**PART, "metrics": {}}]}, "metrics in own.yaml is empty"),
+        ({"parts": [{**PART, "metrics": {"fd": "fd:gm"}}]}, "no density 'gm'; did you mean 'gmm'"),
+        ({"parts": [{**PART, "metrics": {"a": "accuracy:ten"}}]}, "number of labels is 'ten'"),
+        ({"parts": [{**PART, "metrics": {"p": "prediction-error:radail"}}]}, "mean 'radial'"),
+        ({"figures": ["spectra"]}, "no figure 'spectra'; did you mean 'spectrum'"),
+        ({"figures": ["samples"]}, "expected samples:DENSITY"),
+        ({"figures": ["spectrum:x"]}, "a figure is 'spectrum:x', expected spectrum"),
+        ({"figures": ["tsne:gm"]}, "no density 'gm'"),
+        ({"figures": ["bars:eror"]}, "no column 'eror'"),
+        ({"claims": [{"text": "Good.", "column": "rank"}]}, "'Good.' compares nothing"),
+        (
+            {
+                "parts": [{**PART, "rows": ["pca"]}],
+                "claims": [{"text": "Good.", "column": "rank", "lowest": "rrae"}],
+            },
+            "no row 'rrae'",
+        ),
+    ],
+)
+def test_what_would_be_ignored_or_fail_late_is_refused(change, told, own):
+    own.write_text(yaml.safe_dump({**OWN, **change}))
+    with pytest.raises(InputError, match=told):
+        load(str(own))
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"data": "none.npy"}, r"There is no none\.npy"),
+        ({"data": "table.csv", "settings": {"parameters": "laod"}}, "did you mean 'load'"),
+    ],
+)
+def test_data_are_looked_at_before_anything_is_trained(part, told, own, tmp_path, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    np.savetxt(own.parent / "table.csv", rows, delimiter=",", header="a,b,load", comments="")
+    own.write_text(yaml.safe_dump({**OWN, "parts": [PART, part]}))
+    monkeypatch.setattr(reproduce, "train_all", None)
+    with pytest.raises(InputError, match=told):
         reproduce.reproduce(str(own), out=tmp_path / "out", device="cpu")
 
 
@@ -536,5 +591,5 @@ def test_parts_of_the_wrong_kind_are_refused(own, parts):
 def test_a_misspelt_key_is_named_rather_than_the_one_it_stands_for(tmp_path):
     text = "title: t\nrows: [pca]\nparts: [{data: blobs}]\nclaims: [{text: t, colum: rank}]\n"
     (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"claims\.0\.colum in .*: there is no such key"):
+    with pytest.raises(InputError, match=r"called 'claims\.0\.colum'; did you mean 'column'"):
         load(str(tmp_path / "mine.yaml"))

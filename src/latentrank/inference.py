@@ -240,9 +240,11 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
         )
     known = run.encoded("train")
     if "parameters" not in known:
+        if "samples" in run.lacks:
+            run.dataset()  # tells how to give some
         raise InputError(
             f"The data {run.settings.data.source} for {run.folder} have no parameters to "
-            "predict from; train on data that have, see docs/reduction.md."
+            "predict from; give data that have, under the name parameters, see docs/reduction.md."
         )
     basis = run.model().bottleneck.basis()
     fitted = ParameterMap.fit(

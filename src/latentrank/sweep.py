@@ -235,7 +235,7 @@ def _aims(minimise: str | Sequence[str], maximise: str | Sequence[str]) -> list[
     lows, highs = ([a] if isinstance(a, str) else a for a in (minimise, maximise))
     aims = [Aim(metric) for metric in lows] + [Aim(metric, "maximize") for metric in highs]
     for index, aim in enumerate(aims):
-        metrics.parse(aim.metric)
+        metrics.check(aim.metric)
         if aim.metric in (other.metric for other in aims[:index]):
             raise InputError(f"{aim.metric} is given as an aim twice; leave one out.")
     return aims or [Aim("validation_error")]

@@ -3,6 +3,7 @@ from html.parser import HTMLParser
 import pytest
 
 from latentrank.report import html
+from tests.report import browser
 
 NASTY = "<script>alert(\"a\" & 'b')</script>"
 VOID = {"meta", "img", "br", "link", "input"}
@@ -105,3 +106,24 @@ def test_only_the_best_cell_is_marked():
 @pytest.mark.parametrize(("blocks", "across"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (7, 3)])
 def test_rows_of_columns_are_balanced(blocks, across):
     assert f"--columns:{across}" in html.side_by_side([html.note("x")] * blocks)
+
+
+def test_on_a_phone_a_wide_figure_scrolls_and_its_caption_does_not(tmp_path):
+    if browser.EXECUTABLE is None:
+        pytest.skip(f"needs a browser: none of {', '.join(browser.NAMES)} is on the PATH")
+    pytest.importorskip("websockets")
+    wide = html.picture('<svg xmlns="http://www.w3.org/2000/svg"/>', "a", "What it is.", 900)
+    blocks = [html.section("One", wide), html.section("Alone", html.side_by_side([wide]))]
+    (tmp_path / "page.html").write_text(html.page("", "", html.facts({}), blocks, ""))
+    with browser.Browser(tmp_path / "profile") as page:
+        page.send("Emulation.setDeviceMetricsOverride", width=390, height=800,
+                  deviceScaleFactor=1, mobile=True)  # fmt: skip
+        page.open(f"file://{tmp_path / 'page.html'}")
+        page.run("document.querySelectorAll('*').forEach(own => { own.scrollLeft = 100; })")
+        images, captions = (
+            page.run(f"[...document.querySelectorAll('{name}')]"
+                     ".map(own => own.getBoundingClientRect().left)")
+            for name in ("img", "figcaption")
+        )  # fmt: skip
+    assert len(images) == len(captions) == 2
+    assert max(images) < 0 < min(captions)

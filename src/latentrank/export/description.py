@@ -19,6 +19,7 @@ NAMES = {
     "autoencoder": ("x", "reconstruction"),
 }
 assert tuple(NAMES) == PARTS
+_OUTPUTS = {"encoder": "code", "autoencoder": "reconstruction"}
 
 
 def description(model: LatentModel, part: str, **more: Any) -> str:
@@ -41,14 +42,14 @@ def description(model: LatentModel, part: str, **more: Any) -> str:
         "rank": model.rank() if known else None,
         "data_fingerprint": model.spec.data_fingerprint,
         **more,
-        "input": _port(model, given),
-        "output": _port(model, made),
+        "input": _port(model, part, given),
+        "output": _port(model, part, made),
         "spec": model.spec.model_dump(mode="json"),
     }
     return json.dumps(about)
 
 
-def _port(model: LatentModel, name: str) -> dict[str, Any]:
+def _port(model: LatentModel, part: str, name: str) -> dict[str, Any]:
     """What goes in or comes out: its name, shape, dtype, layout and range."""
     if name == "codes":
         return {"name": name, "shape": ["N", model.latent_dim], "dtype": "float32", "range": None}
@@ -68,6 +69,6 @@ def _port(model: LatentModel, name: str) -> dict[str, Any]:
         "dtype": str(dtype_of(made)).removeprefix("torch."),
         "range": None if bounds is None else list(bounds),
     }
-    if name == "x" and needs_watching(spec):
-        port["outside_range"] = "the code of such a sample is NaN"
+    if name == "x" and needs_watching(spec, part):
+        port["outside_range"] = f"the {_OUTPUTS[part]} of such a sample is NaN"
     return port

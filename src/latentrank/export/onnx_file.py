@@ -58,7 +58,8 @@ def export_onnx(
 
     The file takes and gives samples as the owner of the training data has them: a model of uint8
     images takes uint8, channels where they were, and another dtype or shape is refused by the
-    runtime. A sample with a value outside the bounds of the training data has NaN for its code.
+    runtime. A sample with a value outside the bounds of the training data has NaN for its code, and
+    for its reconstruction in floats.
     All that, with versions, method and rank, is in the metadata, as JSON under `latentrank`.
 
     The file gets its name only after onnxruntime has computed from it what torch computes from

@@ -102,11 +102,13 @@ def range_of(spec: Spec) -> tuple[float, float] | None:
     return made.low, made.high
 
 
-def needs_watching(spec: Spec) -> bool:
-    """Whether samples of the right dtype can lie outside the bounds of the training data."""
+def needs_watching(spec: Spec, part: str) -> bool:
+    """Whether samples of the right dtype can lie outside the bounds, and the output can be NaN."""
     bounds, made = range_of(spec), spec.preprocessing or Preprocessing()
     dtype = np.dtype(made.dtype)
-    if bounds is None or dtype.kind == "b":
+    if bounds is None or dtype.kind == "b" or part == "decoder":
+        return False
+    if part == "autoencoder" and dtype.kind != "f":
         return False
     limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
     return bounds[0] > limits.min or bounds[1] < limits.max
@@ -115,8 +117,9 @@ def needs_watching(spec: Spec) -> bool:
 class OwnUnits(nn.Module):
     """A part of a model that takes, or gives, samples as the owner of the training data has them.
 
-    A sample with a value outside the bounds of the training data has NaN for its code, so that
-    samples of another range, such as brightness from 0 to 255 for 0 to 1, are not mistaken.
+    A sample with a value outside the bounds of the training data has NaN for its code and for its
+    reconstruction, so that samples of another range, such as brightness from 0 to 255 for 0 to 1,
+    are not mistaken. Reconstructions in integers cannot be NaN.
 
     Args:
         inner: takes, or gives, normalised samples in the layout of networks.
@@ -134,7 +137,7 @@ class OwnUnits(nn.Module):
         self.made = spec.preprocessing or Preprocessing()
         self.layout = layout_of(spec)
         self.takes, self.gives = part != "decoder", part != "encoder"
-        self.watched = part == "encoder" and needs_watching(spec)
+        self.watched = needs_watching(spec, part)
         self.half_precision = half
         axes = [1] * (len(spec.input_shape) - 1)
         for name in ("offset", "scale"):
@@ -145,10 +148,11 @@ class OwnUnits(nn.Module):
         """Samples or codes, `(B, ...)`, to codes or samples."""
         x = self.made.normalise(self._to_network(x)) if self.takes else x
         y: Tensor = self.inner(x.half()).float() if self.half_precision else self.inner(x)
+        y = self._own_values(y) if self.gives else y
         if self.watched:
-            beyond = (x - 0.5).abs().flatten(1).amax(dim=1, keepdim=True) > 0.5 + SLACK
-            y = torch.where(beyond, torch.nan, y)
-        return self._to_own(self._own_values(y)) if self.gives else y
+            beyond = (x - 0.5).abs().flatten(1).amax(dim=1) > 0.5 + SLACK
+            y = torch.where(beyond.reshape(-1, *[1] * (y.ndim - 1)), torch.nan, y)
+        return self._to_own(y) if self.gives else y
 
     def _own_values(self, y: Tensor) -> Tensor:
         """`Preprocessing.denormalise`, for tensors."""

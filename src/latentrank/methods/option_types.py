@@ -301,7 +301,11 @@ def _in_words(part: Any) -> str:
         *most, last = map(str, typing.get_args(part))
         return f"{', '.join(most)} or {last}" if most else last
     if typing.get_origin(part) is list:
-        return f"a list of {_in_words(typing.get_args(part)[0])}"
+        inner = typing.get_args(part)[0]
+        named = f"{inner.__name__.lower()}s" if isinstance(inner, type(BaseModel)) else None
+        return f"a list of {named or _in_words(inner)}"
+    if typing.get_origin(part) is dict:
+        return "names with values"
     return _WORDS.get(part, getattr(part, "__name__", str(part)))
 
 

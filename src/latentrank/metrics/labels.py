@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -25,13 +26,24 @@ def _labels(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
     return train, test
 
 
-def _count(argument: str, available: int) -> int:
+def label_count(argument: str, available: int = sys.maxsize) -> int:
+    """The number of labels that a classifier learns from.
+
+    Args:
+        argument: an integer from 1, or `"all"`.
+        available: how many there are.
+
+    Raises:
+        InputError: neither, or more than there are.
+    """
     try:
         count = available if argument == "all" else int(argument)
     except ValueError:
+        count = 0
+    if count < 1:
         raise InputError(
-            f"The number of labels is '{argument}', expected an integer or all."
-        ) from None
+            f"The number of labels is '{argument}', expected an integer from 1, or all."
+        )
     if count > available:
         raise InputError(f"{count} labels were requested, and there are {available}.")
     return count
@@ -52,7 +64,7 @@ def _percent(found: ProbeResult) -> Measured:
 def _accuracy(kind: Kind) -> Callable[[Subject, str], Measured]:
     def accuracy(subject: Subject, argument: str) -> Measured:
         train, test = _labels(subject)
-        count = _count(argument, len(train))
+        count = label_count(argument, len(train))
         codes = subject.all_codes("train"), subject.all_codes("test")
         return _percent(
             probe(codes[0], train, codes[1], test, kind, count, _draws(count), subject.seed)
@@ -64,7 +76,7 @@ def _accuracy(kind: Kind) -> Callable[[Subject, str], Measured]:
 def _supervised(subject: Subject, argument: str) -> Measured:
     train, test = _labels(subject)
     every, config = subject.full_dataset, subject.config
-    count = _count(argument, len(train))
+    count = label_count(argument, len(train))
 
     def encoder() -> nn.Module:
         width, net = config.latent_dim or every.latent_dim, config.net or every.net

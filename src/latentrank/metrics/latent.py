@@ -32,6 +32,8 @@ def _of_training(name: str) -> Callable[[Subject, str], float]:
     def metric(subject: Subject, _: str) -> float:
         value = subject.metrics.get(name)
         if value is None:
+            if name == "validation_error" and "samples" in subject.run.lacks:
+                subject.run.dataset()  # tells how to give some
             raise InputError(f"{subject.folder.name} has no {name.replace('_', ' ')}.")
         return float(value)
 

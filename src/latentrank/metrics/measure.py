@@ -7,14 +7,39 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from latentrank import density as densities
-from latentrank.errors import InputError
+from latentrank.errors import InputError, unknown
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.features import check_features, distance_name
 from latentrank.evaluation.generation import kernel_distance_name
 from latentrank.metrics.base import Measured, Need
+from latentrank.metrics.labels import label_count
 from latentrank.metrics.registry import METRICS, Spec, parse
 from latentrank.metrics.store import Value, add, read
 from latentrank.metrics.subject import FROM_TEST_CODES, Subject
+
+
+def check(text: str) -> None:
+    """Reject a metric before what it is measured on is trained.
+
+    Args:
+        text: the metric, in the form that `parse` reads.
+
+    Raises:
+        InputError: an unknown metric, or an argument that it does not take.
+
+    Example:
+        >>> check("accuracy:ten")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: The number of labels is 'ten', expected an integer from 1...
+    """
+    spec = parse(text)
+    if spec.metric.argument == "DENSITY":
+        _known_density(spec.argument)
+    elif spec.metric.argument == "LABELS":
+        label_count(spec.argument)
+    elif "|" in spec.metric.argument and spec.argument not in spec.metric.argument.split("|"):
+        raise unknown(f"argument of {spec.metric.name}", spec.argument,
+                      spec.metric.argument.split("|"))  # fmt: skip
 
 
 def measure(subject: Subject, text: str) -> Value:

@@ -7,9 +7,10 @@ and how the set-up differs. `latentrank.reproduce` runs it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from latentrank import data, methods, metrics
 from latentrank.errors import InputError, unknown
 from latentrank.io import read_yaml
+from latentrank.methods.option_types import expected
 
 Budget = Literal["small", "medium", "paper"]
 BUDGETS: tuple[Budget, ...] = get_args(Budget)
@@ -79,7 +81,9 @@ class Part(_Strict):
         default_factory=dict, description="row: options of its method here, over all others"
     )
     metrics: dict[str, str] = Field(
-        {"error": "error", "rank": "rank"}, description="column: metric, see `latentrank.metrics`"
+        {"error": "error", "rank": "rank"},
+        min_length=1,
+        description="column: metric, see `latentrank.metrics`",
     )
     published: dict[str, dict[str, float | tuple[float, float]]] = Field(
         default_factory=dict, description="column: row: the paper's value, or value and spread"
@@ -89,6 +93,8 @@ class Part(_Strict):
     def _has_data(self) -> Part:
         if bool(self.preset) == bool(self.data):
             raise ValueError("a part needs either data or a preset")
+        if self.data and "data" in self.settings:
+            raise ValueError("data is given twice, in the part and in its settings")
         return self
 
     @property
@@ -165,27 +171,58 @@ class Recipe(_Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
-        rows = [row.name for row in self.rows]
-        for name, count in Counter(rows).items():
-            if count > 1:
-                raise ValueError(f"there are {count} rows called '{name}'")
+        _different("row", (row.name for row in self.rows))
+        _different("part", (part.heading for part in self.parts))
         for part in self.parts:
-            for named in (part.rows, part.row_settings, part.row_options):
-                _known("row", named, rows)
-            for column, values in part.published.items():
-                _known("column", [column], part.metrics)
-                _known("row", values, rows)
-            for metric in part.metrics.values():
-                metrics.parse(metric)
+            self._check_part(part)
         for row in self.rows:
             methods.options(row.method, row.options)
-            for metric in row.metrics.values():
-                metrics.parse(metric)
+            _overridable(f"row '{row.name}'", row.settings)
+            _known("column", row.metrics, self._columns)
+            _measurable(row.metrics)
         for claim in self.claims:
-            _known("row", [*claim.rising, *filter(None, [claim.lowest, claim.highest])], rows)
-            part = self.part(claim.part)
-            _known("column", [claim.column], part.metrics)
+            self._check_claim(claim)
+        for figure in self.figures:
+            self._check_figure(figure)
         return self
+
+    def _check_part(self, part: Part) -> None:
+        rows = [row.name for row in self.rows]
+        for named in (part.rows, part.row_settings, part.row_options):
+            _known("row", named, rows)
+        for column, values in part.published.items():
+            _known("column", [column], part.metrics)
+            _known("row", values, rows)
+        _measurable(part.metrics)
+        for settings in (part.settings, *part.row_settings.values()):
+            _overridable(f"part '{part.heading}'", settings)
+        of_methods = [methods.get(row.method).options.model_fields for row in self.rows_of(part)]
+        _known("option of its rows' methods called", part.options, itertools.chain(*of_methods))
+
+    def _check_claim(self, claim: Claim) -> None:
+        part = self.part(claim.part)
+        _known("column", [claim.column], part.metrics)
+        extremes = [name for name in (claim.lowest, claim.highest) if name is not None]
+        _known("row", [*claim.rising, *extremes], [row.name for row in self.rows_of(part)])
+        if len(claim.rising) < 2 and not extremes:
+            raise ValueError(
+                f"the claim '{claim.text}' compares nothing; give two rising rows or more, or the "
+                "lowest or highest one"
+            )
+
+    def _check_figure(self, figure: str) -> None:
+        kind, colon, argument = figure.partition(":")
+        _known("figure", [kind], FIGURES)
+        if bool(colon) != bool(FIGURES[kind]):
+            raise ValueError(f"a figure is '{figure}', expected {kind}{FIGURES[kind]}")
+        if FIGURES[kind] == ":COLUMN":
+            _known("column", [argument], self._columns)
+        elif argument:
+            metrics.check(f"fd:{argument}")
+
+    @property
+    def _columns(self) -> list[str]:
+        return list(dict.fromkeys(column for part in self.parts for column in part.metrics))
 
     def rows_of(self, part: Part) -> list[Row]:
         """The rows that a part has."""
@@ -197,6 +234,38 @@ class Recipe(_Strict):
             if name in ("", part.heading):
                 return part
         raise unknown("part", name, (part.heading for part in self.parts))
+
+
+#: Figures by name, with the argument that they take.
+FIGURES = {
+    "spectrum": "", "interpolation": "", "pca": "", "samples": ":DENSITY", "tsne": ":DENSITY",
+    "bars": ":COLUMN", "seeds": ":COLUMN",
+}  # fmt: skip
+
+#: Settings of a run that an experiment says elsewhere, and where.
+_ELSEWHERE = {
+    "method": "rows", "options": "options beside settings", "seed": "seeds",
+    "device": "--device", "download": "--download",
+}  # fmt: skip
+
+
+def _overridable(where: str, given: Settings) -> None:
+    for name in given:
+        if name in _ELSEWHERE:
+            raise ValueError(
+                f"the settings of {where} hold {name}, which is given by {_ELSEWHERE[name]}"
+            )
+
+
+def _different(kind: str, names: Iterable[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"there are {count} {kind}s called '{name}'; give each a name")
+
+
+def _measurable(columns: Mapping[str, str]) -> None:
+    for metric in columns.values():
+        metrics.check(metric)
 
 
 def _known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -243,7 +312,7 @@ def load(name: str) -> Recipe:
     try:
         recipe = Recipe(**read_yaml(path))
     except ValidationError as error:
-        raise InputError(_message(error, path.name)) from None
+        raise _message(error, path.name) from None
     except TypeError as error:
         raise InputError(
             f"{path.name} is not a recipe ({error}); docs/experiments.md explains the keys."
@@ -292,11 +361,26 @@ def presets() -> dict[str, Preset]:
     return {name: Preset(**row) for name, row in read_yaml(_FOLDER / "presets.yaml").items()}
 
 
-def _message(error: ValidationError, source: str) -> str:
+def _message(error: ValidationError, source: str) -> InputError:
     # a key that is missing is usually there, but misspelt
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+    where = ".".join(map(str, first["loc"]))
+    kind = Recipe if len(first["loc"]) == 1 else _KINDS.get(str(*first["loc"][:1]))
+    name = str(first["loc"][-1]) if first["loc"] else ""
+    if first["type"] == "missing":
+        return InputError(f"{source} has no {where}; docs/experiments.md explains the keys.")
+    if first["type"] == "extra_forbidden" and kind:
+        return unknown(f"key in {source} called", where, kind.model_fields)
+    if first["type"] == "too_short":
+        return InputError(f"{where} in {source} is empty; give one at least.")
+    if kind and name in kind.model_fields and "error" not in first.get("ctx", {}):
+        wanted = expected(kind, name)
+        return InputError(f"{where} in {source} is {first['input']!r}, expected {wanted}.")
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    if first["type"] == "extra_forbidden":
-        message = "there is no such key"
-    return f"{where} in {source} cannot be used: {message}."
+    return InputError(f"{where and f'{where} in '}{source} cannot be used: {message}.")
+
+
+#: What the lists of a recipe hold.
+_KINDS: dict[str, type[BaseModel]] = {
+    "parts": Part, "rows": Row, "claims": Claim, "power": Power
+}  # fmt: skip

@@ -141,8 +141,8 @@ def picture(
         ValueError: no alternative text.
 
     Example:
-        >>> str(picture("<svg/>", "a curve", "What it is.", 300))[:44]
-        '<figure><img alt="a curve" width="300" style'
+        >>> str(picture("<svg/>", "a curve", "What it is.", 300))[:62]
+        '<figure><div class="pane"><img alt="a curve" width="300" style'
     """
     if not alt.strip():
         raise ValueError("A picture needs alternative text.")
