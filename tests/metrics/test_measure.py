@@ -161,7 +161,7 @@ def test_probes_see_all_labels_of_the_data(trained):
         ("ae", "images.npz", "fd[incepton]:gaussian", "did you mean 'inception'"),
         ("ae", "images.npz", "accuracy", "expected accuracy:LABELS"),
         ("ae", "images.npz", "rank:3", "expected rank"),
-        ("ae", "images.npz", "accuracy:many", "expected an integer or all"),
+        ("ae", "images.npz", "accuracy:many", "expected an integer from 1, or all"),
         ("ae", "images.npz", "rank[inception]", "uses no features"),
     ],
 )
