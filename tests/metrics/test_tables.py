@@ -6,7 +6,7 @@ def test_a_table_has_a_column_for_every_density_and_number_of_labels():
     distances, accuracies = tables(EVALUATION)
     assert distances.header == ["", "reconstruction", "gmm"]
     assert distances.rows == [
-        ["FID", "5.5 ± 0.06", "9.25 ± 0.09"],
+        ["FID", "5.500 ± 0.055", "9.250 ± 0.092"],
         ["generated / test samples", "30 / 30", "5\u202f000 / 30"],
     ]
     assert "2048 of Inception v3" in distances.note

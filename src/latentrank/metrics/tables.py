@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from latentrank.formatting import as_text
+from latentrank.formatting import as_text, mean_and_spread
 from latentrank.metrics.store import Value
 
 
@@ -148,5 +148,4 @@ def with_spread(value: Value | None, unit: str = "") -> str:
     if unit:
         spread = "" if value.spread is None else f" \N{PLUS-MINUS SIGN} {value.spread:.1f}"
         return f"{value.value:.1f}{spread}{unit}"
-    spread = "" if value.spread is None else f" \N{PLUS-MINUS SIGN} {value.spread:.1g}"
-    return as_text(float(value.value)) + spread
+    return mean_and_spread(float(value.value), value.spread)

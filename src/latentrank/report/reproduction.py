@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from latentrank.evaluation import tsne
-from latentrank.formatting import as_text
+from latentrank.formatting import as_text, mean_and_spread
 from latentrank.io import write_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html, pictures
@@ -80,16 +80,7 @@ class Cell:
         if self.summary == "median" and len(self.values) > 1:
             low, high = self.interval
             return f"{self.centre:.3g} [{low:.3g}, {high:.3g}] ({len(self.values)})"
-        if len(self.values) < 2 or not self.spread > 0:
-            integral = self.mean.is_integer() and abs(self.mean) < 1e6
-            text = f"{self.mean:.0f}" if integral else f"{self.mean:.4g}"
-            spread = "" if len(self.values) < 2 else f" {_PLUS} 0"
-            return f"{text}{spread} ({len(self.values)})"
-        digits = 1 - math.floor(math.log10(self.spread))
-        if digits > 4:
-            return f"{self.mean:.4g} {_PLUS} {self.spread:.1g} ({len(self.values)})"
-        places = max(0, digits)
-        return f"{self.mean:.{places}f} {_PLUS} {self.spread:.{places}f} ({len(self.values)})"
+        return f"{mean_and_spread(self.mean, self.spread)} ({len(self.values)})"
 
     @property
     def as_published(self) -> str:
