@@ -2,6 +2,7 @@
 
     python benchmarks/reduction.py
     python benchmarks/reduction.py --steps 200    # a quick look
+    python benchmarks/reduction.py --charts       # what the charts of the geodesic start know
 
 Needs ezyrb, which `make bench` installs; without it, its columns stay empty. Every method sees the
 same training snapshots and predicts the same test snapshots, whose relative error is taken over all
@@ -23,6 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.neighbors import KNeighborsRegressor
 
 import latentrank
 from latentrank import data
@@ -31,12 +34,14 @@ from latentrank.data import Dataset, Split
 from latentrank.evaluation import relative_error
 from latentrank.parametric import ParameterMap
 from latentrank.training import fit
+from latentrank.training.geodesic import chart
 
 PAGE = Path(__file__).parent.parent / "docs" / "reduction.md"
 BEGIN, END = "<!-- reduction -->\n", "<!-- /reduction -->"
 COUNTS = (2, 5, 10, 20, 50)
 WIDTH = 1000  # numbers in RRAE's code, of which two are free
 LAYERS = 64
+FOLDS = KFold(10, shuffle=True, random_state=0)
 HEADER = (
     "coefficients",
     "POD, radial",
@@ -67,11 +72,11 @@ TRAINED: dict[str, tuple[str, int, dict[str, Any], dict[str, Any]]] = {
 Row = dict[str, float]
 
 
-def pulses() -> Dataset:
+def pulses(count: int = 200) -> Dataset:
     """`exp(-((t - c) / w)^2)` with the centre `c` and the width `w` drawn at random."""
     rng, t = np.random.default_rng(0), np.linspace(0, 1, 256)
     low, high = np.array([0.2, 0.03]), np.array([0.8, 0.1])
-    drawn = [low + (high - low) * rng.random((n, 2)) for n in (200, 300)]
+    drawn = [low + (high - low) * rng.random((n, 2)) for n in (count, 300)]
     made = [np.exp(-(((t - p[:, :1]) / p[:, 1:]) ** 2))[:, None] for p in drawn]
     splits = (Split(x, parameters=p) for x, p in zip(made, drawn, strict=True))
     return Dataset("pulses", *splits, net="curves")
@@ -190,11 +195,37 @@ SETS: dict[str, Callable[[], Dataset]] = {
 }
 
 
+def charts() -> None:
+    """Print how well each chart of two dimensions keeps distances, neighbours and parameters.
+
+    Each parameter is predicted from its five nearest neighbours in the chart, whose coordinates are
+    given unit variance, in ten folds.
+    """
+    nearest = KNeighborsRegressor(5, weights="distance")
+    for dataset in (*(load() for load in SETS.values()), pulses(1000)):
+        x = dataset.preprocessing.normalise(dataset.train.x).flatten(1).numpy()
+        found = chart(x, COUNTS[0])
+        a = found.coordinates(x)
+        known = [
+            cross_val_score(nearest, a / a.std(axis=0), values, cv=FOLDS).mean()
+            for values in dataset.train.parameters.T
+        ]
+        print(
+            f"{dataset.name}, {len(x)} curves: residual variance {found.residual_variance:.4f}, "
+            f"trustworthiness {found.trustworthiness(x):.4f}, R2 of the parameters "
+            f"{', '.join(f'{value:.2f}' for value in known)}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=6000, help="of RRAE and of EZyRB's network")
+    parser.add_argument("--charts", action="store_true", help="describe the charts, and stop")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.charts:
+        charts()
+        return
     if importlib.util.find_spec("ezyrb") is None:
         print("EZyRB is not installed, so its columns stay empty; make bench installs it.")
     lines = []

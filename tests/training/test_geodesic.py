@@ -153,7 +153,7 @@ def test_a_chart_without_a_parameter_is_not_trusted():
     nearest = KNeighborsRegressor(5, weights="distance")
     assert cross_val_score(nearest, a / a.std(axis=0), width, cv=5).mean() < 0.6
     assert found.residual_variance < geodesic.DOUBTFUL / 10
-    report = geodesic._report(found, 2, len(x), 1)
+    report = geodesic._report(found, x, 2, 1)
     assert not report["reliable"]
     assert "unlike samples" in report["message"]
 
@@ -168,7 +168,7 @@ def test_trustworthiness_counts_how_far_neighbours_in_the_chart_come_from():
     intruders = (rank_in_chart <= k) & (rank_in_chart > 0) & (rank_in_data > k)
     lost = (rank_in_data - k)[intruders].sum()
     expected = 1 - 2 * lost / (n * k * (2 * n - 3 * k - 1))
-    assert found.trustworthiness == pytest.approx(expected, rel=1e-12)
+    assert found.trustworthiness(x) == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_resumed_run_does_not_start_again(tmp_path, monkeypatch):

@@ -72,17 +72,24 @@ class Chart(NamedTuple):
         isomap: fitted.
         neighbours: of each landmark in its graph.
         residual_variance: 0 (distances along the data are kept) to 1.
-        trustworthiness: 0 to 1 (neighbours in the chart are neighbours in the data).
     """
 
     isomap: Isomap
     neighbours: int
     residual_variance: float
-    trustworthiness: float
 
     def coordinates(self, x: Array) -> NDArray[np.float64]:
         """Where samples lie in the chart, `(N, F)` to `(N, k)`."""
         return np.asarray(self.isomap.transform(x), dtype=np.float64)
+
+    def trustworthiness(self, x: Array) -> float:
+        """0 to 1 (neighbours in the chart are neighbours in the data), of the landmarks."""
+        from sklearn.manifold import trustworthiness
+
+        nearest = min(_NEAREST, (len(x) - 1) // 2)
+        if nearest == 0:
+            return 1.0
+        return float(trustworthiness(x, self.isomap.embedding_, n_neighbors=nearest))
 
 
 def chart(x: Array, dimensions: int) -> Chart:
@@ -122,17 +129,14 @@ def _is_connected(x: Array, neighbours: int) -> bool:
 
 
 def _chart(x: Array, dimensions: int, neighbours: int) -> Chart:
-    from sklearn.manifold import Isomap, trustworthiness
+    from sklearn.manifold import Isomap
 
     # The dense solver does not begin at random.
     isomap = Isomap(n_neighbors=neighbours, n_components=dimensions, eigen_solver="dense")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that parts of the graph are joined
         isomap.fit(x)
-    embedded = isomap.embedding_
-    nearest = min(_NEAREST, (len(x) - 1) // 2)
-    trusted = float(trustworthiness(x, embedded, n_neighbors=nearest)) if nearest else 1.0
-    return Chart(isomap, neighbours, residual_variance(isomap.dist_matrix_, embedded), trusted)
+    return Chart(isomap, neighbours, residual_variance(isomap.dist_matrix_, isomap.embedding_))
 
 
 def residual_variance(geodesic: Array, embedded: Array) -> float:
@@ -203,7 +207,7 @@ class GeodesicStart(KeptCallback):
         x = torch.cat([batch.x for batch in seen]).to(like)
         _read_out(model.encoder, x, coefficients[rows] @ basis.T)
         model.bottleneck.begin(basis, coefficients)
-        return _report(found, rank, len(landmarks), self.steps)
+        return _report(found, landmarks, rank, self.steps)
 
 
 def _flat(batch: Batch) -> NDArray[np.float32]:
@@ -277,14 +281,15 @@ def _train(
         course.step()
 
 
-def _report(found: Chart, rank: int, landmarks: int, steps: int) -> dict[str, Any]:
+def _report(found: Chart, landmarks: Array, rank: int, steps: int) -> dict[str, Any]:
+    trust = found.trustworthiness(landmarks)
     message = (
         f"The geodesic start has a residual variance of {found.residual_variance:.2g} and a "
-        f"trustworthiness of {found.trustworthiness:.3f} in {rank} "
-        f"dimension{'s' if rank > 1 else ''}, from {landmarks} samples with {found.neighbours} "
-        "neighbours each."
+        f"trustworthiness of {trust:.3f} in {rank} "
+        f"dimension{'s' if rank > 1 else ''}, from {len(landmarks)} samples with "
+        f"{found.neighbours} neighbours each."
     )
-    gaps, mixed = found.residual_variance > DOUBTFUL, found.trustworthiness < TRUSTED
+    gaps, mixed = found.residual_variance > DOUBTFUL, trust < TRUSTED
     reliable = not (gaps or mixed)
     if gaps:
         message += (
@@ -298,9 +303,9 @@ def _report(found: Chart, rank: int, landmarks: int, steps: int) -> dict[str, An
         )
     return {
         "residual_variance": found.residual_variance,
-        "trustworthiness": found.trustworthiness,
+        "trustworthiness": trust,
         "neighbours": found.neighbours,
-        "landmarks": landmarks,
+        "landmarks": len(landmarks),
         "steps": steps,
         "reliable": reliable,
         "message": message,
