@@ -64,7 +64,7 @@ def _say(sentence: str, status: int) -> int:
 def _sentence(error: Exception) -> str:
     """The error on one line."""
     message = getattr(error, "format_message", error.__str__)
-    return " ".join(message().split()).replace("Value error, ", "")  # pydantic's
+    return " ".join(message().split())
 
 
 def _name(error: Exception) -> str:

@@ -21,6 +21,7 @@ from latentrank.errors import InputError
 from latentrank.filenames import SPEC, WEIGHTS
 from latentrank.io import atomic_write, write_text
 from latentrank.losses import Objective
+from latentrank.methods.option_types import reason
 from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
@@ -202,7 +203,7 @@ def read_spec(description: Any, source: str) -> Spec:
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return f"{'.'.join(map(str, first['loc']))}: {reason(first)}"
     return str(error)
 
 

@@ -74,11 +74,6 @@ def build(
     activation = _output(row, chosen, bounded)
     if (encoder is None) != (decoder is None):
         raise InputError("Only one of encoder and decoder was given; give both, or neither.")
-    for name, network in (("encoder", encoder), ("decoder", decoder)):
-        if not isinstance(network, nn.Module | None):
-            raise InputError(
-                f"{name} is {network!r}, expected an instance of torch.nn.Module; call the class."
-            )
     if encoder is None or decoder is None:
         encoder, decoder = nets.build(net, shape, part.encoder_dim, width, activation)
         wide = part.encoder_dim

@@ -262,10 +262,15 @@ def refusal(error: ValidationError, kind: type[BaseModel], whole: str) -> InputE
         return cause
     name = str(first["loc"][0]) if first["loc"] else whole
     if name not in kind.model_fields:
-        return InputError(f"{name} cannot be used: {first['msg']}.")
+        return InputError(f"{name} cannot be used: {reason(first)}.")
     default = kind.model_fields[name].default
     such_as = "" if default in (None, PydanticUndefined) else f", such as {default}"
     return InputError(f"{name} is {first['input']!r}, expected {expected(kind, name)}{such_as}.")
+
+
+def reason(found: Mapping[str, Any]) -> str:
+    """What one of the errors in a `ValidationError` says, without pydantic's words around it."""
+    return str(found["msg"]).removeprefix("Value error, ").rstrip(".")
 
 
 def expected(kind: type[BaseModel], name: str) -> str:

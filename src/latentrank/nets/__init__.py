@@ -131,7 +131,8 @@ def check_pair(
         latent_dim: numbers that the decoder must take per sample.
 
     Raises:
-        InputError: a network rejects such an input, or its output has another shape.
+        InputError: a network is not an instance, rejects such an input, or its output has another
+            shape.
 
     Example:
         >>> check_pair(nn.Linear(3, 2), nn.Linear(2, 4), (3,), 2, 2)
@@ -142,6 +143,10 @@ def check_pair(
         ("encoder", encoder, (2, *input_shape), (2, encoder_dim)),
         ("decoder", decoder, (2, latent_dim), (2, *input_shape)),
     ):
+        if not isinstance(network, nn.Module):
+            raise InputError(
+                f"{name} is {network!r}, expected an instance of torch.nn.Module; call the class."
+            )
         training = network.training
         try:
             like = next(network.parameters(), torch.empty(0))

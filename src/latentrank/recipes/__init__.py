@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from latentrank import data, methods, metrics
 from latentrank.errors import InputError, unknown
 from latentrank.io import read_yaml
-from latentrank.methods.option_types import expected
+from latentrank.methods.option_types import expected, reason
 
 Budget = Literal["small", "medium", "paper"]
 BUDGETS: tuple[Budget, ...] = get_args(Budget)
@@ -376,8 +376,7 @@ def _message(error: ValidationError, source: str) -> InputError:
     if kind and name in kind.model_fields and "error" not in first.get("ctx", {}):
         wanted = expected(kind, name)
         return InputError(f"{where} in {source} is {first['input']!r}, expected {wanted}.")
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return InputError(f"{where and f'{where} in '}{source} cannot be used: {message}.")
+    return InputError(f"{where and f'{where} in '}{source} cannot be used: {reason(first)}.")
 
 
 #: What the lists of a recipe hold.
