@@ -131,7 +131,7 @@ class TrainingModule(LightningModule):
             self.count_step(losses, batch)
             self.descend(losses["loss"], optimizer)
         self.step_schedules()
-        return losses["loss"]
+        return losses["loss"].detach()
 
     def _graph(self) -> StepGraph | None:
         """Captures steps, where they do the same to their tensors every time; on a GPU."""
