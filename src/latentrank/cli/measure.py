@@ -39,8 +39,8 @@ def evaluate(
     density: Annotated[
         str | None,
         option(
-            "Densities to draw codes from, separated by commas; by default gaussian,gmm, for "
-            "a GAN prior.",
+            "With --features: densities to draw codes from, separated by commas; by default "
+            "gaussian,gmm, for a GAN prior.",
             "NAME[:OPTION=VALUE,...]",
         ),
     ] = None,
@@ -68,6 +68,7 @@ def evaluate(
     from latentrank import metrics
     from latentrank.density import split_specs
 
+    _refuse_unused(metric, features, density)
     trained = opened(run, data, networks)
     settings = trained.settings
     changes = {"device": device} if data is None else {"device": device, "data": data}
@@ -99,6 +100,21 @@ def evaluate(
             "Distances of generated images: --features classifier, inception or timm:NAME."
         )
     console.print(str(run / METRICS), soft_wrap=True)
+
+
+def _refuse_unused(metric: list[str] | None, features: str | None, density: str | None) -> None:
+    """Reject features or densities that would be ignored."""
+    for name, value in (("features", features), ("density", density)):
+        if metric and value:
+            raise InputError(
+                f"--{name} is {value}, which --metric does not use; write it into the metric, as "
+                "in --metric fd[FEATURES]:DENSITY, or leave one of the options out."
+            )
+    if density and not features:
+        raise InputError(
+            f"--density is {density}, whose samples are compared with test images on features; "
+            "add --features classifier, inception or timm:NAME."
+        )
 
 
 def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
