@@ -506,7 +506,7 @@ def test_values_that_cannot_be_used_are_refused_with_the_remedy(plane):
     holes = plane.copy()
     holes[7, 2] = np.nan
     for call in (estimator.transform, clone(estimator).fit, estimator.score_samples):
-        with pytest.raises(InputError, match=r"NaN or infinity in row 7; .*SimpleImputer"):
+        with pytest.raises(InputError, match=r"in row 7, counted from 0; .*SimpleImputer"):
             call(holes)
     assert make_pipeline(SimpleImputer(), clone(estimator)).fit_transform(holes).shape == (200, 2)
     with pytest.raises(InputError, match="masked values"):

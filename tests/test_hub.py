@@ -186,7 +186,8 @@ def test_a_card_states_what_the_run_knows(run, tmp_path):
     assert rows["penalty"] == "0.25"
     error = run_metrics["validation_error"]
     assert float(rows["mean squared error of test samples"]) == pytest.approx(error, rel=1e-3)
-    share = float(rows["the same, as a share of their variance about the mean training sample"].removesuffix(" %"))
+    variance = "the same, as a share of their variance about the mean training sample"
+    share = float(rows[variance].removesuffix(" %"))
     assert share == pytest.approx(100 * error / run_metrics["error_of_the_mean"], rel=1e-2)
     assert 'from_pretrained("user/photos")' in body
 

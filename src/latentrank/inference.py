@@ -51,8 +51,8 @@ def embed(
 
     Returns:
         `codes`, `(N, L)` or `(N, k)` float32; and, where known, `labels`, `parameters`, `names`
-        of files, and `rows`, the row of each sample in its file; and `class_names`, `(K,)`, those
-        of the labels.
+        of files, and `rows`, the row of each sample in its file, counted from 0; and
+        `class_names`, `(K,)`, those of the labels.
 
     Raises:
         InputError: there is no such split, the data have another shape, or the method has no

@@ -75,8 +75,9 @@ def _check_finite(x: Array) -> None:
         good = np.isfinite(block).reshape(len(block), -1).all(axis=1)
         if not good.all():
             raise InputError(
-                f"X holds NaN or infinity in row {row + int(np.argmin(good))}; fill such values, "
-                "for example with sklearn.impute.SimpleImputer, or leave those rows out."
+                f"X holds NaN or infinity in row {row + int(np.argmin(good))}, counted from 0; "
+                "fill such values, for example with sklearn.impute.SimpleImputer, or leave those "
+                "rows out."
             )
         row += len(block)
 

@@ -81,7 +81,8 @@ def _numbers(run: Run) -> dict[str, str]:
     if (error := found["validation_error"]) is not None:
         numbers["mean squared error of test samples"] = as_text(error)
         if (share := share_of_variance(found)) is not None:
-            numbers["the same, as a share of their variance about the mean training sample"] = f"{100 * share:.3g} %"
+            about = "the same, as a share of their variance about the mean training sample"
+            numbers[about] = f"{100 * share:.3g} %"
     numbers |= {value.label: as_text(value.value) for value in metrics.read(run.folder)}
     return {**numbers, "training time": duration(found["seconds"])}
 

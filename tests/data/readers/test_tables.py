@@ -148,7 +148,7 @@ def test_missing_values_are_named_by_column(tmp_path):
     text = "a,b,label\n1,NA,x\n2,3,x\n,,x\n"
     with pytest.raises(InputError, match=r"2 of its columns, a \(1\), b \(2\); fill them in"):
         written(tmp_path, text)
-    with pytest.raises(InputError, match=r"no label for 1 of 3 samples, the first in row 1"):
+    with pytest.raises(InputError, match=r"1 of 3 samples, the first in row 1, counted from 0"):
         written(tmp_path, "a,b,label\n1,2,x\n2,3,\n4,4,x\n")
 
 
@@ -164,7 +164,7 @@ def test_other_encodings_are_refused_in_one_sentence(tmp_path, encoding):
 @pytest.mark.parametrize(
     ("entries", "first"),
     [
-        (["1.5", "Bad Input", "2.5", "3.5"], "'Bad Input' in row 1"),
+        (["1.5", "Bad Input", "2.5", "3.5"], "'Bad Input' in row 1, counted from 0"),
         (["[m/s]", "1.5", "2.5", "3.5"], "'[m/s]' in row 0"),
         (['"1,204.5"', '"2,204.5"', '"998.1"', '"1,001.0"'], "'1,204.5' in row 0"),
     ],

@@ -227,8 +227,8 @@ def _check_numbers(what: str, frame: Any, names: Sequence[str]) -> None:
         for row, text in enumerate(_texts(frame[name])):
             if text and not _is_number(text):
                 raise InputError(
-                    f"{what} has text in its column {name} ({text!r} in row {row}), expected "
-                    "numbers; correct it, or leave this column out (--columns)."
+                    f"{what} has text in its column {name} ({text!r} in row {row}, counted from "
+                    "0), expected numbers; correct it, or leave this column out (--columns)."
                 )
 
 
