@@ -15,7 +15,7 @@ from latentrank.models.spec import Spec
 from latentrank.report import html
 from latentrank.runs import Run
 from latentrank.runs.measured import share_of_variance
-from latentrank.serialization import load, spec_of
+from latentrank.serialization import rank_of, spec_of
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
     """
     spec = spec_of(folder)
     if run is None:
-        known = spec.net != "custom" and (model := load(folder)).statistics.known
-        return Facts(spec, model.rank() if known else None)
+        return Facts(spec, rank_of(folder))
     found, config = run.metrics, run.config
     training = {name: as_text(config[name]) for name in _settings() if config[name] is not None}
     if "steps" in training:
