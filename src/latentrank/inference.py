@@ -240,8 +240,7 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
         )
     known = run.encoded("train")
     if "parameters" not in known:
-        if "samples" in run.lacks:
-            run.dataset()  # tells how to give some
+        run.need_samples()
         raise InputError(
             f"The data {run.settings.data.source} for {run.folder} have no parameters to "
             "predict from; give data that have, under the name parameters, see docs/reduction.md."

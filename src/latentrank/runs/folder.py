@@ -138,6 +138,9 @@ class Run:
         assert self._dataset is not None, "read_data sets it"
         return self._dataset
 
+    def need_samples(self) -> None:
+        """Refuse a saved model that was given no data; a run has those of its training."""
+
     def read_data(self, source: str | Path | Dataset | None = None) -> None:
         """Read the data it was trained on.
 
