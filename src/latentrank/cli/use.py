@@ -45,10 +45,11 @@ def embed(
 
     from latentrank.inference import embed as codes_of
     from latentrank.io import atomic_write
+    from latentrank.runs.configure import short_name
 
     found = opened(run, networks=networks)
     split = split or ("test" if data is None else "all")
-    of_others = "" if data is None else f"{Path(data).stem}-"
+    of_others = "" if data is None else f"{short_name(data)}-"
     path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz", ".csv"])
     arrays = codes_of(found, split, data, coefficients=coefficients)
     if path.suffix == ".csv":

@@ -168,7 +168,7 @@ class Run:
             raise MissingDataError(
                 f"The data of the run in {self.folder} cannot be read: "
                 f"{str(error).partition(';')[0].rstrip('.')}; if they have moved, give their new "
-                "location with --data."
+                "location with --data; if they were in memory, give a file that holds them."
             ) from None
         self._accept(dataset)
 
