@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from latentrank import Autoencoder, LowRankAutoencoder, methods
+from latentrank.data import load
 from latentrank.errors import InputError
 from latentrank.estimator.fitted import squared_errors
 
@@ -117,6 +118,23 @@ def test_a_layout_in_doubt_is_asked_for_and_taken():
     assert fitted.inverse_transform(fitted.embedding_).shape == (12, 24)
 
 
+def test_named_dimensions_tell_the_layout_as_those_of_a_file_do():
+    xarray = pytest.importorskip("xarray")
+    fields = np.random.default_rng(0).normal(size=(12, 5, 7))
+    with pytest.raises(InputError, match="layout="):
+        LowRankAutoencoder("pca", **SMALL).fit(fields)
+    for dims, layout in ((("run", "lat", "lon"), None), (("run", "t", "c"), "NTC")):
+        named = xarray.DataArray(fields, dims=dims)
+        fitted = LowRankAutoencoder("pca", layout=layout, **SMALL).fit(named)
+        read = load(named, layout=layout)
+        assert fitted.model_.preprocessing.layout == read.preprocessing.layout
+        assert fitted.model_.spec.input_shape == read.shape
+    with pytest.raises(InputError, match="layout="):
+        LowRankAutoencoder("pca", **SMALL).fit(named)
+    curves = LowRankAutoencoder("pca", kind="curves", **SMALL)
+    assert curves.fit(fields).model_.spec == curves.fit(named).model_.spec
+
+
 def test_views_in_any_memory_order_are_their_values():
     x = np.random.default_rng(0).integers(0, 256, size=(12, 3, 8, 8), dtype=np.uint8)
     estimator = LowRankAutoencoder("ae", **SMALL).fit(x)
@@ -126,7 +144,6 @@ def test_views_in_any_memory_order_are_their_values():
 
 
 def test_the_units_are_those_of_the_command_line(tmp_path):
-    from latentrank.data import load
 
     rng = np.random.default_rng(0)
     arrays = {
