@@ -331,6 +331,14 @@ def test_a_median_stands_with_its_range(values, text):
     assert Cell(values, summary="median").measured == text
 
 
+def test_a_tie_does_not_hide_a_row_that_contradicts_the_claim():
+    rows = {name: {"rank": Cell([value])} for name, value in (("a", 2.0), ("b", 2.0), ("c", 1.0))}
+    page = Page("n", "t", "p", "small", 1, "0", "c", [Grid("blobs", ["rank"], rows)])
+    for claim in ({"lowest": "a"}, {"rising": ["a", "b", "c"]}):
+        told = verdict(Claim(text="Claim.", column="rank", **claim), page)
+        assert told == "Claim. Not reproduced."
+
+
 def test_verdicts_on_medians_compare_ranges():
     """One seed of three that fails moves the mean, not the median."""
     low, high = [1.0, 1.1, 50.0], [2.0, 2.1, 2.2]
@@ -350,6 +358,8 @@ def test_verdicts_on_medians_compare_ranges():
         ([1.0], [2.0], "Reproduced with one seed."),
         ([1.0, 1.1], [2.0], "Reproduced; some rows have one seed."),
         ([3.0], [2.0], "Not reproduced."),
+        ([2.0], [2.0], "Not reproduced; tied."),
+        ([1.0, 3.0], [2.0, 2.0], "Not reproduced; tied."),
         ([], [2.0], "Not measured."),
     ],
 )
