@@ -40,6 +40,9 @@ class Bottleneck(nn.Module):
         begins_with_basis: whether codes lie in a basis of `rank` directions that training can
             start from, see `begin`.
         is_identity: codes are the encoder's output itself.
+        capturable: in training, `forward` does the same to the same tensors in every call: it reads
+            no value of a tensor and keeps no state but in buffers that it changes in place. On a
+            GPU, steps are then captured in a CUDA graph, see `latentrank.training.graph`.
         rank: number of directions, where `begins_with_basis`.
 
     Raises:
@@ -49,6 +52,7 @@ class Bottleneck(nn.Module):
     adjustable_rank: ClassVar[bool] = False
     begins_with_basis: ClassVar[bool] = False
     is_identity: ClassVar[bool] = False
+    capturable: ClassVar[bool] = False
     rank: int
 
     def __init__(self, latent_dim: int, encoder_dim: int | None = None) -> None:

@@ -43,6 +43,7 @@ class Gaussian(Bottleneck):
         torch.Size([5, 8])
     """
 
+    capturable = True
     _anchor: Tensor
 
     def __init__(self, latent_dim: int) -> None:

@@ -18,6 +18,7 @@ class Identity(Bottleneck):
     """
 
     is_identity = True
+    capturable = True
     _anchor: Tensor
 
     def __init__(self, latent_dim: int) -> None:

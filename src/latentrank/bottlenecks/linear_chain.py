@@ -36,6 +36,8 @@ class LinearChain(Bottleneck):
         True
     """
 
+    capturable = True
+
     def __init__(
         self,
         latent_dim: int,

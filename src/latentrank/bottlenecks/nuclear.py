@@ -35,6 +35,8 @@ class NuclearNorm(Bottleneck):
         True
     """
 
+    capturable = True
+
     def __init__(self, latent_dim: int, solver: str = "auto") -> None:
         super().__init__(latent_dim)
         self.solver = solver

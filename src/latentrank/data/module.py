@@ -8,16 +8,22 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 from torch.utils.data import Dataset as TorchDataset
 
 from latentrank.data.base import Batch, Dataset, Split
-from latentrank.data.views import Rows, spread_evenly, will_need
+from latentrank.data.views import Array, Rows, blocks, spread_evenly, will_need
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
 # Splits up to this size as float32 are normalised once and kept in memory
 _AT_ONCE = 2**28
+
+# Part of a GPU's free memory that a split may take
+_PART_OF_GPU = 0.25
+
+_CPU = torch.device("cpu")
 
 
 class SeededBatchSampler(DistributedSampler[Rows]):
@@ -97,32 +103,63 @@ def _announced(batches: Iterable[Rows], announce: Callable[[Rows], None]) -> Ite
 
 
 class _Rows(TorchDataset[Batch]):
-    """A split indexed by many rows at a time, so that a batch is one slice of each array."""
+    """A split indexed by many rows at a time, so that a batch is one slice of each array.
 
-    def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
+    Args:
+        split: the samples.
+        preprocessing: their preprocessing.
+        device: where batches are used. A GPU holds the whole split if there is room, and gathers
+            batches itself.
+    """
+
+    def __init__(self, split: Split, preprocessing: Preprocessing, device: torch.device) -> None:
         self.split = split
         self.preprocessing = preprocessing
-        # for uint8, normalising batch by batch is as fast
-        small = split.x.dtype != np.uint8 and 4 * math.prod(split.x.shape) <= _AT_ONCE
-        self.normalised = preprocessing.normalise(split.x) if small else None
+        self.held = _held(split.x, preprocessing, device)
 
     def __len__(self) -> int:
         return len(self.split)
 
     def announce(self, index: Rows) -> None:
         """Have these rows read in the background, if they are on disk."""
-        if self.normalised is None:
+        if self.held is None:
             will_need(self.split.x, index)
 
     def __getitem__(self, index: Rows) -> Batch:
         labels, rows = self.split.labels, torch.from_numpy(index)
-        return Batch(
-            self.preprocessing.normalise(self.split.x[index])
-            if self.normalised is None
-            else self.normalised[rows],
-            rows,
-            None if labels is None else torch.from_numpy(labels[index]),
-        )
+        if self.held is None:
+            x = self.preprocessing.normalise(self.split.x[index])
+        else:
+            # A blocking copy would wait for all that the GPU has yet to do.
+            rows = rows.to(self.held.device, non_blocking=True)
+            x = self.held[rows]
+            if x.dtype == torch.uint8:
+                x = self.preprocessing.normalise(x)
+        return Batch(x, rows, None if labels is None else torch.from_numpy(labels[index]))
+
+
+def _held(x: Array, preprocessing: Preprocessing, device: torch.device) -> Tensor | None:
+    """A split's samples as one tensor on the device, or None if they are too large for it.
+
+    They are normalised, except for many bytes on a GPU. On a CPU, bytes are normalised batch by
+    batch, which is as fast.
+    """
+    gpu, is_bytes = device.type == "cuda", x.dtype == np.uint8
+    size = 4 * math.prod(x.shape)
+    if size <= _AT_ONCE:
+        return None if is_bytes and not gpu else preprocessing.normalise(x[:]).to(device)
+    if is_bytes:
+        size //= 4
+    if not gpu or size > _PART_OF_GPU * torch.cuda.mem_get_info(device)[0]:
+        return None
+    held = torch.empty(x.shape, dtype=torch.uint8 if is_bytes else torch.float32, device=device)
+    start = 0
+    for block in blocks(x):
+        array = np.ascontiguousarray(block)
+        part = torch.from_numpy(array) if is_bytes else preprocessing.normalise(array)
+        held[start : start + len(part)] = part
+        start += len(part)
+    return held
 
 
 class DataModule(LightningDataModule):
@@ -158,7 +195,7 @@ class DataModule(LightningDataModule):
         super().__init__()
         self.dataset = dataset
         self.preprocessing = preprocessing or dataset.preprocessing
-        self._known: dict[int, _Rows] = {}
+        self._known: dict[tuple[int, torch.device], _Rows] = {}
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.seed = seed
@@ -170,6 +207,14 @@ class DataModule(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """Test batches of this process, in order."""
         return self._loader(self.dataset.test, self.eval_batch_size, shuffle=False)
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """A batch on the device; Lightning's way of finding tensors takes longer than a copy."""
+        x, index, labels = batch
+        labels = None if labels is None else labels.to(device, non_blocking=True)
+        return Batch(x.to(device, non_blocking=True), index.to(device, non_blocking=True), labels)
 
     def train_batches(self, limit: int | None = None) -> Iterator[Batch]:
         """All training samples in order, or `limit` evenly spaced ones, in every process."""
@@ -185,17 +230,19 @@ class DataModule(LightningDataModule):
         batches = (chosen[start : start + self.eval_batch_size] for start in starts)
         return (rows[batch] for batch in _announced(batches, rows.announce))
 
-    def _rows(self, split: Split) -> _Rows:
-        # normalised once for all iterators
-        if id(split) not in self._known:
-            self._known[id(split)] = _Rows(split, self.preprocessing)
-        return self._known[id(split)]
+    def _rows(self, split: Split, device: torch.device = _CPU) -> _Rows:
+        # held once for all iterators
+        key = (id(split), device)
+        if key not in self._known:
+            self._known[key] = _Rows(split, self.preprocessing, device)
+        return self._known[key]
 
     def _loader(self, split: Split, batch_size: int, shuffle: bool) -> DataLoader[Batch]:
-        world_size, rank = 1, 0
+        world_size, rank, device = 1, 0, _CPU
         if self.trainer is not None:
             world_size, rank = self.trainer.world_size, self.trainer.global_rank
-        rows = self._rows(split)
+            device = self.trainer.strategy.root_device
+        rows = self._rows(split, device)
         sampler = SeededBatchSampler(
             len(rows), batch_size, self.seed, world_size, rank, shuffle, rows.announce
         )
@@ -203,5 +250,5 @@ class DataModule(LightningDataModule):
             rows,
             batch_size=None,
             sampler=sampler,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available() and rows.held is None,
         )

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -71,14 +72,17 @@ def train_for(command: Path, training: PlannedRun) -> str:
         )
 
     def work() -> None:
-        from lightning.pytorch.callbacks import LambdaCallback
+        from latentrank.training.ahead import SomeBatches
+
+        class Stop(SomeBatches):
+            def on_train_batch_end(self, *_: Any) -> None:
+                watch()
 
         watch = _Watch(command)
         watch()
         _bound_threads()
-        stop = LambdaCallback(on_train_batch_end=lambda *_: watch())
         with own_card(training.config.machine.device, watch):
-            train(training, waiting=watch, callbacks=[stop])
+            train(training, waiting=watch, callbacks=[Stop()])
 
     try:
         return _reason(work)

@@ -51,7 +51,7 @@ class AdversarialModule(TrainingModule):
         networks = (judge, self.gan.decoder)
         return self.with_schedules([self.optimizer(n.parameters(), BETAS) for n in networks])
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+    def take_step(self, batch: Batch) -> None:
         """One step of each network, the generator against the updated discriminator."""
         self.seed_step()
         gan, x = self.gan, batch.x
@@ -69,6 +69,9 @@ class AdversarialModule(TrainingModule):
             "fake_accuracy": distributed.batch_mean((fake_scores < gan.game.threshold).float()),
         }
         self.count_step(terms, batch)
+
+    def _graph(self) -> None:
+        """None: two optimisers take turns."""
 
     def _step(self, player: int, loss: Tensor) -> None:
         """Take a step for one player. Only the generator's steps count as steps of the run."""

@@ -24,6 +24,7 @@ from rich.table import Column
 from torch import Tensor
 
 from latentrank.io import write_text
+from latentrank.training.ahead import SomeBatches
 from latentrank.training.context import is_last_epoch, total_steps
 from latentrank.training.module import TrainingModule
 
@@ -134,7 +135,7 @@ class LogTerms(Callback):
         cast(TrainingModule, pl_module).log_terms()
 
 
-class ProgressLine(Callback):
+class ProgressLine(SomeBatches):
     """One line for the whole run: epoch, reconstruction error, rank, time left.
 
     In a file, where a line cannot be redrawn, a new one is written every tenth of the run.

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from latentrank.io import atomic_write
+from latentrank.training.ahead import SomeBatches
 from latentrank.training.context import is_last_epoch
 from latentrank.training.module import TrainingModule
 
@@ -41,7 +42,7 @@ class CheckpointFiles(TorchCheckpointIO):
             temporary.write_bytes(buffer.getbuffer())
 
 
-class Checkpoint(ModelCheckpoint):
+class Checkpoint(ModelCheckpoint, SomeBatches):
     """Writes `last.ckpt` at the end of epochs, and always at the end of the last.
 
     With only a few steps per epoch, writing a checkpoint after each would take longer than

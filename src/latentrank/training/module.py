@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, cast
 
 import torch
@@ -20,7 +20,9 @@ from latentrank.errors import InputError
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.linalg.precision import to_float64
 from latentrank.models.base import LatentModel
+from latentrank.training.ahead import ahead, may_go_ahead
 from latentrank.training.context import total_steps, training_samples
+from latentrank.training.graph import Record, StepGraph, can_be_captured
 from latentrank.training.optimizers import create, schedule
 from latentrank.training.rank_search import search_for
 from latentrank.training.second_stage import second_stage_of
@@ -90,6 +92,8 @@ class TrainingModule(LightningModule):
     def on_train_start(self) -> None:
         """Check whether steps can bypass the trainer's work around each."""
         self._lean = _may_be_lean(self.trainer)
+        self.graph = self._graph()
+        self._ahead = self._lean and may_go_ahead(self.trainer)
         self.begun = True
         self._stop_after_last(self.global_step)
 
@@ -97,18 +101,71 @@ class TrainingModule(LightningModule):
         """Count steps here as well: asking the trainer is slow relative to a small step."""
         self._steps_done = self.global_step
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One step of the optimiser; the terms are accumulated and logged at the epoch's end.
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """Steps on this batch and, unless a callback waits for each, on those that follow.
 
         The optimiser is called here rather than by the trainer, whose overhead exceeds the step
         of a small network.
         """
+        loss = self.take_step(batch)
+        if self._ahead:
+            for following in ahead(self.trainer):
+                loss = self.take_step(following)
+        return loss
+
+    def take_step(self, batch: Batch) -> Tensor | None:
+        """One step of the optimiser; the terms are accumulated and logged at the epoch's end.
+
+        Returns:
+            The loss, if there is only one.
+        """
         self.seed_step()
-        losses = self.model.losses(batch.x, batch.index)
-        self.count_step(losses, batch)
-        self.descend(losses["loss"], cast(LightningOptimizer, self.optimizers()))
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        if self.graph is not None and len(batch.x) == self.config.batch_size:
+            optimizer._on_before_step()
+            losses = self.graph(batch.x, batch.index)
+            optimizer._on_after_step()
+            self.count_step(losses, batch)
+        else:
+            losses = self.model.losses(batch.x, batch.index)
+            self.count_step(losses, batch)
+            self.descend(losses["loss"], optimizer)
         self.step_schedules()
         return losses["loss"]
+
+    def _graph(self) -> StepGraph | None:
+        """Captures steps, where they do the same to their tensors every time; on a GPU."""
+        changes = self.search is not None or self.second_stage is not None
+        if self.device.type != "cuda" or not self._lean or changes:
+            return None
+        optimizer = cast(LightningOptimizer, self.optimizers()).optimizer
+        return self.graph_of_steps(optimizer) if can_be_captured(self.model, optimizer) else None
+
+    def graph_of_steps(self, optimizer: Optimizer, record: Record | None = None) -> StepGraph:
+        """Steps of the plain kind, to be captured.
+
+        Args:
+            optimizer: the run's.
+            record: see `StepGraph`.
+        """
+        parameters, modules = list(self.model.parameters()), list(self.model.modules())
+
+        def step(x: Tensor, index: Tensor) -> dict[str, Tensor]:
+            losses = self.model.losses(x, index)
+            optimizer.zero_grad()
+            losses["loss"].backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            return losses
+
+        def settings() -> Hashable:
+            return (
+                *(group["lr"] for group in optimizer.param_groups),
+                *self.model.term_weights.values(),
+                *(parameter.requires_grad for parameter in parameters),
+                *(module.training for module in modules),
+            )
+
+        return StepGraph(step, settings, optimizer, record)
 
     def count_step(self, terms: dict[str, Tensor], batch: Batch) -> None:
         """Add the loss terms of a step to those of the epoch, and end the run after its last step.
@@ -272,9 +329,13 @@ def seed_step(seed: int, step: int, device: torch.device) -> None:
         device: device that the noise is drawn on.
     """
     state = (seed * 1_000_003 + step) % 2**63
-    if device.type == "cpu":
-        # torch.manual_seed also seeds unused devices, which takes longer than a step of a small
-        # network.
-        torch.default_generator.manual_seed(state)
+    if device.type == "cuda":
+        generator = torch.cuda.default_generators[device.index or 0]
+    elif device.type == "cpu":
+        generator = torch.default_generator
     else:
         torch.manual_seed(state)
+        return
+    # torch.manual_seed also seeds unused devices, which takes longer than a step of a small
+    # network.
+    generator.manual_seed(state)
