@@ -36,7 +36,7 @@ def embed(
         Path | None, option("An .npz or .csv file; by default RUN/codes-[DATA-]SPLIT.npz.")
     ] = None,
 ) -> None:
-    """Write codes to a file, with labels, parameters, names and rows where known.
+    """Write codes to a file, with labels, parameters, names and rows (from 0) where known.
 
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz

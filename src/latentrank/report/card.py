@@ -14,6 +14,7 @@ from latentrank.formatting import as_text, duration
 from latentrank.models.spec import Spec
 from latentrank.report import html
 from latentrank.runs import Run
+from latentrank.runs.configure import shown_name
 from latentrank.runs.measured import share_of_variance
 from latentrank.serialization import rank_of, spec_of
 
@@ -61,7 +62,7 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
     return Facts(
         spec,
         found["rank"],
-        Path(found["data"]).name,
+        shown_name(found["data"]),
         _numbers(run),
         training,
         found.get("warning", ""),

@@ -153,6 +153,17 @@ def short_name(source: str) -> str:
     return name if inner is None else f"{name}-{PurePosixPath(inner).name}"
 
 
+def shown_name(source: str) -> str:
+    """The last part of a name or path of data, with the whole of a name inside a file.
+
+    Example:
+        >>> shown_name("data/sim.h5:/fields/T"), shown_name("data/x.npy")
+        ('sim.h5:/fields/T', 'x.npy')
+    """
+    path, inner = data.place(source)
+    return path.name if inner is None else f"{path.name}:{inner}"
+
+
 def absolute_source(source: str) -> str:
     """A path of data that is valid in any working folder; names of data stay as they are."""
     is_name = source in data.names() or not data.place(source)[0].exists()
