@@ -246,6 +246,7 @@ VERDICTS = {
     "Reproduced; some rows have one seed.": "reproduced; some rows have one seed",
     "Reproduced with one seed.": "reproduced with one seed",
     "Not reproduced.": "**not reproduced**",
+    "Not reproduced; tied.": "**not reproduced**; tied",
     "Not measured.": "not measured",
 }
 

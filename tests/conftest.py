@@ -1,6 +1,7 @@
 """What several test modules ask for."""
 
 import pytest
+import torch
 
 from latentrank.config import RunConfig
 from latentrank.runs.cache import PlannedRun, folder_name
@@ -23,3 +24,12 @@ def wanted(tmp_path):
         return PlannedRun(method, "blobs", config, tmp_path / folder_name(config))
 
     return make
+
+
+@pytest.fixture
+def one_at_a_time():
+    """Trainings run in this process, where the tests can watch and interrupt them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

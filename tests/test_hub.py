@@ -186,7 +186,8 @@ def test_a_card_states_what_the_run_knows(run, tmp_path):
     assert rows["penalty"] == "0.25"
     error = run_metrics["validation_error"]
     assert float(rows["mean squared error of test samples"]) == pytest.approx(error, rel=1e-3)
-    share = float(rows["the same, as a share of their variance"].removesuffix(" %"))
+    variance = "the same, as a share of their variance about the mean training sample"
+    share = float(rows[variance].removesuffix(" %"))
     assert share == pytest.approx(100 * error / run_metrics["error_of_the_mean"], rel=1e-2)
     assert 'from_pretrained("user/photos")' in body
 
@@ -211,12 +212,16 @@ def test_an_edited_card_is_kept(tmp_path):
 def test_own_networks_are_passed_in(tmp_path):
     networks = {"encoder": torch.nn.Linear(6, 2), "decoder": torch.nn.Linear(2, 6)}
     model = latentrank.build("ae", (6,), 2, **networks).eval()
+    x = torch.randn(3, 6)
+    untrained = hub.save_pretrained(model, tmp_path / "untrained")
+    assert "| rank |" not in (untrained / CARD).read_text()
+    model.finalize(lambda: [x[:, :1].expand(3, 6)])  # on a line
     folder = hub.save_pretrained(model, tmp_path / "own")
     assert "encoder=..., decoder=..." in (folder / CARD).read_text()
+    assert "| rank | 1 of 2 |" in (folder / CARD).read_text()
     with pytest.raises(InputError, match="pass them"):
         latentrank.from_pretrained(folder)
     again = latentrank.from_pretrained(folder, **networks)
-    x = torch.randn(3, 6)
     assert torch.equal(again(x), model(x))
 
 

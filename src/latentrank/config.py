@@ -390,11 +390,11 @@ def _input_error(error: ValidationError, section: type[BaseModel]) -> InputError
 
 
 #: Names that other libraries use for a setting, for suggestions that spelling alone would miss.
-_ELSEWHERE = {"lr": "learning_rate", "batch": "batch_size", "random_state": "seed"}
+_NAMES_ELSEWHERE = {"lr": "learning_rate", "batch": "batch_size", "random_state": "seed"}
 
 
 def _unknown_setting(name: str, section: type[BaseModel], known: Iterable[str]) -> InputError:
     kind = "setting" if section is RunConfig else f"setting of {section.__name__}"
-    if name in _ELSEWHERE:
-        return InputError(f"There is no {kind} '{name}'; did you mean '{_ELSEWHERE[name]}'?")
+    if name in _NAMES_ELSEWHERE:
+        return InputError(f"There is no {kind} '{name}'; did you mean '{_NAMES_ELSEWHERE[name]}'?")
     return unknown(kind, name, known)

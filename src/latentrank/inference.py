@@ -51,8 +51,8 @@ def embed(
 
     Returns:
         `codes`, `(N, L)` or `(N, k)` float32; and, where known, `labels`, `parameters`, `names`
-        of files, and `rows`, the row of each sample in its file; and `class_names`, `(K,)`, those
-        of the labels.
+        of files, and `rows`, the row of each sample in its file, counted from 0; and
+        `class_names`, `(K,)`, those of the labels.
 
     Raises:
         InputError: there is no such split, the data have another shape, or the method has no
@@ -240,8 +240,7 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
         )
     known = run.encoded("train")
     if "parameters" not in known:
-        if "samples" in run.lacks:
-            run.dataset()  # tells how to give some
+        run.need_samples()
         raise InputError(
             f"The data {run.settings.data.source} for {run.folder} have no parameters to "
             "predict from; give data that have, under the name parameters, see docs/reduction.md."

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -20,6 +20,7 @@ from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError
 from latentrank.filenames import SPEC, WEIGHTS
 from latentrank.io import atomic_write, write_text
+from latentrank.linalg import rank_of_spectrum
 from latentrank.losses import Objective
 from latentrank.methods.option_types import reason
 from latentrank.models.autoencoder import Autoencoder
@@ -107,6 +108,20 @@ def spec_of(folder: Path) -> Spec:
     with _explained(folder):
         description = json.loads((folder / SPEC).read_text(encoding="utf-8"))
     return read_spec(description, f"model.json in {folder}")
+
+
+def rank_of(folder: Path) -> int | None:
+    """The rank of a saved model's training codes, for which its networks are not needed.
+
+    Returns:
+        The rank; None if the model was saved before its training was complete.
+
+    Raises:
+        InputError: there is no model there, or it is damaged.
+    """
+    with _explained(folder), safe_open(folder / WEIGHTS, "pt") as file:
+        variances = file.get_tensor("statistics.variances")
+    return int(rank_of_spectrum(variances.double())) if len(variances) else None
 
 
 @contextmanager

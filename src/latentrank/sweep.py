@@ -18,6 +18,7 @@ from latentrank.errors import InputError, need
 from latentrank.io import csv_text, digest, parse_value, write_text
 from latentrank.metrics import Subject
 from latentrank.runs.cache import PlannedRun, content
+from latentrank.runs.configure import short_name
 from latentrank.runs.executor import Say, at_once, train_all
 
 _MOST_LISTED = 10_000  # combinations of choices
@@ -375,7 +376,7 @@ def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> s
         fixed["settings"].pop(search.name, None)
         fixed["options"].pop(search.name, None)
     about = digest([fixed, [vars(search) for search in searches], objective])[:8]
-    return f"{Path(base.data.source).stem.replace(':', '-')}-{base.method}-{about}"
+    return f"{short_name(base.data.source).replace(':', '-')}-{base.method}-{about}"
 
 
 def _propose(trial: Any, search: Search) -> Any:

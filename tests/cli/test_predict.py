@@ -102,7 +102,7 @@ def test_new_codes_leave_no_map_of_the_old_ones(tmp_path):
 
 
 def test_extrapolation_is_named(run):
-    with pytest.warns(ExtrapolationWarning, match=r"row 1 \(mach 1.5, angle 20\)"):
+    with pytest.warns(ExtrapolationWarning, match=r"counted from 0: row 1 \(mach 1.5, angle 20\)"):
         found = inference.predict(run, [[0.5, 20.0], [1.5, 20.0]], "radial")
     np.testing.assert_allclose(found, fields(np.array([[0.5, 20.0], [1.5, 20.0]])), atol=1e-2)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.pictures import pixels, save
+
 
 @pytest.fixture(autouse=True)
 def cache_folder(tmp_path_factory, monkeypatch):
@@ -19,3 +21,10 @@ def real_data():
     if not root.is_dir():
         pytest.skip(f"no folder {root} with the real files; set LATENTRANK_DATA to one")
     return root
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(10):
+        save(tmp_path / "pictures" / f"{i}.png", pixels())
+    return tmp_path / "pictures"

@@ -111,12 +111,12 @@ def test_the_first_row_that_is_not_finite_is_named(bad, monkeypatch):
     monkeypatch.setattr(views, "BLOCK_VALUES", 5)
     x = GENERATOR.normal(size=(30, 3))
     x[[17, 25], 1] = bad
-    with pytest.raises(InputError, match=r"NaN, infinity .* in row 17;"):
+    with pytest.raises(InputError, match=r"NaN, infinity .* in row 17, counted from 0;"):
         infer(x)
     rows = np.arange(100, 130)
-    with pytest.raises(InputError, match=r"in row 117;"):
+    with pytest.raises(InputError, match=r"in row 117, counted from 0;"):
         infer(x, rows=(rows,))
-    with pytest.raises(InputError, match=r"in row 117;"):
+    with pytest.raises(InputError, match=r"in row 117, counted from 0;"):
         infer(x[:17], x, rows=(None, rows))
 
 
@@ -162,5 +162,5 @@ def test_values_that_every_sample_lacks_are_called_a_mask():
     with pytest.raises(InputError, match="at the same 6 of 36 places of every sample"):
         infer(fields)
     fields[3, 0, 0, 0] = np.nan
-    with pytest.raises(InputError, match="in row 0; fill in"):
+    with pytest.raises(InputError, match="in row 0, counted from 0; fill in"):
         infer(fields)

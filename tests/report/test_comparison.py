@@ -80,6 +80,7 @@ def test_errors_lead_the_page_and_their_bands_cover_all_seeds(tmp_path):
     assert text.index("Error by number of coefficients") < text.index("Numbers")
     assert "bands range from the smallest to the largest" in text
     assert re.search(r"LoRAE: [0-9.]+\s% of the variance with the complete code; PCA needs", text)
+    assert "variance about the mean training sample" in text
 
 
 def test_given_ranks_are_marked(tmp_path):

@@ -1,17 +1,15 @@
-"""Commands that inspect: methods, datasets, report, evaluate, compare, interpolate, explore."""
+"""Commands that inspect: methods, datasets, report, compare, interpolate, explore."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from latentrank.cli.app import CATALOGUE, INSPECT, Stopped, app, flag, option
-from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import show
 from latentrank.cli.options import Data, Networks, RunFolder, all_opened, opened
 from latentrank.cli.output import (
@@ -21,26 +19,17 @@ from latentrank.cli.output import (
     messages,
     new_table,
     print_notes,
-    print_pairs,
     print_table,
 )
 from latentrank.cli.train import write_run_report
 from latentrank.errors import InputError
-from latentrank.filenames import METRICS
-from latentrank.formatting import as_text
 
 if TYPE_CHECKING:
-    from latentrank.metrics import Value
     from latentrank.runs import Run
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 #: Suffixes of figure files.
 FIGURES = (".png", ".pdf", ".svg")
-_IMAGE_AXES = 3
-
-#: Accuracy of a classifier below which its features are unreliable.
-POOR_CLASSIFIER = 0.8
-
 
 FigureFormat = Annotated[
     Literal["png", "pdf", "svg"],
@@ -249,107 +238,6 @@ def _explore_live(run: Run, port: int) -> None:
 def _has_display() -> bool:
     """Whether a browser with windows can be opened; elsewhere one would fill the terminal."""
     return sys.platform in ("win32", "darwin") or any(map(os.environ.get, _DISPLAYS))
-
-
-@app.command(rich_help_panel=INSPECT)
-def evaluate(
-    run: RunFolder,
-    data: Data = None,
-    networks: Networks = None,
-    features: Annotated[
-        str | None,
-        option(
-            "Features for distances between generated and test images: inception (FID), a "
-            "classifier of the data's own labels (FD-classifier), or timm:NAME, any network of "
-            "timm (FD-NAME).",
-            "FEATURES",
-        ),
-    ] = None,
-    density: Annotated[
-        str | None,
-        option(
-            "Densities to draw codes from, separated by commas; by default gaussian,gmm, for "
-            "a GAN prior.",
-            "NAME[:OPTION=VALUE,...]",
-        ),
-    ] = None,
-    metric: Annotated[
-        list[str] | None,
-        option("Measure this metric instead of the default ones; repeatable.", "METRIC"),
-    ] = None,
-    n: Annotated[int, option("Number of samples from each density.", min=6)] = 10_000,
-    weights: Weights = None,
-    download: Annotated[bool, flag("Allow downloading weights.", "--download")] = False,
-    probes: Annotated[bool, flag("Train classifiers on the codes, if there are labels.")] = True,
-    seed: Annotated[
-        int | None, option("Random seed for sampling; by default the run's.", min=0)
-    ] = None,
-    device: Annotated[str, option("Device for computing features: auto, cpu, cuda, ...")] = "auto",
-) -> None:
-    """Measure a run: distances of generated images, label prediction from codes, and others.
-
-    Values are stored in RUN/metrics.json and not computed again.
-
-    latentrank evaluate runs/mnist-lorae --features classifier
-    latentrank evaluate runs/celeba-lorae --features timm:tf_efficientnet_lite0 --download
-    latentrank evaluate runs/mnist-lorae --metric accuracy:100 --metric fd:gmm:components=10
-    """
-    from latentrank import metrics
-    from latentrank.density import split_specs
-
-    trained = opened(run, data, networks)
-    settings = trained.settings
-    changes = {"device": device} if data is None else {"device": device, "data": data}
-    with messages.status("") as status:
-        subject = metrics.Subject(
-            settings.updated(changes),
-            run,
-            n,
-            settings.training.seed if seed is None else seed,
-            weights_by_name(weights, features or "inception"),
-            download,
-            lambda text: status.update(f"Measuring: {text}"),
-            trained,
-        )
-        named = split_specs(density) if density else None
-        asked = metric or metrics.usual(subject, features, named, probes=probes)
-        found = []
-        for text in asked:
-            try:
-                found.append(metrics.measure(subject, text))
-            except InputError as error:
-                if metric or "[" in text:  # requested by name, or on requested features
-                    raise
-                messages.print(f"{text}: {error}", style="yellow")
-    _print_values(trained.metrics, found)
-    images = len(trained.model().spec.input_shape) == _IMAGE_AXES
-    if features is None and not metric and images:
-        messages.print(
-            "Distances of generated images: --features classifier, inception or timm:NAME."
-        )
-    console.print(str(run / METRICS), soft_wrap=True)
-
-
-def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
-    from latentrank.metrics import tables
-
-    print_pairs(
-        {
-            "rank": bold(str(trained["rank"])) + f" of {trained['latent_dim']}",
-            "reconstruction error": as_text(trained["validation_error"]),
-        }
-    )
-    for table in tables(found):
-        print_table(table.header, table.rows)
-        if table.note:
-            console.print(table.note, style="dim")
-    for accuracy in {v.identity.get("features", {}).get("accuracy", 1.0) for v in found}:
-        if accuracy < POOR_CLASSIFIER:
-            messages.print(
-                f"The classifier's test accuracy is {100 * accuracy:.0f} %; "
-                "distances on its features mean little.",
-                style="yellow",
-            )
 
 
 @app.command(rich_help_panel=INSPECT)

@@ -114,6 +114,8 @@ def write_run_report(run: Run, figure_format: Literal["png", "pdf", "svg"] = "pn
 
 def _summary(run: Run) -> None:
     """Print the results of a run in a few lines."""
+    from latentrank.runs.configure import shown_name
+
     metrics = run.metrics
     known = metrics["true_dimension"]
     truth = "" if known is None else f"   (parameters of the data: {known})"
@@ -127,7 +129,7 @@ def _summary(run: Run) -> None:
     }
     if (run.folder / REPORT).is_file():
         lines["report"] = str(run.folder / REPORT)
-    console.print(bold(metrics["method"]) + f" on {Path(metrics['data']).name}")
+    console.print(bold(metrics["method"]) + f" on {shown_name(metrics['data'])}")
     print_pairs(lines)
     control = metrics.get("rank_search", {})
     if control:

@@ -36,7 +36,7 @@ def embed(
         Path | None, option("An .npz or .csv file; by default RUN/codes-[DATA-]SPLIT.npz.")
     ] = None,
 ) -> None:
-    """Write codes to a file, with labels, parameters, names and rows where known.
+    """Write codes to a file, with labels, parameters, names and rows (from 0) where known.
 
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
@@ -45,10 +45,11 @@ def embed(
 
     from latentrank.inference import embed as codes_of
     from latentrank.io import atomic_write
+    from latentrank.runs.configure import short_name
 
     found = opened(run, networks=networks)
     split = split or ("test" if data is None else "all")
-    of_others = "" if data is None else f"{Path(data).stem}-"
+    of_others = "" if data is None else f"{short_name(data)}-"
     path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz", ".csv"])
     arrays = codes_of(found, split, data, coefficients=coefficients)
     if path.suffix == ".csv":

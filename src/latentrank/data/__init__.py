@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from latentrank.data.base import Batch, Dataset, Split, to_float
     from latentrank.data.layout import as_samples
     from latentrank.data.module import DataModule
+    from latentrank.data.own import place
     from latentrank.data.units import infer
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "load_like",
     "load_samples",
     "names",
+    "place",
     "to_float",
 ]
 
@@ -53,6 +55,7 @@ _HOMES = {
     "Split": "base",
     "as_samples": "layout",
     "infer": "units",
+    "place": "own",
     "to_float": "base",
 }
 

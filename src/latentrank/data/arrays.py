@@ -314,7 +314,8 @@ def _complete(labels: Array, missing: NDArray[np.bool_], what: str) -> Array:
     if missing.any():
         raise InputError(
             f"{what} has no label for {missing.sum()} of {len(labels)} samples, the first in row "
-            f"{int(np.argmax(missing))}; give labels for all, or leave those samples out."
+            f"{int(np.argmax(missing))}, counted from 0; give labels for all, or leave those "
+            "samples out."
         )
     return labels
 

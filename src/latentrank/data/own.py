@@ -149,7 +149,7 @@ def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
         return huggingface.fetch(
             text.removeprefix(huggingface.PREFIX), request.download, request.meaning
         )
-    path, inner = _inside(Path(text).expanduser())
+    path, inner = place(text)
     reader = readers.find(path)
     if reader is None and len(path.parts) == 1 and not path.suffix and not path.exists():
         raise unknown("data set or path", text, known)
@@ -169,8 +169,14 @@ def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
     return shards.read(path, request.meaning)
 
 
-def _inside(path: Path) -> tuple[Path, str | None]:
-    """Split `FILE:/NAME` into a file and a name inside it."""
+def place(source: str) -> tuple[Path, str | None]:
+    """Split `FILE:/NAME` into a file and a name inside it, None where there is none.
+
+    Example:
+        >>> place("data/sim.h5:/fields/T"), place("data/x.npy")
+        ((PosixPath('data/sim.h5'), '/fields/T'), (PosixPath('data/x.npy'), None))
+    """
+    path = Path(source).expanduser()
     file, colon, inner = str(path).rpartition(":")
     if path.exists() or not colon or readers.find(Path(file)) is None:
         return path, None

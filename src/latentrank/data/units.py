@@ -188,7 +188,7 @@ def _check_finite(values: Array, low: Floats, high: Floats, what: str, rows: Row
             )
         raise InputError(
             f"{what} holds NaN, infinity or a number beyond {LARGEST:g} in row "
-            f"{rows[int(np.argmin(good))]}; fill in such values or drop those rows."
+            f"{rows[int(np.argmin(good))]}, counted from 0; fill in such values or drop those rows."
         )
 
 

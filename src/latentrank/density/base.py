@@ -91,8 +91,8 @@ def as_matrix(
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
     if len(bad):
         raise InputError(
-            f"{len(bad)} of {len(matrix)} {what} hold NaN or infinity, row {bad[0]} first; "
-            "expected finite numbers: correct or drop those rows."
+            f"{len(bad)} of {len(matrix)} {what} hold NaN or infinity, the first in row {bad[0]}, "
+            "counted from 0; expected finite numbers: correct or drop those rows."
         )
     return matrix
 

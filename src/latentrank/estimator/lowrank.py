@@ -68,7 +68,8 @@ class LowRankAutoencoder(FittedAutoencoder):
         decoder: likewise; give both or neither.
         kind: what a sample is: `"table"`, `"curves"`, `"images"` or `"volumes"`; by default the
             number of axes decides.
-        layout: which axis is which, such as `"NHWC"`, where the shape leaves it in doubt.
+        layout: which axis is which, such as `"NHWC"`, where neither the shape nor the names of an
+            xarray `DataArray`'s dimensions tell.
         epochs: passes over the data, at most.
         batch_size: samples in a batch.
         learning_rate: of Adam at the start, by default 2e-3, or 3e-4 after a geodesic start; it
@@ -203,7 +204,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         if self.n_iter_no_change is not None or self.n_init > 1:
             train, held = samples.split(x, self.validation_fraction, rng)
         if before is None:
-            dataset = samples.as_dataset(train, held, self.kind, self.layout)
+            dataset = samples.as_dataset(X, train, held, self.kind, self.layout)
         else:
             dataset = samples.as_dataset_of(before, train).parts(
                 *(samples.as_dataset_of(before, part).train for part in (train, held))
@@ -232,7 +233,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         before = getattr(self, "_trained", None)
         x = samples.checked(self, X, reset=before is None)
         dataset = (
-            samples.as_dataset(x, x, self.kind, self.layout)
+            samples.as_dataset(X, x, x, self.kind, self.layout)
             if before is None
             else samples.as_dataset_of(before, x)
         )

@@ -13,6 +13,7 @@ from torch import Tensor
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
 from latentrank.data.layout import as_samples
+from latentrank.data.readers.netcdf import layout_of
 from latentrank.data.units import check_range
 from latentrank.data.views import blocks
 from latentrank.errors import InputError
@@ -75,16 +76,19 @@ def _check_finite(x: Array) -> None:
         good = np.isfinite(block).reshape(len(block), -1).all(axis=1)
         if not good.all():
             raise InputError(
-                f"X holds NaN or infinity in row {row + int(np.argmin(good))}; fill such values, "
-                "for example with sklearn.impute.SimpleImputer, or leave those rows out."
+                f"X holds NaN or infinity in row {row + int(np.argmin(good))}, counted from 0; "
+                "fill such values, for example with sklearn.impute.SimpleImputer, or leave those "
+                "rows out."
             )
         row += len(block)
 
 
-def as_dataset(train: Array, held: Array, kind: str | None, layout: str | None) -> Dataset:
+def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str | None) -> Dataset:
     """Samples read, and normalised, as those of a file are.
 
     Args:
+        X: what they were taken from; the names of an xarray `DataArray`'s dimensions may tell the
+            layout.
         train: `(N, ...)`, to train on.
         held: `(M, ...)`, to validate on.
         kind: what a sample is, one of `latentrank.data.layout.KINDS`, where the owner says.
@@ -93,8 +97,9 @@ def as_dataset(train: Array, held: Array, kind: str | None, layout: str | None) 
     Raises:
         InputError: the layout is unknown, does not fit, or is in doubt.
     """
-    parts = [Part("X", train), Part("X", held)]
-    return assemble("X", Contents(parts), Meaning(kind=kind, layout=layout))
+    named = layout_of(X.dims) if hasattr(X, "to_dataset") else None
+    contents = Contents([Part("X", train), Part("X", held)], layout=named)
+    return assemble("X", contents, Meaning(kind=kind, layout=layout))
 
 
 def as_dataset_of(model: LatentModel, x: Array) -> Dataset:

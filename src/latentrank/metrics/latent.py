@@ -32,8 +32,8 @@ def _of_training(name: str) -> Callable[[Subject, str], float]:
     def metric(subject: Subject, _: str) -> float:
         value = subject.metrics.get(name)
         if value is None:
-            if name == "validation_error" and "samples" in subject.run.lacks:
-                subject.run.dataset()  # tells how to give some
+            if name == "validation_error":
+                subject.run.need_samples()
             raise InputError(f"{subject.folder.name} has no {name.replace('_', ' ')}.")
         return float(value)
 

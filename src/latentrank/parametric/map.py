@@ -164,8 +164,8 @@ class ParameterMap:
         Example:
             >>> made = ParameterMap.fit([[0.0], [1.0]], [[0.0], [2.0]], names=["speed"])
             >>> print(made.extrapolated([[0.5], [7.0]]))
-            1 of 2 rows is extrapolated, outside the convex hull of the training parameters: row 1
-            (speed 7).
+            1 of 2 rows is extrapolated, outside the convex hull of the training parameters; counted
+            from 0: row 1 (speed 7).
         """
         query = as_parameters(parameters, self.width, self.names)
         rows = np.flatnonzero(self.outside(query))
@@ -174,7 +174,8 @@ class ParameterMap:
         told = [f"row {row} ({self._told(query[row])})" for row in rows]
         return (
             f"{len(rows)} of {len(query)} rows {'is' if len(rows) == 1 else 'are'} extrapolated, "
-            f"outside the convex hull of the training parameters: {first_of(told, _NAMED)}."
+            "outside the convex hull of the training parameters; counted from 0: "
+            f"{first_of(told, _NAMED)}."
         )
 
     def _told(self, values: Array) -> str:

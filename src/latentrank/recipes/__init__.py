@@ -243,7 +243,7 @@ FIGURES = {
 }  # fmt: skip
 
 #: Settings of a run that an experiment says elsewhere, and where.
-_ELSEWHERE = {
+_GIVEN_ELSEWHERE = {
     "method": "rows", "options": "options beside settings", "seed": "seeds",
     "device": "--device", "download": "--download",
 }  # fmt: skip
@@ -251,9 +251,9 @@ _ELSEWHERE = {
 
 def _overridable(where: str, given: Settings) -> None:
     for name in given:
-        if name in _ELSEWHERE:
+        if name in _GIVEN_ELSEWHERE:
             raise ValueError(
-                f"the settings of {where} hold {name}, which is given by {_ELSEWHERE[name]}"
+                f"the settings of {where} hold {name}, which is given by {_GIVEN_ELSEWHERE[name]}"
             )
 
 

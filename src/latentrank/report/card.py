@@ -14,8 +14,9 @@ from latentrank.formatting import as_text, duration
 from latentrank.models.spec import Spec
 from latentrank.report import html
 from latentrank.runs import Run
+from latentrank.runs.configure import shown_name
 from latentrank.runs.measured import share_of_variance
-from latentrank.serialization import load, spec_of
+from latentrank.serialization import rank_of, spec_of
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
     """
     spec = spec_of(folder)
     if run is None:
-        known = spec.net != "custom" and (model := load(folder)).statistics.known
-        return Facts(spec, model.rank() if known else None)
+        return Facts(spec, rank_of(folder))
     found, config = run.metrics, run.config
     training = {name: as_text(config[name]) for name in _settings() if config[name] is not None}
     if "steps" in training:
@@ -62,7 +62,7 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
     return Facts(
         spec,
         found["rank"],
-        Path(found["data"]).name,
+        shown_name(found["data"]),
         _numbers(run),
         training,
         found.get("warning", ""),
@@ -81,7 +81,8 @@ def _numbers(run: Run) -> dict[str, str]:
     if (error := found["validation_error"]) is not None:
         numbers["mean squared error of test samples"] = as_text(error)
         if (share := share_of_variance(found)) is not None:
-            numbers["the same, as a share of their variance"] = f"{100 * share:.3g} %"
+            about = "the same, as a share of their variance about the mean training sample"
+            numbers[about] = f"{100 * share:.3g} %"
     numbers |= {value.label: as_text(value.value) for value in metrics.read(run.folder)}
     return {**numbers, "training time": duration(found["seconds"])}
 

@@ -24,8 +24,9 @@ from latentrank.report.view import View
 
 SAMPLES: Final = 64
 ERRORS_CAPTION: Final = (
-    "Squared error of reconstructed test samples as a share of their variance, from codes "
-    "truncated to their leading principal directions; PCA is fitted to the training samples. "
+    "Squared error of reconstructed test samples as a share of their variance about the mean "
+    "training sample, from codes truncated to their leading principal directions; PCA is fitted to "
+    "the training samples. "
     f"At most {MOST_SAMPLES} test samples are used, evenly spread."
 )
 _STEPS: Final = 9

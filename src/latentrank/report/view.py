@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +27,7 @@ from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import FieldLimits, Limits, value_limits
 from latentrank.report.errors import Errors
 from latentrank.runs import MissingDataError, Run
+from latentrank.runs.configure import shown_name
 from latentrank.runs.kept import Kept
 
 Floats = NDArray[np.floating]
@@ -62,7 +62,7 @@ class View:
     @property
     def data_name(self) -> str:
         """The name of the data set; for a path, its last part; empty without data."""
-        return Path(str(self.config.get("data", ""))).name
+        return shown_name(str(self.config.get("data", "")))
 
     @property
     def title(self) -> str:

@@ -108,7 +108,8 @@ def verdict(claim: Claim, page: Page) -> str:
     Returns:
         The claim, followed by the verdict: reproduced (all differences exceed the standard
         deviations over seeds; of medians, the ranges), reproduced with a smaller difference or
-        with too few seeds to know, not reproduced, or not measured.
+        with too few seeds to know, not reproduced (tied, if nothing contradicts the claim but
+        some rows are equal), or not measured.
     """
     grid = next(g for g in page.grids if claim.part in ("", g.name))
     cells = {row: columns[claim.column] for row, columns in grid.rows.items()}
@@ -119,8 +120,10 @@ def verdict(claim: Claim, page: Page) -> str:
     known = [(cells[a], cells[b]) for a, b in pairs if cells[a].values and cells[b].values]
     if not known or len(known) < len(pairs):
         return f"{claim.text} Not measured."
-    if not all(low.centre < high.centre for low, high in known):
+    if not all(low.centre <= high.centre for low, high in known):
         return f"{claim.text} Not reproduced."
+    if any(low.centre == high.centre for low, high in known):
+        return f"{claim.text} Not reproduced; tied."
     seeds = [len(cell.values) for pair in known for cell in pair]
     if max(seeds) < 2:
         return f"{claim.text} Reproduced with one seed."

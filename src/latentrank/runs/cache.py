@@ -18,6 +18,7 @@ from latentrank.config import SCHEMA, RunConfig, places, settings
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG
 from latentrank.io import digest
+from latentrank.runs.configure import short_name
 from latentrank.runs.locking import locked
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def fingerprint(source: str) -> str:
     Returns:
         Hexadecimal digits; a digest of the path if nothing exists there.
     """
-    path = Path(source).expanduser()
+    path, _ = data.place(source)
     digest = hashlib.blake2b(digest_size=12)
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
@@ -132,7 +133,7 @@ def folder_name(config: RunConfig, trained: bool = True) -> str:
     about = content(config)
     options = [part for name, value in about["options"].items() for part in (name, str(value))]
     seed = str(config.training.seed)
-    words = [Path(config.data.source).stem, config.method, *options, "seed", seed]
+    words = [short_name(config.data.source), config.method, *options, "seed", seed]
     return f"{re.sub(r'[^A-Za-z0-9.]+', '-', '-'.join(words))}-{digest([about, trained])[:10]}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from latentrank import data, methods
@@ -105,10 +105,10 @@ def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
     Raises:
         InputError: a resolved value is invalid.
     """
-    source, root = config.data.source, config.data.data_root
+    root = config.data.data_root
     return config.updated(
         {
-            "data": source if source in data.names() else absolute(source),
+            "data": absolute_source(config.data.source),
             "data_root": None if root is None else absolute(root),
             "latent_dim": config.latent_dim or dataset.latent_dim,
             "net": config.net or dataset.net,
@@ -130,12 +130,8 @@ def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
         >>> default_folder(RunConfig(method="ae", data="My data/big one.npy")).name
         'big-one-ae'
     """
-    source = config.data.source
-    path = Path(source).expanduser()
-    name = path.name if path.is_dir() else path.stem
-    if source not in data.names():
-        name = name or path.resolve().name
-    stem = f"{re.sub(r'[^A-Za-z0-9._]+', '-', name).strip('-.') or 'data'}-{config.method}"
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", short_name(config.data.source)).strip("-.") or "data"
+    stem = f"{name}-{config.method}"
     folder, count = Path(parent) / stem, 1
     newest = folder
     while folder.exists():
@@ -143,6 +139,35 @@ def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
         newest, folder = folder, Path(parent) / f"{stem}-{count}"
     # In distributed training, the first process creates the folder before it starts the others.
     return folder if is_first_process() else newest
+
+
+def short_name(source: str) -> str:
+    """The last part of a name or path of data, with that of an array inside a file.
+
+    Example:
+        >>> short_name("data/sim.h5:/fields/T"), short_name("curves:stairs")
+        ('sim-T', 'curves:stairs')
+    """
+    path, inner = data.place(source)
+    name = (path.name if path.is_dir() else path.stem) or path.resolve().name
+    return name if inner is None else f"{name}-{PurePosixPath(inner).name}"
+
+
+def shown_name(source: str) -> str:
+    """The last part of a name or path of data, with the whole of a name inside a file.
+
+    Example:
+        >>> shown_name("data/sim.h5:/fields/T"), shown_name("data/x.npy")
+        ('sim.h5:/fields/T', 'x.npy')
+    """
+    path, inner = data.place(source)
+    return path.name if inner is None else f"{path.name}:{inner}"
+
+
+def absolute_source(source: str) -> str:
+    """A path of data that is valid in any working folder; names of data stay as they are."""
+    is_name = source in data.names() or not data.place(source)[0].exists()
+    return source if is_name else absolute(source)
 
 
 def absolute(path: str) -> str:

@@ -21,7 +21,7 @@ from latentrank.config import RunConfig
 from latentrank.errors import InputError, need
 from latentrank.registry import Registry
 from latentrank.runs.cache import PlannedRun, is_done
-from latentrank.runs.configure import absolute
+from latentrank.runs.configure import absolute, absolute_source
 from latentrank.runs.progress import Board, Clock
 from latentrank.runs.worker import (
     TrainingError,
@@ -282,9 +282,7 @@ def _absolute(training: PlannedRun) -> PlannedRun:
     """The same run, for a process with another working folder and other defaults."""
     read = training.config.data
     root = read.data_root or os.environ.get("LATENTRANK_DATA", "data")
-    changes = {"data_root": absolute(root)}
-    if read.source not in data.names():
-        changes["data"] = absolute(read.source)
+    changes = {"data_root": absolute(root), "data": absolute_source(read.source)}
     return training._replace(
         config=training.config.updated(changes), folder=training.folder.absolute()
     )

@@ -138,6 +138,9 @@ class Run:
         assert self._dataset is not None, "read_data sets it"
         return self._dataset
 
+    def need_samples(self) -> None:
+        """Refuse a saved model that was given no data; a run has those of its training."""
+
     def read_data(self, source: str | Path | Dataset | None = None) -> None:
         """Read the data it was trained on.
 
@@ -165,7 +168,7 @@ class Run:
             raise MissingDataError(
                 f"The data of the run in {self.folder} cannot be read: "
                 f"{str(error).partition(';')[0].rstrip('.')}; if they have moved, give their new "
-                "location with --data."
+                "location with --data; if they were in memory, give a file that holds them."
             ) from None
         self._accept(dataset)
 

@@ -196,13 +196,18 @@ class SavedModel(Run):
         if source is not None:
             self.dataset()
 
-    def _read(self, settings: RunConfig) -> None:
-        units, shape = self._bare.preprocessing, self._bare.spec.input_shape
+    def need_samples(self) -> None:
+        """Refuse a model that was given no data."""
         if self._source is None:
             raise InputError(
                 f"{self.folder} holds a model without data, and this needs samples; give some "
                 "with --data PATH."
             )
+
+    def _read(self, settings: RunConfig) -> None:
+        units, shape = self._bare.preprocessing, self._bare.spec.input_shape
+        self.need_samples()
+        assert self._source is not None, "need_samples refuses it"
         if isinstance(self._source, Dataset):
             if self._source.shape != shape:
                 raise InputError(

@@ -225,5 +225,5 @@ def test_arrays_are_named(tmp_path):
 def test_the_row_of_the_file_is_named(saved):
     x = GENERATOR.normal(size=(30, 3))
     x[17] = np.nan
-    with pytest.raises(InputError, match="in row 17;"):
+    with pytest.raises(InputError, match="in row 17, counted from 0;"):
         load(saved(x))

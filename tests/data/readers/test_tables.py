@@ -1,3 +1,4 @@
+import gzip
 import re
 
 import numpy as np
@@ -148,13 +149,31 @@ def test_missing_values_are_named_by_column(tmp_path):
     text = "a,b,label\n1,NA,x\n2,3,x\n,,x\n"
     with pytest.raises(InputError, match=r"2 of its columns, a \(1\), b \(2\); fill them in"):
         written(tmp_path, text)
-    with pytest.raises(InputError, match=r"no label for 1 of 3 samples, the first in row 1"):
+    with pytest.raises(InputError, match=r"1 of 3 samples, the first in row 1, counted from 0"):
         written(tmp_path, "a,b,label\n1,2,x\n2,3,\n4,4,x\n")
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_other_encodings_are_refused_in_one_sentence(tmp_path, encoding):
-    (tmp_path / "t.csv").write_text("température,b\n" + "1,2\n" * 9, encoding=encoding)
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+@pytest.mark.parametrize(
+    "text",
+    ["Länge,Breite €\n" + "1.5,2\n" * 9, "a,class\n" + "1.5,x\n" * 9000 + "1.5,größer\n"],
+    ids=["in the header", "far below"],
+)
+def test_text_that_is_not_utf_8_is_read_as_windows_1252_with_a_note(tmp_path, name, text):
+    told = "The text is not UTF-8 and was read as Windows-1252"
+    found = {}
+    for encoding in ("utf-8", "utf-8-sig", "cp1252"):
+        data = text.encode(encoding)
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+        found[encoding] = load(tmp_path / name)
+        assert any(told in note for note in found[encoding].notes) == (encoding == "cp1252")
+    assert len({(one.axes.channel_names, one.class_names) for one in found.values()}) == 1
+    np.testing.assert_array_equal(found["cp1252"].train.x, found["utf-8"].train.x)
+
+
+@pytest.mark.parametrize("data", ["température,b\n1,2\n".encode("utf-16"), b"\x81,b\n1,2\n"])
+def test_other_encodings_are_refused_in_one_sentence(tmp_path, data):
+    (tmp_path / "t.csv").write_bytes(data)
     with pytest.raises(
         InputError, match=r"^[^;]*t\.csv cannot be read as a table in UTF-8; save it again"
     ):
@@ -164,7 +183,7 @@ def test_other_encodings_are_refused_in_one_sentence(tmp_path, encoding):
 @pytest.mark.parametrize(
     ("entries", "first"),
     [
-        (["1.5", "Bad Input", "2.5", "3.5"], "'Bad Input' in row 1"),
+        (["1.5", "Bad Input", "2.5", "3.5"], "'Bad Input' in row 1, counted from 0"),
         (["[m/s]", "1.5", "2.5", "3.5"], "'[m/s]' in row 0"),
         (['"1,204.5"', '"2,204.5"', '"998.1"', '"1,001.0"'], "'1,204.5' in row 0"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,22 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         tuple(_axis(dataset[name]) for name in names),
         tuple(_along(dataset, str(dim)) for dim in dataset[names[0]].dims[1:]),
     )
-    dims = [str(dim).lower() for dim in dataset[names[0]].dims[1:]]
-    # channels are where they have been stacked; places have no channels among them
-    if len(names) > 1:
-        layout = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
-    else:
-        layout = {2: "NHW", 3: "NDHW"}.get(len(dims)) if set(dims) <= _PLACES else None
+    # channels are where they have been stacked
+    stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
+    layout = stacked if len(names) > 1 else layout_of(dataset[names[0]].dims)
     return Contents([part], tuple(columns) or None, tuple(said), kind, layout=layout, axes=axes)
+
+
+def layout_of(dims: Sequence[Hashable]) -> str | None:
+    """The layout of an array over named dimensions, samples first; None if the names do not tell.
+
+    Example:
+        >>> layout_of(("time", "lat", "lon")), layout_of(("time", "lat", "channel"))
+        ('NHW', None)
+    """
+    if not {str(dim).lower() for dim in dims[1:]} <= _PLACES:
+        return None
+    return {3: "NHW", 4: "NDHW"}.get(len(dims))
 
 
 def numeric_times(dataset: Any) -> Any:

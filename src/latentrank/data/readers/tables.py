@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unname
 # Shorter samples may increase, or count up, by chance
 _MANY, _FEW = 7, 4
 _NAMED = 10  # maximum number of columns to name
+_UTF_8 = "utf-8-sig"
 _GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
 
 
@@ -37,16 +39,13 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         path,
         sep=start.separator,
         header=start.header,
+        encoding=start.encoding,
         decimal=start.decimal,
         skiprows=start.comments,
         skipinitialspace=True,
     )
     found = from_frame(str(path), frame, meaning)
-    doubtful = _increase(start.values(0)) if start.all_numbers else start.header is None
-    if not doubtful:
-        return found
-    read_as = "a sample" if start.header is None else "column names"
-    return replace(found, notes=(f"The first line of numbers is read as {read_as}.", *found.notes))
+    return replace(found, notes=(*start.doubts, *found.notes))
 
 
 def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -70,25 +69,36 @@ class _Start(NamedTuple):
     Attributes:
         comments: number of lines of comments.
         lines: the two lines after them.
+        encoding: of the text.
     """
 
     comments: int
     lines: tuple[str, str]
+    encoding: str
 
     @classmethod
     def of(cls, path: Path) -> _Start:
         """The start of a file."""
-        opened = gzip.open if path.suffix.lower() == ".gz" else open
-        try:
-            with opened(path, "rt", encoding="utf-8-sig") as file:
-                count, line = 0, file.readline()
-                while line.startswith("#"):
-                    count, line = count + 1, file.readline()
-                return cls(count, (line, file.readline()))
-        except UnicodeDecodeError:
-            raise InputError(
-                f"{path} cannot be read as a table in UTF-8; save it again in that encoding."
-            ) from None
+        encoding = _encoding(path)
+        with _opened(path, encoding) as file:
+            count, line = 0, file.readline()
+            while line.startswith("#"):
+                count, line = count + 1, file.readline()
+            return cls(count, (line, file.readline()), encoding)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What was decided about the text that may be wrong, a sentence each."""
+        told = []
+        if self.encoding != _UTF_8:
+            told.append(
+                "The text is not UTF-8 and was read as Windows-1252; if names look wrong, save it "
+                "again as UTF-8."
+            )
+        if _increase(self.values(0)) if self.all_numbers else self.header is None:
+            read_as = "a sample" if self.header is None else "column names"
+            told.append(f"The first line of numbers is read as {read_as}.")
+        return told
 
     @property
     def separator(self) -> str:
@@ -131,6 +141,22 @@ class _Start(NamedTuple):
         text = self.lines[line].strip("\r\n")
         words = text.split() if self.separator == r"\s+" else text.split(self.separator)
         return [w.replace(",", ".") for w in words] if self.decimal == "," else words
+
+
+def _opened(path: Path, encoding: str) -> TextIO:
+    """A file of text, perhaps compressed."""
+    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    file: TextIO = opened(path, "rt", encoding=encoding)
+    return file
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, or Windows-1252, as spreadsheets write, where the text is not UTF-8."""
+    for encoding in (_UTF_8, "cp1252"):
+        with suppress(UnicodeDecodeError), _opened(path, encoding) as file:
+            if not any("\0" in line for line in file):
+                return encoding
+    raise InputError(f"{path} cannot be read as a table in UTF-8; save it again in that encoding.")
 
 
 def _increase(values: NDArray[np.float64]) -> bool:
@@ -227,8 +253,8 @@ def _check_numbers(what: str, frame: Any, names: Sequence[str]) -> None:
         for row, text in enumerate(_texts(frame[name])):
             if text and not _is_number(text):
                 raise InputError(
-                    f"{what} has text in its column {name} ({text!r} in row {row}), expected "
-                    "numbers; correct it, or leave this column out (--columns)."
+                    f"{what} has text in its column {name} ({text!r} in row {row}, counted from "
+                    "0), expected numbers; correct it, or leave this column out (--columns)."
                 )
 
 

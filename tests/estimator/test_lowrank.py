@@ -1,7 +1,5 @@
 """The estimator: scikit-learn's own checks, and what its users expect beyond them."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -9,13 +7,11 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.impute import SimpleImputer
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from torch import nn
 
 from latentrank import Autoencoder, LowRankAutoencoder, methods
 from latentrank.errors import InputError
@@ -34,12 +30,6 @@ SMALL = {"latent_dim": 2, "epochs": 1, "random_state": 0}
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
-
-
-@pytest.fixture(scope="module")
-def plane():
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(200, 2)) @ rng.normal(size=(2, 8)) + 5.0
 
 
 @pytest.mark.parametrize("method", methods.names())
@@ -69,126 +59,9 @@ def test_the_spectrum_is_that_of_the_training_codes(plane):
     assert estimator.explained_variance_ratio_.sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 20), (3, 9, 11), (1, 4, 5, 6)], ids=["curves", "images", "volumes"]
-)
-def test_shaped_arrays_keep_their_shape(shape):
-    x = np.random.default_rng(0).normal(size=(12, *shape))
-    estimator = LowRankAutoencoder("lorae", latent_dim=3, epochs=1, random_state=0)
-    codes = estimator.fit_transform(x)
-    assert codes.shape == (12, 3)
-    assert estimator.inverse_transform(codes).shape == x.shape
-    with pytest.raises(InputError, match=r"expected .* the shape trained on"):
-        estimator.transform(x[..., :-1])
-
-
-@pytest.mark.parametrize(
-    ("shape", "inner"),
-    [((8, 9), (1, 8, 9)), ((8, 9, 3), (3, 8, 9)), ((3, 8, 9), (3, 8, 9)), ((7,), (7,))],
-    ids=["grey", "channels last", "channels first", "table"],
-)
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
-def test_what_is_decoded_has_shape_dtype_and_bounds_of_the_data(shape, inner, dtype):
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, size=(12, *shape)).astype(dtype)
-    layout = "NHW" if shape == (8, 9) else None
-    estimator = LowRankAutoencoder("ae", layout=layout, **SMALL).fit(x)
-    assert estimator.model_.spec.input_shape == inner
-    for made in (estimator.inverse_transform(estimator.transform(x)), estimator.sample(12)):
-        assert (made.shape, made.dtype) == (x.shape, x.dtype)
-        if len(shape) > 1:
-            assert made.min() >= 0
-            assert made.max() <= 255
-    one = x[:1] if len(shape) == 1 else x[0]
-    np.testing.assert_allclose(estimator.transform(one), estimator.embedding_[:1], atol=1e-5)
-
-
-def test_a_layout_in_doubt_is_asked_for_and_taken():
-    x = np.random.default_rng(0).normal(size=(12, 20, 24))
-    with pytest.raises(InputError, match="layout="):
-        LowRankAutoencoder("ae", **SMALL).fit(x)
-    shapes = {"NHW": (1, 20, 24), "NCT": (20, 24), "NTC": (24, 20)}
-    for layout, shape in shapes.items():
-        fitted = LowRankAutoencoder("ae", layout=layout, **SMALL).fit(x)
-        assert fitted.model_.spec.input_shape == shape
-        assert fitted.sample(2).shape == (2, 20, 24)
-    fitted = LowRankAutoencoder("ae", kind="curves", **SMALL).fit(x[:, 0])
-    assert fitted.model_.spec.input_shape == (1, 24)
-    assert fitted.inverse_transform(fitted.embedding_).shape == (12, 24)
-
-
-def test_views_in_any_memory_order_are_their_values():
-    x = np.random.default_rng(0).integers(0, 256, size=(12, 3, 8, 8), dtype=np.uint8)
-    estimator = LowRankAutoencoder("ae", **SMALL).fit(x)
-    expected = estimator.transform(x[::-1, ::-1].copy())
-    for view in (x[::-1, ::-1], np.asfortranarray(x[::-1, ::-1])):
-        np.testing.assert_array_equal(estimator.transform(view), expected)
-
-
-def test_the_units_are_those_of_the_command_line(tmp_path):
-    from latentrank.data import load
-
-    rng = np.random.default_rng(0)
-    arrays = {
-        "table": rng.normal(size=(40, 5)) * [1, 10, 1e-3, 1, 1] + [0, 5, 0, 1e9, 0],
-        "channels": np.stack([1e5 + rng.normal(size=(40, 9)), rng.normal(size=(40, 9))], axis=1),
-        "masks": rng.integers(0, 2, size=(40, 8, 8), dtype=np.uint8),
-        "bytes": rng.integers(0, 256, size=(40, 8, 8, 3), dtype=np.uint8),
-        "floats": rng.random((40, 1, 8, 8)),
-    }
-    for name, x in arrays.items():
-        path = tmp_path / f"{name}.npy"
-        np.save(path, x)
-        file = load(str(path)).preprocessing
-        own = LowRankAutoencoder("ae", **SMALL).fit(x).model_.preprocessing
-        for field in ("low", "high", "dtype", "layout"):
-            assert getattr(own, field) == getattr(file, field), (name, field)
-        # the file's numbers are those of four fifths of the samples
-        scale = np.asarray(file.scale)
-        np.testing.assert_allclose(np.asarray(own.scale) / scale, 1, rtol=0.5)
-        assert (np.abs(np.asarray(own.offset) - np.asarray(file.offset)) <= scale).all()
-
-
-def test_large_offsets_keep_their_digits(plane):
-    offset = 1.7e9
-    near, far = (
-        LowRankAutoencoder("ae", latent_dim=3, epochs=3, random_state=0).fit(x)
-        for x in (plane, plane + offset)
-    )
-    # adding the offset rounds to 2**-22, of a deviation of about 1
-    np.testing.assert_allclose(far.embedding_, near.embedding_, atol=1e-3)
-    back = far.inverse_transform(far.embedding_)
-    assert back.dtype == np.float64
-    np.testing.assert_allclose(back - offset, near.inverse_transform(near.embedding_), atol=1e-3)
-    assert far.score(plane + offset) == pytest.approx(near.score(plane), abs=1e-3)
-
-
-def test_what_fit_saw_decides_on_the_units_and_not_the_dtype_of_later_samples():
-    x = np.random.default_rng(0).integers(0, 256, size=(20, 1, 8, 8), dtype=np.uint8)
-    for fitted_on, given in ((np.uint8, np.float32), (np.float32, np.uint8)):
-        estimator = LowRankAutoencoder("ae", **SMALL).fit(x.astype(fitted_on))
-        np.testing.assert_allclose(
-            estimator.transform(x.astype(given)), estimator.embedding_, rtol=1e-4, atol=1e-5
-        )
-
-
 def rebuild(estimator, function):
     """Have the estimator reconstruct normalised samples by a function."""
     estimator.model_.forward = function
-
-
-def test_samples_beyond_the_bounds_of_the_training_data_are_refused():
-    masks = (np.random.default_rng(0).random((30, 8, 8)) > 0.5).astype(np.uint8)
-    estimator = LowRankAutoencoder("pca", latent_dim=2).fit(masks)
-    for use in (estimator.transform, estimator.score_samples):
-        with pytest.raises(InputError, match=r"X has values from 0 to 255, .* from 0 to 1;"):
-            use(masks * 255)
-
-
-def test_constant_columns_are_decoded_exactly(plane):
-    X = np.column_stack([np.full(len(plane), 7.1), plane])
-    estimator = LowRankAutoencoder("ae", **SMALL).fit(X)
-    np.testing.assert_array_equal(estimator.sample(5, random_state=0)[:, 0], 7.1)
 
 
 def test_the_score_is_that_of_r2_with_columns_alike(plane):
@@ -216,14 +89,6 @@ def test_constant_data_have_the_score_of_r2():
     assert estimator.score(x) == r2_score(x, x + 1e-3) == 0
     rebuild(estimator, lambda batch: batch)
     assert estimator.score(x) == r2_score(x, x) == 1
-
-
-@pytest.mark.parametrize("size", [1e-30, 1e30, 1e120])
-def test_values_of_any_size_are_reduced(size, plane):
-    estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=3, random_state=0)
-    score = estimator.fit(plane * size).score(plane * size)
-    assert score == pytest.approx(clone(estimator).fit(plane).score(plane), abs=1e-3)
-    assert np.isfinite(estimator.sample(3, random_state=0)).all()
 
 
 def test_samples_of_the_prior_lie_where_the_codes_do(plane):
@@ -436,93 +301,6 @@ def test_any_random_state_repeats(plane, kind):
         for _ in range(2)
     ]
     np.testing.assert_array_equal(*codes)
-
-
-def same_behaviour(a, b, x):
-    np.testing.assert_array_equal(a.transform(x), b.transform(x))
-    np.testing.assert_array_equal(a.sample(3, random_state=0), b.sample(3, random_state=0))
-    np.testing.assert_array_equal(a.singular_values_, b.singular_values_)
-    assert a.history_ == b.history_
-    assert a.get_feature_names_out().tolist() == b.get_feature_names_out().tolist()
-    if a.model_.reconstructs:
-        assert a.score(x) == b.score(x)
-
-
-@pytest.mark.parametrize("method", methods.names())
-def test_every_method_is_pickled_saved_and_loaded(method, plane, tmp_path):
-    estimator = LowRankAutoencoder(method, latent_dim=3, epochs=1, random_state=0).fit(plane)
-    pickled = pickle.loads(pickle.dumps(estimator))
-    same_behaviour(pickled, estimator, plane)
-    loaded = LowRankAutoencoder.load(estimator.save(tmp_path / method))
-    same_behaviour(loaded, estimator, plane)
-    assert loaded.get_params() == estimator.get_params()
-    if method != "pca":
-        for again in (pickled, loaded):
-            assert again.partial_fit(plane).n_iter_ == 2
-
-
-def own_networks():
-    encoder = nn.Sequential(nn.Linear(8, 16), nn.ELU(), nn.Linear(16, 3))
-    return {"encoder": encoder, "decoder": nn.Sequential(nn.Linear(3, 8))}
-
-
-@pytest.mark.parametrize("method", ["lorae", "rae-sn"])
-def test_networks_of_ones_own_are_copied_cloned_pickled_and_saved(method, plane, tmp_path):
-    networks = own_networks()
-    before = networks["decoder"][0].weight.detach().clone()
-    estimator = LowRankAutoencoder(method, latent_dim=3, epochs=2, random_state=0, **networks)
-    assert clone(estimator).fit(plane).model_.spec.net == "custom"
-    estimator.fit(plane)
-    assert torch.equal(networks["decoder"][0].weight, before)
-    same_behaviour(pickle.loads(pickle.dumps(estimator)), estimator, plane)
-    folder = estimator.save(tmp_path / "own")
-    same_behaviour(LowRankAutoencoder.load(folder, **own_networks()), estimator, plane)
-    with pytest.raises(InputError, match="load\\(folder, encoder="):
-        LowRankAutoencoder.load(folder)
-
-
-def test_a_compressed_estimator_is_pickled_and_saved(plane, tmp_path):
-    estimator = LowRankAutoencoder(
-        "rrae", latent_dim=6, rank=2, epochs=2, compress=0.05, random_state=np.random.RandomState(0)
-    ).fit(plane)
-    pickled = pickle.loads(pickle.dumps(estimator))
-    same_behaviour(pickled, estimator, plane)
-    assert pickled.partial_fit(plane).n_iter_ == 3
-    same_behaviour(LowRankAutoencoder.load(estimator.save(tmp_path)), estimator, plane)
-
-
-def test_only_folders_of_an_estimator_are_loaded(plane, tmp_path):
-    with pytest.raises(InputError, match=r"estimator.json is missing"):
-        LowRankAutoencoder.load(tmp_path)
-    folder = LowRankAutoencoder("ae", **SMALL).fit(plane).save(tmp_path)
-    for text in ("{", "[]", '{"format": 1}', '{"format": 1, "parameters": {"methd": 3}}'):
-        (folder / "estimator.json").write_text(text)
-        with pytest.raises(InputError, match=r"The estimator in .* again"):
-            LowRankAutoencoder.load(folder)
-
-
-def test_values_that_cannot_be_used_are_refused_with_the_remedy(plane):
-    estimator = LowRankAutoencoder("ae", **SMALL).fit(plane)
-    holes = plane.copy()
-    holes[7, 2] = np.nan
-    for call in (estimator.transform, clone(estimator).fit, estimator.score_samples):
-        with pytest.raises(InputError, match=r"NaN or infinity in row 7; .*SimpleImputer"):
-            call(holes)
-    assert make_pipeline(SimpleImputer(), clone(estimator)).fit_transform(holes).shape == (200, 2)
-    with pytest.raises(InputError, match="masked values"):
-        estimator.transform(np.ma.masked_greater(plane, 5))
-
-
-def test_frames_go_in_and_come_back(plane):
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(plane, columns=list("abcdefgh"), index=range(100, 300))
-    estimator = LowRankAutoencoder("ae", **SMALL).set_output(transform="pandas")
-    codes = estimator.fit_transform(frame)
-    assert codes.columns.tolist() == ["lowrankautoencoder0", "lowrankautoencoder1"]
-    assert codes.index.tolist() == frame.index.tolist()
-    assert estimator.feature_names_in_.tolist() == frame.columns.tolist()
-    with pytest.raises(ValueError, match="feature names"):
-        estimator.transform(frame.rename(columns={"a": "z"}))
 
 
 def test_a_geodesic_start_unfolds_curves_along_a_circle():

@@ -1,0 +1,56 @@
+"""Values that evaluate measures, prints and keeps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentrank import metrics, runs
+from latentrank.__main__ import main
+from latentrank.errors import InputError
+from tests.cli.commands import run_of
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+
+def test_evaluate(folder, capfd):
+    command = ["evaluate", run_of(folder), "--features", "classifier", "--n", "20"]
+    assert main([*command, "--density", "gaussian, prior", "--no-probes"]) == 0
+    out = capfd.readouterr().out
+    assert "FD-classifier" in out
+    assert "FID" not in out
+    found = metrics.read(run_of(folder))
+    densities = ["reconstruction", "gaussian", "prior"]
+    assert [v.identity["density"] for v in found if v.name == "FD-classifier"] == densities
+    assert {v.identity["samples"] for v in found if v.identity.get("density") == "prior"} == {20}
+
+
+def test_evaluate_measures_what_is_asked_for(folder, capfd):
+    assert main(["evaluate", run_of(folder), "--metric", "linear-accuracy:10"]) == 0
+    out, err = capfd.readouterr()
+    assert "linear" in out
+    assert "--features" not in err
+
+
+def test_evaluate_without_a_choice_of_features_measures_no_distance(folder, capfd):
+    assert main(["evaluate", run_of(folder), "--no-probes"]) == 0
+    out, err = capfd.readouterr()
+    assert "FD-classifier" not in out
+    assert "--features classifier, inception or timm:NAME" in err
+
+
+def test_values_are_measured_on_the_data_of_the_run_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4)), np.arange(60) % 2
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    run = str(tmp_path / "run")
+    settings = ["--latent-dim", "2", "--no-report", "--out", run]
+    assert main(["train", "pca", "--data", str(tmp_path / "a.npz"), *settings]) == 0
+    np.savez(tmp_path / "a.npz", x=x * 2, y=y)
+    with pytest.raises(InputError, match=r"content of .*a\.npz has changed since"):
+        _ = metrics.Subject(runs.Run(run).settings, Path(run)).dataset
+    (tmp_path / "a.npz").unlink()
+    with pytest.raises(
+        InputError, match=r"cannot be read: There is no .*a\.npz; if they have moved"
+    ):
+        _ = metrics.Subject(runs.Run(run).settings, Path(run)).dataset

@@ -1,0 +1,140 @@
+"""Commands that use a run: codes, samples and exports."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from torch import nn
+
+import latentrank
+from latentrank import density, inference, runs
+from latentrank.__main__ import main
+from tests.cli.commands import SMALL, run_of, squares
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+
+def test_embed(folder):
+    assert main(["embed", run_of(folder), "--out", "codes.npz"]) == 0
+    with np.load("codes.npz") as found:
+        assert found["codes"].shape == (16, 4)
+        assert found["labels"].shape == (16,)
+    assert main(["embed", run_of(folder), "--split", "train", "--coefficients"]) == 0
+    with np.load(Path(run_of(folder)) / "codes-train.npz") as found:
+        assert found["codes"].shape == (64, 2)
+
+
+def test_sample(folder):
+    made = []
+    for seed in ("1", "1", "2"):
+        spec = "gmm:components=2,covariance=diag"
+        assert main(["sample", run_of(folder), "--density", spec, "--n", "9", "--seed", seed]) == 0
+        with np.load(
+            Path(run_of(folder)) / "samples-gmm-components-2-covariance-diag.npz"
+        ) as found:
+            made.append(found["codes"])
+    np.testing.assert_array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
+    assert main(["sample", run_of(folder), "--n", "9"]) == 0
+    with np.load(Path(run_of(folder)) / "samples-gaussian.npz") as found:
+        assert found["x"].shape == (9, 1, 8, 8)
+        assert found["x"].dtype == np.uint8
+        assert np.linalg.matrix_rank(found["codes"], tol=1e-4) <= 3
+    assert main(["sample", run_of(folder), "--out", "grid.png"]) == 0
+    assert Path("grid.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_a_run_without_its_data_is_sampled_from(folder):
+    """Pictures included, as for a colleague who was sent the folder of the run alone."""
+    np.save("table.npy", np.random.default_rng(0).normal(size=(60, 6)))
+    assert main(["train", "vae", "--data", "table.npy", *SMALL, "--out", "moved"]) == 0
+    Path("table.npy").rename("elsewhere.npy")
+    for spec in ("prior", "gaussian", "gmm", "kde"):
+        assert main(["sample", "moved", "--density", spec, "--n", "5"]) == 0
+        assert main(["sample", "moved", "--density", spec, "--out", f"{spec}.png"]) == 0
+    assert main(["embed", "moved"]) == 0
+
+
+def test_densities_are_listed_with_their_options(capfd):
+    assert main(["densities"]) == 0
+    told = capfd.readouterr().out
+    for name in density.names():
+        assert re.search(rf"^ *{name} ", told, re.MULTILINE)
+        for option in density.options(name).values():
+            assert re.search(rf" {option.name} +{option.default} ", told)
+
+
+def test_export(folder, capfd):
+    command = ["export", run_of(folder), "--format", "safetensors", "--compress", "0.01"]
+    assert main([*command, "--check", "--out", "encoder.safetensors"]) == 0
+    told = capfd.readouterr().out
+    for part in ("encoder.safetensors", "numbers instead of", "difference from torch"):
+        assert part in told
+    assert Path("encoder.safetensors").is_file()
+
+
+def test_a_saved_model_with_networks_of_ones_own_is_exported():
+    Path("nets.py").write_text(
+        "from torch import nn\n\ndef make():\n    return nn.Linear(6, 2), nn.Linear(2, 6)\n"
+    )
+    nets = {"encoder": nn.Linear(6, 2), "decoder": nn.Linear(2, 6)}
+    latentrank.save(latentrank.build("ae", (6,), latent_dim=2, **nets), "own")
+    command = ["export", "own", "--format", "safetensors", "--out", "own.safetensors"]
+    assert main([*command, "--networks", "nets.py:make"]) == 0
+    assert Path("own.safetensors").is_file()
+
+
+def test_codes_of_other_data_leave_those_of_the_run(folder):
+    run = run_of(folder)
+    own = Path(run) / "codes-all.npz"
+    assert main(["embed", run, "--split", "all"]) == 0
+    before = own.read_bytes()
+    other = Path("others.npy")
+    np.save(other, np.load(squares(folder))["x"])
+    assert main(["embed", run, "--data", str(other)]) == 0
+    assert own.read_bytes() == before
+    assert (Path(run) / "codes-others-all.npz").is_file()
+
+
+def test_codes_and_samples_of_a_table_are_written_as_a_table(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 3)), columns=["width", "height", "dose"])
+    frame["id"] = [f"s{i}" for i in range(40)]
+    frame["class"] = rng.choice(["cat", "dog"], 40)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    run = str(tmp_path / "run")
+    settings = ["--parameters", "dose", "--latent-dim", "2", "--no-report", "--out", run]
+    assert main(["train", "pca", "--data", str(tmp_path / "t.csv"), *settings]) == 0
+    assert main(["embed", run, "--split", "all", "--out", "codes.csv"]) == 0
+    found = pd.read_csv("codes.csv")
+    assert list(found.columns) == ["name", "row", "label", "dose", "code 0", "code 1"]
+    assert found["name"].tolist() == frame["id"].tolist()
+    assert found["label"].tolist() == frame["class"].tolist()
+    np.testing.assert_allclose(found["dose"], frame["dose"])
+    np.testing.assert_allclose(
+        found["code 0"], inference.embed(runs.Run(run), "all")["codes"][:, 0]
+    )
+    assert main(["sample", run, "--n", "5", "--out", "new.csv"]) == 0
+    new = pd.read_csv("new.csv")
+    assert new.shape == (5, 2)
+    assert list(new.columns) == ["width", "height"]
+
+
+def test_one_image_is_embedded_in_colour_too(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    run = str(tmp_path / "run")
+    settings = ["--latent-dim", "2", "--no-report", "--out", run]
+    assert main(["train", "pca", "--data", str(tmp_path), *settings]) == 0
+    assert main(["embed", run, "--data", str(tmp_path / "3.png"), "--out", "one.npz"]) == 0
+    own = inference.embed(runs.Run(run), "all")
+    with np.load("one.npz") as found:
+        np.testing.assert_allclose(found["codes"], own["codes"][own["rows"] == 3], rtol=1e-4)
+        assert found["names"].tolist() == ["3.png"]
+    grey = np.full((8, 8), 7, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert main(["embed", run, "--data", str(tmp_path / "grey.png"), "--out", "grey.npz"]) == 0

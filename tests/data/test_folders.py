@@ -1,0 +1,141 @@
+"""Folders of images: which files are samples, and what the names of folders mean."""
+
+import os
+
+import numpy as np
+import pytest
+
+from latentrank.data import images
+from latentrank.errors import InputError
+from tests.data.pictures import load, pixels, save
+
+
+def test_one_folder_per_class_gives_labels(tmp_path):
+    for i in range(6):
+        for value, kind in enumerate(("bird", "cat", "dog")):
+            save(tmp_path / "all" / kind / f"{i}.png", np.full((4, 4, 3), value, np.uint8))
+    data = load(tmp_path)
+    for split in (data.train, data.test):
+        assert split.labels.dtype == np.int64
+        assert np.array_equal(split.x[:, 0, 0, 0], split.labels)
+    assert set(data.train.labels) == {0, 1, 2}
+
+
+def test_train_and_test_folders_are_the_splits(tmp_path):
+    for part, n in (("train", 3), ("test", 2)):
+        for value, kind in enumerate(("a", "b")):
+            for i in range(n):
+                save(tmp_path / part / kind / f"{i}.png", np.full((4, 4), 10 * n + value, np.uint8))
+    data = load(tmp_path)
+    assert data.train.x[:, 0, 0, 0].tolist() == [30, 30, 30, 31, 31, 31]
+    assert data.test.x[:, 0, 0, 0].tolist() == [20, 20, 21, 21]
+    assert data.test.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_train_and_test_without_classes_have_no_labels(tmp_path):
+    for part in ("train", "test"):
+        save(tmp_path / part / "0.png", pixels(4, 4))
+    data = load(tmp_path)
+    assert data.train.labels is None
+    assert (len(data.train), len(data.test)) == (1, 1)
+
+
+def test_links_in_circles_and_links_to_what_is_read_already_add_nothing(folder):
+    (folder / "again").symlink_to(folder.resolve())
+    (folder / "z.png").symlink_to(folder / "3.png")
+    data = load(folder)
+    assert len(data.train) + len(data.test) == 10
+    assert data.notes[:2] == (
+        "Skipped links to files already read (1): z.png.",
+        "Skipped links to folders already read (1): again.",
+    )
+
+
+def test_links_to_files_elsewhere_are_followed(folder, tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / "farm" / part).mkdir(parents=True)
+    for i in range(10):
+        (tmp_path / "farm" / ("train" if i else "test") / f"{i}.png").symlink_to(
+            folder / f"{i}.png"
+        )
+    data = load(tmp_path / "farm")
+    assert (len(data.train), len(data.test)) == (9, 1)
+
+
+def test_what_is_passed_over_is_counted_and_named(folder):
+    (folder / "z.png").symlink_to("/nonexistent/z.png")
+    os.mkfifo(folder / "pipe.png")  # opening it would wait forever
+    for name in ("notes.txt", "labels.csv", ".DS_Store"):
+        (folder / name).write_text("no image")
+    assert load(folder).notes[:3] == (
+        "Skipped broken links (1): z.png.",
+        "Skipped pipes and devices (1): pipe.png.",
+        "Skipped files of other types (2): labels.csv, notes.txt.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [
+        ("train", "val", "test"),
+        ("Training", "VALID", "Testing"),
+        ("TRAIN", "dev", "Test"),
+        ("train_images", "val_images", "test_images"),
+        ("TrainSet", "evaluation", "TestSet"),
+        ("01-train", "02-valid", "03-test"),
+        ("seg_train2017", "seg_val2017", "seg_test2017"),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_splits_have_many_names_and_validation_joins_training(
+    tmp_path, train, validation, test, inside
+):
+    for value, part in enumerate((train, validation, test)):
+        for kind in ("cat", "dog"):
+            place = tmp_path / kind / part if inside else tmp_path / part / kind
+            save(place / "0.png", np.full((4, 4, 3), value, np.uint8))
+    data = load(tmp_path)
+    assert sorted(data.train.x[:, 0, 0, 0].tolist()) == [0, 0, 1, 1]
+    assert data.test.x[:, 0, 0, 0].tolist() == [2, 2]
+    assert data.class_names == ("cat", "dog")
+    for split in (data.train, data.test):
+        named = [("cat" in name, "dog" in name).index(True) for name in split.names]
+        assert named == split.labels.tolist()
+    kept = images.load(tmp_path, progress=False, validation="test")
+    assert (len(kept.train), len(kept.test)) == (2, 4)
+    assert len(images.load(tmp_path, progress=False, validation="none").train) == 2
+
+
+def test_folders_only_some_of_which_may_be_splits_are_refused(tmp_path):
+    for kind in ("seg_train", "seg_test", "seg_pred"):
+        save(tmp_path / kind / "0.png", pixels())
+    with pytest.raises(
+        InputError, match=r"may be splits \(seg_test, seg_train\).*seg_pred.*rename"
+    ):
+        load(tmp_path)
+
+
+def test_words_of_splits_among_classes_are_classes(tmp_path):
+    for kind in ("train", "bus", "test_tube"):
+        for i in range(2):
+            save(tmp_path / "a" / kind / f"{i}.png", pixels())
+    (tmp_path / "a" / "test_tube").rename(tmp_path / "a" / "tube")
+    data = load(tmp_path)
+    assert data.class_names == ("bus", "train", "tube")
+    assert "Folders are read as classes (3): bus, train, tube." in data.notes
+
+
+def test_files_outside_the_folders_of_classes_are_named(tmp_path):
+    for name in ("cat/0.png", "dog/0.png", "stray.png"):
+        save(tmp_path / name, pixels())
+    data = load(tmp_path)
+    assert data.train.labels is None
+    assert any("outside (1): stray.png" in note for note in data.notes)
+
+
+def test_classes_that_are_numbers_keep_their_order(tmp_path):
+    for kind in range(11):
+        save(tmp_path / str(kind) / "0.png", np.full((4, 4), kind, np.uint8))
+    data = load(tmp_path)
+    assert data.train.x[:, 0, 0, 0].tolist() == data.train.labels.tolist()
+    assert data.class_names == tuple(map(str, range(11)))

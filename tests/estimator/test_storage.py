@@ -1,0 +1,75 @@
+"""Pickled, saved and loaded estimators do what they did."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from latentrank import LowRankAutoencoder, methods
+from latentrank.errors import InputError
+
+
+def same_behaviour(a, b, x):
+    np.testing.assert_array_equal(a.transform(x), b.transform(x))
+    np.testing.assert_array_equal(a.sample(3, random_state=0), b.sample(3, random_state=0))
+    np.testing.assert_array_equal(a.singular_values_, b.singular_values_)
+    assert a.history_ == b.history_
+    assert a.get_feature_names_out().tolist() == b.get_feature_names_out().tolist()
+    if a.model_.reconstructs:
+        assert a.score(x) == b.score(x)
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_every_method_is_pickled_saved_and_loaded(method, plane, tmp_path):
+    estimator = LowRankAutoencoder(method, latent_dim=3, epochs=1, random_state=0).fit(plane)
+    pickled = pickle.loads(pickle.dumps(estimator))
+    same_behaviour(pickled, estimator, plane)
+    loaded = LowRankAutoencoder.load(estimator.save(tmp_path / method))
+    same_behaviour(loaded, estimator, plane)
+    assert loaded.get_params() == estimator.get_params()
+    if method != "pca":
+        for again in (pickled, loaded):
+            assert again.partial_fit(plane).n_iter_ == 2
+
+
+def own_networks():
+    encoder = nn.Sequential(nn.Linear(8, 16), nn.ELU(), nn.Linear(16, 3))
+    return {"encoder": encoder, "decoder": nn.Sequential(nn.Linear(3, 8))}
+
+
+@pytest.mark.parametrize("method", ["lorae", "rae-sn"])
+def test_networks_of_ones_own_are_copied_cloned_pickled_and_saved(method, plane, tmp_path):
+    networks = own_networks()
+    before = networks["decoder"][0].weight.detach().clone()
+    estimator = LowRankAutoencoder(method, latent_dim=3, epochs=2, random_state=0, **networks)
+    assert clone(estimator).fit(plane).model_.spec.net == "custom"
+    estimator.fit(plane)
+    assert torch.equal(networks["decoder"][0].weight, before)
+    same_behaviour(pickle.loads(pickle.dumps(estimator)), estimator, plane)
+    folder = estimator.save(tmp_path / "own")
+    same_behaviour(LowRankAutoencoder.load(folder, **own_networks()), estimator, plane)
+    with pytest.raises(InputError, match="load\\(folder, encoder="):
+        LowRankAutoencoder.load(folder)
+
+
+def test_a_compressed_estimator_is_pickled_and_saved(plane, tmp_path):
+    estimator = LowRankAutoencoder(
+        "rrae", latent_dim=6, rank=2, epochs=2, compress=0.05, random_state=np.random.RandomState(0)
+    ).fit(plane)
+    pickled = pickle.loads(pickle.dumps(estimator))
+    same_behaviour(pickled, estimator, plane)
+    assert pickled.partial_fit(plane).n_iter_ == 3
+    same_behaviour(LowRankAutoencoder.load(estimator.save(tmp_path)), estimator, plane)
+
+
+def test_only_folders_of_an_estimator_are_loaded(plane, tmp_path):
+    with pytest.raises(InputError, match=r"estimator.json is missing"):
+        LowRankAutoencoder.load(tmp_path)
+    folder = LowRankAutoencoder("ae", latent_dim=2, epochs=1).fit(plane).save(tmp_path)
+    for text in ("{", "[]", '{"format": 1}', '{"format": 1, "parameters": {"methd": 3}}'):
+        (folder / "estimator.json").write_text(text)
+        with pytest.raises(InputError, match=r"The estimator in .* again"):
+            LowRankAutoencoder.load(folder)

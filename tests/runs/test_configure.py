@@ -1,0 +1,60 @@
+"""Where a run's data are said to lie, and what a new run is called."""
+
+import h5py
+import numpy as np
+import pytest
+
+import latentrank
+from latentrank import data
+from latentrank.config import RunConfig
+from latentrank.errors import InputError
+from latentrank.runs import Run, default_folder
+from latentrank.runs.cache import fingerprint, folder_name
+from latentrank.runs.configure import absolute_source
+
+X = np.random.default_rng(0).normal(size=(20, 3))
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", X)
+    for name in ("one", "two"):
+        with h5py.File(f"{name}.h5", "w") as file:
+            file["fields/T"] = X
+
+
+def test_paths_become_absolute_and_names_stay(tmp_path):
+    assert absolute_source("x.npy") == str(tmp_path / "x.npy")
+    assert absolute_source("one.h5:/fields/T") == str(tmp_path / "one.h5:/fields/T")
+    for name in ("mnist", "curves:stairs", "hf:me/pulses", "in memory"):
+        assert absolute_source(name) == name
+
+
+def test_runs_are_named_after_the_file_and_the_array_in_it():
+    named = [
+        default_folder(RunConfig(method="rrae", data=f"{name}.h5:/fields/T")).name
+        for name in ("one", "two")
+    ]
+    assert named == ["one-T-rrae", "two-T-rrae"]
+    assert default_folder(RunConfig(method="ae", data="x.npy")).name == "x-ae"
+    assert default_folder(RunConfig(method="ae", data="curves:stairs")).name == "curves-stairs-ae"
+
+
+def test_a_cached_run_depends_on_the_content_of_an_array_in_a_file():
+    before = folder_name(RunConfig(method="ae", data="one.h5:/fields/T"))
+    with h5py.File("one.h5", "r+") as file:
+        file["fields/T"][0] = 9
+    fingerprint.cache_clear()
+    assert folder_name(RunConfig(method="ae", data="one.h5:/fields/T")) != before
+
+
+def test_data_in_memory_have_a_name_and_no_path_until_they_are_saved():
+    config = RunConfig(method="pca", data="samples", latent_dim=2)
+    latentrank.train(config, "run", dataset=X, progress=False)
+    assert Run("run").config["data"] == "samples"
+    with pytest.raises(InputError, match=r"'samples'; .* in memory, give a file that holds them"):
+        Run("run").dataset()
+    run = Run("run")
+    run.read_data("x.npy")
+    assert run.dataset().fingerprint == data.load(X).fingerprint
