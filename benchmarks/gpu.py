@@ -1,6 +1,7 @@
 """What a graphics card makes of the methods, in less than ten minutes.
 
     python benchmarks/gpu.py [--data-root FOLDER]
+    python benchmarks/gpu.py --page  # writes docs/performance.md from the last results
 
 Throughput of every method at the MNIST and CelebA networks and the papers' batch, as a share of
 that of the networks alone and of the card's measured bfloat16 rate; the nuclear norm by products
@@ -29,6 +30,8 @@ from latentrank.linalg import nuclear_norm
 from latentrank.training.graph import Step, StepGraph, can_be_captured
 
 RESULTS = Path(__file__).with_name("results-gpu.json")
+PAGE = RESULTS.parent.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- gpu -->\n", "<!-- /gpu -->\n"
 SIZES_OF_NETWORKS = {"mnist": ((1, 32, 32), 128, 32), "celeba": ((3, 64, 64), 128, 32)}
 SIZES = (128, 256, 512, 1024, 2048, 4096)
 RANK = 16
@@ -157,10 +160,36 @@ def from_start_to_end(root: str | None) -> dict[str, Any]:
         return {"seconds in all": round(time.perf_counter() - started), **found}
 
 
+def write_page(found: dict[str, Any]) -> None:
+    """The table of throughput in `docs/performance.md`."""
+    lines = [
+        f"{found['card']}, torch {found['torch']}, bf16-mixed; the card multiplies large bfloat16 "
+        f"matrices at {found['bfloat16 operations a second'] / 1e12:.0f} TFLOP/s.",
+        "",
+        "| Network | Method | Milliseconds a step | Samples a second | Networks alone over it | "
+        "Share of the bfloat16 rate | Captured |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    lines += [
+        f"| {one['network']} | `{one['method']}` | {one['milliseconds']} | "
+        f"{one['samples a second']:,} | {one['share of the networks alone']:.2f} | "
+        f"{one['share of the bfloat16 rate']:.1%} | {'yes' if one['captured'] else 'no'} |"
+        for one in found["throughput"]
+    ]
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-root", help="where the files of MNIST lie")
+    parser.add_argument("--page", action="store_true", help="write the page from the last results")
     arguments = parser.parse_args()
+    if arguments.page:
+        write_page(json.loads(RESULTS.read_text(encoding="utf-8")))
+        return
     if not torch.cuda.is_available():
         print("There is no graphics card here, so that nothing was measured.")
         return
@@ -181,6 +210,7 @@ def main() -> None:
         if isinstance(found[name], dict):
             print(f"{name}: {found[name]}", flush=True)
         RESULTS.write_text(json.dumps(found, indent=2, default=str) + "\n", encoding="utf-8")
+    write_page(found)
 
 
 if __name__ == "__main__":

@@ -265,3 +265,15 @@ def test_directions_that_a_small_batch_cannot_supply_are_those_of_the_last_one()
     direction = torch.linalg.svd(rest)[0][:, :1]
     known = torch.linalg.svd(across)[0][:, : int(torch.linalg.matrix_rank(across, atol=1e-4))]
     torch.testing.assert_close(known @ (known.T @ direction), direction, **TURNED)
+
+
+def test_in_mixed_precision_the_basis_stays_orthonormal():
+    torch.manual_seed(0)
+    bottleneck = GaussianSVD(16, rank=4).train()
+    for _ in range(3):  # the first batch sets the basis, the others turn it
+        with torch.autocast("cpu", torch.bfloat16):
+            bottleneck(torch.randn(20, 16))
+        basis = bottleneck._reference.double()
+        # A few products in float32; in bfloat16, with 8 bits, the error would be about 4e-3.
+        error = (basis.T @ basis - torch.eye(4).double()).abs().max()
+        assert error < 100 * torch.finfo(torch.float32).eps

@@ -71,6 +71,11 @@ class GaussianSVD(RankBottleneck):
 
     @torch.no_grad()
     def _batch_basis(self, h: Tensor) -> Tensor:
+        # Mixed precision would round the basis to half precision at every product.
+        with torch.autocast(h.device.type, enabled=False):
+            return self._found_basis(h)
+
+    def _found_basis(self, h: Tensor) -> Tensor:
         finalized = self.basis()
         if finalized is not None and not self.training:
             return finalized

@@ -109,6 +109,7 @@ class StepGraph:
                 self._replay = self._record(step)
         except RuntimeError as error:  # of CUDA
             self._failed = True
+            _end_capture_of_noise(x.device)
             reason = str(error).strip().split("\n")[0].rstrip(".")
             warnings.warn(
                 f"Training steps could not be captured in a CUDA graph ({reason}), and are taken "
@@ -132,6 +133,15 @@ def in_cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
 def again(function: Callable[[], None]) -> Callable[[], None]:
     """The same without a GPU: each call of the result calls the function."""
     return function
+
+
+def _end_capture_of_noise(device: torch.device) -> None:
+    """Let noise be drawn again: a failed capture leaves the generator waiting for its end."""
+    if device.type == "cuda":
+        generator = torch.cuda.default_generators[device.index or 0]
+        fresh = torch.Generator(device)
+        fresh.manual_seed(generator.initial_seed())
+        generator.graphsafe_set_state(fresh.graphsafe_get_state())
 
 
 @contextmanager
