@@ -118,3 +118,22 @@ def test_networks_are_refused_where_none_are_needed(saved):
 def test_a_folder_with_neither_is_refused(tmp_path):
     with pytest.raises(InputError, match="is not the folder of a run"):
         opened(tmp_path)
+
+
+def test_a_table_is_read_as_for_the_training(tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 4)) @ np.diag([4.0, 3.0, 2.0, 1.0])
+    dose = rng.uniform(size=60)
+    rows = np.column_stack([dose, values, np.arange(60) % 2])
+    path = tmp_path / "plant.csv"
+    header = "dose,a,b,c,d,kind"
+    np.savetxt(path, rows, delimiter=",", header=header, comments="", fmt="%.6f")
+    settings = {"data": str(path), "parameters": "dose", "labels": "kind", "latent_dim": 2}
+    run = runs.train(RunConfig(method="pca", **settings), tmp_path / "run", progress=False)
+    found = opened(latentrank.save(run.model(), tmp_path / "saved"), path)
+    read = found.dataset()
+    assert read.parameter_names == ("dose",)
+    np.testing.assert_array_equal(np.unique(read.train.labels), [0, 1])
+    np.testing.assert_array_equal(found.codes("test"), run.codes("test"))
+    embedded = inference.embed(opened(tmp_path / "saved"), split="all", source=path)
+    assert embedded["codes"].shape == (60, 2)

@@ -13,6 +13,8 @@ from latentrank.preprocessing import Preprocessing
 _MOST_VALUES = 2**31
 _WIDEST = 2**20
 
+Setting = Annotated[str, Field(pattern="^(labels|parameters|columns)$")]
+Names = Annotated[str, Field(max_length=2**16)]
 Size = Annotated[int, Field(ge=1, le=_MOST_VALUES, strict=True)]
 Width = Annotated[int, Field(ge=1, le=_WIDEST, strict=True)]
 
@@ -32,6 +34,8 @@ class Spec(BaseModel):
         preprocessing: preprocessing of the data it was trained on; None before training, when data
             are not preprocessed.
         data_fingerprint: content hash of the data it was trained on; None before training.
+        reading: the settings `labels`, `parameters` and `columns` by which those data were read,
+            where given; other data are read in the same way.
 
     Raises:
         ValidationError: a value has the wrong type, or is out of range.
@@ -54,6 +58,7 @@ class Spec(BaseModel):
     code_dim: Width | None = None
     preprocessing: Preprocessing | None = None
     data_fingerprint: str | None = Field(None, max_length=200)
+    reading: dict[Setting, Names] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> Spec:

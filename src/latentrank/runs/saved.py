@@ -133,6 +133,7 @@ class SavedModel(Run):
             latent_dim=spec.latent_dim,
             net=spec.net,
             data=str(name or ""),
+            **spec.reading,
         )
 
     @cached_property
@@ -216,9 +217,10 @@ class SavedModel(Run):
                 )
             self._dataset = replace(self._source, preprocessing=units)
             return
-        square = len(shape) == 3 and shape[1] == shape[2]
-        resized = square and holds_images(Path(self._source))
-        how = {"image_size": shape[-1]} if resized else {}
+        how: dict[str, Any] = {**self._bare.spec.reading}
+        if holds_images(Path(self._source)):
+            square = len(shape) == 3 and shape[1] == shape[2]
+            how = {"image_size": shape[-1]} if square else {}
         self._dataset = data.load_like(self._source, units, shape, **how)
 
     def encoded(self, split: str) -> dict[str, Array]:

@@ -296,6 +296,8 @@ def finish(
     folder: Path, config: RunConfig, model: LatentModel, dataset: Dataset, history: History
 ) -> Run:
     """Write the model and its metrics, which marks the run as finished."""
+    read = config.data.model_dump(include={"labels", "parameters", "columns"}, exclude_none=True)
+    model.spec = model.spec.model_copy(update={"reading": read})
     save(model, folder)
     run = Run(folder).attach(model, dataset)
     run.write_codes()
