@@ -118,8 +118,8 @@ class Row(_Strict):
     x: float | None = Field(None, description="its x in a power law")
     trained: bool = Field(True, description="false: its metrics need no trained model")
     metrics: dict[str, str] = Field(default_factory=dict, description="over the part's")
-    small_seeds: int | None = Field(
-        None, ge=0, description="maximum, small budget; 0 omits the row there"
+    few_seeds: int | None = Field(
+        None, ge=0, description="maximum, unless the budget is paper; 0 omits the row there"
     )
 
     @model_validator(mode="before")

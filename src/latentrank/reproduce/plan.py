@@ -91,8 +91,8 @@ def plan(
 
 
 def _seeds(row: Row, budget: Budget, seeds: int) -> int:
-    few = budget == "small" and row.small_seeds is not None
-    return min(seeds, row.small_seeds or 0) if few else seeds
+    few = budget != "paper" and row.few_seeds is not None
+    return min(seeds, row.few_seeds or 0) if few else seeds
 
 
 def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: Settings) -> Job:
