@@ -5,6 +5,7 @@
     python docs/tables.py settings
     python docs/tables.py results RUN...
     python docs/tables.py reproductions FOLDER...
+    python docs/tables.py numbers FOLDER...
     python docs/tables.py claims FOLDER...
 
 Each prints Markdown. With `--into FILE --at NAME` it replaces what stands in FILE between
@@ -223,6 +224,14 @@ def without_weights(text: str) -> str:
     return re.sub(r"Missing values:\n\n(?!-)", "", kept)
 
 
+def numbers(folders: Sequence[Path]) -> str:
+    """The same without claims and notes: the table, how it is to be read, and its command."""
+    blocks = [block for one in folders for block in reproductions([one]).split("\n\n")]
+    return (
+        "\n\n".join(b.strip() for b in blocks if b.lstrip().startswith(("|", "`", "Mean "))) + "\n"
+    )
+
+
 def claims(folders: Sequence[Path]) -> str:
     """What the papers say and whether it came out, with links to the tables on the same page."""
     rows = []
@@ -287,7 +296,12 @@ _OF_THE_PACKAGE = {
     "datasets": datasets_table,
     "settings": settings_table,
 }
-_OF_FOLDERS = {"results": results_table, "reproductions": reproductions, "claims": claims}
+_OF_FOLDERS = {
+    "results": results_table,
+    "reproductions": reproductions,
+    "numbers": numbers,
+    "claims": claims,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

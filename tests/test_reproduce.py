@@ -94,6 +94,9 @@ def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
     assert [grid.rows for grid in again.grids] == [grid.rows for grid in page.grids]
     assert said[-1] == "drawing the figures"
     assert "0 runs to train, 4 already exist" in said
+    # Without training it leaves nothing out here, so that its command need not, either.
+    measured = reproduce.reproduce(recipe, seeds=2, out=out, device="cpu", train=False)
+    assert measured.command == page.command
 
 
 def test_what_is_there_can_be_measured_alone(recipe, trained, tmp_path):

@@ -152,6 +152,14 @@ def test_reproductions_stand_one_after_the_other(tmp_path):
     assert " ".join(document.read_text().split()) == text
 
 
+def test_numbers_leave_out_claims_and_notes(tmp_path, capsys):
+    parts = ["## One", "Of Mazumder et al., 2024.", "| a |\n| --- |\n| 1 |", "Mean of two."]
+    parts += ["Claims of the paper:", "- A. Reproduced.", "`latentrank reproduce one`, commit 1."]
+    (tmp_path / "table.md").write_text("\n\n".join(parts) + "\n")
+    tables.main(["numbers", str(tmp_path)])
+    assert capsys.readouterr().out.split("\n\n") == [parts[2], parts[3], parts[6] + "\n"]
+
+
 def test_claims_link_to_their_tables(tmp_path, capsys):
     found = {"name": "x-1", "title": "Rank, against lambda (1/2)", "claims": [
         "A. Not reproduced.", "Theory: -1. Measured: -0.5.",

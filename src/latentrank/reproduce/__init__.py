@@ -89,7 +89,7 @@ def reproduce(
         summary=recipe.summary,
         seeds=seeds,
         version=source_version(),
-        command=command(name, seeds, size, parts, train),
+        command=command(name, seeds, size, parts, train or not failed),
         grids=[_grid(part, recipe, jobs, found) for part in recipe.parts],
         claims=[],
         differences=differences(recipe, budget),
