@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 
 import latentrank
 from latentrank.config import TrainConfig
-from latentrank.data import Dataset, Split
+from latentrank.data import DataModule, Dataset, Split
 from latentrank.training import fit
 from latentrank.training.ahead import SomeBatches
+from latentrank.training.module import TrainingModule
 
 EPOCHS, STEPS = 3, 7  # of 50 samples, 8 at a time, the last 2
 
@@ -105,3 +106,33 @@ def test_so_does_one_that_acts_before_a_batch(dataset):
     assert before.steps == EPOCHS * STEPS
     # one of Lightning's own
     assert LearningRateMonitor.on_train_batch_start is not Callback.on_train_batch_start
+
+
+def test_a_trainer_that_acts_inside_an_epoch_takes_every_step(dataset):
+    """Such as one's own, with Lightning's settings."""
+
+    def steps(**settings):
+        torch.manual_seed(0)
+        config = TrainConfig(epochs=2, batch_size=8).resolved("ae")
+        module = TrainingModule(latentrank.build("ae", (6,), 4, bounded=False).train(), config)
+        validated = []
+        module.on_validation_epoch_start = lambda: validated.append(module.global_step)
+        module.validation_step = lambda batch, batch_idx: None
+        module.on_validation_epoch_end = lambda: None
+        trainer = Trainer(
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            **{"max_epochs": 2, **settings},
+        )
+        trainer.fit(module, datamodule=DataModule(dataset, 8))
+        return trainer.global_step, validated
+
+    assert steps() == (2 * STEPS, [STEPS, 2 * STEPS])
+    assert steps(val_check_interval=3) == (2 * STEPS, [3, 6, STEPS + 3, STEPS + 6])
+    assert steps(max_epochs=-1, max_steps=STEPS + 2)[0] == STEPS + 2
+    assert steps(limit_train_batches=4) == (8, [4, 8])

@@ -39,8 +39,9 @@ def ahead(trainer: Trainer) -> Iterator[Batch]:
 
 
 def may_go_ahead(trainer: Trainer) -> bool:
-    """Whether no callback waits for every batch."""
-    return not any(
+    """Whether neither the trainer nor a callback acts on a batch inside an epoch."""
+    whole = trainer.max_steps == -1 and trainer.val_check_batch == trainer.num_training_batches
+    return whole and not any(
         hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
         for callback in trainer.callbacks  # type: ignore[attr-defined]
         if not isinstance(callback, SomeBatches)
