@@ -180,3 +180,13 @@ def test_a_metric_of_ones_own_is_measured_kept_and_compared(trained, tmp_path, m
     assert row["better"] == "lower"
     write_comparison([run], tmp_path / "compare.html")
     assert "code width" in (tmp_path / "compare.html").read_text()
+
+
+def test_values_that_need_no_model_are_measured_side_by_side(trained, tmp_path):
+    """The first of them leaves a file of values, which is not yet a run."""
+    config = trained("ae", "images.npz").settings
+    right, wrong = (
+        measure(Subject(config, tmp_path / "untrained"), f"supervised-{name}:10").value
+        for name in ("accuracy", "mistakes")
+    )
+    assert wrong == 100 - right

@@ -22,7 +22,7 @@ from latentrank.evaluation.features import Extractor, extractor, features, place
 from latentrank.evaluation.generation import real_features
 from latentrank.evaluation.images import as_images, weights_digest
 from latentrank.evaluation.interpolation import random_pairs
-from latentrank.filenames import METRICS, WEIGHTS
+from latentrank.filenames import CONFIG, METRICS, WEIGHTS
 from latentrank.models.base import LatentModel
 from latentrank.runs import Run, finished_run, load_data
 
@@ -79,7 +79,8 @@ class Subject:
     @cached_property
     def dataset(self) -> Dataset:
         """The data that it was trained on, or is to be."""
-        trained = self.opened or (self.folder / METRICS).is_file()
+        # Values measured without a model are in a folder without a run.
+        trained = self.opened or all((self.folder / name).is_file() for name in (CONFIG, METRICS))
         return self.run.dataset() if trained else load_data(self.config)
 
     @cached_property
