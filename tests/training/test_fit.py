@@ -179,7 +179,8 @@ def test_every_method_trains_in_every_precision_and_is_float32_afterwards(
     method, precision, dataset
 ):
     model = build(method)
-    fit(model, dataset, TrainConfig(epochs=1, precision=precision, device="cpu"), progress=False)
+    config = TrainConfig(epochs=1, batch_size=20, precision=precision, device="cpu")
+    fit(model, dataset, config, progress=False)
     assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
     assert torch.isfinite(model(torch.from_numpy(dataset.test.x))).all()
 

@@ -33,7 +33,9 @@ def ahead(trainer: Trainer) -> Iterator[Batch]:
     until = time.monotonic() + _SECONDS
     while not (fetcher.done or trainer.should_stop) and time.monotonic() < until:
         batch, _, _ = next(fetcher)
-        yield cast(Batch, trainer.strategy.batch_to_device(batch))
+        batch = trainer.precision_plugin.convert_input(batch)
+        batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=0)
+        yield cast(Batch, trainer.strategy.batch_to_device(batch, dataloader_idx=0))
         loop.batch_progress.increment_by(1, is_last_batch=fetcher.done)
         loop._batches_that_stepped += 1
 
