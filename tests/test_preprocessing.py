@@ -28,6 +28,17 @@ def test_bytes_are_divided_as_in_float64():
     assert torch.equal(made.normalise(x.astype(np.int64)), made.normalise(x))
 
 
+def test_bytes_do_not_depend_on_the_default_dtype():
+    """Which training in bfloat16 changes inside a step."""
+    made, x = Preprocessing(0.0, 1000.3), torch.arange(200, dtype=torch.uint8)[:, None]
+    expected = made.normalise(x)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        assert torch.equal(made.normalise(x), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_a_large_offset_costs_no_digits():
     x = np.stack([1e9 + GENERATOR.normal(size=50), GENERATOR.normal(size=50)], axis=1)
     seen = PER_CHANNEL.normalise(x)

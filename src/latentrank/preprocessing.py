@@ -129,7 +129,8 @@ class Preprocessing:
             return x.float()
         # uint8 is exact in float32, so only the division rounds, as in float64
         if x.dtype == torch.uint8 and self.offset == 0 and isinstance(self.scale, float):
-            return x.float() / torch.tensor(self.scale, device=x.device)
+            # of float32 whatever the default, which is another inside a step in other precisions
+            return x.float() / torch.full((), self.scale, dtype=torch.float32, device=x.device)
         offset, scale = (
             torch.from_numpy(np.asarray(_along_channels(v, x.ndim), dtype=np.float64)).to(x.device)
             for v in (self.offset, self._divisor)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from latentrank.data import DataModule, Dataset, Split, module
+from latentrank.data import Batch, DataModule, Dataset, Split, module
 from latentrank.data.module import SeededBatchSampler
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
@@ -53,6 +53,20 @@ def test_each_batch_is_announced_while_the_one_before_is_used(shuffle):
         ("announced", first), ("announced", second), ("used", first),
         ("announced", third), ("used", second), ("used", third),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("device", "without_waiting"), [("cuda", True), ("mps", False)])
+def test_only_cuda_copies_without_waiting(device, without_waiting):
+    """On Apple's GPUs such a copy may be read too early, so Lightning waits there, too."""
+    copies = []
+
+    class Copied:
+        def to(self, device, non_blocking=False):
+            copies.append((device.type, non_blocking))
+
+    batch = Batch(Copied(), Copied(), None)
+    DataModule(dataset()).transfer_batch_to_device(batch, torch.device(device), 0)
+    assert copies == [(device, without_waiting)] * 2
 
 
 @pytest.mark.parametrize("n", [2, 3, 11, 16, 17, 18, 100])

@@ -130,12 +130,20 @@ class _Rows(TorchDataset[Batch]):
         if self.held is None:
             x = self.preprocessing.normalise(self.split.x[index])
         else:
-            # A blocking copy would wait for all that the GPU has yet to do.
-            rows = rows.to(self.held.device, non_blocking=True)
+            rows = _moved(rows, self.held.device)
             x = self.held[rows]
             if x.dtype == torch.uint8:
                 x = self.preprocessing.normalise(x)
         return Batch(x, rows, None if labels is None else torch.from_numpy(labels[index]))
+
+
+def _moved(part: Tensor, device: torch.device) -> Tensor:
+    """A part of a batch on the device.
+
+    With CUDA, a blocking copy would wait for all that the GPU has yet to do. Elsewhere, such as on
+    Apple's GPUs, other copies may be read before they are complete.
+    """
+    return part.to(device, non_blocking=device.type == "cuda")
 
 
 def _held(x: Array, preprocessing: Preprocessing, device: torch.device) -> Tensor | None:
@@ -213,8 +221,8 @@ class DataModule(LightningDataModule):
     ) -> Batch:
         """A batch on the device; Lightning's way of finding tensors takes longer than a copy."""
         x, index, labels = batch
-        labels = None if labels is None else labels.to(device, non_blocking=True)
-        return Batch(x.to(device, non_blocking=True), index.to(device, non_blocking=True), labels)
+        labels = None if labels is None else _moved(labels, device)
+        return Batch(_moved(x, device), _moved(index, device), labels)
 
     def train_batches(self, limit: int | None = None) -> Iterator[Batch]:
         """All training samples in order, or `limit` evenly spaced ones, in every process."""
