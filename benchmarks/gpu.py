@@ -166,7 +166,7 @@ def write_page(found: dict[str, Any]) -> None:
         f"{found['card']}, torch {found['torch']}, bf16-mixed; the card multiplies large bfloat16 "
         f"matrices at {found['bfloat16 operations a second'] / 1e12:.0f} TFLOP/s.",
         "",
-        "| Network | Method | Milliseconds a step | Samples a second | Networks alone over it | "
+        "| Network | Method | Milliseconds a step | Samples a second | Networks' share of it | "
         "Share of the bfloat16 rate | Captured |",
         "| --- | --- | ---: | ---: | ---: | ---: | --- |",
     ]
