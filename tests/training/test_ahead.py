@@ -108,6 +108,17 @@ def test_so_does_one_that_acts_before_a_batch(dataset):
     assert LearningRateMonitor.on_train_batch_start is not Callback.on_train_batch_start
 
 
+@pytest.mark.parametrize(
+    "hook", ["on_train_batch_start", "on_train_batch_end", "on_after_backward"]
+)
+def test_so_does_a_hook_of_the_module(hook, dataset, monkeypatch):
+    steps = []
+    called = lambda module, *_: steps.append(module.global_step)  # noqa: E731
+    monkeypatch.setattr(TrainingModule, hook, called)
+    train(dataset)
+    assert len(steps) == EPOCHS * STEPS
+
+
 def test_a_trainer_that_acts_inside_an_epoch_takes_every_step(dataset):
     """Such as one's own, with Lightning's settings."""
 

@@ -13,6 +13,7 @@ from latentrank.config import RunConfig, TrainConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.training import fit
+from latentrank.training.module import seed_step
 
 
 @pytest.fixture
@@ -236,3 +237,13 @@ def test_callbacks_inside_a_step_are_called_and_change_nothing(dataset):
     assert min(inside.norms) > 0
     for name, tensor in watched.state_dict().items():
         assert torch.equal(unwatched.state_dict()[name], tensor), name
+
+
+def test_noise_drawn_on_the_cpu_depends_on_the_step_alone_on_a_gpu_too(monkeypatch):
+    """A loss term of one's own may draw there."""
+    monkeypatch.setattr(torch.cuda, "default_generators", (torch.Generator(),))
+    drawn = []
+    for _ in range(2):
+        seed_step(0, 3, torch.device("cuda"))
+        drawn.append(torch.rand(3))
+    assert torch.equal(*drawn)

@@ -1,16 +1,21 @@
 """Captured steps: what a replay may rely on, and that training is the same with it."""
 
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Callback
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 import latentrank
 from latentrank import methods
-from latentrank.bottlenecks import Bottleneck
+from latentrank.bottlenecks import Bottleneck, Gaussian
 from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split
+from latentrank.losses import Objective
+from latentrank.term import Term
 from latentrank.training import fit
 from latentrank.training.graph import StepGraph, again, can_be_captured
 from latentrank.training.module import TrainingModule
@@ -120,6 +125,31 @@ def test_bottlenecks_and_networks_of_others_are_not_captured_unless_they_say_so(
     assert not can_be_captured(model, fused(model))
 
 
+class Derived(Gaussian):
+    """Inherits the mark of a class that can be captured."""
+
+    def forward(self, h, index=None):
+        self.calls = getattr(self, "calls", 0) + 1
+        return super().forward(h * self.calls)
+
+
+def test_a_mark_says_nothing_of_classes_that_inherit_it():
+    model = build("vae")
+    model.bottleneck = Derived(6)
+    assert Derived.capturable
+    assert not can_be_captured(model, fused(model))
+
+
+def test_loss_terms_of_others_and_hooks_are_not_captured():
+    model = build("ae-l2")
+    hook = model.encoder.register_forward_hook(lambda *_: None)
+    assert not can_be_captured(model, fused(model))
+    hook.remove()
+    assert can_be_captured(model, fused(model))
+    model.objective = Objective(terms=[Term("own", 1.0, lambda z, decoder: z.mean())])
+    assert not can_be_captured(model, fused(model))
+
+
 def test_optimisers_without_fused_kernels_are_not_captured():
     model = build("ae")
     assert not can_be_captured(model, torch.optim.SGD(model.parameters(), lr=0.1))
@@ -169,6 +199,67 @@ def test_new_settings_capture_another_step():
         graph(*batch(float(i)))
     assert recorded == [0.1, 0.01]
     assert taken == [float(i) for i in range(12)]
+
+
+def replace_weights(model, optimizer):
+    vector_to_parameters(parameters_to_vector(model.parameters()), model.parameters())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model, optimizer: optimizer.param_groups[0].update(weight_decay=0.1),
+        lambda model, optimizer: optimizer.param_groups[0].update(betas=(0.8, 0.9)),
+        lambda model, optimizer: optimizer.load_state_dict(deepcopy(optimizer.state_dict())),
+        lambda model, optimizer: optimizer.state.clear(),
+        replace_weights,
+    ],
+    ids=["weight_decay", "betas", "load_state_dict", "clear", "weights"],
+)
+def test_so_do_tensors_in_other_places_and_options_of_the_optimiser(change):
+    model, recorded = build("ae").train(), []
+    optimizer = fused(model)
+
+    def record(function):
+        recorded.append(function)
+        return function
+
+    graph = TrainingModule(model, TrainConfig().resolved("ae")).graph_of_steps(optimizer, record)
+    for part in (1, 2):
+        for _ in range(6):
+            graph(torch.rand(8, *SHAPE), torch.arange(8))
+        assert len(recorded) == part
+        change(model, optimizer)
+
+
+def test_the_loss_that_a_callback_keeps_does_not_change(dataset, monkeypatch):
+    graphs, kept = [], []
+
+    def in_place(function):
+        """As a replay, which writes its results where those of the captured step are."""
+        first = {}
+
+        def replay():
+            function()
+            for name, value in graphs[0]._terms.items():
+                first.setdefault(name, torch.empty_like(value)).copy_(value)
+            graphs[0]._terms = first
+
+        return replay
+
+    def graph(module):
+        graphs.append(module.graph_of_steps(module.optimizers().optimizer, in_place))
+        return graphs[0]
+
+    class Keep(Callback):
+        def on_train_batch_end(self, trainer, module, outputs, *_):
+            kept.append((outputs["loss"], float(outputs["loss"])))
+
+    monkeypatch.setattr(TrainingModule, "_graph", graph)
+    config = TrainConfig(epochs=2, batch_size=8, schedule="constant")
+    fit(build("ae"), dataset, config, progress=False, callbacks=[Keep()])
+    assert graphs[0].captured
+    assert [float(loss) for loss, _ in kept] == [value for _, value in kept]
 
 
 def test_a_checkpoint_of_the_optimiser_can_be_used_on_a_cpu():

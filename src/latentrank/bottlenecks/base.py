@@ -42,7 +42,8 @@ class Bottleneck(nn.Module):
         is_identity: codes are the encoder's output itself.
         capturable: in training, `forward` does the same to the same tensors in every call: it reads
             no value of a tensor and keeps no state but in buffers that it changes in place. On a
-            GPU, steps are then captured in a CUDA graph, see `latentrank.training.graph`.
+            GPU, steps are then captured in a CUDA graph, see `latentrank.training.graph`. A class
+            of your own has to say so itself; it does not inherit it.
         rank: number of directions, where `begins_with_basis`.
 
     Raises:

@@ -1,29 +1,29 @@
-"""Several training steps within one of Lightning's, whose own work around each takes longer."""
+"""Several training steps within one of Lightning's, whose overhead exceeds a small step."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from latentrank.data import Batch
 
-#: Seconds of steps until Lightning's hooks are called again.
+#: Seconds after which control returns to Lightning and its hooks.
 _SECONDS = 0.05
 
 _HOOKS = ("on_train_batch_start", "on_train_batch_end")
 
 
 class SomeBatches(Callback):
-    """A callback whose hooks for batches are needed a few times a second, not for every batch."""
+    """A callback whose batch hooks need to run only a few times a second, not for every batch."""
 
 
 def ahead(trainer: Trainer) -> Iterator[Batch]:
-    """The epoch's next batches, on the device, for a twentieth of a second.
+    """The epoch's next batches, on the device, until a twentieth of a second has passed.
 
-    They count as batches of the trainer's loop, which continues behind them: validation,
+    They count as batches of the trainer's loop, which continues after them: validation,
     checkpoints and the number of steps are as if it had fetched them itself.
 
     Args:
@@ -41,11 +41,30 @@ def ahead(trainer: Trainer) -> Iterator[Batch]:
 
 
 def may_go_ahead(trainer: Trainer) -> bool:
-    """Whether neither the trainer nor a callback acts on a batch inside an epoch."""
+    """Whether neither the trainer, its module nor a callback acts on a batch inside an epoch."""
     whole = trainer.max_steps == -1 and trainer.val_check_batch == trainer.num_training_batches
-    return whole and not any(
-        hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
-        for callback in trainer.callbacks  # type: ignore[attr-defined]
-        if not isinstance(callback, SomeBatches)
-        for hook in _HOOKS
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    each = [callback for callback in callbacks if not isinstance(callback, SomeBatches)]
+    return whole and not are_hooked([trainer.lightning_module, *each], _HOOKS)
+
+
+def are_hooked(parts: Iterable[LightningModule | Callback], hooks: Iterable[str]) -> bool:
+    """Whether a module or a callback does something in one of these hooks.
+
+    Args:
+        parts: modules and callbacks.
+        hooks: names of hooks that both have.
+
+    Example:
+        >>> from lightning.pytorch.callbacks import LambdaCallback
+        >>> noisy = LambdaCallback(on_train_batch_end=print)
+        >>> [are_hooked([part], ["on_train_batch_end"]) for part in (Callback(), noisy)]
+        [False, True]
+    """
+    return any(
+        hook in vars(part)
+        or getattr(type(part), hook)
+        is not getattr(Callback if isinstance(part, Callback) else LightningModule, hook)
+        for part in parts
+        for hook in hooks
     )

@@ -1,10 +1,11 @@
-"""Training steps captured in a CUDA graph: otherwise a GPU waits for Python in a small network."""
+"""Training steps captured in a CUDA graph, since with small networks a GPU waits for Python."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,8 @@ from torch.optim import Optimizer
 #: Computes the terms of a batch, takes the optimiser's step, and returns the terms.
 Step = Callable[[Tensor, Tensor], dict[str, Tensor]]
 
-#: Records what a function does to tensors. It is called, or what it would do is noted; each call of
-#: the result does the same again, to the same tensors.
+#: Records a function's work on tensors without doing it; each call of the result does that work, on
+#: the same tensors.
 Record = Callable[[Callable[[], None]], Callable[[], None]]
 
 #: Steps with the same settings before one is captured. In the first, the optimiser allocates its
@@ -23,6 +24,9 @@ _WARM_UP = 3
 
 #: Packages whose modules compute with tensors only.
 _PURE = ("torch", "latentrank")
+
+#: Attributes of a module with functions that are called around its own.
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
 class StepGraph:
@@ -37,7 +41,8 @@ class StepGraph:
 
     Args:
         step: one step of training.
-        settings: what a step reads apart from tensors, such as the learning rates.
+        settings: what a step reads apart from the contents of tensors, such as the learning rates
+            and where weights are stored.
         optimizer: whose step it takes.
         record: captures a function; by default in a CUDA graph.
 
@@ -125,7 +130,8 @@ def in_cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
         RuntimeError: it does something that cannot be captured, such as reading a value.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # A capture that fails leaves its own stream as the current one.
+    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
         function()
     return graph.replay
 
@@ -146,7 +152,7 @@ def _end_capture_of_noise(device: torch.device) -> None:
 
 @contextmanager
 def _capturable(optimizer: Optimizer) -> Iterator[None]:
-    """Declare that an optimiser's state is on the GPU, as that of fused ones always is."""
+    """Declare that an optimiser's state is on the GPU, as it always is for fused ones."""
     for group in optimizer.param_groups:
         group["capturable"] = True
     try:
@@ -160,8 +166,9 @@ def _capturable(optimizer: Optimizer) -> Iterator[None]:
 def can_be_captured(model: nn.Module, optimizer: Optimizer) -> bool:
     """Whether a training step on a GPU does the same to its tensors in every call.
 
-    That is so for modules of torch and for bottlenecks marked `capturable`. Those of other origin
-    may keep state in Python, or read values, unless they have that mark.
+    That is so for modules and loss terms of torch and of latentrank, bottlenecks among them if they
+    are marked `capturable`. Those of other origin may keep state in Python, or read values, unless
+    their own class, not one that they inherit from, has that mark. Hooks of modules may do so, too.
 
     Args:
         model: the autoencoder.
@@ -175,7 +182,14 @@ def can_be_captured(model: nn.Module, optimizer: Optimizer) -> bool:
         [True, False]
     """
     fused = all(group.get("fused") and "capturable" in group for group in optimizer.param_groups)
-    return fused and all(
-        getattr(module, "capturable", type(module).__module__.split(".")[0] in _PURE)
-        for module in model.modules()
-    )
+    modules, objective = list(model.modules()), getattr(model, "objective", None)
+    terms = [term.function for term in objective.terms if term.function] if objective else []
+    hooked = any(getattr(module, hooks) for module in modules for hooks in _HOOKS)
+    return fused and not hooked and all(_is_capturable(part) for part in (*modules, *terms))
+
+
+def _is_capturable(part: Any) -> bool:
+    """Whether a module or a function does the same to its tensors in every call."""
+    ours = str(part.__module__).split(".")[0] in _PURE
+    marked = "capturable" in {*vars(type(part)), *getattr(part, "__dict__", ())}
+    return (ours or marked) and bool(getattr(part, "capturable", True))

@@ -20,7 +20,7 @@ from latentrank.errors import InputError
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.linalg.precision import to_float64
 from latentrank.models.base import LatentModel
-from latentrank.training.ahead import ahead, may_go_ahead
+from latentrank.training.ahead import ahead, are_hooked, may_go_ahead
 from latentrank.training.context import total_steps, training_samples
 from latentrank.training.graph import Record, StepGraph, can_be_captured
 from latentrank.training.optimizers import create, schedule
@@ -102,7 +102,7 @@ class TrainingModule(LightningModule):
         self._steps_done = self.global_step
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Steps on this batch and, unless a callback waits for each, on those that follow.
+        """Steps on this batch and, unless a hook needs every batch, on those that follow.
 
         The optimiser is called here rather than by the trainer, whose overhead exceeds the step
         of a small network.
@@ -111,7 +111,8 @@ class TrainingModule(LightningModule):
         if self._ahead:
             for following in ahead(self.trainer):
                 loss = self.take_step(following)
-        return loss
+        # A captured step overwrites its loss, which a callback may keep.
+        return None if loss is None else loss.clone()
 
     def take_step(self, batch: Batch) -> Tensor | None:
         """One step of the optimiser; the terms are accumulated and logged at the epoch's end.
@@ -134,7 +135,7 @@ class TrainingModule(LightningModule):
         return losses["loss"].detach()
 
     def _graph(self) -> StepGraph | None:
-        """Captures steps, where they do the same to their tensors every time; on a GPU."""
+        """The graph of steps, on a GPU, if every step does the same to its tensors."""
         changes = self.search is not None or self.second_stage is not None
         if self.device.type != "cuda" or not self._lean or changes:
             return None
@@ -142,7 +143,7 @@ class TrainingModule(LightningModule):
         return self.graph_of_steps(optimizer) if can_be_captured(self.model, optimizer) else None
 
     def graph_of_steps(self, optimizer: Optimizer, record: Record | None = None) -> StepGraph:
-        """Steps of the plain kind, to be captured.
+        """Ordinary steps, to be captured.
 
         Args:
             optimizer: the run's.
@@ -159,10 +160,18 @@ class TrainingModule(LightningModule):
 
         def settings() -> Hashable:
             return (
-                *(group["lr"] for group in optimizer.param_groups),
+                *(
+                    value
+                    for group in optimizer.param_groups
+                    for name, value in group.items()
+                    if name != "params"
+                ),
                 *self.model.term_weights.values(),
                 *(parameter.requires_grad for parameter in parameters),
                 *(module.training for module in modules),
+                # A callback may replace weights, or reset the optimiser.
+                *(parameter.data_ptr() for parameter in parameters),
+                *(id(state) for state in optimizer.state.values()),
             )
 
         return StepGraph(step, settings, optimizer, record)
@@ -305,23 +314,20 @@ class TrainingModule(LightningModule):
         return create(name, groups, self.learning_rate, decay, betas, fused)
 
 
-#: Hooks of Lightning's callbacks that run inside a step.
+#: Hooks of Lightning's that run inside a step.
 _INSIDE = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
 
 
 def _may_be_lean(trainer: Trainer) -> bool:
     """Whether a step does not need the trainer: one device, no loss scaling, no hook inside it."""
-    hooked = any(
-        hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
-        for callback in trainer.callbacks  # type: ignore[attr-defined]
-        for hook in _INSIDE
-    )
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    hooked = are_hooked([trainer.lightning_module, *callbacks], _INSIDE)
     scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
     return type(trainer.strategy) is SingleDeviceStrategy and not (hooked or scaled)
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:
-    """Seed a device's random generator from the run's seed and the step alone.
+    """Seed the random generators of a device and of the CPU from the run's seed and the step alone.
 
     Args:
         seed: the run's seed.
@@ -329,13 +335,11 @@ def seed_step(seed: int, step: int, device: torch.device) -> None:
         device: device that the noise is drawn on.
     """
     state = (seed * 1_000_003 + step) % 2**63
-    if device.type == "cuda":
-        generator = torch.cuda.default_generators[device.index or 0]
-    elif device.type == "cpu":
-        generator = torch.default_generator
-    else:
+    if device.type not in ("cpu", "cuda"):
         torch.manual_seed(state)
         return
     # torch.manual_seed also seeds unused devices, which takes longer than a step of a small
-    # network.
-    generator.manual_seed(state)
+    # network. A model of your own may draw on the CPU in any case.
+    torch.default_generator.manual_seed(state)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(state)
