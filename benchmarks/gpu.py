@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from harness import put
 from torch.utils.flop_counter import FlopCounterMode
 
 import latentrank
@@ -30,7 +31,6 @@ from latentrank.linalg import nuclear_norm
 from latentrank.training.graph import Step, StepGraph, can_be_captured
 
 RESULTS = Path(__file__).with_name("results-gpu.json")
-PAGE = RESULTS.parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- gpu -->\n", "<!-- /gpu -->\n"
 SIZES_OF_NETWORKS = {"mnist": ((1, 32, 32), 128, 32), "celeba": ((3, 64, 64), 128, 32)}
 SIZES = (128, 256, 512, 1024, 2048, 4096)
@@ -142,14 +142,9 @@ def norms() -> list[dict[str, Any]]:
 
 def from_start_to_end(root: str | None) -> dict[str, Any]:
     """LoRAE on MNIST: the paper's network and penalty, 50 epochs of 60 000 images."""
-    settings = {"data": "mnist", "data_root": root, "latent_dim": 128}
-    settings |= {
-        "epochs": 50,
-        "batch_size": 32,
-        "learning_rate": 1e-4,
-        "options": {"penalty": 1e-3},
-    }
-    settings |= {"learning_rate": 1e-4, "device": "gpu", "precision": "bf16-mixed"}
+    settings = {"data": "mnist", "data_root": root, "latent_dim": 128, "epochs": 50}
+    settings |= {"batch_size": 32, "learning_rate": 1e-4, "options": {"penalty": 1e-3}}
+    settings |= {"device": "gpu", "precision": "bf16-mixed"}
     with tempfile.TemporaryDirectory() as folder:
         try:
             started = time.perf_counter()
@@ -176,10 +171,7 @@ def write_page(found: dict[str, Any]) -> None:
         f"{one['share of the bfloat16 rate']:.1%} | {'yes' if one['captured'] else 'no'} |"
         for one in found["throughput"]
     ]
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n\n{END}{after}", encoding="utf-8")
+    put("\n" + "\n".join(lines) + "\n\n", BEGIN, END)
 
 
 def main() -> None:

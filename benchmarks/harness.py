@@ -80,9 +80,14 @@ def record(section: str, rows: list[dict[str, Any]]) -> None:
     for one in rows:
         print(f"{section}: {one['what']}: {one['ratio']} {one['quartiles']}", flush=True)
     if PAGE.is_file():
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        PAGE.write_text(before + BEGIN + _table(kept) + END + after, encoding="utf-8")
+        put(_table(kept), BEGIN, END)
+
+
+def put(text: str, begin: str, end: str) -> None:
+    """Write the page anew with this text between two marks."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    PAGE.write_text(before + begin + text + end + after, encoding="utf-8")
 
 
 def _machine() -> str:

@@ -17,6 +17,7 @@ from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
 from latentrank.filenames import PARAMETER_MAP
 from latentrank.models.base import LatentModel
+from latentrank.models.spec import READING
 from latentrank.parametric import ExtrapolationWarning, ParameterMap
 from latentrank.runs import Run
 
@@ -98,7 +99,7 @@ def _embedded(
 def _how(run: Run) -> dict[str, Any]:
     """How the run's data were read, to read other data in the same way."""
     settings = run.settings.data
-    names = ("image_size", "labels", "parameters", "columns")
+    names = ("image_size", *READING)
     return {"root": settings.data_root, **{name: getattr(settings, name) for name in names}}
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from latentrank.__main__ import main
 from tests.cli.commands import SMALL, run_of, squares
+from tests.squares import labelled_squares
 
 
 @pytest.fixture(scope="package")
@@ -12,9 +13,7 @@ def folder(tmp_path_factory):
     """Labelled images, curves with no labels, and a run on the images."""
     folder = tmp_path_factory.mktemp("cli")
     rng = np.random.default_rng(0)
-    y = np.arange(80) % 2
-    x = rng.integers(0, 80, (80, 1, 8, 8), dtype=np.uint8)
-    x[y == 1, :, 2:6, 2:6] += 120
+    x, y = labelled_squares(rng, 80, 80)
     np.savez(folder / "squares.npz", x=x, y=y)
     np.save(folder / "table.npy", rng.normal(size=(40, 6)))
     command = ["train", "rrae", "--data", squares(folder), "--rank", "2", *SMALL]

@@ -3,6 +3,7 @@ import pytest
 
 from latentrank import runs
 from latentrank.config import RunConfig
+from tests.squares import labelled_squares
 
 
 @pytest.fixture(autouse=True)
@@ -15,9 +16,7 @@ def folder(tmp_path_factory):
     """A folder with labelled images and a labelled table."""
     folder = tmp_path_factory.mktemp("metrics")
     rng = np.random.default_rng(0)
-    y = np.arange(120) % 2
-    x = rng.integers(0, 60, (120, 1, 8, 8), dtype=np.uint8)
-    x[y == 1, :, 2:6, 2:6] += 120
+    x, y = labelled_squares(rng, 120, 60)
     np.savez(folder / "images.npz", x=x, y=y)
     np.savez(folder / "table.npz", x=rng.normal(size=(40, 5)), y=np.arange(40) % 2)
     np.save(folder / "plain.npy", rng.normal(size=(40, 5)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,6 +15,9 @@ Kind = Literal["table", "curves", "images", "volumes"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 _NETWORK = {"table": "NF", "curves": "NCT", "images": "NCHW", "volumes": "NCDHW"}
+# names of dimensions in space
+_PLACES = {"x", "y", "z", "height", "depth", "level", "lev", "plev"}
+_PLACES |= {"lat", "latitude", "rlat", "lon", "longitude", "rlon"}
 _FEW = 4  # channels: grey, grey and alpha, RGB, RGB and alpha
 _MANY = 16  # maximum number of channels of a measurement
 
@@ -68,6 +72,18 @@ def recognise(x: Array, what: str, kind: str | None = None, layout: str | None =
         f"layout= (such as --layout {fitting[0]}), or if samples are along the last axis, move it "
         "to the front."
     )
+
+
+def recognise_names(dims: Sequence[Hashable]) -> str | None:
+    """The layout of an array over named dimensions, samples first; None if the names do not tell.
+
+    Example:
+        >>> recognise_names(("time", "lat", "lon")), recognise_names(("time", "lat", "channel"))
+        ('NHW', None)
+    """
+    if not {str(dim).lower() for dim in dims[1:]} <= _PLACES:
+        return None
+    return {3: "NHW", 4: "NDHW"}.get(len(dims))
 
 
 def _given(x: Array, what: str, layout: str) -> str:

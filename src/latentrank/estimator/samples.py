@@ -12,8 +12,7 @@ from torch import Tensor
 
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
-from latentrank.data.layout import as_samples
-from latentrank.data.readers.netcdf import layout_of
+from latentrank.data.layout import as_samples, recognise_names
 from latentrank.data.units import check_range
 from latentrank.data.views import blocks
 from latentrank.errors import InputError
@@ -97,7 +96,7 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
     Raises:
         InputError: the layout is unknown, does not fit, or is in doubt.
     """
-    named = layout_of(X.dims) if hasattr(X, "to_dataset") else None
+    named = recognise_names(X.dims) if hasattr(X, "to_dataset") else None
     contents = Contents([Part("X", train), Part("X", held)], layout=named)
     return assemble("X", contents, Meaning(kind=kind, layout=layout))
 

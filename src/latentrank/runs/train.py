@@ -19,6 +19,7 @@ from latentrank.errors import InputError
 from latentrank.filenames import CHECKPOINTS, CODES, CONFIG, METRICS, RESTARTS
 from latentrank.io import remove_leftovers, write_yaml
 from latentrank.models.base import LatentModel
+from latentrank.models.spec import READING
 from latentrank.runs import restarts
 from latentrank.runs.configure import resolve
 from latentrank.runs.folder import Run, load_data
@@ -296,7 +297,7 @@ def finish(
     folder: Path, config: RunConfig, model: LatentModel, dataset: Dataset, history: History
 ) -> Run:
     """Write the model and its metrics, which marks the run as finished."""
-    read = config.data.model_dump(include={"labels", "parameters", "columns"}, exclude_none=True)
+    read = config.data.model_dump(include=set(READING), exclude_none=True)
     model.spec = model.spec.model_copy(update={"reading": read})
     save(model, folder)
     run = Run(folder).attach(model, dataset)

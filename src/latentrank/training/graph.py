@@ -55,7 +55,9 @@ class StepGraph:
         ...     loss.backward()
         ...     optimizer.step()
         ...     return {"loss": loss}
-        >>> graph = StepGraph(step, lambda: optimizer.param_groups[0]["lr"], optimizer, again)
+        >>> def record(function):  # without a GPU: it is called again each time
+        ...     return function
+        >>> graph = StepGraph(step, lambda: optimizer.param_groups[0]["lr"], optimizer, record)
         >>> losses = [graph(torch.ones(1), torch.zeros(1))["loss"].item() for _ in range(5)]
         >>> losses, graph.captured
         ([1.0, 0.0, 0.0, 0.0, 0.0], True)
@@ -134,11 +136,6 @@ def in_cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
     with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
         function()
     return graph.replay
-
-
-def again(function: Callable[[], None]) -> Callable[[], None]:
-    """The same without a GPU: each call of the result calls the function."""
-    return function
 
 
 def _end_capture_of_noise(device: torch.device) -> None:

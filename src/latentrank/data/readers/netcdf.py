@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.axes import Axes, Axis
+from latentrank.data.layout import recognise_names
 from latentrank.data.readers import lazy
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import need
@@ -18,8 +18,6 @@ from latentrank.data.views import Array
 from latentrank.errors import InputError
 
 _PARAMETERS = "parameters"
-_PLACES = {"x", "y", "z", "height", "depth", "level", "lev", "plev"}
-_PLACES |= {"lat", "latitude", "rlat", "lon", "longitude", "rlon"}
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -85,20 +83,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     )
     # channels are where they have been stacked
     stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
-    layout = stacked if len(names) > 1 else layout_of(dataset[names[0]].dims)
+    layout = stacked if len(names) > 1 else recognise_names(dataset[names[0]].dims)
     return Contents([part], tuple(columns) or None, tuple(said), kind, layout=layout, axes=axes)
-
-
-def layout_of(dims: Sequence[Hashable]) -> str | None:
-    """The layout of an array over named dimensions, samples first; None if the names do not tell.
-
-    Example:
-        >>> layout_of(("time", "lat", "lon")), layout_of(("time", "lat", "channel"))
-        ('NHW', None)
-    """
-    if not {str(dim).lower() for dim in dims[1:]} <= _PLACES:
-        return None
-    return {3: "NHW", 4: "NDHW"}.get(len(dims))
 
 
 def numeric_times(dataset: Any) -> Any:

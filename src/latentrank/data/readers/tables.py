@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -28,6 +29,7 @@ _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unname
 _MANY, _FEW = 7, 4
 _NAMED = 10  # maximum number of columns to name
 _UTF_8 = "utf-8-sig"
+_BLOCK = 2**20  # characters
 _GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
 
 
@@ -154,7 +156,7 @@ def _encoding(path: Path) -> str:
     """UTF-8, or Windows-1252, as spreadsheets write, where the text is not UTF-8."""
     for encoding in (_UTF_8, "cp1252"):
         with suppress(UnicodeDecodeError), _opened(path, encoding) as file:
-            if not any("\0" in line for line in file):
+            if not any("\0" in block for block in iter(partial(file.read, _BLOCK), "")):
                 return encoding
     raise InputError(f"{path} cannot be read as a table in UTF-8; save it again in that encoding.")
 
