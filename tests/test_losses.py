@@ -216,6 +216,13 @@ def test_decoder_gradient_needs_no_gradient_mode_around_it():
         assert torch.isfinite(terms.decoder_gradient(torch.randn(2, 2), decoder))
 
 
+@pytest.mark.parametrize("game", terms.GAMES.values(), ids=terms.GAMES)
+def test_the_threshold_is_the_best_score_where_real_and_generated_samples_are_alike(game):
+    score = torch.tensor([game.threshold], requires_grad=True)
+    (slope,) = torch.autograd.grad(game.discriminator(score, score), score)
+    assert slope == 0
+
+
 def losses(x, output, **settings):
     return Objective(**settings)(output, x, torch.ones(len(x), 3), {}, nn.Identity())
 

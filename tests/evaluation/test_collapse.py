@@ -21,10 +21,10 @@ def test_kl_of_a_collapsed_unit_is_zero_and_of_any_other_positive():
 
 
 def test_active_units_count_the_means_that_vary(rng):
-    noise = rng.normal(size=(5000, 3)) * np.sqrt([0.02, 0.005, 4.0]) + [0.0, 3.0, 9.0]
+    noise = rng.normal(size=(5000, 3)) * np.sqrt([0.015, 0.005, 4.0]) + [0.0, 3.0, 9.0]
     assert active_units(noise) == 2
     assert active_units(noise, threshold=1.0) == 1
-    assert active_units(np.ones((5, 3))) == 0
+    assert active_units(np.ones((5, 3)), threshold=0.0) == 0
 
 
 def test_unusable_input_is_explained():

@@ -32,6 +32,7 @@ class Keeper:
 def test_entropy_of_uniform_and_certain_rows():
     assert mean_entropy(np.full((3, 10), 0.1)) == pytest.approx(np.log(10))
     assert mean_entropy(np.eye(4)) == 0.0
+    assert mean_entropy([[0.5, 0.5]]) == pytest.approx(np.log(2))
 
 
 def test_entropy_is_scipys(rng):
@@ -58,6 +59,13 @@ def test_the_judged_images_are_equidistant_and_strictly_between():
     expected = scipy_entropy([[0.25, 0.5, 0.75], [0.75, 0.5, 0.25]], axis=0).mean()
     assert found.mean == pytest.approx(expected, rel=1e-5)
     assert found.std == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_papers_protocol_is_the_default():
+    """2000 pairs, 5 points between each, 5 draws."""
+    keeper = Keeper()
+    interpolation_entropy(Halves(), np.zeros((3, 1, 1, 2), dtype=np.float32), keeper)
+    assert [len(images) for images in keeper.seen] == [2000 * 5] * 5
 
 
 def test_pairs_depend_on_the_seed_alone(rng, monkeypatch):

@@ -12,6 +12,10 @@ def test_conversion_is_exact(dtype):
     assert torch.equal(to_float64(x).to(dtype), x)
 
 
+def test_a_tensor_stays_on_its_device():
+    assert to_float64(torch.ones(2, device="meta")).device.type == "meta"
+
+
 def test_matrices_of_numbers_pass():
     check_matrix(torch.ones(2, 3), "y")
 

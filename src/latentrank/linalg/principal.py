@@ -39,7 +39,6 @@ def principal_directions(
         >>> mean.tolist(), directions.abs().tolist()
         ([2.0, 1.0], [[1.0], [0.0]])
     """
-    k = min(k, features)
     if features <= EXACT_FEATURES:
         gram = GramAccumulator(features)
         for x in batches():
