@@ -99,7 +99,7 @@ def changed(node: Any, field: str) -> str:
     elif isinstance(held, bool):
         node.value = not held
     else:
-        node.value = held + 1 if isinstance(held, int) else held * 2
+        node.value = held + 1 if isinstance(held, int) else held * 2 or 1.0
     return f"{before}  ->  {ast.unparse(node)[:70]}"
 
 

@@ -147,10 +147,11 @@ def test_mmd_of_a_single_code_is_finite():
 
 def test_mmd_is_not_computed_in_half_precision():
     z, prior = torch.randn(64, 16), torch.randn(64, 16)
-    exact = terms.mmd(z, prior=prior)
+    exact = terms.mmd(z.double(), prior=prior.double())
     with torch.autocast("cpu", torch.bfloat16):
         value = terms.mmd(z, prior=prior)
-    assert float(value) == float(exact)
+    # Three means of sums of seven kernels of at most 1; products in bfloat16 are 1e-3 off.
+    assert float(value) == pytest.approx(float(exact), abs=1e-5)
 
 
 def jacobian_penalty(decoder, z):

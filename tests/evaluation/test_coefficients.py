@@ -96,13 +96,14 @@ def test_the_last_error_is_the_share_of_variance_that_training_measures():
     assert last == pytest.approx(share_of_variance(found), rel=1e-4)  # sums of float32
 
 
-def test_data_too_large_are_thinned_out(dataset, monkeypatch):
-    monkeypatch.setattr(coefficients, "MOST_NUMBERS", 30 * SIZE)
+@pytest.mark.parametrize(("numbers", "rows"), [(30 * SIZE, 30), (SIZE, 2)])
+def test_data_too_large_are_thinned_out(dataset, monkeypatch, numbers, rows):
+    monkeypatch.setattr(coefficients, "MOST_NUMBERS", numbers)
     seen = []
     fit = coefficients.PCA.fit
     monkeypatch.setattr(coefficients.PCA, "fit", lambda self, x: seen.append(x) or fit(self, x))
     pca_error_by_coefficients(dataset, 3)
-    assert seen[0].shape == (30, SIZE)
+    assert seen[0].shape == (rows, SIZE)
 
 
 def test_needed_is_none_where_no_count_is_enough(dataset):

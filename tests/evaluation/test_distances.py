@@ -174,6 +174,7 @@ def test_precision_recall_density_coverage_follow_their_definitions(rng):
     inside_fake = cross <= balls_by_loops(fake, 3)[None]
     expected = (inside_real.any(0).mean(), inside_fake.any(1).mean())
     assert precision_recall(real, fake) == pytest.approx(expected)
+    assert precision_recall(real + 1e7, fake + 1e7) == pytest.approx(expected)
     inside_real = cross <= balls_by_loops(real, 5)[:, None]
     expected = (inside_real.sum() / (5 * 40), inside_real.any(1).mean())
     assert density_coverage(real, fake) == pytest.approx(expected)

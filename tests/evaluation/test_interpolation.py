@@ -1,15 +1,22 @@
 """Interpolation: exact where theory says so, closed forms elsewhere."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 from latentrank.errors import InputError
-from latentrank.evaluation.interpolation import linear, pca_grid, spherical
+from latentrank.evaluation.interpolation import linear, pca_grid, random_pairs, spherical
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def test_every_pair_of_different_samples_is_drawn(rng):
+    start, end = random_pairs(3, 200, rng)
+    assert set(zip(start.tolist(), end.tolist(), strict=True)) == {*permutations(range(3), 2)}
 
 
 @pytest.mark.parametrize("way", [linear, spherical])
@@ -21,6 +28,10 @@ class TestBothWays:
         assert path.dtype == np.float32
         np.testing.assert_array_equal(path[:, 0], a)
         np.testing.assert_array_equal(path[:, -1], b)
+
+    def test_two_steps_are_the_ends(self, way, rng):
+        a, b = rng.normal(size=(2, 4, 6))
+        np.testing.assert_array_equal(way(a, b, 2), np.stack([a, b], axis=1))
 
     def test_backwards_is_the_same_way(self, way, rng):
         a, b = rng.normal(size=(2, 4, 6))

@@ -13,6 +13,7 @@ from latentrank.evaluation import (
     parameter_error,
     reconstruction_error,
     relative_error,
+    spread_ratio,
 )
 
 
@@ -93,6 +94,12 @@ def test_a_kind_that_does_not_suit_has_no_error():
     assert found["multilinear"][1:] == (None, None)
     assert found["linear"].folds < 1e-8
     assert found["gaussian-process"].test < 0.1
+
+
+def test_deviations_of_either_split_are_from_the_mean_of_the_training_split():
+    data = Dataset("mine", *(Split(np.array(x)[:, None]) for x in ([300.0, 302.0], [304.0])))
+    assert spread_ratio(data, "train") == pytest.approx(np.hypot(300, 302) / np.sqrt(2))
+    assert spread_ratio(data, "test") == pytest.approx(304 / 3)
 
 
 def test_data_without_parameters():

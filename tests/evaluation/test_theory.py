@@ -84,7 +84,7 @@ def test_adam_agrees_with_its_formulas_in_numpy():
 
 def test_parameters_that_the_loss_does_not_use_stay():
     used, unused = (torch.ones(2, requires_grad=True) for _ in range(2))
-    adam_gradient_norms(lambda: used.square().sum(), [used, unused], 0.1, 3)
+    adam_gradient_norms(lambda: used.square().sum(), [used, unused], 0.1, steps=1)
     assert (unused == 1).all()
     assert (used != 1).all()
 
@@ -111,6 +111,8 @@ def test_contrast_does_not_depend_on_scale_and_equal_codes_are_infinitely_near(r
     assert np.isinf(relative_contrasts(np.repeat(codes, 2, axis=0))).all()
 
 
-def test_two_codes_have_no_contrast():
-    with pytest.raises(InputError, match=r"codes of shape \(2, 1\)"):
-        relative_contrasts([[0.0], [1.0]])
+def test_contrast_needs_a_draw_and_two_others():
+    assert relative_contrasts(np.eye(3), draws=1, neighbours=2).shape == (1,)
+    for rows, draws, neighbours in ((2, 1, 2), (3, 0, 2), (3, 1, 1)):
+        with pytest.raises(InputError, match=rf"codes of shape \({rows}, {rows}\)"):
+            relative_contrasts(np.eye(rows), draws, neighbours)

@@ -90,7 +90,7 @@ def test_equal_codes_have_no_direction_at_all(method, value):
 
 def test_effective_rank_and_participation_ratio_in_closed_form():
     # Two values in the ratio a: entropy and moments by hand.
-    for a in (1.0, 0.5, 0.1):
+    for a in (1.0, 0.5, 0.1, 0.0):
         p, q = 1 / (1 + a), a / (1 + a)
         values = np.array([7.0, 7 * a, 0.0])
         assert rank_of_spectrum(values, "effective") == pytest.approx(p**-p * q**-q)

@@ -35,6 +35,7 @@ def test_values_survive_the_file(tmp_path):
     value = Value("fd[x]:gmm", "FD-x", 1.5, 0.25, "lower", {"seed": 0, "features": {"name": "x"}})
     add(tmp_path, [value])
     assert read(tmp_path) == [value]
+    assert read(tmp_path, measured_on="other data") == []
     add(tmp_path, [Value("fd[x]:gmm", "FD-x", 2.5, None, "lower", value.identity)])
     assert [v.value for v in read(tmp_path)] == [2.5]
 

@@ -10,6 +10,9 @@ def test_a_table_has_a_column_for_every_density_and_number_of_labels():
         ["generated / test samples", "30 / 30", "5\u202f000 / 30"],
     ]
     assert "2048 of Inception v3" in distances.note
+    assert "The column reconstruction" in distances.note
+    generated = [v for v in EVALUATION if v.identity.get("density") != "reconstruction"]
+    assert "The column reconstruction" not in tables(generated)[0].note
     assert (accuracies.header, accuracies.rows) == (["", "10 labels"], [["mlp", "50.0 ± 0.5 %"]])
 
 

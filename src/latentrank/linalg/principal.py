@@ -61,7 +61,7 @@ def _by_iteration(
     for _ in range(_ITERATIONS):
         basis = torch.linalg.qr(_covariance_times(batches, mean, basis))[0]
     small = basis.T @ _covariance_times(batches, mean, basis)
-    rotation = torch.linalg.eigh((small + small.T) / 2)[1].flip(1)
+    rotation = torch.linalg.eigh(small)[1].flip(1)
     return mean, (basis @ rotation)[:, :k]
 
 

@@ -61,8 +61,8 @@ def spectrum(codes: Tensor | np.ndarray) -> Tensor:
     z = z - z.mean(dim=0)
     n, width = z.shape
     values = torch.zeros(width, dtype=torch.float64)
-    small = z.mT @ z if width <= n else z @ z.mT
-    values[: len(small)] = _descending_eigenvalues(small / (n - 1))
+    small = z.mT @ z if width <= n else z @ z.mT  # times N - 1, which cancels
+    values[: len(small)] = _descending_eigenvalues(small)
     return values / values[0] if values[0] > 0 else torch.zeros_like(values)
 
 
