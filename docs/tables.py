@@ -244,11 +244,13 @@ def claims(pages: Sequence[Path]) -> str:
             for line in listed(text, "Claims of the paper:"):
                 told, verdict = _claim_and_verdict(line)
                 if verdict not in VERDICTS.values():
-                    values, verdict = ["–", verdict, "–"], "–"
+                    values, verdict = [verdict, "–"], "–"
+                elif claim := known.get(told):
+                    told, values = f"{told} ({claim.column})", compared(claim, text)
                 else:
-                    values = compared(known[told], text) if told in known else ["–"] * 3
+                    values = ["–", "–"]
                 rows.append([links.pop() if links else "", told, *values, verdict])
-    header = ["recipe", "what the paper says", "by", "measured", "published", "verdict"]
+    header = ["recipe", "what the paper says (judged by)", "measured", "published", "verdict"]
     return markdown(header, rows)
 
 
@@ -265,7 +267,7 @@ def listed(text: str, heading: str) -> list[str]:
 
 
 def compared(claim: recipes.Claim, text: str) -> list[str]:
-    """What a claim is judged by, and the measured and published values of the rows that decide."""
+    """The measured and published values of the rows that decide a claim."""
     headings = ["", *re.findall("^### (.*)$", text, re.MULTILINE)]
     parts = [read_table(part) for part in re.split("^### .*$", text, flags=re.MULTILINE)]
     grids = {heading: grid for heading, grid in zip(headings, parts, strict=True) if grid}
@@ -276,7 +278,7 @@ def compared(claim: recipes.Claim, text: str) -> list[str]:
     seen = measured if set(measured.values()) - {"–"} else own
     names = claim.rising or deciding(claim, seen)
     published = pairs(own or fid, names)
-    return [claim.column, pairs(measured, names), f"{published} (FID)" if fid else published]
+    return [pairs(measured, names), f"{published} (FID)" if fid else published]
 
 
 def deciding(claim: recipes.Claim, values: dict[str, str]) -> list[str]:
@@ -289,10 +291,10 @@ def deciding(claim: recipes.Claim, values: dict[str, str]) -> list[str]:
 
 
 def pairs(values: dict[str, str], names: Sequence[str]) -> str:
-    """Rows and their values, without the numbers of seeds."""
+    """Rows and their values, one a line, without the numbers of seeds."""
     shown = [(name, re.sub(r" \(\d+\)$", "", values.get(name, "–"))) for name in names]
-    given = [f"{name}: {value}" for name, value in shown if value != "–"]
-    return ", ".join(given) or "–"
+    given = [f"{name}: {value}".replace(" ", "\u00a0") for name, value in shown if value != "–"]
+    return "<br>".join(given) or "–"
 
 
 def read_table(text: str) -> dict[str, dict[str, str]]:
