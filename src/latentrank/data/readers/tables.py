@@ -192,8 +192,11 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     Raises:
         InputError: a column does not exist, or none is left for the samples.
     """
-    frame = frame.rename(columns=str)
-    names = list(frame.columns)
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
+    frame = frame.set_axis(names, axis=1)
     meaning = meaning.within(names)
     wanted = [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]
     check("column", what, wanted, names)
