@@ -26,6 +26,27 @@ _ALL_BYTES = 2**26
 _SPREAD_ROWS = 4096
 
 
+def unmasked(values: Any, what: str) -> Any:
+    """Values as they are, tensors as arrays.
+
+    Args:
+        values: an array, a tensor, or anything else.
+        what: their name in messages.
+
+    Raises:
+        InputError: some are masked.
+    """
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    if np.ma.is_masked(values):
+        raise InputError(
+            f"{what} has masked values, which would be used as if they were not masked; fill them "
+            f"({what}.filled(...)) or leave those samples out."
+        )
+    return values
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """One part of a data set; row `i` of every array belongs to sample `i`.
@@ -54,7 +75,8 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "x", lazily(self.x))
+        x = unmasked(self.x, "x")
+        object.__setattr__(self, "x", lazily(np.asarray(x) if isinstance(x, list | tuple) else x))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
@@ -149,6 +171,13 @@ class Dataset:
             raise InputError(
                 f"The parts of {self.name} are of type {type(train).__name__} and "
                 f"{type(test).__name__}, expected Split; write Dataset(name, Split(x), Split(y))."
+            )
+        kinds = [(part.x.dtype, part.x.shape[1:]) for part in (train, test)]
+        if kinds[0] != kinds[1]:
+            was, now = (f"dtype {dtype} and shape {shape}" for dtype, shape in kinds)
+            raise InputError(
+                f"The training samples of {self.name} have {was}, and the test samples {now}; give "
+                "both the same."
             )
         made: Any = self.preprocessing
         if mean is not None or std is not None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.sparse import issparse
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
@@ -20,7 +19,7 @@ from latentrank.data.arrays import (
     assemble,
     refuse_unused,
 )
-from latentrank.data.base import Array, Dataset
+from latentrank.data.base import Array, Dataset, unmasked
 from latentrank.data.readers import named, netcdf, tables
 from latentrank.errors import InputError
 
@@ -42,8 +41,7 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Da
 
     Example:
         >>> from torch.utils.data import TensorDataset
-        >>> import torch
-        >>> data = as_dataset(TensorDataset(torch.rand(10, 3), torch.arange(10) % 2))
+        >>>         >>> data = as_dataset(TensorDataset(torch.rand(10, 3), torch.arange(10) % 2))
         >>> data.shape, data.train.labels.shape
         ((3,), (8,))
     """
@@ -75,27 +73,6 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
     if isinstance(source, Tensor | np.ndarray):
         return Contents([Part(name, _array(source, name))])
     return Contents([_items(name, source)])
-
-
-def unmasked(values: Any, what: str) -> Any:
-    """Values as they are, tensors as arrays.
-
-    Args:
-        values: an array, a tensor, or anything else.
-        what: their name in messages.
-
-    Raises:
-        InputError: some are masked.
-    """
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-    if np.ma.is_masked(values):
-        raise InputError(
-            f"{what} has masked values, which would be used as if they were not masked; fill them "
-            f"({what}.filled(...)) or leave those samples out."
-        )
-    return values
 
 
 def _array(values: Any, what: str) -> Array:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
-from latentrank.data.in_memory import unmasked
+from latentrank.data.base import unmasked
 from latentrank.data.layout import as_samples, recognise_names
 from latentrank.data.units import check_range
 from latentrank.data.views import blocks

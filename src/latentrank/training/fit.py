@@ -85,6 +85,11 @@ def fit(
         >>> len(history.rows), model.training
         (2, False)
     """
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"The data are a {type(dataset).__name__}, expected a Dataset; make one with "
+            "latentrank.data.load(...)."
+        )
     if dataset.shape != model.spec.input_shape:
         raise InputError(
             f"The model takes samples of shape {model.spec.input_shape} and those of "
@@ -94,6 +99,11 @@ def fit(
         raise InputError(
             f"{dataset.name} has {len(dataset.train)} samples to train on and {len(dataset.test)} "
             "to test on, expected at least two of each; give more."
+        )
+    if model.spec.bounded and not dataset.preprocessing.bounded and model.spec.net != "custom":
+        raise InputError(
+            f"The model's outputs are bounded, and the values of {dataset.name} are not; build it "
+            "with bounded=False."
         )
     if config.n_init > 1:
         raise InputError(
