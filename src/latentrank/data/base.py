@@ -24,6 +24,7 @@ __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
 #: Above this many bytes, the fingerprint uses evenly spaced rows of a split.
 _ALL_BYTES = 2**26
 _SPREAD_ROWS = 4096
+_LONGEST_NAMES = 2**20
 
 
 def unmasked(values: Any, what: str) -> Any:
@@ -197,6 +198,15 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`."""
         return tuple(int(size) for size in self.train.x.shape[1:])
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """How to choose samples like these from a table: by `columns`, where these have names."""
+        names = list(self.axes.channel_names or ())
+        columns = ",".join(names)
+        separable = all(names) and [name.strip() for name in columns.split(",")] == names
+        named = len(self.shape) == 1 and separable and len(columns) < _LONGEST_NAMES
+        return {"columns": columns} if named else {}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -41,7 +41,8 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Da
 
     Example:
         >>> from torch.utils.data import TensorDataset
-        >>>         >>> data = as_dataset(TensorDataset(torch.rand(10, 3), torch.arange(10) % 2))
+        >>> import torch
+        >>> data = as_dataset(TensorDataset(torch.rand(10, 3), torch.arange(10) % 2))
         >>> data.shape, data.train.labels.shape
         ((3,), (8,))
     """

@@ -111,7 +111,10 @@ def fit(
             "latentrank.train or LowRankAutoencoder."
         )
     config = config.resolved(model.spec.method)
-    learned_from: dict[str, Any] = {"data_fingerprint": dataset.fingerprint}
+    learned_from: dict[str, Any] = {
+        "data_fingerprint": dataset.fingerprint,
+        "reading": dataset.reading,
+    }
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing
     model.spec = model.spec.model_copy(update=learned_from)
