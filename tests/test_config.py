@@ -1,12 +1,15 @@
 """Values from files and from the command line mean what they look like."""
 
+import ast
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
 import latentrank
-from latentrank import methods
-from latentrank.config import RunConfig, TrainConfig, settings
+from latentrank import config, methods
+from latentrank.config import MachineConfig, RunConfig, TrainConfig, settings
 from latentrank.errors import InputError
 from latentrank.io import parse_value, read_yaml, write_yaml
 
@@ -61,6 +64,22 @@ def test_a_setting_may_be_given_by_its_name_or_in_its_section():
     assert {name: by_name.get(name) for name in SETTINGS} == SETTINGS
     assert RunConfig(**by_name.model_dump()) == by_name
     assert RunConfig(**by_name.flat()) == by_name
+
+
+def test_type_checkers_know_the_settings_of_the_machine_by_name_alone():
+    assert TrainConfig(device="cpu").machine.device == "cpu"
+    fields = [node for node in ast.walk(ast.parse(inspect.getsource(config)))
+              if isinstance(node, ast.AnnAssign)]  # fmt: skip
+    known = {
+        field.target.id: (ast.unparse(field.annotation.slice), ast.literal_eval(field.value))
+        for field in fields
+        if ast.unparse(field.annotation).startswith("InitVar")
+    }
+    machine = MachineConfig.model_fields
+    assert known == {
+        name: (MachineConfig.__annotations__[name], field.default)
+        for name, field in machine.items()
+    }
 
 
 def test_names_of_other_libraries_lead_to_ours():

@@ -160,17 +160,50 @@ def test_numbers_leave_out_claims_and_notes(tmp_path, capsys):
     assert capsys.readouterr().out.split("\n\n") == [parts[2], parts[3], parts[6] + "\n"]
 
 
-def test_claims_link_to_their_tables(tmp_path, capsys):
-    found = {"name": "x-1", "title": "Rank, against lambda (1/2)", "claims": [
-        "A. Not reproduced.", "Theory: -1. Measured: -0.5.",
-    ]}  # fmt: skip
-    (tmp_path / "table.json").write_text(json.dumps(found))
-    tables.main(["claims", str(tmp_path)])
-    rows = cells(capsys.readouterr().out)
-    assert rows == [
-        ["[x-1](#rank-against-lambda-12)", "A.", "**not reproduced**"],
-        ["", "Theory: -1.", "-0.5."],
-    ]
+PAGE = """
+<!-- irmae-table-6 -->
+
+## Rank, against the depth (1/2)
+
+|  | rank, measured | rank, published | FD-classifier, Gaussian, measured | FID, Gaussian, published |
+| --- | --- | --- | --- | --- |
+| 2 | 45 ± 6.6 (3) | 70 | 99 (1) | 35.0 |
+| 4 | 19 ± 1.5 (3) | 39 | 100 ± 10 (2) | 30.1 |
+| 8 | 5 ± 0 (3) | 8 | 90.5 [90, 91] (2) | 37.4 |
+| 12 | 2 ± 0.6 (3) | 4 | – | 40 |
+
+Claims of the paper:
+
+- More matrices give a smaller rank. Reproduced.
+- Four matrices generate best. Not reproduced.
+- Theory: rank goes with depth to the power -1. Measured: -0.5.
+
+`a command`
+
+<!-- /irmae-table-6 -->
+
+<!-- results:mnist -->
+<!-- /results:mnist -->
+"""  # noqa: E501
+
+
+def test_claims_have_the_values_that_decide_them(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    tables.main(["claims", str(page)])
+    measured = "12: 2 ± 0.6<br>8: 5 ± 0<br>4: 19 ± 1.5<br>2: 45 ± 6.6"
+    assert cells(capsys.readouterr().out.replace("\u00a0", " ")) == [
+        ["[irmae-table-6](#rank-against-the-depth-12)", "More matrices give a smaller rank. (rank)",
+         measured, "12: 4<br>8: 8<br>4: 39<br>2: 70", "reproduced"],
+        ["", "Four matrices generate best. (FD-classifier, Gaussian)",
+         "4: 100 ± 10<br>8: 90.5 [90, 91]", "4: 30.1<br>8: 37.4 (FID)", "**not reproduced**"],
+        ["", "Theory: rank goes with depth to the power -1.", "-0.5.", "–", "–"],
+    ]  # fmt: skip
+
+
+def test_the_claims_of_the_page_are_those_of_its_tables():
+    page = ROOT / "docs" / "results.md"
+    assert tables.claims([page]) in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

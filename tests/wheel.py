@@ -38,7 +38,7 @@ from latentrank import LowRankAutoencoder, RunConfig, TrainConfig, load, train
 ae: LowRankAutoencoder = LowRankAutoencoder("rrae", latent_dim=8, rank=2).fit(np.zeros((9, 4)))
 codes = ae.transform(np.zeros((9, 4)))
 width: int = codes.shape[1]
-training = TrainConfig(steps=3)
+training = TrainConfig(steps=3, device="cpu")
 run = train(RunConfig(method="ae", data="blobs", epochs=3, options={}), "run")
 run = train(RunConfig(method="ae", data="blobs", training=training), "other")
 error: float = run.metrics["validation_error"]

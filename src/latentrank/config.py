@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import InitVar
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -149,6 +150,13 @@ class TrainConfig(_Section):
         "the hardware supports it",
     )
     machine: MachineConfig = Field(default_factory=MachineConfig, description="where training runs")
+
+    if TYPE_CHECKING:  # settings of the machine by name alone
+        device: InitVar[str] = "auto"
+        devices: InitVar[int | str] = 1
+        strategy: InitVar[str] = "auto"
+        threads: InitVar[int | None] = None
+        loggers: InitVar[list[Logger]] = []
 
     @property
     def length(self) -> tuple[str, int]:
@@ -316,14 +324,22 @@ def _paths(section: type[BaseModel]) -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def settings() -> dict[str, FieldInfo]:
+def settings(marked: Literal["resumable", "place"] | None = None) -> dict[str, FieldInfo]:
     """Every setting of a run by name, the options of methods left out, with its description.
+
+    Args:
+        marked: only those that may differ when a run is resumed, or those that say only where
+            training runs and do not change its result.
 
     Example:
         >>> settings()["epochs"].description, settings()["data"].description
         ('passes over the training set', 'name of a data set, or a path')
+        >>> "latent_dim" in settings("resumable"), "device" in settings("place")
+        (False, True)
     """
-    return {n: section_of(n).model_fields[path[-1]] for n, path in _paths(RunConfig).items()}
+    found = {n: section_of(n).model_fields[path[-1]] for n, path in _paths(RunConfig).items()}
+    marks = {name: cast(Any, field.json_schema_extra) or {} for name, field in found.items()}
+    return {n: field for n, field in found.items() if marked is None or marks[n].get(marked)}
 
 
 def path_of(name: str) -> tuple[str, ...]:
@@ -353,31 +369,6 @@ def section_of(name: str) -> type[BaseModel]:
     for part in path_of(name)[:-1]:
         section = section.model_fields[part].annotation
     return cast(type[BaseModel], section)
-
-
-def resumable() -> list[str]:
-    """Names of the settings that may differ when a run is resumed.
-
-    Example:
-        >>> "epochs" in resumable(), "latent_dim" in resumable()
-        (True, False)
-    """
-    return _marked("resumable")
-
-
-def places() -> list[str]:
-    """Names of the settings that say only where training runs, and do not change its result.
-
-    Example:
-        >>> "device" in places(), "epochs" in places()
-        (True, False)
-    """
-    return _marked("place")
-
-
-def _marked(mark: str) -> list[str]:
-    marks = {name: field.json_schema_extra for name, field in settings().items()}
-    return [name for name, found in marks.items() if isinstance(found, dict) and found[mark]]
 
 
 def _input_error(error: ValidationError, section: type[BaseModel]) -> InputError:

@@ -58,13 +58,13 @@ def test_a_new_setting_with_a_default_leaves_every_name_as_it_was(monkeypatch):
     class LaterRunConfig(RunConfig):
         training: LaterTrainConfig = Field(default_factory=LaterTrainConfig)
 
-    settings = {
-        **latentrank.config.settings(),
-        "momentum": LaterTrainConfig.model_fields["momentum"],
-    }
+    def settings(marked=None):
+        momentum = {} if marked else {"momentum": LaterTrainConfig.model_fields["momentum"]}
+        return {**latentrank.config.settings(marked), **momentum}
+
     paths = latentrank.config._paths(LaterRunConfig)
     monkeypatch.setattr(cache, "RunConfig", LaterRunConfig)
-    monkeypatch.setattr(cache, "settings", lambda: settings)
+    monkeypatch.setattr(cache, "settings", settings)
     monkeypatch.setattr(latentrank.config, "path_of", lambda name: paths[name])
     given = {"method": "lorae", "data": "blobs", "options": {"penalty": 0.1}, "epochs": 3}
     assert folder_name(LaterRunConfig(**given)) == before

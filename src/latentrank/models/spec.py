@@ -60,7 +60,7 @@ class Spec(BaseModel):
     folded: bool = False
     code_dim: Width | None = None
     preprocessing: Preprocessing | None = None
-    data_fingerprint: str | None = Field(None, max_length=200)
+    data_fingerprint: str | None = Field(default=None, max_length=200)
     reading: dict[Setting, Names] = Field(default_factory=dict)
 
     @model_validator(mode="after")

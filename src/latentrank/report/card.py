@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from latentrank import __version__, methods, metrics
-from latentrank.config import RunConfig, places, section_of, settings
+from latentrank.config import RunConfig, section_of, settings
 from latentrank.formatting import as_text, duration
 from latentrank.models.spec import Spec
 from latentrank.report import html
@@ -71,7 +71,7 @@ def facts_of(folder: Path, run: Run | None = None) -> Facts:
 
 def _settings() -> list[str]:
     """Settings of data and training that can change the result; the data are named elsewhere."""
-    apart = {"data", *places()}
+    apart = {"data", *settings("place")}
     return [name for name in settings() if section_of(name) is not RunConfig and name not in apart]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.config import places
+from latentrank.config import settings
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
 from latentrank.formatting import as_text, duration, mean_and_spread
@@ -23,7 +23,7 @@ from latentrank.runs import Run
 from latentrank.runs.measured import share_of_variance
 
 # What may differ between repetitions of an experiment.
-_NOT_THE_EXPERIMENT: Final = frozenset({"seed", *places()})
+_NOT_THE_EXPERIMENT: Final = frozenset({"seed", *settings("place")})
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes", "threads"})
 _NAMES: Final = {"seconds": "training time", "error_of_the_mean": "error of the mean sample"}
 _LONGEST_NAME: Final = 28  # characters; longer names become numbers

@@ -79,13 +79,17 @@ def listening(port: int) -> socket.socket:
         InputError: the port is in use, or not allowed.
     """
     try:
-        return socket.create_server((_HOST, port))
+        listener = socket.create_server((_HOST, port))
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise InputError(
             f"Port {port} cannot be used ({reason}); give another --port, or leave it out for a "
             "free one."
         ) from None
+    # An answer is written in two parts, and the second would wait 40 ms for a receipt of the first.
+    # asyncio sets this only for sockets that are explicitly TCP, which create_server's are not.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def address(listener: socket.socket) -> str:

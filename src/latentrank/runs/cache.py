@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentrank import data, runs
-from latentrank.config import SCHEMA, RunConfig, places, settings
+from latentrank.config import SCHEMA, RunConfig, settings
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG
 from latentrank.io import digest
@@ -85,7 +85,7 @@ def content(config: RunConfig) -> dict[str, Any]:
         "settings": {
             name: config.get(name)
             for name in settings()
-            if name not in ("method", "data", *places())
+            if name not in ("method", "data", *settings("place"))
             and config.get(name) not in (usual.get(name), None)
         },
     }
@@ -165,7 +165,7 @@ def train(
         if is_done(training):
             return
         if (folder / CONFIG).is_file():
-            where = {name: training.config.get(name) for name in places()}
+            where = {name: training.config.get(name) for name in settings("place")}
             runs.resume(folder, where, progress=progress, callbacks=callbacks)
         else:
             runs.train(training.config, folder, progress=progress, callbacks=callbacks)

@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from latentrank import methods
-from latentrank.config import RunConfig, resumable
+from latentrank.config import RunConfig, settings
 from latentrank.data import Dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
@@ -106,7 +106,7 @@ def resume(
 
     Args:
         folder: of the run.
-        changes: settings to change, among those in `latentrank.config.resumable`.
+        changes: settings to change, of `latentrank.config.settings("resumable")`.
         dataset: the data, if the run was trained on data in memory.
         encoder: your own network, if the run was trained with one.
         decoder: likewise.
@@ -181,7 +181,7 @@ def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
     """The configuration of a resumed run, with changed settings."""
     before = run.settings
     for name in given:
-        if name not in resumable():
+        if name not in settings("resumable"):
             raise InputError(
                 f"{name} of the run in {run.folder} cannot be changed; leave it out, or "
                 "train a new run."

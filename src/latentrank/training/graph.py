@@ -133,7 +133,9 @@ def in_cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
     """
     graph = torch.cuda.CUDAGraph()
     # A capture that fails leaves its own stream as the current one.
-    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
+    current = torch.cuda.stream(torch.cuda.current_stream())
+    # Other threads, such as a loader's that pins memory, may call CUDA in the meantime.
+    with current, torch.cuda.graph(graph, capture_error_mode="thread_local"):
         function()
     return graph.replay
 
