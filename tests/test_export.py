@@ -324,3 +324,22 @@ def test_what_is_not_linear_cannot_be_compressed(tmp_path):
     model, _ = trained("irmae", nonlinear=True)
     with pytest.raises(InputError, match="compress needs a code that is linear"):
         export.export_safetensors(model, tmp_path / "a.safetensors", compress=1e-3)
+
+
+def test_a_model_without_its_basis_is_not_exported(tmp_path):
+    model = latentrank.build("rrae", (6,), latent_dim=4, rank=2)
+    for write in (export.export_onnx, export.export_safetensors):
+        with pytest.raises(InputError, match="no basis yet, so it cannot be exported"):
+            write(model, tmp_path / "encoder", "encoder")
+    assert not list(tmp_path.iterdir())
+
+
+def test_networks_that_torch_cannot_export_are_named_as_the_reason(tmp_path):
+    class Branching(nn.Linear):
+        def forward(self, x):
+            return super().forward(x if x.sum() > 0 else -x)
+
+    networks = {"encoder": Branching(6, 4), "decoder": nn.Linear(4, 6)}
+    model = latentrank.build("ae", (6,), latent_dim=4, **networks)
+    with pytest.raises(InputError, match=r"cannot export these networks to ONNX .Could not"):
+        export.export_onnx(model, tmp_path / "encoder.onnx", "encoder")

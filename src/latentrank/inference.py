@@ -17,7 +17,6 @@ from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, unknown
 from latentrank.filenames import PARAMETER_MAP
 from latentrank.models.base import LatentModel
-from latentrank.models.spec import READING
 from latentrank.parametric import ExtrapolationWarning, ParameterMap
 from latentrank.runs import Run
 
@@ -99,8 +98,8 @@ def _embedded(
 def _how(run: Run) -> dict[str, Any]:
     """How the run's data were read, to read other data in the same way."""
     settings = run.settings.data
-    names = ("image_size", *READING)
-    return {"root": settings.data_root, **{name: getattr(settings, name) for name in names}}
+    known = {"root": settings.data_root, "image_size": settings.image_size}
+    return {**known, **run.model().spec.reading}
 
 
 def _basis(run: Run) -> NDArray[np.float32]:

@@ -59,7 +59,7 @@ def save(model: LatentModel, folder: str | Path) -> Path:
     # Copies, since the file format does not support tensors that share memory, as tied weights do.
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in model.state_dict().items()
+        for name, tensor in _state(model).items()
     }
     with atomic_write(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary)
@@ -67,6 +67,11 @@ def save(model: LatentModel, folder: str | Path) -> Path:
     description = {**written_by, **model.spec.model_dump(mode="json")}
     write_text(folder / SPEC, json.dumps(description, indent=2) + "\n")
     return folder
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    """The state of a module, by the names from before torch.compile."""
+    return {name.replace("_orig_mod.", ""): values for name, values in module.state_dict().items()}
 
 
 def load(
@@ -134,6 +139,10 @@ def _explained(folder: Path) -> Iterator[None]:
             f"There is no model in {folder} ({Path(str(error.filename)).name} is missing); "
             "give the folder of a finished run or of a saved model."
         ) from None
+    except NotADirectoryError:
+        raise InputError(
+            f"{folder} is a file; give the folder of a finished run or of a saved model."
+        ) from None
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise InputError(
             f"The model in {folder} is damaged ({_reason(error)}); train it again."
@@ -154,7 +163,8 @@ def restore(make: Callable[[], Module], tensors: Mapping[str, Tensor], source: P
     try:
         with _Bounded(sum(tensor.numel() for tensor in tensors.values())):
             module = make()
-        module.load_state_dict(tensors)
+        own = dict(zip(_state(module), module.state_dict(), strict=True))
+        module.load_state_dict({own.get(name, name): values for name, values in tensors.items()})
     except InputError:
         raise
     except (RuntimeError, MemoryError, TypeError, ValueError):

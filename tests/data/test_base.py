@@ -68,7 +68,7 @@ def test_fingerprints_depend_on_values_and_on_nothing_else():
         return Dataset(name, Split(x), Split(test)).fingerprint
 
     same = [x.astype(np.float32), np.asfortranarray(x), x.copy()]
-    assert {fingerprint(y, name=str(i)) for i, y in enumerate(same)} == {fingerprint(x)}
+    assert {fingerprint(y, y[:4], str(i)) for i, y in enumerate(same)} == {fingerprint(x)}
     changed = x.copy()
     changed[3, 1] += 1
     others = [fingerprint(changed), fingerprint(x, changed[:4]), fingerprint(x[::-1])]
@@ -113,3 +113,19 @@ def test_holdout_needs_two_samples(n, counted):
 def test_the_parts_of_a_data_set_are_splits():
     with pytest.raises(InputError, match="of type ndarray and ndarray, expected Split"):
         Dataset("mine", np.zeros((4, 2)), np.zeros((4, 2)))
+
+
+def test_both_splits_have_one_type_and_shape():
+    pixels = np.full((4, 1, 3, 3), 200, dtype=np.uint8)
+    with pytest.raises(InputError, match=r"dtype uint8 and shape \(1, 3, 3\).*dtype float32"):
+        Dataset("pixels", Split(pixels), Split(pixels.astype(np.float32) / 255))
+    with pytest.raises(InputError, match=r"the test samples .* shape \(1, 3, 2\)"):
+        Dataset("pixels", Split(pixels), Split(pixels[..., :2]))
+
+
+def test_a_split_takes_tensors_and_lists_and_no_masks():
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    for given in (torch.from_numpy(x), x.tolist()):
+        np.testing.assert_array_equal(Split(given).x, x)
+    with pytest.raises(InputError, match="masked values"):
+        Split(np.ma.masked_greater(x, 0))

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, SubsetRandomSampler, TensorDataset
 
 import latentrank
+from latentrank import LowRankAutoencoder
 from latentrank.data import load
 from latentrank.data.in_memory import as_dataset
 from latentrank.errors import InputError
@@ -115,3 +117,53 @@ def test_the_settings_of_a_run_describe_its_data_in_memory(tmp_path):
     assert len(run.codes("train")) == 9
     with pytest.raises(InputError, match="labels does not apply"):
         load(fields, layout="NHW", labels="grade")
+
+
+def test_a_dictionary_of_arrays_is_read_as_its_file_is(tmp_path):
+    arrays = {"x": X, "y": LABELS, "parameters": X[:, :2]}
+    np.savez(tmp_path / "arrays.npz", **arrays)
+    assert load(arrays).fingerprint == load(tmp_path / "arrays.npz").fingerprint
+
+
+def test_bfloat16_is_read_exactly():
+    given = torch.from_numpy(X).bfloat16()
+    data = load(given)
+    np.testing.assert_array_equal(data.train.x, given.double().numpy()[data.train.rows])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (np.ma.masked_greater(X, 0), "masked values"),
+        ([np.ma.masked_greater(row, 0) for row in X], "masked values"),
+        (scipy.sparse.csr_matrix(X), "expected a dense array"),
+        (TensorDataset(*map(torch.from_numpy, (X, X[:, 0], LABELS))), "have 3 parts"),
+        ([[torch.zeros(3), 0]] * 4, "parts of different shapes"),
+        (DataLoader(Pairs(int), sampler=SubsetRandomSampler(range(5))), "torch.utils.data.Subset"),
+        ("", "name of the data is empty"),
+    ],
+    ids=["masked", "masked items", "sparse", "three parts", "lists", "sampler", "no name"],
+)
+def test_data_that_would_be_read_only_in_part_or_wrongly_are_refused(source, message):
+    with pytest.raises(InputError, match=message):
+        load(source)
+
+
+def test_columns_are_told_apart():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(InputError, match="several columns called a;"):
+        load(pandas.DataFrame(X, columns=list("aabc")))
+    nested = pandas.MultiIndex.from_product([list("ab"), [1, 2]])
+    assert load(pandas.DataFrame(X, columns=nested)).shape == (4,)
+
+
+@pytest.mark.parametrize("dims", [("x", "sample"), ("x", "time"), ("station", "sample")])
+def test_named_samples_are_never_along_another_axis(dims):
+    xarray = pytest.importorskip("xarray")
+    array = xarray.DataArray(X, dims=dims)
+    with pytest.raises(InputError, match=r"that of the samples.*--layout NT"):
+        load(array)
+    with pytest.raises(InputError, match="first is read as that of the samples"):
+        LowRankAutoencoder("pca", latent_dim=2).fit(array)
+    assert load(array, layout="NT").shape == (1, 4)
+    assert load(array.transpose()).shape == (1, 20)

@@ -1,6 +1,7 @@
 """What holds for every registered method, whatever it is."""
 
 import copy
+import pickle
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn.utils.parametrize import is_parametrized
 
 import latentrank
 from latentrank import methods
@@ -78,6 +80,9 @@ def test_perturbing_any_matrix_changes_what_the_model_computes(name):
 
     before = outputs()
     assert torch.equal(before, outputs())
+    if not any(map(is_parametrized, model.modules())):  # torch does not pickle such modules
+        model = pickle.loads(pickle.dumps(model))
+        assert torch.equal(before, outputs())
     for parameter_name, parameter in model.named_parameters():
         kept = parameter.detach().clone()
         with torch.no_grad():

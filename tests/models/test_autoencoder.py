@@ -1,10 +1,12 @@
 """The model around the bottleneck: statistics of the codes, rank, fold, compress."""
 
+import copy
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import latentrank
 from latentrank.errors import InputError
@@ -106,3 +108,40 @@ def test_codes_that_depend_on_their_batch_are_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.testing.assert_close(model.encode(x)[:1], model.encode(x[:1]))
+
+
+def test_arrays_of_another_shape_are_refused():
+    model = finalized(torch.rand(10, 6))
+    for shape in [(0, 6), (3, 5), (3, 1, 6)]:
+        with pytest.raises(InputError, match=r"expected \(N, 6\)"):
+            model.encode_array(np.zeros(shape))
+    for shape in [(3, 5), (4,)]:
+        with pytest.raises(InputError, match=r"expected \(N, 4\)"):
+            model.decode_array(np.zeros(shape))
+    assert model.decode_array(np.zeros((0, 4))).shape == (0, 6)
+
+
+@pytest.mark.parametrize("built_in", [True, False])
+def test_a_compiled_model_is_saved_as_the_model_itself(built_in, tmp_path):
+    networks = {} if built_in else {"encoder": nn.Linear(6, 4), "decoder": nn.Linear(4, 6)}
+    model = latentrank.build("ae", (6,), latent_dim=4, bounded=False, **networks)
+    x = torch.rand(3, 6)
+    expected = model.eval()(x)
+    if built_in:
+        latentrank.save(torch.compile(model, backend="eager"), tmp_path)
+    else:
+        parts = {name: torch.compile(part, backend="eager") for name, part in networks.items()}
+        compiled = latentrank.build("ae", (6,), latent_dim=4, bounded=False, **parts)
+        latentrank.save(compiled, tmp_path)
+        again = {
+            name: torch.compile(copy.deepcopy(part), backend="eager")
+            for name, part in networks.items()
+        }
+        assert torch.equal(latentrank.load(tmp_path, **again).encode(x), model.encode(x))
+    assert torch.equal(latentrank.load(tmp_path, **copy.deepcopy(networks))(x), expected)
+
+
+def test_a_file_is_no_folder_of_a_model(tmp_path):
+    latentrank.save(finalized(torch.rand(10, 6)), tmp_path)
+    with pytest.raises(InputError, match=r"model.safetensors is a file; give the folder"):
+        latentrank.load(tmp_path / "model.safetensors")

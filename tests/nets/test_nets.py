@@ -129,3 +129,12 @@ def test_empty_code_is_refused(name):
     sizes = {"encoder_dim": 4, "latent_dim": 4} | {name: 0}
     with pytest.raises(InputError, match=f"{name} is 0, expected an integer from 1"):
         nets.build("auto", (3,), **sizes)
+
+
+def test_a_network_that_returns_a_tuple_is_refused():
+    class Both(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), x
+
+    with pytest.raises(InputError, match=r"encoder maps \(2, 3\) to a tuple, expected \(2, 2\)"):
+        nets.check_pair(Both(3, 2), nn.Linear(2, 3), (3,), 2, 2)

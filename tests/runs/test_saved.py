@@ -137,3 +137,26 @@ def test_a_table_is_read_as_for_the_training(tmp_path):
     np.testing.assert_array_equal(found.codes("test"), run.codes("test"))
     embedded = inference.embed(opened(tmp_path / "saved"), split="all", source=path)
     assert embedded["codes"].shape == (60, 2)
+
+
+@pytest.mark.parametrize("kind", ["run", "saved"])
+def test_the_columns_of_a_table_are_those_of_the_training_in_any_order(kind, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    x = np.random.default_rng(0).normal(size=(40, 4)) @ np.diag([4.0, 3.0, 2.0, 1.0])
+    frame = pandas.DataFrame(x, columns=["dose", "a", "b", "c (mm)"])
+    frame.to_csv(tmp_path / "plant.csv", index=False)
+    config = RunConfig(method="pca", data=str(tmp_path / "plant.csv"), latent_dim=2)
+    run = runs.train(config, tmp_path / "run", progress=False)
+    latentrank.save(run.model(), tmp_path / "saved")
+    frame.iloc[:, ::-1].assign(more=1.0).to_csv(tmp_path / "turned.csv", index=False)
+    frame.to_csv(tmp_path / "headless.csv", index=False, header=False)
+    frame.drop(columns="a").assign(z=1.0).to_csv(tmp_path / "other.csv", index=False)
+
+    def codes(name):
+        source = tmp_path / f"{name}.csv"
+        return inference.embed(opened(tmp_path / kind), split="all", source=source)["codes"]
+
+    for name in ("turned", "headless"):
+        np.testing.assert_array_equal(codes(name), codes("plant"))
+    with pytest.raises(InputError, match=r"no column in .* called 'a'"):
+        codes("other")

@@ -24,6 +24,28 @@ __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
 #: Above this many bytes, the fingerprint uses evenly spaced rows of a split.
 _ALL_BYTES = 2**26
 _SPREAD_ROWS = 4096
+_LONGEST_NAMES = 2**20
+
+
+def unmasked(values: Any, what: str) -> Any:
+    """Values as they are, tensors as arrays.
+
+    Args:
+        values: an array, a tensor, or anything else.
+        what: their name in messages.
+
+    Raises:
+        InputError: some are masked.
+    """
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    if np.ma.is_masked(values):
+        raise InputError(
+            f"{what} has masked values, which would be used as if they were not masked; fill them "
+            f"({what}.filled(...)) or leave those samples out."
+        )
+    return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +76,8 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "x", lazily(self.x))
+        x = unmasked(self.x, "x")
+        object.__setattr__(self, "x", lazily(np.asarray(x) if isinstance(x, list | tuple) else x))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
@@ -150,6 +173,13 @@ class Dataset:
                 f"The parts of {self.name} are of type {type(train).__name__} and "
                 f"{type(test).__name__}, expected Split; write Dataset(name, Split(x), Split(y))."
             )
+        kinds = [(part.x.dtype, part.x.shape[1:]) for part in (train, test)]
+        if kinds[0] != kinds[1]:
+            was, now = (f"dtype {dtype} and shape {shape}" for dtype, shape in kinds)
+            raise InputError(
+                f"The training samples of {self.name} have {was}, and the test samples {now}; give "
+                "both the same."
+            )
         made: Any = self.preprocessing
         if mean is not None or std is not None:
             train, test, made = _restored(train, test, mean, std, bool(bounded))
@@ -168,6 +198,15 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`."""
         return tuple(int(size) for size in self.train.x.shape[1:])
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """How to choose samples like these from a table: by `columns`, where these have names."""
+        names = list(self.axes.channel_names or ())
+        columns = ",".join(names)
+        separable = all(names) and [name.strip() for name in columns.split(",")] == names
+        named = len(self.shape) == 1 and separable and len(columns) < _LONGEST_NAMES
+        return {"columns": columns} if named else {}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
 from latentrank.data.arrays import (
     UNSAID,
@@ -17,8 +19,8 @@ from latentrank.data.arrays import (
     assemble,
     refuse_unused,
 )
-from latentrank.data.base import Array, Dataset
-from latentrank.data.readers import netcdf, tables
+from latentrank.data.base import Array, Dataset, unmasked
+from latentrank.data.readers import named, netcdf, tables
 from latentrank.errors import InputError
 
 
@@ -26,10 +28,11 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Da
     """A data set from samples in memory, read as those of a file are.
 
     Args:
-        source: a `Dataset`, which is returned; samples `(N, ...)` as an array or tensor; a pandas
-            `DataFrame`, read like a table; an xarray `DataArray` or `Dataset`, read like a netCDF
-            file; or a map-style data set or a `DataLoader` of torch, whose items are samples, or
-            pairs of a sample and its class (an integer or text) or its parameters (real numbers).
+        source: a `Dataset`, which is returned; samples `(N, ...)` as an array or tensor; a
+            dictionary of arrays, read like an `.npz` file; a pandas `DataFrame`, read like a table;
+            an xarray `DataArray` or `Dataset`, read like a netCDF file; or a map-style data set or
+            a `DataLoader` of torch, whose items are samples, or pairs of a sample and its class
+            (an integer or text) or its parameters (real numbers).
         name: what to call it.
         meaning: how to read them; of a `Dataset` everything is known.
 
@@ -57,24 +60,39 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
         source = source.to_dataset(name=source.name or name)
     if hasattr(source, "data_vars"):
         return netcdf.from_xarray(netcdf.numeric_times(source), Path(name), None, meaning)
+    if isinstance(source, Mapping):
+        held = {str(key): _array(values, str(key)) for key, values in source.items()}
+        return named.contents(name, held, meaning)
     refuse_unused(name, **meaning.names)
     if isinstance(source, DataLoader):
+        if type(source.sampler) not in (SequentialSampler, RandomSampler):
+            raise InputError(
+                f"The loader draws samples with a {type(source.sampler).__name__}, expected all of "
+                "its data set; give the samples as a data set, such as torch.utils.data.Subset."
+            )
         source = source.dataset
     if isinstance(source, Tensor | np.ndarray):
-        return Contents([Part(name, _array(source))])
+        return Contents([Part(name, _array(source, name))])
     return Contents([_items(name, source)])
 
 
-def _array(values: Any) -> Array:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+def _array(values: Any, what: str) -> Array:
+    values = unmasked(values, what)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError(
+            f"A sample of {what} has parts of different shapes, expected an array, or a tuple of "
+            "an array and its label or parameters; give one of these."
+        ) from error
 
 
 def _items(name: str, source: Any) -> Part:
     """The samples of a data set of torch, or of a list, with labels or parameters."""
-    if not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
+    if issparse(source) or not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
         raise InputError(
-            f"The data are a {type(source).__name__}, expected an array, a tensor, or a data set "
-            "that has a length; gather the samples into an array."
+            f"The data are a {type(source).__name__}, expected a dense array, a tensor, or a "
+            "data set that has a length; gather the samples into an array."
         )
     items = [source[i] for i in range(len(source))]
     if any(isinstance(item, dict) for item in items):
@@ -83,7 +101,12 @@ def _items(name: str, source: Any) -> Part:
             "label; return those from the data set."
         )
     pairs = bool(items) and isinstance(items[0], tuple)
-    samples = [_array(item[0] if pairs else item) for item in items]
+    if pairs and len(items[0]) > 2:
+        raise InputError(
+            f"The items of {name} have {len(items[0])} parts, expected a sample, or a sample and "
+            "its label or parameters; return those from the data set."
+        )
+    samples = [_array(item[0] if pairs else item, name) for item in items]
     shapes = {sample.shape for sample in samples}
     if len(shapes) != 1:
         raise InputError(
@@ -92,7 +115,7 @@ def _items(name: str, source: Any) -> Part:
         )
     if not pairs or len(items[0]) == 1:
         return Part(name, np.stack(samples))
-    targets = np.stack([_array(item[1]) for item in items])
+    targets = np.stack([_array(item[1], name) for item in items])
     if targets.dtype.kind == "f":
         return Part(name, np.stack(samples), parameters=targets)
     return Part(name, np.stack(samples), targets)

@@ -15,9 +15,11 @@ Kind = Literal["table", "curves", "images", "volumes"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 _NETWORK = {"table": "NF", "curves": "NCT", "images": "NCHW", "volumes": "NCDHW"}
-# names of dimensions in space
+# names of dimensions in space, and of those over samples
 _PLACES = {"x", "y", "z", "height", "depth", "level", "lev", "plev"}
 _PLACES |= {"lat", "latitude", "rlat", "lon", "longitude", "rlon"}
+_SAMPLES = {"sample", "samples", "snapshot", "snapshots", "run", "case", "batch"}
+_NAMED = {3: "NHW", 4: "NDHW"}
 _FEW = 4  # channels: grey, grey and alpha, RGB, RGB and alpha
 _MANY = 16  # maximum number of channels of a measurement
 
@@ -74,16 +76,30 @@ def recognise(x: Array, what: str, kind: str | None = None, layout: str | None =
     )
 
 
-def recognise_names(dims: Sequence[Hashable]) -> str | None:
+def recognise_names(dims: Sequence[Hashable], what: str, layout: str | None = None) -> str | None:
     """The layout of an array over named dimensions, samples first; None if the names do not tell.
 
+    Args:
+        dims: the names.
+        what: description of the array, for messages.
+        layout: the layout that the user specified; names are not checked then.
+
+    Raises:
+        InputError: the first dimension is one in space, or samples are along another one.
+
     Example:
-        >>> recognise_names(("time", "lat", "lon")), recognise_names(("time", "lat", "channel"))
-        ('NHW', None)
+        >>> recognise_names(("time", "lat", "lon"), "x")
+        'NHW'
+        >>> recognise_names(("time", "lat", "channel"), "x")
     """
-    if not {str(dim).lower() for dim in dims[1:]} <= _PLACES:
-        return None
-    return {3: "NHW", 4: "NDHW"}.get(len(dims))
+    first, *rest = (str(dim).lower() for dim in dims)
+    if layout is None and (first in _PLACES or not _SAMPLES.isdisjoint(rest)):
+        raise InputError(
+            f"{what} has the dimensions ({', '.join(map(str, dims))}), and the first is read "
+            "as that of the samples; transpose it, or specify the order with layout= "
+            f"(such as --layout {_NAMED.get(len(dims), 'NT')})."
+        )
+    return _NAMED.get(len(dims)) if set(rest) <= _PLACES else None
 
 
 def _given(x: Array, what: str, layout: str) -> str:

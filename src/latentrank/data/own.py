@@ -61,7 +61,7 @@ def load(text: str, request: Request, known: Sequence[str]) -> Dataset:
     Raises:
         InputError: there are no data, or they cannot be read.
     """
-    path = Path(text).expanduser()
+    path = _path(text)
     if holds_images(path):
         refuse_unused(str(path), **request.meaning.shapes, **request.meaning.names)
         return images.load(path, request.image_size, request.progress, request.meaning.validation)
@@ -94,7 +94,7 @@ def load_like(
         InputError: there are no data, they cannot be read, or samples have another shape or are
             not finite.
     """
-    path = Path(text).expanduser()
+    path = _path(text)
     if holds_images(path):
         split, names = images.load_all(
             path, request.image_size, request.progress, preprocessing, shape[0]
@@ -131,6 +131,12 @@ def joined(splits: Sequence[Split]) -> Split:
     }
     x = splits[0].x if len(splits) == 1 else np.concatenate([split.x for split in splits])
     return Split(x, **{**metadata, "rows": np.arange(count)})
+
+
+def _path(text: str) -> Path:
+    if not text:  # would be the working folder
+        raise InputError("The name of the data is empty; give a name or a path.")
+    return Path(text).expanduser()
 
 
 def holds_images(path: Path) -> bool:

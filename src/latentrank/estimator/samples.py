@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
-from torch import Tensor
 
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
+from latentrank.data.base import unmasked
 from latentrank.data.layout import as_samples, recognise_names
 from latentrank.data.units import check_range
 from latentrank.data.views import blocks
@@ -34,13 +34,7 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
         ValueError: it is sparse, empty, no array of real numbers, or not finite; or a table has
             other columns than that of `fit`.
     """
-    if isinstance(X, Tensor):
-        X = X.detach().cpu().numpy()
-    if np.ma.is_masked(X):
-        raise InputError(
-            "X has masked values, which would be used as if they were not masked; fill them "
-            "(X.filled(...)) or leave those samples out."
-        )
+    X = unmasked(X, "X")
     settings = {
         "dtype": "numeric",
         "allow_nd": True,
@@ -96,7 +90,7 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
     Raises:
         InputError: the layout is unknown, does not fit, or is in doubt.
     """
-    named = recognise_names(X.dims) if hasattr(X, "to_dataset") else None
+    named = recognise_names(X.dims, "X", layout) if hasattr(X, "to_dataset") else None
     contents = Contents([Part("X", train), Part("X", held)], layout=named)
     return assemble("X", contents, Meaning(kind=kind, layout=layout))
 

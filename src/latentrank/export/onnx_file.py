@@ -148,16 +148,23 @@ def _halved(module: nn.Module, model: LatentModel, part: str) -> nn.Module:
 
 def _write(module: nn.Module, path: Path, inputs: Array, part: str, opset: int) -> None:
     given, made = NAMES[part]
-    program: Any = torch.onnx.export(
-        module,
-        (torch.from_numpy(inputs),),
-        dynamo=True,
-        input_names=[given],
-        output_names=[made],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        opset_version=opset,
-        verbose=False,
-    )
+    try:
+        program: Any = torch.onnx.export(
+            module,
+            (torch.from_numpy(inputs),),
+            dynamo=True,
+            input_names=[given],
+            output_names=[made],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            opset_version=opset,
+            verbose=False,
+        )
+    except torch.onnx.errors.OnnxExporterError as error:  # of a user's own networks
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise InputError(
+            f"torch cannot export these networks to ONNX ({reason}); change them so that "
+            "torch.export accepts them."
+        ) from error
     program.save(str(path), external_data=False)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from latentrank.bottlenecks import RankBottleneck
 from latentrank.errors import InputError, unknown
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
@@ -27,7 +28,7 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
             relative change; None keeps the code.
 
     Raises:
-        InputError: `compress` is given, and the model cannot be compressed.
+        InputError: the model has no basis yet, or it cannot be compressed and `compress` is given.
 
     Example:
         >>> import latentrank
@@ -35,6 +36,11 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
         >>> deployed(model).bottleneck
         Identity()
     """
+    if isinstance(model.bottleneck, RankBottleneck) and model.bottleneck.basis() is None:
+        raise InputError(
+            "The model has no basis yet, so it cannot be exported; train it with fit, or call "
+            "finalize with the training data."
+        )
     model = copy.deepcopy(model).cpu().eval()
     if compress is not None:
         return model.compress(compress)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,11 +43,11 @@ MakeBottleneck = Callable[[int, Any, int], "Bottleneck"]
 
 def _later(module: str, name: str) -> Callable[..., Any]:
     """A function or class that is imported when called, so that the table does not import torch."""
+    return partial(_imported, module, name)
 
-    def call(*args: Any, **options: Any) -> Any:
-        return getattr(import_module(f"latentrank.{module}"), name)(*args, **options)
 
-    return call
+def _imported(module: str, name: str, *args: Any, **options: Any) -> Any:
+    return getattr(import_module(f"latentrank.{module}"), name)(*args, **options)
 
 
 def _loss(name: str) -> Callable[..., Any]:

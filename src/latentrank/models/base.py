@@ -205,6 +205,11 @@ class LatentModel(nn.Module):
             `(N, *input_shape)` in the units, bounds and dtype of the training data.
         """
         codes = torch.from_numpy(np.require(z, np.float32, ["C", "W"]))
+        if codes.shape[1:] != (self.latent_dim,):
+            raise InputError(
+                f"The codes have shape {tuple(codes.shape)}, expected (N, {self.latent_dim}); give "
+                "what encode_array returns."
+            )
         undo = self.preprocessing.denormalise
         parts = torch.split(codes, BATCH)
         with self.threads(min(BATCH, len(z))):
@@ -216,9 +221,17 @@ class LatentModel(nn.Module):
         Args:
             x: `(N, *input_shape)`.
 
-        Yields:
-            `(B, *input_shape)` float32.
+        Returns:
+            An iterator over `(B, *input_shape)` float32.
+
+        Raises:
+            InputError: samples of another shape, or none.
         """
+        if not len(x) or tuple(x.shape[1:]) != self.spec.input_shape:
+            raise InputError(
+                f"The samples have shape {tuple(x.shape)}, expected (N, "
+                f"{', '.join(map(str, self.spec.input_shape))}) with N from 1; reshape them."
+            )
         normalise = self.preprocessing.normalise
         return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))
 

@@ -17,7 +17,7 @@ _WIDEST = 2**20
 READING = ("labels", "parameters", "columns")
 
 Setting = Annotated[str, Field(pattern=f"^({'|'.join(READING)})$")]
-Names = Annotated[str, Field(max_length=2**16)]
+Names = Annotated[str, Field(max_length=2**20)]
 Size = Annotated[int, Field(ge=1, le=_MOST_VALUES, strict=True)]
 Width = Annotated[int, Field(ge=1, le=_WIDEST, strict=True)]
 
@@ -37,8 +37,8 @@ class Spec(BaseModel):
         preprocessing: preprocessing of the data it was trained on; None before training, when data
             are not preprocessed.
         data_fingerprint: content hash of the data it was trained on; None before training.
-        reading: the settings in `READING` by which those data were read, where given; other data
-            are read in the same way.
+        reading: the settings in `READING` by which those data were read, where given, and the
+            names of a table's columns; other data are read in the same way.
 
     Raises:
         ValidationError: a value has the wrong type, or is out of range.

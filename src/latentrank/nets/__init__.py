@@ -150,7 +150,7 @@ def check_pair(
         training = network.training
         try:
             like = next(network.parameters(), torch.empty(0))
-            found = tuple(network.eval()(torch.zeros(given).to(like)).shape)
+            made = network.eval()(torch.zeros(given).to(like))
         except (RuntimeError, ValueError, IndexError) as error:
             raise InputError(
                 f"The {name} cannot take samples of shape {given} "
@@ -158,6 +158,7 @@ def check_pair(
             ) from None
         finally:
             network.train(training)
+        found = tuple(made.shape) if isinstance(made, torch.Tensor) else f"a {type(made).__name__}"
         if found != expected:
             raise InputError(
                 f"The {name} maps {given} to {found}, expected {expected}; change its last layer."

@@ -298,7 +298,7 @@ def finish(
 ) -> Run:
     """Write the model and its metrics, which marks the run as finished."""
     read = config.data.model_dump(include=set(READING), exclude_none=True)
-    model.spec = model.spec.model_copy(update={"reading": read})
+    model.spec = model.spec.model_copy(update={"reading": {**model.spec.reading, **read}})
     save(model, folder)
     run = Run(folder).attach(model, dataset)
     run.write_codes()

@@ -85,6 +85,11 @@ def fit(
         >>> len(history.rows), model.training
         (2, False)
     """
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"The data are a {type(dataset).__name__}, expected a Dataset; make one with "
+            "latentrank.data.load(...)."
+        )
     if dataset.shape != model.spec.input_shape:
         raise InputError(
             f"The model takes samples of shape {model.spec.input_shape} and those of "
@@ -95,13 +100,21 @@ def fit(
             f"{dataset.name} has {len(dataset.train)} samples to train on and {len(dataset.test)} "
             "to test on, expected at least two of each; give more."
         )
+    if model.spec.bounded and not dataset.preprocessing.bounded and model.spec.net != "custom":
+        raise InputError(
+            f"The model's outputs are bounded, and the values of {dataset.name} are not; build it "
+            "with bounded=False."
+        )
     if config.n_init > 1:
         raise InputError(
             f"n_init is {config.n_init}, but fit trains the one model that it is given; use "
             "latentrank.train or LowRankAutoencoder."
         )
     config = config.resolved(model.spec.method)
-    learned_from: dict[str, Any] = {"data_fingerprint": dataset.fingerprint}
+    learned_from: dict[str, Any] = {
+        "data_fingerprint": dataset.fingerprint,
+        "reading": dataset.reading,
+    }
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing
     model.spec = model.spec.model_copy(update=learned_from)

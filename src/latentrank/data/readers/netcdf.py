@@ -53,7 +53,10 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     """
     meaning = meaning.within(map(str, dataset.variables))
     names = _variables(dataset, path, inner, meaning)
-    sample = dataset[names[0]].dims[0]
+    dims = dataset[names[0]].dims
+    sample = dims[0]
+    said_layout = "known" if meaning.lenient else meaning.layout
+    named_layout = recognise_names(dims, str(path), said_layout)
     given = meaning.parameters or _called_parameters(dataset, sample)
     parameters = given or _coordinates(dataset, sample)
     known = [str(name) for name in dataset.variables]
@@ -79,11 +82,11 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     kind = "curves" if part.x.ndim == 2 else None
     axes = Axes(
         tuple(_axis(dataset[name]) for name in names),
-        tuple(_along(dataset, str(dim)) for dim in dataset[names[0]].dims[1:]),
+        tuple(_along(dataset, str(dim)) for dim in dims[1:]),
     )
     # channels are where they have been stacked
     stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
-    layout = stacked if len(names) > 1 else recognise_names(dataset[names[0]].dims)
+    layout = stacked if len(names) > 1 else named_layout
     return Contents([part], tuple(columns) or None, tuple(said), kind, layout=layout, axes=axes)
 
 
@@ -132,8 +135,8 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
         )
     if len({dataset[name].dims for name in chosen}) > 1:
         raise InputError(
-            f"{path} holds variables over different dimensions ({', '.join(chosen)}); name one, "
-            f"such as {path}:/{chosen[0]}."
+            f"{path} holds variables over different dimensions ({', '.join(chosen)}); select "
+            f"those of a sample with columns= (such as --columns {chosen[0]})."
         )
     return chosen
 

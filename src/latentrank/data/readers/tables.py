@@ -192,8 +192,14 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     Raises:
         InputError: a column does not exist, or none is left for the samples.
     """
-    frame = frame.rename(columns=str)
-    names = list(frame.columns)
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
+    frame = frame.set_axis(names, axis=1)
+    headed = names != [str(number) for number in range(len(names))]
+    if meaning.lenient and not headed:  # columns are in the order of training
+        meaning = meaning._replace(columns=None)
     meaning = meaning.within(names)
     wanted = [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]
     check("column", what, wanted, names)
@@ -230,7 +236,6 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         said.append(f"Unused columns: {first_of(over, _NAMED)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     kind = "table" if x.ndim == 2 and meaning.kind is None else None
-    headed = names != [str(number) for number in range(len(names))]
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
     return Contents(parts, meaning.parameters, (*said, *joined), kind, axes=axes)
 
