@@ -101,9 +101,10 @@ def fit(
             "to test on, expected at least two of each; give more."
         )
     if model.spec.bounded and not dataset.preprocessing.bounded and model.spec.net != "custom":
-        raise InputError(
-            f"The model's outputs are bounded, and the values of {dataset.name} are not; build it "
-            "with bounded=False."
+        warnings.warn(
+            f"The model's outputs are bounded, and the values of {dataset.name} are not, so it "
+            "cannot reproduce them; build it with bounded=False.",
+            stacklevel=2,
         )
     if config.n_init > 1:
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -189,6 +190,7 @@ def can_be_captured(model: nn.Module, optimizer: Optimizer) -> bool:
 
 def _is_capturable(part: Any) -> bool:
     """Whether a module or a function does the same to its tensors in every call."""
-    ours = str(part.__module__).split(".")[0] in _PURE
+    owner = part.func if isinstance(part, partial) else part
+    ours = str(owner.__module__).split(".")[0] in _PURE
     marked = "capturable" in {*vars(type(part)), *getattr(part, "__dict__", ())}
     return (ours or marked) and bool(getattr(part, "capturable", True))
