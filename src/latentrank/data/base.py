@@ -17,6 +17,7 @@ from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
+from latentrank.models.spec import LONGEST_NAMES
 from latentrank.preprocessing import Preprocessing
 
 __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
@@ -24,7 +25,6 @@ __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
 #: Above this many bytes, the fingerprint uses evenly spaced rows of a split.
 _ALL_BYTES = 2**26
 _SPREAD_ROWS = 4096
-_LONGEST_NAMES = 2**20
 
 
 def unmasked(values: Any, what: str) -> Any:
@@ -205,7 +205,7 @@ class Dataset:
         names = list(self.axes.channel_names or ())
         columns = ",".join(names)
         separable = all(names) and [name.strip() for name in columns.split(",")] == names
-        named = len(self.shape) == 1 and separable and len(columns) < _LONGEST_NAMES
+        named = len(self.shape) == 1 and separable and len(columns) < LONGEST_NAMES
         return {"columns": columns} if named else {}
 
     @cached_property

@@ -76,30 +76,40 @@ def recognise(x: Array, what: str, kind: str | None = None, layout: str | None =
     )
 
 
-def recognise_names(dims: Sequence[Hashable], what: str, layout: str | None = None) -> str | None:
+def recognise_names(dims: Sequence[Hashable]) -> str | None:
     """The layout of an array over named dimensions, samples first; None if the names do not tell.
+
+    Example:
+        >>> recognise_names(("time", "lat", "lon")), recognise_names(("time", "lat", "channel"))
+        ('NHW', None)
+    """
+    return _NAMED.get(len(dims)) if set(_lower(dims[1:])) <= _PLACES else None
+
+
+def check_first(dims: Sequence[Hashable], what: str) -> None:
+    """Refuse named dimensions of which the first is not that of the samples.
 
     Args:
         dims: the names.
         what: description of the array, for messages.
-        layout: the layout that the user specified; names are not checked then.
 
     Raises:
         InputError: the first dimension is one in space, or samples are along another one.
 
     Example:
-        >>> recognise_names(("time", "lat", "lon"), "x")
-        'NHW'
-        >>> recognise_names(("time", "lat", "channel"), "x")
+        >>> check_first(("time", "lat", "lon"), "x")
     """
-    first, *rest = (str(dim).lower() for dim in dims)
-    if layout is None and (first in _PLACES or not _SAMPLES.isdisjoint(rest)):
+    first, *rest = _lower(dims)
+    if first in _PLACES or not _SAMPLES.isdisjoint(rest):
         raise InputError(
             f"{what} has the dimensions ({', '.join(map(str, dims))}), and the first is read "
             "as that of the samples; transpose it, or specify the order with layout= "
             f"(such as --layout {_NAMED.get(len(dims), 'NT')})."
         )
-    return _NAMED.get(len(dims)) if set(rest) <= _PLACES else None
+
+
+def _lower(dims: Sequence[Hashable]) -> list[str]:
+    return [str(dim).lower() for dim in dims]
 
 
 def _given(x: Array, what: str, layout: str) -> str:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, validate_data
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
 from latentrank.data.base import unmasked
-from latentrank.data.layout import as_samples, recognise_names
+from latentrank.data.layout import as_samples, check_first, recognise_names
 from latentrank.data.units import check_range
 from latentrank.data.views import blocks
 from latentrank.errors import InputError
@@ -90,7 +90,11 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
     Raises:
         InputError: the layout is unknown, does not fit, or is in doubt.
     """
-    named = recognise_names(X.dims, "X", layout) if hasattr(X, "to_dataset") else None
+    named = None
+    if hasattr(X, "to_dataset"):
+        named = recognise_names(X.dims)
+        if layout is None:
+            check_first(X.dims, "X")
     contents = Contents([Part("X", train), Part("X", held)], layout=named)
     return assemble("X", contents, Meaning(kind=kind, layout=layout))
 

@@ -15,9 +15,11 @@ _WIDEST = 2**20
 
 #: Settings by which columns or arrays of data are chosen.
 READING = ("labels", "parameters", "columns")
+#: Characters of what one of them names.
+LONGEST_NAMES = 2**20
 
 Setting = Annotated[str, Field(pattern=f"^({'|'.join(READING)})$")]
-Names = Annotated[str, Field(max_length=2**20)]
+Names = Annotated[str, Field(max_length=LONGEST_NAMES)]
 Size = Annotated[int, Field(ge=1, le=_MOST_VALUES, strict=True)]
 Width = Annotated[int, Field(ge=1, le=_WIDEST, strict=True)]
 

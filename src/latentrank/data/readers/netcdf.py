@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.axes import Axes, Axis
-from latentrank.data.layout import recognise_names
+from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import need
@@ -55,8 +55,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     names = _variables(dataset, path, inner, meaning)
     dims = dataset[names[0]].dims
     sample = dims[0]
-    said_layout = "known" if meaning.lenient else meaning.layout
-    named_layout = recognise_names(dims, str(path), said_layout)
+    if meaning.layout is None and not meaning.lenient:
+        check_first(dims, str(path))
     given = meaning.parameters or _called_parameters(dataset, sample)
     parameters = given or _coordinates(dataset, sample)
     known = [str(name) for name in dataset.variables]
@@ -86,7 +86,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     )
     # channels are where they have been stacked
     stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
-    layout = stacked if len(names) > 1 else named_layout
+    layout = stacked if len(names) > 1 else recognise_names(dims)
     return Contents([part], tuple(columns) or None, tuple(said), kind, layout=layout, axes=axes)
 
 
