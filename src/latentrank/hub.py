@@ -18,7 +18,7 @@ from torch import nn
 from latentrank.errors import InputError, need
 from latentrank.estimator import LowRankAutoencoder
 from latentrank.filenames import CONFIG, ESTIMATOR, ESTIMATOR_ARRAYS, SPEC, WEIGHTS
-from latentrank.io import write_text
+from latentrank.io import make_folder, write_text
 from latentrank.models.base import LatentModel
 from latentrank.report.card import card, facts_of
 from latentrank.runs import Run, finished_run
@@ -92,7 +92,7 @@ def _copy(source: Path, folder: Path) -> None:
         raise InputError(
             f"There is no model in {source}; give the folder of a finished run or of a saved model."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for path in filter(Path.is_file, (source / name for name in FILES)):
         if not (path.name == CARD and (folder / CARD).is_file()):
             shutil.copyfile(path, folder / path.name)
