@@ -1,10 +1,12 @@
 """The commands: what they write, what they print, and one sentence for every mistake."""
 
+import operator
 import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -94,7 +96,7 @@ def test_words_and_options_are_told_apart():
 def test_a_failure_of_ours_is_one_sentence_and_leaves_its_traceback(monkeypatch, capfd, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("latentrank.methods.names", lambda: 1 / 0)
+    monkeypatch.setattr("latentrank.methods.names", partial(operator.truediv, 1, 0))
     assert main(["methods"]) == 1
     err = capfd.readouterr().err
     assert err.count("\n") == 1
@@ -304,6 +306,22 @@ def test_a_narrow_terminal_hides_no_letter(command, width, monkeypatch, capfd):
 def test_a_mistake_is_one_sentence_and_status_2(arguments, told, folder, capfd):
     filled = [text.format(run=run_of(folder), folder=folder) for text in arguments]
     assert told in refused(filled, capfd)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("def f(:", "mine.py, line 1 failed (SyntaxError"),
+        ("import absent_module", "mine.py, line 1 failed (ModuleNotFoundError"),
+        ("def f():\n    return {}['x']", "mine.py, line 2 failed (KeyError: 'x')"),
+        ("f = 3", "There is no function 'f' in mine.py"),
+        ("\ndef f(): pass", "mine.py, line 2) returned None, expected tuple"),
+        ("def f(): return 1, 2, 3", "f returned 3 values, expected an encoder and a decoder"),
+    ],
+)
+def test_a_mistake_in_a_file_of_ones_own_is_told_with_its_line(code, told, folder, capfd):
+    Path("mine.py").write_text(code)
+    assert told in refused(["embed", run_of(folder), "--networks", "mine.py:f"], capfd)
 
 
 @pytest.mark.parametrize(
