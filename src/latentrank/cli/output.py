@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -50,7 +50,7 @@ def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
     for index, column in enumerate(columns):
         number = column in numbers
         unwrapped = number or index == 0
-        side = "right" if number else "left"
+        side: Literal["right", "left"] = "right" if number else "left"
         table.add_column(column, justify=side, no_wrap=unwrapped, overflow="fold")
     return table
 

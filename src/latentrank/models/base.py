@@ -304,7 +304,7 @@ class LatentModel(nn.Module):
 def _repeatable(batches: Samples) -> Callable[[], Iterable[Tensor]]:
     """A function that returns the batches, as often as it is called."""
     if isinstance(batches, Tensor):
-        return lambda: batches.split(BATCH)
+        return lambda: torch.split(batches, BATCH)
     if callable(batches):
         return batches
     if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
