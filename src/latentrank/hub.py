@@ -129,7 +129,7 @@ def push_to_hub(
     api = _api(token)
     with tempfile.TemporaryDirectory() as temporary:
         folder = save_pretrained(model, temporary, name=name, license=license)
-        with _explained(f"{name} cannot be uploaded", "check the name, and log in: hf auth login"):
+        with _explained(f"{name} cannot be uploaded", "check the name and the connection, and log in: hf auth login"):
             full = api.create_repo(name, private=private, exist_ok=True).repo_id
             made = api.upload_folder(
                 repo_id=full, folder_path=folder, commit_message=message, revision=revision
@@ -165,7 +165,7 @@ def download(
     if Path(name).is_dir():
         raise InputError(f"{name} is a folder on this machine, not a name on the Hub; load it.")
     api = _api(token)
-    with _explained(f"{name} cannot be fetched", "check the name and the revision"):
+    with _explained(f"{name} cannot be fetched", "check the name, the revision and the connection"):
         return Path(
             api.snapshot_download(
                 name,

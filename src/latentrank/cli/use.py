@@ -337,7 +337,7 @@ def pull(
     from latentrank import hub
     from latentrank.io import new_folder
 
-    folder = out or Path(repository.rpartition("/")[2])
+    folder = out or Path(Path(repository).name or "model")  # of `.`, which is then refused
     with new_folder(folder) as temporary, messages.status(f"Fetching {repository}"):
         fetched = hub.download(repository, revision=revision)
         shutil.copytree(fetched, temporary, dirs_exist_ok=True)
