@@ -129,7 +129,8 @@ def push_to_hub(
     api = _api(token)
     with tempfile.TemporaryDirectory() as temporary:
         folder = save_pretrained(model, temporary, name=name, license=license)
-        with _explained(f"{name} cannot be uploaded", "check the name and the connection, and log in: hf auth login"):
+        remedy = "check the name and the connection, and log in: hf auth login"
+        with _explained(f"{name} cannot be uploaded", remedy):
             full = api.create_repo(name, private=private, exist_ok=True).repo_id
             made = api.upload_folder(
                 repo_id=full, folder_path=folder, commit_message=message, revision=revision
