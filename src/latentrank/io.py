@@ -24,6 +24,7 @@ _UMASK = os.umask(0)
 os.umask(_UMASK)
 
 _ADVICE = "check permissions and free space"
+_ELSEWHERE = "give another path"
 
 
 @contextmanager
@@ -69,7 +70,7 @@ def make_folder(path: Path, advice: str = _ADVICE) -> None:
         InputError: it cannot be created, or is a file, which is named.
     """
     try:
-        check_folder(path)
+        check_folder(path, _ELSEWHERE if advice == _ADVICE else advice)
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
@@ -77,7 +78,7 @@ def make_folder(path: Path, advice: str = _ADVICE) -> None:
         ) from None
 
 
-def check_folder(path: Path) -> None:
+def check_folder(path: Path, advice: str = _ELSEWHERE) -> None:
     """Refuse a folder, existing or not, whose path leads through a file.
 
     Raises:
@@ -85,7 +86,9 @@ def check_folder(path: Path) -> None:
     """
     for place in (path, *path.parents):
         if place.exists() and not place.is_dir():
-            raise InputError(f"{place} is a file, expected a folder; give another path.")
+            raise InputError(
+                f"{path} cannot be written, since {place} is a file, expected a folder; {advice}."
+            )
 
 
 @contextmanager
