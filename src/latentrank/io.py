@@ -87,7 +87,7 @@ def check_folder(path: Path, advice: str = _ELSEWHERE) -> None:
     for place in (path, *path.parents):
         if place.exists() and not place.is_dir():
             raise InputError(
-                f"{path} cannot be written, since {place} is a file, expected a folder; {advice}."
+                f"{path} cannot be written since {place} is a file, expected a folder; {advice}."
             )
 
 
