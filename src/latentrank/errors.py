@@ -81,8 +81,9 @@ def check_count(value: object, name: str) -> None:
         raise InputError(f"{name} is {value!r}, expected an integer from 1; choose one.")
 
 
-#: Folders of code that is not the user's.
-_INSTALLED = (str(Path(__file__).parent), *map(sysconfig.get_path, ("stdlib", "platlib")))
+#: Folders of code that is not the user's, by path and by name.
+_INSTALLED = (str(Path(__file__).parent), sysconfig.get_path("stdlib"))
+_OF_PACKAGES = {"site-packages", "dist-packages"}
 
 
 def own_place(error: BaseException) -> str:
@@ -100,7 +101,9 @@ def own_place(error: BaseException) -> str:
 
 
 def _is_own(file: str) -> bool:
-    return Path(file).is_file() and not file.startswith(_INSTALLED)
+    path = Path(file)
+    installed = file.startswith(_INSTALLED) or not _OF_PACKAGES.isdisjoint(path.parts)
+    return path.is_file() and not installed
 
 
 def check_returned(value: Any, kind: type, maker: Any, name: str = "") -> None:

@@ -14,3 +14,6 @@ LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 FIGURES = "figures"
 RESTARTS = "restarts"
 REPORT = "report.html"
+
+#: What training and its report write beside the configuration.
+PARTS_OF_A_RUN = (METRICS, HISTORY, WEIGHTS, SPEC, CODES, CHECKPOINTS, FIGURES, RESTARTS, REPORT)

@@ -240,7 +240,6 @@ def test_a_narrow_terminal_hides_no_letter(command, width, monkeypatch, capfd):
             ["train", "ae", "--data", "{folder}/squares.npz", "--out", "{folder}/table.npy/run"],
             "table.npy is a file, expected a folder",
         ),
-        (["train", "ae", "--data", "{folder}/squares.npz", "--out", "{folder}"], "other files"),
         (
             [
                 "sweep",

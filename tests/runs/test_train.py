@@ -78,6 +78,21 @@ def test_a_second_run_does_not_take_the_place_of_the_first(finished):
         latentrank.train(finished.settings, finished.folder, progress=False)
 
 
+def test_a_run_does_not_replace_files_that_are_there(finished, arrays, tmp_path):
+    saved = latentrank.save(finished.model(), tmp_path / "saved")
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    with pytest.raises(InputError, match=r"holds a model\.\w+, which the run would replace"):
+        latentrank.train(finished.settings, saved, progress=False)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_a_run_can_stand_beside_its_data(finished, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    run = latentrank.train(finished.settings.updated({"epochs": 1}), tmp_path, progress=False)
+    assert run.finished
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_no_code_in_a_model_file_is_run(finished, tmp_path):
     folder = broken_copy(finished.folder, tmp_path / "pickled")
     torch.save(_RunsCode(tmp_path / "was-here"), folder / "model.safetensors")

@@ -16,7 +16,14 @@ from latentrank.config import RunConfig, settings
 from latentrank.data import Dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
-from latentrank.filenames import CHECKPOINTS, CODES, CONFIG, METRICS, RESTARTS
+from latentrank.filenames import (
+    CHECKPOINTS,
+    CODES,
+    CONFIG,
+    METRICS,
+    PARTS_OF_A_RUN,
+    RESTARTS,
+)
 from latentrank.io import remove_leftovers, write_yaml
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import READING
@@ -205,15 +212,18 @@ def start(resolved: RunConfig, folder: Path) -> None:
     """Create the folder of a new run and write its resolved configuration.
 
     Raises:
-        InputError: there is a run already, or other files, which the run's could replace.
+        InputError: there is a run already, or a file that the run would replace.
     """
     if (folder / CONFIG).exists():
         raise InputError(
             f"{folder} already holds a run; give another --out, or resume it with "
             f"--resume {folder}."
         )
-    if any(not path.name.startswith(".") for path in folder.glob("*")):
-        raise InputError(f"{folder} holds other files; give a new or an empty folder for the run.")
+    for name in PARTS_OF_A_RUN:
+        if (folder / name).exists():
+            raise InputError(
+                f"{folder} holds a {name}, which the run would replace; give another --out."
+            )
     write_yaml(folder / CONFIG, resolved.model_dump(mode="json"))
 
 
