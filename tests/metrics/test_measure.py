@@ -161,7 +161,12 @@ def test_probes_see_all_labels_of_the_data(trained):
         ("ae", "images.npz", "fd[incepton]:gaussian", "did you mean 'inception'"),
         ("ae", "images.npz", "accuracy", "expected accuracy:LABELS"),
         ("ae", "images.npz", "rank:3", "expected rank"),
-        ("ae", "images.npz", "accuracy:many", "expected an integer from 1, or all"),
+        ("ae", "images.npz", "accuracy:many", "expected an integer from 2, or all"),
+        ("ae", "images.npz", "accuracy:1", "expected an integer from 2, or all"),
+        ("ae", "images.npz", "accuracy:97", "97 labels were requested, and there are 96"),
+        ("ae", "plain.npy", "contrast:lowst", "did you mean 'lowest'"),
+        ("ae", "plain.npy", "gradient:many", "steps is 'many', expected an integer from 1"),
+        ("ae", "plain.npy", "gradient:0", "steps is 0, expected an integer from 1"),
         ("ae", "images.npz", "rank[inception]", "uses no features"),
     ],
 )
