@@ -50,7 +50,12 @@ MODULES = {
                     "interpolation", "labelled", "prediction", "probe", "theory")},
     "evaluation.statistics": ["tests/evaluation/test_distances.py"],
     **{f"metrics.{name}": [f"tests/metrics/test_{name}.py"]
-       for name in ("latent", "measure", "store", "tables")},
+       for name in ("latent", "store", "tables")},
+    # Without the two that train a classifier, search and reproduce, which takes a minute each.
+    "metrics.measure": ["tests/metrics/test_measure.py",
+                        *(f"--deselect=tests/metrics/test_measure.py::test_{name}" for name in (
+                            "a_distance_is_the_same_number_from_every_command",
+                            "values_that_need_no_model_are_measured_side_by_side"))],
 }  # fmt: skip
 
 _SWAPS: dict[type[ast.AST], type[ast.AST]] = {

@@ -19,6 +19,7 @@ X = np.arange(10.0).reshape(5, 2)
             ["apple", "pea", "quince"],
         ),
         ([7, -3, 7, 100, -3], [100, 7, -3, 7], [-4, 8, 101]),
+        ([7, -3, 7, 100, -3], [-3, -3], [101]),
         ([True, False, True, True, False], [False, True], []),
     ],
 )

@@ -110,9 +110,15 @@ def usual(
         The metrics that can be measured for this run, as text.
 
     Raises:
-        InputError: unknown features or densities, or features and data without images.
+        InputError: unknown features or densities, densities without features, or features and
+            data without images.
     """
     found: list[str] = []
+    if density and features is None:
+        raise InputError(
+            f"The densities {', '.join(density)} were given without features to measure distances "
+            "on; name some, such as classifier."
+        )
     if features is not None:
         check_features(features)
         for name in density or ():
