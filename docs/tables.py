@@ -6,7 +6,6 @@
     python docs/tables.py results RUN...
     python docs/tables.py reproductions FOLDER...
     python docs/tables.py numbers FOLDER...
-    python docs/tables.py claims PAGE
 
 Each prints Markdown. With `--into FILE --at NAME` it replaces what stands in FILE between
 `<!-- NAME -->` and `<!-- /NAME -->` instead.
@@ -232,108 +231,6 @@ def numbers(folders: Sequence[Path]) -> str:
     )
 
 
-def claims(pages: Sequence[Path]) -> str:
-    """Every claim of the reproductions on a page: values from their tables, and the verdict."""
-    rows = []
-    for page in pages:
-        for name, text in sections(page.read_text(encoding="utf-8")):
-            title = re.search("^## (.*)$", text, re.MULTILINE)
-            anchor = re.sub(r"[^\w -]", "", title[1].lower()).replace(" ", "-") if title else ""
-            links = [f"[{name}](#{anchor})"]
-            known = {claim.text: claim for claim in recipes.load(name).claims}
-            for line in listed(text, "Claims of the paper:"):
-                told, verdict = _claim_and_verdict(line)
-                if verdict not in VERDICTS.values():
-                    values, verdict = [verdict, "–"], "–"
-                elif claim := known.get(told):
-                    told, values = f"{told} ({claim.column})", compared(claim, text)
-                else:
-                    values = ["–", "–"]
-                rows.append([links.pop() if links else "", told, *values, verdict])
-    header = ["recipe", "what the paper says (judged by)", "measured", "published", "verdict"]
-    return markdown(header, rows)
-
-
-def sections(text: str) -> list[tuple[str, str]]:
-    """The reproductions of recipes on a page: name and text."""
-    found = re.findall("<!-- ([^ ]+) -->(.*?)<!-- /\\1 -->", text, re.DOTALL)
-    return [(name, inner) for name, inner in found if name in recipes.names()]
-
-
-def listed(text: str, heading: str) -> list[str]:
-    """The points of the list under a heading."""
-    after = text.partition(f"{heading}\n\n")[2].partition("\n\n")[0]
-    return [line.removeprefix("- ") for line in after.splitlines()]
-
-
-def compared(claim: recipes.Claim, text: str) -> list[str]:
-    """The measured and published values of the rows that decide a claim."""
-    headings = ["", *re.findall("^### (.*)$", text, re.MULTILINE)]
-    parts = [read_table(part) for part in re.split("^### .*$", text, flags=re.MULTILINE)]
-    grids = {heading: grid for heading, grid in zip(headings, parts, strict=True) if grid}
-    grid = grids[claim.part] if claim.part else next(iter(grids.values()))
-    measured = column(grid, f"{claim.column}, measured") or column(grid, claim.column)
-    own = column(grid, f"{claim.column}, published")
-    fid = {} if own else column(grid, re.sub("^FD-[^,]*", "FID", f"{claim.column}, published"))
-    seen = measured if set(measured.values()) - {"–"} else own
-    names = claim.rising or deciding(claim, seen)
-    published = pairs(own or fid, names)
-    return [pairs(measured, names), f"{published} (FID)" if fid else published]
-
-
-def deciding(claim: recipes.Claim, values: dict[str, str]) -> list[str]:
-    """The row that a claim calls the lowest or highest, and the next one."""
-    extreme = claim.lowest or claim.highest
-    assert extreme is not None, "checked in the recipe"
-    sign = 1 if claim.lowest else -1
-    others = [row for row, value in values.items() if row != extreme and value != "–"]
-    return [extreme, *sorted(others, key=lambda row: sign * float(values[row].split()[0]))[:1]]
-
-
-def pairs(values: dict[str, str], names: Sequence[str]) -> str:
-    """Rows and their values, one a line, without the numbers of seeds."""
-    shown = [(name, re.sub(r" \(\d+\)$", "", values.get(name, "–"))) for name in names]
-    given = [f"{name}: {value}".replace(" ", "\u00a0") for name, value in shown if value != "–"]
-    return "<br>".join(given) or "–"
-
-
-def read_table(text: str) -> dict[str, dict[str, str]]:
-    """The first table of a text, by row and column."""
-    lines = [line.strip("| ") for line in text.splitlines() if line.startswith("| ")]
-    grid = [re.split(r" \| ", line) for line in lines]
-    if not grid:
-        return {}
-    header = grid[0]
-    return {name: dict(zip(header, rest, strict=True)) for name, *rest in grid[2:]}
-
-
-def column(grid: dict[str, dict[str, str]], name: str) -> dict[str, str]:
-    """One column, by row; nothing if there is none."""
-    return {row: values[name] for row, values in grid.items() if name in values}
-
-
-#: How `latentrank.reproduce.verdict` ends, and what a table says for it.
-VERDICTS = {
-    "Reproduced.": "reproduced",
-    "Reproduced; difference within one standard deviation.": "reproduced; difference within one "
-    "standard deviation",
-    "Reproduced; the ranges over seeds overlap.": "reproduced; the ranges over seeds overlap",
-    "Reproduced; some rows have one seed.": "reproduced; some rows have one seed",
-    "Reproduced with one seed.": "reproduced with one seed",
-    "Not reproduced.": "**not reproduced**",
-    "Not reproduced; tied.": "**not reproduced**; tied",
-    "Not measured.": "not measured",
-}
-
-
-def _claim_and_verdict(text: str) -> tuple[str, str]:
-    for end, short in VERDICTS.items():
-        if text.endswith(f" {end}"):
-            return text.removesuffix(f" {end}"), short
-    claim, _, seen = text.partition(" Measured: ")  # of a theorem
-    return claim, seen
-
-
 def measured(values: Sequence[float | None], one: str, mean: str, spread: str) -> str:
     """What was measured, in the format `one`, or its mean and spread; empty for nothing."""
     numbers = [value for value in values if value is not None]
@@ -362,7 +259,6 @@ _OF_FOLDERS = {
     "results": results_table,
     "reproductions": reproductions,
     "numbers": numbers,
-    "claims": claims,
 }
 
 

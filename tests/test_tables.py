@@ -10,9 +10,6 @@ import yaml
 from latentrank import methods
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
-from latentrank.recipes import Claim
-from latentrank.report.reproduction import Cell, Grid, Page
-from latentrank.reproduce import verdict
 
 ROOT = Path(__file__).parent.parent
 SPEC = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
@@ -158,61 +155,3 @@ def test_numbers_leave_out_claims_and_notes(tmp_path, capsys):
     (tmp_path / "table.md").write_text("\n\n".join(parts) + "\n")
     tables.main(["numbers", str(tmp_path)])
     assert capsys.readouterr().out.split("\n\n") == [parts[2], parts[3], parts[6] + "\n"]
-
-
-PAGE = """
-<!-- irmae-table-6 -->
-
-## Rank, against the depth (1/2)
-
-|  | rank, measured | rank, published | FD-classifier, Gaussian, measured | FID, Gaussian, published |
-| --- | --- | --- | --- | --- |
-| 2 | 45 ± 6.6 (3) | 70 | 99 (1) | 35.0 |
-| 4 | 19 ± 1.5 (3) | 39 | 100 ± 10 (2) | 30.1 |
-| 8 | 5 ± 0 (3) | 8 | 90.5 [90, 91] (2) | 37.4 |
-| 12 | 2 ± 0.6 (3) | 4 | – | 40 |
-
-Claims of the paper:
-
-- More matrices give a smaller rank. Reproduced.
-- Four matrices generate best. Not reproduced.
-- Theory: rank goes with depth to the power -1. Measured: -0.5.
-
-`a command`
-
-<!-- /irmae-table-6 -->
-
-<!-- results:mnist -->
-<!-- /results:mnist -->
-"""  # noqa: E501
-
-
-def test_claims_have_the_values_that_decide_them(tmp_path, capsys):
-    page = tmp_path / "page.md"
-    page.write_text(PAGE)
-    tables.main(["claims", str(page)])
-    measured = "12: 2 ± 0.6<br>8: 5 ± 0<br>4: 19 ± 1.5<br>2: 45 ± 6.6"
-    assert cells(capsys.readouterr().out.replace("\u00a0", " ")) == [
-        ["[irmae-table-6](#rank-against-the-depth-12)", "More matrices give a smaller rank. (rank)",
-         measured, "12: 4<br>8: 8<br>4: 39<br>2: 70", "reproduced"],
-        ["", "Four matrices generate best. (FD-classifier, Gaussian)",
-         "4: 100 ± 10<br>8: 90.5 [90, 91]", "4: 30.1<br>8: 37.4 (FID)", "**not reproduced**"],
-        ["", "Theory: rank goes with depth to the power -1.", "-0.5.", "–", "–"],
-    ]  # fmt: skip
-
-
-def test_the_claims_of_the_page_are_those_of_its_tables():
-    page = ROOT / "docs" / "results.md"
-    assert tables.claims([page]) in page.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("low", "high"),
-    [([1, 1.1], [2, 2.1]), ([1, 3], [2, 2.1]), ([1], [2]), ([1, 1.1], [2]), ([3], [2]), ([], [2])],
-)
-def test_every_verdict_has_a_short_form(low, high):
-    rows = {"a": {"rank": Cell(low)}, "b": {"rank": Cell(high)}}
-    page = Page("n", "t", "p", "small", 1, "0", "c", [Grid("blobs", ["rank"], rows)])
-    told = verdict(Claim(text="Claim.", column="rank", rising=["a", "b"]), page)
-    assert tables._claim_and_verdict(told)[0] == "Claim."
-    assert tables._claim_and_verdict(told)[1] in tables.VERDICTS.values()
