@@ -205,7 +205,8 @@ def main() -> int:
     for devices in given.devices:
         for method, more in methods:
             machine = {"devices": devices, "strategy": "ddp" if devices > 1 else "auto"}
-            config = RunConfig(method=method, **{"epochs": 12, **machine, **TINY, **more})
+            length = {} if "steps" in more else {"epochs": 12}
+            config = RunConfig(method=method, **{**length, **machine, **TINY, **more})
             place = Path(tempfile.mkdtemp(prefix="kill-"))
             killed, wrong = trial(config, place, given.kills, rng)
             verdict = "; ".join(wrong) or "equal bit by bit, no gap, no double row"

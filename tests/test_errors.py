@@ -1,8 +1,18 @@
+import inspect
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
-from latentrank.bottlenecks import Identity
-from latentrank.errors import InputError, check_count
+import latentrank
+from latentrank.bottlenecks import Bottleneck, Identity
+from latentrank.density.base import Density, Subspace
+from latentrank.density.table import DENSITIES
+from latentrank.errors import InputError, check_count, check_returned, own_place
+from latentrank.methods import METHODS, Method, ReconstructionOptions
+from latentrank.nets import NETWORKS
 
 
 @pytest.mark.parametrize("count", [1, 7, np.int64(7), np.uint8(1)])
@@ -20,3 +30,119 @@ def test_anything_else_is_refused(bad):
 def test_a_bottleneck_has_a_whole_width(bad):
     with pytest.raises(InputError, match=r"latent_dim is .*, expected an integer from 1"):
         Identity(bad)
+
+
+# --- code of the user's own ---------------------------------------------------------------------
+
+
+def broken():
+    return np.linalg.inv("no matrix")
+
+
+def line_of(function, offset=0):
+    return f"{__file__}, line {inspect.getsourcelines(function)[1] + offset}"
+
+
+def test_an_error_has_the_place_in_code_of_ones_own_that_caused_it():
+    with pytest.raises(Exception, match="dimensional") as raised:
+        broken()
+    assert own_place(raised.value) == line_of(broken, 1)
+
+
+def test_an_error_in_libraries_has_none():
+    with pytest.raises(InputError) as raised:
+        check_count(0, "rank")
+    error = raised.value.with_traceback(raised.tb.tb_next)
+    assert own_place(error) == ""
+
+
+def test_a_returned_value_of_another_type_is_refused_with_the_place():
+    with pytest.raises(InputError) as raised:
+        check_returned(3, str, broken)
+    told = f"broken ({line_of(broken)}) returned a value of type int, expected str; correct it."
+    assert str(raised.value) == told
+
+
+class NoEncode(Bottleneck):
+    pass
+
+
+class ATensor(Bottleneck):
+    def forward(self, h, index=None):
+        return h
+
+
+class TooNarrow(Bottleneck):
+    def encode(self, h):
+        return h[:, 1:]
+
+
+def pair(encoder_dim, latent_dim):
+    return nn.Linear(5, encoder_dim), nn.Linear(latent_dim, 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (NoEncode, "NoEncode has no method encode"),
+        (ATensor, r"ATensor.forward \(.*, line \d+\) returned a value of type Tensor"),
+        (TooNarrow, r"TooNarrow returned codes of shape \(4, 2\), expected \(4, 3\)"),
+        (nn.Identity, r"The bottleneck of own \(.*\) returned a value of type Identity"),
+    ],
+)
+def test_a_wrong_bottleneck_is_named(make, told, monkeypatch):
+    row = Method(
+        "own", "x.", "x", ReconstructionOptions, bottleneck=lambda width, options, rank: make(width)
+    )
+    monkeypatch.setitem(METHODS._values, "own", row)
+    with pytest.raises(InputError, match=told):
+        latentrank.build("own", 5, latent_dim=3).losses(torch.rand(4, 5))
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda shape, wide, narrow: None, "returned None, expected tuple"),
+        (lambda shape, wide, narrow: (1, 2, 3), "returned 3 values"),
+        (lambda shape, wide, narrow: (1, 2), "encoder is 1, expected an instance"),
+        (lambda shape, wide, narrow: pair(wide + 1, narrow), r"\(2, 4\), expected \(2, 3\)"),
+    ],
+)
+def test_a_wrong_family_of_networks_is_named(make, told, monkeypatch):
+    monkeypatch.setitem(NETWORKS._values, "own", make)
+    with pytest.raises(InputError, match=told):
+        latentrank.build("ae", 5, latent_dim=3, net="own")
+
+
+def test_a_family_may_return_modules_of_any_kind(monkeypatch):
+    monkeypatch.setitem(NETWORKS._values, "own", lambda shape, wide, narrow: pair(wide, narrow))
+    model = latentrank.build("ae", 5, latent_dim=3, net="own", bounded=True)
+    assert model(torch.rand(4, 5)).abs().max() <= 1
+
+
+class Wrong(Density):
+    def _draw(self, n, rng):
+        return rng.normal(size=(n + 1, self.rank))
+
+    def _log_density(self, coordinates):
+        return 0.0
+
+
+def test_a_wrong_density_is_named(monkeypatch):
+    codes = np.random.default_rng(0).normal(size=(20, 3))
+    monkeypatch.setitem(DENSITIES._values, "own", lambda codes: None)
+    with pytest.raises(InputError, match="returned None, expected Density"):
+        latentrank.density.fit("own", codes)
+    density = Wrong(Subspace.of(codes))
+    with pytest.raises(InputError, match=r"_draw returned an array of shape \(3, 3\), expected"):
+        density.sample(2)
+    with pytest.raises(InputError, match=r"_log_density .* type float, expected ndarray"):
+        density.log_prob(codes)
+
+
+def test_a_data_set_that_is_none_is_named(monkeypatch):
+    entry = latentrank.data.DATASETS.get("blobs")
+    own = replace(entry, load=lambda request: None)
+    monkeypatch.setitem(latentrank.data.DATASETS._values, "own", own)
+    with pytest.raises(InputError, match="returned None, expected Dataset"):
+        latentrank.data.load("own")

@@ -240,6 +240,9 @@ def test_the_commands_upload_and_fetch(server, run, tmp_path, monkeypatch, capsy
         (["push", str(run.folder)], "either USER/NAME or --out"),
         (["push", str(tmp_path), "user/photos"], "There is no model"),
         (["pull", "user/other"], "user/other cannot be fetched"),
+        (["pull", "user/"], "user/ cannot be fetched"),
+        (["pull", "/"], "/ is a folder on this machine"),
+        (["pull", "."], ". is a folder on this machine"),
         (["push", str(run.folder), "no such/name"], "cannot be uploaded"),
     ):
         assert main(arguments) == 2

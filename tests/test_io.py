@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from latentrank.errors import InputError
-from latentrank.io import atomic_write
+from latentrank.io import atomic_write, new_folder
 
 
 def test_the_name_is_given_when_all_is_written(tmp_path):
@@ -48,10 +48,31 @@ def test_a_full_disk_is_one_sentence(tmp_path):
 def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(InputError, match="cannot be written"),
-        atomic_write(tmp_path / "file" / "a.txt"),
+        pytest.raises(InputError, match="file is a file, expected a folder"),
+        atomic_write(tmp_path / "file" / "inside" / "a.txt"),
     ):
         pass
+
+
+def test_a_new_folder_is_there_when_all_is_written(tmp_path):
+    with new_folder(tmp_path / "above" / "new") as temporary:
+        (temporary / "a.txt").write_text("whole")
+        assert not (tmp_path / "above" / "new").exists()
+    assert [path.name for path in (tmp_path / "above").iterdir()] == ["new"]
+    assert (tmp_path / "above" / "new" / "a.txt").read_text() == "whole"
+    with pytest.raises(InputError, match="already exists"), new_folder(tmp_path / "above"):
+        pass
+
+
+def test_an_interrupted_folder_leaves_nothing(tmp_path):
+    def interrupted():
+        with new_folder(tmp_path / "new") as temporary:
+            (temporary / "a.txt").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_are_as_readable_as_others_of_the_user(tmp_path):

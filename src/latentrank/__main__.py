@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 import tempfile
@@ -9,10 +11,14 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
+try:
+    import typer
 
-from latentrank.cli import Stopped, app
-from latentrank.errors import InputError
+    from latentrank.cli import Stopped, app
+    from latentrank.errors import InputError, own_place
+except KeyboardInterrupt:  # imports take a moment
+    sys.stderr.write("latentrank: Stopped.\n")
+    sys.exit(130)
 
 # Click's UsageError, whose location depends on the release of Typer.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -36,28 +42,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # --debug in any position: it is usually appended to a failed command.
     arguments_left = [argument for argument in given if argument != "--debug"]
     debug = len(arguments_left) < len(given)
+    _print_any_character()
     try:
-        return int(app(arguments_left, prog_name="latentrank", standalone_mode=False) or 0)
+        _check_not_empty(arguments_left)
+        # Typer's own `main` would turn Ctrl-C and a closed pipe into a status without a word.
+        command = typer.main.get_command(app)
+        with command.make_context("latentrank", arguments_left) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
     except (InputError, _UsageError) as error:
         if debug:
             traceback.print_exc()
         return _say(_sentence(error), 2)
     except Stopped as stop:
         return _say(str(stop), 130)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return _say("Stopped.", 130)
-    except BrokenPipeError:
-        # The reader of our output, such as head, has closed the pipe.
+    except (BrokenPipeError, SystemExit) as error:
+        # The reader of our output, such as head, has closed the pipe; rich then exits.
+        if not any(isinstance(one, BrokenPipeError) for one in (error, error.__context__)):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if debug:
             traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return _say(f"Something could not be written ({error.strerror}); free some space.", 2)
+        if place := own_place(error):
+            return _say(f"The code in {place} failed ({_name(error)}); correct it.", 2)
         return _say(f"Internal error ({_name(error)}); {_where(debug)}", 1)
+    return 0
+
+
+#: Errors of a full disk, and of a user's share of one.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _print_any_character() -> None:
+    """Print what the terminal's encoding lacks as `?`, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _check_not_empty(arguments: Sequence[str]) -> None:
+    """Refuse an empty value, mostly that of an unset variable; as a path it would be `.`."""
+    for number, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if not argument.strip() or (name.startswith("--") and equals and not value.strip()):
+            before = name if equals else ["latentrank", *arguments][number]
+            raise InputError(f"What follows {before} is empty; give a value, or leave it out.")
 
 
 def _say(sentence: str, status: int) -> int:
-    sys.stderr.write(f"latentrank: {sentence}\n")
+    if sys.stderr is not None:  # closed
+        sys.stderr.write(f"latentrank: {sentence}\n")
     return status
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
+import sysconfig
+import traceback
 from collections.abc import Iterable
 from numbers import Integral
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 #: Maximum length of a message in characters: lists of names fit, a damaged file's contents do not.
 _LONGEST = 1000
@@ -74,6 +79,62 @@ def check_count(value: object, name: str) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
         raise InputError(f"{name} is {value!r}, expected an integer from 1; choose one.")
+
+
+#: Folders of code that is not the user's.
+_INSTALLED = (str(Path(__file__).parent), *map(sysconfig.get_path, ("stdlib", "platlib")))
+
+
+def own_place(error: BaseException) -> str:
+    """Where code of the user's own raised an error, as `FILE, line N`; empty if none did.
+
+    Example:
+        >>> own_place(ZeroDivisionError())
+        ''
+    """
+    frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append((error.filename, error.lineno))
+    own = [(file, line) for file, line in frames if _is_own(file)]
+    return f"{own[-1][0]}, line {own[-1][1]}" if own else ""
+
+
+def _is_own(file: str) -> bool:
+    return Path(file).is_file() and not file.startswith(_INSTALLED)
+
+
+def check_returned(value: Any, kind: type, maker: Any, name: str = "") -> None:
+    """Reject what a function or class of the user's own returned, if it has another type.
+
+    Args:
+        value: what it returned.
+        kind: the type that it should have.
+        maker: the function or class, whose place is named.
+        name: what to call it; by default its own name.
+
+    Raises:
+        InputError: `value` is not of that type.
+
+    Example:
+        >>> def mine(): ...
+        >>> check_returned(mine(), float, mine)
+        Traceback (most recent call last):
+        latentrank.errors.InputError: mine returned None, expected float; correct it.
+    """
+    if not isinstance(value, kind):
+        found = "None" if value is None else f"a value of type {type(value).__name__}"
+        name = name or getattr(maker, "__qualname__", str(maker))
+        raise InputError(
+            f"{name}{_defined_at(maker)} returned {found}, expected {kind.__name__}; correct it."
+        )
+
+
+def _defined_at(maker: Any) -> str:
+    try:
+        file, line = inspect.getsourcefile(maker), inspect.getsourcelines(maker)[1]
+    except (OSError, TypeError):
+        return ""
+    return f" ({file}, line {line})" if file and _is_own(file) else ""
 
 
 def need(package: str, extra: str, purpose: str) -> ModuleType:

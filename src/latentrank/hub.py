@@ -18,7 +18,7 @@ from torch import nn
 from latentrank.errors import InputError, need
 from latentrank.estimator import LowRankAutoencoder
 from latentrank.filenames import CONFIG, ESTIMATOR, ESTIMATOR_ARRAYS, SPEC, WEIGHTS
-from latentrank.io import write_text
+from latentrank.io import make_folder, write_text
 from latentrank.models.base import LatentModel
 from latentrank.report.card import card, facts_of
 from latentrank.runs import Run, finished_run
@@ -92,7 +92,7 @@ def _copy(source: Path, folder: Path) -> None:
         raise InputError(
             f"There is no model in {source}; give the folder of a finished run or of a saved model."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for path in filter(Path.is_file, (source / name for name in FILES)):
         if not (path.name == CARD and (folder / CARD).is_file()):
             shutil.copyfile(path, folder / path.name)
@@ -129,7 +129,8 @@ def push_to_hub(
     api = _api(token)
     with tempfile.TemporaryDirectory() as temporary:
         folder = save_pretrained(model, temporary, name=name, license=license)
-        with _explained(f"{name} cannot be uploaded", "check the name, and log in: hf auth login"):
+        remedy = "check the name and the connection, and log in: hf auth login"
+        with _explained(f"{name} cannot be uploaded", remedy):
             full = api.create_repo(name, private=private, exist_ok=True).repo_id
             made = api.upload_folder(
                 repo_id=full, folder_path=folder, commit_message=message, revision=revision
@@ -165,7 +166,7 @@ def download(
     if Path(name).is_dir():
         raise InputError(f"{name} is a folder on this machine, not a name on the Hub; load it.")
     api = _api(token)
-    with _explained(f"{name} cannot be fetched", "check the name and the revision"):
+    with _explained(f"{name} cannot be fetched", "check the name, the revision and the connection"):
         return Path(
             api.snapshot_download(
                 name,

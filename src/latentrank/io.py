@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,11 +23,12 @@ from latentrank.errors import InputError
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
+_ADVICE = "check permissions and free space"
+_ELSEWHERE = "give another path"
+
 
 @contextmanager
-def atomic_write(
-    path: str | Path, advice: str = "check permissions and free space"
-) -> Iterator[Path]:
+def atomic_write(path: str | Path, advice: str = _ADVICE) -> Iterator[Path]:
     """A temporary path to write to, renamed to `path` when the block succeeds.
 
     Args:
@@ -49,8 +51,8 @@ def atomic_write(
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    make_folder(path.parent, advice)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.chmod(0o666 & ~_UMASK)  # some writers restrict permissions to the owner
         temporary.replace(path)
@@ -59,6 +61,62 @@ def atomic_write(
         raise InputError(f"{path} cannot be written ({reason}); {advice}.") from None
     finally:
         _remove(temporary)
+
+
+def make_folder(path: Path, advice: str = _ADVICE) -> None:
+    """Create a folder, unless it exists.
+
+    Raises:
+        InputError: it cannot be created, or is a file, which is named.
+    """
+    try:
+        check_folder(path, _ELSEWHERE if advice == _ADVICE else advice)
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder {path} cannot be created ({error.strerror}); {advice}."
+        ) from None
+
+
+def check_folder(path: Path, advice: str = _ELSEWHERE) -> None:
+    """Refuse a folder, existing or not, whose path leads through a file.
+
+    Raises:
+        InputError: names the file.
+    """
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError(
+                f"{path} cannot be written since {place} is a file, expected a folder; {advice}."
+            )
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder to write to, renamed to `path` when the block succeeds.
+
+    Args:
+        path: final path, where nothing may be yet.
+
+    Yields:
+        The temporary folder, next to it.
+
+    Raises:
+        InputError: something is there, or it cannot be written; nothing is left behind.
+    """
+    if path.exists():
+        raise InputError(f"{path} already exists; give another --out, or remove it.")
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.mkdir()
+        yield temporary
+        temporary.rename(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path} cannot be written ({reason}); give another --out.") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:

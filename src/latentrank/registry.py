@@ -7,9 +7,14 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, own_place, unknown
 
 T = TypeVar("T")
+
+
+def _at(error: Exception) -> str:
+    place = own_place(error)
+    return f", in {place}" if place else ""
 
 
 class Registry(Generic[T]):
@@ -80,7 +85,8 @@ class Registry(Generic[T]):
         except Exception as error:  # another package can raise anything on import
             raise InputError(
                 f"The {self.kind} '{point.name}' is provided by {point.value}, which cannot be "
-                f"imported ({type(error).__name__}: {error}); repair or uninstall that package."
+                f"imported ({type(error).__name__}: {error}{_at(error)}); repair or uninstall that "
+                "package."
             ) from error
         return loaded
 

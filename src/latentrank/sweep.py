@@ -15,7 +15,7 @@ import numpy as np
 from latentrank import metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError, need
-from latentrank.io import csv_text, digest, parse_value, write_text
+from latentrank.io import csv_text, digest, make_folder, parse_value, write_text
 from latentrank.metrics import Subject
 from latentrank.runs.cache import PlannedRun, content
 from latentrank.runs.configure import short_name
@@ -184,7 +184,7 @@ def sweep(
     base = configured(given, searches, {search.name: search.first for search in searches})
     name = study_name(base, searches, ", ".join(f"{aim.direction} {aim.metric}" for aim in aims))
     folder = Path(out) / name
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         study = optuna.create_study(

@@ -1,8 +1,12 @@
 """The commands: what they write, what they print, and one sentence for every mistake."""
 
+import operator
+import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -92,7 +96,7 @@ def test_words_and_options_are_told_apart():
 def test_a_failure_of_ours_is_one_sentence_and_leaves_its_traceback(monkeypatch, capfd, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("latentrank.methods.names", lambda: 1 / 0)
+    monkeypatch.setattr("latentrank.methods.names", partial(operator.truediv, 1, 0))
     assert main(["methods"]) == 1
     err = capfd.readouterr().err
     assert err.count("\n") == 1
@@ -107,6 +111,51 @@ def test_debug_shows_the_traceback_wherever_it_stands(capfd):
     err = capfd.readouterr().err
     assert "Traceback" in err
     assert err.endswith("nsgan.\n")
+
+
+@pytest.mark.parametrize("command", [["methods"], ["methods", "--debug"]])
+def test_ctrl_c_anywhere_is_one_sentence(command, monkeypatch, capfd):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("latentrank.methods.names", interrupted)
+    assert main(command) == 130
+    assert capfd.readouterr().err == "latentrank: Stopped.\n"
+
+
+def in_a_process(*command, **how):
+    """A command as a process, which has streams of its own."""
+    return subprocess.Popen([sys.executable, "-m", "latentrank", *command], text=True, **how)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    with in_a_process("methods", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_a_character_that_the_terminal_lacks_is_no_error():
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    with in_a_process("datasets", stdout=subprocess.PIPE, env=ascii_only) as process:
+        assert "3?32?32" in process.stdout.read()
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_output_to_a_full_disk_is_one_sentence():
+    with Path("/dev/full").open("w") as full:
+        process = in_a_process("methods", stdout=full, stderr=subprocess.PIPE)
+    with process:
+        told = process.stderr.read()
+    assert process.returncode == 2
+    assert told.count("\n") == 1
+    assert "No space left on device" in told
+
+
+def test_a_mistake_with_a_closed_terminal_keeps_its_status(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["methods", "lorea"]) == 2
 
 
 # --- what there is ------------------------------------------------------------------------------
@@ -144,6 +193,17 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
     assert (told.out + told.err).count(name) == 5
 
 
+@pytest.mark.parametrize("command", ["methods", "datasets", "densities", "methods lorae"])
+@pytest.mark.parametrize("width", [20, 40, 60])
+def test_a_narrow_terminal_hides_no_letter(command, width, monkeypatch, capfd):
+    monkeypatch.setattr(output.console, "width", 200)
+    assert main(command.split()) == 0
+    letters = Counter(filter(str.isalnum, capfd.readouterr().out))
+    monkeypatch.setattr(output.console, "width", width)
+    assert main(command.split()) == 0
+    assert Counter(filter(str.isalnum, capfd.readouterr().out)) == letters
+
+
 # --- mistakes -----------------------------------------------------------------------------------
 
 
@@ -165,6 +225,40 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
         (["train", "irmae", "--data", "shapes", "--depth", "true"], "expected an integer"),
         (["train", "irmae", "--data", "shapes", "--fixed", "3"], "expected true or false"),
         (["train", "lorae", "--data", "shapes", "--epochs", "0"], "epochs is 0"),
+        (
+            ["train", "lorae", "--data", "shapes", "--epochs", "10", "--steps", "5"],
+            "epochs is 10 and steps is 5; leave one out",
+        ),
+        (["train", "lorae", "--data", "shapes", "--out", ""], "What follows --out is empty"),
+        (["train", "lorae", "--data", "shapes", "--out="], "What follows --out is empty"),
+        (["report", " "], "What follows report is empty"),
+        (
+            ["train", "ae", "--data", "{folder}/squares.npz", "--out", "{folder}/table.npy"],
+            "table.npy is a file, expected a folder",
+        ),
+        (
+            ["train", "ae", "--data", "{folder}/squares.npz", "--out", "{folder}/table.npy/run"],
+            "table.npy is a file, expected a folder",
+        ),
+        (["train", "ae", "--data", "{folder}/squares.npz", "--out", "{folder}"], "other files"),
+        (
+            [
+                "sweep",
+                "ae",
+                "--data",
+                "{folder}/squares.npz",
+                "--search",
+                "epochs=1,2",
+                "--out",
+                "{folder}/table.npy",
+            ],
+            "table.npy is a file, expected a folder",
+        ),
+        (["push", "{run}", "--out", "{folder}/table.npy/x"], "table.npy is a file"),
+        (
+            ["sample", "{run}", "--out", "{folder}/table.npy/x.npz"],
+            "table.npy is a file, expected a folder",
+        ),
         (["train", "lorae", "--data", "shapes", "--epochs", "x"], "'--epochs'"),
         (["train", "lorae", "--data", "shapes", "--schedule", "x"], "'--schedule'"),
         (
@@ -212,6 +306,22 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
 def test_a_mistake_is_one_sentence_and_status_2(arguments, told, folder, capfd):
     filled = [text.format(run=run_of(folder), folder=folder) for text in arguments]
     assert told in refused(filled, capfd)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("def f(:", "mine.py, line 1 failed (SyntaxError"),
+        ("import absent_module", "mine.py, line 1 failed (ModuleNotFoundError"),
+        ("def f():\n    return {}['x']", "mine.py, line 2 failed (KeyError: 'x')"),
+        ("f = 3", "There is no function 'f' in mine.py"),
+        ("\ndef f(): pass", "mine.py, line 2) returned None, expected tuple"),
+        ("def f(): return 1, 2, 3", "f returned 3 values, expected an encoder and a decoder"),
+    ],
+)
+def test_a_mistake_in_a_file_of_ones_own_is_told_with_its_line(code, told, folder, capfd):
+    Path("mine.py").write_text(code)
+    assert told in refused(["embed", run_of(folder), "--networks", "mine.py:f"], capfd)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 import latentrank
 from latentrank import runs
@@ -31,6 +32,20 @@ def test_a_stopped_training_says_how_to_go_on(folder, monkeypatch, capfd, tmp_pa
         if begun
         else "latentrank: Stopped before the training began; give the command again.\n"
     )
+
+
+def test_a_stopped_report_says_how_to_get_it(folder, monkeypatch, capfd):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("latentrank.report.write_report", interrupted)
+    small = ["--epochs", "1", "--latent-dim", "4", "--out", "my run"]
+    assert main(["train", "ae", "--data", squares(folder), *small]) == 130
+    told = capfd.readouterr().err
+    assert told.endswith(
+        "latentrank: Stopped after the training; its report is: latentrank report 'my run'\n"
+    )
+    assert runs.Run("my run").finished
 
 
 def test_training_prints_rank_truth_and_where_the_report_is(capfd):
@@ -73,6 +88,29 @@ def test_runs_are_numbered_where_a_name_is_taken(folder):
     command = ["train", "ae", "--data", squares(folder), *SMALL]
     assert main(command) == main(command) == 0
     assert sorted(path.name for path in Path("runs").iterdir()) == ["squares-ae", "squares-ae-2"]
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "length"),
+    [
+        ({"steps": 7}, {"epochs": 10}, ("epochs", 10)),
+        ({"epochs": 3}, {"steps": 7}, ("steps", 7)),
+        ({"steps": 7, "epochs": 10}, {"epochs": 3}, ("epochs", 3)),
+        ({"steps": 7, "epochs": 10}, {}, ("steps", 7)),
+    ],
+)
+def test_a_length_on_the_command_line_replaces_that_of_the_file(below, above, length):
+    Path("run.yaml").write_text(yaml.safe_dump({"method": "ae", "data": "shapes", **below}))
+    assert runs.configure(above, "run.yaml").training.length == length
+
+
+def test_a_length_in_epochs_continues_a_run_in_steps(folder):
+    command = ["train", "ae", "--data", squares(folder), "--latent-dim", "4", "--no-report"]
+    assert main([*command, "--steps", "1", "--out", "run"]) == 0
+    Path("run/metrics.json").unlink()
+    assert main(["train", "--resume", "run", "--epochs", "2", "--no-report"]) == 0
+    assert config_of("run")["steps"] is None
+    assert metrics_of("run")["epochs"] == 2
 
 
 def test_a_file_says_the_same_as_options_and_the_command_line_goes_first(folder):

@@ -176,3 +176,15 @@ def test_frames_go_in_and_come_back(plane):
     assert estimator.feature_names_in_.tolist() == frame.columns.tolist()
     with pytest.raises(ValueError, match="feature names"):
         estimator.transform(frame.rename(columns={"a": "z"}))
+
+
+def test_a_transposed_array_with_named_dimensions_is_refused():
+    xarray = pytest.importorskip("xarray")
+    fields = np.random.default_rng(0).normal(size=(20, 6, 6))
+    named = xarray.DataArray(fields, dims=["sample", "y", "x"])
+    estimator = LowRankAutoencoder("pca", latent_dim=2, layout="NHW").fit(named)
+    turned = xarray.DataArray(fields, dims=["sample", "x", "y"])
+    with pytest.raises(InputError, match=r"dimensions \('x', 'y'\) .* transpose it"):
+        estimator.transform(turned)
+    assert np.array_equal(estimator.transform(named), estimator.transform(fields))
+    estimator.fit(fields).transform(turned)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import latentrank
 from latentrank.errors import InputError
@@ -17,6 +18,49 @@ def finalized(x, **options):
     model = latentrank.build("ae", (x.shape[1],), latent_dim=4, **options)
     model.finalize(lambda: x.split(7))
     return model.eval()
+
+
+X = torch.rand(30, 6, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [X, X.split(10), lambda: X.split(10), DataLoader(X, 10)],
+    ids=lambda x: type(x).__name__,
+)
+def test_samples_are_finalized_in_any_form_of_torch(samples):
+    model = latentrank.build("rrae", 6, latent_dim=4, rank=2)
+    model.finalize(samples)
+    assert model.rank() == 2
+    assert model.training
+    assert torch.allclose(model.statistics.mean, model.encode(X).mean(dim=0), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        (iter(X.split(10)), "type tuple_iterator, expected samples"),
+        (None, "type NoneType, expected samples"),
+        (X[:, 1:], r"got \(30, 5\) for a batch, expected a tensor of shape \(B, 6\)"),
+        (DataLoader(TensorDataset(X), 10), "got a list for a batch"),
+    ],
+)
+def test_what_cannot_be_finalized_is_refused(samples, told):
+    model = latentrank.build("ae", 6, latent_dim=4)
+    with pytest.raises(InputError, match=told):
+        model.finalize(samples)
+    assert model.training
+
+
+@pytest.mark.parametrize("shape", [6, [6], torch.Size([6]), np.array([6])])
+def test_a_shape_may_be_written_in_any_way(shape):
+    assert latentrank.build("ae", shape, latent_dim=2).spec.input_shape == (6,)
+
+
+@pytest.mark.parametrize("shape", [6.0, (1, 6.5), "abc", 0, (3, 0), None])
+def test_a_shape_of_anything_but_sizes_is_refused(shape):
+    with pytest.raises(InputError, match="A size in input_shape"):
+        latentrank.build("ae", shape, latent_dim=2)
 
 
 def test_statistics_are_those_of_all_codes_together():

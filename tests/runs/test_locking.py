@@ -79,7 +79,10 @@ def test_only_the_first_of_several_processes_takes_it(holder, tmp_path, monkeypa
 
 def test_where_no_lock_can_be_written_that_is_said(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot be written"), locked(tmp_path / "file" / "run"):
+    with (
+        pytest.raises(InputError, match="file is a file, expected a folder"),
+        locked(tmp_path / "file" / "run"),
+    ):
         pass
 
 

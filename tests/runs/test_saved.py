@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import latentrank
-from latentrank import inference, runs
+from latentrank import LowRankAutoencoder, inference, runs
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
@@ -139,15 +139,20 @@ def test_a_table_is_read_as_for_the_training(tmp_path):
     assert embedded["codes"].shape == (60, 2)
 
 
-@pytest.mark.parametrize("kind", ["run", "saved"])
-def test_the_columns_of_a_table_are_those_of_the_training_in_any_order(kind, tmp_path):
+@pytest.mark.parametrize("sample", ["table", "curves"])
+@pytest.mark.parametrize("kind", ["run", "saved", "estimator"])
+def test_the_columns_of_a_table_are_those_of_the_training_in_any_order(kind, sample, tmp_path):
     pandas = pytest.importorskip("pandas")
     x = np.random.default_rng(0).normal(size=(40, 4)) @ np.diag([4.0, 3.0, 2.0, 1.0])
     frame = pandas.DataFrame(x, columns=["dose", "a", "b", "c (mm)"])
     frame.to_csv(tmp_path / "plant.csv", index=False)
-    config = RunConfig(method="pca", data=str(tmp_path / "plant.csv"), latent_dim=2)
-    run = runs.train(config, tmp_path / "run", progress=False)
-    latentrank.save(run.model(), tmp_path / "saved")
+    if kind == "estimator":
+        LowRankAutoencoder("pca", latent_dim=2, kind=sample).fit(frame).save(tmp_path / kind)
+    else:
+        source = str(tmp_path / "plant.csv")
+        config = RunConfig(method="pca", data=source, latent_dim=2, kind=sample)
+        run = runs.train(config, tmp_path / "run", progress=False)
+        latentrank.save(run.model(), tmp_path / "saved")
     frame.iloc[:, ::-1].assign(more=1.0).to_csv(tmp_path / "turned.csv", index=False)
     frame.to_csv(tmp_path / "headless.csv", index=False, header=False)
     frame.drop(columns="a").assign(z=1.0).to_csv(tmp_path / "other.csv", index=False)

@@ -81,7 +81,7 @@ class Bottleneck(nn.Module):
         Returns:
             `(B, latent_dim)`.
         """
-        raise NotImplementedError
+        raise InputError(f"{type(self).__qualname__} has no method encode; define it.")
 
     def finalize(self, h_batches: Iterable[Tensor]) -> None:
         """Compute what depends on all training encodings; called after training.

@@ -18,6 +18,7 @@ from latentrank.cli.output import (
     free_path,
     messages,
     new_table,
+    print_complete,
     print_notes,
     print_table,
 )
@@ -80,7 +81,7 @@ def methods(
         table = new_table("method", "summary")
         for method in map(known.get, known.names()):
             table.add_row(bold(method.name), method.summary)
-        console.print(table)
+        print_complete(table)
         console.print("latentrank methods METHOD shows one method's options.", style="dim")
         return
     show(known.get(name))
@@ -108,7 +109,7 @@ def datasets() -> None:
             "" if row.true_dimension is None else str(row.true_dimension),
             row.summary,
         )
-    console.print(table)
+    print_complete(table)
     console.print(
         "dim: number of parameters that generated the data. Files are searched for in --data-root "
         "(LATENTRANK_DATA), and downloaded only with --download.",

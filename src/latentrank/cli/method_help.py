@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand
 
-from latentrank.cli.output import bold, console, new_table, print_pairs
+from latentrank.cli.output import bold, console, new_table, print_complete, print_pairs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,7 +42,7 @@ def show(method: Method) -> None:
     console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
     print_pairs({"loss": loss(method), "training": training(method), "networks": networks(method)})
     if method.options.model_fields:
-        console.print(options_table(method))
+        print_complete(options_table(method))
 
 
 def loss(method: Method) -> str:

@@ -215,8 +215,10 @@ def _own_networks(text: str | None) -> dict[str, Any]:
         raise InputError(
             f"--networks is {text}, expected FILE.py:FUNCTION with a file that exists; check it."
         )
+    from latentrank import nets
+
     function = runpy.run_path(file).get(name)
     if not callable(function):
         raise InputError(f"There is no function '{name}' in {file}; check --networks.")
-    encoder, decoder = function()
+    encoder, decoder = nets.pair_of(function(), function)
     return {"encoder": encoder, "decoder": decoder}

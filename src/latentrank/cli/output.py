@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 # No markup: names of columns, files and folders may hold brackets, such as `velocity [m/s]`.
 console = Console(highlight=False, markup=False)
 messages = Console(stderr=True, highlight=False, markup=False)
+
+#: A width in characters that no table reaches.
+_UNBOUNDED = 10_000
 
 
 def bold(text: str) -> Text:
@@ -46,7 +50,8 @@ def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
     for index, column in enumerate(columns):
         number = column in numbers
         unwrapped = number or index == 0
-        table.add_column(column, justify="right" if number else "left", no_wrap=unwrapped)
+        side: Literal["right", "left"] = "right" if number else "left"
+        table.add_column(column, justify=side, no_wrap=unwrapped, overflow="fold")
     return table
 
 
@@ -56,7 +61,16 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table.columns[0].justify, table.show_header = "left", any(header)
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    print_complete(table)
+
+
+def print_complete(table: Table) -> None:
+    """Print a table without leaving anything out, wider than a terminal that is too narrow."""
+    unbounded = console.options.update(width=_UNBOUNDED)
+    least = Measurement.get(console, unbounded, table).minimum
+    if least > console.width:
+        table.width = least
+    console.print(table, crop=False)
 
 
 def free_path(out: Path | None, usual: Path, suffixes: Sequence[str]) -> Path:

@@ -13,7 +13,7 @@ from latentrank.cli.app import TRAIN, Stopped, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
-from latentrank.cli.output import bold, console, messages, new_table, print_pairs
+from latentrank.cli.output import bold, console, messages, new_table, print_complete, print_pairs
 from latentrank.errors import InputError
 from latentrank.filenames import REPORT
 from latentrank.formatting import as_text, duration
@@ -100,7 +100,11 @@ def train(
     if not is_first_process():
         return
     if report:
-        write_run_report(run)
+        try:
+            write_run_report(run)
+        except KeyboardInterrupt:
+            again = f"latentrank report {shlex.quote(str(folder))}"
+            raise Stopped(f"Stopped after the training; its report is: {again}") from None
     _summary(run)
 
 
@@ -214,7 +218,7 @@ def _print_recipes(seeds: int) -> None:
         jobs = plan(found, "small", seeds, Path())
         count = len({job.folder for job in jobs if job.trained})
         table.add_row(bold(name), str(count), found.title)
-    console.print(table)
+    print_complete(table)
     console.print(f"runs: with {seeds} seeds; recipes share identical runs.", style="dim")
 
 
@@ -227,7 +231,7 @@ def _print_page(page: Page) -> None:
         table.columns[0].min_width = max(len(row[0]) for row in rows)
         for column in table.columns[1:]:
             # many columns: better wrapped than truncated
-            column.no_wrap, column.overflow = False, "fold"
+            column.no_wrap = False
         for row in rows:
             table.add_row(*row)
         console.print(table)
@@ -297,7 +301,7 @@ def _print_trials(found: Sequence[Trial], aims: Sequence[str]) -> None:
         values = [*trial.values, *trial.settings.values()]
         cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
         table.add_row(str(trial.number), *cells, trial.folder)
-    console.print(table)
+    print_complete(table)
     if len(aims) > 1:
         console.print(
             f"The Pareto front of {len(found)} trials: no other trial is better in one of these "

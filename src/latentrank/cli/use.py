@@ -11,7 +11,15 @@ import typer
 
 from latentrank.cli.app import CATALOGUE, GENERATE, app, flag, option
 from latentrank.cli.options import Data, DensityCommand, Networks, RunFolder, Seed, opened
-from latentrank.cli.output import bold, console, free_path, messages, new_table, write_csv
+from latentrank.cli.output import (
+    bold,
+    console,
+    free_path,
+    messages,
+    new_table,
+    print_complete,
+    write_csv,
+)
 from latentrank.errors import InputError
 
 if TYPE_CHECKING:
@@ -197,7 +205,7 @@ def densities() -> None:
         for one in density.options(name).values():
             default = "null" if one.default is None else str(one.default)
             table.add_row("", one.name, default, one.help)
-    console.print(table)
+    print_complete(table)
     console.print("Written as NAME or NAME:OPTION=VALUE,OPTION=VALUE.", style="dim")
 
 
@@ -295,12 +303,14 @@ def push(
     latentrank push runs/mnist-lorae --out shared
     """
     from latentrank import hub
+    from latentrank.io import new_folder
 
     if (repository is None) == (out is None):
         raise InputError("push needs either USER/NAME or --out; give one of them.")
     if out is not None:
-        folder = hub.save_pretrained(run, _new_folder(out), license=license)
-        console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)
+        with new_folder(out) as temporary:
+            hub.save_pretrained(run, temporary, license=license)
+        console.print(f"{out}: {_listed(out)}", soft_wrap=True)
         return
     with messages.status(f"Uploading {repository}"):
         url = hub.push_to_hub(
@@ -325,17 +335,13 @@ def pull(
     import shutil
 
     from latentrank import hub
+    from latentrank.io import new_folder
 
-    folder = _new_folder(out or Path(repository.rpartition("/")[2]))
-    with messages.status(f"Fetching {repository}"):
-        shutil.copytree(hub.download(repository, revision=revision), folder)
+    folder = out or Path(Path(repository).name or "model")  # of `.`, which is then refused
+    with new_folder(folder) as temporary, messages.status(f"Fetching {repository}"):
+        fetched = hub.download(repository, revision=revision)
+        shutil.copytree(fetched, temporary, dirs_exist_ok=True)
     console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)
-
-
-def _new_folder(path: Path) -> Path:
-    if path.exists():
-        raise InputError(f"{path} already exists; give another --out, or remove it.")
-    return path
 
 
 def _listed(folder: Path) -> str:

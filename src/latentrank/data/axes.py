@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -40,10 +41,13 @@ class Axes(NamedTuple):
     Attributes:
         channels: an axis without coordinates for each channel or column; or empty.
         places: an axis for each dimension after the channels, such as height and width; or empty.
+        columns: an axis for each number of a sample that was a row of a table; or empty. Those of
+            a sample `(F,)` are its channels.
     """
 
     channels: tuple[Axis, ...] = ()
     places: tuple[Axis, ...] = ()
+    columns: tuple[Axis, ...] = ()
 
     @property
     def channel_names(self) -> tuple[str, ...] | None:
@@ -62,8 +66,11 @@ class Axes(NamedTuple):
             axis.values is None or len(axis.values) == size
             for axis, size in zip(self.places, shape[1:], strict=True)
         )
+        named = self.columns or self.channels
         return Axes(
-            self.channels if len(self.channels) == shape[0] else (), self.places if fits else ()
+            self.channels if len(self.channels) == shape[0] else (),
+            self.places if fits else (),
+            named if len(named) == math.prod(shape) and len(shape) > 1 else (),
         )
 
     @property

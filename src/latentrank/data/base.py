@@ -202,10 +202,11 @@ class Dataset:
     @property
     def reading(self) -> dict[str, str]:
         """How to choose samples like these from a table: by `columns`, where these have names."""
-        names = list(self.axes.channel_names or ())
+        axes = self.axes.channels if len(self.shape) == 1 else self.axes.columns
+        names = [axis.name for axis in axes]
         columns = ",".join(names)
         separable = all(names) and [name.strip() for name in columns.split(",")] == names
-        named = len(self.shape) == 1 and separable and len(columns) < LONGEST_NAMES
+        named = axes and separable and len(columns) < LONGEST_NAMES
         return {"columns": columns} if named else {}
 
     @cached_property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from latentrank.data import curves
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_returned, unknown
 from latentrank.registry import Registry
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ def load(
     """
     from latentrank.data import own
     from latentrank.data.arrays import Meaning, refuse_unused
+    from latentrank.data.base import Dataset
     from latentrank.data.in_memory import as_dataset
     from latentrank.data.splits import VALIDATION
 
@@ -237,10 +238,11 @@ def load(
         return _part(own.load(str(name_or_path), request, names()), request)
     entry = DATASETS.get(name_or_path)
     refuse_unused(entry.description.name, **meaning.shapes, **meaning.names)
-    if not entry.computed:
-        return _part(entry.load(request), request)
-    refuse_unused(entry.description.name, image_size=image_size)
-    return entry.load(request)
+    if entry.computed:
+        refuse_unused(entry.description.name, image_size=image_size)
+    found = entry.load(request)
+    check_returned(found, Dataset, entry.load)
+    return found if entry.computed else _part(found, request)
 
 
 def load_samples(

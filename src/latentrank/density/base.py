@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from latentrank.errors import InputError, check_count
+from latentrank.errors import InputError, check_count, check_returned
 
 if TYPE_CHECKING:
     from latentrank.models.statistics import CodeStatistics  # and with it torch
@@ -323,7 +323,9 @@ class Density(ABC):
             InputError: `n` or the seed is out of range.
         """
         check_count(n, "n")
-        return self.subspace.points(self._draw(n, generator(seed))).astype(np.float32)
+        drawn = self._draw(n, generator(seed))
+        self._check(self._draw, drawn, (n, self.rank))
+        return self.subspace.points(drawn).astype(np.float32)
 
     def log_prob(self, codes: ArrayLike) -> Array:
         """Log density with respect to the Lebesgue measure of the subspace.
@@ -345,8 +347,18 @@ class Density(ABC):
         inside = self.subspace.contains(codes)
         result = np.full(len(coordinates), -np.inf)
         if inside.any():
-            result[inside] = self._log_density(coordinates[inside]) - self.subspace.log_volume
+            logs = self._log_density(coordinates[inside])
+            self._check(self._log_density, logs, (int(inside.sum()),))
+            result[inside] = logs - self.subspace.log_volume
         return result
+
+    def _check(self, method: Callable[..., Array], found: Array, shape: tuple[int, ...]) -> None:
+        check_returned(found, np.ndarray, method)
+        if found.shape != shape:
+            raise InputError(
+                f"{method.__qualname__} returned an array of shape {found.shape}, expected "
+                f"{shape}; correct it."
+            )
 
     @abstractmethod
     def _draw(self, n: int, rng: np.random.Generator) -> Array:

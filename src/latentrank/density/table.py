@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike
 
 from latentrank.density.base import Density
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_returned, unknown
 from latentrank.io import parse_value
 from latentrank.registry import Registry
 
@@ -178,7 +178,10 @@ def fit(spec: str, codes: ArrayLike, **options: Any) -> Density:
     """
     name, written = parse(spec)
     _check_options(name, options)
-    return DENSITIES.get(name)(codes, **{**written, **options})
+    make = DENSITIES.get(name)
+    density = make(codes, **{**written, **options})
+    check_returned(density, Density, make)
+    return density
 
 
 def _check_options(name: str, given: Mapping[str, Any]) -> None:

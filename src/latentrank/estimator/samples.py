@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
+from latentrank.data.axes import Axes, Axis
 from latentrank.data.base import unmasked
 from latentrank.data.layout import as_samples, check_first, recognise_names
 from latentrank.data.units import check_range
@@ -53,7 +54,20 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
     if x.dtype.kind not in "biuf":
         raise InputError(f"X has dtype {x.dtype}, expected real numbers; convert it.")
     _check_finite(x)
+    _check_dimensions(estimator, X, reset)
     return x
+
+
+def _check_dimensions(estimator: BaseEstimator, X: ArrayLike, reset: bool) -> None:
+    """Refuse an xarray `DataArray` whose dimensions have another order than that of `fit`."""
+    names = tuple(getattr(X, "dims", ()))[1:]
+    if reset:
+        estimator._dimensions = names
+    elif names and getattr(estimator, "_dimensions", ()) not in ((), names):
+        raise InputError(
+            f"X has the dimensions {names} after that of the samples, and fit was given "
+            f"{estimator._dimensions}; transpose it."
+        )
 
 
 def _axes(X: ArrayLike) -> int:
@@ -81,7 +95,7 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
 
     Args:
         X: what they were taken from; the names of an xarray `DataArray`'s dimensions may tell the
-            layout.
+            layout, and those of a data frame's columns are kept.
         train: `(N, ...)`, to train on.
         held: `(M, ...)`, to validate on.
         kind: what a sample is, one of `latentrank.data.layout.KINDS`, where the owner says.
@@ -95,7 +109,10 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
         named = recognise_names(X.dims)
         if layout is None:
             check_first(X.dims, "X")
-    contents = Contents([Part("X", train), Part("X", held)], layout=named)
+    names = list(getattr(X, "columns", ()))
+    columns = map(Axis, names if all(isinstance(name, str) for name in names) else ())
+    axes = Axes(tuple(columns))
+    contents = Contents([Part("X", train), Part("X", held)], layout=named, axes=axes)
     return assemble("X", contents, Meaning(kind=kind, layout=layout))
 
 

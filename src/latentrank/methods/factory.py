@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from latentrank import nets
-from latentrank.errors import InputError, check_count
+from latentrank.bottlenecks import Bottleneck
+from latentrank.errors import InputError, check_count, check_returned
 from latentrank.losses import GAMES, Objective
 from latentrank.methods.option_types import validate
 from latentrank.methods.rank_target import rank_target
@@ -23,7 +25,7 @@ from latentrank.models.spec import Spec
 
 def build(
     method: str,
-    input_shape: tuple[int, ...],
+    input_shape: Sequence[int] | int,
     latent_dim: int,
     net: str = "auto",
     bounded: bool = True,
@@ -36,7 +38,7 @@ def build(
 
     Args:
         method: one of `latentrank.methods.names()`.
-        input_shape: shape of one sample: `(F,)`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`.
+        input_shape: shape of one sample: `(F,)` or `F`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`.
         latent_dim: width `L` of the code, from 1.
         net: family of the networks, one of `latentrank.nets.families()`.
         bounded: data lie in [0, 1]; the decoder then ends in Tanh (a VAE's in a sigmoid).
@@ -57,7 +59,7 @@ def build(
     row = get(method)
     chosen = validate(method, row.options, options)
     check_count(latent_dim, "latent_dim")
-    shape, width = tuple(int(size) for size in input_shape), int(latent_dim)
+    shape, width = _shape(input_shape), int(latent_dim)
     # All options, so that a saved model does not change with the defaults.
     values = chosen.model_dump()
     spec = partial(
@@ -71,6 +73,7 @@ def build(
         return PCA(spec(net="linear"))
     target = rank_target(method, row.rank_search, width, values)
     part = row.bottleneck(width, chosen, target.directions)
+    check_returned(part, Bottleneck, row.bottleneck, f"The bottleneck of {method}")
     activation = _output(row, chosen, bounded)
     if (encoder is None) != (decoder is None):
         raise InputError("Only one of encoder and decoder was given; give both, or neither.")
@@ -90,6 +93,13 @@ def build(
     if row.game is not None:
         return GAN(encoder, part, decoder, GAMES[row.game], spec(net=net))  # type: ignore[arg-type]
     return Autoencoder(encoder, part, decoder, _objective(row, chosen, bounded), spec(net=net))
+
+
+def _shape(given: Sequence[int] | int) -> tuple[int, ...]:
+    sizes = tuple(given) if isinstance(given, Iterable) else (given,)
+    for size in sizes:
+        check_count(size, f"A size in input_shape {given}")
+    return tuple(map(int, sizes))
 
 
 def _output(row: Method, chosen: Any, bounded: bool) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 from latentrank import density as densities
-from latentrank.errors import InputError, check_count, unknown
+from latentrank.errors import InputError, check_count, check_returned, unknown
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.features import check_features, distance_name
 from latentrank.evaluation.generation import kernel_distance_name
@@ -73,7 +74,10 @@ def measure(subject: Subject, text: str) -> Value:
     subject.say(spec.text)
     features = (spec.features,) if spec.features else ()
     found = spec.metric.compute(subject, spec.argument, *features)
-    measured = found if isinstance(found, Measured) else Measured(float(found))
+    if not isinstance(found, Measured):
+        check_returned(found, Real, spec.metric.compute)
+        found = Measured(float(found))
+    measured = found
     if not math.isfinite(measured.value):
         raise InputError(f"The metric {text} of {subject.folder.name} is {measured.value}.")
     value = Value(

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from latentrank.evaluation.images import weights_digest
 from latentrank.filenames import CONFIG, METRICS, WEIGHTS
 from latentrank.formatting import as_text
-from latentrank.io import digest, write_text
+from latentrank.io import digest, make_folder, write_text
 
 KEY = "measured"
 
@@ -145,7 +145,7 @@ def add(folder: str | Path, values: Sequence[Value]) -> None:
         InputError: the folder cannot be written.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with FileLock(folder / ".metrics.lock"):
         content, model = _read(folder), _model(folder)
         if not content and (folder / CONFIG).is_file():

@@ -8,8 +8,8 @@ from bisect import bisect_left
 import torch
 from torch import Tensor, nn
 
-from latentrank.bottlenecks import Bottleneck, Identity
-from latentrank.errors import InputError
+from latentrank.bottlenecks import Bottleneck, Identity, Latent
+from latentrank.errors import InputError, check_returned
 from latentrank.losses import Objective
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
@@ -64,8 +64,18 @@ class Autoencoder(LatentModel):
             x: `(B, *input_shape)`.
             index: `(B,)` int64, the rows of the training set; see `Bottleneck.forward`.
         """
-        z, terms = self.bottleneck(self.encoder(x), index)
+        latent = self.bottleneck(self.encoder(x), index)
+        self._check(latent, len(x))
+        z, terms = latent
         return self.objective(self.decode(z), x, z, terms, self.decoder)
+
+    def _check(self, latent: Latent, size: int) -> None:
+        check_returned(latent, Latent, type(self.bottleneck).forward)
+        if latent.z.shape != (size, self.latent_dim):
+            raise InputError(
+                f"{type(self.bottleneck).__qualname__} returned codes of shape "
+                f"{tuple(latent.z.shape)}, expected {(size, self.latent_dim)}; correct it."
+            )
 
     def fold(self) -> Autoencoder:
         """The same autoencoder with its linear part absorbed into the encoder's last layer.

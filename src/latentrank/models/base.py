@@ -22,6 +22,9 @@ from latentrank.preprocessing import Preprocessing
 
 Array = NDArray[Any]
 
+#: Training samples: all, in batches, or a function that returns an iterator over batches.
+Samples = Tensor | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
+
 #: Batch size for encoding and decoding arrays.
 BATCH = 512
 
@@ -112,22 +115,42 @@ class LatentModel(nn.Module):
         return {}
 
     @torch.no_grad()
-    def finalize(self, batches: Callable[[], Iterable[Tensor]]) -> None:
+    def finalize(self, batches: Samples) -> None:
         """Compute what depends on the entire training set: a basis, and the codes' statistics.
 
         Args:
-            batches: returns a fresh iterator over batches of training samples, `(B, *input_shape)`.
+            batches: the training samples, `(N, *input_shape)`; or batches of them, `(B,
+                *input_shape)`, such as a list, or a function that returns a fresh iterator.
+
+        Raises:
+            InputError: samples of another shape, or an iterator, which ends after one pass.
+
+        Example:
+            >>> import latentrank
+            >>> model = latentrank.build("rrae", (6,), latent_dim=4, rank=2)
+            >>> model.finalize(torch.randn(20, 6))
+            >>> model.rank()
+            2
         """
+        again = _repeatable(batches)
         was_training = self.training
         self.eval()
 
         def encodings() -> Iterator[Tensor]:
-            for x in batches():
+            for x in again():
+                if not isinstance(x, Tensor) or tuple(x.shape[1:]) != self.spec.input_shape:
+                    found = tuple(x.shape) if isinstance(x, Tensor) else f"a {type(x).__name__}"
+                    raise InputError(
+                        f"finalize got {found} for a batch, expected a tensor of shape (B, "
+                        f"{', '.join(map(str, self.spec.input_shape))}); give samples alone."
+                    )
                 yield self.encoder(x)
 
-        self.bottleneck.finalize(encodings())
-        self.statistics.update(self.bottleneck.encode(h) for h in encodings())
-        self.train(was_training)
+        try:
+            self.bottleneck.finalize(encodings())
+            self.statistics.update(self.bottleneck.encode(h) for h in encodings())
+        finally:
+            self.train(was_training)
 
     def rank(self, tol: float = RANK_THRESHOLD) -> int:
         """The number of singular values of the training codes' covariance above the threshold.
@@ -276,6 +299,21 @@ class LatentModel(nn.Module):
                 f"{purpose} needs the statistics of the training codes, and this model has "
                 "none; train it with latentrank, or call model.finalize(batches) first."
             )
+
+
+def _repeatable(batches: Samples) -> Callable[[], Iterable[Tensor]]:
+    """A function that returns the batches, as often as it is called."""
+    if isinstance(batches, Tensor):
+        return lambda: torch.split(batches, BATCH)
+    if callable(batches):
+        return batches
+    if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
+        raise InputError(
+            f"finalize got a value of type {type(batches).__name__}, expected samples, a list of "
+            "batches, or a function that returns an iterator over them, since it needs several "
+            "passes."
+        )
+    return lambda: batches
 
 
 def _joined(parts: Iterable[Tensor]) -> NDArray[np.float32]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 
-from latentrank.errors import InputError, check_count, unknown
+from latentrank.errors import InputError, check_count, check_returned, unknown
 from latentrank.nets.conv import conv
 from latentrank.nets.mlp import Pair, Shape, mlp
 from latentrank.nets.paper import celeba, curves, mnist, rrae_mnist, shapes
@@ -24,6 +24,7 @@ __all__ = [
     "families",
     "input_layer",
     "output_layer",
+    "pair_of",
     "span",
 ]
 
@@ -111,10 +112,28 @@ def build(
         )
     for name, size in (("encoder_dim", encoder_dim), ("latent_dim", latent_dim)):
         check_count(size, name)
-    encoder, decoder = make(shape, encoder_dim, latent_dim)
+    encoder, decoder = pair_of(make(shape, encoder_dim, latent_dim), make)
+    if not getattr(make, "__module__", "").startswith("latentrank."):
+        check_pair(encoder, decoder, shape, encoder_dim, latent_dim)
+        decoder = decoder if isinstance(decoder, nn.Sequential) else nn.Sequential(decoder)
     if bounded_output is not None:
         decoder.append(_BOUNDS[bounded_output]())
     return encoder, decoder
+
+
+def pair_of(made: Any, maker: Callable[..., Any]) -> Pair:
+    """The encoder and the decoder that a function of the user's own has returned.
+
+    Raises:
+        InputError: it did not return two values.
+    """
+    check_returned(made, tuple, maker)
+    if len(made) != 2:
+        raise InputError(
+            f"{maker.__qualname__} returned {len(made)} values, expected an encoder and a decoder; "
+            "return both."
+        )
+    return cast(Pair, made)
 
 
 @torch.no_grad()

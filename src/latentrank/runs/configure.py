@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from latentrank import data, methods
-from latentrank.config import RunConfig, settings
+from latentrank.config import RunConfig, TrainConfig, settings
 from latentrank.data import Dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
@@ -34,7 +34,7 @@ def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunCo
         >>> configure({"method": "lorae", "data": "shapes", "penalty": 0.1}).options.penalty
         0.1
     """
-    above = _flat(given)
+    above = with_one_length(_flat(given))
     below = _flat({} if file is None else read_yaml(file))
     values = {**below, **above}
     for name, choice in (
@@ -52,6 +52,26 @@ def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunCo
     options = {**below["options"], **above["options"]}
     _check_options(options, method)
     return RunConfig(**{**values, "options": options})
+
+
+def with_one_length(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that override others: a length in epochs resets one in steps, and the reverse.
+
+    Args:
+        given: settings by name.
+
+    Raises:
+        InputError: both lengths are given.
+
+    Example:
+        >>> with_one_length({"epochs": 3, "seed": 1})
+        {'epochs': 3, 'steps': None, 'seed': 1}
+    """
+    usual = {name: TrainConfig.model_fields[name].default for name in ("epochs", "steps")}
+    asked = [f"{name} is {given[name]}" for name in usual if given.get(name) is not None]
+    if len(asked) > 1:
+        raise InputError(f"{' and '.join(asked)}; leave one out.")
+    return {**(usual if asked else {}), **given}
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

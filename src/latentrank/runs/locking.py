@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
+from latentrank.io import check_folder, make_folder
 
 _SECONDS_BETWEEN_TRIES = 1.0
 
@@ -53,7 +54,8 @@ def locked(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[
         return
     lock = FileLock(lock_file(folder), is_singleton=True)
     try:
-        lock_file(folder).parent.mkdir(parents=True, exist_ok=True)
+        check_folder(folder)
+        make_folder(lock_file(folder).parent)
         _acquire(lock, folder, waiting)
     except OSError as error:
         reason = error.strerror or error

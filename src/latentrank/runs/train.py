@@ -21,7 +21,7 @@ from latentrank.io import remove_leftovers, write_yaml
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import READING
 from latentrank.runs import restarts
-from latentrank.runs.configure import resolve
+from latentrank.runs.configure import resolve, with_one_length
 from latentrank.runs.folder import Run, load_data
 from latentrank.runs.locking import locked
 from latentrank.runs.measured import measured
@@ -186,7 +186,7 @@ def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
                 f"{name} of the run in {run.folder} cannot be changed; leave it out, or "
                 "train a new run."
             )
-    config = before.updated(given)
+    config = before.updated(with_one_length(given))
     if run.finished and before.training.n_init > 1:
         raise InputError(
             f"The run in {run.folder} is the best of {before.training.n_init} trainings and "
@@ -205,13 +205,15 @@ def start(resolved: RunConfig, folder: Path) -> None:
     """Create the folder of a new run and write its resolved configuration.
 
     Raises:
-        InputError: there is a run already.
+        InputError: there is a run already, or other files, which the run's could replace.
     """
     if (folder / CONFIG).exists():
         raise InputError(
             f"{folder} already holds a run; give another --out, or resume it with "
             f"--resume {folder}."
         )
+    if any(not path.name.startswith(".") for path in folder.glob("*")):
+        raise InputError(f"{folder} holds other files; give a new or an empty folder for the run.")
     write_yaml(folder / CONFIG, resolved.model_dump(mode="json"))
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from latentrank.errors import InputError
+from latentrank.io import make_folder
 from latentrank.runs.cache import PlannedRun, train
 
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -125,7 +126,7 @@ def command_lock(folder: Path) -> Iterator[Path]:
         The file.
     """
     path = folder / f".command-{uuid.uuid4().hex}.lock"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with FileLock(path):
         try:
             yield path
