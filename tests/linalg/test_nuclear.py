@@ -91,13 +91,36 @@ def test_subgradient_inequality_holds_below_full_rank(solver, dtype, values, sha
         assert torch.linalg.matrix_norm(x, ord="nuc") >= bound - 1e-5 * (1 + bound.abs())
 
 
-def test_directions_of_zero_singular_value_receive_nothing():
+@pytest.mark.parametrize("solver", ["svd", "gram"])
+@pytest.mark.parametrize("scale", [1.0, 1e20])
+def test_directions_of_zero_singular_value_receive_nothing(solver, scale):
     m = with_singular_values([3.0, 2.0, 1.0], 20, 30)
     u, _, vh = np.linalg.svd(m.numpy())
     expected = torch.tensor(u[:, :3] @ vh[:3])
-    for solver in ("svd", "gram"):
-        _, gradient = value_and_gradient(m.float(), solver)
-        assert relative_error(gradient, expected) < 1e-5
+    _, gradient = value_and_gradient(scale * m.float(), solver)
+    assert relative_error(gradient, expected) < 1e-5
+
+
+@pytest.mark.parametrize("solver", ["svd", "gram"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(2, 1000), (1000, 2)])
+def test_singular_values_up_to_eps_times_the_longer_side_count_as_zero(solver, dtype, shape):
+    limit = 1000 * torch.finfo(dtype).eps
+    for value, counts in ((limit / 4, 0.0), (limit * 4, 1.0)):
+        m = torch.zeros(shape, dtype=dtype)
+        m[0, 0], m[1, 1] = 1.0, value
+        _, gradient = value_and_gradient(m, solver)
+        assert gradient[1, 1] == pytest.approx(counts, abs=1e-3)
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float32, 1e-6), (torch.float64, 1e-8)])
+def test_polar_counts_singular_values_above_its_limit_in_full_and_damps_smaller_ones(dtype, limit):
+    """Products of diagonal matrices do not mix the values, so that each has all its digits."""
+    m = torch.diag(torch.tensor([1.0, 1.1 * limit, 0.1 * limit], dtype=dtype))
+    _, gradient = value_and_gradient(m, "polar")
+    largest, above, below = gradient.diagonal().tolist()
+    assert [largest, above] == pytest.approx([1.0, 1.0], abs=1e-6)
+    assert 0 < below < 0.9
 
 
 def test_polar_agrees_on_the_directions_that_are_not_zero():
@@ -107,14 +130,6 @@ def test_polar_agrees_on_the_directions_that_are_not_zero():
     value, gradient = value_and_gradient(m.float(), "polar")
     assert relative_error(value, torch.tensor(6.0)) < 1e-5
     assert torch.allclose(left.mT @ gradient.double() @ right.mT, torch.eye(3).double(), atol=1e-4)
-
-
-def test_polar_counts_small_singular_values_in_full_in_double_precision():
-    """Down to 1e-8 of the norm; rounding moves their directions by `eps / 3e-8`."""
-    m = with_singular_values([1.0, 3e-8], 20, 30)
-    u, _, vh = np.linalg.svd(m.numpy())
-    _, gradient = value_and_gradient(m, "polar")
-    assert abs(float(u[:, 1] @ gradient.numpy() @ vh[1]) - 1) < 1e-6
 
 
 @solvers
@@ -217,6 +232,9 @@ def test_plain_sentences_for_what_has_no_nuclear_norm():
         nuclear_norm(torch.zeros(3))
     with pytest.raises(InputError, match="no nuclear norm solver 'polr'; did you mean 'polar'"):
         nuclear_norm(torch.eye(2), "polr")
-    with pytest.raises(InputError, match="m holds NaN or infinite values"):
-        nuclear_norm(torch.tensor([[float("nan")]]), "svd")
-    assert nuclear_norm(torch.tensor([[float("nan")]]), "polar").isnan()
+    for value in (float("nan"), float("inf")):
+        one_wrong = torch.eye(2).index_put((torch.tensor(0), torch.tensor(1)), torch.tensor(value))
+        for solver in ("svd", "gram"):
+            with pytest.raises(InputError, match="m holds NaN or infinite values"):
+                nuclear_norm(one_wrong, solver)
+        assert nuclear_norm(one_wrong, "polar").isnan()

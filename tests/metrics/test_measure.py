@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from latentrank import metrics, runs
 from latentrank.__main__ import main
 from latentrank.errors import InputError
-from latentrank.metrics import Metric, Subject, measure, usual
+from latentrank.metrics import Metric, Subject, is_possible, measure, parse, usual
 from latentrank.report import write_comparison
 from latentrank.reproduce import reproduce
 from latentrank.sweep import parse_search, sweep
@@ -138,6 +139,78 @@ def test_usual_metrics_are_those_that_the_data_allows(trained):
     assert "active-units" in usual(subject_of(trained("vae", "table.npz")))
 
 
+def test_densities_are_measured_as_given_or_as_usual_for_the_method(trained):
+    subject = subject_of(trained("ae", "images.npz"))
+    for density, expected in ((["prior"], {"prior"}), (None, set(subject.model.usual_densities))):
+        found = [parse(text) for text in usual(subject, "classifier", density, probes=False)]
+        of = {spec.argument for spec in found if spec.metric.argument == "DENSITY"}
+        assert of == {"reconstruction"} | expected
+    with pytest.raises(InputError, match="did you mean 'gaussian'"):
+        usual(subject, "classifier", ["gausian"])
+    with pytest.raises(InputError, match="prior were given without features"):
+        usual(subject, None, ["prior"])
+
+
+def test_a_kept_value_is_not_computed_again(trained, monkeypatch):
+    run = trained("ae", "images.npz")
+    asked = (DISTANCE, "fd:reconstruction", "linear-accuracy:10")
+    first = [measure(subject_of(run, samples=20), text) for text in asked]
+    assert first[1].identity["samples"] == len(run.dataset().test)
+
+    def computed(*given):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(Subject, "features", computed)
+    monkeypatch.setattr(Subject, "all_codes", computed)
+    assert [measure(subject_of(run, samples=20), text) for text in asked] == first
+    assert measure(subject_of(run, samples=21), asked[1]) == first[1]
+    with pytest.raises(AssertionError, match="computed again"):
+        measure(subject_of(run, samples=23), DISTANCE)
+
+
+def test_a_value_that_is_not_finite_is_neither_given_nor_kept(trained, monkeypatch):
+    run = trained("ae", "table.npz", "-own")
+    nothing = Metric("nothing", lambda subject, _: float("nan"))
+    monkeypatch.setitem(metrics.METRICS._values, "nothing", nothing)
+    with pytest.raises(InputError, match=r"nothing of .* is nan"):
+        measure(subject_of(run), "nothing")
+    assert "nothing" not in [value.metric for value in metrics.read(run.folder)]
+
+
+def pretend(*, shape=(1, 8, 8), bounded=True, labels=(None, None), parameters=None, **others):
+    """As much of a subject as its metrics' needs look at."""
+    train, test = (SimpleNamespace(labels=y, parameters=parameters) for y in labels)
+    data = SimpleNamespace(
+        shape=shape, preprocessing=SimpleNamespace(bounded=bounded), train=train, test=test
+    )
+    known = {"posterior": lambda: None, "run": SimpleNamespace(lacks=()), "reconstructs": True}
+    return SimpleNamespace(dataset=data, full_dataset=data, **{**known, **others})
+
+
+@pytest.mark.parametrize(
+    ("metric", "possible", "subject"),
+    [
+        ("fd:gaussian", True, pretend()),
+        ("fd:gaussian", False, pretend(bounded=False)),
+        ("fd:gaussian", False, pretend(shape=(64,))),
+        ("accuracy:10", True, pretend(labels=(range(11), range(3)))),
+        ("accuracy:10", False, pretend(labels=(range(10), range(3)))),
+        ("accuracy:10", False, pretend(labels=(range(11), None))),
+        ("accuracy:10", False, pretend(labels=(None, range(3)))),
+        ("accuracy:all", True, pretend(labels=(range(10), range(3)))),
+        ("accuracy:all", False, pretend(labels=(range(10), range(3)), reconstructs=False)),
+        ("training-error", True, pretend()),
+        ("relative-error", True, pretend(parameters=range(3))),
+        ("relative-error", False, pretend()),
+        ("active-units", True, pretend(posterior=lambda: (0, 0))),
+        ("active-units", False, pretend()),
+        ("seconds-per-100-batches", False, pretend(run=SimpleNamespace(lacks=("history",)))),
+    ],
+)
+def test_a_metric_is_possible_with_what_it_needs(metric, possible, subject):
+    assert is_possible(subject, parse(metric)) == possible
+
+
 def test_probes_see_all_labels_of_the_data(trained):
     part = trained("ae", "images.npz", "-part", train_size=40, test_size=12, seed=1)
     found = measure(subject_of(part), "linear-accuracy:all")
@@ -161,7 +234,12 @@ def test_probes_see_all_labels_of_the_data(trained):
         ("ae", "images.npz", "fd[incepton]:gaussian", "did you mean 'inception'"),
         ("ae", "images.npz", "accuracy", "expected accuracy:LABELS"),
         ("ae", "images.npz", "rank:3", "expected rank"),
-        ("ae", "images.npz", "accuracy:many", "expected an integer from 1, or all"),
+        ("ae", "images.npz", "accuracy:many", "expected an integer from 2, or all"),
+        ("ae", "images.npz", "accuracy:1", "expected an integer from 2, or all"),
+        ("ae", "images.npz", "accuracy:97", "97 labels were requested, and there are 96"),
+        ("ae", "plain.npy", "contrast:lowst", "did you mean 'lowest'"),
+        ("ae", "plain.npy", "gradient:many", "steps is 'many', expected an integer from 1"),
+        ("ae", "plain.npy", "gradient:0", "steps is 0, expected an integer from 1"),
         ("ae", "images.npz", "rank[inception]", "uses no features"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_count
 
 Samples = NDArray[Any]
 
@@ -34,7 +34,8 @@ def labelled(
         Training samples, test samples, and the number of classes.
 
     Raises:
-        InputError: inconsistent shapes, no samples, or a single class.
+        InputError: inconsistent shapes, no samples, missing labels, a single class, or test
+            labels that all are of other classes.
     """
     train_y, test_y = np.asarray(labels), np.asarray(test_labels)
     for part, rows, y in (("training", x, train_y), ("test", test_x, test_y)):
@@ -42,6 +43,10 @@ def labelled(
             raise InputError(
                 f"There are labels of shape {y.shape} for {len(rows)} {part} samples; "
                 "give one for each, and at least one."
+            )
+        if any(label is None or label != label for label in y.tolist()):
+            raise InputError(
+                f"The {part} labels hold missing values, None or NaN; leave out their samples."
             )
     if x.shape[1:] != test_x.shape[1:]:
         raise InputError(
@@ -56,6 +61,11 @@ def labelled(
         )
     place = np.minimum(np.searchsorted(classes, test_y), len(classes) - 1)
     test_numbers = np.where(classes[place] == test_y, place, -1)
+    if (test_numbers < 0).all():
+        raise InputError(
+            f"None of the test labels, such as {test_y[0]!r}, occurs among the training labels, "
+            f"such as {train_y[0]!r}; give both as the same type, of the same classes."
+        )
     return Labelled(x, numbers), Labelled(test_x, test_numbers), len(classes)
 
 
@@ -63,16 +73,16 @@ def checked_budget(n_labels: int | None, available: int, draws: int) -> int:
     """The number of labels to use.
 
     Raises:
-        InputError: more labels than available, fewer than two, or no draw.
+        InputError: more labels than available, fewer than two, no draw, or no integer.
     """
     count = available if n_labels is None else n_labels
+    check_count(count, "n_labels")
+    check_count(draws, "draws")
     if not 2 <= count <= available:
         raise InputError(
             f"{count} labels were requested, expected 2 to {available}, the number available; "
             "choose a number in that range, or None for all."
         )
-    if draws < 1:
-        raise InputError(f"draws is {draws}, expected an integer from 1; raise it.")
     return count
 
 

@@ -30,19 +30,18 @@ def label_count(argument: str, available: int = sys.maxsize) -> int:
     """The number of labels that a classifier learns from.
 
     Args:
-        argument: an integer from 1, or `"all"`.
+        argument: an integer from 2, one for each of two classes, or `"all"`.
         available: how many there are.
 
     Raises:
         InputError: neither, or more than there are.
     """
-    try:
-        count = available if argument == "all" else int(argument)
-    except ValueError:
-        count = 0
-    if count < 1:
+    if argument == "all":
+        return available
+    count = int(argument) if argument.isdecimal() else 0
+    if count < 2:
         raise InputError(
-            f"The number of labels is '{argument}', expected an integer from 1, or all."
+            f"The number of labels is '{argument}', expected an integer from 2, or all."
         )
     if count > available:
         raise InputError(f"{count} labels were requested, and there are {available}.")

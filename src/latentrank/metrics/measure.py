@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any
 
 from latentrank import density as densities
-from latentrank.errors import InputError, check_returned, unknown
+from latentrank.errors import InputError, check_count, check_returned, unknown
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.features import check_features, distance_name
 from latentrank.evaluation.generation import kernel_distance_name
@@ -31,16 +31,24 @@ def check(text: str) -> None:
     Example:
         >>> check("accuracy:ten")
         Traceback (most recent call last):
-        latentrank.errors.InputError: The number of labels is 'ten', expected an integer from 1...
+        latentrank.errors.InputError: The number of labels is 'ten', expected an integer from 2...
     """
+    _checked(text)
+
+
+def _checked(text: str) -> Spec:
+    """The metric, with an argument that it takes."""
     spec = parse(text)
-    if spec.metric.argument == "DENSITY":
-        _known_density(spec.argument)
-    elif spec.metric.argument == "LABELS":
-        label_count(spec.argument)
-    elif "|" in spec.metric.argument and spec.argument not in spec.metric.argument.split("|"):
-        raise unknown(f"argument of {spec.metric.name}", spec.argument,
-                      spec.metric.argument.split("|"))  # fmt: skip
+    kind, argument = spec.metric.argument, spec.argument
+    if kind == "DENSITY":
+        _known_density(argument)
+    elif kind == "LABELS":
+        label_count(argument)
+    elif kind == "STEPS":
+        check_count(int(argument) if argument.isdecimal() else argument, "steps")
+    elif "|" in kind and argument not in kind.split("|"):
+        raise unknown(f"argument of {spec.metric.name}", argument, kind.split("|"))
+    return spec
 
 
 def measure(subject: Subject, text: str) -> Value:
@@ -56,7 +64,7 @@ def measure(subject: Subject, text: str) -> Value:
     Raises:
         InputError: an unknown metric, or one that cannot be measured for this run.
     """
-    spec = _resolved(subject, parse(text))
+    spec = _resolved(subject, _checked(text))
     request = _request(subject, spec)
     if spec.metric.stored:
         for value in reversed(read(subject.folder, subject.measured_on)):
@@ -106,9 +114,15 @@ def usual(
         The metrics that can be measured for this run, as text.
 
     Raises:
-        InputError: unknown features or densities, or features and data without images.
+        InputError: unknown features or densities, densities without features, or features and
+            data without images.
     """
     found: list[str] = []
+    if density and features is None:
+        raise InputError(
+            f"The densities {', '.join(density)} were given without features to measure distances "
+            "on; name some, such as classifier."
+        )
     if features is not None:
         check_features(features)
         for name in density or ():
@@ -152,7 +166,6 @@ def _resolved(subject: Subject, spec: Spec) -> Spec:
     """Replace `usual` by the density that it stands for."""
     if spec.metric.argument != "DENSITY":
         return spec
-    _known_density(spec.argument)
     return spec._replace(argument=subject.density(spec.argument))
 
 
