@@ -66,13 +66,6 @@ def test_a_setting_may_be_given_by_its_name_or_in_its_section():
     assert RunConfig(**by_name.flat()) == by_name
 
 
-def test_a_training_has_one_length():
-    with pytest.raises(InputError, match="epochs is 3 and steps is 5; leave one out"):
-        RunConfig(method="ae", data="x.npy", epochs=3, steps=5)
-    config = TrainConfig(steps=5)
-    assert TrainConfig(**config.model_dump()) == config
-
-
 def test_type_checkers_know_the_settings_of_the_machine_by_name_alone():
     assert TrainConfig(device="cpu").machine.device == "cpu"
     fields = [node for node in ast.walk(ast.parse(inspect.getsource(config)))

@@ -158,19 +158,12 @@ class TrainConfig(_Section):
         threads: InitVar[int | None] = None
         loggers: InitVar[list[Logger]] = []
 
-    @model_validator(mode="after")
-    def _has_one_length(self) -> TrainConfig:
-        # the file of a run holds every setting, so the default is no request
-        if self.steps and self.epochs != TrainConfig.model_fields["epochs"].default:
-            raise InputError(f"epochs is {self.epochs} and steps is {self.steps}; leave one out.")
-        return self
-
     @property
     def length(self) -> tuple[str, int]:
         """The unit of the training length, `"steps"` or `"epochs"`, and the number.
 
         Example:
-            >>> TrainConfig(epochs=3).length, TrainConfig(steps=10).length
+            >>> TrainConfig(epochs=3).length, TrainConfig(epochs=3, steps=10).length
             (('epochs', 3), ('steps', 10))
         """
         return ("epochs", self.epochs) if self.steps is None else ("steps", self.steps)
