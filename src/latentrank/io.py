@@ -28,7 +28,7 @@ _ELSEWHERE = "give another path"
 
 
 @contextmanager
-def atomic_write(path: str | Path, advice: str = _ADVICE) -> Iterator[Path]:
+def atomic_write(path: str | Path, advice: str | None = None) -> Iterator[Path]:
     """A temporary path to write to, renamed to `path` when the block succeeds.
 
     Args:
@@ -58,23 +58,23 @@ def atomic_write(path: str | Path, advice: str = _ADVICE) -> Iterator[Path]:
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be written ({reason}); {advice}.") from None
+        raise InputError(f"{path} cannot be written ({reason}); {advice or _ADVICE}.") from None
     finally:
         _remove(temporary)
 
 
-def make_folder(path: Path, advice: str = _ADVICE) -> None:
+def make_folder(path: Path, advice: str | None = None) -> None:
     """Create a folder, unless it exists.
 
     Raises:
         InputError: it cannot be created, or is a file, which is named.
     """
     try:
-        check_folder(path, _ELSEWHERE if advice == _ADVICE else advice)
+        check_folder(path, advice or _ELSEWHERE)
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"The folder {path} cannot be created ({error.strerror}); {advice}."
+            f"The folder {path} cannot be created ({error.strerror}); {advice or _ADVICE}."
         ) from None
 
 

@@ -73,11 +73,10 @@ def measure(subject: Subject, text: str) -> Value:
     _check_needs(subject, spec)
     subject.say(spec.text)
     features = (spec.features,) if spec.features else ()
-    found = spec.metric.compute(subject, spec.argument, *features)
-    if not isinstance(found, Measured):
-        check_returned(found, Real, spec.metric.compute)
-        found = Measured(float(found))
-    measured = found
+    measured = spec.metric.compute(subject, spec.argument, *features)
+    if not isinstance(measured, Measured):
+        check_returned(measured, Real, spec.metric.compute)
+        measured = Measured(float(measured))
     if not math.isfinite(measured.value):
         raise InputError(f"The metric {text} of {subject.folder.name} is {measured.value}.")
     value = Value(

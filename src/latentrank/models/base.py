@@ -138,12 +138,7 @@ class LatentModel(nn.Module):
 
         def encodings() -> Iterator[Tensor]:
             for x in again():
-                if not isinstance(x, Tensor) or tuple(x.shape[1:]) != self.spec.input_shape:
-                    found = tuple(x.shape) if isinstance(x, Tensor) else f"a {type(x).__name__}"
-                    raise InputError(
-                        f"finalize got {found} for a batch, expected a tensor of shape (B, "
-                        f"{', '.join(map(str, self.spec.input_shape))}); give samples alone."
-                    )
+                self._check_batch(x)
                 yield self.encoder(x)
 
         try:
@@ -151,6 +146,14 @@ class LatentModel(nn.Module):
             self.statistics.update(self.bottleneck.encode(h) for h in encodings())
         finally:
             self.train(was_training)
+
+    def _check_batch(self, x: Any) -> None:
+        if not isinstance(x, Tensor) or tuple(x.shape[1:]) != self.spec.input_shape:
+            found = tuple(x.shape) if isinstance(x, Tensor) else f"a {type(x).__name__}"
+            raise InputError(
+                f"finalize got {found} for a batch, expected a tensor of shape (B, "
+                f"{', '.join(map(str, self.spec.input_shape))}); give samples alone."
+            )
 
     def rank(self, tol: float = RANK_THRESHOLD) -> int:
         """The number of singular values of the training codes' covariance above the threshold.
