@@ -153,9 +153,7 @@ class TrainingModule(LightningModule):
 
         def step(x: Tensor, index: Tensor) -> dict[str, Tensor]:
             losses = self.model.losses(x, index)
-            optimizer.zero_grad()
-            losses["loss"].backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            gradient_step(losses["loss"], optimizer)
             return losses
 
         def settings() -> Hashable:
@@ -198,13 +196,12 @@ class TrainingModule(LightningModule):
             loss: a scalar.
             optimizer: the trainer's optimiser.
         """
-        optimizer.zero_grad()
         if self._lean:
-            loss.backward()  # type: ignore[no-untyped-call]
             optimizer._on_before_step()
-            optimizer.optimizer.step()
+            gradient_step(loss, optimizer.optimizer)
             optimizer._on_after_step()
         else:
+            optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()
 
@@ -324,6 +321,13 @@ def _may_be_lean(trainer: Trainer) -> bool:
     hooked = are_hooked([trainer.lightning_module, *callbacks], _INSIDE)
     scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
     return type(trainer.strategy) is SingleDeviceStrategy and not (hooked or scaled)
+
+
+def gradient_step(loss: Tensor, optimizer: Optimizer) -> None:
+    """Take one step of an optimiser along the gradient of a loss, a scalar."""
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:
