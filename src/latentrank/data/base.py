@@ -27,8 +27,8 @@ _ALL_BYTES = 2**26
 _SPREAD_ROWS = 4096
 
 
-def unmasked(values: Any, what: str) -> Any:
-    """Values as they are, tensors as arrays.
+def unwrapped(values: Any, what: str) -> Any:
+    """Tensors as arrays, and other values as they are, unless some are masked.
 
     Args:
         values: an array, a tensor, or anything else.
@@ -76,7 +76,7 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
-        x = unmasked(self.x, "x")
+        x = unwrapped(self.x, "x")
         object.__setattr__(self, "x", lazily(np.asarray(x) if isinstance(x, list | tuple) else x))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, validate_data
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
 from latentrank.data.axes import Axes, Axis
-from latentrank.data.base import unmasked
+from latentrank.data.base import unwrapped
 from latentrank.data.layout import as_samples, check_first, recognise_names
 from latentrank.data.units import check_range
 from latentrank.data.views import blocks
@@ -35,7 +35,7 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
         ValueError: it is sparse, empty, no array of real numbers, or not finite; or a table has
             other columns than that of `fit`.
     """
-    X = unmasked(X, "X")
+    X = unwrapped(X, "X")
     settings = {
         "dtype": "numeric",
         "allow_nd": True,
