@@ -308,7 +308,7 @@ def push(
     if (repository is None) == (out is None):
         raise InputError("push needs either USER/NAME or --out; give one of them.")
     if out is not None:
-        with new_folder(out) as temporary:
+        with new_folder(out, "give another --out") as temporary:
             hub.save_pretrained(run, temporary, license=license)
         console.print(f"{out}: {_listed(out)}", soft_wrap=True)
         return
@@ -338,7 +338,10 @@ def pull(
     from latentrank.io import new_folder
 
     folder = out or Path(Path(repository).name or "model")  # of `.`, which is then refused
-    with new_folder(folder) as temporary, messages.status(f"Fetching {repository}"):
+    with (
+        new_folder(folder, "give another --out") as temporary,
+        messages.status(f"Fetching {repository}"),
+    ):
         fetched = hub.download(repository, revision=revision)
         shutil.copytree(fetched, temporary, dirs_exist_ok=True)
     console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)
