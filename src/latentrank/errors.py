@@ -62,6 +62,27 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     return InputError(f"There is no {kind} '{given}'{hint} Known: {', '.join(names)}.")
 
 
+def check_known(kind: str, given: str, known: Iterable[str]) -> None:
+    """Reject a name that does not exist.
+
+    Args:
+        kind: what the name refers to, such as `"method"`.
+        given: the name.
+        known: the names that exist.
+
+    Raises:
+        InputError: see `unknown`.
+
+    Example:
+        >>> check_known("split", "tets", ["train", "test"])
+        Traceback (most recent call last):
+        latentrank.errors.InputError: There is no split 'tets'; did you mean 'test'? Known: ...
+    """
+    names = list(known)
+    if given not in names:
+        raise unknown(kind, str(given), names)
+
+
 def check_count(value: object, name: str) -> None:
     """Reject a value that is not an integer of at least 1.
 
