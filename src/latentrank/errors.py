@@ -102,6 +102,17 @@ def check_count(value: object, name: str) -> None:
         raise InputError(f"{name} is {value!r}, expected an integer from 1; choose one.")
 
 
+def described(error: BaseException) -> str:
+    """The type and the message of an error that is not ours, on one line.
+
+    Example:
+        >>> described(ZeroDivisionError("division by zero")), described(ZeroDivisionError())
+        ('ZeroDivisionError: division by zero', 'ZeroDivisionError')
+    """
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:200]}" if message else type(error).__name__
+
+
 #: Folders of code that is not the user's, by path and by name.
 _INSTALLED = (str(Path(__file__).parent), sysconfig.get_path("stdlib"))
 _OF_PACKAGES = {"site-packages", "dist-packages"}
