@@ -17,6 +17,7 @@ from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
+from latentrank.formatting import counted
 from latentrank.models.spec import LONGEST_NAMES
 from latentrank.preprocessing import Preprocessing
 
@@ -293,7 +294,7 @@ def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """
     if n < 2:
         raise InputError(
-            f"{what} holds {n} sample{'' if n == 1 else 's'}; at least 2 are needed, "
+            f"{what} holds {counted(n, 'sample')}; at least 2 are needed, "
             "one to train on and one to test on."
         )
     order = np.random.default_rng(0).permutation(n)
