@@ -356,14 +356,10 @@ def _part(data: Dataset, request: Request) -> Dataset:
     """The data reduced to the requested sizes."""
     if request.train_size is None and request.test_size is None:
         return data
-    train, test = (
-        _some(what, split, size, request.seed)
-        for what, split, size in (
-            ("train_size", data.train, request.train_size),
-            ("test_size", data.test, request.test_size),
-        )
+    return data.parts(
+        _some("train_size", data.train, request.train_size, request.seed),
+        _some("test_size", data.test, request.test_size, request.seed),
     )
-    return data.parts(train, test)
 
 
 def _some(what: str, split: Split, size: int | None, seed: int) -> Split:
