@@ -23,7 +23,7 @@ from latentrank.models.base import LatentModel
 from latentrank.training.ahead import ahead, are_hooked, may_go_ahead
 from latentrank.training.context import total_steps, training_samples
 from latentrank.training.graph import Record, StepGraph, can_be_captured
-from latentrank.training.optimizers import create, schedule
+from latentrank.training.optimizers import create, gradient_step, schedule
 from latentrank.training.rank_search import search_for
 from latentrank.training.second_stage import second_stage_of
 from latentrank.training.terms import DivergenceError, TermLog, finite
@@ -321,13 +321,6 @@ def _may_be_lean(trainer: Trainer) -> bool:
     hooked = are_hooked([trainer.lightning_module, *callbacks], _INSIDE)
     scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
     return type(trainer.strategy) is SingleDeviceStrategy and not (hooked or scaled)
-
-
-def gradient_step(loss: Tensor, optimizer: Optimizer) -> None:
-    """Take one step of an optimiser along the gradient of a loss, a scalar."""
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:
