@@ -116,18 +116,19 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
     return assemble("X", contents, Meaning(kind=kind, layout=layout))
 
 
-def as_dataset_of(model: LatentModel, x: Array) -> Dataset:
+def as_dataset_of(model: LatentModel, train: Array, held: Array) -> Dataset:
     """Samples for a model that has been trained on such, which decides on units and layout.
 
     Args:
         model: the trained model.
-        x: `(N, ...)` in its own layout.
+        train: `(N, ...)` in its own layout, to train on.
+        held: `(M, ...)`, to validate on.
 
     Raises:
         InputError: samples of another shape.
     """
-    part = Split(for_model(model, x))
-    return Dataset("X", part, part, preprocessing=model.preprocessing)
+    parts = [Split(for_model(model, x)) for x in (train, held)]
+    return Dataset("X", *parts, preprocessing=model.preprocessing)
 
 
 def for_model(model: LatentModel, x: Array) -> Array:
