@@ -244,7 +244,7 @@ def scattered(count: int) -> NDArray[np.int64]:
 def _latent(view: View) -> Drawn:
     """Test codes in the principal plane, coloured by label or parameter."""
     view.need_directions("no plane to look at")
-    test = view.encoded("test")
+    test = view.test
     codes, parameters = test["codes"], test.get("parameters")
     rows = scattered(len(codes))
     axes = view.plane.basis[:, : min(view.directions, 2)]
