@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -97,7 +98,11 @@ def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable
     with atomic_write(path, ADVICE) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
         for block in blocks:
-            # plain writes: a memory map that runs out of disk kills the process instead of raising
-            file.write(np.ascontiguousarray(block).data)
+            _append(file, block)
         file.flush()
         os.fsync(file.fileno())  # before the rename marks it as complete
+
+
+def _append(file: BinaryIO, block: Array) -> None:
+    # plain writes: a memory map that runs out of disk kills the process instead of raising
+    file.write(np.ascontiguousarray(block).data)
