@@ -127,8 +127,8 @@ def as_dataset_of(model: LatentModel, train: Array, held: Array) -> Dataset:
     Raises:
         InputError: samples of another shape.
     """
-    parts = [Split(for_model(model, x)) for x in (train, held)]
-    return Dataset("X", *parts, preprocessing=model.preprocessing)
+    fitted, validated = (Split(for_model(model, x)) for x in (train, held))
+    return Dataset("X", fitted, validated, preprocessing=model.preprocessing)
 
 
 def for_model(model: LatentModel, x: Array) -> Array:
