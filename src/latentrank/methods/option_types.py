@@ -25,46 +25,49 @@ class ReconstructionOptions(MethodOptions):
     """Options of every method that reconstructs."""
 
     reconstruction: Literal["mse", "bce", "relative"] | None = Field(
-        None, description="reconstruction loss; by default the method's"
+        default=None, description="reconstruction loss; by default the method's"
     )
     reduction: Literal["mean", "sum"] = Field(
-        "mean", description="reduction of the reconstruction loss over the values of a sample"
+        default="mean",
+        description="reduction of the reconstruction loss over the values of a sample",
     )
 
 
 class PenaltyOptions(ReconstructionOptions):
     """Options of a method with one penalty."""
 
-    penalty: Weight = Field(1e-4, description="weight of the penalty")
+    penalty: Weight = Field(default=1e-4, description="weight of the penalty")
 
 
 class L1Options(PenaltyOptions):
     """Options of `ae-l1`."""
 
-    penalty: Weight = Field(1e-4, description="weight of sum |z|, averaged over the batch")
+    penalty: Weight = Field(default=1e-4, description="weight of sum |z|, averaged over the batch")
 
 
 class L2Options(PenaltyOptions):
     """Options of `ae-l2`."""
 
-    penalty: Weight = Field(1e-4, description="weight of sum z^2, averaged over the batch")
+    penalty: Weight = Field(default=1e-4, description="weight of sum z^2, averaged over the batch")
 
 
 class VAEOptions(ReconstructionOptions):
     """Options of `vae`."""
 
-    beta: Weight = Field(1.0, description="weight of the divergence; 1 is the evidence bound")
+    beta: Weight = Field(
+        default=1.0, description="weight of the divergence; 1 is the evidence bound"
+    )
 
 
 class VAEFlowOptions(VAEOptions):
     """Options of `vae-flow`."""
 
     flow: Literal["planar", "iaf"] = Field(
-        "planar",
+        default="planar",
         description="kind of flow: planar, or iaf (inverse autoregressive; needs zuko)",
     )
     # K = 10 is the shortest flow that the paper tries on MNIST.
-    flow_depth: int = Field(10, ge=1, le=1000, description="number of maps")
+    flow_depth: int = Field(default=10, ge=1, le=1000, description="number of maps")
 
 
 class WAEOptions(ReconstructionOptions):
@@ -73,7 +76,7 @@ class WAEOptions(ReconstructionOptions):
     # The paper's weight on MNIST, which sums the squared error over a sample. Its public code uses
     # a twentieth of that error, so 200 there.
     penalty: Weight = Field(
-        10.0, description="weight of the discrepancy, relative to the summed squared error"
+        default=10.0, description="weight of the discrepancy, relative to the summed squared error"
     )
 
 
@@ -86,57 +89,68 @@ class WAEOptions(ReconstructionOptions):
 class RAEOptions(ReconstructionOptions):
     """Options of all RAE methods."""
 
-    penalty: Weight = Field(1.25e-5, description="weight of ||z||^2 / 2, averaged over the batch")
+    penalty: Weight = Field(
+        default=1.25e-5, description="weight of ||z||^2 / 2, averaged over the batch"
+    )
 
 
 class RAEL2Options(RAEOptions):
     """Options of `rae-l2`."""
 
     decoder_penalty: Weight = Field(
-        2e-7, description="weight of half the decoder's squared parameters"
+        default=2e-7, description="weight of half the decoder's squared parameters"
     )
 
 
 class RAEGPOptions(RAEOptions):
     """Options of `rae-gp`."""
 
-    decoder_penalty: Weight = Field(1e-4, description="weight of ||grad_z D(z)||^2")
+    decoder_penalty: Weight = Field(default=1e-4, description="weight of ||grad_z D(z)||^2")
 
 
 class ChainOptions(ReconstructionOptions):
     """Options of methods with a chain of matrices."""
 
-    depth: int = Field(4, ge=1, le=1000, description="number of square matrices in the chain")
+    depth: int = Field(
+        default=4, ge=1, le=1000, description="number of square matrices in the chain"
+    )
     init_variance: float = Field(
-        1.0, gt=0, description="initial variance of their entries, as a multiple of the usual one"
+        default=1.0,
+        gt=0,
+        description="initial variance of their entries, as a multiple of the usual one",
     )
 
 
 class IRMAEOptions(ChainOptions):
     """Options of `irmae`."""
 
-    fixed: bool = Field(False, description="ablation: do not train the matrices")
-    nonlinear: bool = Field(False, description="ablation: a ReLU between the matrices")
-    shared: bool = Field(False, description="ablation: one matrix, applied depth times")
+    fixed: bool = Field(default=False, description="ablation: do not train the matrices")
+    nonlinear: bool = Field(default=False, description="ablation: a ReLU between the matrices")
+    shared: bool = Field(default=False, description="ablation: one matrix, applied depth times")
 
 
 _TOLERANCE = Field(
-    0.01, gt=0, lt=1, description="share of the variance that rank auto may leave unexplained"
+    default=0.01,
+    gt=0,
+    lt=1,
+    description="share of the variance that rank auto may leave unexplained",
 )
 
 
 class LoRAEOptions(ReconstructionOptions):
     """Options of `lorae`."""
 
-    penalty: Weight = Field(1e-3, description="weight of the nuclear norm")
+    penalty: Weight = Field(default=1e-3, description="weight of the nuclear norm")
     solver: Literal["auto", "svd", "gram", "polar"] = Field(
-        "auto", description="how the nuclear norm is computed"
+        default="auto", description="how the nuclear norm is computed"
     )
     rank: int | Literal["auto"] | None = Field(
-        None, description="target rank; the penalty is adjusted to reach it; or auto"
+        default=None, description="target rank; the penalty is adjusted to reach it; or auto"
     )
     target_error: float | None = Field(
-        None, gt=0, description="target validation error; the penalty is adjusted to reach it"
+        default=None,
+        gt=0,
+        description="target validation error; the penalty is adjusted to reach it",
     )
     tolerance: float = _TOLERANCE
 
@@ -145,7 +159,7 @@ class RankOptions(ReconstructionOptions):
     """Options of every method whose code has a given rank."""
 
     rank: int | None = Field(
-        None,
+        default=None,
         description="directions kept, 1 to latent_dim (default: 8 at most)",
     )
 
@@ -154,14 +168,14 @@ class AdaptiveRankOptions(ReconstructionOptions):
     """Options of every method that can also find its rank."""
 
     rank: int | Literal["auto"] | None = Field(
-        None,
+        default=None,
         description="directions kept, 1 to latent_dim (default: 8 at most), or auto",
     )
     adapt: Literal["shrink", "grow"] = Field(
-        "shrink", description="how rank auto searches: down from max_rank, or up from one"
+        default="shrink", description="how rank auto searches: down from max_rank, or up from one"
     )
     max_rank: int | None = Field(
-        None,
+        default=None,
         description="largest rank that rank auto tries, 1 to latent_dim (default: 32 at most)",
     )
     tolerance: float = _TOLERANCE
@@ -171,7 +185,9 @@ class RRAEOptions(AdaptiveRankOptions):
     """Options of `rrae`."""
 
     second_stage_epochs: int = Field(
-        0, ge=0, description="additional epochs that train the decoder alone, on projected codes"
+        default=0,
+        ge=0,
+        description="additional epochs that train the decoder alone, on projected codes",
     )
 
 
@@ -179,26 +195,28 @@ class AdaptiveRRAEOptions(RRAEOptions):
     """Options of `rrae-adaptive`: those of `rrae`, with automatic rank selection by default."""
 
     rank: int | Literal["auto"] | None = Field(
-        "auto", description=str(AdaptiveRankOptions.model_fields["rank"].description)
+        default="auto", description=str(AdaptiveRankOptions.model_fields["rank"].description)
     )
 
 
 class WeakRRAEOptions(RankOptions):
     """Options of `rrae-weak`."""
 
-    penalty: Weight = Field(1.0, description="weight of the misfit between codes and basis")
+    penalty: Weight = Field(default=1.0, description="weight of the misfit between codes and basis")
     learned_coefficients: bool = Field(
-        False, description="train coefficients for each training sample, as in the paper"
+        default=False, description="train coefficients for each training sample, as in the paper"
     )
     kappa: float = Field(
-        0.25, gt=0, description="learning rate of the coefficients, relative to the common one"
+        default=0.25,
+        gt=0,
+        description="learning rate of the coefficients, relative to the common one",
     )
 
 
 class VRRAEOptions(AdaptiveRankOptions):
     """Options of `vrrae`."""
 
-    beta: Weight = Field(1e-3, description="weight of the divergence")
+    beta: Weight = Field(default=1e-3, description="weight of the divergence")
 
 
 def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -> MethodOptions:

@@ -38,15 +38,15 @@ class Preset(_Strict):
 
     data: str = Field(description="name of the data set")
     paper: Settings = Field(description="settings of the papers")
-    medium: Settings = Field({}, description="settings that differ in the medium budget")
-    small: Settings = Field({}, description="settings that differ in the small budget")
+    medium: Settings = Field(default={}, description="settings that differ in the medium budget")
+    small: Settings = Field(default={}, description="settings that differ in the small budget")
     samples: dict[Budget, int] = Field(
-        {}, description="generated samples for a distance; 10 000 unless given"
+        default={}, description="generated samples for a distance; 10 000 unless given"
     )
     densities: dict[str, str] = Field(
-        {}, description="density: the density used here, such as gmm:components=10"
+        default={}, description="density: the density used here, such as gmm:components=10"
     )
-    differences: list[str] = Field([], description="from the papers' set-up")
+    differences: list[str] = Field(default=[], description="from the papers' set-up")
 
     def settings(self, budget: Budget) -> Settings:
         """The configuration of a run."""
@@ -62,14 +62,14 @@ class Part(_Strict):
         "", description="instead of a preset: a data set, or a path relative to the recipe's file"
     )
     name: str = Field("", description="heading; by default the name of the preset or the data")
-    settings: Settings = Field({}, description="override the preset's, in every budget")
-    rows: list[str] = Field([], description="its rows; all unless named")
+    settings: Settings = Field(default={}, description="override the preset's, in every budget")
+    rows: list[str] = Field(default=[], description="its rows; all unless named")
     row_settings: dict[str, Settings] = Field(
-        {}, description="row: its settings here, over all others"
+        default={}, description="row: its settings here, over all others"
     )
-    options: Settings = Field({}, description="options for those methods that have them")
+    options: Settings = Field(default={}, description="options for those methods that have them")
     row_options: dict[str, Settings] = Field(
-        {}, description="row: options of its method here, over all others"
+        default={}, description="row: options of its method here, over all others"
     )
     metrics: dict[str, str] = Field(
         {"error": "error", "rank": "rank"},
@@ -77,7 +77,7 @@ class Part(_Strict):
         description="column: metric, see `latentrank.metrics`",
     )
     published: dict[str, dict[str, float | tuple[float, float]]] = Field(
-        {}, description="column: row: the paper's value, or value and spread"
+        default={}, description="column: row: the paper's value, or value and spread"
     )
 
     @model_validator(mode="after")
@@ -104,11 +104,11 @@ class Row(_Strict):
 
     name: str = Field("", description="name in the table and figures; by default the method's")
     method: str = Field(description="name of the method")
-    options: Settings = Field({}, description="of the method")
-    settings: Settings = Field({}, description="over the part's")
+    options: Settings = Field(default={}, description="of the method")
+    settings: Settings = Field(default={}, description="over the part's")
     x: float | None = Field(None, description="its x in a power law")
     trained: bool = Field(True, description="false: its metrics need no trained model")
-    metrics: dict[str, str] = Field({}, description="over the part's")
+    metrics: dict[str, str] = Field(default={}, description="over the part's")
     few_seeds: int | None = Field(
         None, ge=0, description="maximum, unless the budget is paper; 0 omits the row there"
     )
@@ -127,7 +127,7 @@ class Claim(_Strict):
     text: str
     part: str = Field("", description="heading of the part; the first unless given")
     column: str
-    rising: list[str] = Field([], description="rows in increasing order")
+    rising: list[str] = Field(default=[], description="rows in increasing order")
     lowest: str | None = Field(None, description="row")
     highest: str | None = Field(None, description="row")
 
@@ -149,7 +149,7 @@ class Recipe(_Strict):
     parts: list[Part] = Field(min_length=1)
     rows: list[Row] = Field(min_length=1)
     figures: list[str] = Field(
-        [],
+        default=[],
         description="spectrum, interpolation, pca, samples:DENSITY, tsne:DENSITY, bars:COLUMN, "
         "seeds:COLUMN",
     )
@@ -157,8 +157,8 @@ class Recipe(_Strict):
         "mean", description="what a cell gives of its seeds; the median where outcomes differ"
     )
     power: Power | None = None
-    claims: list[Claim] = Field([])
-    differences: list[str] = Field([], description="from the paper's set-up")
+    claims: list[Claim] = Field(default=[])
+    differences: list[str] = Field(default=[], description="from the paper's set-up")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
