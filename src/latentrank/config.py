@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from latentrank import methods
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known, unknown
 from latentrank.methods import MethodOptions
 from latentrank.methods.option_types import refusal
 
@@ -353,8 +353,7 @@ def path_of(name: str) -> tuple[str, ...]:
         (('training', 'machine', 'device'), ('data', 'source'))
     """
     paths = _paths(RunConfig)
-    if name not in paths:
-        raise unknown("setting", name, paths)
+    check_known("setting", name, paths)
     return paths[name]
 
 

@@ -62,6 +62,27 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     return InputError(f"There is no {kind} '{given}'{hint} Known: {', '.join(names)}.")
 
 
+def check_known(kind: str, given: str, known: Iterable[str]) -> None:
+    """Reject a name that does not exist.
+
+    Args:
+        kind: what the name refers to, such as `"method"`.
+        given: the name.
+        known: the names that exist.
+
+    Raises:
+        InputError: see `unknown`.
+
+    Example:
+        >>> check_known("split", "tets", ["train", "test"])
+        Traceback (most recent call last):
+        latentrank.errors.InputError: There is no split 'tets'; did you mean 'test'? Known: ...
+    """
+    names = list(known)
+    if given not in names:
+        raise unknown(kind, str(given), names)
+
+
 def check_count(value: object, name: str) -> None:
     """Reject a value that is not an integer of at least 1.
 
@@ -79,6 +100,17 @@ def check_count(value: object, name: str) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
         raise InputError(f"{name} is {value!r}, expected an integer from 1; choose one.")
+
+
+def described(error: BaseException) -> str:
+    """The type and the message of an error that is not ours, on one line.
+
+    Example:
+        >>> described(ZeroDivisionError("division by zero")), described(ZeroDivisionError())
+        ('ZeroDivisionError: division by zero', 'ZeroDivisionError')
+    """
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:200]}" if message else type(error).__name__
 
 
 #: Folders of code that is not the user's, by path and by name.

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from latentrank import data, density
 from latentrank.data import Split
 from latentrank.density import Density, RandomState
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.filenames import PARAMETER_MAP
 from latentrank.models.base import LatentModel
 from latentrank.parametric import ExtrapolationWarning, ParameterMap
@@ -58,8 +58,7 @@ def embed(
         InputError: there is no such split, the data have another shape, or the method has no
             basis.
     """
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
+    check_known("split", split, SPLITS)
     class_names: tuple[str, ...] | None
     if source is None:
         names = ("train", "test") if split == "all" else (split,)

@@ -29,7 +29,7 @@ _ELSEWHERE = "give another path"
 
 @contextmanager
 def atomic_write(path: str | Path, advice: str | None = None) -> Iterator[Path]:
-    """A temporary path to write to, renamed to `path` when the block succeeds.
+    """A temporary path for a file or folder, renamed to `path` when the block succeeds.
 
     Args:
         path: final path; its folder is created if missing.
@@ -54,13 +54,15 @@ def atomic_write(path: str | Path, advice: str | None = None) -> Iterator[Path]:
     make_folder(path.parent, advice)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_UMASK)  # some writers restrict permissions to the owner
+        if temporary.is_file():
+            temporary.chmod(0o666 & ~_UMASK)  # some writers restrict permissions to the owner
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be written ({reason}); {advice or _ADVICE}.") from None
     finally:
         _remove(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def make_folder(path: Path, advice: str | None = None) -> None:
@@ -92,11 +94,12 @@ def check_folder(path: Path, advice: str = _ELSEWHERE) -> None:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, advice: str = _ELSEWHERE) -> Iterator[Path]:
     """A temporary folder to write to, renamed to `path` when the block succeeds.
 
     Args:
         path: final path, where nothing may be yet.
+        advice: advice if something is, or if it cannot be written.
 
     Yields:
         The temporary folder, next to it.
@@ -105,18 +108,10 @@ def new_folder(path: Path) -> Iterator[Path]:
         InputError: something is there, or it cannot be written; nothing is left behind.
     """
     if path.exists():
-        raise InputError(f"{path} already exists; give another --out, or remove it.")
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+        raise InputError(f"{path} already exists; {advice}, or remove it.")
+    with atomic_write(path, advice) as temporary:
         temporary.mkdir()
         yield temporary
-        temporary.rename(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{path} cannot be written ({reason}); give another --out.") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:

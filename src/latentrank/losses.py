@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from latentrank.distributed import batch_mean, gather_rows, noise_like, total
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.linalg.precision import at_least_float32
 from latentrank.term import Term
 
@@ -213,10 +213,8 @@ class Objective:
     weights: dict[str, float] = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.reconstruction not in RECONSTRUCTIONS:
-            raise unknown("reconstruction", self.reconstruction, RECONSTRUCTIONS)
-        if self.reduction not in ("mean", "sum"):
-            raise unknown("reduction", self.reduction, ["mean", "sum"])
+        check_known("reconstruction", self.reconstruction, RECONSTRUCTIONS)
+        check_known("reduction", self.reduction, ("mean", "sum"))
         self.weights = {term.name: float(term.weight) for term in self.terms}
 
     def __call__(

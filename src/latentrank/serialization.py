@@ -58,8 +58,8 @@ def save(model: LatentModel, folder: str | Path) -> Path:
     folder = Path(folder)
     # Copies, since the file format does not support tensors that share memory, as tied weights do.
     tensors = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in _state(model).items()
+        _uncompiled(name): tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
     }
     with atomic_write(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary)
@@ -69,9 +69,9 @@ def save(model: LatentModel, folder: str | Path) -> Path:
     return folder
 
 
-def _state(module: nn.Module) -> dict[str, Tensor]:
-    """The state of a module, by the names from before torch.compile."""
-    return {name.replace("_orig_mod.", ""): values for name, values in module.state_dict().items()}
+def _uncompiled(name: str) -> str:
+    """The name of a weight as it was before torch.compile."""
+    return name.replace("_orig_mod.", "")
 
 
 def load(
@@ -163,7 +163,7 @@ def restore(make: Callable[[], Module], tensors: Mapping[str, Tensor], source: P
     try:
         with _Bounded(sum(tensor.numel() for tensor in tensors.values())):
             module = make()
-        own = dict(zip(_state(module), module.state_dict(), strict=True))
+        own = {_uncompiled(name): name for name in module.state_dict()}
         module.load_state_dict({own.get(name, name): values for name, values in tensors.items()})
     except InputError:
         raise

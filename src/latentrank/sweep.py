@@ -382,7 +382,7 @@ def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> s
 def _propose(trial: Any, search: Search) -> Any:
     if search.choices:
         return trial.suggest_categorical(search.name, list(search.choices))
-    if isinstance(search.low, int) and isinstance(search.high, int):
+    if search.values is not None:
         return trial.suggest_int(search.name, search.low, search.high, log=search.log)
     return trial.suggest_float(search.name, search.low, search.high, log=search.log)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latentrank.errors import InputError
-from latentrank.io import csv_text, write_text
+from latentrank.io import atomic_write, csv_text, write_text
 
 if TYPE_CHECKING:
     from latentrank.runs import Run
@@ -86,6 +86,14 @@ def free_path(out: Path | None, usual: Path, suffixes: Sequence[str]) -> Path:
 
 def _listed(names: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays by name."""
+    import numpy as np
+
+    with atomic_write(path) as temporary:
+        np.savez(temporary, **arrays)
 
 
 def write_csv(path: Path, columns: Mapping[str, Any]) -> None:

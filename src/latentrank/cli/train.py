@@ -236,7 +236,7 @@ def _print_page(page: Page) -> None:
             table.add_row(*row)
         console.print(table)
     for text in [*page.claims, *page.notes]:
-        console.print(text, style="dim", markup=False)
+        console.print(text, style="dim")
 
 
 @app.command(**_WITH_METHOD)

@@ -19,6 +19,7 @@ from latentrank.cli.output import (
     new_table,
     print_complete,
     write_csv,
+    write_npz,
 )
 from latentrank.errors import InputError
 
@@ -49,10 +50,7 @@ def embed(
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
     """
-    import numpy as np
-
     from latentrank.inference import embed as codes_of
-    from latentrank.io import atomic_write
     from latentrank.runs.configure import short_name
 
     found = opened(run, networks=networks)
@@ -63,8 +61,7 @@ def embed(
     if path.suffix == ".csv":
         write_csv(path, _columns_of_codes(arrays, found.kept.parameter_names))
     else:
-        with atomic_write(path) as temporary:
-            np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes bools only
+        write_npz(path, arrays)
     kept = ", ".join(f"{name} {rows.shape}" for name, rows in arrays.items())
     console.print(f"{path}: {kept}", soft_wrap=True)
 
@@ -114,10 +111,7 @@ def sample(
     latentrank sample runs/mnist-lorae --density gmm:components=10 --out samples.npz
     latentrank sample runs/mnist-lorae --out samples.png
     """
-    import numpy as np
-
     from latentrank import inference
-    from latentrank.io import atomic_write
 
     found = opened(run, data, networks)
     density = density or found.model().usual_densities[0]
@@ -142,8 +136,7 @@ def sample(
         names = found.kept.axes.channel_names or [f"column {i}" for i in range(made.x.shape[1])]
         write_csv(path, dict(zip(names, made.x.T, strict=True)))
     else:
-        with atomic_write(path) as temporary:
-            np.savez(temporary, x=made.x, codes=made.codes)
+        write_npz(path, {"x": made.x, "codes": made.codes})
     console.print(f"{path}: x {made.x.shape}, codes {made.codes.shape}", soft_wrap=True)
 
 
@@ -171,11 +164,8 @@ def predict(
 
     latentrank predict runs/curves-two-gaussians-rrae --parameters new.csv --out fields.npz
     """
-    import numpy as np
-
     from latentrank import inference
     from latentrank.data.parameters import read
-    from latentrank.io import atomic_write
 
     found = opened(run, data, networks)
     path = free_path(out, run / f"predicted-{kind}.npz", [".npz"])
@@ -186,8 +176,8 @@ def predict(
         messages.print(told)
     outside = fitted.outside(values)
     fields = inference.decode(found, codes)
-    with atomic_write(path) as temporary:
-        np.savez(temporary, fields=fields, parameters=values, codes=codes, extrapolated=outside)
+    kept = {"fields": fields, "parameters": values, "codes": codes, "extrapolated": outside}
+    write_npz(path, kept)
     console.print(f"{path}: fields {fields.shape}, by {fitted.kind}", soft_wrap=True)
 
 
@@ -308,7 +298,7 @@ def push(
     if (repository is None) == (out is None):
         raise InputError("push needs either USER/NAME or --out; give one of them.")
     if out is not None:
-        with new_folder(out) as temporary:
+        with new_folder(out, "give another --out") as temporary:
             hub.save_pretrained(run, temporary, license=license)
         console.print(f"{out}: {_listed(out)}", soft_wrap=True)
         return
@@ -338,7 +328,10 @@ def pull(
     from latentrank.io import new_folder
 
     folder = out or Path(Path(repository).name or "model")  # of `.`, which is then refused
-    with new_folder(folder) as temporary, messages.status(f"Fetching {repository}"):
+    with (
+        new_folder(folder, "give another --out") as temporary,
+        messages.status(f"Fetching {repository}"),
+    ):
         fetched = hub.download(repository, revision=revision)
         shutil.copytree(fetched, temporary, dirs_exist_ok=True)
     console.print(f"{folder}: {_listed(folder)}", soft_wrap=True)

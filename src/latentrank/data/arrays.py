@@ -237,12 +237,26 @@ def _check_alike(parts: Sequence[Part]) -> None:
                     f"{first.what} has {what} {mine} and {other.what} has {yours}; give both the "
                     "same."
                 )
-        for key in ("labels", "parameters"):
-            if (getattr(first, key) is None) != (getattr(other, key) is None):
-                raise InputError(
-                    f"Only one of {first.what} and {other.what} has {key}; give "
-                    "them for both or for neither."
-                )
+        check_both(first, other, ("labels", "parameters"))
+
+
+def check_both(first: Part, second: Part, names: Iterable[str]) -> None:
+    """Refuse two parts of which only one has labels, parameters or the like.
+
+    Args:
+        first: a part.
+        second: another.
+        names: attributes of a part.
+
+    Raises:
+        InputError: names the attribute.
+    """
+    for name in names:
+        if (getattr(first, name) is None) != (getattr(second, name) is None):
+            raise InputError(
+                f"Only one of {first.what} and {second.what} has {name}; give them for both or for "
+                "neither."
+            )
 
 
 def encode_labels(

@@ -17,6 +17,7 @@ from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
+from latentrank.formatting import counted
 from latentrank.models.spec import LONGEST_NAMES
 from latentrank.preprocessing import Preprocessing
 
@@ -27,8 +28,8 @@ _ALL_BYTES = 2**26
 _SPREAD_ROWS = 4096
 
 
-def unmasked(values: Any, what: str) -> Any:
-    """Values as they are, tensors as arrays.
+def unwrapped(values: Any, what: str) -> Any:
+    """Tensors as arrays, and other values as they are, unless some are masked.
 
     Args:
         values: an array, a tensor, or anything else.
@@ -76,7 +77,7 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
-        x = unmasked(self.x, "x")
+        x = unwrapped(self.x, "x")
         object.__setattr__(self, "x", lazily(np.asarray(x) if isinstance(x, list | tuple) else x))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):
@@ -293,7 +294,7 @@ def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """
     if n < 2:
         raise InputError(
-            f"{what} holds {n} sample{'' if n == 1 else 's'}; at least 2 are needed, "
+            f"{what} holds {counted(n, 'sample')}; at least 2 are needed, "
             "one to train on and one to test on."
         )
     order = np.random.default_rng(0).permutation(n)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentrank.errors import unknown
+from latentrank.errors import check_known
 
 if TYPE_CHECKING:
     from latentrank.data.base import Dataset
@@ -173,8 +173,7 @@ def load(
     """
     from latentrank.data.generated import generate  # with it comes torch
 
-    if family not in FAMILIES:
-        raise unknown("family of curves", family, FAMILIES)
+    check_known("family of curves", family, FAMILIES)
     chosen = FAMILIES[family]
     return generate(
         f"curves:{family}",

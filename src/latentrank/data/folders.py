@@ -76,16 +76,14 @@ def _folder(path: Path, suffixes: Collection[str]) -> Source:
         (again if twice else names).append(name)
         seen.add(place)
     stamp = [stamp_of(path / name) for name in names]
-    notes = [
-        passed_over("broken links", broken),
-        passed_over("pipes and devices", pipes),
-        passed_over("links to files already read", again),
-        passed_over("links to folders already read", links),
-        passed_over("files of other types", other),
-    ]
-    return Source(
-        path, names, stamp, lambda name: (path / name).open("rb"), tuple(n for n in notes if n)
+    notes = (
+        *passed_over("broken links", broken),
+        *passed_over("pipes and devices", pipes),
+        *passed_over("links to files already read", again),
+        *passed_over("links to folders already read", links),
+        *passed_over("files of other types", other),
     )
+    return Source(path, names, stamp, lambda name: (path / name).open("rb"), notes)
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
@@ -140,8 +138,8 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
     def open_member(name: str) -> BinaryIO:
         return archive.open(name)  # type: ignore[return-value]
 
-    note = passed_over("files of other types", other)
-    return Source(path, names, stamp_of(path), open_member, (note,) if note else ())
+    notes = passed_over("files of other types", other)
+    return Source(path, names, stamp_of(path), open_member, notes)
 
 
 def sort_out(files: list[str], suffixes: Collection[str]) -> tuple[list[str], list[str]]:
@@ -162,9 +160,9 @@ def _divided(names: list[str], kept: Callable[[str], bool]) -> tuple[list[str], 
     return [n for n in names if n in chosen], [n for n in names if n not in chosen]
 
 
-def passed_over(what: str, names: list[str]) -> str:
-    """A note on skipped files, empty if there are none."""
-    return f"Skipped {what} ({len(names)}): {first_of(names, _NAMED)}." if names else ""
+def passed_over(what: str, names: list[str]) -> tuple[str, ...]:
+    """A note on skipped files, if there are any."""
+    return (f"Skipped {what} ({len(names)}): {first_of(names, _NAMED)}.",) if names else ()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from latentrank.data.arrays import (
     assemble,
     refuse_unused,
 )
-from latentrank.data.base import Array, Dataset, unmasked
+from latentrank.data.base import Array, Dataset, unwrapped
 from latentrank.data.readers import named, netcdf, tables
 from latentrank.errors import InputError
 
@@ -77,7 +77,7 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
 
 
 def _array(values: Any, what: str) -> Array:
-    values = unmasked(values, what)
+    values = unwrapped(values, what)
     try:
         return np.asarray(values)
     except ValueError as error:

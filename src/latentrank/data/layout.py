@@ -58,7 +58,7 @@ def recognise(x: Array, what: str, kind: str | None = None, layout: str | None =
         raise _unfit(x, what, kind)
     if x.ndim == 2:
         return "NF" if "NF" in fitting else "NT"
-    plain = {3: _of_three_axes, 4: _of_four_axes, 5: _of_five_axes}[x.ndim](x)
+    plain = _of_three_axes(x) if x.ndim == 3 else _of_pictures(x.shape[1:])
     if plain in fitting:
         return plain
     if len(fitting) == 1:
@@ -126,8 +126,7 @@ def _given(x: Array, what: str, layout: str) -> str:
 
 def _unfit(x: Array, what: str, kind: str | None) -> InputError:
     expected = "" if kind is None else f" of {kind}"
-    names = [n for n in LAYOUTS if n == LAYOUTS[n] or kind is not None]
-    names = [n for n in names if kind is None or LAYOUTS[n] == _NETWORK[kind]]
+    names = [n for n, network in LAYOUTS.items() if network == (_NETWORK[kind] if kind else n)]
     shapes = " or ".join(f"({', '.join(name)})" for name in names)
     return InputError(
         f"{what} has shape {x.shape}; expected {shapes}{expected} with at least one sample, along "
@@ -149,22 +148,16 @@ def _of_three_axes(x: Array) -> str | None:
     return "NHW" if a == b or x.dtype in (np.uint8, np.bool_) else None
 
 
-def _of_four_axes(x: Array) -> str | None:
-    _, a, b, c = x.shape
-    if a <= _FEW < c or a == 1 or (a <= _FEW and b == c):
-        return "NCHW"
-    if c <= _FEW and (a > _FEW or a == b):
-        return "NHWC"
-    return "NCHW" if a <= _MANY and 4 * a <= min(b, c) else None
-
-
-def _of_five_axes(x: Array) -> str | None:
-    _, a, b, c, d = x.shape
-    if a <= _FEW < d or a == 1 or (a <= _FEW and c == d):
-        return "NCDHW"
-    if d <= _FEW and (a > _FEW or a == b):
-        return "NDHWC"
-    return "NCDHW" if a <= _MANY and 4 * a <= min(b, c, d) else None
+def _of_pictures(sample: tuple[int, ...]) -> str | None:
+    """The layout of images or volumes of this shape, whose channels come first or last."""
+    first, last = {3: ("NCHW", "NHWC"), 4: ("NCDHW", "NDHWC")}[len(sample)]
+    a, b, *_ = sample
+    *_, y, z = sample
+    if a <= _FEW < z or a == 1 or (a <= _FEW and y == z):
+        return first
+    if z <= _FEW and (a > _FEW or a == b):
+        return last
+    return first if a <= _MANY and 4 * a <= min(sample[1:]) else None
 
 
 def _sensible(name: str, shape: tuple[int, ...]) -> bool:

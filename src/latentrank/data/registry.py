@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from latentrank.data import curves
-from latentrank.errors import InputError, check_returned, unknown
+from latentrank.errors import InputError, check_known, check_returned
 from latentrank.registry import Registry
 
 if TYPE_CHECKING:
@@ -225,8 +225,7 @@ def load(
     ):
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}; give an integer from 1.")
-    if validation not in VALIDATION:
-        raise unknown("place for validation samples", validation, VALIDATION)
+    check_known("place for validation samples", validation, VALIDATION)
     meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
     request = own.Request(
         _root(root), download, train_size, test_size, image_size, seed, progress, meaning
@@ -357,14 +356,10 @@ def _part(data: Dataset, request: Request) -> Dataset:
     """The data reduced to the requested sizes."""
     if request.train_size is None and request.test_size is None:
         return data
-    train, test = (
-        _some(what, split, size, request.seed)
-        for what, split, size in (
-            ("train_size", data.train, request.train_size),
-            ("test_size", data.test, request.test_size),
-        )
+    return data.parts(
+        _some("train_size", data.train, request.train_size, request.seed),
+        _some("test_size", data.test, request.test_size, request.seed),
     )
-    return data.parts(train, test)
 
 
 def _some(what: str, split: Split, size: int | None, seed: int) -> Split:

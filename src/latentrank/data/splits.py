@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from latentrank.data.arrays import Part
-from latentrank.errors import InputError, unknown
+from latentrank.data.arrays import Part, check_both
+from latentrank.errors import InputError, check_known
 
 S = TypeVar("S", bound=Sized)
 
@@ -122,8 +122,7 @@ def place_validation(
     Raises:
         InputError: `validation` has another value.
     """
-    if validation not in VALIDATION:
-        raise unknown("place for validation samples", validation, VALIDATION)
+    check_known("place for validation samples", validation, VALIDATION)
     found = dict(parts)
     spare = found.pop("validation", None)
     if spare is None:
@@ -136,15 +135,13 @@ def place_validation(
 
 
 def _concatenated(first: Part, second: Part) -> Part:
-    values = {}
-    for name in ("labels", "parameters", "names"):
-        mine, yours = getattr(first, name), getattr(second, name)
-        if (mine is None) != (yours is None):
-            raise InputError(
-                f"Only one of {first.what} and {second.what} has {name}; give them "
-                "for both or for neither."
-            )
-        values[name] = None if mine is None else np.concatenate([mine, yours])
+    along = ("labels", "parameters", "names")
+    check_both(first, second, along)
+    values = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])
+        for name in along
+        if getattr(first, name) is not None
+    }
     if first.x.shape[1:] != second.x.shape[1:] or first.x.dtype != second.x.dtype:
         raise InputError(
             f"{first.what} has {first.x.dtype} of shape {first.x.shape} and {second.what} has "

@@ -56,13 +56,12 @@ def find(path: Path, suffixes: Collection[str]) -> Source:
         members |= _members(shard, alone=len(found) == 1)
     names, other = sort_out(sorted(members), suffixes)
     labels, unread = _labels(path, names, other, members)
-    said = passed_over("files of other types", unread)
     return Source(
         path if path.is_dir() else path.parent,
         names,
         [stamp_of(shard) for shard in found],
         lambda name: io.BytesIO(members[name].read()),
-        (said,) if said else (),
+        passed_over("files of other types", unread),
         labels,
     )
 

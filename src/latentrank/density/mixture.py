@@ -18,7 +18,7 @@ from latentrank.density.base import (
     integer_seed,
 )
 from latentrank.density.gaussian import Normal
-from latentrank.errors import InputError, check_count, unknown
+from latentrank.errors import InputError, check_count, check_known
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -109,8 +109,7 @@ def fit(
 
 
 def _check(components: Any, covariance: str, max_components: int, samples: int) -> None:
-    if covariance not in COVARIANCES:
-        raise unknown("covariance of a mixture", str(covariance), COVARIANCES)
+    check_known("covariance of a mixture", covariance, COVARIANCES)
     check_count(max_components, "max_components")
     if components == "bic":
         return

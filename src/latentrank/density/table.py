@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike
 
 from latentrank.density.base import Density
-from latentrank.errors import InputError, check_returned, unknown
+from latentrank.errors import InputError, check_known, check_returned
 from latentrank.io import parse_value
 from latentrank.registry import Registry
 
@@ -189,8 +189,7 @@ def _check_options(name: str, given: Mapping[str, Any]) -> None:
     for option in given:
         if not known:
             raise InputError(f"The density {name} has no options; leave out '{option}'.")
-        if option not in known:
-            raise unknown(f"option of the density {name}", option, known)
+        check_known(f"option of the density {name}", option, known)
 
 
 def _argument_help(function: Callable[..., Any]) -> dict[str, str]:

@@ -203,13 +203,7 @@ class LowRankAutoencoder(FittedAutoencoder):
             settings |= {"n_init": self.n_init}
         if self.n_iter_no_change is not None or self.n_init > 1:
             train, held = samples.split(x, self.validation_fraction, rng)
-        if before is None:
-            dataset = samples.as_dataset(X, train, held, self.kind, self.layout)
-        else:
-            dataset = samples.as_dataset_of(before, train).parts(
-                *(samples.as_dataset_of(before, part).train for part in (train, held))
-            )
-        return self._train(dataset, before, settings, rng)
+        return self._train(self._dataset(X, before, train, held), before, settings, rng)
 
     @available_if(_learns_by_steps)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
@@ -232,12 +226,15 @@ class LowRankAutoencoder(FittedAutoencoder):
         check(self)
         before = getattr(self, "_trained", None)
         x = samples.checked(self, X, reset=before is None)
-        dataset = (
-            samples.as_dataset(X, x, x, self.kind, self.layout)
-            if before is None
-            else samples.as_dataset_of(before, x)
-        )
+        dataset = self._dataset(X, before, x, x)
         return self._train(dataset, before, {"epochs": 1}, generator(self.random_state))
+
+    def _dataset(
+        self, X: ArrayLike, before: LatentModel | None, train: Array, held: Array
+    ) -> Dataset:
+        if before is None:
+            return samples.as_dataset(X, train, held, self.kind, self.layout)
+        return samples.as_dataset_of(before, train, held)
 
     def _train(
         self,

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, validate_data
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
 from latentrank.data.axes import Axes, Axis
-from latentrank.data.base import unmasked
+from latentrank.data.base import unwrapped
 from latentrank.data.layout import as_samples, check_first, recognise_names
 from latentrank.data.units import check_range
 from latentrank.data.views import blocks
@@ -35,7 +35,7 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
         ValueError: it is sparse, empty, no array of real numbers, or not finite; or a table has
             other columns than that of `fit`.
     """
-    X = unmasked(X, "X")
+    X = unwrapped(X, "X")
     settings = {
         "dtype": "numeric",
         "allow_nd": True,
@@ -116,18 +116,19 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
     return assemble("X", contents, Meaning(kind=kind, layout=layout))
 
 
-def as_dataset_of(model: LatentModel, x: Array) -> Dataset:
+def as_dataset_of(model: LatentModel, train: Array, held: Array) -> Dataset:
     """Samples for a model that has been trained on such, which decides on units and layout.
 
     Args:
         model: the trained model.
-        x: `(N, ...)` in its own layout.
+        train: `(N, ...)` in its own layout, to train on.
+        held: `(M, ...)`, to validate on.
 
     Raises:
         InputError: samples of another shape.
     """
-    part = Split(for_model(model, x))
-    return Dataset("X", part, part, preprocessing=model.preprocessing)
+    fitted, validated = (Split(for_model(model, x)) for x in (train, held))
+    return Dataset("X", fitted, validated, preprocessing=model.preprocessing)
 
 
 def for_model(model: LatentModel, x: Array) -> Array:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from latentrank.data.base import to_float
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.evaluation.fitting import fit_classes
 from latentrank.evaluation.labelled import Labelled, checked_budget, draw_labels, labelled
 
@@ -217,8 +217,7 @@ def probe(
         >>> result.accuracy_mean, result.accuracy_std, result.n_labels
         (1.0, 0.0, 10)
     """
-    if kind not in _PROBES:
-        raise unknown("kind of probe", kind, KINDS)
+    check_known("kind of probe", kind, KINDS)
     train, test, classes = labelled(
         _checked_codes(codes_train), labels_train, _checked_codes(codes_test), labels_test
     )

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from latentrank import __version__
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.export.description import NAMES, description
 from latentrank.export.measure import (
     Array,
@@ -85,8 +85,7 @@ def export_onnx(
         RuntimeError: the file computes something else than the model.
     """
     _need_libraries()
-    if precision not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
+    check_known("precision", precision, PRECISIONS)
     shipped = deployed(model, compress)
     module = in_own_units(_plain(part_of(shipped, part)), shipped.spec, part)
     inputs = typical_inputs(shipped, part)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentrank.bottlenecks import RankBottleneck
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.preprocessing import SLACK, Preprocessing
@@ -74,8 +74,7 @@ def part_of(model: LatentModel, part: str) -> nn.Module:
     Raises:
         InputError: there is no such part, or it is the autoencoder of a GAN.
     """
-    if part not in PARTS:
-        raise unknown("part", part, PARTS)
+    check_known("part", part, PARTS)
     if part == "autoencoder" and not model.reconstructs:
         raise InputError(
             f"{model.spec.method} reconstructs nothing, so its networks are no autoencoder; "

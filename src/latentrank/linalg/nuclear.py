@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.linalg.eigen import gram, symmetric_eigen, warn_of_fallback
 from latentrank.linalg.first_order import first_order_only
 from latentrank.linalg.precision import check_matrix, to_float64
@@ -73,8 +73,7 @@ def nuclear_norm(m: Tensor, solver: str = "auto") -> Tensor:
                 [ 0., -1.]])
     """
     check_matrix(m, "m")
-    if solver != "auto" and solver not in _SOLVERS:
-        raise unknown("nuclear norm solver", solver, ["auto", *_SOLVERS])
+    check_known("nuclear norm solver", solver, ("auto", *_SOLVERS))
     norm: Tensor = _NuclearNorm.apply(m, _SOLVERS[_fastest(m) if solver == "auto" else solver])
     return norm
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.linalg.eigen import symmetric_eigen
 from latentrank.linalg.precision import check_matrix, to_float64
 
@@ -117,8 +117,7 @@ def rank_of_spectrum(
         >>> rank_of_spectrum(torch.tensor([1.0, 1.0, 0.0]), "participation")
         2.0
     """
-    if method not in METHODS:
-        raise unknown("rank method", method, METHODS)
+    check_known("rank method", method, METHODS)
     if not 0 <= tol < 1:
         raise InputError(
             f"tol is {tol}, expected a number from 0 to below 1; {RANK_THRESHOLD:g} is usual."

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 from latentrank import nets
@@ -82,7 +83,7 @@ def build(
         wide = part.encoder_dim
         part.narrow(nets.span(encoder, wide))
         if part.encoder_dim < wide:
-            encoder, decoder = nets.build(net, shape, part.encoder_dim, width, activation)
+            encoder = nets.absorb_output(encoder, torch.eye(part.encoder_dim, wide))
     else:
         net = "custom"
         nets.check_pair(encoder, decoder, shape, part.encoder_dim, width)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticUndefined
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -239,8 +239,7 @@ def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -
         latentrank.errors.InputError: depth is 'deep', expected an integer from 1 to 1000...
     """
     for name in given:
-        if name not in kind.model_fields:
-            raise unknown(f"option of {method} called", name, kind.model_fields)
+        check_known(f"option of {method} called", name, kind.model_fields)
     plain = {name: getattr(value, "item", lambda v=value: v)() for name, value in given.items()}
     try:
         return kind(**plain)

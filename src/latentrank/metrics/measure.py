@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any
 
 from latentrank import density as densities
-from latentrank.errors import InputError, check_count, check_returned, unknown
+from latentrank.errors import InputError, check_count, check_known, check_returned
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.features import check_features, distance_name
 from latentrank.evaluation.generation import kernel_distance_name
@@ -19,11 +19,14 @@ from latentrank.metrics.store import Value, add, read
 from latentrank.metrics.subject import FROM_TEST_CODES, Subject
 
 
-def check(text: str) -> None:
+def check(text: str) -> Spec:
     """Reject a metric before what it is measured on is trained.
 
     Args:
         text: the metric, in the form that `parse` reads.
+
+    Returns:
+        The metric, with an argument that it takes.
 
     Raises:
         InputError: an unknown metric, or an argument that it does not take.
@@ -33,11 +36,6 @@ def check(text: str) -> None:
         Traceback (most recent call last):
         latentrank.errors.InputError: The number of labels is 'ten', expected an integer from 2...
     """
-    _checked(text)
-
-
-def _checked(text: str) -> Spec:
-    """The metric, with an argument that it takes."""
     spec = parse(text)
     kind, argument = spec.metric.argument, spec.argument
     if kind == "DENSITY":
@@ -46,8 +44,8 @@ def _checked(text: str) -> Spec:
         label_count(argument)
     elif kind == "STEPS":
         check_count(int(argument) if argument.isdecimal() else argument, "steps")
-    elif "|" in kind and argument not in kind.split("|"):
-        raise unknown(f"argument of {spec.metric.name}", argument, kind.split("|"))
+    elif "|" in kind:
+        check_known(f"argument of {spec.metric.name}", argument, kind.split("|"))
     return spec
 
 
@@ -64,7 +62,7 @@ def measure(subject: Subject, text: str) -> Value:
     Raises:
         InputError: an unknown metric, or one that cannot be measured for this run.
     """
-    spec = _resolved(subject, _checked(text))
+    spec = _resolved(subject, check(text))
     request = _request(subject, spec)
     if spec.metric.stored:
         for value in reversed(read(subject.folder, subject.measured_on)):

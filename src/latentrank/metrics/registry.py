@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.evaluation.features import check_features
 from latentrank.metrics import generation, labels, latent
 from latentrank.metrics.base import Metric
@@ -67,8 +67,7 @@ def parse(text: str) -> Spec:
     found = re.fullmatch(r"([^:\[\]]+)(?:\[([^\]]*)\])?(?::(.+))?", text.strip())
     name, features, argument = found.groups("") if found else (text, "", "")
     name, implied = ALIASES.get(name, (name, ""))
-    if name not in METRICS:
-        raise unknown("metric", name, names())
+    check_known("metric", name, names())
     metric = METRICS.get(name)
     if bool(argument) != bool(metric.argument):
         raise InputError(f"The metric is '{text}', expected {metric.form}.")

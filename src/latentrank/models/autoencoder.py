@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from latentrank.bottlenecks import Bottleneck, Identity, Latent
 from latentrank.errors import InputError, check_returned
 from latentrank.losses import Objective
-from latentrank.models.base import LatentModel
+from latentrank.models.base import LatentModel, evaluating
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.nets import surgery
@@ -118,7 +118,8 @@ class Autoencoder(LatentModel):
         self._need_statistics("compress")
         if not tol > 0:
             raise InputError(f"tol is {tol}, expected a positive relative change; raise it.")
-        k = self._coefficients_needed(tol, x)
+        with evaluating(self):
+            k = self._coefficients_needed(tol, x)
         mean = self.statistics.mean.double()
         directions = self.statistics.directions[:, :k].double()
         encoder = surgery.absorb_output(self.encoder, directions.T @ matrix, -directions.T @ mean)
@@ -129,8 +130,7 @@ class Autoencoder(LatentModel):
         return self._inference(encoder, decoder, statistics, k)
 
     def _coefficients_needed(self, tol: float, x: Tensor | None) -> int:
-        stats, was_training = self.statistics, self.training
-        self.eval()
+        stats = self.statistics
         if x is None:
             generator = torch.Generator().manual_seed(0)
             drawn = torch.randn(512, len(stats.variances), generator=generator).to(stats.mean)
@@ -144,9 +144,7 @@ class Autoencoder(LatentModel):
             return float((self.decode(part) - exact).norm() / exact.norm())
 
         fewer = range(1, len(stats.variances))
-        needed = 1 + bisect_left(fewer, True, key=lambda k: change(k) <= tol)
-        self.train(was_training)
-        return needed
+        return 1 + bisect_left(fewer, True, key=lambda k: change(k) <= tol)
 
     def _inference(
         self,

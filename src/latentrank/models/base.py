@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -133,19 +133,15 @@ class LatentModel(nn.Module):
             2
         """
         again = _repeatable(batches)
-        was_training = self.training
-        self.eval()
 
         def encodings() -> Iterator[Tensor]:
             for x in again():
                 self._check_batch(x)
                 yield self.encoder(x)
 
-        try:
+        with evaluating(self):
             self.bottleneck.finalize(encodings())
             self.statistics.update(self.bottleneck.encode(h) for h in encodings())
-        finally:
-            self.train(was_training)
 
     def _check_batch(self, x: Any) -> None:
         if not isinstance(x, Tensor) or tuple(x.shape[1:]) != self.spec.input_shape:
@@ -302,6 +298,17 @@ class LatentModel(nn.Module):
                 f"{purpose} needs the statistics of the training codes, and this model has "
                 "none; train it with latentrank, or call model.finalize(batches) first."
             )
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """A context in which a model is in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def _repeatable(batches: Samples) -> Callable[[], Iterable[Tensor]]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import cast
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from latentrank.errors import InputError
 from latentrank.nets.conv import CONVOLUTIONS, TRANSPOSED
+
+Layer = TypeVar("Layer", bound=nn.Module)
+Layers = tuple[type[nn.Module], ...]
 
 
 def output_layer(encoder: nn.Module) -> nn.Module | None:
@@ -95,8 +99,7 @@ def absorb_output(
           (0): Linear(in_features=6, out_features=2, bias=True)
         )
     """
-    _check(matrix, offset)
-    matrix, offset = _exact(matrix), None if offset is None else _exact(offset)
+    matrix, offset = _checked(matrix, offset)
     new = _copied(encoder)
     index = _output_index(encoder)
     if index is None or not _mixable(new[index], matrix.shape[1]):
@@ -135,8 +138,7 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
           (1): Unflatten(dim=1, unflattened_size=(3, 2, 2))
         )
     """
-    _check(matrix, offset)
-    matrix, offset = _exact(matrix), None if offset is None else _exact(offset)
+    matrix, offset = _checked(matrix, offset)
     new = _copied(decoder)
     index = _input_index(decoder)
     if index is None or _size_in(new[index]) != matrix.shape[0]:
@@ -200,10 +202,7 @@ def _linear(weight: Tensor, bias: Tensor | None, like: Tensor) -> nn.Linear:
     size_out, size_in = weight.shape
     # Without storage, so that no random initial values are drawn from the caller's generator.
     new = nn.Linear(size_in, size_out, bias=bias is not None, device="meta")
-    new.weight = _parameter(weight, like)
-    if bias is not None:
-        new.bias = _parameter(bias, like)
-    return new
+    return _filled(new, weight, bias, like)
 
 
 def _convolution(old: nn.Module, weight: Tensor, bias: Tensor | None, like: Tensor) -> nn.Module:
@@ -221,15 +220,16 @@ def _convolution(old: nn.Module, weight: Tensor, bias: Tensor | None, like: Tens
         padding_mode=geometry.padding_mode,
         device="meta",
     )
-    new.weight = _parameter(weight, like)
-    if bias is not None:
-        new.bias = _parameter(bias, like)
-    return new
+    return _filled(new, weight, bias, like)
 
 
-def _parameter(values: Tensor, like: Tensor) -> nn.Parameter:
-    """The values as a parameter of the type and on the device of `like`."""
-    return nn.Parameter(values.to(like.device, like.dtype).contiguous())
+def _filled(layer: Layer, weight: Tensor, bias: Tensor | None, like: Tensor) -> Layer:
+    """The layer with these values as parameters, of the type and on the device of `like`."""
+    for name, values in (("weight", weight), ("bias", bias)):
+        if values is not None:
+            given = nn.Parameter(values.to(like.device, like.dtype).contiguous())
+            setattr(layer, name, given)
+    return layer
 
 
 def _copied(net: nn.Module) -> nn.Sequential:
@@ -248,8 +248,8 @@ def _exact(values: Tensor) -> Tensor:
     return values.detach().to("cpu", torch.float64)
 
 
-def _check(matrix: Tensor, offset: Tensor | None) -> None:
-    """Raise InputError unless `matrix` is a matrix and `offset` has one number per row."""
+def _checked(matrix: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Both in float64; InputError unless it is a matrix, and the offset has a number per row."""
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(
             f"The matrix to absorb has shape {tuple(matrix.shape)}, expected two axes "
@@ -260,27 +260,28 @@ def _check(matrix: Tensor, offset: Tensor | None) -> None:
             f"The offset to absorb has shape {tuple(offset.shape)}, expected "
             f"({matrix.shape[0]},); give one number per row of the matrix."
         )
+    return _exact(matrix), None if offset is None else _exact(offset)
 
 
 def _output_index(encoder: nn.Module) -> int | None:
     """Where in a Sequential the last layer is linear, Flatten aside."""
-    if not isinstance(encoder, nn.Sequential):
-        return None
-    for index in reversed(range(len(encoder))):
-        if isinstance(encoder[index], (nn.Linear, *CONVOLUTIONS)):
-            return index
-        if not isinstance(encoder[index], nn.Flatten):
-            return None
-    return None
+    size = len(encoder) if isinstance(encoder, nn.Sequential) else 0
+    return _first_linear(encoder, reversed(range(size)), CONVOLUTIONS, nn.Flatten)
 
 
 def _input_index(decoder: nn.Module) -> int | None:
     """Where in a Sequential the first layer is linear, Unflatten aside."""
-    if not isinstance(decoder, nn.Sequential):
-        return None
-    for index, layer in enumerate(decoder):
-        if isinstance(layer, (nn.Linear, *CONVOLUTIONS, *TRANSPOSED)):
+    size = len(decoder) if isinstance(decoder, nn.Sequential) else 0
+    return _first_linear(decoder, range(size), (*CONVOLUTIONS, *TRANSPOSED), nn.Unflatten)
+
+
+def _first_linear(
+    net: Any, indices: Iterable[int], convolutions: Layers, passed: type[nn.Module]
+) -> int | None:
+    """The first of these layers, unless another than a reshaping one comes before it."""
+    for index in indices:
+        if isinstance(net[index], (nn.Linear, *convolutions)):
             return index
-        if not isinstance(layer, nn.Unflatten):
+        if not isinstance(net[index], passed):
             return None
     return None

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from latentrank.density.base import Subspace, as_codes, as_matrix
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.formatting import as_text, first_of
 from latentrank.io import atomic_write
 from latentrank.parametric import kinds
@@ -95,8 +95,7 @@ class ParameterMap:
             InputError: the arrays do not fit together or hold other than finite numbers, all
                 parameters are the same, they do not suit the kind, or there is no such kind.
         """
-        if kind not in ("auto", *KINDS):
-            raise unknown("kind of interpolation", kind, ("auto", *KINDS))
+        check_known("kind of interpolation", kind, ("auto", *KINDS))
         known, matrix = as_parameters(parameters, what="training parameters"), as_codes(codes)
         if len(matrix) != len(known):
             raise InputError(

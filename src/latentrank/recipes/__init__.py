@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latentrank import data, methods, metrics
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known, unknown
 from latentrank.io import read_yaml
 from latentrank.methods.option_types import expected, reason
 
@@ -38,20 +38,15 @@ class Preset(_Strict):
 
     data: str = Field(description="name of the data set")
     paper: Settings = Field(description="settings of the papers")
-    medium: Settings = Field(
-        default_factory=dict, description="settings that differ in the medium budget"
-    )
-    small: Settings = Field(
-        default_factory=dict, description="settings that differ in the small budget"
-    )
+    medium: Settings = Field(default={}, description="settings that differ in the medium budget")
+    small: Settings = Field(default={}, description="settings that differ in the small budget")
     samples: dict[Budget, int] = Field(
-        default_factory=dict, description="generated samples for a distance; 10 000 unless given"
+        default={}, description="generated samples for a distance; 10 000 unless given"
     )
     densities: dict[str, str] = Field(
-        default_factory=dict,
-        description="density: the density used here, such as gmm:components=10",
+        default={}, description="density: the density used here, such as gmm:components=10"
     )
-    differences: list[str] = Field(default_factory=list, description="from the papers' set-up")
+    differences: list[str] = Field(default=[], description="from the papers' set-up")
 
     def settings(self, budget: Budget) -> Settings:
         """The configuration of a run."""
@@ -67,18 +62,14 @@ class Part(_Strict):
         "", description="instead of a preset: a data set, or a path relative to the recipe's file"
     )
     name: str = Field("", description="heading; by default the name of the preset or the data")
-    settings: Settings = Field(
-        default_factory=dict, description="override the preset's, in every budget"
-    )
-    rows: list[str] = Field(default_factory=list, description="its rows; all unless named")
+    settings: Settings = Field(default={}, description="override the preset's, in every budget")
+    rows: list[str] = Field(default=[], description="its rows; all unless named")
     row_settings: dict[str, Settings] = Field(
-        default_factory=dict, description="row: its settings here, over all others"
+        default={}, description="row: its settings here, over all others"
     )
-    options: Settings = Field(
-        default_factory=dict, description="options for those methods that have them"
-    )
+    options: Settings = Field(default={}, description="options for those methods that have them")
     row_options: dict[str, Settings] = Field(
-        default_factory=dict, description="row: options of its method here, over all others"
+        default={}, description="row: options of its method here, over all others"
     )
     metrics: dict[str, str] = Field(
         {"error": "error", "rank": "rank"},
@@ -86,7 +77,7 @@ class Part(_Strict):
         description="column: metric, see `latentrank.metrics`",
     )
     published: dict[str, dict[str, float | tuple[float, float]]] = Field(
-        default_factory=dict, description="column: row: the paper's value, or value and spread"
+        default={}, description="column: row: the paper's value, or value and spread"
     )
 
     @model_validator(mode="after")
@@ -113,11 +104,11 @@ class Row(_Strict):
 
     name: str = Field("", description="name in the table and figures; by default the method's")
     method: str = Field(description="name of the method")
-    options: Settings = Field(default_factory=dict, description="of the method")
-    settings: Settings = Field(default_factory=dict, description="over the part's")
+    options: Settings = Field(default={}, description="of the method")
+    settings: Settings = Field(default={}, description="over the part's")
     x: float | None = Field(None, description="its x in a power law")
     trained: bool = Field(True, description="false: its metrics need no trained model")
-    metrics: dict[str, str] = Field(default_factory=dict, description="over the part's")
+    metrics: dict[str, str] = Field(default={}, description="over the part's")
     few_seeds: int | None = Field(
         None, ge=0, description="maximum, unless the budget is paper; 0 omits the row there"
     )
@@ -136,7 +127,7 @@ class Claim(_Strict):
     text: str
     part: str = Field("", description="heading of the part; the first unless given")
     column: str
-    rising: list[str] = Field(default_factory=list, description="rows in increasing order")
+    rising: list[str] = Field(default=[], description="rows in increasing order")
     lowest: str | None = Field(None, description="row")
     highest: str | None = Field(None, description="row")
 
@@ -158,7 +149,7 @@ class Recipe(_Strict):
     parts: list[Part] = Field(min_length=1)
     rows: list[Row] = Field(min_length=1)
     figures: list[str] = Field(
-        default_factory=list,
+        default=[],
         description="spectrum, interpolation, pca, samples:DENSITY, tsne:DENSITY, bars:COLUMN, "
         "seeds:COLUMN",
     )
@@ -166,8 +157,8 @@ class Recipe(_Strict):
         "mean", description="what a cell gives of its seeds; the median where outcomes differ"
     )
     power: Power | None = None
-    claims: list[Claim] = Field(default_factory=list)
-    differences: list[str] = Field(default_factory=list, description="from the paper's set-up")
+    claims: list[Claim] = Field(default=[])
+    differences: list[str] = Field(default=[], description="from the paper's set-up")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
@@ -271,8 +262,7 @@ def _measurable(columns: Mapping[str, str]) -> None:
 def _known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
     names = list(known)
     for name in given:
-        if name not in names:
-            raise unknown(kind, name, names)
+        check_known(kind, name, names)
 
 
 def names() -> list[str]:
@@ -305,10 +295,10 @@ def load(name: str) -> Recipe:
         >>> load("lorae-table-7").parts[0].published["rank"]["1e-3"]
         18.0
     """
-    own = Path(name)
-    if own.suffix not in (".yaml", ".yml") and name not in names():
-        raise unknown("recipe", name, names())
-    path = own if own.suffix in (".yaml", ".yml") else _FOLDER / f"{name}.yaml"
+    own = Path(name).suffix in (".yaml", ".yml")
+    if not own:
+        check_known("recipe", name, names())
+    path = Path(name) if own else _FOLDER / f"{name}.yaml"
     try:
         recipe = Recipe(**read_yaml(path))
     except ValidationError as error:

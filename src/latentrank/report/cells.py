@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import Normalize
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -250,14 +251,27 @@ def grid_figure(
         # Half a number's height is left free at either end.
         tall, top = min(rows * cell * aspect, 2.8) - 0.2, height - 0.1
         place = ((width - right + 0.12) / width, (top - tall) / height, 0.12 / width, tall / height)
-        scale = ScalarMappable(Normalize(*limits), CONTINUOUS)
-        bar = figure.colorbar(scale, cax=figure.add_axes(place))
-        bar.outline.set_visible(False)
-        bar.set_label(label)
+        colour_bar(figure, limits, cax=figure.add_axes(place)).set_label(label)
     gap_text = 0.08 / cell
     for row, label in enumerate(row_labels):
         axes.text(-gap_text, row + 0.5 - _GAP / 2, label, ha="right", va="center")
     return figure
+
+
+def colour_bar(
+    figure: Figure, limits: Limits, colours: Colormap | str = CONTINUOUS, **place: Any
+) -> Colorbar:
+    """A colour bar without an outline.
+
+    Args:
+        figure: the figure.
+        limits: the values at its ends.
+        colours: between them.
+        place: where it goes, see `matplotlib.figure.Figure.colorbar`.
+    """
+    bar = figure.colorbar(ScalarMappable(Normalize(*limits), colours), **place)
+    bar.outline.set_visible(False)
+    return bar
 
 
 def _in_lines(label: str, room: float) -> str:

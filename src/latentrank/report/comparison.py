@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from latentrank import __version__
 from latentrank.errors import InputError
-from latentrank.formatting import as_text, mean_and_spread
+from latentrank.formatting import as_text, counted, mean_and_spread
 from latentrank.io import write_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html
@@ -119,12 +119,12 @@ def write_comparison(
         target,
         html.page(
             _title(columns),
-            f"{_count(len(columns), 'method')}, {_seeds(columns)} each; the same "
+            f"{counted(len(columns), 'method')}, {_seeds(columns)} each; the same "
             f"{'test samples and the same ' * columns[0].view.has_samples}random seed for all.",
             html.facts(_headline(columns)),
             sections,
             f"Written by latentrank {__version__} from "
-            f"{_count(len(runs), 'folder')}; tables and figures are in {files.folder.name}.",
+            f"{counted(len(runs), 'folder')}; tables and figures are in {files.folder.name}.",
         ),
     )
     return target
@@ -152,21 +152,16 @@ def _of_samples(
 def _title(columns: Sequence[Column]) -> str:
     """The methods, or their number if the names would not fit on a line or two."""
     names = ", ".join(column.name for column in columns)
-    subject = names if len(names) <= _LONGEST_TITLE else _count(len(columns), "method")
+    subject = names if len(names) <= _LONGEST_TITLE else counted(len(columns), "method")
     name = columns[0].view.data_name
     return f"{subject} on {name}" if name else subject
-
-
-def _count(number: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _seeds(columns: Sequence[Column]) -> str:
     """The number of seeds of the methods, smallest to largest."""
     counts = [len(column.views) for column in columns]
     if min(counts) == max(counts):
-        return _count(counts[0], "seed")
+        return counted(counts[0], "seed")
     return f"{min(counts)} to {max(counts)} seeds (in brackets)"
 
 
@@ -199,7 +194,7 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
             None if any(column.view.config["method"] == "pca" for column in having) else pca,
             {column.name: measures(column)["rank"].mean for column in having},
         ),
-        f"Falling curves of the errors of {_count(len(having), 'method')} and of PCA.",
+        f"Falling curves of the errors of {counted(len(having), 'method')} and of PCA.",
         f"{ERRORS_CAPTION} Dots mark the ranks{_bands(columns)}.",
     )
     notes = [
@@ -244,7 +239,7 @@ def _spectra(columns: Sequence[Column]) -> Drawn:
     true = columns[0].view.metrics.get("true_dimension")
     return Drawn(
         figures.spectrum({c.name: c.spectra for c in columns}, ranks, true, RANK_THRESHOLD),
-        f"Falling curves of singular values of {_count(len(columns), 'method')}.",
+        f"Falling curves of singular values of {counted(len(columns), 'method')}.",
         f"Singular values of the covariance of the {coded(columns[0].view)}, divided by the "
         "largest; dots mark "
         f"the ranks, the number of values above {RANK_THRESHOLD:g}{_bands(columns)}.",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from latentrank.evaluation.coefficients import ErrorCurve
+from latentrank.formatting import counted
 from latentrank.io import csv_text, write_text
 
 _HEADER = ("model", "coefficients", "share of variance")
@@ -46,8 +47,8 @@ class Errors(NamedTuple):
             return "the mean of the data is no worse"
         needed = self.pca.needed(self.share)
         if needed is None:
-            return f"PCA does not reach that with {counted(int(self.pca.ks[-1]))}"
-        return f"PCA needs {counted(needed)} for that"
+            return f"PCA does not reach that with {counted(int(self.pca.ks[-1]), 'coefficient')}"
+        return f"PCA needs {counted(needed, 'coefficient')} for that"
 
     def write(self, path: Path) -> None:
         """Write the curves as CSV, so that they can be drawn without the data.
@@ -86,16 +87,6 @@ class Errors(NamedTuple):
             for name in cls._fields
         }
         return cls(**curves)
-
-
-def counted(number: int) -> str:
-    """A number of coefficients.
-
-    Example:
-        >>> counted(1), counted(12)
-        ('1 coefficient', '12 coefficients')
-    """
-    return f"{number} coefficient{'' if number == 1 else 's'}"
 
 
 def percent(share: float) -> str:

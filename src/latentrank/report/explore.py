@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from pathlib import Path
 from typing import Final
@@ -58,7 +57,8 @@ def write_explore(run: Run) -> Path:
         "reach": REACH,
     }
     parts = html.macros("explore")
-    names, rendering = _start_names(len(sprites)), "auto" if lines else "pixelated"
+    names = ["mean", *map(str, range(1, len(sprites)))]
+    rendering = "auto" if lines else "pixelated"
     shown = f"{'reconstructions of ' if view.has_samples else ''}{view.start_noun}s"
     target = run.folder / "explore.html"
     write_text(
@@ -168,12 +168,7 @@ def _data_url(pixels: NDArray[np.uint8], drawn: bool) -> str:
     """The picture as a PNG; a drawing has few colours, so a palette makes it small."""
     image, buffer = Image.fromarray(pixels), io.BytesIO()
     (image.quantize(32) if drawn else image).save(buffer, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _start_names(count: int) -> list[str]:
-    """Labels of the starting points."""
-    return ["mean", *(str(number) for number in range(1, count))]
+    return html.data_url(buffer.getvalue())
 
 
 def _shares(view: View, count: int) -> list[float]:

@@ -6,14 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes as Panel
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from latentrank.report import lines
-from latentrank.report.cells import FieldLimits, displayable, widened
-from latentrank.report.style import CONTINUOUS, legend_above, new_figure, page_width, styled, to_svg
+from latentrank.report.cells import FieldLimits, colour_bar, displayable, widened
+from latentrank.report.style import legend_above, new_figure, page_width, styled, to_svg
 from latentrank.report.view import View
 
 
@@ -93,10 +91,7 @@ def _picture(view: View, height: int, width: int) -> Figure:
     panel.grid(False)
     panel.spines[:].set_visible(False)
     if isinstance(view.limits, FieldLimits):
-        scale = ScalarMappable(Normalize(*view.limits), CONTINUOUS)
-        made = figure.colorbar(scale, ax=panel, aspect=25)
-        made.set_label(view.limits.label)
-        made.outline.set_visible(False)
+        colour_bar(figure, view.limits, ax=panel, aspect=25).set_label(view.limits.label)
     return figure
 
 

@@ -146,9 +146,18 @@ def picture(
     """
     if not alt.strip():
         raise ValueError("A picture needs alternative text.")
+    return Markup(_blocks.picture(data_url(content), alt, caption, round(width), heading))
+
+
+def data_url(content: str | bytes) -> str:
+    """An SVG or a PNG as a URL.
+
+    Example:
+        >>> data_url("<svg/>")
+        'data:image/svg+xml;base64,PHN2Zy8+'
+    """
     kind, data = ("svg+xml", content.encode()) if isinstance(content, str) else ("png", content)
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return Markup(_blocks.picture(source, alt, caption, round(width), heading))
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def side_by_side(blocks: Sequence[Markup], caption: str = "", most: int = 3) -> Markup:

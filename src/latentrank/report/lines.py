@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from latentrank.data.axes import Axes, Axis
 from latentrank.report.cells import Array, Floats, Limits, line_points
-from latentrank.report.style import PALETTE, font_size, page_width, panel_grid
+from latentrank.report.style import PALETTE, PAPER, curve_style, font_size, page_width, panel_grid
 
 MOST_NAMED: Final = 32  # columns of a table up to which each is named
 DEVIATIONS: Final = "standard deviations from the mean"
@@ -58,6 +58,35 @@ def draw(panel: Panel, sample: Array, axes: Axes, colours: Sequence[Any], **styl
         return
     for channel, values in enumerate(np.atleast_2d(sample)):
         panel.plot(*points(values, axes), color=colours[channel % len(colours)], **style)
+
+
+def of_seeds(panel: Panel, x: Array, seeds: Floats, index: int, label: str, **style: Any) -> Floats:
+    """A curve through the medians over seeds, with a band from the smallest to the largest.
+
+    Args:
+        panel: to draw on.
+        x: `(K,)`.
+        seeds: `(S, K)`, a row for each seed.
+        index: of the curve, see `curve_style`.
+        label: in the legend.
+        style: further properties of the line.
+
+    Returns:
+        The medians, `(K,)`.
+    """
+    heights: Floats = np.median(seeds, axis=0)
+    colour, dash = curve_style(index)
+    if len(seeds) > 1:
+        low, high = seeds.min(axis=0), seeds.max(axis=0)
+        panel.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    panel.plot(x, heights, color=colour, linestyle=dash, label=label, **style)
+    return heights
+
+
+def mark_rank(panel: Panel, rank: float, height: float, index: int) -> None:
+    """A dot on the curve with this index."""
+    colour, _ = curve_style(index)
+    panel.plot([rank], [height], "o", color=colour, markersize=7, markeredgecolor=PAPER, zorder=4)
 
 
 def points(values: Array, axes: Axes) -> tuple[Floats, Floats]:

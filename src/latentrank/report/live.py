@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any, Final
 
 import numpy as np
@@ -119,9 +118,9 @@ class Explorer:
             "parameters": self._shown_parameters(),
         }  # fmt: skip
         drawings = parts.stage(
-            _url(frame.svg),
+            html.data_url(frame.svg),
             frame.size,
-            [(name, _url(found.svg), found.size) for name, found in maps],
+            [(name, html.data_url(found.svg), found.size) for name, found in maps],
             view.start_noun,
         )
         return html.page(
@@ -143,7 +142,7 @@ class Explorer:
 
     def _maps(self) -> list[tuple[str, frames.Frame]]:
         """Maps of codes, one for each way of colouring them."""
-        test = self.view.encoded("test") if self.view.has_samples else {}
+        test = self.view.test
         every = (self.view.cloud - self._mean) @ self._directions[:, :2]
         rows = scattered(len(every))
         found: list[tuple[str, Any, Any]] = []
@@ -174,8 +173,7 @@ class Explorer:
 
     def _shown_parameters(self) -> list[list[float]]:
         """Parameters of the samples to start from."""
-        test = self.view.encoded("test") if self.view.has_samples else {}
-        known = test.get("parameters")
+        known = self.view.test.get("parameters")
         return [] if known is None else known[self.view.kept.rows].tolist()
 
 
@@ -189,7 +187,3 @@ def _known_map(run: Run) -> ParameterMap | None:
 
 def _without_svg(frame: frames.Frame) -> dict[str, Any]:
     return {"box": frame.box, "limits": frame.limits}
-
-
-def _url(svg: str) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"

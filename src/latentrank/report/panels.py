@@ -14,11 +14,11 @@ from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
 from latentrank.evaluation.coefficients import MOST_SAMPLES
-from latentrank.formatting import as_text
+from latentrank.formatting import as_text, counted
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures
 from latentrank.report.cells import Array, FieldLimits
-from latentrank.report.errors import counted, percent
+from latentrank.report.errors import percent
 from latentrank.report.lines import channel_names
 from latentrank.report.view import View
 
@@ -79,12 +79,12 @@ def _coefficients(view: View) -> Drawn:
     """Errors of codes truncated to their leading directions, compared with PCA."""
     found = view.errors
     rank = {view.name: view.metrics["rank"]}
+    complete = counted(int(found.model.ks[-1]), "coefficient")
     return Drawn(
         figures.error_by_coefficients({view.name: found.model}, found.pca, rank),
         f"Falling curves of the error of {view.name} and of PCA.",
-        f"{ERRORS_CAPTION} The dot marks the rank. With "
-        f"{counted(int(found.model.ks[-1]))} the error is {percent(found.share)} of the "
-        f"variance; {found.pca_needs}.",
+        f"{ERRORS_CAPTION} The dot marks the rank. With {complete} the error is "
+        f"{percent(found.share)} of the variance; {found.pca_needs}.",
     )
 
 
@@ -244,7 +244,7 @@ def scattered(count: int) -> NDArray[np.int64]:
 def _latent(view: View) -> Drawn:
     """Test codes in the principal plane, coloured by label or parameter."""
     view.need_directions("no plane to look at")
-    test = view.encoded("test")
+    test = view.test
     codes, parameters = test["codes"], test.get("parameters")
     rows = scattered(len(codes))
     axes = view.plane.basis[:, : min(view.directions, 2)]

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.evaluation import interpolation as ways
 from latentrank.report import figures
 from latentrank.report.cells import Limits, value_limits
@@ -31,8 +31,7 @@ def interpolation(run: Run, kind: str = "linear") -> Figure:
     Raises:
         InputError: an unknown kind, constant codes, fewer than two test samples, or a GAN.
     """
-    if kind not in KINDS:
-        raise unknown("kind of interpolation", kind, KINDS)
+    check_known("kind of interpolation", kind, KINDS)
     view = View(run)
     if not run.model().reconstructs:
         raise InputError(

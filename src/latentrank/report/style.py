@@ -218,6 +218,17 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
     return figure
 
 
+def one_panel(widest: float, height: float) -> tuple[Figure, Axes]:
+    """A figure with one panel, at most as wide as the page.
+
+    Args:
+        widest: in inches.
+        height: in inches.
+    """
+    figure = new_figure(min(widest, page_width()), height)
+    return figure, figure.subplots()
+
+
 def panel_grid(
     count: int,
     most: int,

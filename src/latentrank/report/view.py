@@ -156,7 +156,7 @@ class View:
     @cached_property
     def cloud(self) -> Floats:
         """`(N, L)` codes of all test samples, or without data random ones."""
-        return self.codes("test") if self.has_samples else self.random_codes(_CLOUD)
+        return self.test["codes"] if self.has_samples else self.random_codes(_CLOUD)
 
     @property
     def start_noun(self) -> str:
@@ -194,7 +194,7 @@ class View:
         """What is known of each sample of `starts`: its class or parameters."""
         if not self.has_samples:
             return ["" for _ in self.starts]
-        test, rows = self.encoded("test"), self.kept.rows
+        test, rows = self.test, self.kept.rows
         if "labels" in test:
             classes = self.kept.class_names
             return [str(n) if classes is None else classes[n] for n in test["labels"][rows]]
@@ -210,8 +210,7 @@ class View:
     @property
     def parameter_names(self) -> Sequence[str]:
         """Names of the parameters of the data, if there are parameters."""
-        codes = self.encoded("test") if self.has_samples else {}
-        known = codes.get("parameters", np.empty((0, 0)))
+        known = self.test.get("parameters", np.empty((0, 0)))
         return parameter_names(self.kept.parameter_names, known.shape[1])
 
     @torch.no_grad()
@@ -243,17 +242,14 @@ class View:
         decoded = torch.cat([model.decode(batch) for batch in torch.split(flat, _BATCH)])
         return self._shown(decoded).reshape(*codes.shape[:-1], *self.shape)
 
-    def codes(self, split: str) -> NDArray[Any]:
-        """Codes of `"train"` or `"test"`, `(N, L)`."""
-        return self.encoded(split)["codes"]
-
-    def encoded(self, split: str) -> Mapping[str, NDArray[Any]]:
-        """Codes of `"train"` or `"test"`, with `labels` and `parameters` of the samples if known.
+    @property
+    def test(self) -> Mapping[str, NDArray[Any]]:
+        """Codes of the test samples, with `labels` and `parameters` if known; empty without data.
 
         Raises:
-            MissingDataError: they were not stored, and the data cannot be read.
+            MissingDataError: the data are needed and missing.
         """
-        return self.run.encoded(split)
+        return self.run.encoded("test") if self.has_samples else {}
 
     @cached_property
     def plane(self) -> Subspace:

@@ -67,12 +67,12 @@ def _power(recipe: Recipe, power: Power, page: Page) -> list[Any]:
         for row in recipe.rows
         if row.x is not None and grid.rows[row.name][power.column].values
     ]
+    if not points:
+        return []
     try:
-        fit = fit_power(*zip(*points, strict=True)) if points else None
+        fit = fit_power(*zip(*points, strict=True))
     except InputError as error:
         page.notes.append(f"No power law: {error}")
-        return []
-    if fit is None:
         return []
     page.claims.append(
         f"Theory: {power.column} is proportional to {power.x_label} to the power "

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from latentrank import methods, metrics
 from latentrank.config import RunConfig
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 from latentrank.metrics import Subject
 from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings
 from latentrank.runs.cache import PlannedRun, folder_name
@@ -76,8 +76,7 @@ def plan(
     Raises:
         InputError: settings that do not exist or are out of range.
     """
-    if budget not in BUDGETS:
-        raise unknown("budget", budget, BUDGETS)
+    check_known("budget", budget, BUDGETS)
     if seeds < 1:
         raise InputError(f"seeds is {seeds}, expected an integer from 1; raise it.")
     machine = {"download": download, "device": device}

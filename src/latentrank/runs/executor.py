@@ -18,7 +18,7 @@ from typing import Any
 
 from latentrank import data, methods, nets
 from latentrank.config import RunConfig
-from latentrank.errors import InputError, need
+from latentrank.errors import InputError, described, need
 from latentrank.registry import Registry
 from latentrank.runs.cache import PlannedRun, is_done
 from latentrank.runs.configure import absolute, absolute_source
@@ -186,7 +186,7 @@ class _Session:
                         try:
                             done = self._settle(training, future.result)
                         except Exception as error:  # such as a worker's death
-                            lost.append((training, _sentence(error)))
+                            lost.append((training, described(error)))
                             continue
                         left = self.clock.left(list(running.values()), count)
                         if done:
@@ -216,10 +216,6 @@ class _Session:
         self.ended += 1
         self.clock.learn(training)
         return not reason
-
-
-def _sentence(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 # --- executors ----------------------------------------------------------------------------------
@@ -264,7 +260,7 @@ def _client(address: str) -> Iterator[Any]:
         client = distributed.Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"No Dask scheduler answers at {address} ({_sentence(error)}); start one with dask "
+            f"No Dask scheduler answers at {address} ({described(error)}); start one with dask "
             "scheduler, and give the address that it prints."
         ) from None
     with client:

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
-from latentrank.io import check_folder, make_folder
+from latentrank.io import check_folder
 
 _SECONDS_BETWEEN_TRIES = 1.0
 
@@ -55,7 +55,7 @@ def locked(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[
     lock = FileLock(lock_file(folder), is_singleton=True)
     try:
         check_folder(folder)
-        make_folder(lock_file(folder).parent)
+        lock_file(folder).parent.mkdir(parents=True, exist_ok=True)
         _acquire(lock, folder, waiting)
     except OSError as error:
         reason = error.strerror or error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,7 @@ def train(
     folder = Path(folder)
     with locked(folder):
         dataset = load_data(config, progress, dataset)
+        trainings = _Trainings(dataset, progress, callbacks)
         resolved = resolve(config, dataset)
         model = new_model(resolved, dataset, encoder, decoder)
         restarts.check(resolved.training.n_init, model.spec)
@@ -86,9 +88,9 @@ def train(
             start(resolved, folder)
         try:
             if resolved.training.n_init > 1:
-                run = _best(resolved, folder, dataset, progress, callbacks)
+                run = trainings.best(resolved, folder)
             else:
-                run = _fit(model, resolved, folder, dataset, False, progress, callbacks)
+                run = trainings.fit(model, resolved, folder)
         except InputError:
             _remove_if_nothing_was_done(folder)
             raise
@@ -131,57 +133,78 @@ def resume(
     with locked(run.folder):
         config = _changed(run, dict(changes or {}))
         dataset = load_data(config, progress, dataset)
+        trainings = _Trainings(dataset, progress, callbacks)
         if config.training.n_init > 1:
             write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
-            run = _best(config, run.folder, dataset, progress, callbacks)
+            run = trainings.best(config, run.folder)
         else:
-            model = new_model(config, dataset, encoder, decoder)
-            run = _continue(model, config, run, dataset, progress, callbacks)
+            run = trainings.resume(new_model(config, dataset, encoder, decoder), config, run)
     if progress and is_first_process():
         _say(dataset)
     return run
 
 
-def _continue(
-    model: LatentModel,
-    config: RunConfig,
-    run: Run,
-    dataset: Dataset,
-    progress: bool,
-    callbacks: Sequence[Callback],
-) -> Run:
-    """Train from the newest checkpoint of a run, if it has one."""
+@dataclass(frozen=True)
+class _Trainings:
+    """The trainings of one call: one, or several of which the best is kept."""
 
-    def begin() -> None:
-        """The run is not modified before the first step."""
-        if is_first_process():
-            write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
-            (run.folder / METRICS).unlink(missing_ok=True)
-            (run.folder / CODES).unlink(missing_ok=True)
-            for place in (run.folder, run.folder / CHECKPOINTS):
-                remove_leftovers(place)
+    dataset: Dataset
+    progress: bool
+    callbacks: Sequence[Callback]
 
-    return _fit(model, config, run.folder, dataset, run.begun, progress, callbacks, begin)
+    def fit(
+        self,
+        model: LatentModel,
+        config: RunConfig,
+        folder: Path,
+        from_checkpoint: bool = False,
+        begin: Callable[[], None] = lambda: None,
+    ) -> Run:
+        """Fit a model and write its metrics; `begin` is called before the first step."""
+        from lightning.pytorch.callbacks import LambdaCallback
 
+        from latentrank.training import fit
 
-def _best(
-    config: RunConfig,
-    folder: Path,
-    dataset: Dataset,
-    progress: bool,
-    callbacks: Sequence[Callback],
-) -> Run:
-    """The run with the lowest validation error of `n_init`, each of which is resumed if begun."""
+        beginning = LambdaCallback(on_train_start=lambda trainer, module: begin())
+        history = fit(
+            model,
+            self.dataset,
+            config.training,
+            folder=folder,
+            resume=from_checkpoint,
+            progress=self.progress,
+            callbacks=[beginning, *self.callbacks],
+        )
+        if not is_first_process():
+            return Run(folder)
+        return finish(folder, config, model, self.dataset, history)
 
-    def one(settings: RunConfig, part: Path) -> None:
-        model = new_model(settings, dataset)
-        if (part / CONFIG).is_file():
-            _continue(model, settings, Run(part), dataset, progress, callbacks)
-        else:
-            start(settings, part)
-            _fit(model, settings, part, dataset, False, progress, callbacks)
+    def resume(self, model: LatentModel, config: RunConfig, run: Run) -> Run:
+        """Train from the newest checkpoint of a run, if it has one."""
 
-    return restarts.keep_best(config, folder, one)
+        def begin() -> None:
+            """The run is not modified before the first step."""
+            if is_first_process():
+                write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
+                (run.folder / METRICS).unlink(missing_ok=True)
+                (run.folder / CODES).unlink(missing_ok=True)
+                for place in (run.folder, run.folder / CHECKPOINTS):
+                    remove_leftovers(place)
+
+        return self.fit(model, config, run.folder, run.begun, begin)
+
+    def best(self, config: RunConfig, folder: Path) -> Run:
+        """The run with the lowest validation error of `n_init`; those begun are resumed."""
+
+        def one(settings: RunConfig, part: Path) -> None:
+            model = new_model(settings, self.dataset)
+            if (part / CONFIG).is_file():
+                self.resume(model, settings, Run(part))
+            else:
+                start(settings, part)
+                self.fit(model, settings, part)
+
+        return restarts.keep_best(config, folder, one)
 
 
 def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
@@ -257,35 +280,6 @@ def new_model(
         decoder=decoder,
         **config.options.model_dump(),
     )
-
-
-def _fit(
-    model: LatentModel,
-    config: RunConfig,
-    folder: Path,
-    dataset: Dataset,
-    from_checkpoint: bool,
-    progress: bool,
-    callbacks: Sequence[Callback],
-    begin: Callable[[], None] = lambda: None,
-) -> Run:
-    """Fit a model and write its metrics; `begin` is called before the first step."""
-    from lightning.pytorch.callbacks import LambdaCallback
-
-    from latentrank.training import fit
-
-    history = fit(
-        model,
-        dataset,
-        config.training,
-        folder=folder,
-        resume=from_checkpoint,
-        progress=progress,
-        callbacks=[LambdaCallback(on_train_start=lambda trainer, module: begin()), *callbacks],
-    )
-    if not is_first_process():
-        return Run(folder)
-    return finish(folder, config, model, dataset, history)
 
 
 def _say(dataset: Dataset) -> None:

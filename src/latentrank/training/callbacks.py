@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Mapping
@@ -23,7 +21,7 @@ from rich.progress import (
 from rich.table import Column
 from torch import Tensor
 
-from latentrank.io import write_text
+from latentrank.io import csv_text, write_text
 from latentrank.training.ahead import SomeBatches
 from latentrank.training.context import is_last_epoch, total_steps
 from latentrank.training.module import TrainingModule
@@ -107,15 +105,9 @@ class History(Callback):
 
     def _write(self) -> None:
         if self.path is not None:
-            write_text(self.path, self._csv())
-
-    def _csv(self) -> str:
-        text = io.StringIO()
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        return text.getvalue()
+            names = list(dict.fromkeys(name for row in self.rows for name in row))
+            rows = ([row.get(name, "") for name in names] for row in self.rows)
+            write_text(self.path, csv_text(names, rows))
 
     def state_dict(self) -> dict[str, Any]:
         """Rows and seconds so far."""

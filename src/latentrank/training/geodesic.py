@@ -39,6 +39,7 @@ from latentrank.losses import relative_error
 from latentrank.models.base import LatentModel
 from latentrank.nets import surgery
 from latentrank.training.context import data_of, model_of
+from latentrank.training.optimizers import gradient_step
 from latentrank.training.rank_search import search_for
 from latentrank.training.state import KeptCallback
 
@@ -274,10 +275,7 @@ def _train(
         x = batch.x.to(basis)
         target = coefficients[batch.index.to(basis.device)] @ basis.T
         misfit = (model.decode(target) - x).square().mean()
-        loss = relative_error(model.encoder(x), target) + misfit
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        gradient_step(relative_error(model.encoder(x), target) + misfit, optimizer)
         course.step()
 
 

@@ -23,7 +23,7 @@ from latentrank.models.base import LatentModel
 from latentrank.training.ahead import ahead, are_hooked, may_go_ahead
 from latentrank.training.context import total_steps, training_samples
 from latentrank.training.graph import Record, StepGraph, can_be_captured
-from latentrank.training.optimizers import create, schedule
+from latentrank.training.optimizers import create, gradient_step, schedule
 from latentrank.training.rank_search import search_for
 from latentrank.training.second_stage import second_stage_of
 from latentrank.training.terms import DivergenceError, TermLog, finite
@@ -153,9 +153,7 @@ class TrainingModule(LightningModule):
 
         def step(x: Tensor, index: Tensor) -> dict[str, Tensor]:
             losses = self.model.losses(x, index)
-            optimizer.zero_grad()
-            losses["loss"].backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            gradient_step(losses["loss"], optimizer)
             return losses
 
         def settings() -> Hashable:
@@ -198,13 +196,12 @@ class TrainingModule(LightningModule):
             loss: a scalar.
             optimizer: the trainer's optimiser.
         """
-        optimizer.zero_grad()
         if self._lean:
-            loss.backward()  # type: ignore[no-untyped-call]
             optimizer._on_before_step()
-            optimizer.optimizer.step()
+            gradient_step(loss, optimizer.optimizer)
             optimizer._on_after_step()
         else:
+            optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
@@ -133,6 +134,18 @@ def milestones(steps: int) -> list[int]:
         [3, 5]
     """
     return [math.ceil(steps / 3), math.ceil(2 * steps / 3)]
+
+
+def gradient_step(loss: Tensor, optimizer: Optimizer) -> None:
+    """Take one step of an optimiser along the gradient of a loss.
+
+    Args:
+        loss: a scalar.
+        optimizer: of the parameters that it depends on.
+    """
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
 
 
 def advance(scheduler: MultiStepLR) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.splits import join, role, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError, unknown
+from latentrank.errors import InputError, check_known
 
 #: Names of samples and of labels as arrays, the first of which that a file has is used.
 SAMPLE_ARRAYS = ("x", "images", "imgs", "data", "samples")
@@ -33,8 +33,8 @@ def check(kind: str, what: str, wanted: Iterable[str | None], known: Iterable[st
     """
     names = list(known)
     for name in wanted:
-        if name is not None and name not in names:
-            raise unknown(f"{kind} in {what} called", name, names)
+        if name is not None:
+            check_known(f"{kind} in {what} called", name, names)
 
 
 def contents(

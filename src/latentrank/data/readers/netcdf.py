@@ -167,13 +167,10 @@ def _columns(
 
 def _coordinates(dataset: Any, sample: str) -> tuple[str, ...]:
     """Names of numeric variables with one value per sample."""
-    found = [
+    return tuple(
         str(name)
         for name, values in dataset.coords.items()
-        if values.dims == (sample,) and values.dtype.kind in "iuf"
-    ]
-    return tuple(
-        name
-        for name in found
-        if not (name == sample and (dataset[name].values == np.arange(dataset.sizes[sample])).all())
+        if values.dims == (sample,)
+        and values.dtype.kind in "iuf"
+        and not (name == sample and (values.values == np.arange(len(values))).all())
     )

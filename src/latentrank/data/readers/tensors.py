@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.base import unwrapped
 from latentrank.data.readers import named
-from latentrank.data.views import Array
 from latentrank.errors import InputError
 
 
@@ -25,7 +24,7 @@ def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             "a tensor, or a dictionary of tensors x, y, ..."
         ) from error
     if isinstance(found, Tensor):
-        return Contents([Part(str(path), _array(found))])
+        return Contents([Part(str(path), unwrapped(found, str(path)))])
     if isinstance(found, tuple | list) and all(isinstance(x, Tensor) for x in found):
         found = dict(zip(("x", "y"), found, strict=False))
     if not isinstance(found, dict):
@@ -33,18 +32,14 @@ def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             f"{path} holds a {type(found).__name__}; expected a tensor, or a dictionary of "
             "tensors x, y, ..."
         )
-    held = {str(name): _array(x) for name, x in found.items() if isinstance(x, Tensor)}
+    held = {
+        str(name): unwrapped(x, str(name)) for name, x in found.items() if isinstance(x, Tensor)
+    }
     return named.contents(str(path), held, meaning, inner)
 
 
 def read_safetensors(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Tensors by name."""
     with safe_open(path, "pt") as file:
-        held = {name: _array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+        held = {name: unwrapped(file.get_tensor(name), name) for name in file.keys()}  # noqa: SIM118
     return named.contents(str(path), held, meaning, inner)
-
-
-def _array(x: Any) -> Array:
-    x = x.detach()
-    array: Array = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
-    return array

@@ -12,14 +12,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from latentrank.errors import InputError
+from latentrank.report import lines
 from latentrank.report.cells import Floats
 from latentrank.report.style import (
     INK,
-    PAPER,
-    curve_style,
     legend_above,
-    new_figure,
-    page_width,
+    one_panel,
     styled,
 )
 
@@ -57,8 +55,7 @@ def error_by_coefficients(
     """
     if not curves:
         raise InputError("There are no errors to draw, expected at least one curve; give one.")
-    figure = new_figure(min(page_width(), 7.2), 3.7)
-    axes = figure.subplots()
+    figure, axes = one_panel(7.2, 3.7)
     longest = max(int(ks[-1]) for ks, _ in curves.values())
     if pca is not None:
         shown = pca[0] <= max(longest, 2)
@@ -75,17 +72,10 @@ def error_by_coefficients(
 def _draw_curve(axes: Axes, name: str, curve: Curve, rank: float | None, index: int) -> None:
     """One method, with a band over its seeds."""
     ks, errors = curve[0], np.maximum(np.atleast_2d(curve[1]), _FLOOR)
-    heights = np.median(errors, axis=0)
-    colour, dash = curve_style(index)
-    if len(errors) > 1:
-        low, high = errors.min(axis=0), errors.max(axis=0)
-        axes.fill_between(ks, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(ks, heights, color=colour, linestyle=dash, marker=".", markersize=5, label=name)
+    heights = lines.of_seeds(axes, ks, errors, index, name, marker=".", markersize=5)
     if rank is not None and ks[0] <= rank <= ks[-1]:
         height = float(np.exp(np.interp(np.log(rank), np.log(ks), np.log(heights))))
-        axes.plot(
-            [rank], [height], "o", color=colour, markersize=7, markeredgecolor=PAPER, zorder=4
-        )
+        lines.mark_rank(axes, rank, height, index)
 
 
 def _scale(axes: Axes, longest: int) -> None:

@@ -6,14 +6,12 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes as Panel
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.errors import InputError
-from latentrank.report.cells import Array, Floats, Limits, displayable, value_limits
+from latentrank.report.cells import Array, Floats, Limits, colour_bar, displayable, value_limits
 from latentrank.report.lines import channel_names, pixel_scale
 from latentrank.report.style import CONTINUOUS, font_size, new_figure, page_width, styled
 
@@ -84,10 +82,8 @@ def _draw_channel(
         for panel, picture in zip(columns.flat, pictures.reshape(-1, *x.shape[1:]), strict=True):
             panel.imshow(picture, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
             _place(panel, axes, picture.shape)
-        scale = ScalarMappable(Normalize(*limits), colours)
-        bar = figure.colorbar(scale, ax=columns.ravel().tolist(), pad=0.01, aspect=25)
-        bar.set_label(label, fontsize=font_size())
-        bar.outline.set_visible(False)
+        place = {"ax": columns.ravel().tolist(), "pad": 0.01, "aspect": 25}
+        colour_bar(figure, limits, colours, **place).set_label(label, fontsize=font_size())
 
 
 def _place(panel: Panel, axes: Axes, shape: tuple[int, ...]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
-from latentrank.report.style import INK, PALETTE, new_figure, page_width, styled
+from latentrank.report.style import INK, PALETTE, one_panel, styled
 
 _DECADE: Final = 10
 _MOST_NAMED: Final = 8  # positions on a logarithmic axis up to which each has a tick
@@ -57,8 +57,7 @@ def power_law(
             f"A power law needs pairs of positive numbers; given {across.size} and {up.size} "
             "numbers, not all positive or not paired; leave out nonpositive values."
         )
-    figure = new_figure(min(5.2, page_width()), 3.6)
-    axes = figure.subplots()
+    figure, axes = one_panel(5.2, 3.6)
     factor, exponent = fit
     ends = np.array([across.min(), across.max()])
     middle = math.sqrt(ends[0] * ends[1])
@@ -108,10 +107,7 @@ def bars(
     """
     if not values:
         raise InputError("There are no values to draw, expected at least one bar; give some.")
-    figure = new_figure(
-        min(6.2, page_width()), 0.75 + 0.34 * len(values) + (0.25 if published else 0)
-    )
-    axes = figure.subplots()
+    figure, axes = one_panel(6.2, 0.75 + 0.34 * len(values) + (0.25 if published else 0))
     places = np.arange(len(values))
     means = np.array([mean for mean, _ in values.values()])
     spreads = np.nan_to_num([spread for _, spread in values.values()])
@@ -153,8 +149,7 @@ def dots(
     """
     if not values or any(not len(row) or not min(row) > 0 for row in values.values()):
         raise InputError("Dots need a name or more with positive values; leave out the others.")
-    figure = new_figure(min(6.2, page_width()), 1.0 + 0.34 * len(values))
-    axes = figure.subplots()
+    figure, axes = one_panel(6.2, 1.0 + 0.34 * len(values))
     for place, row in enumerate(values.values()):
         axes.plot(row, [place] * len(row), "o", color=PALETTE[0], alpha=0.55, label="one seed")
         axes.plot(np.median(row), place, "|", color=INK, markersize=16, label="median")
@@ -200,8 +195,7 @@ def pareto_front(points: Floats, best: NDArray[np.bool_], labels: Sequence[str])
         >>> figure.axes[0].get_xlabel()
         'rank'
     """
-    figure = new_figure(min(5.2, page_width()), 3.6)
-    axes = figure.subplots()
+    figure, axes = one_panel(5.2, 3.6)
     front = points[best]
     front = front[np.lexsort((front[:, 1], front[:, 0]))]
     axes.plot(*points[~best].T, "o", color=INK, alpha=0.4, markersize=5, label="other trials")

@@ -25,7 +25,7 @@ from latentrank.report.style import (
     font_size,
     legend_above,
     narrow,
-    new_figure,
+    one_panel,
     page_width,
     panel_grid,
     styled,
@@ -91,8 +91,7 @@ def tsne(real: Array, sampled: Array) -> Figure:
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         ['real', 'sampled']
     """
-    figure = new_figure(min(5.2, page_width()), 4.6)
-    axes = figure.subplots()
+    figure, axes = one_panel(5.2, 4.6)
     size = _dot_size(len(real) + len(sampled))
     for points, colour, name in ((real, PALETTE[0], "real"), (sampled, PALETTE[1], "sampled")):
         _dots(axes, points, s=size, color=colour, alpha=0.55, label=name)
@@ -121,8 +120,7 @@ def _scatter_axes(axes: Axes, one_direction: bool) -> None:
 
 
 def _plain_scatter(codes: Array) -> Figure:
-    figure = new_figure(min(5.2, page_width()), 4.4)
-    axes = figure.subplots()
+    figure, axes = one_panel(5.2, 4.4)
     if codes.shape[1] == 1:
         axes.hist(codes[:, 0], bins=min(60, max(5, len(codes) // 10)), color=PALETTE[0])
         axes.set_ylabel("codes")
@@ -136,8 +134,7 @@ def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> 
     """One colour per class; its number at its median, or its name in a legend."""
     classes = np.unique(labels)
     colours = _class_colours(len(classes))
-    figure = new_figure(min(6.2, page_width()), 5.0)
-    axes = figure.subplots()
+    figure, axes = one_panel(6.2, 5.0)
     one = codes.shape[1] == 1
     points = np.column_stack([codes[:, 0], labels]) if one else codes
     colour_of = np.asarray(colours)[np.searchsorted(classes, labels)]

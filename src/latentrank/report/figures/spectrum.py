@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from latentrank.errors import InputError
+from latentrank.report import lines
 from latentrank.report.cells import Array
 from latentrank.report.style import (
     INK,
     MUTED,
-    PAPER,
-    curve_style,
     legend_above,
     narrow,
     new_figure,
@@ -94,22 +93,12 @@ def _draw_spectrum(
     """One curve with its rank, values clipped from below."""
     seeds = np.atleast_2d(np.asarray(values, dtype=np.float64))
     seeds = np.maximum(np.nan_to_num(seeds), floor)
-    heights = np.median(seeds, axis=0)
-    places = np.arange(1.0, len(heights) + 1)
-    colour, dash = curve_style(index)
+    places = np.arange(1.0, seeds.shape[1] + 1)
     label = name if rank is None else f"{name} (rank {rank:.4g})"
-    marker = "." if len(heights) <= _FEW else None
-    if len(seeds) > 1:
-        low, high = seeds.min(axis=0), seeds.max(axis=0)
-        axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(
-        places, heights, color=colour, linestyle=dash, label=label, marker=marker, markersize=4
-    )
+    marker = "." if len(places) <= _FEW else None
+    heights = lines.of_seeds(axes, places, seeds, index, label, marker=marker, markersize=4)
     if rank is not None and rank >= 1:
-        height = float(np.interp(rank, places, heights))
-        axes.plot(
-            [rank], [height], "o", color=colour, markersize=7, markeredgecolor=PAPER, zorder=4
-        )
+        lines.mark_rank(axes, rank, float(np.interp(rank, places, heights)), index)
 
 
 def _lowest(spectra: Mapping[str, Array], tolerance: float | None) -> float:

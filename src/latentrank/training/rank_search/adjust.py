@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
 
+from latentrank.formatting import counted
 from latentrank.linalg import truncate_rank
 from latentrank.models.base import LatentModel
 from latentrank.training.context import data_of, model_of
@@ -16,7 +17,6 @@ from latentrank.training.rank_search.base import (
     SETTLE,
     PeriodicSearch,
     agreed_error,
-    directions,
 )
 from latentrank.training.rank_search.subset import Subset
 from latentrank.training.rank_search.trend import ErrorAt, Trend
@@ -151,5 +151,5 @@ class AdjustSearch(PeriodicSearch):
         return {
             "rank": rank,
             "reliable": doubt is None,
-            "message": f"The rank was adapted {self.way}: {directions(rank)}{ending}",
+            "message": f"The rank was adapted {self.way}: {counted(rank, 'direction')}{ending}",
         }

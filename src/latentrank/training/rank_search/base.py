@@ -111,13 +111,3 @@ def agreed(trainer: Trainer, value: float) -> float:
 def agreed_error(trainer: Trainer, value: float) -> float:
     """The first process's error, above 0 so that it has a logarithm."""
     return max(agreed(trainer, value), _LEAST_ERROR)
-
-
-def directions(count: int) -> str:
-    """A number of directions in words.
-
-    Example:
-        >>> directions(1), directions(3)
-        ('1 direction', '3 directions')
-    """
-    return f"{count} direction" + ("" if count == 1 else "s")

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 import torch
 
+from latentrank.formatting import counted
 from latentrank.linalg import gap
 from latentrank.methods.rank_target import RankTarget
 from latentrank.models.base import LatentModel
-from latentrank.training.rank_search.base import RankSearch, directions
+from latentrank.training.rank_search.base import RankSearch
 
 #: A gap is clear if the values on either side differ by this factor.
 CLEAR = 10.0
@@ -42,13 +43,13 @@ class GapSearch(RankSearch):
         values[: len(variances)] = variances.double()
         rank, ratio = gap(values)
         clear = ratio >= CLEAR
+        place = counted(rank, "direction")
         times = f"the next value is {ratio:.3g} times smaller"
         return {
             "rank": rank,
             "ratio": ratio,
             "reliable": clear,
-            "message": f"The largest gap of the spectrum is after {directions(rank)}: {times}."
+            "message": f"The largest gap of the spectrum is after {place}: {times}."
             if clear
-            else "The spectrum has no clear gap; the largest is after "
-            f"{directions(rank)}, where {times}.",
+            else f"The spectrum has no clear gap; the largest is after {place}, where {times}.",
         }

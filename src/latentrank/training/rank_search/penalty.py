@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latentrank import methods
 from latentrank.config import TrainConfig
+from latentrank.formatting import counted
 from latentrank.linalg import RANK_THRESHOLD, rank_of_spectrum, spectrum
 from latentrank.methods.rank_target import RankTarget
 from latentrank.models.base import LatentModel
@@ -24,7 +25,6 @@ from latentrank.training.rank_search.base import (
     PeriodicSearch,
     agreed,
     agreed_error,
-    directions,
 )
 from latentrank.training.rank_search.subset import Subset
 from latentrank.training.rank_search.trend import Learning, Trend
@@ -237,7 +237,7 @@ class PenaltySearch(PeriodicSearch):
         penalty = model.term_weights[self._term]
         aim = f"an error of {self._highest:.3g}"
         if asked.rank is not None:
-            aim = directions(asked.rank)
+            aim = counted(asked.rank, "direction")
         return {
             **reached,
             "reliable": doubt is None,
@@ -245,7 +245,7 @@ class PenaltySearch(PeriodicSearch):
             "target_rank": asked.rank,
             "target_error": None if asked.rank is not None else self._highest,
             "message": f"The penalty weight was adjusted to {penalty:.3g}, for {aim}: "
-            f"{directions(reached['rank'])} with an error of {reached['error']:.3g}"
+            f"{counted(reached['rank'], 'direction')} with an error of {reached['error']:.3g}"
             + ("." if doubt is None else f"; {doubt}."),
         }
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from latentrank.data import Split
 from latentrank.data.views import spread_evenly
 from latentrank.linalg.precision import to_float64
-from latentrank.models.base import LatentModel
+from latentrank.models.base import LatentModel, evaluating
 from latentrank.preprocessing import Preprocessing
 
 #: Maximum number of samples per measurement, and samples per batch.
@@ -52,11 +52,8 @@ class Subset:
     def encodings(self, model: LatentModel) -> Tensor:
         """The encoder's output for them, `(N, encoder_dim)`."""
         like = next(model.parameters())
-        training = model.training
-        model.eval()
-        encoded = torch.cat([model.encoder(x.to(like)) for x in self.batches()])
-        model.train(training)
-        return encoded
+        with evaluating(model):
+            return torch.cat([model.encoder(x.to(like)) for x in self.batches()])
 
     @torch.no_grad()
     def codes(self, model: LatentModel) -> Tensor:
@@ -66,13 +63,11 @@ class Subset:
     @torch.no_grad()
     def error(self, model: LatentModel, codes: Tensor) -> float:
         """Mean squared error of their reconstructions from codes, `(N, L)`."""
-        training = model.training
-        model.eval()
         squared, count = 0.0, 0
         parts = zip(torch.split(codes, _BATCH), self.batches(), strict=True)
-        for z, x in parts:
-            output = model.decode(z)
-            squared += float(to_float64(output - x.to(output)).square().sum())
-            count += x.numel()
-        model.train(training)
+        with evaluating(model):
+            for z, x in parts:
+                output = model.decode(z)
+                squared += float(to_float64(output - x.to(output)).square().sum())
+                count += x.numel()
         return squared / count
