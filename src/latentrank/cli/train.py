@@ -65,7 +65,9 @@ def train(
     out: Annotated[
         Path | None, option("Folder of the new run; by default runs/DATA-METHOD.")
     ] = None,
-    resume: Annotated[Path | None, option("Resume the interrupted run RUN.", "RUN")] = None,
+    resume: Annotated[
+        Path | None, option("Resume an interrupted run, or train a finished one for longer.", "RUN")
+    ] = None,
     report: Annotated[bool, flag("Write the run's report.")] = True,
 ) -> None:
     """Train a METHOD on data and write a run folder with its report.
