@@ -1,10 +1,10 @@
 """Watch an autoencoder find out how many directions its data has.
 
 The data are small images of a coloured blob. Seven numbers describe each: three for its colour,
-two for its place, one for its size and one for its stretch. Two autoencoders with 32 latent
+two for its position, one for its size and one for its stretch. Two autoencoders with 32 latent
 numbers learn them: a plain one, and LoRAE, whose one extra matrix has its nuclear norm penalised.
 
-Run it again to see the result again; delete runs/demo to train again.
+A second run shows the same result without training; delete runs/demo to train again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ METHODS = {"ae": {}, "lorae": {"penalty": 5e-3}}
 
 
 def trained(method: str) -> latentrank.Run:
-    """The finished run of a method: trained, gone on with, or found."""
+    """The finished run of a method: trained, resumed, or found."""
     folder = FOLDER / method
     if not (folder / "config.yaml").exists():
         config = RunConfig(method=method, options=METHODS[method], **COMMON)
@@ -41,7 +41,7 @@ def explained(run: latentrank.Run) -> float:
 
 
 def main() -> None:
-    """Train both, write their reports, and say what came out."""
+    """Train both, write their reports, and print the results."""
     console = Console()
     console.print(
         "\nEach image is described by [bold]7[/bold] numbers. Two autoencoders with 32 latent "

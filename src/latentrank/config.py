@@ -92,7 +92,9 @@ class MachineConfig(_Section):
     device: str = _place("auto", "device: auto, cpu, gpu, mps, ... as Lightning takes it")
     devices: int | str = _place(1, "number of devices, or auto")
     strategy: str = _place("auto", "Lightning strategy, such as ddp")
-    threads: int | None = _place(None, "CPU threads per run; by default as many as help", ge=1)
+    threads: int | None = _place(
+        None, "CPU threads per run; by default as many as speed it up", ge=1
+    )
     loggers: list[Logger] = _place([], "tensorboard, wandb or mlflow, in addition to history.csv")
 
 
@@ -118,8 +120,8 @@ class TrainConfig(_Section):
     )
     init: Literal["random", "geodesic"] = _setting(
         "random",
-        "start of the weights: random, or geodesic, from Isomap coordinates of the "
-        "data, for methods whose code has a basis",
+        "initial weights: random, or geodesic (from Isomap coordinates of the data, for "
+        "methods whose code has a basis)",
     )
     init_steps: int = _setting(3000, "batches of the geodesic start", ge=1)
     weight_decay: float | None = _setting(
@@ -127,8 +129,8 @@ class TrainConfig(_Section):
     )
     patience: int | None = _resumable(
         None,
-        "stop after this many validations without a lower error; with the schedule "
-        "multistep, continue at the next rate first",
+        "stop after this many validations without a lower error; the schedule multistep "
+        "continues at its next learning rate first",
         ge=1,
     )
     keep: Literal["best", "last"] | None = _setting(
@@ -137,10 +139,10 @@ class TrainConfig(_Section):
         "with patience), or the last ones",
     )
     validate_every: int = _resumable(1, "epochs between validations", ge=1)
-    seed: int = _setting(0, "random seed for initialisation, order and noise", ge=0)
+    seed: int = _setting(0, "random seed for initial weights, sample order and noise", ge=0)
     n_init: int = _setting(
         1,
-        "trainings from different initial weights, of which the one with the lowest "
+        "number of trainings from different initial weights; the one with the lowest "
         "validation error is kept",
         ge=1,
     )
@@ -246,8 +248,10 @@ class RunConfig(_Section):
     options: SerializeAsAny[MethodOptions] = Field(
         default_factory=MethodOptions, description="options of the method"
     )
-    latent_dim: int | None = _setting(None, "width of the code; default: the data's", ge=1)
-    net: str | None = _setting(None, "family of networks; default: the data's")
+    latent_dim: int | None = _setting(
+        None, "width of the code; by default the data set's, or 32 for other data", ge=1
+    )
+    net: str | None = _setting(None, "family of networks; by default the data set's, or auto")
     data: DataConfig = Field(description="which data to use, and how to read them")
     training: TrainConfig = Field(default_factory=TrainConfig, description="training settings")
 

@@ -67,7 +67,7 @@ def report(
 @app.command(rich_help_panel=CATALOGUE)
 def methods(
     name: Annotated[
-        str | None, typer.Argument(metavar="METHOD", help="Show the options of this one.")
+        str | None, typer.Argument(metavar="METHOD", help="Show the options of this method.")
     ] = None,
 ) -> None:
     """List the methods, or one method's options, defaults and paper.

@@ -57,7 +57,7 @@ def evaluate(
     ] = None,
     device: Annotated[str, option("Device for computing features: auto, cpu, cuda, ...")] = "auto",
 ) -> None:
-    """Measure a run: distances of generated images, label prediction from codes, and others.
+    """Measure a run: distances of generated images, labels predicted from codes, and more.
 
     Values are stored in RUN/metrics.json and not computed again.
 

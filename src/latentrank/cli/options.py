@@ -52,7 +52,7 @@ RunFolder = Annotated[
 ]
 Data = Annotated[
     str | None,
-    option("Data for a saved model; or the new location of a run's, if they have moved.", "PATH"),
+    option("Data for a saved model, or the new location of a run's data if they moved.", "PATH"),
 ]
 Networks = Annotated[
     str | None,

@@ -65,7 +65,9 @@ def train(
     out: Annotated[
         Path | None, option("Folder of the new run; by default runs/DATA-METHOD.")
     ] = None,
-    resume: Annotated[Path | None, option("Resume the interrupted run RUN.", "RUN")] = None,
+    resume: Annotated[
+        Path | None, option("Resume an interrupted run, or train a finished one for longer.", "RUN")
+    ] = None,
     report: Annotated[bool, flag("Write the run's report.")] = True,
 ) -> None:
     """Train a METHOD on data and write a run folder with its report.
@@ -154,8 +156,8 @@ def reproduce(
     budget: Annotated[
         Literal["small", "medium", "paper"],
         option(
-            "small: about an hour on two cores; medium: a fifth of the epochs, on all training "
-            "data except for faces; paper: the papers' full set-up."
+            "small: about an hour on two cores; medium: a fifth of the papers' epochs, on all "
+            "training data except for faces; paper: the papers' full set-up."
         ),
     ] = "small",
     part: Annotated[
@@ -267,7 +269,7 @@ def sweep(
 ) -> None:
     """Search over settings and options of METHOD with Optuna; each trial is a run folder.
 
-    With two aims, such as rank and error, the result is their Pareto front.
+    With two objectives, such as rank and error, the result is their Pareto front.
 
     latentrank sweep lorae --data shapes --search penalty=1e-5..1e-1:log --trials 20
     latentrank sweep rrae --data shapes --search rank=1..16 --minimise rank --minimise error

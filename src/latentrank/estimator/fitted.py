@@ -44,7 +44,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         """The codes of `X`.
 
         Args:
-            X: samples of the shape that `fit` saw; of images and the like also one alone.
+            X: samples of the shape given to `fit`; except for tables, also a single sample.
 
         Returns:
             `(N, L)` float32.
@@ -58,7 +58,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         return self.model_.encode_array(x)
 
     def inverse_transform(self, Z: ArrayLike) -> Array:
-        """The samples that codes stand for.
+        """Decode codes to samples.
 
         Args:
             Z: `(N, L)` codes.
@@ -87,7 +87,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         Args:
             n: how many, from 1.
             density: one of `latentrank.density.names()`, alone or with options, such as
-                `"gmm:components=5"`; by default `"gaussian"`, of a GAN `"prior"`.
+                `"gmm:components=5"`; by default `"gaussian"`, or `"prior"` for a GAN.
             random_state: None, an integer, or a NumPy `RandomState` or `Generator`.
 
         Returns:
@@ -105,8 +105,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The share of the variance of `X` that its reconstruction explains.
 
-        `1 - sum (x - x')^2 / sum (x - mean)^2`, with the mean sample of the training data, and
-        columns and channels divided by their standard deviation there, so that each counts alike.
+        `1 - sum (x - x')^2 / sum (x - mean)^2`, with the mean sample of the training data. Columns
+        or channels are divided by their standard deviation there, so that they have equal weight.
 
         Args:
             X: samples of the shape that `fit` saw.

@@ -51,58 +51,59 @@ class LowRankAutoencoder(FittedAutoencoder):
     """Nonlinear dimensionality reduction that finds how many dimensions the data need.
 
     Tables, `(N, F)`, use multilayer perceptrons; curves, images and volumes use convolutions.
-    Arrays are read as files are on the command line: `(N, C, ...)`, `(N, ..., C)` and, of images,
-    `(N, H, W)` are told apart where there is no doubt. Images of integers from 0, and of real
-    values in [0, 1], are brought from their range to [0, 1]; other data are centred and divided by
-    their standard deviation, tables column by column and the rest channel by channel. Whatever is
-    decoded has the shape, the units and the dtype of the data again.
+    Arrays are read like files on the command line: `(N, C, ...)`, `(N, ..., C)` and, for images,
+    `(N, H, W)` are distinguished if the shape is unambiguous. Images of nonnegative integers, or of
+    real values in [0, 1], are scaled to [0, 1]; other data are centred and divided by their
+    standard deviation, tables column by column and the rest channel by channel. Decoded samples
+    have the shape, the units and the dtype of the data.
 
     Args:
         method: one of `latentrank.methods.names()`.
-        latent_dim: width `L` of the code, an upper bound of what the data need.
-        rank: for methods that have this option, how many directions are kept, or `"auto"`.
+        latent_dim: width `L` of the code, an upper bound on its rank.
+        rank: number of directions kept, or `"auto"`, for methods that have this option.
         options: further options of the method, such as `{"penalty": 1e-2}`; a grid search sets
             one of them as `options__penalty`.
         net: family of networks, one of `latentrank.nets.families()`.
-        encoder: a network of your own, see `latentrank.build`; `fit` trains a copy.
+        encoder: your own network, see `latentrank.build`; `fit` trains a copy.
         decoder: likewise; give both or neither.
         kind: what a sample is: `"table"`, `"curves"`, `"images"` or `"volumes"`; by default the
             number of axes decides.
-        layout: which axis is which, such as `"NHWC"`, where neither the shape nor the names of an
-            xarray `DataArray`'s dimensions tell.
+        layout: order of the axes, such as `"NHWC"`, if neither the shape nor the dimension names of
+            an xarray `DataArray` determine it.
         epochs: passes over the data, at most.
         batch_size: samples in a batch.
-        learning_rate: of Adam at the start, by default 2e-3, or 3e-4 after a geodesic start; it
-            falls to zero along a cosine.
+        learning_rate: initial learning rate of Adam, by default 2e-3, or 3e-4 after a geodesic
+            start; it follows a cosine to zero.
         init: `"random"`, or `"geodesic"` to begin with Isomap coordinates of the data, for methods
             whose code has a basis of a given rank.
         init_steps: batches of a geodesic start.
         n_init: trainings from different initial weights, of which the one with the lowest error on
             held-out samples is kept, as in `sklearn.mixture.GaussianMixture`.
-        n_iter_no_change: stop after so many epochs without a lower validation error, and keep the
+        n_iter_no_change: stop after this many epochs without a lower validation error, and keep the
             weights of the lowest; None trains for all epochs.
-        validation_fraction: share of the samples held out for those two; otherwise none are.
-        warm_start: `fit` goes on from the last fit, in the units of the data of the first.
-        compress: give codes of only as many numbers as reconstructions need to within a relative
-            change of 1e-2 (True), or of another (a number).
+        validation_fraction: share of the samples held out for `n_init` and `n_iter_no_change`;
+            without them no samples are held out.
+        warm_start: `fit` continues from the last fit, with the preprocessing of the first.
+        compress: reduce codes to the fewest numbers that keep reconstructions within a relative
+            change of 1e-2 (True), or of the given tolerance (a number).
         device: `"cpu"`, `"gpu"`, `"auto"`, ... as Lightning's Trainer takes it.
         random_state: None, an integer, or a NumPy `RandomState` or `Generator`.
         verbose: show a progress line.
 
     Attributes:
-        model_: the trained model; `model_.preprocessing` is what is done to data.
-        rank_: covariance singular values of the training codes above 1e-4 of the largest.
-        singular_values_: `(L,)`, those values, largest first, divided by the largest.
+        model_: the trained model; `model_.preprocessing` maps data to its inputs and back.
+        rank_: number of covariance singular values of the training codes above 1e-4 of the largest.
+        singular_values_: `(L,)`, these singular values, largest first, divided by the largest.
         explained_variance_: `(L,)`, variance of the training codes along their principal
             directions.
-        explained_variance_ratio_: `(L,)`, the same as parts of their sum.
+        explained_variance_ratio_: `(L,)`, `explained_variance_` divided by its sum.
         embedding_: codes of the training data, `(N, L)` float32.
         n_iter_: epochs of training.
         history_: a row for each validation: epoch, loss terms, `validation_error` (on the training
-            samples where none are held out).
-        notes_: how the data were read, where that may surprise, a sentence each.
+            samples if none are held out).
+        notes_: notes on how the data were read, if that may be surprising, one sentence each.
         rank_search_: the result of a rank search, with `reliable` and `message`; None without one.
-        n_features_in_, feature_names_in_: as everywhere in scikit-learn, for tables.
+        n_features_in_, feature_names_in_: as in scikit-learn, for tables.
 
     Example:
         >>> from sklearn.datasets import load_digits
@@ -183,8 +184,7 @@ class LowRankAutoencoder(FittedAutoencoder):
             ValueError: `X` cannot be used, or a parameter is unknown or out of range.
 
         Warns:
-            ConvergenceWarning: a search for the rank did not come to a sure end, or the data have
-                no chart for a geodesic start.
+            ConvergenceWarning: the result of a rank search or of a geodesic start is not reliable.
         """
         check(self)
         rng = generator(self.random_state)
@@ -207,10 +207,10 @@ class LowRankAutoencoder(FittedAutoencoder):
 
     @available_if(_learns_by_steps)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Train for one epoch on `X`, going on from earlier calls.
+        """Train for one epoch on `X`, continuing from earlier calls.
 
-        The units are those of the first call's samples. The codes in `embedding_`, with the rank
-        and the basis of methods that have one, are those of the last call's samples.
+        The preprocessing is fitted to the samples of the first call. `embedding_`, the rank, and
+        the basis of methods that have one, are computed from the samples of the last call.
 
         Args:
             X: `(N, ...)`, at least two samples.
@@ -221,7 +221,7 @@ class LowRankAutoencoder(FittedAutoencoder):
 
         Raises:
             ValueError: as `fit`.
-            AttributeError: the method, as `pca`, is solved from all samples at once; use `fit`.
+            AttributeError: the method, such as `pca`, is solved from all samples at once.
         """
         check(self)
         before = getattr(self, "_trained", None)

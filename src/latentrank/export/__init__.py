@@ -1,6 +1,6 @@
 """Models that leave this package: ONNX files for other runtimes, and safetensors files.
 
-Either takes and gives samples as the owner of the training data keeps them: shape, units and dtype.
+Both take and return samples in the shape, units and dtype of the training data.
 """
 
 from latentrank.export.measure import Difference, Exported, compression_change

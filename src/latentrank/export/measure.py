@@ -25,11 +25,11 @@ class Difference(NamedTuple):
     """How far an exported file is from the model in torch, in float32.
 
     Attributes:
-        largest: between two numbers, in the units of the output.
+        largest: largest difference between two numbers, in the units of the output.
         relative: root mean square of all differences, divided by the standard deviation of the
             model's output.
-        share: of the numbers that differ by a half or more, of outputs of integers: rounding
-            decides on those that fall between two.
+        share: share of the numbers that differ by 0.5 or more. Integer outputs may differ where a
+            value lies halfway between two integers, since rounding decides there.
     """
 
     largest: float
@@ -50,14 +50,14 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Exported(os.PathLike[str]):
-    """A file that was written, and what it costs; it can stand wherever a path can.
+    """A written file, with the accuracy it loses; usable as a path.
 
     Attributes:
         path: the file.
         widths: numbers in a code before and after compression.
         change: relative change of reconstructions by compression; None without it.
-        difference: of what the file computes from what the model, compressed where that is asked
-            for, computes in float32; None where the file cannot be run here.
+        difference: difference between the file's outputs and those of the model (compressed, if
+            requested) in float32; None if the file cannot be run here.
     """
 
     path: Path

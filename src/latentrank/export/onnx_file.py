@@ -56,14 +56,14 @@ def export_onnx(
 ) -> Exported:
     """Write a part of a model as one ONNX file that takes batches of any size.
 
-    The file takes and gives samples as the owner of the training data has them: a model of uint8
-    images takes uint8, channels where they were, and another dtype or shape is refused by the
-    runtime. A sample with a value outside the bounds of the training data has NaN for its code, and
-    for its reconstruction in floats.
-    All that, with versions, method and rank, is in the metadata, as JSON under `latentrank`.
+    The file takes and returns samples in the layout, units and dtype of the training data: a model
+    of uint8 images takes uint8, and the runtime refuses another dtype or shape. A sample with a
+    value outside the bounds of the training data has NaN as its code and, unless it is in integers,
+    as its reconstruction. The metadata state this, with versions, method and rank, as JSON under
+    `latentrank`.
 
-    The file gets its name only after onnxruntime has computed from it what torch computes from
-    the model, to 1e-4 in float32.
+    The file is renamed into place only after its outputs in onnxruntime agree with those of the
+    model in torch, to 1e-4 in float32.
 
     Args:
         model: a trained model.
@@ -71,9 +71,9 @@ def export_onnx(
         part: `"encoder"` (input `x`, output `codes`), `"decoder"` (`codes` to `x`) or
             `"autoencoder"` (`x` to `reconstruction`).
         compress: reduce the code, see `deployed`.
-        precision: `"float32"`; `"float16"`, half the size, which graphics processors compute
-            faster; or `"int8"`, weights in a quarter of the size, with the range of activations
-            taken from each batch. What is done to data stays in full precision.
+        precision: `"float32"`; `"float16"`, half the size and faster on GPUs; or `"int8"`, weights
+            of a quarter of the size, with the range of activations taken from each batch.
+            Preprocessing stays in full precision.
         opset: version of the ONNX operators.
 
     Returns:
@@ -82,7 +82,7 @@ def export_onnx(
     Raises:
         InputError: an unknown part or precision, a file that cannot be written, a model that
             cannot be compressed or computed in this precision, or the extra `onnx` is missing.
-        RuntimeError: the file computes something else than the model.
+        RuntimeError: the outputs of the file differ from those of the model.
     """
     _need_libraries()
     check_known("precision", precision, PRECISIONS)

@@ -83,10 +83,11 @@ def load_safetensors(path: str | Path) -> nn.Module:
     Returns:
         A module that maps samples to codes (`"encoder"`), codes to samples (`"decoder"`) or
         samples to reconstructions. Samples are tensors in the shape, units and dtype of the
-        training data; those of a model that no data were given to are as networks take them.
+        training data, or network inputs if the model has no preprocessing.
 
     Raises:
-        InputError: no such file, not one of ours, or the model has networks of a user's own.
+        InputError: there is no such file, `export_safetensors` did not write it, or the model has
+            custom networks.
 
     Example:
         >>> import tempfile, latentrank, torch

@@ -117,7 +117,7 @@ class ChainOptions(ReconstructionOptions):
     init_variance: float = Field(
         default=1.0,
         gt=0,
-        description="initial variance of their entries, as a multiple of the usual one",
+        description="initial variance of the matrices' entries, as a multiple of the usual one",
     )
 
 
@@ -145,12 +145,12 @@ class LoRAEOptions(ReconstructionOptions):
         default="auto", description="how the nuclear norm is computed"
     )
     rank: int | Literal["auto"] | None = Field(
-        default=None, description="target rank; the penalty is adjusted to reach it; or auto"
+        default=None, description="target rank, which the penalty is adjusted to reach, or auto"
     )
     target_error: float | None = Field(
         default=None,
         gt=0,
-        description="target validation error; the penalty is adjusted to reach it",
+        description="target validation error, which the penalty is adjusted to reach",
     )
     tolerance: float = _TOLERANCE
 
@@ -160,7 +160,7 @@ class RankOptions(ReconstructionOptions):
 
     rank: int | None = Field(
         default=None,
-        description="directions kept, 1 to latent_dim (default: 8 at most)",
+        description="directions kept, 1 to latent_dim (default: 8, or fewer for narrow codes)",
     )
 
 
@@ -169,14 +169,16 @@ class AdaptiveRankOptions(ReconstructionOptions):
 
     rank: int | Literal["auto"] | None = Field(
         default=None,
-        description="directions kept, 1 to latent_dim (default: 8 at most), or auto",
+        description="directions kept, 1 to latent_dim (default: 8, or fewer for narrow codes), "
+        "or auto",
     )
     adapt: Literal["shrink", "grow"] = Field(
         default="shrink", description="how rank auto searches: down from max_rank, or up from one"
     )
     max_rank: int | None = Field(
         default=None,
-        description="largest rank that rank auto tries, 1 to latent_dim (default: 32 at most)",
+        description="largest rank that rank auto tries, 1 to latent_dim (default: 32, or fewer "
+        "for narrow codes)",
     )
     tolerance: float = _TOLERANCE
 
@@ -209,7 +211,7 @@ class WeakRRAEOptions(RankOptions):
     kappa: float = Field(
         default=0.25,
         gt=0,
-        description="learning rate of the coefficients, relative to the common one",
+        description="learning rate of the coefficients, relative to that of the networks",
     )
 
 
