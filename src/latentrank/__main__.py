@@ -15,7 +15,7 @@ try:
     import typer
 
     from latentrank.cli import Stopped, app
-    from latentrank.errors import InputError, own_place
+    from latentrank.errors import InputError, described, own_failure
 except KeyboardInterrupt:  # imports take a moment
     sys.stderr.write("latentrank: Stopped.\n")
     sys.exit(130)
@@ -69,9 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno in _FULL:
             return _say(f"Something could not be written ({error.strerror}); free some space.", 2)
-        if place := own_place(error):
-            return _say(f"The code in {place} failed ({_name(error)}); correct it.", 2)
-        return _say(f"Internal error ({_name(error)}); {_where(debug)}", 1)
+        if failure := own_failure(error):
+            return _say(failure, 2)
+        return _say(f"Internal error ({described(error)}); {_where(debug)}", 1)
     return 0
 
 
@@ -105,11 +105,6 @@ def _sentence(error: Exception) -> str:
     """The error on one line."""
     message = getattr(error, "format_message", error.__str__)
     return " ".join(message().split())
-
-
-def _name(error: Exception) -> str:
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message[:200]}" if message else type(error).__name__
 
 
 def _where(debug: bool) -> str:
