@@ -190,7 +190,8 @@ class Stored(NestedOptions):
         try:
             estimator = cls(**description["parameters"], encoder=encoder, decoder=decoder)
             estimator.__dict__.update(description["fitted"])
-            estimator.n_features_in_ = index(estimator.n_features_in_)
+            if hasattr(estimator, "n_features_in_"):  # fitted to a table
+                estimator.n_features_in_ = index(estimator.n_features_in_)
             estimator.embedding_ = arrays["embedding"]
             estimator._mean_sample = arrays["mean_sample"]
         except (AttributeError, KeyError, TypeError, ValueError):
