@@ -1,5 +1,8 @@
+import importlib
 import inspect
 from dataclasses import replace
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,10 +10,11 @@ import torch
 from torch import nn
 
 import latentrank
+from latentrank import errors
 from latentrank.bottlenecks import Bottleneck, Identity
 from latentrank.density.base import Density, Subspace
 from latentrank.density.table import DENSITIES
-from latentrank.errors import InputError, check_count, check_returned, own_place
+from latentrank.errors import InputError, check_count, check_returned, own_failure, own_place
 from latentrank.methods import METHODS, Method, ReconstructionOptions
 from latentrank.nets import NETWORKS
 
@@ -54,6 +58,29 @@ def test_an_error_in_libraries_has_none():
         check_count(0, "rank")
     error = raised.value.with_traceback(raised.tb.tb_next)
     assert own_place(error) == ""
+
+
+def test_the_sentence_on_an_error_names_its_place_and_its_cause():
+    with pytest.raises(Exception, match="dimensional") as raised:
+        broken()
+    said = own_failure(raised.value)
+    assert said.startswith(f"The code in {line_of(broken, 1)} failed (LinAlgError: ")
+    assert said.endswith("; correct it.")
+
+
+def test_an_installed_package_that_extends_the_library_is_code_of_ones_own(tmp_path, monkeypatch):
+    file = tmp_path / "site-packages" / "extension_of_mine.py"
+    file.parent.mkdir()
+    file.write_text("def broken():\n    return 1 / 0\n")
+    monkeypatch.syspath_prepend(file.parent)
+    try:
+        importlib.import_module("extension_of_mine").broken()
+    except ZeroDivisionError as raised:
+        error = raised.with_traceback(raised.__traceback__.tb_next)  # without this file
+    assert own_place(error) == ""
+    point = EntryPoint("mine", "extension_of_mine:broken", "latentrank.metrics")
+    monkeypatch.setattr(errors, "distributions", lambda: [SimpleNamespace(entry_points=[point])])
+    assert own_place(error) == f"{file}, line 2"
 
 
 def test_a_returned_value_of_another_type_is_refused_with_the_place():

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from latentrank import metrics
 from latentrank.errors import InputError
 from latentrank.sweep import (
     Aim,
@@ -74,6 +75,33 @@ def test_no_settings_are_tried_twice_and_a_finite_search_ends(tmp_path):
     found = sweep(base, [width], 4, out=tmp_path)
     assert sorted(trial.settings["latent_dim"] for trial in found) == [2, 3, 4]
     assert len(list(tmp_path.glob("*/trial-*/metrics.json"))) == 3
+
+
+def test_what_has_failed_is_said_once_and_tried_again_by_the_next_call(tmp_path, monkeypatch):
+    """A bug in a method or metric of one's own, which is corrected between the calls."""
+    choices, said = [parse_search("penalty=0.1,0.2")], []
+    with monkeypatch.context() as broken:
+        broken.setattr(metrics, "measure", _out_of_order)
+        with pytest.raises(InputError, match="the last one failed: out of order"):
+            sweep(BASE, choices, 4, out=tmp_path, say=said.append)
+    assert sorted(text for text in said if "order" in text) == [
+        "trial 0 failed: out of order", "trial 1 failed: out of order",
+    ]  # fmt: skip
+    found = sweep(BASE, choices, 4, out=tmp_path)
+    assert sorted(trial.settings["penalty"] for trial in found) == [0.1, 0.2]
+
+
+def test_a_metric_that_raises_anything_leaves_no_trial_running(tmp_path, monkeypatch):
+    choices = [parse_search("penalty=0.1,0.2")]
+    with monkeypatch.context() as broken:
+        broken.setattr(metrics, "measure", lambda subject, text: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sweep(BASE, choices, 2, out=tmp_path)
+    assert len(sweep(BASE, choices, 2, out=tmp_path)) == 2
+
+
+def _out_of_order(subject, text):
+    raise InputError("out of order")
 
 
 def test_a_seed_repeats_a_study_exactly(tmp_path):

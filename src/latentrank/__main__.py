@@ -15,7 +15,7 @@ try:
     import typer
 
     from latentrank.cli import Stopped, app
-    from latentrank.errors import InputError, described, own_place
+    from latentrank.errors import InputError, described, own_failure
 except KeyboardInterrupt:  # imports take a moment
     sys.stderr.write("latentrank: Stopped.\n")
     sys.exit(130)
@@ -69,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno in _FULL:
             return _say(f"Something could not be written ({error.strerror}); free some space.", 2)
-        if place := own_place(error):
-            return _say(f"The code in {place} failed ({described(error)}); correct it.", 2)
+        if failure := own_failure(error):
+            return _say(failure, 2)
         return _say(f"Internal error ({described(error)}); {_where(debug)}", 1)
     return 0
 

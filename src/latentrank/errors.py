@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable
+from importlib.metadata import distributions
 from numbers import Integral
 from pathlib import Path
 from types import ModuleType
@@ -102,18 +105,7 @@ def check_count(value: object, name: str) -> None:
         raise InputError(f"{name} is {value!r}, expected an integer from 1; choose one.")
 
 
-def described(error: BaseException) -> str:
-    """The type and the message of an error that is not ours, on one line.
-
-    Example:
-        >>> described(ZeroDivisionError("division by zero")), described(ZeroDivisionError())
-        ('ZeroDivisionError: division by zero', 'ZeroDivisionError')
-    """
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message[:200]}" if message else type(error).__name__
-
-
-#: Folders of code that is not the user's, by path and by name.
+#: Folders of code that is not the user's, by path and by name, unless it extends this library.
 _INSTALLED = (str(Path(__file__).parent), sysconfig.get_path("stdlib"))
 _OF_PACKAGES = {"site-packages", "dist-packages"}
 
@@ -132,10 +124,44 @@ def own_place(error: BaseException) -> str:
     return f"{own[-1][0]}, line {own[-1][1]}" if own else ""
 
 
+def own_failure(error: BaseException) -> str:
+    """The sentence on an error that code of the user's own raised; empty if none did.
+
+    Example:
+        >>> own_failure(ZeroDivisionError())
+        ''
+    """
+    place = own_place(error)
+    return f"The code in {place} failed ({described(error)}); correct it." if place else ""
+
+
+def described(error: BaseException) -> str:
+    """The class of an error and the start of its message.
+
+    Example:
+        >>> described(KeyError()), described(KeyError("a"))
+        ('KeyError', "KeyError: 'a'")
+    """
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:200]}" if message else type(error).__name__
+
+
 def _is_own(file: str) -> bool:
     path = Path(file)
-    installed = file.startswith(_INSTALLED) or not _OF_PACKAGES.isdisjoint(path.parts)
-    return path.is_file() and not installed
+    if not path.is_file() or file.startswith(_INSTALLED):
+        return False
+    return _OF_PACKAGES.isdisjoint(path.parts) or any(
+        path.is_relative_to(place) for place in _extensions()
+    )
+
+
+def _extensions() -> list[Path]:
+    """Files and folders of the packages that add to this library by an entry point."""
+    points = (point for package in distributions() for point in package.entry_points)
+    added = (point.value for point in points if point.group.startswith("latentrank."))
+    loaded = (sys.modules.get(re.split(r"[.:]", value)[0].strip()) for value in added)
+    files = (Path(module.__file__) for module in loaded if module and module.__file__)
+    return [file.parent if file.name == "__init__.py" else file for file in files]
 
 
 def check_returned(value: Any, kind: type, maker: Any, name: str = "") -> None:

@@ -151,8 +151,8 @@ def sweep(
     """Train with settings that Optuna proposes, and return all trials of the study.
 
     A study is identified by its settings, searches and storage, excluding machine settings: equal
-    arguments join the same study. No settings are trained twice, and proposals depend only on the
-    seed and the number of earlier trials.
+    arguments join the same study. No settings are trained twice, except that failed trials are
+    tried again by another call, and proposals depend only on the seed and the earlier trials.
 
     Args:
         given: fixed settings by name, including method and data.
@@ -202,9 +202,9 @@ def sweep(
     study.sampler = optuna.samplers.TPESampler(seed=base.training.seed + len(study.trials))
 
     count = at_once(base.machine.device, trials, cluster)
-    left = trials
+    before, left = len(study.trials), trials
     while left > 0:
-        asked = _new_trials(study, searches, base.training.seed, min(count, left))
+        asked = _new_trials(study, searches, base.training.seed, min(count, left), before)
         if not asked:
             say("all combinations have been tried")
             break
@@ -214,12 +214,12 @@ def sweep(
             say(training.name)
         try:
             failed = train_all(proposals, lambda text: None, progress, cluster)
+            for trial, training in zip(asked, proposals, strict=True):
+                _settle(study, trial, training, failed.get(training.folder.name), aims, say)
         except BaseException:  # also on Ctrl-C: these trials are no longer running
             for trial in asked:
-                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                study.tell(trial, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
             raise
-        for trial, training in zip(asked, proposals, strict=True):
-            _settle(study, trial, training, failed.get(training.folder.name), aims, say)
     found = _finished(study, aims[0])
     if not found:
         named = " and a ".join(aim.metric for aim in aims)
@@ -292,6 +292,7 @@ def _settle(
         found = [metrics.measure(subject, aim.metric).value for aim in aims]
     except InputError as error:
         trial.set_user_attr("reason", str(error))
+        say(f"trial {trial.number} failed: {error}")
         study.tell(trial, state=_optuna().trial.TrialState.FAIL)
         return
     study.tell(trial, found)
@@ -299,16 +300,18 @@ def _settle(
     say(f"trial {trial.number}: " + ", ".join(f"{a.metric} {value:.4g}" for a, value in named))
 
 
-def _new_trials(study: Any, searches: Sequence[Search], seed: int, count: int) -> list[Any]:
+def _new_trials(
+    study: Any, searches: Sequence[Search], seed: int, count: int, before: int
+) -> list[Any]:
     """New trials with untried settings; fewer once all combinations have been tried."""
     found: list[Any] = []
-    while len(found) < count and (trial := _new_trial(study, searches, seed)) is not None:
+    while len(found) < count and (trial := _new_trial(study, searches, seed, before)) is not None:
         found.append(trial)
     return found
 
 
-def _new_trial(study: Any, searches: Sequence[Search], seed: int) -> Any | None:
-    tried = _tried(study)
+def _new_trial(study: Any, searches: Sequence[Search], seed: int, before: int) -> Any | None:
+    tried = _tried(study, before)
     while len(tried) < _combinations(searches):
         trial = study.ask()
         proposed = {search.name: _propose(trial, search) for search in searches}
@@ -320,13 +323,16 @@ def _new_trial(study: Any, searches: Sequence[Search], seed: int) -> Any | None:
     return None
 
 
-def _tried(study: Any) -> set[str]:
-    """Settings of trials that are finished, failed or running."""
+def _tried(study: Any, before: int) -> set[str]:
+    """Settings of trials that are finished or running, or have failed after the first `before`.
+
+    What failed in an earlier call is tried again: its cause may have been corrected.
+    """
     return {
         digest(trial.params)
         for trial in study.trials
         if trial.state.name in ("COMPLETE", "RUNNING")
-        or (trial.state.name == "FAIL" and "reason" in trial.user_attrs)
+        or (trial.state.name == "FAIL" and trial.number >= before)
     }
 
 

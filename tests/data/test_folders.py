@@ -1,6 +1,8 @@
 """Folders of images: which files are samples, and what the names of folders mean."""
 
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +74,40 @@ def test_what_is_passed_over_is_counted_and_named(folder):
         "Skipped pipes and devices (1): pipe.png.",
         "Skipped files of other types (2): labels.csv, notes.txt.",
     )
+
+
+@pytest.mark.parametrize(
+    "kept", ["@eaDir", "@EADIR", ".AppleDouble", "__MACOSX", "$RECYCLE.BIN", "lost+found", "@tmp"]
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_the_system_keeps_beside_images_is_no_image_and_no_class(kept, packed, tmp_path):
+    """Thumbnails in a folder of the storage system, at the top and in the folder of a class."""
+    for kind in ("cat", "dog"):
+        for i in range(4):
+            save(tmp_path / "all" / kind / f"{i}.png", np.zeros((4, 4, 3), np.uint8))
+    place = tmp_path / "all"
+    for beside in (place, place / "cat"):
+        save(beside / kept / "0.png" / "SYNOPHOTO_THUMB_M.png", np.ones((9, 9, 3), np.uint8))
+        for name in (".DS_Store", "Thumbs.db", "thumbs.db", "desktop.ini"):
+            (beside / name).write_text("no image")
+    if packed:
+        place = Path(shutil.make_archive(str(place), "zip", place))
+    data = load(place)
+    assert data.shape == (3, 4, 4)
+    assert len(data.train) + len(data.test) == 8
+    assert data.class_names == ("cat", "dog")
+    assert not any("Skipped" in note for note in data.notes)
+
+
+def test_a_folder_of_the_system_need_not_be_readable(folder, monkeypatch):
+    def scandir(path, inner=os.scandir):
+        if Path(path).name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return inner(path)
+
+    (folder / "lost+found").mkdir()
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert len(load(folder).train) > 1
 
 
 @pytest.mark.parametrize(

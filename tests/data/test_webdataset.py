@@ -93,3 +93,9 @@ def test_a_tar_among_images_is_skipped(tmp_path):
     assert len(data.train) + len(data.test) == 4
     assert "Skipped files of other types (1): backup.tar." in data.notes
     assert webdataset.shards(tmp_path / "0.png") == []
+
+
+def test_what_a_file_manager_keeps_beside_shards_is_none(tmp_path):
+    shard(tmp_path / "a.tar", 10)
+    (tmp_path / "._a.tar").write_bytes(b"\0\5\x16\7Mac OS X")
+    assert len(load(tmp_path).train) == 8

@@ -1,5 +1,7 @@
 """What the estimator is given, and in which shape and units it comes back."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -178,13 +180,49 @@ def test_frames_go_in_and_come_back(plane):
         estimator.transform(frame.rename(columns={"a": "z"}))
 
 
-def test_a_transposed_array_with_named_dimensions_is_refused():
+@pytest.fixture
+def fields():
+    """Square fields over named dimensions, and an estimator that was fitted to them."""
     xarray = pytest.importorskip("xarray")
-    fields = np.random.default_rng(0).normal(size=(20, 6, 6))
-    named = xarray.DataArray(fields, dims=["sample", "y", "x"])
-    estimator = LowRankAutoencoder("pca", latent_dim=2, layout="NHW").fit(named)
-    turned = xarray.DataArray(fields, dims=["sample", "x", "y"])
-    with pytest.raises(InputError, match=r"dimensions \('x', 'y'\) .* transpose it"):
+    values = np.random.default_rng(0).normal(size=(20, 6, 6))
+    named = xarray.DataArray(values, dims=["sample", "y", "x"])
+    return named, LowRankAutoencoder("pca", latent_dim=2, layout="NHW").fit(named)
+
+
+@pytest.mark.parametrize("again", ["fitted", "pickled", "loaded"])
+def test_dimensions_in_another_order_or_of_other_names_are_refused(fields, again, tmp_path):
+    named, estimator = fields
+    if again == "pickled":
+        estimator = pickle.loads(pickle.dumps(estimator))
+    if again == "loaded":
+        estimator = LowRankAutoencoder.load(estimator.save(tmp_path))
+    turned = named.transpose("sample", "x", "y")
+    with pytest.raises(InputError, match=r"transpose it: X.transpose\(\.\.\., 'y', 'x'\)"):
         estimator.transform(turned)
-    assert np.array_equal(estimator.transform(named), estimator.transform(fields))
-    estimator.fit(fields).transform(turned)
+    with pytest.raises(InputError, match=r"transpose it"):
+        estimator.transform(named.transpose("y", "sample", "x"))
+    with pytest.raises(InputError, match=r"'lon'.* were \('y', 'x'\); rename them to those"):
+        estimator.transform(named.rename(y="lat", x="lon"))
+    codes = estimator.transform(named)
+    assert np.array_equal(estimator.transform(turned.transpose(..., "y", "x")), codes)
+    assert np.array_equal(estimator.transform(named.rename(sample="time")), codes)
+
+
+def test_a_single_sample_and_arrays_without_names_are_taken(fields):
+    named, estimator = fields
+    codes = estimator.transform(named)
+    one = estimator.transform(named.isel(sample=3))
+    np.testing.assert_allclose(one, codes[3:4], atol=1e-5)
+    assert np.array_equal(estimator.transform(named.values), codes)
+    unnamed = type(named)(named.values)  # its dimensions are called dim_0, dim_1, dim_2
+    assert np.array_equal(estimator.transform(unnamed), codes)
+    assert np.array_equal(estimator.fit(unnamed).transform(named), codes)
+
+
+def test_an_hdf5_array_has_no_named_dimensions(fields, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    named, estimator = fields
+    with h5py.File(tmp_path / "fields.h5", "w") as file:
+        file["x"], file["y"] = named.values, named.values
+        codes = estimator.fit(file["x"]).transform(file["y"])
+    assert np.array_equal(pickle.loads(pickle.dumps(estimator)).transform(named), codes)

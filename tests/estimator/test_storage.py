@@ -35,6 +35,14 @@ def test_every_method_is_pickled_saved_and_loaded(method, plane, tmp_path):
             assert again.partial_fit(plane).n_iter_ == 2
 
 
+@pytest.mark.parametrize("shape", [(2, 30), (9, 8, 3), (1, 4, 4, 4)])
+def test_estimators_of_curves_images_and_volumes_are_pickled_saved_and_loaded(shape, tmp_path):
+    x = np.random.default_rng(0).normal(size=(12, *shape))
+    estimator = LowRankAutoencoder("pca", latent_dim=2).fit(x)
+    same_behaviour(pickle.loads(pickle.dumps(estimator)), estimator, x)
+    same_behaviour(LowRankAutoencoder.load(estimator.save(tmp_path)), estimator, x)
+
+
 def own_networks():
     encoder = nn.Sequential(nn.Linear(8, 16), nn.ELU(), nn.Linear(16, 3))
     return {"encoder": encoder, "decoder": nn.Sequential(nn.Linear(3, 8))}

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -138,3 +140,18 @@ def test_a_network_that_returns_a_tuple_is_refused():
 
     with pytest.raises(InputError, match=r"encoder maps \(2, 3\) to a tuple, expected \(2, 2\)"):
         nets.check_pair(Both(3, 2), nn.Linear(2, 3), (3,), 2, 2)
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_family_of_ones_own_returns_both_networks(kind, monkeypatch):
+    def family(shape, encoder_dim, latent_dim):
+        return kind([nn.Linear(*shape, encoder_dim), nn.Linear(latent_dim, *shape)])
+
+    monkeypatch.setattr(nets.NETWORKS, "_values", {"mine": family})
+    encoder, decoder = nets.build("mine", (3,), 2, 2)
+    assert decoder(encoder(torch.zeros(4, 3))).shape == (4, 3)
+
+
+def test_another_number_of_networks_is_refused_with_what_returned_it():
+    with pytest.raises(InputError, match=r"partial.* returned 3 values, expected an encoder and"):
+        nets.pair_of([1, 2, 3], partial(max, 1))

@@ -237,7 +237,7 @@ def test_workers_that_end_again_and_again_are_given_up(wanted, two_at_once, monk
 @pytest.mark.slow
 def test_an_error_of_ours_is_not_taken_for_a_result(wanted, tmp_path, two_at_once, monkeypatch):
     """Workers import what the command would import: here, something that breaks them."""
-    broken = tmp_path / "broken" / "lightning"
+    broken = tmp_path / "site-packages" / "lightning"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise RuntimeError('out of order')")
     monkeypatch.syspath_prepend(broken.parent)
@@ -245,18 +245,21 @@ def test_an_error_of_ours_is_not_taken_for_a_result(wanted, tmp_path, two_at_onc
         train_all([wanted("ae"), wanted("lorae")], str)
 
 
-def test_an_error_of_ours_does_not_stop_the_others(wanted, monkeypatch):
+@pytest.mark.parametrize("own", [True, False])
+def test_an_error_in_one_run_does_not_stop_the_others(own, wanted, monkeypatch):
     asked = [wanted("ae"), wanted("lorae")]
 
     def breaks_once(training, progress):
-        if training is asked[0]:
-            raise ZeroDivisionError("out of order")
-        train(training, progress)
+        return 1 / 0 if training is asked[0] else train(training, progress)
 
     monkeypatch.setattr(worker, "train", breaks_once)
     monkeypatch.setattr(executor, "at_once", lambda device, most, cluster: 1)
-    with pytest.raises(TrainingError, match="out of order"):
-        train_all(asked, str)
+    if own:
+        assert __file__ in train_all(asked, str)[asked[0].folder.name]
+    else:
+        monkeypatch.setattr(worker, "own_failure", lambda error: "")
+        with pytest.raises(TrainingError, match="division by zero"):
+            train_all(asked, str)
     assert is_done(asked[1])
 
 

@@ -1,3 +1,5 @@
+import inspect
+import operator
 import os
 import tempfile
 import threading
@@ -74,12 +76,21 @@ def test_a_worker_that_does_not_see_the_folder_says_so(wanted, tmp_path):
 
 
 def test_what_is_no_fault_of_the_user_keeps_its_traceback(wanted, monkeypatch):
+    monkeypatch.setattr(worker, "train", operator.truediv)  # which takes no run
+    with pytest.raises(TrainingError, match=r"(?s)Traceback.*TypeError: unsupported operand"):
+        train_here(wanted())
+
+
+def test_an_error_in_code_of_ones_own_is_told_with_its_place(wanted, tmp_path, monkeypatch):
     def broken(*arguments, **settings):
         raise ZeroDivisionError("out of order")
 
     monkeypatch.setattr(worker, "train", broken)
-    with pytest.raises(TrainingError, match=r"(?s)Traceback.*ZeroDivisionError: out of order"):
-        train_here(wanted())
+    place = f"{__file__}, line {inspect.getsourcelines(broken)[1] + 1}"
+    said = f"The code in {place} failed (ZeroDivisionError: out of order); correct it."
+    assert train_here(wanted()) == said
+    with command_lock(tmp_path) as command:
+        assert train_for(command, wanted()) == said
 
 
 def test_bad_input_is_returned_as_its_sentence(wanted, tmp_path):

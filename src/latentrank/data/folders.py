@@ -19,6 +19,10 @@ from latentrank.formatting import first_of
 
 Rows = NDArray[np.int64]
 _NAMED = 5  # maximum number of skipped files to name
+# Thumbnails, metadata, bins and snapshots that file managers and storage systems leave beside files
+_OF_THE_SYSTEM = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}
+_OF_THE_SYSTEM |= {"@eadir", "@tmp", "@recycle", "#recycle", "#snapshot"}
+_OF_THE_SYSTEM |= {"$recycle.bin", "system volume information", "lost+found"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Source:
 def find(path: Path, suffixes: Collection[str]) -> Source:
     """Files with given suffixes in a folder, at any depth, or in a zip; or a single file.
 
-    Hidden files, other files, broken links, and links to files already found are skipped.
+    Hidden files, those of the system (`is_hidden`), other files, broken links, and links to files
+    already found are skipped.
 
     Args:
         path: the folder, the zip, or the file.
@@ -97,6 +102,7 @@ def _walk(path: Path) -> tuple[list[str], list[str]]:
     files, links = [], []
     seen = {_identity(path)}
     for folder, inner, found in os.walk(path, onerror=_unlisted, followlinks=True):
+        inner[:] = [name for name in inner if not is_hidden(name)]
         inner.sort(key=lambda name: (Path(folder, name).is_symlink(), name))
         kept = []
         for name in inner:
@@ -147,11 +153,20 @@ def sort_out(files: list[str], suffixes: Collection[str]) -> tuple[list[str], li
     matching: list[str] = []
     other: list[str] = []
     for name in files:
-        parts = PurePosixPath(name).parts
-        if any(part.startswith((".", "__MACOSX")) or part == "Thumbs.db" for part in parts):
+        if any(map(is_hidden, PurePosixPath(name).parts)):
             continue
         (matching if name.lower().endswith(tuple(suffixes)) else other).append(name)
     return matching, other
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or kept by the system for itself.
+
+    Example:
+        >>> is_hidden(".DS_Store"), is_hidden("@eaDir"), is_hidden("cat")
+        (True, True, False)
+    """
+    return name.startswith(".") or name.lower() in _OF_THE_SYSTEM
 
 
 def _divided(names: list[str], kept: Callable[[str], bool]) -> tuple[list[str], list[str]]:

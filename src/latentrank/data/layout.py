@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Literal, get_args
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -86,24 +86,34 @@ def recognise_names(dims: Sequence[Hashable]) -> str | None:
     return _NAMED.get(len(dims)) if set(_lower(dims[1:])) <= _PLACES else None
 
 
-def check_first(dims: Sequence[Hashable], what: str) -> None:
+def check_first(dims: Sequence[Hashable], what: str, coords: Mapping[Hashable, Any]) -> None:
     """Refuse named dimensions of which the first is not that of the samples.
 
     Args:
         dims: the names.
         what: description of the array, for messages.
+        coords: its coordinates by name, as xarray has them. One number along a dimension, such as
+            a parameter, that is neither its index nor a place, describes samples.
 
     Raises:
         InputError: the first dimension is one in space, or samples are along another one.
 
     Example:
-        >>> check_first(("time", "lat", "lon"), "x")
+        >>> check_first(("time", "lat", "lon"), "x", {})
     """
     first, *rest = _lower(dims)
-    if first in _PLACES or not _SAMPLES.isdisjoint(rest):
+    described = {
+        str(values.dims[0]).lower()
+        for name, values in coords.items()
+        if len(values.dims) == 1 and values.dtype.kind in "iuf"
+        if name not in dims and str(name).lower() not in _PLACES
+    }
+    samples = _SAMPLES if {first} <= _SAMPLES | described else _SAMPLES | described - _PLACES
+    if first in _PLACES or not samples.isdisjoint(rest):
         raise InputError(
             f"{what} has the dimensions ({', '.join(map(str, dims))}), and the first is read "
-            "as that of the samples; transpose it, or specify the order with layout= "
+            "as that of the samples; move that of the samples to the front with xarray's "
+            f"transpose, or if {dims[0]} is that, give layout= "
             f"(such as --layout {_NAMED.get(len(dims), 'NT')})."
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from latentrank.data.arrays import text_of
-from latentrank.data.folders import Source, passed_over, sort_out, stamp_of
+from latentrank.data.folders import Source, is_hidden, passed_over, sort_out, stamp_of
 from latentrank.data.splits import split_in
 from latentrank.errors import InputError
 
@@ -33,7 +33,8 @@ class _Member(NamedTuple):
 def shards(path: Path) -> list[Path]:
     """The tar files at a path: it is one, or a folder of them; empty if it is neither."""
     if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix.lower() == ".tar")
+        tars = (file for file in path.iterdir() if file.suffix.lower() == ".tar")
+        return sorted(file for file in tars if not is_hidden(file.name))
     return [path] if path.suffix.lower() == ".tar" and path.is_file() else []
 
 

@@ -59,15 +59,29 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
 
 
 def _check_dimensions(estimator: BaseEstimator, X: ArrayLike, reset: bool) -> None:
-    """Refuse an xarray `DataArray` whose dimensions have another order than that of `fit`."""
-    names = tuple(getattr(X, "dims", ()))[1:]
+    """Refuse an xarray `DataArray` whose dimensions are not those of `fit`, in their order."""
+    dims = _dimensions(X)
     if reset:
-        estimator._dimensions = names
-    elif names and getattr(estimator, "_dimensions", ()) not in ((), names):
-        raise InputError(
-            f"X has the dimensions {names} after that of the samples, and fit was given "
-            f"{estimator._dimensions}; transpose it."
-        )
+        estimator._dimensions = dims[1:]
+        return
+    fitted: tuple[str, ...] = getattr(estimator, "_dimensions", ())
+    # a single sample has no dimension of the samples
+    if not dims or not fitted or fitted in (dims, dims[1:]):
+        return
+    order = ", ".join(map(repr, fitted))
+    if set(fitted) <= set(dims):
+        remedy = f"transpose it: X.transpose(..., {order})"
+    else:
+        remedy = "rename them to those, in the order that they stand for: X.rename({...})"
+    raise InputError(
+        f"X has the dimensions {dims}, and those of a sample in fit were ({order}); {remedy}."
+    )
+
+
+def _dimensions(X: Any) -> tuple[str, ...]:
+    """The names of a `DataArray`'s dimensions; empty if it has none but those that it numbered."""
+    names = tuple(map(str, X.dims)) if hasattr(X, "to_dataset") else ()
+    return () if names == tuple(f"dim_{i}" for i in range(len(names))) else names
 
 
 def _axes(X: ArrayLike) -> int:
@@ -108,7 +122,7 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
     if hasattr(X, "to_dataset"):
         named = recognise_names(X.dims)
         if layout is None:
-            check_first(X.dims, "X")
+            check_first(X.dims, "X", X.coords)
     names = list(getattr(X, "columns", ()))
     columns = map(Axis, names if all(isinstance(name, str) for name in names) else ())
     axes = Axes(tuple(columns))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -122,6 +122,7 @@ class Stored(NestedOptions):
     model_: LatentModel
     embedding_: NDArray[np.float32]
     random_state: RandomState
+    _dimensions: Sequence[str] = ()  # of a sample, by name, if fitted to an xarray DataArray
     _trained: LatentModel
     _mean_sample: NDArray[np.float64]
     _networks: Networks
@@ -151,6 +152,7 @@ class Stored(NestedOptions):
         if not isinstance(self.random_state, int | np.integer):
             params["random_state"] = None
         kept = {name: getattr(self, name) for name in _PLAIN if hasattr(self, name)}
+        kept["_dimensions"] = list(self._dimensions)
         if "feature_names_in_" in kept:
             kept["feature_names_in_"] = kept["feature_names_in_"].tolist()
         arrays = {"embedding": self.embedding_, "mean_sample": self._mean_sample}
@@ -190,7 +192,9 @@ class Stored(NestedOptions):
         try:
             estimator = cls(**description["parameters"], encoder=encoder, decoder=decoder)
             estimator.__dict__.update(description["fitted"])
-            estimator.n_features_in_ = index(estimator.n_features_in_)
+            if hasattr(estimator, "n_features_in_"):  # fitted to a table
+                estimator.n_features_in_ = index(estimator.n_features_in_)
+            estimator._dimensions = tuple(map(str, estimator._dimensions))
             estimator.embedding_ = arrays["embedding"]
             estimator._mean_sample = arrays["mean_sample"]
         except (AttributeError, KeyError, TypeError, ValueError):

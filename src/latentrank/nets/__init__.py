@@ -124,14 +124,19 @@ def build(
 def pair_of(made: Any, maker: Callable[..., Any]) -> Pair:
     """The encoder and the decoder that a function of the user's own has returned.
 
+    Args:
+        made: a tuple or a list of both.
+        maker: the function, or anything else that was called, to name.
+
     Raises:
         InputError: it did not return two values.
     """
+    made = tuple(made) if isinstance(made, list) else made
     check_returned(made, tuple, maker)
     if len(made) != 2:
+        name = getattr(maker, "__qualname__", str(maker))
         raise InputError(
-            f"{maker.__qualname__} returned {len(made)} values, expected an encoder and a decoder; "
-            "return both."
+            f"{name} returned {len(made)} values, expected an encoder and a decoder; return both."
         )
     return cast(Pair, made)
 

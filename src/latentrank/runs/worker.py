@@ -21,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, own_failure
 from latentrank.io import make_folder
 from latentrank.runs.cache import PlannedRun, train
 
@@ -98,7 +98,9 @@ def _reason(work: Callable[[], None]) -> str:
         return str(error)
     except CommandEnded:
         raise
-    except Exception:
+    except Exception as error:
+        if failure := own_failure(error):
+            return failure
         # as text, since not every exception can be pickled
         raise TrainingError(traceback.format_exc()) from None
     return ""

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from latentrank import LowRankAutoencoder
 from latentrank.data import load
 from latentrank.errors import InputError
 
@@ -27,9 +28,10 @@ def test_variables_over_the_same_dimensions_are_channels(tmp_path):
     np.testing.assert_array_equal(data.train.x[:, 1], U[data.train.rows])
     np.testing.assert_array_equal(data.train.parameters[:, 0], MACH[data.train.rows])
     assert data.parameter_names == ("mach",)
-    assert data.notes[:2] == (
+    assert data.notes[:3] == (
         "Channels: p, u.",
         "Parameters are read from coordinates: mach.",
+        "Samples are along case.",
     )
 
 
@@ -61,7 +63,7 @@ def test_a_variable_of_parameters_may_have_columns(tmp_path, asked):
 
 
 def test_parameters_along_another_dimension_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"dimensions \(x\), expected \(case,\)"):
+    with pytest.raises(InputError, match=r"dimensions \(x\), expected \(case,\) .* transpose"):
         load(saved(tmp_path, fields()), parameters="x")
 
 
@@ -77,3 +79,33 @@ def test_dimensions_called_after_places_are_the_axes_of_a_field(tmp_path):
     xr.Dataset({"t": (("time", "station", "hour"), x[..., 0])}).to_netcdf(tmp_path / "f.nc")
     with pytest.raises(InputError, match="NCT or NHW"):
         load(tmp_path / "f.nc")
+
+
+def ensemble(**coords):
+    """Curves over time of an ensemble whose dimension is the second."""
+    curves = xr.DataArray(U[:, 0], dims=("t", "ens"), coords=coords)
+    return curves.to_dataset(name="u")
+
+
+@pytest.mark.parametrize("parameter", ["kappa", "Quelle"])
+def test_a_parameter_tells_which_dimension_is_that_of_the_samples(parameter, tmp_path):
+    known = (parameter, ("ens", np.linspace(0, 1, 7) ** 2))
+    path = saved(tmp_path, ensemble(**dict([known]), t=np.arange(12.0)))
+    with pytest.raises(
+        InputError, match=r"\(t, ens\), and the first .* transpose, or if t is that"
+    ):
+        load(path)
+    with pytest.raises(InputError, match="first is read as that of the samples"):
+        LowRankAutoencoder("pca", latent_dim=2).fit(xr.open_dataset(path)["u"])
+    assert "Samples are along t." in load(path, layout="NT").notes
+    data = load(xr.open_dataset(path).transpose())
+    assert data.parameter_names == (parameter,)
+    assert data.shape == (1, 12)
+
+
+def test_places_and_what_else_is_known_of_the_samples_tell_nothing(tmp_path):
+    """Stations at known places; times with their month and layers with a thickness."""
+    places = {"lat": ("ens", np.arange(7.0)), "name": ("ens", list("abcdefg"))}
+    assert load(saved(tmp_path, ensemble(**places))).shape == (1, 7)
+    both = {"month": ("t", np.arange(12) % 12 + 1.0), "thickness": ("ens", np.arange(7.0) ** 2)}
+    assert load(saved(tmp_path, ensemble(**both))).shape == (1, 7)

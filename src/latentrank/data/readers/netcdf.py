@@ -56,7 +56,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     dims = dataset[names[0]].dims
     sample = dims[0]
     if meaning.layout is None and not meaning.lenient:
-        check_first(dims, str(path))
+        check_first(dims, str(path), dataset[names[0]].coords)
     given = meaning.parameters or _called_parameters(dataset, sample)
     parameters = given or _coordinates(dataset, sample)
     known = [str(name) for name in dataset.variables]
@@ -75,6 +75,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         units = {name: dataset[name].attrs.get("units") for name in parameters}
         named = [f"{name} ({unit})" if unit else name for name, unit in units.items()]
         said.append(f"Parameters are read from coordinates: {', '.join(named)}.")
+    said.append(f"Samples are along {sample}.")
     used = {*names, *parameters, labels}
     over = [str(name) for name in dataset.data_vars if name not in used]
     if over:
@@ -156,7 +157,8 @@ def _columns(
         if dims[:1] != (sample,) or values.ndim > 2:
             raise InputError(
                 f"The parameters {name} in {path} have the dimensions ({', '.join(dims)}), "
-                f"expected ({sample},) or ({sample}, P); name others."
+                f"expected ({sample},) or ({sample}, P), along the first dimension of the samples; "
+                "transpose these with xarray, or name other parameters."
             )
         if values.ndim == 1:
             columns[name] = values
