@@ -165,6 +165,15 @@ def test_arrays_of_another_shape_are_refused():
     assert model.decode_array(np.zeros((0, 4))).shape == (0, 6)
 
 
+def test_images_whose_channels_come_last_are_not_to_be_reshaped():
+    """Reshaping would scramble the pixels."""
+    model = latentrank.build("ae", (3, 8, 6), 4, net="conv")
+    with pytest.raises(InputError, match=r"channels come last, so give np\.moveaxis\(x, -1, 1\)"):
+        model.encode_array(np.zeros((2, 8, 6, 3)))
+    with pytest.raises(InputError, match="like those of the training"):
+        model.encode_array(np.zeros((2, 3, 6, 8)))
+
+
 @pytest.mark.parametrize("built_in", [True, False])
 def test_a_compiled_model_is_saved_as_the_model_itself(built_in, tmp_path):
     networks = {} if built_in else {"encoder": nn.Linear(6, 4), "decoder": nn.Linear(4, 6)}

@@ -249,10 +249,14 @@ class LatentModel(nn.Module):
         Raises:
             InputError: samples of another shape, or none.
         """
-        if not len(x) or tuple(x.shape[1:]) != self.spec.input_shape:
+        shape, wanted = tuple(x.shape), self.spec.input_shape
+        if not len(x) or shape[1:] != wanted:
+            advice = "give samples like those of the training"
+            if len(shape) > 2 and (shape[-1], *shape[1:-1]) == wanted:
+                advice = "their channels come last, so give np.moveaxis(x, -1, 1)"
             raise InputError(
-                f"The samples have shape {tuple(x.shape)}, expected (N, "
-                f"{', '.join(map(str, self.spec.input_shape))}) with N from 1; reshape them."
+                f"The samples have shape {shape}, expected (N, {', '.join(map(str, wanted))}) with "
+                f"N from 1; {advice}."
             )
         normalise = self.preprocessing.normalise
         return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))
