@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import re
 import sys
 import sysconfig
 import traceback
@@ -120,7 +119,8 @@ def own_place(error: BaseException) -> str:
     frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:
         frames.append((error.filename, error.lineno))
-    own = [(file, line) for file, line in frames if _is_own(file)]
+    extensions = _extensions()
+    own = [(file, line) for file, line in frames if _is_own(file, extensions)]
     return f"{own[-1][0]}, line {own[-1][1]}" if own else ""
 
 
@@ -146,20 +146,18 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {message[:200]}" if message else type(error).__name__
 
 
-def _is_own(file: str) -> bool:
+def _is_own(file: str, extensions: Iterable[Path]) -> bool:
     path = Path(file)
     if not path.is_file() or file.startswith(_INSTALLED):
         return False
-    return _OF_PACKAGES.isdisjoint(path.parts) or any(
-        path.is_relative_to(place) for place in _extensions()
-    )
+    return _OF_PACKAGES.isdisjoint(path.parts) or any(map(path.is_relative_to, extensions))
 
 
 def _extensions() -> list[Path]:
     """Files and folders of the packages that add to this library by an entry point."""
     points = (point for package in distributions() for point in package.entry_points)
-    added = (point.value for point in points if point.group.startswith("latentrank."))
-    loaded = (sys.modules.get(re.split(r"[.:]", value)[0].strip()) for value in added)
+    added = (point.module for point in points if point.group.startswith("latentrank."))
+    loaded = (sys.modules.get(module.partition(".")[0]) for module in added)
     files = (Path(module.__file__) for module in loaded if module and module.__file__)
     return [file.parent if file.name == "__init__.py" else file for file in files]
 
@@ -195,7 +193,7 @@ def _defined_at(maker: Any) -> str:
         file, line = inspect.getsourcefile(maker), inspect.getsourcelines(maker)[1]
     except (OSError, TypeError):
         return ""
-    return f" ({file}, line {line})" if file and _is_own(file) else ""
+    return f" ({file}, line {line})" if file and _is_own(file, _extensions()) else ""
 
 
 def need(package: str, extra: str, purpose: str) -> ModuleType:

@@ -20,9 +20,11 @@ from latentrank.formatting import first_of
 Rows = NDArray[np.int64]
 _NAMED = 5  # maximum number of skipped files to name
 # Thumbnails, metadata, bins and snapshots that file managers and storage systems leave beside files
-_OF_THE_SYSTEM = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}
-_OF_THE_SYSTEM |= {"@eadir", "@tmp", "@recycle", "#recycle", "#snapshot"}
-_OF_THE_SYSTEM |= {"$recycle.bin", "system volume information", "lost+found"}
+_OF_THE_SYSTEM = {
+    "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini",
+    "@eadir", "@tmp", "@recycle", "#recycle", "#snapshot",
+    "$recycle.bin", "system volume information", "lost+found",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,10 @@ def check_first(dims: Sequence[Hashable], what: str, coords: Mapping[Hashable, A
         if len(values.dims) == 1 and values.dtype.kind in "iuf"
         if name not in dims and str(name).lower() not in _PLACES
     }
-    samples = _SAMPLES if {first} <= _SAMPLES | described else _SAMPLES | described - _PLACES
-    if first in _PLACES or not samples.isdisjoint(rest):
+    elsewhere = set(_SAMPLES)
+    if first not in _SAMPLES | described:  # nothing tells that the first is that of the samples
+        elsewhere |= described - _PLACES
+    if first in _PLACES or not elsewhere.isdisjoint(rest):
         raise InputError(
             f"{what} has the dimensions ({', '.join(map(str, dims))}), and the first is read "
             "as that of the samples; move that of the samples to the front with xarray's "

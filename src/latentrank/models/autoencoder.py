@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from latentrank.bottlenecks import Bottleneck, Identity, Latent
 from latentrank.errors import InputError, check_returned
 from latentrank.losses import Objective
-from latentrank.models.base import LatentModel, evaluating
+from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
-from latentrank.nets import surgery
+from latentrank.nets import evaluating, surgery
 
 
 class Autoencoder(LatentModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from latentrank.linalg import RANK_THRESHOLD, rank_of_spectrum
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.models.threads import count_operations, threads
+from latentrank.nets import evaluating
 from latentrank.preprocessing import Preprocessing
 
 Array = NDArray[Any]
@@ -302,17 +303,6 @@ class LatentModel(nn.Module):
                 f"{purpose} needs the statistics of the training codes, and this model has "
                 "none; train it with latentrank, or call model.finalize(batches) first."
             )
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """A context in which a model is in evaluation mode."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 def _repeatable(batches: Samples) -> Callable[[], Iterable[Tensor]]:

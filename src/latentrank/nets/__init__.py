@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import torch
@@ -21,6 +22,7 @@ __all__ = [
     "absorb_output",
     "build",
     "check_pair",
+    "evaluating",
     "families",
     "input_layer",
     "output_layer",
@@ -171,19 +173,28 @@ def check_pair(
             raise InputError(
                 f"{name} is {network!r}, expected an instance of torch.nn.Module; call the class."
             )
-        training = network.training
+        like = next(network.parameters(), torch.empty(0))
         try:
-            like = next(network.parameters(), torch.empty(0))
-            made = network.eval()(torch.zeros(given).to(like))
+            with evaluating(network):
+                made = network(torch.zeros(given).to(like))
         except (RuntimeError, ValueError, IndexError) as error:
             raise InputError(
                 f"The {name} cannot take samples of shape {given} "
                 f"({' '.join(str(error).split())[:200]}); change its first layer."
             ) from None
-        finally:
-            network.train(training)
         found = tuple(made.shape) if isinstance(made, torch.Tensor) else f"a {type(made).__name__}"
         if found != expected:
             raise InputError(
                 f"The {name} maps {given} to {found}, expected {expected}; change its last layer."
             )
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """A context in which a module is in evaluation mode."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)

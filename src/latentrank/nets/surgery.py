@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -265,23 +265,23 @@ def _checked(matrix: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor | No
 
 def _output_index(encoder: nn.Module) -> int | None:
     """Where in a Sequential the last layer is linear, Flatten aside."""
-    size = len(encoder) if isinstance(encoder, nn.Sequential) else 0
-    return _first_linear(encoder, reversed(range(size)), CONVOLUTIONS, nn.Flatten)
+    layers = list(enumerate(encoder)) if isinstance(encoder, nn.Sequential) else []
+    return _first_linear(reversed(layers), CONVOLUTIONS, nn.Flatten)
 
 
 def _input_index(decoder: nn.Module) -> int | None:
     """Where in a Sequential the first layer is linear, Unflatten aside."""
-    size = len(decoder) if isinstance(decoder, nn.Sequential) else 0
-    return _first_linear(decoder, range(size), (*CONVOLUTIONS, *TRANSPOSED), nn.Unflatten)
+    layers = enumerate(decoder) if isinstance(decoder, nn.Sequential) else ()
+    return _first_linear(layers, (*CONVOLUTIONS, *TRANSPOSED), nn.Unflatten)
 
 
 def _first_linear(
-    net: Any, indices: Iterable[int], convolutions: Layers, passed: type[nn.Module]
+    layers: Iterable[tuple[int, nn.Module]], convolutions: Layers, passed: type[nn.Module]
 ) -> int | None:
-    """The first of these layers, unless another than a reshaping one comes before it."""
-    for index in indices:
-        if isinstance(net[index], (nn.Linear, *convolutions)):
+    """The first index of a linear layer, unless another than a reshaping one comes before it."""
+    for index, layer in layers:
+        if isinstance(layer, (nn.Linear, *convolutions)):
             return index
-        if not isinstance(net[index], passed):
+        if not isinstance(layer, passed):
             return None
     return None

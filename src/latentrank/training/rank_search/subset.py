@@ -10,7 +10,8 @@ from torch import Tensor
 from latentrank.data import Split
 from latentrank.data.views import spread_evenly
 from latentrank.linalg.precision import to_float64
-from latentrank.models.base import LatentModel, evaluating
+from latentrank.models.base import LatentModel
+from latentrank.nets import evaluating
 from latentrank.preprocessing import Preprocessing
 
 #: Maximum number of samples per measurement, and samples per batch.
