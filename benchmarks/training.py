@@ -1,16 +1,18 @@
 """Training against pythae's: the same network, data, batch and optimiser, on one thread.
 
-    python benchmarks/training.py
+    python benchmarks/training.py [--samples 1600] [--validation 160]
 
-Needs pythae, which `make bench` installs. 1600 random images of 1 x 32 x 32, batch 32, 3 epochs.
-Compared are the steps themselves, from the end of one to the end of the next, and whole trainings,
-in which each library validates on 160 images after every epoch and does what it does at the start
-and at the end. A training of 150 steps is still short: what is done once weighs more than in use.
-Each runs in a process of its own, since they set up memory differently.
+Needs pythae, which `make bench` installs. Random images of 1 x 32 x 32, batch 32, 3 epochs. The
+steps themselves are compared, from the end of one to the end of the next, and whole trainings, in
+which each library validates after every epoch and does what it does at the start and at the end. A
+training of 150 steps is still short: what is done once weighs more than in use. Each runs in a
+process of its own, since they set up memory differently. With other numbers of images the ratios
+are printed and not recorded.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import logging
@@ -21,6 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from harness import record, row
 from lightning.pytorch import Callback
@@ -31,7 +34,7 @@ from latentrank.data import Dataset, Split
 from latentrank.training import fit
 
 SAMPLES, VALIDATION, BATCH, WIDTH, EPOCHS, ROUNDS = 1600, 160, 32, 128, 3, 5
-IMAGES = np.random.default_rng(0).random((SAMPLES, 1, 32, 32), dtype=np.float32)
+Images = npt.NDArray[np.float32]
 
 
 class Clock(Callback):
@@ -45,18 +48,18 @@ class Clock(Callback):
         self.times.append(time.process_time())
 
 
-def ours(precision: str) -> tuple[list[float], float]:
+def ours(images: Images, held: Images, precision: str) -> tuple[list[float], float]:
     """Times at the ends of steps, and the error of the training at its end."""
     torch.manual_seed(0)
     model = latentrank.build("ae", (1, 32, 32), WIDTH, net="mnist")
-    data = Dataset("random", Split(IMAGES), Split(IMAGES[:VALIDATION]))
+    data = Dataset("random", Split(images), Split(held))
     config = TrainConfig(epochs=EPOCHS, batch_size=BATCH, device="cpu", precision=precision)
     clock = Clock()
     history = fit(model, data, config, progress=False, callbacks=[clock])
     return clock.times, history.rows[-1]["validation_error"]
 
 
-def theirs() -> tuple[list[float], float]:
+def theirs(images: Images, held: Images) -> tuple[list[float], float]:
     """The same of pythae."""
     from pythae.models import AE, AEConfig
     from pythae.models.base.base_utils import ModelOutput
@@ -107,7 +110,7 @@ def theirs() -> tuple[list[float], float]:
             learning_rate=TrainConfig().resolved("ae").learning_rate,
         )
         TrainingPipeline(model=model, training_config=config)(
-            train_data=IMAGES, eval_data=IMAGES[:VALIDATION], callbacks=[watch]
+            train_data=images, eval_data=held, callbacks=[watch]
         )
     return watch.times, 0.0
 
@@ -115,20 +118,24 @@ def theirs() -> tuple[list[float], float]:
 WANTED = {"float32": "at least 1.2", "bf16-mixed": "at least 2"}
 
 
-def run(name: str) -> tuple[float, float, float]:
+def run(name: str, samples: int, validation: int) -> tuple[float, float, float]:
     """Median seconds of a step, seconds of the whole training, and its error."""
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
+    images = np.random.default_rng(0).random((samples, 1, 32, 32), dtype=np.float32)
+    held = images[:validation]
     started = time.process_time()
     times, error = {
-        "float32": lambda: ours("32-true"),
-        "bf16-mixed": lambda: ours("bf16-mixed"),
-        "pythae": theirs,
+        "float32": lambda: ours(images, held, "32-true"),
+        "bf16-mixed": lambda: ours(images, held, "bf16-mixed"),
+        "pythae": lambda: theirs(images, held),
     }[name]()
     return float(np.median(np.diff(times))), time.process_time() - started, error
 
 
-def measured() -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, float]]:
+def measured(
+    samples: int, validation: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, float]]:
     """Seconds of a step and of a whole training, round by round; and errors."""
     spawn = multiprocessing.get_context("spawn")
     pools = {name: ProcessPoolExecutor(1, spawn) for name in (*WANTED, "pythae")}
@@ -137,7 +144,7 @@ def measured() -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str
     errors = {}
     for turn in range(ROUNDS + 1):
         for name, pool in pools.items():
-            step, whole, errors[name] = pool.submit(run, name).result()
+            step, whole, errors[name] = pool.submit(run, name, samples, validation).result()
             if turn:  # the first warms up
                 steps[name].append(step)
                 wholes[name].append(whole)
@@ -145,14 +152,21 @@ def measured() -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str
 
 
 def main() -> None:
-    steps, wholes, errors = measured()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=SAMPLES)
+    parser.add_argument("--validation", type=int, default=VALIDATION)
+    given = parser.parse_args()
+    steps, wholes, errors = measured(given.samples, given.validation)
     rows: list[dict[str, Any]] = []
     for what, seconds in (("step", steps), ("whole training", wholes)):
         rows += [
             row(f"{what} on the MNIST network, pythae over {name}", seconds, "pythae", name, wanted)
             for name, wanted in WANTED.items()
         ]
-    record("training", rows)
+    if (given.samples, given.validation) == (SAMPLES, VALIDATION):
+        record("training", rows)
+    else:
+        print(*rows, sep="\n")
     change = errors["bf16-mixed"] / errors["float32"] - 1
     print(f"The error of bf16-mixed differs from float32's by {change:+.2%}.")
 
