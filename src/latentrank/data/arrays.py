@@ -30,6 +30,7 @@ class Meaning(NamedTuple):
         columns: names of the columns that form a sample.
         validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
         lenient: labels and parameters may be absent, as in new samples.
+        dimensions: names of the dimensions of a sample, whose order is checked.
     """
 
     kind: str | None = None
@@ -39,6 +40,7 @@ class Meaning(NamedTuple):
     columns: tuple[str, ...] | None = None
     validation: str = "train"
     lenient: bool = False
+    dimensions: tuple[str, ...] | None = None
 
     @property
     def names(self) -> dict[str, object]:

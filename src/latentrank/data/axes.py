@@ -19,6 +19,7 @@ class Axis:
         name: its name; may be empty.
         unit: its unit; may be empty.
         values: `(n,)` float64 coordinates, strictly monotone, or None.
+        key: name of the variable or dimension in its file, where `name` may be written out.
 
     Example:
         >>> Axis("T", "K").label, Axis("dose").label
@@ -28,6 +29,7 @@ class Axis:
     name: str
     unit: str = ""
     values: NDArray[np.float64] | None = None
+    key: str = ""
 
     @property
     def label(self) -> str:
@@ -112,8 +114,8 @@ UNNAMED: Final = Axes()
 
 def _plain(axis: Axis) -> dict[str, Any]:
     values = None if axis.values is None else axis.values.tolist()
-    return {"name": axis.name, "unit": axis.unit, "values": values}
+    return {"name": axis.name, "unit": axis.unit, "values": values, "key": axis.key}
 
 
-def _axis(name: str, unit: str, values: list[float] | None) -> Axis:
-    return Axis(name, unit, None if values is None else np.asarray(values, dtype=np.float64))
+def _axis(name: str, unit: str, values: list[float] | None, key: str = "") -> Axis:
+    return Axis(name, unit, None if values is None else np.asarray(values, dtype=np.float64), key)

@@ -202,13 +202,19 @@ class Dataset:
 
     @property
     def reading(self) -> dict[str, str]:
-        """How to choose samples like these from a table: by `columns`, where these have names."""
-        axes = self.axes.channels if len(self.shape) == 1 else self.axes.columns
-        names = [axis.name for axis in axes]
-        columns = ",".join(names)
-        separable = all(names) and [name.strip() for name in columns.split(",")] == names
-        named = axes and separable and len(columns) < LONGEST_NAMES
-        return {"columns": columns} if named else {}
+        """How to choose samples like these, by names where they have some.
+
+        `columns` are those of a table, or the variables of a file; `dimensions` are those of a
+        variable, whose order is checked.
+        """
+        axes = self.axes
+        table = axes.channels if len(self.shape) == 1 else axes.columns
+        names = {
+            "columns": [axis.key or axis.name for axis in table]
+            or [axis.key for axis in axes.channels],
+            "dimensions": [axis.key for axis in axes.places],
+        }
+        return {what: ",".join(given) for what, given in names.items() if _separable(given)}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -233,6 +239,13 @@ class Dataset:
             test: likewise.
         """
         return replace(self, train=train, test=test, content=None)
+
+
+def _separable(names: list[str]) -> bool:
+    """Whether names, if any, can be told apart in a list with commas."""
+    listed = ",".join(names)
+    given = bool(names) and all(names) and len(listed) < LONGEST_NAMES
+    return given and [name.strip() for name in listed.split(",")] == names
 
 
 def _varying(parameters: Array | None) -> int | None:

@@ -18,7 +18,7 @@ READING = ("labels", "parameters", "columns")
 #: Characters of what one of them names.
 LONGEST_NAMES = 2**20
 
-Setting = Annotated[str, Field(pattern=f"^({'|'.join(READING)})$")]
+Setting = Annotated[str, Field(pattern=f"^({'|'.join(READING)}|dimensions)$")]
 Names = Annotated[str, Field(max_length=LONGEST_NAMES)]
 Size = Annotated[int, Field(ge=1, le=_MOST_VALUES, strict=True)]
 Width = Annotated[int, Field(ge=1, le=_WIDEST, strict=True)]
@@ -40,7 +40,8 @@ class Spec(BaseModel):
             are not preprocessed.
         data_fingerprint: content hash of the data it was trained on; None before training.
         reading: the settings in `READING` by which those data were read, where given, and the
-            names of a table's columns; other data are read in the same way.
+            names of a table's columns, or of a file's variables and `dimensions`; other data are
+            read in the same way.
 
     Raises:
         ValidationError: a value has the wrong type, or is out of range.

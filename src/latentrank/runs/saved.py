@@ -20,6 +20,7 @@ from latentrank.data.own import holds_images
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, ESTIMATOR_ARRAYS, SPEC
 from latentrank.models.base import LatentModel
+from latentrank.models.spec import READING
 from latentrank.preprocessing import Preprocessing
 from latentrank.runs.folder import Run, finished_run
 from latentrank.runs.kept import Kept
@@ -133,7 +134,7 @@ class SavedModel(Run):
             latent_dim=spec.latent_dim,
             net=spec.net,
             data=str(name or ""),
-            **spec.reading,
+            **{name: names for name, names in spec.reading.items() if name in READING},
         )
 
     @cached_property

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from latentrank import LowRankAutoencoder
-from latentrank.data import load
+from latentrank.data import load, load_samples
 from latentrank.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
@@ -109,3 +109,40 @@ def test_places_and_what_else_is_known_of_the_samples_tell_nothing(tmp_path):
     assert load(saved(tmp_path, ensemble(**places))).shape == (1, 7)
     both = {"month": ("t", np.arange(12) % 12 + 1.0), "thickness": ("ens", np.arange(7.0) ** 2)}
     assert load(saved(tmp_path, ensemble(**both))).shape == (1, 7)
+
+
+def test_new_samples_are_read_by_the_names_of_the_training(tmp_path):
+    """Variables in another order are taken by name; dimensions in another order are refused."""
+    rng = np.random.default_rng(0)
+    variables = {name: (("case", "y", "x"), rng.normal(size=(6, 4, 4))) for name in ("u", "p")}
+    variables["p"] = (*variables["p"], {"long_name": "pressure"})
+    made = xr.Dataset(variables)
+    made.to_netcdf(tmp_path / "trained.nc")
+    made[["p", "u"]].assign(q=made.u).to_netcdf(tmp_path / "reordered.nc")
+    made.transpose("case", "x", "y").to_netcdf(tmp_path / "transposed.nc")
+    made.transpose("y", "x", "case").isel(case=slice(4)).to_netcdf(tmp_path / "last.nc")
+    made.rename(y="lat", x="lon").to_netcdf(tmp_path / "renamed.nc")
+    trained = load(tmp_path / "trained.nc")
+    assert trained.reading == {"columns": "u,p", "dimensions": "y,x"}
+
+    def again(name):
+        how = trained.preprocessing, trained.shape
+        return load_samples(tmp_path / name, *how, **trained.reading)[0].x
+
+    for name in ("trained.nc", "reordered.nc", "renamed.nc"):
+        np.testing.assert_array_equal(again(name), np.stack([made.u, made.p], axis=1))
+    for name, order in (("transposed.nc", "case, x, y"), ("last.nc", "y, x, case")):
+        with pytest.raises(InputError, match=rf"dimensions \({order}\).*\(y, x\); transpose"):
+            again(name)
+
+
+def test_a_table_in_a_file_is_read_again_by_the_name_of_its_variable(tmp_path):
+    """Not by what the name stands for."""
+    values = np.random.default_rng(0).normal(size=(8, 1))
+    attributes = {"long_name": "air temperature"}
+    made = xr.Dataset({"T": (("case", "sensor"), values, attributes)})
+    made.to_netcdf(tmp_path / "a.nc")
+    trained = load(tmp_path / "a.nc", kind="table")
+    how = trained.preprocessing, trained.shape
+    found, _ = load_samples(tmp_path / "a.nc", *how, **trained.reading)
+    np.testing.assert_array_equal(found.x, values)

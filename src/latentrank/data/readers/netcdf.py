@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.axes import Axes, Axis
-from latentrank.data.layout import check_first, recognise_names
+from latentrank.data.layout import check_first, check_order, recognise_names
 from latentrank.data.readers import lazy
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import need
@@ -49,7 +49,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         meaning: roles of the variables; `columns` names the channels.
 
     Raises:
-        InputError: a variable does not exist, or the samples cannot be identified.
+        InputError: a variable does not exist, the samples cannot be identified, or their dimensions
+            have another order than those of the training.
     """
     meaning = meaning.within(map(str, dataset.variables))
     names = _variables(dataset, path, inner, meaning)
@@ -57,6 +58,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     sample = dims[0]
     if meaning.layout is None and not meaning.lenient:
         check_first(dims, str(path), dataset[names[0]].coords)
+    check_order(dims, str(path), meaning.dimensions)
     given = meaning.parameters or _called_parameters(dataset, sample)
     parameters = given or _coordinates(dataset, sample)
     known = [str(name) for name in dataset.variables]
@@ -108,14 +110,14 @@ def _values(variable: Any, path: Path) -> Array:
 
 def _axis(variable: Any, values: NDArray[np.float64] | None = None) -> Axis:
     """A variable's name, as written out where that is said, and its unit."""
-    said = variable.attrs
-    return Axis(str(said.get("long_name", variable.name)), str(said.get("units", "")), values)
+    said, key = variable.attrs, str(variable.name)
+    return Axis(str(said.get("long_name", key)), str(said.get("units", "")), values, key)
 
 
 def _along(dataset: Any, dim: str) -> Axis:
     """A dimension, with its coordinates where they are monotone numbers."""
     if dim not in dataset.coords or dataset[dim].dtype.kind not in "iuf":
-        return Axis(dim)
+        return Axis(dim, key=dim)
     values = dataset[dim].values.astype(np.float64)
     steps = np.diff(values)
     return _axis(dataset[dim], values if (steps > 0).all() or (steps < 0).all() else None)
