@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
-from latentrank.data.axes import UNNAMED, Axes
+from latentrank.data.axes import UNNAMED, Axes, listable
 from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.formatting import counted
-from latentrank.models.spec import LONGEST_NAMES
 from latentrank.preprocessing import Preprocessing
 
 __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
@@ -202,19 +201,11 @@ class Dataset:
 
     @property
     def reading(self) -> dict[str, str]:
-        """How to choose samples like these, by names where they have some.
-
-        `columns` are those of a table, or the variables of a file; `dimensions` are those of a
-        variable, whose order is checked.
-        """
+        """How to choose samples like these: by the `columns` of a table or variables of a file."""
         axes = self.axes
         table = axes.channels if len(self.shape) == 1 else axes.columns
-        names = {
-            "columns": [axis.key or axis.name for axis in table]
-            or [axis.key for axis in axes.channels],
-            "dimensions": [axis.key for axis in axes.places],
-        }
-        return {what: ",".join(given) for what, given in names.items() if _separable(given)}
+        names = [axis.key or axis.name for axis in table] or [axis.key for axis in axes.channels]
+        return {"columns": ",".join(names)} if listable(names) else {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -239,13 +230,6 @@ class Dataset:
             test: likewise.
         """
         return replace(self, train=train, test=test, content=None)
-
-
-def _separable(names: list[str]) -> bool:
-    """Whether names, if any, can be told apart in a list with commas."""
-    listed = ",".join(names)
-    given = bool(names) and all(names) and len(listed) < LONGEST_NAMES
-    return given and [name.strip() for name in listed.split(",")] == names
 
 
 def _varying(parameters: Array | None) -> int | None:

@@ -120,30 +120,6 @@ def check_first(dims: Sequence[Hashable], what: str, coords: Mapping[Hashable, A
         )
 
 
-def check_order(dims: Sequence[Hashable], what: str, trained: Sequence[str] | None) -> None:
-    """Refuse named dimensions in another order than those of the training data.
-
-    Args:
-        dims: the names, samples first.
-        what: description of the array, for messages.
-        trained: the names for a sample of the training data; None if they had none.
-
-    Raises:
-        InputError: they are in another order. Other names may stand for the same.
-
-    Example:
-        >>> check_order(("time", "y", "x"), "new.nc", ("y", "x"))
-    """
-    names = tuple(map(str, dims))
-    if trained and set(trained) <= set(names) and names[1:] != tuple(trained):
-        wanted = ", ".join(trained)
-        order = ", ".join(map(repr, trained))
-        raise InputError(
-            f"{what} has the dimensions ({', '.join(names)}), and those of a sample in training "
-            f"were ({wanted}); transpose it with xarray: transpose(..., {order})."
-        )
-
-
 def _lower(dims: Sequence[Hashable]) -> list[str]:
     return [str(dim).lower() for dim in dims]
 

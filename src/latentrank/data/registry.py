@@ -6,7 +6,7 @@ The table needs no torch, so that listing it is quick; modules that load data ar
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -256,8 +256,8 @@ def load_samples(
         preprocessing: the model's, for the layout.
         shape: shape of one sample in network layout.
         **how: `root`, `download`, `image_size`, `labels`, `parameters`, `columns` and `progress`
-            of `load`, where labels and parameters may be absent; and `dimensions`, the names of
-            those of a sample, in the order of the training data.
+            of `load`, where labels and parameters may be absent; and `conventions`, those of the
+            axes of the training data.
 
     Returns:
         The samples in network layout and their own units, and the names of their classes.
@@ -316,7 +316,7 @@ def _like(
     labels: str | None = None,
     parameters: Sequence[str] | str | None = None,
     columns: Sequence[str] | str | None = None,
-    dimensions: Sequence[str] | str | None = None,
+    conventions: Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> tuple[list[Split], dict[str, Any]]:
     """Samples like those of a trained model, in one part or two, and what else is known of them."""
@@ -341,7 +341,7 @@ def _like(
         parameters=_listed(parameters),
         columns=_listed(columns),
         lenient=True,
-        dimensions=_listed(dimensions),
+        trained=conventions or {},
     )
     request = own.Request(_root(root), download, None, None, image_size, 0, progress, meaning)
     splits, named = own.load_like(str(name_or_path), preprocessing, shape, request, names())

@@ -20,7 +20,6 @@ from latentrank.data.own import holds_images
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, ESTIMATOR_ARRAYS, SPEC
 from latentrank.models.base import LatentModel
-from latentrank.models.spec import READING
 from latentrank.preprocessing import Preprocessing
 from latentrank.runs.folder import Run, finished_run
 from latentrank.runs.kept import Kept
@@ -134,7 +133,7 @@ class SavedModel(Run):
             latent_dim=spec.latent_dim,
             net=spec.net,
             data=str(name or ""),
-            **{name: names for name, names in spec.reading.items() if name in READING},
+            **spec.reading,
         )
 
     @cached_property
@@ -218,7 +217,8 @@ class SavedModel(Run):
                 )
             self._dataset = replace(self._source, preprocessing=units)
             return
-        how: dict[str, Any] = {**self._bare.spec.reading}
+        spec = self._bare.spec
+        how: dict[str, Any] = {**spec.reading, "conventions": spec.conventions}
         if holds_images(Path(self._source)):
             square = len(shape) == 3 and shape[1] == shape[2]
             how = {"image_size": shape[-1]} if square else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.axes import Axes, Axis
-from latentrank.data.layout import check_first, check_order, recognise_names
+from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import need
@@ -49,8 +50,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         meaning: roles of the variables; `columns` names the channels.
 
     Raises:
-        InputError: a variable does not exist, the samples cannot be identified, or their dimensions
-            have another order than those of the training.
+        InputError: a variable does not exist, the samples cannot be identified, or they are
+            arranged otherwise than those of the training.
     """
     meaning = meaning.within(map(str, dataset.variables))
     names = _variables(dataset, path, inner, meaning)
@@ -58,7 +59,6 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     sample = dims[0]
     if meaning.layout is None and not meaning.lenient:
         check_first(dims, str(path), dataset[names[0]].coords)
-    check_order(dims, str(path), meaning.dimensions)
     given = meaning.parameters or _called_parameters(dataset, sample)
     parameters = given or _coordinates(dataset, sample)
     known = [str(name) for name in dataset.variables]
@@ -85,8 +85,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     kind = "curves" if part.x.ndim == 2 else None
     axes = Axes(
         tuple(_axis(dataset[name]) for name in names),
-        tuple(_along(dataset, str(dim)) for dim in dims[1:]),
+        places(dataset, dims[1:]),
     )
+    axes.check_like(meaning.trained, str(sample), str(path))
     # channels are where they have been stacked
     stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
     layout = stacked if len(names) > 1 else recognise_names(dims)
@@ -112,6 +113,16 @@ def _axis(variable: Any, values: NDArray[np.float64] | None = None) -> Axis:
     """A variable's name, as written out where that is said, and its unit."""
     said, key = variable.attrs, str(variable.name)
     return Axis(str(said.get("long_name", key)), str(said.get("units", "")), values, key)
+
+
+def places(source: Any, dims: Sequence[Hashable]) -> tuple[Axis, ...]:
+    """Dimensions of an xarray `Dataset` or `DataArray`, with their coordinates if these are known.
+
+    Args:
+        source: has the coordinates.
+        dims: names of the dimensions.
+    """
+    return tuple(_along(source, str(dim)) for dim in dims)
 
 
 def _along(dataset: Any, dim: str) -> Axis:
