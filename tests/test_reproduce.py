@@ -200,7 +200,13 @@ def test_digits_follow_the_spread(values, text):
 
 @pytest.mark.parametrize(
     ("values", "text"),
-    [([], "–"), ([3.0], "3 (1)"), ([2.0, 40.0, 1.5], "2 [1.5, 40] (3)")],
+    [
+        ([], "–"),
+        ([3.0], "3 (1)"),
+        ([16.0, 16.0], "16 (2)"),
+        ([2.0, 40.0, 1.5], "2 [1.5, 40] (3)"),
+        ([185.4, 190.2, 1403.0], "190 [185, 1403] (3)"),
+    ],
 )
 def test_a_median_stands_with_its_range(values, text):
     assert Cell(values, summary="median").measured == text

@@ -73,13 +73,13 @@ class Cell:
     def measured(self) -> str:
         """Mean, spread and number of seeds, with as many digits as the spread justifies.
 
-        A median is followed by the range.
+        A median is followed by the range, unless all values are equal.
         """
         if not self.values:
             return _NONE
-        if self.summary == "median" and len(self.values) > 1:
-            low, high = self.interval
-            return f"{self.centre:.3g} [{low:.3g}, {high:.3g}] ({len(self.values)})"
+        if self.summary == "median" and len(set(self.values)) > 1:
+            centre, low, high = map(_three_digits, (self.centre, *self.interval))
+            return f"{centre} [{low}, {high}] ({len(self.values)})"
         return f"{mean_and_spread(self.mean, self.spread)} ({len(self.values)})"
 
     @property
@@ -89,6 +89,11 @@ class Cell:
             return _NONE
         value, spread = self.published
         return as_text(value) if spread is None else f"{as_text(value)} {_PLUS} {as_text(spread)}"
+
+
+def _three_digits(value: float) -> str:
+    """Three digits, and more of a number in the thousands, which has no exponent."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e5 else f"{value:.3g}"
 
 
 class Grid(NamedTuple):
