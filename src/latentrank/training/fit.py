@@ -12,15 +12,20 @@ from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Checkpoint as AnyCheckpoint
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
+from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.filenames import CHECKPOINTS, HISTORY, LAST_CHECKPOINT
 from latentrank.models.base import LatentModel
 from latentrank.models.pca import PCA
+from latentrank.randomness import isolated
 from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, LogTerms, ProgressLine
 from latentrank.training.checkpoints import Checkpoint, CheckpointFiles
@@ -119,6 +124,7 @@ def fit(
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing
     model.spec = model.spec.model_copy(update=learned_from)
+    model.float()  # as data are; a precision of the trainer's converts both
     start = start_of(model, config)
     if model.trained_by == "closed form":
         return solve(cast(PCA, model), dataset, config, folder)
@@ -144,7 +150,9 @@ def fit(
         # Convolutions are faster in this layout on CPUs and GPUs; the weights are the same.
         model.to(memory_format=torch.channels_last)
     threads = model.threads(config.batch_size, _PASSES, config.machine.threads)
-    with quick_device_check(), kept_memory(), threads as history.threads:
+    # Each step seeds torch's generators. The caller's next model must not start from that seed.
+    own_draws = isolated(cards=_seeded_cards(trainer))
+    with quick_device_check(), kept_memory(), own_draws, threads as history.threads:
         try:
             _run(trainer, module, data, checkpoint)
         except Exception as error:
@@ -158,6 +166,13 @@ def fit(
     if module.search is not None:
         history.reports["rank_search"] = module.search.report(model)
     return history
+
+
+def _seeded_cards(trainer: pl.Trainer) -> list[int]:
+    """The GPU on which steps seed the random generator, if they run in this process alone."""
+    device = trainer.strategy.root_device
+    alone = type(trainer.strategy) is SingleDeviceStrategy
+    return [device.index or 0] if alone and device.type == "cuda" else []
 
 
 def _run(
@@ -233,22 +248,31 @@ def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]
             num_sanity_val_steps=0,
             logger=_loggers(config, folder),
             callbacks=callbacks,
-            plugins=[CheckpointFiles()],
-            enable_progress_bar=False,
+            plugins=[CheckpointFiles(), *_environment(config, folder)],
+            enable_progress_bar=any(isinstance(one, ProgressBar) for one in callbacks),
             enable_model_summary=False,
-            enable_checkpointing=folder is not None,
+            enable_checkpointing=any(isinstance(one, AnyCheckpoint) for one in callbacks),
             use_distributed_sampler=False,
             default_root_dir=folder,
         )
     except InputError:
         raise
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
         where = config.machine
         asked = f"device {where.device}, devices {where.devices}, strategy {where.strategy}"
         raise InputError(
             f"Training cannot run with {asked}, precision {config.precision}: "
             f"{_first_sentence(error)}; change one of them."
         ) from error
+
+
+def _environment(config: TrainConfig, folder: Path | None) -> list[LightningEnvironment]:
+    """A training on one device is complete in this process, however many tasks a cluster's job has.
+
+    Without this, Lightning takes the tasks of a SLURM job for the processes of one training.
+    """
+    alone = config.machine.devices == 1 and (folder is None or is_first_process())
+    return [LightningEnvironment()] if alone else []
 
 
 def _first_sentence(error: Exception) -> str:
@@ -291,3 +315,4 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # the run was moved
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message="GPU available but not used.*")
