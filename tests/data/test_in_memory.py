@@ -128,6 +128,19 @@ def test_frames_and_labelled_arrays_are_read_as_their_files_are(tmp_path):
         ]
 
 
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_tables_of_other_libraries_are_read_as_those_of_pandas(library):
+    pandas, other = pytest.importorskip("pandas"), pytest.importorskip(library)
+    columns = {name: X[:, i] for i, name in enumerate("abcd")} | {"kind": ["u", "v"] * 10}
+    table = (other.DataFrame if library == "polars" else other.table)(columns)
+    for how in ({"labels": "kind", "parameters": "a"}, {}):
+        here, there = load(table, **how), load(pandas.DataFrame(columns), **how)
+        assert here.shape == there.shape
+        assert here.fingerprint == there.fingerprint
+        assert here.notes == there.notes
+        assert here.reading == there.reading
+
+
 def test_the_settings_of_a_run_describe_its_data_in_memory(tmp_path):
     fields = np.random.default_rng(0).normal(size=(20, 6, 7))
     settings = {"method": "pca", "data": "mine", "latent_dim": 2, "layout": "NHW", "train_size": 9}
@@ -162,6 +175,7 @@ def test_bfloat16_is_read_exactly():
         ([[torch.zeros(3), 0]] * 4, "parts of different shapes"),
         (DataLoader(Pairs(int), sampler=SubsetRandomSampler(range(5))), "torch.utils.data.Subset"),
         (Stream(), "a length and an index"),
+        ((X, LABELS), r"tuple of 2 parts, .* such as \{'x': x, 'y': y\}"),
         ("", "name of the data is empty"),
     ],
     ids=[
@@ -172,6 +186,7 @@ def test_bfloat16_is_read_exactly():
         "lists",
         "sampler",
         "stream",
+        "tuple",
         "no name",
     ],
 )

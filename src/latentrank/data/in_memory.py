@@ -21,7 +21,7 @@ from latentrank.data.arrays import (
 )
 from latentrank.data.base import Array, Dataset, unwrapped
 from latentrank.data.readers import named, netcdf, tables
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 
 
 def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Dataset:
@@ -29,7 +29,8 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Da
 
     Args:
         source: a `Dataset`, which is returned; samples `(N, ...)` as an array or tensor; a
-            dictionary of arrays, read like an `.npz` file; a pandas `DataFrame`, read like a table;
+            dictionary of arrays, read like an `.npz` file; a data frame of pandas or polars or a
+            `Table` of pyarrow, read like a table;
             an xarray `DataArray` or `Dataset`, read like a netCDF file; or a map-style data set or
             a `DataLoader` of torch, whose items are samples, or pairs of a sample and its class
             (an integer or text), its parameters (real numbers), or the sample itself.
@@ -53,6 +54,9 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Da
 
 
 def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
+    if hasattr(source, "to_pandas") and hasattr(source, "columns"):  # polars, and pyarrow
+        need("pandas", "tables", f"A table of type {type(source).__name__}")
+        source = source.to_pandas()
     # pandas and xarray need not be installed
     if hasattr(source, "iloc") and hasattr(source, "columns"):
         return tables.from_frame(name, source, meaning)
@@ -89,6 +93,11 @@ def _array(values: Any, what: str) -> Array:
 
 def _items(name: str, source: Any) -> Part:
     """The samples of a data set of torch, or of a list, with labels or parameters."""
+    if isinstance(source, tuple):
+        raise InputError(
+            f"The data are a tuple of {len(source)} parts, expected samples; give arrays by name, "
+            "such as {'x': x, 'y': y} or {'x_train': x_train, 'x_test': x_test}."
+        )
     indexed = hasattr(source, "__getitem__") and not isinstance(source, IterableDataset)
     if issparse(source) or not (indexed and hasattr(source, "__len__")):
         raise InputError(
