@@ -1,11 +1,16 @@
 import csv
+import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from latentrank import metrics
 from latentrank.errors import InputError
+from latentrank.filenames import HISTORY
+from latentrank.runs import Run
 from latentrank.sweep import (
     Aim,
     Search,
@@ -54,8 +59,10 @@ def test_trials_are_run_folders_and_the_study_goes_on(tmp_path):
     assert both == sorted(both, key=lambda trial: trial.values)
     for trial in both:
         assert 1e-4 <= trial.settings["penalty"] <= 1e-1
-    folders = sorted(path.parent.name for path in tmp_path.glob("sweeps/*/*/metrics.json"))
-    assert folders == ["trial-0", "trial-1"]
+    written = tmp_path.glob("sweeps/*/*/metrics.json")
+    assert {str(path.parent) for path in written} == {trial.folder for trial in both}
+    for trial in both:
+        assert Run(trial.folder).settings.options.penalty == trial.settings["penalty"]
 
 
 def test_a_typo_is_told_before_anything_is_trained(tmp_path):
@@ -74,7 +81,7 @@ def test_no_settings_are_tried_twice_and_a_finite_search_ends(tmp_path):
     found = sweep(base, [width], 2, out=tmp_path)
     found = sweep(base, [width], 4, out=tmp_path)
     assert sorted(trial.settings["latent_dim"] for trial in found) == [2, 3, 4]
-    assert len(list(tmp_path.glob("*/trial-*/metrics.json"))) == 3
+    assert len(list(tmp_path.glob("*/*/metrics.json"))) == 3
 
 
 def test_what_has_failed_is_said_once_and_tried_again_by_the_next_call(tmp_path, monkeypatch):
@@ -91,13 +98,74 @@ def test_what_has_failed_is_said_once_and_tried_again_by_the_next_call(tmp_path,
     assert sorted(trial.settings["penalty"] for trial in found) == [0.1, 0.2]
 
 
-def test_a_metric_that_raises_anything_leaves_no_trial_running(tmp_path, monkeypatch):
+def test_what_raises_anything_leaves_its_trials_to_the_next_call(tmp_path, monkeypatch):
     choices = [parse_search("penalty=0.1,0.2")]
     with monkeypatch.context() as broken:
         broken.setattr(metrics, "measure", lambda subject, text: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             sweep(BASE, choices, 2, out=tmp_path)
-    assert len(sweep(BASE, choices, 2, out=tmp_path)) == 2
+    found = sweep(BASE, choices, 2, out=tmp_path)
+    assert found[0].settings != found[1].settings
+    assert len(list(tmp_path.glob("*/*/metrics.json"))) == 2
+
+
+def test_an_interrupted_trial_of_a_continuous_search_is_resumed(tmp_path, monkeypatch):
+    """Its value would hardly be proposed again."""
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(metrics, "measure", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(BASE, [PENALTY], 1, out=tmp_path)
+    (folder,) = (path.parent for path in tmp_path.glob("*/*/metrics.json"))
+    ((number, _, _, settings, resumed),) = sweep(BASE, [PENALTY], 1, out=tmp_path)
+    assert (number, resumed) == (0, str(folder))
+    assert Run(resumed).settings.options.penalty == settings["penalty"]
+
+
+def test_a_trial_of_a_running_command_is_left_to_it(tmp_path, monkeypatch):
+    """While one call measures its trial, another one tries the remaining value."""
+    choices, calls = [parse_search("penalty=0.1,0.2")], []
+
+    def measure(subject, text):
+        if not calls:
+            calls.append(0)
+            calls.extend(sweep(BASE, choices, 2, out=tmp_path))
+        return measured(subject, text)
+
+    measured = metrics.measure
+    monkeypatch.setattr(metrics, "measure", measure)
+    found = sweep(BASE, choices, 1, out=tmp_path)
+    (other,) = calls[1:]
+    assert other.number > 0
+    assert {trial.number for trial in found} == {0, other.number}
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_is_resumed_where_it_stopped(tmp_path):
+    settings = {**BASE, "steps": 4000, "validate_every": 10}
+    script = (
+        f"from latentrank.sweep import *; sweep({settings}, [{PENALTY}], 1, out={str(tmp_path)!r})"
+    )
+    running = subprocess.Popen([sys.executable, "-c", script])
+    until = time.monotonic() + 120
+    while not any(
+        len(path.read_text().splitlines()) > 3 for path in tmp_path.glob(f"*/*/{HISTORY}")
+    ):
+        assert running.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    (folder,) = (path.parent for path in tmp_path.glob(f"*/*/{HISTORY}"))
+    assert not Run(folder).finished
+    began = Run(folder).history["seconds"][0]
+    (trial,) = sweep(settings, [PENALTY], 1, out=tmp_path)
+    assert (trial.number, trial.folder) == (0, str(folder))
+    assert Run(folder).history["seconds"][0] == began
+    assert Run(folder).history["step"][-1] == settings["steps"]
+
+
+def _interrupted(subject, text):
+    raise KeyboardInterrupt
 
 
 def _out_of_order(subject, text):

@@ -98,7 +98,8 @@ def _how(run: Run) -> dict[str, Any]:
     """How the run's data were read, to read other data in the same way."""
     settings = run.settings.data
     known = {"root": settings.data_root, "image_size": settings.image_size}
-    return {**known, **run.model().spec.reading}
+    spec = run.model().spec
+    return {**known, **spec.reading, "conventions": spec.conventions}
 
 
 def _basis(run: Run) -> NDArray[np.float32]:

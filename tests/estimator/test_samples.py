@@ -250,6 +250,24 @@ def test_dimensions_in_another_order_or_of_other_names_are_refused(fields, again
     assert np.array_equal(estimator.transform(named.rename(sample="time")), codes)
 
 
+@pytest.mark.parametrize("again", ["fitted", "pickled", "loaded"])
+def test_a_dimension_that_runs_the_other_way_is_refused(fields, again, tmp_path):
+    named, estimator = fields
+    codes = estimator.fit(named.assign_coords(y=np.arange(6.0))).transform(named)
+    if again == "pickled":
+        estimator = pickle.loads(pickle.dumps(estimator))
+    if again == "loaded":
+        estimator = LowRankAutoencoder.load(estimator.save(tmp_path))
+    falling = named.assign_coords(y=np.arange(6.0)[::-1])
+    for one in (falling, falling.isel(sample=3)):
+        with pytest.raises(
+            InputError, match=r"X has y falling.*rising; .*sortby\('y', ascending=T"
+        ):
+            estimator.transform(one)
+    for same in (named, named.assign_coords(y=np.arange(2.0, 8.0))):
+        assert np.array_equal(estimator.transform(same), codes)
+
+
 def test_a_single_sample_and_arrays_without_names_are_taken(fields):
     named, estimator = fields
     codes = estimator.transform(named)

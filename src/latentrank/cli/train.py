@@ -250,7 +250,7 @@ def sweep(
     search: Annotated[
         list[str], option("NAME=LOW..HIGH, with :log for a log scale, or NAME=A,B,C; repeatable.")
     ],
-    trials: Annotated[int, option("Number of trials to add to the study.", min=1)] = 20,
+    trials: Annotated[int, option("Number of trials to finish.", min=1)] = 20,
     storage: Annotated[
         str | None, option("URL of the study's database, which several machines can share.")
     ] = None,
@@ -290,7 +290,7 @@ def sweep(
             progress=True,
         )
     except KeyboardInterrupt:
-        raise Stopped("Stopped; the same command adds trials to the study.") from None
+        raise Stopped("Stopped; the same command resumes the search.") from None
     _print_trials(found, [*(minimise or ()), *(maximise or ())] or ["validation_error"])
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ class Meaning(NamedTuple):
         columns: names of the columns that form a sample.
         validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
         lenient: labels and parameters may be absent, as in new samples.
+        trained: the conventions of the training data, see `latentrank.data.axes.Axes`.
     """
 
     kind: str | None = None
@@ -39,6 +41,7 @@ class Meaning(NamedTuple):
     columns: tuple[str, ...] | None = None
     validation: str = "train"
     lenient: bool = False
+    trained: Mapping[str, str] = MappingProxyType({})
 
     @property
     def names(self) -> dict[str, object]:

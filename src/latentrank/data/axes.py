@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from latentrank.errors import InputError
+from latentrank.models.spec import LONGEST_NAMES
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +23,7 @@ class Axis:
         name: its name; may be empty.
         unit: its unit; may be empty.
         values: `(n,)` float64 coordinates, strictly monotone, or None.
+        key: name of the variable or dimension in its file, where `name` may be written out.
 
     Example:
         >>> Axis("T", "K").label, Axis("dose").label
@@ -28,11 +33,20 @@ class Axis:
     name: str
     unit: str = ""
     values: NDArray[np.float64] | None = None
+    key: str = ""
 
     @property
     def label(self) -> str:
         """The name with the unit."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    @property
+    def direction(self) -> str:
+        """`"rising"` or `"falling"` with its coordinates; empty where there are none."""
+        values = self.values
+        if values is None or len(values) < 2:
+            return ""
+        return "rising" if values[0] < values[-1] else "falling"
 
 
 class Axes(NamedTuple):
@@ -74,6 +88,61 @@ class Axes(NamedTuple):
         )
 
     @property
+    def conventions(self) -> dict[str, str]:
+        """What later files have to agree with, for `check_like`: lists of names, with commas.
+
+        They are the `dimensions` of a sample, in order; those `rising` and those `falling`; and the
+        `units` of variables, as `T=K`.
+
+        Example:
+            >>> Axes((Axis("T", "K", key="T"),), (Axis("y", key="y"),)).conventions
+            {'dimensions': 'y', 'units': 'T=K'}
+        """
+        moving = {
+            way: [axis.key for axis in self.places if axis.direction == way]
+            for way in ("rising", "falling")
+        }
+        units = [f"{axis.key}={axis.unit}" for axis in self.channels if axis.key and axis.unit]
+        told = {"dimensions": [axis.key for axis in self.places], **moving, "units": units}
+        return {what: ",".join(names) for what, names in told.items() if listable(names)}
+
+    def check_like(self, trained: Mapping[str, str], sample: str, what: str) -> None:
+        """Refuse axes that are arranged otherwise than in training, and warn of other units.
+
+        Args:
+            trained: the `conventions` of the training data.
+            sample: name of the dimension that samples are along.
+            what: description of the file, for messages.
+
+        Raises:
+            InputError: the dimensions have another order, or one of them runs the other way. Other
+                names may stand for the same, and are accepted.
+        """
+        listed = {name: names.split(",") for name, names in trained.items()}
+        names, wanted = [axis.key for axis in self.places], listed.get("dimensions", [])
+        if wanted and names != wanted and {*wanted} <= {sample, *names}:
+            raise InputError(
+                f"{what} has the dimensions ({', '.join([sample, *names])}), and those of a sample "
+                f"in training were ({', '.join(wanted)}); transpose it with xarray: "
+                f"transpose(..., {', '.join(map(repr, wanted))})."
+            )
+        for axis in self.places:
+            way = {"rising": "falling", "falling": "rising"}.get(axis.direction, "")
+            if axis.key in listed.get(way, ()):
+                raise InputError(
+                    f"{what} has {axis.key} {axis.direction}, and in training it was {way}; sort "
+                    f"it with xarray: sortby({axis.key!r}, ascending={way == 'rising'})."
+                )
+        units = dict(pair.split("=", 1) for pair in listed.get("units", ()))
+        for axis in self.channels:
+            if axis.unit and axis.unit != units.get(axis.key, axis.unit):
+                warnings.warn(
+                    f"{what} has {axis.key} in {axis.unit}, and in training it was in "
+                    f"{units[axis.key]}; convert it, unless both are the same.",
+                    stacklevel=2,
+                )
+
+    @property
     def upwards(self) -> bool:
         """Whether the vertical coordinate of a picture grows with its rows, as in most fields."""
         values = self.places[-2].values if len(self.places) >= 2 else None
@@ -110,10 +179,22 @@ class Axes(NamedTuple):
 UNNAMED: Final = Axes()
 
 
+def listable(names: Sequence[str]) -> bool:
+    """Whether there are names, which can be told apart in a list with commas.
+
+    Example:
+        >>> listable(["T", "p"]), listable(["T, dry"]), listable([])
+        (True, False, False)
+    """
+    listed = ",".join(names)
+    given = bool(names) and all(names) and len(listed) < LONGEST_NAMES
+    return given and [name.strip() for name in listed.split(",")] == list(names)
+
+
 def _plain(axis: Axis) -> dict[str, Any]:
     values = None if axis.values is None else axis.values.tolist()
-    return {"name": axis.name, "unit": axis.unit, "values": values}
+    return {"name": axis.name, "unit": axis.unit, "values": values, "key": axis.key}
 
 
-def _axis(name: str, unit: str, values: list[float] | None) -> Axis:
-    return Axis(name, unit, None if values is None else np.asarray(values, dtype=np.float64))
+def _axis(name: str, unit: str, values: list[float] | None, key: str = "") -> Axis:
+    return Axis(name, unit, None if values is None else np.asarray(values, dtype=np.float64), key)

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
-from latentrank.data.axes import UNNAMED, Axes
+from latentrank.data.axes import UNNAMED, Axes, listable
 from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.formatting import counted
-from latentrank.models.spec import LONGEST_NAMES
 from latentrank.preprocessing import Preprocessing
 
 __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
@@ -202,13 +201,11 @@ class Dataset:
 
     @property
     def reading(self) -> dict[str, str]:
-        """How to choose samples like these from a table: by `columns`, where these have names."""
-        axes = self.axes.channels if len(self.shape) == 1 else self.axes.columns
-        names = [axis.name for axis in axes]
-        columns = ",".join(names)
-        separable = all(names) and [name.strip() for name in columns.split(",")] == names
-        named = axes and separable and len(columns) < LONGEST_NAMES
-        return {"columns": columns} if named else {}
+        """How to choose samples like these: by the `columns` of a table or variables of a file."""
+        axes = self.axes
+        table = axes.channels if len(self.shape) == 1 else axes.columns
+        names = [axis.key or axis.name for axis in table] or [axis.key for axis in axes.channels]
+        return {"columns": ",".join(names)} if listable(names) else {}
 
     @cached_property
     def fingerprint(self) -> str:

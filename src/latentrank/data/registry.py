@@ -6,7 +6,7 @@ The table needs no torch, so that listing it is quick; modules that load data ar
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -256,7 +256,8 @@ def load_samples(
         preprocessing: the model's, for the layout.
         shape: shape of one sample in network layout.
         **how: `root`, `download`, `image_size`, `labels`, `parameters`, `columns` and `progress`
-            of `load`; labels and parameters may be absent.
+            of `load`, where labels and parameters may be absent; and `conventions`, those of the
+            axes of the training data.
 
     Returns:
         The samples in network layout and their own units, and the names of their classes.
@@ -315,6 +316,7 @@ def _like(
     labels: str | None = None,
     parameters: Sequence[str] | str | None = None,
     columns: Sequence[str] | str | None = None,
+    conventions: Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> tuple[list[Split], dict[str, Any]]:
     """Samples like those of a trained model, in one part or two, and what else is known of them."""
@@ -335,7 +337,11 @@ def _like(
         kept = "true_dimension", "class_names", "parameter_names", "axes", "content"
         return splits, {name: getattr(data, name) for name in kept}
     meaning = Meaning(
-        None, None, labels, _listed(parameters), _listed(columns), "train", lenient=True
+        labels=labels,
+        parameters=_listed(parameters),
+        columns=_listed(columns),
+        lenient=True,
+        trained=conventions or {},
     )
     request = own.Request(_root(root), download, None, None, image_size, 0, progress, meaning)
     splits, named = own.load_like(str(name_or_path), preprocessing, shape, request, names())

@@ -14,6 +14,7 @@ from latentrank.data.arrays import Contents, Meaning, Part, assemble
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.base import unwrapped
 from latentrank.data.layout import as_samples, check_first, recognise_names
+from latentrank.data.readers.netcdf import places
 from latentrank.data.units import LARGEST, check_range
 from latentrank.data.views import blocks
 from latentrank.errors import InputError
@@ -100,14 +101,17 @@ def _are_numbers(column: Any) -> bool:
 
 
 def _check_dimensions(estimator: BaseEstimator, X: ArrayLike, reset: bool) -> None:
-    """Refuse an xarray `DataArray` whose dimensions are not those of `fit`, in their order."""
+    """Refuse an xarray `DataArray` whose dimensions are not those of `fit`, or run backwards."""
     dims = _dimensions(X)
     if reset:
         estimator._dimensions = dims[1:]
         return
     fitted: tuple[str, ...] = getattr(estimator, "_dimensions", ())
-    # a single sample has no dimension of the samples
-    if not dims or not fitted or fitted in (dims, dims[1:]):
+    if not dims or not fitted:
+        return
+    if fitted in (dims, dims[1:]):  # a single sample has no dimension of the samples
+        trained = estimator.model_.spec.conventions
+        Axes(places=places(X, fitted)).check_like(trained, "", "X")
         return
     order = ", ".join(map(repr, fitted))
     if set(fitted) <= set(dims):
@@ -162,14 +166,14 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
     Raises:
         InputError: the layout is unknown, does not fit, or is in doubt.
     """
-    named = None
+    named, dims = None, _dimensions(X)
     if hasattr(X, "to_dataset"):
         named = recognise_names(X.dims)
         if layout is None:
             check_first(X.dims, "X", X.coords)
     names = list(getattr(X, "columns", ()))
     columns = map(Axis, names if all(isinstance(name, str) for name in names) else ())
-    axes = Axes(tuple(columns))
+    axes = Axes(tuple(columns), places(X, dims[1:]))
     contents = Contents([Part("X", train), Part("X", held)], layout=named, axes=axes)
     return assemble("X", contents, Meaning(kind=kind, layout=layout))
 

@@ -19,6 +19,7 @@ READING = ("labels", "parameters", "columns")
 LONGEST_NAMES = 2**20
 
 Setting = Annotated[str, Field(pattern=f"^({'|'.join(READING)})$")]
+Convention = Annotated[str, Field(pattern="^(dimensions|rising|falling|units)$")]
 Names = Annotated[str, Field(max_length=LONGEST_NAMES)]
 Size = Annotated[int, Field(ge=1, le=_MOST_VALUES, strict=True)]
 Width = Annotated[int, Field(ge=1, le=_WIDEST, strict=True)]
@@ -40,7 +41,9 @@ class Spec(BaseModel):
             are not preprocessed.
         data_fingerprint: content hash of the data it was trained on; None before training.
         reading: the settings in `READING` by which those data were read, where given, and the
-            names of a table's columns; other data are read in the same way.
+            names of a table's columns or a file's variables; other data are read in the same way.
+        conventions: those of the axes of the data, see `latentrank.data.axes.Axes`; other data are
+            checked against them.
 
     Raises:
         ValidationError: a value has the wrong type, or is out of range.
@@ -64,6 +67,7 @@ class Spec(BaseModel):
     preprocessing: Preprocessing | None = None
     data_fingerprint: str | None = Field(default=None, max_length=200)
     reading: dict[Setting, Names] = Field(default_factory=dict)
+    conventions: dict[Convention, Names] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> Spec:

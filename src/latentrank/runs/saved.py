@@ -217,7 +217,8 @@ class SavedModel(Run):
                 )
             self._dataset = replace(self._source, preprocessing=units)
             return
-        how: dict[str, Any] = {**self._bare.spec.reading}
+        spec = self._bare.spec
+        how: dict[str, Any] = {**spec.reading, "conventions": spec.conventions}
         if holds_images(Path(self._source)):
             square = len(shape) == 3 and shape[1] == shape[2]
             how = {"image_size": shape[-1]} if square else {}

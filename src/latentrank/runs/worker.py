@@ -136,6 +136,20 @@ def command_lock(folder: Path) -> Iterator[Path]:
             path.unlink(missing_ok=True)
 
 
+def is_running(command: Path) -> bool:
+    """Whether a command still holds its lock; the file of one that was killed is removed.
+
+    Args:
+        command: the file from `command_lock`, existing or not.
+    """
+    try:
+        with FileLock(command, timeout=0):
+            command.unlink(missing_ok=True)
+    except Timeout:
+        return True
+    return False
+
+
 class _Watch:
     """Raises `CommandEnded` once the command has ended; checks about once a second."""
 
@@ -146,13 +160,9 @@ class _Watch:
     def __call__(self) -> None:
         if time.monotonic() < self._next:
             return
-        try:
-            with FileLock(self._command, timeout=0):
-                self._command.unlink(missing_ok=True)
-        except Timeout:
-            self._next = time.monotonic() + _SECONDS_BETWEEN_LOOKS
-            return
-        raise CommandEnded("The command has ended, or its folder is not shared storage.")
+        if not is_running(self._command):
+            raise CommandEnded("The command has ended, or its folder is not shared storage.")
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LOOKS
 
 
 # --- GPUs ---------------------------------------------------------------------------------------

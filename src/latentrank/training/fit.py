@@ -120,6 +120,7 @@ def fit(
     learned_from: dict[str, Any] = {
         "data_fingerprint": dataset.fingerprint,
         "reading": dataset.reading,
+        "conventions": dataset.axes.conventions,
     }
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing

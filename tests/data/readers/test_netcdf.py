@@ -1,9 +1,11 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from latentrank import LowRankAutoencoder
-from latentrank.data import load
+from latentrank.data import load, load_samples
 from latentrank.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
@@ -109,3 +111,75 @@ def test_places_and_what_else_is_known_of_the_samples_tell_nothing(tmp_path):
     assert load(saved(tmp_path, ensemble(**places))).shape == (1, 7)
     both = {"month": ("t", np.arange(12) % 12 + 1.0), "thickness": ("ens", np.arange(7.0) ** 2)}
     assert load(saved(tmp_path, ensemble(**both))).shape == (1, 7)
+
+
+def test_new_samples_are_read_by_the_names_of_the_training(tmp_path):
+    """Variables in another order are taken by name; dimensions in another order are refused."""
+    rng = np.random.default_rng(0)
+    variables = {name: (("case", "y", "x"), rng.normal(size=(6, 4, 4))) for name in ("u", "p")}
+    variables["p"] = (*variables["p"], {"long_name": "pressure"})
+    made = xr.Dataset(variables)
+    made.to_netcdf(tmp_path / "trained.nc")
+    made[["p", "u"]].assign(q=made.u).to_netcdf(tmp_path / "reordered.nc")
+    made.transpose("case", "x", "y").to_netcdf(tmp_path / "transposed.nc")
+    made.transpose("y", "x", "case").isel(case=slice(4)).to_netcdf(tmp_path / "last.nc")
+    made.rename(y="lat", x="lon").to_netcdf(tmp_path / "renamed.nc")
+    trained = load(tmp_path / "trained.nc")
+    assert trained.reading == {"columns": "u,p"}
+    assert trained.axes.conventions == {"dimensions": "y,x"}
+    again = partial(read_again, trained, tmp_path)
+    for name in ("trained.nc", "reordered.nc", "renamed.nc"):
+        np.testing.assert_array_equal(again(name), np.stack([made.u, made.p], axis=1))
+    for name, order in (("transposed.nc", "case, x, y"), ("last.nc", "y, x, case")):
+        with pytest.raises(InputError, match=rf"dimensions \({order}\).*\(y, x\); transpose"):
+            again(name)
+
+
+def test_a_coordinate_that_runs_the_other_way_is_refused(tmp_path):
+    """As latitudes do, from one archive to another."""
+    lat = np.array([60.0, 40.0, 20.0])
+    values = np.random.default_rng(0).normal(size=(6, 3, 4))
+    coordinates = {"lat": lat, "lon": np.arange(4.0)}
+    made = xr.Dataset({"T": (("time", "lat", "lon"), values)}, coords=coordinates)
+    made.to_netcdf(tmp_path / "trained.nc")
+    made.sortby("lat").to_netcdf(tmp_path / "flipped.nc")
+    made.assign_coords(lat=lat - 5).to_netcdf(tmp_path / "elsewhere.nc")
+    made.drop_vars("lat").to_netcdf(tmp_path / "unknown.nc")
+    trained = load(tmp_path / "trained.nc")
+    again = partial(read_again, trained, tmp_path)
+    for name in ("trained.nc", "elsewhere.nc", "unknown.nc"):
+        np.testing.assert_array_equal(again(name)[:, 0], values)
+    with pytest.raises(
+        InputError, match=r"lat rising.*falling; .*sortby\('lat', ascending=False\)"
+    ):
+        again("flipped.nc")
+
+
+def test_another_unit_is_said(tmp_path, recwarn):
+    values = np.random.default_rng(0).normal(280, 5, size=(6, 1, 4))
+    dims, units = ("time", "lat", "lon"), {"units": "K"}
+    xr.Dataset({"T": (dims, values, units)}).to_netcdf(tmp_path / "kelvin.nc")
+    xr.Dataset({"T": (dims, values)}).to_netcdf(tmp_path / "none.nc")
+    xr.Dataset({"T": (dims, values - 273.15, {"units": "degC"})}).to_netcdf(tmp_path / "celsius.nc")
+    again = partial(read_again, load(tmp_path / "kelvin.nc"), tmp_path)
+    again("kelvin.nc")
+    again("none.nc")
+    assert not [one for one in recwarn if "convert" in str(one.message)]
+    with pytest.warns(UserWarning, match="T in degC, and in training it was in K; convert it"):
+        again("celsius.nc")
+
+
+def test_a_table_in_a_file_is_read_again_by_the_name_of_its_variable(tmp_path):
+    """Not by what the name stands for."""
+    values = np.random.default_rng(0).normal(size=(8, 1))
+    attributes = {"long_name": "air temperature"}
+    made = xr.Dataset({"T": (("case", "sensor"), values, attributes)})
+    made.to_netcdf(tmp_path / "a.nc")
+    trained = load(tmp_path / "a.nc", kind="table")
+    np.testing.assert_array_equal(read_again(trained, tmp_path, "a.nc"), values)
+
+
+def read_again(trained, folder, name):
+    """The samples of a file for a model of these data."""
+    how = {**trained.reading, "conventions": trained.axes.conventions}
+    return load_samples(folder / name, trained.preprocessing, trained.shape, **how)[0].x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         meaning: roles of the variables; `columns` names the channels.
 
     Raises:
-        InputError: a variable does not exist, or the samples cannot be identified.
+        InputError: a variable does not exist, the samples cannot be identified, or they are
+            arranged otherwise than those of the training.
     """
     meaning = meaning.within(map(str, dataset.variables))
     names = _variables(dataset, path, inner, meaning)
@@ -83,8 +85,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     kind = "curves" if part.x.ndim == 2 else None
     axes = Axes(
         tuple(_axis(dataset[name]) for name in names),
-        tuple(_along(dataset, str(dim)) for dim in dims[1:]),
+        places(dataset, dims[1:]),
     )
+    axes.check_like(meaning.trained, str(sample), str(path))
     # channels are where they have been stacked
     stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
     layout = stacked if len(names) > 1 else recognise_names(dims)
@@ -108,14 +111,24 @@ def _values(variable: Any, path: Path) -> Array:
 
 def _axis(variable: Any, values: NDArray[np.float64] | None = None) -> Axis:
     """A variable's name, as written out where that is said, and its unit."""
-    said = variable.attrs
-    return Axis(str(said.get("long_name", variable.name)), str(said.get("units", "")), values)
+    said, key = variable.attrs, str(variable.name)
+    return Axis(str(said.get("long_name", key)), str(said.get("units", "")), values, key)
+
+
+def places(source: Any, dims: Sequence[Hashable]) -> tuple[Axis, ...]:
+    """Dimensions of an xarray `Dataset` or `DataArray`, with their coordinates if these are known.
+
+    Args:
+        source: has the coordinates.
+        dims: names of the dimensions.
+    """
+    return tuple(_along(source, str(dim)) for dim in dims)
 
 
 def _along(dataset: Any, dim: str) -> Axis:
     """A dimension, with its coordinates where they are monotone numbers."""
     if dim not in dataset.coords or dataset[dim].dtype.kind not in "iuf":
-        return Axis(dim)
+        return Axis(dim, key=dim)
     values = dataset[dim].values.astype(np.float64)
     steps = np.diff(values)
     return _axis(dataset[dim], values if (steps > 0).all() or (steps < 0).all() else None)

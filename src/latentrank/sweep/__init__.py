@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import random
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,46 +12,18 @@ import numpy as np
 from latentrank import metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError, need
-from latentrank.io import csv_text, digest, make_folder, parse_value, write_text
+from latentrank.io import csv_text, digest, make_folder, write_text
 from latentrank.metrics import Subject
-from latentrank.runs.cache import PlannedRun, content
+from latentrank.runs.cache import PlannedRun, content, folder_name
 from latentrank.runs.configure import short_name
 from latentrank.runs.executor import Say, at_once, train_all
+from latentrank.runs.worker import command_lock, is_running
+from latentrank.sweep.searches import Search, combinations, parse_search, propose, untried
 
-_MOST_LISTED = 10_000  # combinations of choices
+__all__ = ["Aim", "Search", "Trial", "configured", "parse_search", "study_name", "sweep"]
 
-
-@dataclass(frozen=True)
-class Search:
-    """The search space of one setting.
-
-    Attributes:
-        name: name of the setting or method option.
-        low: lower bound, None for choices.
-        high: upper bound.
-        log: whether to search on a log scale.
-        choices: the values, if it is not a range.
-    """
-
-    name: str
-    low: float | int | None = None
-    high: float | int | None = None
-    log: bool = False
-    choices: tuple[Any, ...] = ()
-
-    @property
-    def first(self) -> Any:
-        """Sample a value."""
-        return self.choices[0] if self.choices else self.low
-
-    @property
-    def values(self) -> Sequence[Any] | None:
-        """All possible values; None for a continuous range."""
-        if self.choices:
-            return self.choices
-        if isinstance(self.low, int) and isinstance(self.high, int):
-            return range(self.low, self.high + 1)
-        return None
+#: Attributes of a trial: its run folder, and the lock file of the command that trains it.
+_FOLDER, _COMMAND = "folder", "command"
 
 
 class Trial(NamedTuple):
@@ -93,48 +62,6 @@ class Aim(NamedTuple):
     direction: str = "minimize"
 
 
-def parse_search(text: str) -> Search:
-    """Parse a search space: a range, a log-scale range, or choices.
-
-    Args:
-        text: `"NAME=LOW..HIGH"`, `"NAME=LOW..HIGH:log"` or `"NAME=A,B,C"`; a range between
-            integers has whole values.
-
-    Raises:
-        InputError: it cannot be read, or the range is empty.
-
-    Example:
-        >>> parse_search("penalty=1e-5..1e-1:log")
-        Search(name='penalty', low=1e-05, high=0.1, log=True, choices=())
-        >>> parse_search("solver=svd,polar").choices
-        ('svd', 'polar')
-    """
-    name, equals, span = text.partition("=")
-    name = name.strip().lstrip("-").replace("-", "_")
-    if not equals or not name or not span:
-        raise _unreadable(text)
-    if ".." not in span:
-        return Search(name, choices=tuple(parse_value(part.strip()) for part in span.split(",")))
-    span, colon, scale = span.partition(":")
-    low, high = (parse_value(end.strip()) for end in span.split("..", 1))
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (low, high))
-    if not numbers or (colon and scale != "log"):
-        raise _unreadable(text)
-    if not low < high or (colon and low <= 0):
-        raise InputError(
-            f"The search {text} runs from {low} to {high}; give the smaller number first, and a "
-            "positive one with :log."
-        )
-    return Search(name, low, high, bool(colon))
-
-
-def _unreadable(text: str) -> InputError:
-    return InputError(
-        f"The search is {text}, expected NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,C, such as "
-        "penalty=1e-5..1e-1:log."
-    )
-
-
 def sweep(
     given: Mapping[str, Any],
     searches: Sequence[Search],
@@ -151,13 +78,14 @@ def sweep(
     """Train with settings that Optuna proposes, and return all trials of the study.
 
     A study is identified by its settings, searches and storage, excluding machine settings: equal
-    arguments join the same study. No settings are trained twice, except that failed trials are
-    tried again by another call, and proposals depend only on the seed and the earlier trials.
+    arguments join the same study. Trials whose call was interrupted or killed are resumed first. No
+    settings are trained twice, except that failed trials are tried again by another call, and
+    proposals depend only on the seed and the earlier trials.
 
     Args:
         given: fixed settings by name, including method and data.
         searches: settings to search, one or more.
-        trials: number of trials to add; fewer once all combinations of choices have been tried.
+        trials: number of trials to finish; fewer once all combinations of choices have been tried.
         minimise: metrics to minimise, such as `"fd:gmm"` or `["rank", "validation_error"]`.
         maximise: metrics to maximise, such as `"accuracy:100"`; without any metric, the
             validation error is minimised.
@@ -185,45 +113,32 @@ def sweep(
     name = study_name(base, searches, ", ".join(f"{aim.direction} {aim.metric}" for aim in aims))
     folder = Path(out) / name
     make_folder(folder)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        study = optuna.create_study(
-            study_name=name,
-            storage=storage or f"sqlite:///{folder / 'study.db'}",
-            directions=[aim.direction for aim in aims],
-            load_if_exists=True,
-        )
-    except Exception as error:  # errors of a storage depend on its driver
-        raise InputError(
-            f"The study's storage {storage} cannot be used ({str(error).splitlines()[0]}); give a "
-            "URL such as sqlite:///study.db."
-        ) from error
+    study = _study(name, storage or f"sqlite:///{folder / 'study.db'}", aims)
     # A restarted sampler would propose its first values again.
     study.sampler = optuna.samplers.TPESampler(seed=base.training.seed + len(study.trials))
 
     count = at_once(base.machine.device, trials, cluster)
-    before, left = len(study.trials), trials
-    while left > 0:
-        asked = _new_trials(study, searches, base.training.seed, min(count, left), before)
-        if not asked:
-            say("all combinations have been tried")
-            break
-        left -= len(asked)
-        proposals = [_training(trial, given, searches, folder) for trial in asked]
-        for training in proposals:
-            say(training.name)
-        try:
-            failed = train_all(proposals, lambda text: None, progress, cluster)
-            for trial, training in zip(asked, proposals, strict=True):
-                _settle(study, trial, training, failed.get(training.folder.name), aims, say)
-        except BaseException:  # also on Ctrl-C: these trials are no longer running
-            for trial in asked:
-                study.tell(trial, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
-            raise
+    before, left, reason = len(study.trials), trials, "unknown"
+    with command_lock(folder) as command:
+        interrupted = _interrupted(study, folder)
+        while left > 0:
+            size = min(count, left)
+            batch, interrupted = interrupted[:size], interrupted[size:]
+            batch += _new_trials(study, searches, base.training.seed, size - len(batch), before)
+            if not batch:
+                say("all combinations have been tried")
+                break
+            left -= len(batch)
+            planned = [_planned(trial, given, searches, folder) for trial in batch]
+            for trial, run in zip(batch, planned, strict=True):
+                _claim(trial, run, command)
+                say(run.name)
+            failed = train_all(planned, lambda text: None, progress, cluster)
+            for trial, run in zip(batch, planned, strict=True):
+                reason = _settle(study, trial, run, failed, aims, say) or reason
     found = _finished(study, aims[0])
     if not found:
         named = " and a ".join(aim.metric for aim in aims)
-        reason = study.trials[-1].user_attrs.get("reason", "unknown")
         raise InputError(
             f"None of {trials} trials ended with a {named}; the last one failed: {reason}"
         )
@@ -242,12 +157,30 @@ def _aims(minimise: str | Sequence[str], maximise: str | Sequence[str]) -> list[
     return aims or [Aim("validation_error")]
 
 
+def _study(name: str, storage: str, aims: Sequence[Aim]) -> Any:
+    """A new study, or the one of this name."""
+    optuna = _optuna()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        return optuna.create_study(
+            study_name=name,
+            storage=storage,
+            directions=[aim.direction for aim in aims],
+            load_if_exists=True,
+        )
+    except Exception as error:  # errors of a storage depend on its driver
+        raise InputError(
+            f"The study's storage {storage} cannot be used ({str(error).splitlines()[0]}); give a "
+            "URL such as sqlite:///study.db."
+        ) from error
+
+
 def _finished(study: Any, first: Aim) -> list[Trial]:
     """The finished trials, the best ones first, then by the first aim."""
     best = {trial.number for trial in study.best_trials}
     sign = -1 if first.direction == "maximize" else 1
     found = [
-        Trial(t.number, tuple(t.values), t.number in best, dict(t.params), t.user_attrs["folder"])
+        Trial(t.number, tuple(t.values), t.number in best, dict(t.params), t.user_attrs[_FOLDER])
         for t in study.trials
         if t.state.name == "COMPLETE"
     ]
@@ -271,33 +204,59 @@ def _write(found: Sequence[Trial], aims: Sequence[Aim], folder: Path) -> list[Pa
     return [folder / "trials.csv", write_figure(figure, folder / "front.png")]
 
 
-def _training(
+def _interrupted(study: Any, folder: Path) -> list[Any]:
+    """Trials in this folder whose command was interrupted or killed."""
+    return [
+        trial
+        for trial in study.trials
+        if trial.state.name == "RUNNING"
+        and Path(trial.user_attrs.get(_FOLDER, "none")).is_dir()  # those of other machines are not
+        and not is_running(folder / trial.user_attrs[_COMMAND])
+    ]
+
+
+def _planned(
     trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path
 ) -> PlannedRun:
-    """The run of a new trial."""
-    place = folder / f"trial-{trial.number}"
-    trial.set_user_attr("folder", str(place))
+    """The run of a trial, in a folder named by its content: none stands for other settings."""
+    config = configured(given, searches, trial.params)
     name = f"trial {trial.number}: {_listed(trial.params)}"
-    return PlannedRun(name, "", configured(given, searches, trial.params), place)
+    return PlannedRun(name, "", config, folder / folder_name(config))
+
+
+def _claim(trial: Any, run: PlannedRun, command: Path) -> None:
+    """Note where and by which command a new trial is trained, so that it can be resumed."""
+    if _FOLDER not in trial.user_attrs:
+        trial.set_user_attr(_COMMAND, command.name)
+        trial.set_user_attr(_FOLDER, str(run.folder))
+        make_folder(run.folder)
 
 
 def _settle(
-    study: Any, trial: Any, training: PlannedRun, reason: str | None, aims: Sequence[Aim], say: Say
-) -> None:
-    """Report the result to the study; a diverging trial does not end it."""
+    study: Any,
+    trial: Any,
+    run: PlannedRun,
+    failed: Mapping[str, str],
+    aims: Sequence[Aim],
+    say: Say,
+) -> str:
+    """Report a trial's result to the study, and return the reason if it failed."""
+    number = trial.number
     try:
-        if reason:
+        if reason := failed.get(run.folder.name):
             raise InputError(reason)
-        subject = Subject(training.config, training.folder)
+        subject = Subject(run.config, run.folder)
         found = [metrics.measure(subject, aim.metric).value for aim in aims]
     except InputError as error:
-        trial.set_user_attr("reason", str(error))
-        say(f"trial {trial.number} failed: {error}")
-        study.tell(trial, state=_optuna().trial.TrialState.FAIL)
-        return
-    study.tell(trial, found)
+        say(f"trial {number} failed: {error}")
+        state = _optuna().trial.TrialState.FAIL
+        study.tell(number, state=state, skip_if_finished=True)
+        return str(error)
+    # it may have been finished by another command, which resumed it at the same time
+    study.tell(number, found, skip_if_finished=True)
     named = zip(aims, found, strict=True)
-    say(f"trial {trial.number}: " + ", ".join(f"{a.metric} {value:.4g}" for a, value in named))
+    say(f"trial {number}: " + ", ".join(f"{a.metric} {value:.4g}" for a, value in named))
+    return ""
 
 
 def _new_trials(
@@ -312,13 +271,13 @@ def _new_trials(
 
 def _new_trial(study: Any, searches: Sequence[Search], seed: int, before: int) -> Any | None:
     tried = _tried(study, before)
-    while len(tried) < _combinations(searches):
+    while len(tried) < combinations(searches):
         trial = study.ask()
-        proposed = {search.name: _propose(trial, search) for search in searches}
+        proposed = {search.name: propose(trial, search) for search in searches}
         if digest(proposed) not in tried:
             return trial
         study.tell(trial, state=_optuna().trial.TrialState.PRUNED)
-        if left := _untried(searches, tried):
+        if left := untried(searches, tried):
             study.enqueue_trial(random.Random(seed + len(study.trials)).choice(left))
     return None
 
@@ -334,21 +293,6 @@ def _tried(study: Any, before: int) -> set[str]:
         if trial.state.name in ("COMPLETE", "RUNNING")
         or (trial.state.name == "FAIL" and trial.number >= before)
     }
-
-
-def _combinations(searches: Sequence[Search]) -> float:
-    """The number of different settings; infinite if a range is continuous."""
-    return math.prod(math.inf if s.values is None else len(s.values) for s in searches)
-
-
-def _untried(searches: Sequence[Search], tried: Collection[str]) -> list[dict[str, Any]]:
-    """The remaining settings, if few enough to list."""
-    if _combinations(searches) > _MOST_LISTED:
-        return []
-    names = [search.name for search in searches]
-    every = itertools.product(*(search.values or () for search in searches))
-    settings = (dict(zip(names, values, strict=True)) for values in every)
-    return [one for one in settings if digest(one) not in tried]
 
 
 def _optuna() -> Any:
@@ -383,14 +327,6 @@ def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> s
         fixed["options"].pop(search.name, None)
     about = digest([fixed, [vars(search) for search in searches], objective])[:8]
     return f"{short_name(base.data.source).replace(':', '-')}-{base.method}-{about}"
-
-
-def _propose(trial: Any, search: Search) -> Any:
-    if search.choices:
-        return trial.suggest_categorical(search.name, list(search.choices))
-    if search.values is not None:
-        return trial.suggest_int(search.name, search.low, search.high, log=search.log)
-    return trial.suggest_float(search.name, search.low, search.high, log=search.log)
 
 
 def _listed(settings: Mapping[str, Any]) -> str:
