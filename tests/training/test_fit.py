@@ -255,6 +255,9 @@ def test_data_that_the_model_cannot_reproduce_are_pointed_out(dataset):
         fit(latentrank.build("ae", (6,), 4), dataset, TrainConfig(epochs=1), progress=False)
     with pytest.raises(InputError, match="are a ndarray, expected a Dataset"):
         fit(build(), dataset.train.x, TrainConfig(epochs=1), progress=False)
+    for config in ({"epochs": 1}, RunConfig(method="ae", data="plane")):
+        with pytest.raises(InputError, match="expected a TrainConfig"):
+            fit(build(), dataset, config, progress=False)
 
 
 @pytest.mark.parametrize("method", ["vae", "nsgan"])

@@ -95,6 +95,11 @@ def fit(
             f"The data are a {type(dataset).__name__}, expected a Dataset; make one with "
             "latentrank.data.load(...)."
         )
+    if not isinstance(config, TrainConfig):
+        raise InputError(
+            f"config is of type {type(config).__name__}, expected a TrainConfig; write "
+            "TrainConfig(epochs=...)."
+        )
     if dataset.shape != model.spec.input_shape:
         raise InputError(
             f"The model takes samples of shape {model.spec.input_shape} and those of "
