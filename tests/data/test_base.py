@@ -129,3 +129,48 @@ def test_a_split_takes_tensors_and_lists_and_no_masks():
         np.testing.assert_array_equal(Split(given).x, x)
     with pytest.raises(InputError, match="masked values"):
         Split(np.ma.masked_greater(x, 0))
+
+
+@pytest.mark.parametrize("form", [list, tuple, torch.tensor, np.float32, np.uint8])
+def test_labels_and_parameters_are_taken_in_any_form(form):
+    split = Split(np.zeros((3, 4)), labels=form([0, 1, 1]), parameters=form([5, 6, 7]))
+    assert split.labels.dtype == np.int64
+    assert split.labels.tolist() == [0, 1, 1]
+    assert split.parameters.dtype == np.float64
+    assert split.parameters.tolist() == [[5], [6], [7]]
+    data = Dataset("mine", split, split, bounded=False)
+    usual = Split(np.zeros((3, 4)), np.array([0, 1, 1]), np.array([[5.0], [6.0], [7.0]]))
+    assert data.fingerprint == Dataset("mine", usual, usual, bounded=False).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"labels": ["a", "b", "a"]}, "number the classes, and give their names as class_names"),
+        ({"labels": [0.5, 1, 2]}, r"dtype float64, expected \(N,\) integers"),
+        ({"labels": np.eye(3)}, r"shape \(3, 3\)"),
+        ({"parameters": ["a", "b", "a"]}, r"expected \(N, P\) real numbers"),
+        ({"parameters": np.zeros((3, 2, 2))}, r"shape \(3, 2, 2\)"),
+    ],
+)
+def test_labels_and_parameters_of_another_kind_are_refused(given, told):
+    with pytest.raises(InputError, match=told):
+        Split(np.zeros((3, 4)), **given)
+
+
+def test_what_the_owner_says_of_values_is_checked():
+    """Images normalised to [-1, 1], for one, are not those that `bounded` stands for."""
+    x = np.random.default_rng(0).random((700, 3))
+    wrong, holes = x.copy(), x.copy()
+    wrong[650, 1], holes[650, 1] = -1, np.nan
+    for train, test in ((wrong, x), (x, wrong)):
+        with pytest.raises(InputError, match=r"values from -1 to .* expected 0 to 1; leave"):
+            Dataset("mine", Split(train), Split(test), bounded=True)
+        assert not Dataset("mine", Split(train), Split(test), bounded=False).notes
+    for train, test in ((holes, x), (x, holes)):
+        for bounded in (True, False):
+            with pytest.raises(InputError, match=r"mine holds NaN.* in row 650"):
+                Dataset("mine", Split(train), Split(test), bounded=bounded)
+    for samples in (x[:, 0], x.astype(complex), x.astype(str)):
+        with pytest.raises(InputError, match=r"expected \(N, F\) or \(N, C, \.\.\.\) real numbers"):
+            Dataset("mine", Split(samples), Split(samples))

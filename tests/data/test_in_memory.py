@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from torch.utils.data import DataLoader, SubsetRandomSampler, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, TensorDataset
 
 import latentrank
 from latentrank import LowRankAutoencoder
@@ -61,6 +61,16 @@ class Pairs(torch.utils.data.Dataset):
         return torch.from_numpy(X[i]), self.target(i)
 
 
+class Stream(IterableDataset):
+    """As many samples as it says, one after another."""
+
+    def __len__(self):
+        return len(X)
+
+    def __iter__(self):
+        return iter(torch.from_numpy(X))
+
+
 def test_real_targets_are_parameters_rather_than_truncated_labels():
     targets = np.random.default_rng(1).random((20, 2))
     for given in (targets[:, 0], targets):
@@ -75,8 +85,19 @@ def test_text_targets_are_classes_and_dictionaries_are_refused():
     assert data.train.labels.tolist() == [row % 2 for row in data.train.rows]
     with pytest.raises(InputError, match="are dictionaries"):
         as_dataset([{"image": X[0]}])
-    with pytest.raises(InputError, match="of none"):
+    with pytest.raises(InputError, match="has no samples"):
         as_dataset([])
+
+
+@pytest.mark.parametrize(
+    "x", [X, np.random.default_rng(0).integers(0, 255, (20, 3, 8, 8), dtype=np.uint8)]
+)
+def test_a_sample_that_is_its_own_target_has_neither_labels_nor_parameters(x):
+    """Data sets for autoencoders return what goes in and what has to come out."""
+    given = torch.from_numpy(x)
+    data, alone = as_dataset(TensorDataset(given, given)), as_dataset(given)
+    assert (data.train.labels, data.train.parameters, data.true_dimension) == (None, None, None)
+    assert data.fingerprint == alone.fingerprint
 
 
 def test_frames_and_labelled_arrays_are_read_as_their_files_are(tmp_path):
@@ -105,6 +126,19 @@ def test_frames_and_labelled_arrays_are_read_as_their_files_are(tmp_path):
         assert [axis.name for axis in here.axes.channels] == [
             axis.name for axis in there.axes.channels
         ]
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_tables_of_other_libraries_are_read_as_those_of_pandas(library):
+    pandas, other = pytest.importorskip("pandas"), pytest.importorskip(library)
+    columns = {name: X[:, i] for i, name in enumerate("abcd")} | {"kind": ["u", "v"] * 10}
+    table = (other.DataFrame if library == "polars" else other.table)(columns)
+    for how in ({"labels": "kind", "parameters": "a"}, {}):
+        here, there = load(table, **how), load(pandas.DataFrame(columns), **how)
+        assert here.shape == there.shape
+        assert here.fingerprint == there.fingerprint
+        assert here.notes == there.notes
+        assert here.reading == there.reading
 
 
 def test_the_settings_of_a_run_describe_its_data_in_memory(tmp_path):
@@ -140,9 +174,21 @@ def test_bfloat16_is_read_exactly():
         (TensorDataset(*map(torch.from_numpy, (X, X[:, 0], LABELS))), "have 3 parts"),
         ([[torch.zeros(3), 0]] * 4, "parts of different shapes"),
         (DataLoader(Pairs(int), sampler=SubsetRandomSampler(range(5))), "torch.utils.data.Subset"),
+        (Stream(), "a length and an index"),
+        ((X, LABELS), r"tuple of 2 parts, .* such as \{'x': x, 'y': y\}"),
         ("", "name of the data is empty"),
     ],
-    ids=["masked", "masked items", "sparse", "three parts", "lists", "sampler", "no name"],
+    ids=[
+        "masked",
+        "masked items",
+        "sparse",
+        "three parts",
+        "lists",
+        "sampler",
+        "stream",
+        "tuple",
+        "no name",
+    ],
 )
 def test_data_that_would_be_read_only_in_part_or_wrongly_are_refused(source, message):
     with pytest.raises(InputError, match=message):

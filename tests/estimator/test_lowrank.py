@@ -1,5 +1,7 @@
 """The estimator: scikit-learn's own checks, and what its users expect beyond them."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -121,6 +123,8 @@ def test_a_gan_draws_from_its_prior_and_has_no_score(plane):
             call(plane)
     with pytest.raises(InputError, match="use the density prior"):
         estimator.sample(3, density="gaussian")
+    with pytest.raises(InputError, match="nsgan reconstructs nothing"):
+        estimator.set_params(method="ae").score(plane)
 
 
 def test_compression_gives_codes_as_narrow_as_the_rank(plane):
@@ -139,6 +143,16 @@ def test_it_stands_in_pipelines_and_searches(plane):
     assert pipeline.fit_transform(plane).shape == (200, 2)
     search = GridSearchCV(LowRankAutoencoder("ae", **SMALL), {"latent_dim": [1, 2]}, cv=2)
     assert search.fit(plane).best_params_["latent_dim"] in (1, 2)
+
+
+def test_codes_go_back_under_the_name_that_scikit_learn_gives_them(plane):
+    """By another name, metadata routing would take the codes for metadata."""
+    estimator = LowRankAutoencoder("ae", **SMALL).fit(plane)
+    codes = estimator.transform(plane)
+    np.testing.assert_array_equal(
+        estimator.inverse_transform(X=codes), estimator.inverse_transform(codes)
+    )
+    assert not [name for name in dir(estimator) if re.fullmatch("set_.*_request", name)]
 
 
 def test_the_same_seed_gives_the_same_codes_and_leaves_torchs_state_alone(plane):
@@ -185,13 +199,16 @@ def test_a_search_for_the_rank_without_a_sure_end_is_warned_of(plane):
 def test_a_setting_out_of_range_is_one_sentence(plane):
     with pytest.raises(InputError, match="epochs is 0, expected an integer"):
         LowRankAutoencoder("ae", epochs=0).fit(plane)
-    for name in ("latent_dim", "epochs", "batch_size", "n_iter_no_change", "learning_rate",
-                 "validation_fraction", "compress", "net", "device"):  # fmt: skip
-        wrong = 3.5 if name in ("net", "device") else "3"
+    for name in ("latent_dim", "epochs", "batch_size", "n_iter_no_change", "n_init",
+                 "learning_rate", "validation_fraction", "compress", "net", "device", "kind",
+                 "layout"):  # fmt: skip
+        wrong = 3.5 if name in ("net", "device", "kind", "layout") else "3"
         with pytest.raises(InputError, match=f"^{name} is '?3.*, expected .*; "):
             LowRankAutoencoder("ae", **{**SMALL, name: wrong}).fit(plane)
     with pytest.raises(InputError, match=r"options is 3\.5, expected names and values"):
         LowRankAutoencoder("ae", options=3.5).fit(plane)
+    with pytest.raises(InputError, match=r"options is \{3: 5\}, expected names and values"):
+        LowRankAutoencoder("ae", options={3: 5}).fit(plane)
 
 
 # --- what goes beyond one fit ---------------------------------------------------------------------
@@ -301,6 +318,17 @@ def test_any_random_state_repeats(plane, kind):
         for _ in range(2)
     ]
     np.testing.assert_array_equal(*codes)
+
+
+def test_without_a_random_state_the_seed_of_numpy_repeats(plane):
+    made = []
+    for _ in range(2):
+        np.random.seed(3)  # noqa: NPY002
+        estimator = LowRankAutoencoder("vae", latent_dim=2, epochs=1).fit(plane)
+        made.append([estimator.embedding_, estimator.sample(4), estimator.sample(4)])
+    for first, again in zip(*made, strict=True):
+        np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(*made[0][1:])
 
 
 def test_a_geodesic_start_unfolds_curves_along_a_circle():

@@ -4,9 +4,11 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
+from torch.utils.data import DataLoader, TensorDataset
 
 from latentrank import LowRankAutoencoder
 from latentrank.data import load
@@ -164,8 +166,48 @@ def test_values_that_cannot_be_used_are_refused_with_the_remedy(plane):
         with pytest.raises(InputError, match=r"in row 7, counted from 0; .*SimpleImputer"):
             call(holes)
     assert make_pipeline(SimpleImputer(), clone(estimator)).fit_transform(holes).shape == (200, 2)
+    holes[7, 2] = np.nan_to_num(np.inf)
+    for call in (estimator.transform, clone(estimator).fit):
+        with pytest.raises(InputError, match=r"a number beyond 1e\+150 in row 7"):
+            call(holes)
     with pytest.raises(InputError, match="masked values"):
         estimator.transform(np.ma.masked_greater(plane, 5))
+
+
+def test_what_is_no_array_is_refused_instead_of_made_one(plane):
+    """NumPy makes an array `(200, 1, 8)` of the items of a data set of torch."""
+    tensor = torch.from_numpy(plane)
+    whole = TensorDataset(tensor)
+    for given in (whole, DataLoader(tensor), load(plane), {"x": plane}, "plane.csv", 3):
+        with pytest.raises(InputError, match=r"^X is of type .*, expected an array"):
+            LowRankAutoencoder("ae", **SMALL).fit(given)
+    for given in (tensor, plane.tolist(), list(tensor)):
+        assert LowRankAutoencoder("pca", **SMALL).fit_transform(given).shape == (200, 2)
+
+
+def test_columns_that_are_not_numbers_are_named():
+    pandas = pytest.importorskip("pandas")
+    numbers = {
+        "whole": pandas.array(range(20), dtype="Int64"),
+        "truth": [True, False] * 10,
+        "level": pandas.Categorical([1, 2] * 10),
+        "object": np.arange(20).astype(object),
+    }
+    usable = pandas.DataFrame(numbers)
+    fitted = LowRankAutoencoder("pca", **SMALL).fit(usable)
+    assert fitted.n_features_in_ == 4
+    others = {
+        "day": pandas.date_range("2020", periods=20),
+        "span": pandas.to_timedelta(range(20), unit="h"),
+        "city": ["here", "there"] * 10,
+        "grade": pandas.Categorical(["low", "high"] * 10),
+    }
+    for name, values in others.items():
+        for frame in (usable.assign(**{name: values}), pandas.DataFrame({name: values})):
+            with pytest.raises(InputError, match=rf"columns that are not numbers: {name}; leave"):
+                LowRankAutoencoder("pca", **SMALL).fit(frame)
+    with pytest.raises(InputError, match="not numbers: city; leave"):
+        fitted.transform(usable.assign(city=others["city"]))
 
 
 def test_frames_go_in_and_come_back(plane):

@@ -198,3 +198,15 @@ def test_a_file_is_no_folder_of_a_model(tmp_path):
     latentrank.save(finalized(torch.rand(10, 6)), tmp_path)
     with pytest.raises(InputError, match=r"model.safetensors is a file; give the folder"):
         latentrank.load(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_arrays_are_encoded_in_the_precision_of_the_weights(dtype):
+    model = finalized(X, bounded=False)
+    codes, back = (model.encode_array(X.numpy()), model(X).detach().numpy())
+    model.to(dtype)
+    tolerance = 100 * max(torch.finfo(dtype).eps, torch.finfo(torch.float32).eps)
+    made = model.encode_array(X.numpy())
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made, codes, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(model.decode_array(made), back, rtol=tolerance, atol=tolerance)

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -234,3 +236,19 @@ def test_a_run_says_in_which_precision_and_on_how_many_threads(precision, tmp_pa
     metrics = latentrank.train(config, tmp_path / "run", progress=False).metrics
     assert metrics["training_precision"] == precision
     assert metrics["threads"] == torch.get_num_threads()
+
+
+def test_the_random_states_of_the_process_stay_as_they_were(arrays, tmp_path, monkeypatch):
+    """Otherwise what a loop over runs draws itself would be the same after each of them."""
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+
+    def states():
+        numpys = np.random.get_state()[1].tolist()  # noqa: NPY002
+        return random.getstate(), numpys, torch.get_rng_state().tolist()
+
+    random.seed(1), np.random.seed(2), torch.manual_seed(3)  # noqa: NPY002
+    drawn = states()
+    config = RunConfig(method="vae", data=str(arrays), epochs=1, latent_dim=3, seed=2**33)
+    latentrank.train(config, tmp_path / "run", progress=False)
+    assert states() == drawn
+    assert "PL_GLOBAL_SEED" not in os.environ

@@ -3,13 +3,23 @@
 import io
 
 import numpy as np
+import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger
 from rich.console import Console
 
 import latentrank
+from latentrank import methods
 from latentrank.config import TrainConfig
-from latentrank.data import Dataset, Split
-from latentrank.training import fit
+from latentrank.data import DataModule, Dataset, Split
+from latentrank.training import TrainingModule, fit
 from latentrank.training.callbacks import ProgressLine
 
 
@@ -40,3 +50,48 @@ def test_a_short_training_has_a_line_an_epoch():
 
 def test_a_terminal_has_one_line_drawn_anew():
     assert "10 %  epoch" not in shown(True, 40)
+
+
+def test_checkpoints_of_ones_own_need_no_folder_of_a_run(tmp_path):
+    best = ModelCheckpoint(tmp_path, "{epoch}", monitor="validation_error")
+    x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    data = Dataset("mine", Split(x[:32]), Split(x[32:]), bounded=False)
+    torch.manual_seed(0)
+    model = latentrank.build("ae", (6,), 2, bounded=False)
+    history = fit(model, data, TrainConfig(epochs=3), progress=False, callbacks=[best])
+    errors = [row["validation_error"] for row in history.rows]
+    assert float(best.best_model_score) == pytest.approx(min(errors))
+    assert [path.name for path in tmp_path.iterdir()] == [f"epoch={np.argmin(errors)}.ckpt"]
+
+
+def test_a_training_module_runs_in_a_trainer_of_ones_own(tmp_path):
+    """With the callbacks and loggers of Lightning, and the learning rate of the method."""
+    x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    data = DataModule(Dataset("mine", Split(x[:32]), Split(x[32:]), bounded=False), batch_size=8)
+    torch.manual_seed(0)
+    model = latentrank.build("rrae", (6,), 4, bounded=False, rank=2)
+    best, logger = ModelCheckpoint(tmp_path, monitor="validation_error"), CSVLogger(tmp_path)
+    trainer = Trainer(
+        max_epochs=3,
+        accelerator="cpu",
+        logger=logger,
+        callbacks=[best, LearningRateMonitor(), EarlyStopping("validation_error")],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+    module = TrainingModule(model, TrainConfig())
+    trainer.fit(module, datamodule=data)
+    assert module.learning_rate == methods.get("rrae").learning_rate
+    assert model.eval().rank() == 2
+    assert float(best.best_model_score) > 0
+    trained = torch.load(best.best_model_path, weights_only=True)["state_dict"]
+    assert all(name.startswith("model.") for name in trained)
+
+
+def test_a_progress_bar_of_ones_own_is_shown_instead(capsys):
+    x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    data = Dataset("mine", Split(x[:32]), Split(x[32:]), bounded=False)
+    model = latentrank.build("ae", (6,), 2, bounded=False)
+    fit(model, data, TrainConfig(epochs=2), progress=False, callbacks=[TQDMProgressBar()])
+    assert "Epoch 1" in capsys.readouterr().out

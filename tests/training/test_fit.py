@@ -1,5 +1,6 @@
 """Training: what is repeated, resumed and recorded."""
 
+import itertools
 import time
 
 import numpy as np
@@ -254,3 +255,31 @@ def test_data_that_the_model_cannot_reproduce_are_pointed_out(dataset):
         fit(latentrank.build("ae", (6,), 4), dataset, TrainConfig(epochs=1), progress=False)
     with pytest.raises(InputError, match="are a ndarray, expected a Dataset"):
         fit(build(), dataset.train.x, TrainConfig(epochs=1), progress=False)
+    for config in ({"epochs": 1}, RunConfig(method="ae", data="plane")):
+        with pytest.raises(InputError, match="expected a TrainConfig"):
+            fit(build(), dataset, config, progress=False)
+
+
+@pytest.mark.parametrize("method", ["vae", "nsgan"])
+def test_models_that_are_trained_one_after_another_begin_differently(method, dataset):
+    """Steps seed torch's generator; the model after a training must not begin with that seed."""
+    torch.manual_seed(0)
+    starts = []
+    for _ in range(3):
+        model = latentrank.build(method, (6,), 4, bounded=False)
+        starts.append(next(model.parameters()).detach().clone())
+        drawn = torch.get_rng_state()
+        fit(model, dataset, TrainConfig(epochs=1, device="cpu"), progress=False)
+        assert torch.equal(torch.get_rng_state(), drawn)
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(starts, 2))
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_a_model_in_double_precision_is_trained_as_one_in_float32(method, dataset):
+    """As models are built if torch's default is float64."""
+    config = TrainConfig(epochs=1, batch_size=20, device="cpu")
+    plain, double = build(method), build(method).double()
+    for model in (plain, double):
+        fit(model, dataset, config, progress=False)
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(double.state_dict()[name], tensor), name

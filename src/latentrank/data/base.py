@@ -55,14 +55,16 @@ class Split:
     Args:
         x: `(N, *shape)`, in the data's own units and dtype, in network layout:
             `(N, F)`, `(N, C, T)`, `(N, C, H, W)` or `(N, C, D, H, W)`.
-        labels: `(N,)` int64, or None if the data has no classes.
-        parameters: `(N, P)` float64, parameters that generated each sample, or None.
+        labels: `(N,)` int64, or what converts to that, or None if the data has no classes.
+        parameters: `(N, P)` float64, or what converts to that, such as `(N,)`: parameters that
+            generated each sample, or None.
         rows: `(N,)` int64, position of each sample in the original file, or among the images sorted
             by name; or None.
         names: `(N,)` file names of the samples, or None.
 
     Raises:
-        InputError: when the arrays disagree about the number of samples.
+        InputError: when the arrays disagree about the number of samples, or labels or parameters
+            are of another kind.
 
     Example:
         >>> len(Split(np.zeros((5, 3), dtype=np.float32)))
@@ -78,6 +80,10 @@ class Split:
     def __post_init__(self) -> None:
         x = unwrapped(self.x, "x")
         object.__setattr__(self, "x", lazily(np.asarray(x) if isinstance(x, list | tuple) else x))
+        if self.labels is not None:
+            object.__setattr__(self, "labels", _as_labels(self.labels))
+        if self.parameters is not None:
+            object.__setattr__(self, "parameters", _as_parameters(self.parameters))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
@@ -115,6 +121,27 @@ class Split:
         """
         kept = {name: values[index] for name, values in self.metadata.items()}
         return Split(take_rows(self.x, index), **kept)
+
+
+def _as_labels(given: Any) -> NDArray[np.int64]:
+    labels = np.asarray(unwrapped(given, "labels"))
+    whole = labels.dtype.kind in "biuf" and bool((labels == np.rint(labels)).all())
+    if labels.ndim != 1 or not whole:
+        raise InputError(
+            f"The labels have shape {labels.shape} and dtype {labels.dtype}, expected (N,) "
+            "integers; number the classes, and give their names as class_names of the Dataset."
+        )
+    return labels.astype(np.int64, copy=False)
+
+
+def _as_parameters(given: Any) -> NDArray[np.float64]:
+    values = np.asarray(unwrapped(given, "parameters"))
+    if values.ndim not in (1, 2) or values.dtype.kind not in "biuf":
+        raise InputError(
+            f"The parameters have shape {values.shape} and dtype {values.dtype}, expected (N, P) "
+            "real numbers; give one row for each sample."
+        )
+    return values.reshape(len(values), -1).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,11 +207,18 @@ class Dataset:
                 f"The training samples of {self.name} have {was}, and the test samples {now}; give "
                 "both the same."
             )
+        if len(kinds[0][1]) == 0 or kinds[0][0].kind not in "biuf":
+            raise InputError(
+                f"The samples of {self.name} have shape {train.x.shape} and dtype {train.x.dtype}, "
+                "expected (N, F) or (N, C, ...) real numbers; reshape or convert them."
+            )
         made: Any = self.preprocessing
         if mean is not None or std is not None:
             train, test, made = _restored(train, test, mean, std, bool(bounded))
         elif made is None and bounded is not None:
             made = units.unchanged(train.x, bounded)
+            for part in (train, test):
+                units.check_unchanged(part.x, made, self.name)
             said += units.doubts(train.x, made)
         elif made is None:
             made, told = units.infer(train.x, test.x, what=self.name)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from torch import Tensor
-from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from latentrank.data.arrays import (
     UNSAID,
@@ -21,7 +21,7 @@ from latentrank.data.arrays import (
 )
 from latentrank.data.base import Array, Dataset, unwrapped
 from latentrank.data.readers import named, netcdf, tables
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 
 
 def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Dataset:
@@ -29,10 +29,11 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Da
 
     Args:
         source: a `Dataset`, which is returned; samples `(N, ...)` as an array or tensor; a
-            dictionary of arrays, read like an `.npz` file; a pandas `DataFrame`, read like a table;
+            dictionary of arrays, read like an `.npz` file; a data frame of pandas or polars or a
+            `Table` of pyarrow, read like a table;
             an xarray `DataArray` or `Dataset`, read like a netCDF file; or a map-style data set or
             a `DataLoader` of torch, whose items are samples, or pairs of a sample and its class
-            (an integer or text) or its parameters (real numbers).
+            (an integer or text), its parameters (real numbers), or the sample itself.
         name: what to call it.
         meaning: how to read them; of a `Dataset` everything is known.
 
@@ -53,6 +54,9 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Da
 
 
 def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
+    if hasattr(source, "to_pandas") and hasattr(source, "columns"):  # polars, and pyarrow
+        need("pandas", "tables", f"A table of type {type(source).__name__}")
+        source = source.to_pandas()
     # pandas and xarray need not be installed
     if hasattr(source, "iloc") and hasattr(source, "columns"):
         return tables.from_frame(name, source, meaning)
@@ -89,18 +93,26 @@ def _array(values: Any, what: str) -> Array:
 
 def _items(name: str, source: Any) -> Part:
     """The samples of a data set of torch, or of a list, with labels or parameters."""
-    if issparse(source) or not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
+    if isinstance(source, tuple):
+        raise InputError(
+            f"The data are a tuple of {len(source)} parts, expected samples; give arrays by name, "
+            "such as {'x': x, 'y': y} or {'x_train': x_train, 'x_test': x_test}."
+        )
+    indexed = hasattr(source, "__getitem__") and not isinstance(source, IterableDataset)
+    if issparse(source) or not (indexed and hasattr(source, "__len__")):
         raise InputError(
             f"The data are a {type(source).__name__}, expected a dense array, a tensor, or a "
-            "data set that has a length; gather the samples into an array."
+            "data set that has a length and an index; gather the samples into an array."
         )
     items = [source[i] for i in range(len(source))]
+    if not items:
+        raise InputError(f"{name} has no samples, expected at least two; give some.")
     if any(isinstance(item, dict) for item in items):
         raise InputError(
             f"The samples of {name} are dictionaries, expected arrays, or pairs of an array and a "
             "label; return those from the data set."
         )
-    pairs = bool(items) and isinstance(items[0], tuple)
+    pairs = isinstance(items[0], tuple)
     if pairs and len(items[0]) > 2:
         raise InputError(
             f"The items of {name} have {len(items[0])} parts, expected a sample, or a sample and "
@@ -110,12 +122,14 @@ def _items(name: str, source: Any) -> Part:
     shapes = {sample.shape for sample in samples}
     if len(shapes) != 1:
         raise InputError(
-            f"The samples have shapes {', '.join(map(str, sorted(shapes))) or 'of none'}, expected "
+            f"The samples have shapes {', '.join(map(str, sorted(shapes)))}, expected "
             "one shape; resize or crop them."
         )
     if not pairs or len(items[0]) == 1:
         return Part(name, np.stack(samples))
     targets = np.stack([_array(item[1], name) for item in items])
+    if np.array_equal(targets, samples):  # what an autoencoder reconstructs
+        return Part(name, targets)
     if targets.dtype.kind == "f":
         return Part(name, np.stack(samples), parameters=targets)
     return Part(name, np.stack(samples), targets)

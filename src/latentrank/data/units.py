@@ -84,6 +84,33 @@ def unchanged(x: Array, bounded: bool) -> Preprocessing:
     return Preprocessing(low=low, high=high, dtype=dtype)
 
 
+def check_unchanged(x: Array, made: Preprocessing, what: str) -> None:
+    """Refuse samples that are not what their owner says of them.
+
+    Args:
+        x: `(N, ...)`, samples that are used unchanged.
+        made: their preprocessing.
+        what: description of their origin, for messages.
+
+    Raises:
+        InputError: a value is NaN or infinite, or beyond the bounds that were given.
+
+    Example:
+        >>> check_unchanged(np.array([[-1.0, 1.0]]), unchanged(np.ones(1), bounded=True), "X")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: X has values from -1 to 1 and bounded is True, expected ...
+    """
+    if made == BYTES or not len(x):
+        return
+    found = Moments.of(x, what, exact=False)
+    low, high = float(found.low.min()), float(found.high.max())
+    if made.bounded and (low < -SLACK or high > 1 + SLACK):
+        raise InputError(
+            f"{what} has values from {low:g} to {high:g} and bounded is True, expected 0 to 1; "
+            "leave bounded out, so that they are normalised."
+        )
+
+
 def doubts(x: Array, made: Preprocessing) -> list[str]:
     """A warning if samples used unchanged are too large for a network to learn."""
     found = Moments.of(np.asarray(x[:512]), "The data", exact=True)

@@ -21,6 +21,7 @@ from latentrank.density.base import (
 )
 from latentrank.density.gaussian import Normal
 from latentrank.errors import check_count, need
+from latentrank.randomness import isolated
 
 _BATCH = 512
 _LEARNING_RATE = 2e-3
@@ -99,9 +100,7 @@ def fit(codes: ArrayLike, *, steps: int = 2000, seed: RandomState = 0) -> Flow |
 
 def _network(features: int, seed: int) -> Any:
     zuko = need("zuko.flows", "flow", "The density 'flow'")
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would also reseed every accelerator.
-        torch.default_generator.manual_seed(seed)
+    with isolated(seed):
         return zuko.NSF(
             max(features, 1),
             transforms=4,

@@ -14,6 +14,7 @@ from latentrank import inference, methods
 from latentrank.density.base import RandomState
 from latentrank.errors import InputError
 from latentrank.estimator import samples
+from latentrank.estimator.parameters import random_generator
 from latentrank.estimator.storage import Stored
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
@@ -35,10 +36,22 @@ def squared_errors(model: LatentModel, x: Array) -> NDArray[np.float64]:
     return np.asarray(torch.cat(errors).numpy())
 
 
+def need_reconstructions(method: str, purpose: str) -> None:
+    """Refuse a GAN.
+
+    Args:
+        method: one of `latentrank.methods.names()`.
+        purpose: what does not exist without reconstructions, and what to do instead.
+
+    Raises:
+        InputError: the method reconstructs nothing.
+    """
+    if methods.get(method).game is not None:
+        raise InputError(f"{method} reconstructs nothing, so there is no {purpose}.")
+
+
 class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Stored):  # type: ignore[misc]
     """What is done with a trained model; `LowRankAutoencoder` adds the training."""
-
-    method: str
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """The codes of `X`.
@@ -57,11 +70,11 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         x = self._samples(X)
         return self.model_.encode_array(x)
 
-    def inverse_transform(self, Z: ArrayLike) -> Array:
+    def inverse_transform(self, X: ArrayLike) -> Array:
         """Decode codes to samples.
 
         Args:
-            Z: `(N, L)` codes.
+            X: `(N, L)` codes.
 
         Returns:
             `(N, ...)` in the shape, units, bounds and dtype of the data.
@@ -71,7 +84,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
             ValueError: codes of another width, or not finite.
         """
         check_is_fitted(self)
-        codes = check_array(Z, dtype=np.float32)
+        codes = check_array(X, dtype=np.float32)
         if codes.shape[1] != self._n_features_out:
             raise InputError(
                 f"The codes have {codes.shape[1]} numbers each, expected {self._n_features_out}; "
@@ -88,7 +101,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
             n: how many, from 1.
             density: one of `latentrank.density.names()`, alone or with options, such as
                 `"gmm:components=5"`; by default `"gaussian"`, or `"prior"` for a GAN.
-            random_state: None, an integer, or a NumPy `RandomState` or `Generator`.
+            random_state: None (NumPy's global state), an integer, or a NumPy `RandomState` or
+                `Generator`.
 
         Returns:
             `(n, ...)` in the shape, units, bounds and dtype of the data.
@@ -100,7 +114,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         check_is_fitted(self)
         chosen = density or self.model_.usual_densities[0]
         fitted = inference.density_of_model(self.model_, chosen, self.embedding_)
-        return self._decoded(fitted.sample(n, seed=random_state))
+        return self._decoded(fitted.sample(n, seed=random_generator(random_state)))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The share of the variance of `X` that its reconstruction explains.
@@ -123,7 +137,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         """
         x = self._samples(X)
         unexplained = -self._score_samples(x).sum()
-        mean = torch.from_numpy(self._mean_sample)
+        mean = torch.tensor(self._mean_sample)  # a copy: joblib may have mapped it read-only
         size = mean.numel()
         deviations = [(part.double() - mean).square().sum() for part in self.model_.batches(x)]
         total = float(torch.stack(deviations).sum()) / size
@@ -150,7 +164,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         return self._score_samples(self._samples(X))
 
     def _score_samples(self, x: Array) -> NDArray[np.float64]:
-        self._need_reconstructions("score; look at its samples")
+        need_reconstructions(self.model_.spec.method, "score; look at its samples")
         return -squared_errors(self.model_, x)
 
     def _describe(self) -> None:
@@ -174,10 +188,6 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
 
     def _decoded(self, codes: Array) -> Array:
         return self.model_.preprocessing.to_own_layout(self.model_.decode_array(codes))
-
-    def _need_reconstructions(self, purpose: str) -> None:
-        if methods.get(self.method).game is not None:
-            raise InputError(f"{self.method} reconstructs nothing, so there is no {purpose}.")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

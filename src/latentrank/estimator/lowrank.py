@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
@@ -17,12 +16,18 @@ from torch import nn
 from latentrank import methods
 from latentrank.config import MachineConfig, TrainConfig
 from latentrank.data import Dataset
-from latentrank.density.base import RandomState, generator, integer_seed
+from latentrank.density.base import RandomState, integer_seed
 from latentrank.errors import InputError
 from latentrank.estimator import samples
-from latentrank.estimator.fitted import Array, FittedAutoencoder, squared_errors
-from latentrank.estimator.parameters import check
+from latentrank.estimator.fitted import (
+    Array,
+    FittedAutoencoder,
+    need_reconstructions,
+    squared_errors,
+)
+from latentrank.estimator.parameters import check, random_generator
 from latentrank.models.base import LatentModel
+from latentrank.randomness import isolated
 from latentrank.runs.restarts import check as check_restarts
 
 if TYPE_CHECKING:
@@ -87,7 +92,8 @@ class LowRankAutoencoder(FittedAutoencoder):
         compress: reduce codes to the fewest numbers that keep reconstructions within a relative
             change of 1e-2 (True), or of the given tolerance (a number).
         device: `"cpu"`, `"gpu"`, `"auto"`, ... as Lightning's Trainer takes it.
-        random_state: None, an integer, or a NumPy `RandomState` or `Generator`.
+        random_state: None (NumPy's global state), an integer, or a NumPy `RandomState` or
+            `Generator`.
         verbose: show a progress line.
 
     Attributes:
@@ -187,7 +193,7 @@ class LowRankAutoencoder(FittedAutoencoder):
             ConvergenceWarning: the result of a rank search or of a geodesic start is not reliable.
         """
         check(self)
-        rng = generator(self.random_state)
+        rng = random_generator(self.random_state)
         before = getattr(self, "_trained", None) if self.warm_start else None
         x = samples.checked(self, X, reset=before is None)
         settings: dict[str, Any] = {
@@ -197,7 +203,8 @@ class LowRankAutoencoder(FittedAutoencoder):
         }
         train = held = x
         if self.n_iter_no_change is not None:
-            self._need_reconstructions("validation error to stop by; leave n_iter_no_change out")
+            purpose = "validation error to stop by; leave n_iter_no_change out"
+            need_reconstructions(self.method, purpose)
             settings |= {"patience": self.n_iter_no_change, "validate_every": 1}
         if before is None:
             settings |= {"n_init": self.n_init}
@@ -227,7 +234,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         before = getattr(self, "_trained", None)
         x = samples.checked(self, X, reset=before is None)
         dataset = self._dataset(X, before, x, x)
-        return self._train(dataset, before, {"epochs": 1}, generator(self.random_state))
+        return self._train(dataset, before, {"epochs": 1}, random_generator(self.random_state))
 
     def _dataset(
         self, X: ArrayLike, before: LatentModel | None, train: Array, held: Array
@@ -270,20 +277,20 @@ class LowRankAutoencoder(FittedAutoencoder):
         """One of the trainings that are asked for."""
         from latentrank.training import fit
 
-        with torch.random.fork_rng():
-            torch.manual_seed(one.seed)
+        with isolated(one.seed):
             model = self._built(dataset, before)
             check_restarts(asked.n_init, model.spec)
             return model, fit(model, dataset, one, progress=self.verbose)
 
     def _built(self, dataset: Dataset, before: LatentModel | None) -> LatentModel:
         """The model to train: a new one, or that of an earlier fit."""
-        if not isinstance(self.options, Mapping | None):
+        options = self.options if self.options is not None else {}
+        if not (isinstance(options, Mapping) and all(isinstance(name, str) for name in options)):
             raise InputError(
                 f"options is {self.options!r}, expected names and values, such as "
                 "{'penalty': 1e-3}; give a dictionary."
             )
-        options = dict(self.options or {})
+        options = dict(options)
         if self.rank is not None:
             options["rank"] = self.rank
         networks = copy.deepcopy({"encoder": self.encoder, "decoder": self.decoder})

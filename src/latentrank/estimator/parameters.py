@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any, Self
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
+from latentrank.density.base import RandomState, generator
 from latentrank.errors import InputError, check_count
 
 _PREFIX = "options__"
@@ -57,6 +59,26 @@ class NestedOptions(BaseEstimator):  # type: ignore[misc]
         return self
 
 
+def random_generator(state: RandomState) -> np.random.Generator:
+    """The generator of a random state, of which None is NumPy's global one, as in scikit-learn.
+
+    Args:
+        state: None, an integer, or a NumPy `RandomState` or `Generator`.
+
+    Raises:
+        InputError: it is none of these.
+
+    Example:
+        >>> draws = []
+        >>> for _ in range(2):
+        ...     np.random.seed(0)
+        ...     draws.append(float(random_generator(None).random()))
+        >>> draws[0] == draws[1]
+        True
+    """
+    return generator(np.random if state is None else state)
+
+
 def check(estimator: Any) -> None:
     """Reject parameters that are not of their type or out of their range.
 
@@ -74,7 +96,7 @@ def check(estimator: Any) -> None:
         Traceback (most recent call last):
         latentrank.errors.InputError: epochs is '3', expected an integer from 1; choose one.
     """
-    for name in ("latent_dim", "epochs", "batch_size", "init_steps"):
+    for name in ("latent_dim", "epochs", "batch_size", "init_steps", "n_init"):
         check_count(getattr(estimator, name), name)
     if estimator.n_iter_no_change is not None:
         check_count(estimator.n_iter_no_change, "n_iter_no_change")
@@ -83,9 +105,10 @@ def check(estimator: Any) -> None:
         _check_number(estimator, "learning_rate", "a number above 0")
     if not isinstance(estimator.compress, bool):
         _check_number(estimator, "compress", "a boolean or a number above 0")
-    for name in ("method", "net", "init", "device"):
+    for name in ("method", "net", "init", "device", "kind", "layout"):
         value = getattr(estimator, name)
-        if not isinstance(value, str):
+        inferred = value is None and name in ("kind", "layout")
+        if not (isinstance(value, str) or inferred):
             raise InputError(f"{name} is {value!r}, expected a name in text; give one.")
 
 

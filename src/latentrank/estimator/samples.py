@@ -15,9 +15,10 @@ from latentrank.data.axes import Axes, Axis
 from latentrank.data.base import unwrapped
 from latentrank.data.layout import as_samples, check_first, recognise_names
 from latentrank.data.readers.netcdf import places
-from latentrank.data.units import check_range
+from latentrank.data.units import LARGEST, check_range
 from latentrank.data.views import blocks
 from latentrank.errors import InputError
+from latentrank.formatting import first_of
 from latentrank.models.base import LatentModel
 
 Array = NDArray[Any]
@@ -37,6 +38,7 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
             other columns than that of `fit`.
     """
     X = unwrapped(X, "X")
+    _check_kind(X)
     settings = {
         "dtype": "numeric",
         "allow_nd": True,
@@ -47,16 +49,55 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
         for name in ("n_features_in_", "feature_names_in_"):
             vars(estimator).pop(name, None)
     is_table = hasattr(estimator, "n_features_in_") or (reset and _axes(X) == 2)
-    x: Array = (
-        validate_data(estimator, X, reset=reset, **settings)
-        if is_table
-        else check_array(X, ensure_2d=reset, estimator=estimator, **settings)
-    )
+    try:
+        x: Array = (
+            validate_data(estimator, X, reset=reset, **settings)
+            if is_table
+            else check_array(X, ensure_2d=reset, estimator=estimator, **settings)
+        )
+    except (TypeError, ValueError):
+        _check_columns(X)
+        raise
     if x.dtype.kind not in "biuf":
+        _check_columns(X)
         raise InputError(f"X has dtype {x.dtype}, expected real numbers; convert it.")
     _check_finite(x)
     _check_dimensions(estimator, X, reset)
     return x
+
+
+_NAMED = 10  # columns in a message
+
+#: What NumPy, scikit-learn and data frames have, and data sets of torch have not.
+_ARRAYS = ("__array__", "__array_interface__", "__dataframe__", "toarray")
+
+
+def _check_kind(X: Any) -> None:
+    """Refuse what NumPy would make some array of, such as a data set of torch."""
+    if not (isinstance(X, list | tuple) or any(hasattr(X, name) for name in _ARRAYS)):
+        raise InputError(
+            f"X is of type {type(X).__name__}, expected an array or a table of numbers; gather the "
+            "samples into one."
+        )
+
+
+def _check_columns(X: Any) -> None:
+    """Refuse a data frame by the columns that are not numbers."""
+    frame = X if hasattr(X, "iloc") and hasattr(X, "columns") else None
+    wrong = [] if frame is None else [name for name in frame if not _are_numbers(frame[name])]
+    if wrong:
+        raise InputError(
+            f"X has columns that are not numbers: {first_of(wrong, _NAMED)}; leave them "
+            "out, or convert them, for example with sklearn.compose.ColumnTransformer."
+        )
+
+
+def _are_numbers(column: Any) -> bool:
+    try:
+        column.astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _check_dimensions(estimator: BaseEstimator, X: ArrayLike, reset: bool) -> None:
@@ -98,12 +139,15 @@ def _check_finite(x: Array) -> None:
         return
     row = 0
     for block in blocks(x):
-        good = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        usable = np.isfinite(block)
+        if block.dtype.itemsize >= 8:  # there are larger numbers, and the largest stands for some
+            usable &= np.abs(block) <= LARGEST
+        good = usable.reshape(len(block), -1).all(axis=1)
         if not good.all():
             raise InputError(
-                f"X holds NaN or infinity in row {row + int(np.argmin(good))}, counted from 0; "
-                "fill such values, for example with sklearn.impute.SimpleImputer, or leave those "
-                "rows out."
+                f"X holds NaN, infinity or a number beyond {LARGEST:g} in row "
+                f"{row + int(np.argmin(good))}, counted from 0; fill such values, for example with "
+                "sklearn.impute.SimpleImputer, or leave those rows out."
             )
         row += len(block)
 

@@ -26,6 +26,7 @@ from latentrank.evaluation.cache import content_key
 from latentrank.evaluation.fitting import fit_classes
 from latentrank.evaluation.labelled import labelled
 from latentrank.io import atomic_write
+from latentrank.randomness import isolated
 
 FEATURES = 128
 BATCH = 128
@@ -242,8 +243,7 @@ def train_classifier(
     fingerprint = content_key({**arrays, "test_y": known}, {})
     key = content_key({}, {"data": fingerprint, "seed": seed, "epochs": epochs, "format": FORMAT})
     shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with isolated(seed):
         body, head = _network(shape, count)
     classifier = Classifier(body.to(device), head.to(device), classes, shape, key)
     classifier.trained_on = {

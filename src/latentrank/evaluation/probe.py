@@ -18,6 +18,7 @@ from latentrank.errors import InputError, check_known
 from latentrank.evaluation.fitting import fit_classes
 from latentrank.evaluation.labelled import Labelled, checked_budget, draw_labels, labelled
 from latentrank.linalg.threads import threads
+from latentrank.randomness import isolated
 
 Kind = Literal["mlp", "linear", "knn"]
 KINDS: tuple[Kind, ...] = ("mlp", "linear", "knn")
@@ -142,8 +143,7 @@ def _mlp_accuracy(train: Labelled, test: Labelled, classes: int, seed: int) -> f
     # One scale for the entire code makes the result independent of its unit. Standardising each
     # coordinate would amplify the rounding noise of a rank-deficient code.
     scale = float(np.sqrt(np.mean(np.square(train.x, dtype=np.float64)))) or 1.0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with isolated(seed):
         head = _head(train.x.shape[1], classes)
         _train(head, Labelled(train.x / scale, train.y), seed, torch.device("cpu"))
     return _accuracy(head, Labelled(test.x / scale, test.y), torch.device("cpu"))

@@ -215,7 +215,7 @@ class LatentModel(nn.Module):
             `(N, L)` float32.
         """
         with self.threads(min(BATCH, len(x))):
-            return _joined(self.encode(part.to(self._device)) for part in self.batches(x))
+            return _joined(self.encode(self._as_weights(part)) for part in self.batches(x))
 
     @torch.no_grad()
     def decode_array(self, z: Array) -> Array:
@@ -236,7 +236,7 @@ class LatentModel(nn.Module):
         undo = self.preprocessing.denormalise
         parts = torch.split(codes, BATCH)
         with self.threads(min(BATCH, len(z))):
-            return np.concatenate([undo(self.decode(part.to(self._device))) for part in parts])
+            return np.concatenate([undo(self.decode(self._as_weights(part))) for part in parts])
 
     def batches(self, x: Array) -> Iterator[Tensor]:
         """Preprocessed batches of samples given in the units of the training data.
@@ -293,9 +293,9 @@ class LatentModel(nn.Module):
         """
         return threads(lambda: self.operations * samples * passes, number)
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.decoder.parameters()).device
+    def _as_weights(self, x: Tensor) -> Tensor:
+        """`x` on the device and in the precision of the weights."""
+        return x.to(next(self.decoder.parameters()))
 
     def _need_statistics(self, purpose: str) -> None:
         if not self.statistics.known:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import nn
@@ -28,6 +30,7 @@ from latentrank.filenames import (
 from latentrank.io import remove_leftovers, write_yaml
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import READING
+from latentrank.randomness import isolated
 from latentrank.runs import restarts
 from latentrank.runs.configure import resolve, with_one_length
 from latentrank.runs.folder import Run, load_data
@@ -267,19 +270,34 @@ def new_model(
     Raises:
         InputError: the configuration does not fit the data.
     """
-    from lightning.pytorch import seed_everything
+    with _seeded(config.training.seed):
+        return methods.build(
+            config.method,
+            dataset.shape,
+            config.latent_dim or dataset.latent_dim,
+            config.net or dataset.net,
+            dataset.preprocessing.bounded,
+            encoder=encoder,
+            decoder=decoder,
+            **config.options.model_dump(),
+        )
 
-    seed_everything(config.training.seed, verbose=False)
-    return methods.build(
-        config.method,
-        dataset.shape,
-        config.latent_dim or dataset.latent_dim,
-        config.net or dataset.net,
-        dataset.preprocessing.bounded,
-        encoder=encoder,
-        decoder=decoder,
-        **config.options.model_dump(),
-    )
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Within this context, Python, NumPy and torch on the CPU draw from a seed.
+
+    Networks of the user's own may draw from any of them. Afterwards, their states are as before.
+    """
+    own, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with isolated(seed):
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(own)
+            np.random.set_state(numpys)  # noqa: NPY002
 
 
 def _say(dataset: Dataset) -> None:

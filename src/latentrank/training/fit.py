@@ -12,15 +12,20 @@ from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Checkpoint as AnyCheckpoint
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
+from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.filenames import CHECKPOINTS, HISTORY, LAST_CHECKPOINT
 from latentrank.models.base import LatentModel
 from latentrank.models.pca import PCA
+from latentrank.randomness import isolated
 from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, LogTerms, ProgressLine
 from latentrank.training.checkpoints import Checkpoint, CheckpointFiles
@@ -90,6 +95,11 @@ def fit(
             f"The data are a {type(dataset).__name__}, expected a Dataset; make one with "
             "latentrank.data.load(...)."
         )
+    if not isinstance(config, TrainConfig):
+        raise InputError(
+            f"config is of type {type(config).__name__}, expected a TrainConfig; write "
+            "TrainConfig(epochs=...)."
+        )
     if dataset.shape != model.spec.input_shape:
         raise InputError(
             f"The model takes samples of shape {model.spec.input_shape} and those of "
@@ -120,6 +130,7 @@ def fit(
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing
     model.spec = model.spec.model_copy(update=learned_from)
+    model.float()  # as data are; a precision of the trainer's converts both
     start = start_of(model, config)
     if model.trained_by == "closed form":
         return solve(cast(PCA, model), dataset, config, folder)
@@ -127,7 +138,8 @@ def fit(
     quiet()
     precision = resolve_precision(config.precision, config.machine.device)
     config = config.model_copy(update={"precision": precision})
-    model.train().bottleneck.prepare(len(dataset.train))
+    with isolated(config.seed):  # what is prepared may be drawn
+        model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / HISTORY if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
     watching: list[Callback] = [] if start is None else [start]
@@ -145,7 +157,9 @@ def fit(
         # Convolutions are faster in this layout on CPUs and GPUs; the weights are the same.
         model.to(memory_format=torch.channels_last)
     threads = model.threads(config.batch_size, _PASSES, config.machine.threads)
-    with quick_device_check(), kept_memory(), threads as history.threads:
+    # Each step seeds torch's generators. The caller's next model must not start from that seed.
+    own_draws = isolated(config.seed, _seeded_cards(trainer))
+    with quick_device_check(), kept_memory(), own_draws, threads as history.threads:
         try:
             _run(trainer, module, data, checkpoint)
         except Exception as error:
@@ -159,6 +173,13 @@ def fit(
     if module.search is not None:
         history.reports["rank_search"] = module.search.report(model)
     return history
+
+
+def _seeded_cards(trainer: pl.Trainer) -> list[int]:
+    """The GPU on which steps seed the random generator, if they run in this process alone."""
+    device = trainer.strategy.root_device
+    alone = type(trainer.strategy) is SingleDeviceStrategy
+    return [device.index or 0] if alone and device.type == "cuda" else []
 
 
 def _run(
@@ -234,22 +255,31 @@ def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]
             num_sanity_val_steps=0,
             logger=_loggers(config, folder),
             callbacks=callbacks,
-            plugins=[CheckpointFiles()],
-            enable_progress_bar=False,
+            plugins=[CheckpointFiles(), *_environment(config, folder)],
+            enable_progress_bar=any(isinstance(one, ProgressBar) for one in callbacks),
             enable_model_summary=False,
-            enable_checkpointing=folder is not None,
+            enable_checkpointing=any(isinstance(one, AnyCheckpoint) for one in callbacks),
             use_distributed_sampler=False,
             default_root_dir=folder,
         )
     except InputError:
         raise
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
         where = config.machine
         asked = f"device {where.device}, devices {where.devices}, strategy {where.strategy}"
         raise InputError(
             f"Training cannot run with {asked}, precision {config.precision}: "
             f"{_first_sentence(error)}; change one of them."
         ) from error
+
+
+def _environment(config: TrainConfig, folder: Path | None) -> list[LightningEnvironment]:
+    """A training on one device is complete in this process, however many tasks a cluster's job has.
+
+    Without this, Lightning takes the tasks of a SLURM job for the processes of one training.
+    """
+    alone = config.machine.devices == 1 and (folder is None or is_first_process())
+    return [LightningEnvironment()] if alone else []
 
 
 def _first_sentence(error: Exception) -> str:
@@ -292,3 +322,4 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # the run was moved
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message="GPU available but not used.*")

@@ -58,7 +58,7 @@ class TrainingModule(LightningModule):
     def __init__(self, model: LatentModel, config: TrainConfig) -> None:
         super().__init__()
         self.model = model
-        self.config = config
+        self.config = config = config.resolved(model.spec.method)
         self.terms = TermLog()
         self.begun = False
         self.automatic_optimization = False
