@@ -1,5 +1,6 @@
 """Training: what is repeated, resumed and recorded."""
 
+import copy
 import itertools
 import time
 
@@ -173,6 +174,20 @@ def test_a_seed_repeats_a_run_and_another_changes_it(tmp_path, dataset):
     first = codes(0, "a")
     np.testing.assert_array_equal(first, codes(0, "b"))
     assert not np.array_equal(first, codes(1, "c"))
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [*((name, {}) for name in methods.names()), ("rrae-weak", {"learned_coefficients": True})],
+)
+def test_a_training_depends_on_its_seed_and_not_on_what_was_drawn_before(method, options, dataset):
+    model = latentrank.build(method, (6,), 4, bounded=False, **options)
+    again = copy.deepcopy(model)
+    for state, one in enumerate((model, again)):
+        torch.manual_seed(state)
+        fit(one, dataset, TrainConfig(epochs=1, device="cpu"), progress=False)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
