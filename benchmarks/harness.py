@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = RESULTS.parent.parent / "docs" / "performance.md"
@@ -28,15 +29,16 @@ def take_turns(
 ) -> dict[str, list[float]]:
     """Processor seconds of each case in each round, on one thread."""
     torch.set_num_threads(1)
-    for case in cases.values():
-        for _ in range(warmup):
-            case()
     seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(rounds):
-        for name, case in cases.items():
-            started = time.process_time()
-            case()
-            seconds[name].append(time.process_time() - started)
+    with threadpool_limits(1):  # of NumPy and scikit-learn
+        for case in cases.values():
+            for _ in range(warmup):
+                case()
+        for _ in range(rounds):
+            for name, case in cases.items():
+                started = time.process_time()
+                case()
+                seconds[name].append(time.process_time() - started)
     return seconds
 
 

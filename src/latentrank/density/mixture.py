@@ -19,6 +19,7 @@ from latentrank.density.base import (
 )
 from latentrank.density.gaussian import Normal
 from latentrank.errors import InputError, check_count, check_known
+from latentrank.linalg.threads import threads
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -136,7 +137,7 @@ def _maximise(coordinates: Array, components: int, covariance: str, seed: int) -
         max_iter=200,
         random_state=seed,
     )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threads(coordinates.shape[1]):
         # Duplicated codes leave k-means fewer distinct points than components. The mixture
         # is still valid, with two coinciding components.
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)

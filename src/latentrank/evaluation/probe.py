@@ -17,6 +17,7 @@ from latentrank.data.base import to_float
 from latentrank.errors import InputError, check_known
 from latentrank.evaluation.fitting import fit_classes
 from latentrank.evaluation.labelled import Labelled, checked_budget, draw_labels, labelled
+from latentrank.linalg.threads import threads
 from latentrank.randomness import isolated
 
 Kind = Literal["mlp", "linear", "knn"]
@@ -154,7 +155,8 @@ def _linear_accuracy(train: Labelled, test: Labelled, classes: int, seed: int) -
     from sklearn.preprocessing import StandardScaler
 
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return float(model.fit(*train).score(*test))
+    with threads(train.x.shape[1]):
+        return float(model.fit(*train).score(*test))
 
 
 def _knn_accuracy(train: Labelled, test: Labelled, classes: int, seed: int) -> float:

@@ -21,10 +21,10 @@ def _blas() -> ThreadpoolController:
 
 
 def threads(size: int) -> AbstractContextManager[object]:
-    """Limit the threads of a factorisation of a matrix of this size to as many as help.
+    """Limit the threads of factorisations and products of this size to as many as help.
 
     Args:
-        size: the smaller side of the matrix.
+        size: the smaller side of the matrices.
 
     Example:
         >>> with threads(100):
