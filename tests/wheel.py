@@ -65,7 +65,7 @@ WITHOUT = {
     "train ae --data hf:mnist": "huggingface",
     "train ae --data blobs --logger wandb": "wandb",
     "reproduce lorae-table-7 --cluster tcp://127.0.0.1:1": "cluster",
-    "evaluate run --features inception --metric fid:gaussian": "fid",
+    "evaluate run --metric fid:gaussian": "fid",
     "evaluate run --features timm:resnet18": "features",
 }
 
