@@ -2,7 +2,9 @@
 
 import copy
 import itertools
+import logging
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -232,6 +234,19 @@ def test_a_single_sample_is_refused_before_anything_is_trained(train, test, data
     with pytest.raises(InputError, match="at least two of each"):
         fit(build(), few, TrainConfig(), folder=tmp_path, progress=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_messages_of_the_user_s_own_trainings_are_not_silenced(dataset):
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+
+    def state():
+        return [logger.level for logger in loggers], list(warnings.filters)
+
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+    before = state()
+    fit(build(), dataset, TrainConfig(epochs=1, device="cpu"), progress=False)
+    assert state() == before
 
 
 class InsideSteps(Callback):

@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -135,7 +136,6 @@ def fit(
     if model.trained_by == "closed form":
         return solve(cast(PCA, model), dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
-    quiet()
     precision = resolve_precision(config.precision, config.machine.device)
     config = config.model_copy(update={"precision": precision})
     with isolated(config.seed):  # what is prepared may be drawn
@@ -149,7 +149,8 @@ def fit(
         watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}{where}"))
     if folder is not None:
         watching.append(Checkpoint(folder / CHECKPOINTS))
-    trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
+    with _quiet():
+        trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
     data = DataModule(
         dataset, config.batch_size, seed=config.seed, preprocessing=model.preprocessing
     )
@@ -159,7 +160,7 @@ def fit(
     threads = model.threads(config.batch_size, _PASSES, config.machine.threads)
     # Each step seeds torch's generators. The caller's next model must not start from that seed.
     own_draws = isolated(config.seed, _seeded_cards(trainer))
-    with quick_device_check(), kept_memory(), own_draws, threads as history.threads:
+    with quick_device_check(), kept_memory(), own_draws, _quiet(), threads as history.threads:
         try:
             _run(trainer, module, data, checkpoint)
         except Exception as error:
@@ -313,13 +314,28 @@ def _loggers(config: TrainConfig, folder: Path | None) -> Any:
     return made or False
 
 
-def quiet() -> None:
-    """Silence Lightning's messages that the progress line and the report cover."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
-    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # the run was moved
-    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-    warnings.filterwarnings("ignore", message="GPU available but not used.*")
+_COVERED = (
+    ".*does not have many workers.*",
+    r".*`isinstance\(treespec, LeafSpec\)`.*",
+    ".*exists and is not empty.*",
+    ".*dirpath has changed.*",  # the run was moved
+    ".*smaller than the logging interval.*",
+    "GPU available but not used.*",
+)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's messages that the progress line and the report cover; others' stay."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in _COVERED:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.WARNING)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
