@@ -81,7 +81,7 @@ def test_no_settings_are_tried_twice_and_a_finite_search_ends(tmp_path):
     found = sweep(base, [width], 2, out=tmp_path)
     found = sweep(base, [width], 4, out=tmp_path)
     assert sorted(trial.settings["latent_dim"] for trial in found) == [2, 3, 4]
-    assert len(list(tmp_path.glob("*/*/metrics.json"))) == 3
+    assert len(list(tmp_path.glob("*/trial-*/metrics.json"))) == 3
 
 
 def test_what_has_failed_is_said_once_and_tried_again_by_the_next_call(tmp_path, monkeypatch):

@@ -221,7 +221,7 @@ def _planned(
     """The run of a trial, in a folder named by its content: none stands for other settings."""
     config = configured(given, searches, trial.params)
     name = f"trial {trial.number}: {_listed(trial.params)}"
-    return PlannedRun(name, "", config, folder / folder_name(config))
+    return PlannedRun(name, "", config, folder / f"trial-{folder_name(config)}")
 
 
 def _claim(trial: Any, run: PlannedRun, command: Path) -> None:
