@@ -94,6 +94,10 @@ PART = OWN["parts"][0]
         ({"figures": ["spectrum:x"]}, "a figure is 'spectrum:x', expected spectrum"),
         ({"figures": ["tsne:gm"]}, "no density 'gm'"),
         ({"figures": ["bars:eror"]}, "no column 'eror'"),
+        (
+            {"figures": ["bars:error"], "summary": "median"},
+            "shows means, and the summary is median; write seeds:error",
+        ),
         ({"claims": [{"text": "Good.", "column": "rank"}]}, "'Good.' compares nothing"),
         (
             {

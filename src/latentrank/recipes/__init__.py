@@ -206,6 +206,11 @@ class Recipe(_Strict):
         _known("figure", [kind], FIGURES)
         if bool(colon) != bool(FIGURES[kind]):
             raise ValueError(f"a figure is '{figure}', expected {kind}{FIGURES[kind]}")
+        if kind == "bars" and self.summary == "median":
+            raise ValueError(
+                f"a figure is '{figure}', which shows means, and the summary is median; write "
+                f"seeds:{argument}"
+            )
         if FIGURES[kind] == ":COLUMN":
             _known("column", [argument], self._columns)
         elif argument:
