@@ -53,6 +53,16 @@ def test_dots_show_every_seed_and_the_median():
     assert published.get_xdata() == [1.9]
 
 
+@pytest.mark.parametrize("high", [160.0, 300.0, 1400.0, 9000.0, 1e5])
+def test_the_axis_of_dots_has_several_numbers(high):
+    axes = figures.dots({"a": [150.0, high]}, "distance").axes[0]
+    low, up = axes.get_xlim()
+    axes.figure.canvas.draw()
+    ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    seen = [text.get_text() for place, text in ticks if low <= place <= up]
+    assert 2 <= len([text for text in seen if text]) <= 10
+
+
 @pytest.mark.parametrize("values", [{}, {"a": []}, {"a": [0.0, 1.0]}])
 def test_dots_without_a_logarithm(values):
     with pytest.raises(InputError, match="positive values"):

@@ -9,7 +9,13 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import (
+    AutoLocator,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    ScalarFormatter,
+)
 from numpy.typing import NDArray
 
 from latentrank.errors import InputError
@@ -18,6 +24,7 @@ from latentrank.report.style import INK, PALETTE, one_panel, styled
 
 _DECADE: Final = 10
 _MOST_NAMED: Final = 8  # positions on a logarithmic axis up to which each has a tick
+_NARROW: Final = 4  # times the smallest value, below which a logarithmic axis looks linear
 
 
 @styled
@@ -154,6 +161,11 @@ def dots(
         axes.plot(row, [place] * len(row), "o", color=PALETTE[0], alpha=0.55, label="one seed")
         axes.plot(np.median(row), place, "|", color=INK, markersize=16, label="median")
     axes.set_xscale("log")
+    every = [value for row in values.values() for value in row]
+    span = max(every) / min(every)
+    if span < _DECADE**2:  # powers of ten alone would be one label or none
+        few = LogLocator(subs=(1.0, 2.0, 5.0)) if span > _NARROW else AutoLocator()
+        axes.xaxis.set_major_locator(few)
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     _name_rows(axes, list(values), label, published)
