@@ -9,7 +9,7 @@ import pytest
 
 from latentrank import metrics
 from latentrank.errors import InputError
-from latentrank.filenames import HISTORY
+from latentrank.filenames import HISTORY, LAST_CHECKPOINT
 from latentrank.runs import Run
 from latentrank.sweep import (
     Aim,
@@ -141,27 +141,31 @@ def test_a_trial_of_a_running_command_is_left_to_it(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_killed_sweep_is_resumed_where_it_stopped(tmp_path):
-    settings = {**BASE, "steps": 4000, "validate_every": 10}
+    settings = {**BASE, "steps": 600, "validate_every": 10}
     script = (
         f"from latentrank.sweep import *; sweep({settings}, [{PENALTY}], 1, out={str(tmp_path)!r})"
     )
     running = subprocess.Popen([sys.executable, "-c", script])
-    until = time.monotonic() + 120
-    while not any(
-        len(path.read_text().splitlines()) > 3 for path in tmp_path.glob(f"*/*/{HISTORY}")
-    ):
-        assert running.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    _wait(running, lambda: any(path.stat().st_size for path in tmp_path.glob(f"*/*/{HISTORY}")))
+    (folder,) = (path.parent for path in tmp_path.glob(f"*/*/{HISTORY}"))
+    began, known = Run(folder).history["seconds"][0], time.time_ns()
+    # The checkpoint has the first row once it is written again.
+    _wait(running, lambda: (folder / LAST_CHECKPOINT).stat().st_mtime_ns > known)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    (folder,) = (path.parent for path in tmp_path.glob(f"*/*/{HISTORY}"))
     assert not Run(folder).finished
-    began = Run(folder).history["seconds"][0]
     (trial,) = sweep(settings, [PENALTY], 1, out=tmp_path)
     assert (trial.number, trial.folder) == (0, str(folder))
     assert Run(folder).history["seconds"][0] == began
     assert Run(folder).history["step"][-1] == settings["steps"]
+
+
+def _wait(running, reached):
+    until = time.monotonic() + 300
+    while not reached():
+        assert running.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def _interrupted(subject, text):
