@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes
-from latentrank.data.base import Dataset, Split, holdout
+from latentrank.data.base import Dataset, Split, are_integers, holdout
 from latentrank.data.layout import recognise
 from latentrank.data.views import Array
 from latentrank.errors import InputError
@@ -316,10 +316,7 @@ def _flat_labels(part: Part) -> Any:
         return _complete(named, named == "", part.what)
     if labels.dtype.kind == "f":
         _complete(labels, np.isnan(labels), part.what)
-    integral = labels.dtype.kind in "biuf" and bool(
-        (np.abs(labels.astype(np.float64)) < 2**63).all() and (labels == np.rint(labels)).all()
-    )
-    if not integral:
+    if not are_integers(labels):
         raise InputError(
             f"{part.what} has labels of dtype {labels.dtype}; expected integers of 64 bits or "
             "names of classes (real numbers are parameters)."

@@ -145,8 +145,7 @@ class Axes(NamedTuple):
     @property
     def upwards(self) -> bool:
         """Whether the vertical coordinate of a picture grows with its rows, as in most fields."""
-        values = self.places[-2].values if len(self.places) >= 2 else None
-        return values is not None and bool(values[0] < values[-1])
+        return len(self.places) >= 2 and self.places[-2].direction == "rising"
 
     def upside_down(self) -> Axes:
         """The same for pictures with their rows in reverse order.

@@ -123,10 +123,21 @@ class Split:
         return Split(take_rows(self.x, index), **kept)
 
 
+def are_integers(values: Array) -> bool:
+    """Whether these are integers, of any type, that fit into 64 bits.
+
+    Example:
+        >>> are_integers(np.array([1.0, 2.0])), are_integers(np.array([1e30]))
+        (True, False)
+    """
+    return values.dtype.kind in "biuf" and bool(
+        (np.abs(values.astype(np.float64)) < 2**63).all() and (values == np.rint(values)).all()
+    )
+
+
 def _as_labels(given: Any) -> NDArray[np.int64]:
     labels = np.asarray(unwrapped(given, "labels"))
-    whole = labels.dtype.kind in "biuf" and bool((labels == np.rint(labels)).all())
-    if labels.ndim != 1 or not whole:
+    if labels.ndim != 1 or not are_integers(labels):
         raise InputError(
             f"The labels have shape {labels.shape} and dtype {labels.dtype}, expected (N,) "
             "integers; number the classes, and give their names as class_names of the Dataset."

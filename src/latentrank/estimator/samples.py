@@ -23,6 +23,10 @@ from latentrank.models.base import LatentModel
 
 Array = NDArray[Any]
 
+_NAMED = 10  # columns in a message
+#: What NumPy, scikit-learn and data frames have, and data sets of torch have not.
+_ARRAYS = ("__array__", "__array_interface__", "__dataframe__", "toarray")
+
 
 def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
     """An array of finite real numbers, in its own dtype.
@@ -64,12 +68,6 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
     _check_finite(x)
     _check_dimensions(estimator, X, reset)
     return x
-
-
-_NAMED = 10  # columns in a message
-
-#: What NumPy, scikit-learn and data frames have, and data sets of torch have not.
-_ARRAYS = ("__array__", "__array_interface__", "__dataframe__", "toarray")
 
 
 def _check_kind(X: Any) -> None:
