@@ -95,7 +95,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
     def sample(
         self, n: int = 1, *, density: str | None = None, random_state: RandomState = None
     ) -> Array:
-        """New samples: codes drawn from a density fitted to the training codes, decoded.
+        """New samples: codes drawn from a density fitted to `embedding_`, decoded.
 
         Args:
             n: how many, from 1.

@@ -98,12 +98,11 @@ class LowRankAutoencoder(FittedAutoencoder):
 
     Attributes:
         model_: the trained model; `model_.preprocessing` maps data to its inputs and back.
-        rank_: number of covariance singular values of the training codes above 1e-4 of the largest.
+        rank_: number of covariance singular values of `embedding_` above 1e-4 of the largest.
         singular_values_: `(L,)`, these singular values, largest first, divided by the largest.
-        explained_variance_: `(L,)`, variance of the training codes along their principal
-            directions.
+        explained_variance_: `(L,)`, variance of `embedding_` along its principal directions.
         explained_variance_ratio_: `(L,)`, `explained_variance_` divided by its sum.
-        embedding_: codes of the training data, `(N, L)` float32.
+        embedding_: codes of all samples given to `fit`, in their order, `(N, L)` float32.
         n_iter_: epochs of training.
         history_: a row for each validation: epoch, loss terms, `validation_error` (on the training
             samples if none are held out).
@@ -210,7 +209,7 @@ class LowRankAutoencoder(FittedAutoencoder):
             settings |= {"n_init": self.n_init}
         if self.n_iter_no_change is not None or self.n_init > 1:
             train, held = samples.split(x, self.validation_fraction, rng)
-        return self._train(self._dataset(X, before, train, held), before, settings, rng)
+        return self._train(x, self._dataset(X, before, train, held), before, settings, rng)
 
     @available_if(_learns_by_steps)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
@@ -234,7 +233,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         before = getattr(self, "_trained", None)
         x = samples.checked(self, X, reset=before is None)
         dataset = self._dataset(X, before, x, x)
-        return self._train(dataset, before, {"epochs": 1}, random_generator(self.random_state))
+        return self._train(x, dataset, before, {"epochs": 1}, random_generator(self.random_state))
 
     def _dataset(
         self, X: ArrayLike, before: LatentModel | None, train: Array, held: Array
@@ -245,6 +244,7 @@ class LowRankAutoencoder(FittedAutoencoder):
 
     def _train(
         self,
+        x: Array,
         dataset: Dataset,
         before: LatentModel | None,
         settings: Mapping[str, Any],
@@ -268,7 +268,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         model, history = found[0]
         if before is None:
             self.notes_ = dataset.notes
-        self._keep(model.requires_grad_(False), dataset, history, epochs)
+        self._keep(model.requires_grad_(False), x, dataset, history, epochs)
         return self
 
     def _fitted(
@@ -311,12 +311,13 @@ class LowRankAutoencoder(FittedAutoencoder):
             )
         return before.requires_grad_(True).train()
 
-    def _keep(self, model: LatentModel, dataset: Dataset, history: History, epochs: int) -> None:
-        x = dataset.train.x
+    def _keep(
+        self, model: LatentModel, x: Array, dataset: Dataset, history: History, epochs: int
+    ) -> None:
         self._trained = model
-        self.model_ = self._compressed(model, x)
-        self.embedding_ = self.model_.encode_array(x)
-        self._mean_sample = model.mean_sample(x).numpy()
+        self.model_ = self._compressed(model, dataset.train.x)
+        self.embedding_ = self.model_.encode_array(samples.for_model(model, x))
+        self._mean_sample = model.mean_sample(dataset.train.x).numpy()
         rows = [{**row, "epoch": row["epoch"] + epochs} for row in history.rows]
         self.history_ = [*(self.history_ if epochs else []), *rows]
         self.n_iter_ = int(self.history_[-1]["epoch"])
