@@ -324,6 +324,8 @@ def test_what_is_not_linear_cannot_be_compressed(tmp_path):
     model, _ = trained("irmae", nonlinear=True)
     with pytest.raises(InputError, match="compress needs a code that is linear"):
         export.export_safetensors(model, tmp_path / "a.safetensors", compress=1e-3)
+    with pytest.raises(InputError, match=r"call model\.finalize"):
+        latentrank.build("rrae", (6,), latent_dim=4, rank=2).fold()
 
 
 def test_a_model_without_its_basis_is_not_exported(tmp_path):

@@ -162,5 +162,6 @@ class Autoencoder(LatentModel):
     def _linear_map(self, purpose: str) -> Tensor:
         matrix = self.bottleneck.linear_map()
         if matrix is None:
+            self._need_statistics(purpose)  # a basis is computed along with them
             raise self._not_linear(purpose)
         return matrix.detach()

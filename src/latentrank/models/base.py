@@ -187,8 +187,7 @@ class LatentModel(nn.Module):
     def _not_linear(self, purpose: str) -> InputError:
         return InputError(
             f"{purpose} needs a code that is linear in the encoder's output, and that of "
-            f"{self.spec.method} is not (or its basis has not been computed yet: finalize "
-            "the model first)."
+            f"{self.spec.method} is not; do without it."
         )
 
     def prior_basis(self) -> Tensor | None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
-from latentrank.errors import InputError, check_count, check_returned, unknown
+from latentrank.errors import InputError, check_count, check_returned, described, unknown
 from latentrank.nets.conv import conv
 from latentrank.nets.mlp import Pair, Shape, mlp
 from latentrank.nets.paper import celeba, curves, mnist, rrae_mnist, shapes
@@ -179,8 +179,8 @@ def check_pair(
                 made = network(torch.zeros(given).to(like))
         except (RuntimeError, ValueError, IndexError) as error:
             raise InputError(
-                f"The {name} cannot take samples of shape {given} "
-                f"({' '.join(str(error).split())[:200]}); change its first layer."
+                f"The {name} cannot take samples of shape {given} ({described(error)}); change its "
+                "first layer."
             ) from None
         found = tuple(made.shape) if isinstance(made, torch.Tensor) else f"a {type(made).__name__}"
         if found != expected:
