@@ -25,8 +25,12 @@ def test_searches_are_read_as_they_are_typed(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["penalty", "penalty=", "=1..2", "penalty=a..b", "penalty=1..2:lin", "penalty=1..true"]
-)
+    "text",
+    [
+        "penalty", "penalty=", "=1..2", "penalty=a..b", "penalty=1..2:lin", "penalty=1..true",
+        "penalty=1..2..3",
+    ],
+)  # fmt: skip
 def test_what_is_no_search_is_refused(text):
     with pytest.raises(InputError, match=r"expected NAME=LOW..HIGH"):
         parse_search(text)
