@@ -51,11 +51,19 @@ MODULES = {
     "evaluation.statistics": ["tests/evaluation/test_distances.py"],
     **{f"metrics.{name}": [f"tests/metrics/test_{name}.py"]
        for name in ("latent", "store", "tables")},
+    **{f"parametric.{name}": ["tests/parametric"] for name in ("coordinates", "kinds", "map")},
+    "registry": ["tests/test_registry.py"],
+    "sweep.searches": ["tests/sweep/test_searches.py"],
+    "data.axes": ["tests/data/test_axes.py"],
+    "data.folders": ["tests/data/test_folders.py"],
+    "data.readers.netcdf": ["tests/data/readers/test_netcdf.py"],
+    "data.readers.tables": ["tests/data/readers/test_tables.py"],
     # Without the two that train a classifier, search and reproduce, which takes a minute each.
-    "metrics.measure": ["tests/metrics/test_measure.py",
-                        *(f"--deselect=tests/metrics/test_measure.py::test_{name}" for name in (
-                            "a_distance_is_the_same_number_from_every_command",
-                            "values_that_need_no_model_are_measured_side_by_side"))],
+    **{f"metrics.{name}": ["tests/metrics/test_measure.py",
+                           *(f"--deselect=tests/metrics/test_measure.py::test_{test}" for test in (
+                               "a_distance_is_the_same_number_from_every_command",
+                               "values_that_need_no_model_are_measured_side_by_side"))]
+       for name in ("base", "labels", "measure", "subject")},
 }  # fmt: skip
 
 _SWAPS: dict[type[ast.AST], type[ast.AST]] = {

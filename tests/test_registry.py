@@ -1,3 +1,4 @@
+import re
 import sys
 from importlib.metadata import EntryPoint
 
@@ -27,6 +28,15 @@ def test_an_entry_point_is_listed_without_being_imported(numbers):
 def test_an_entry_point_that_cannot_be_imported_names_its_package(numbers):
     provide(numbers, "two", "no_such_package:TWO")
     with pytest.raises(InputError, match=r"'two' is provided by no_such_package:TWO"):
+        numbers.get("two")
+
+
+def test_an_error_in_the_code_of_a_package_is_told_with_its_place(numbers, tmp_path, monkeypatch):
+    (tmp_path / "broken_package.py").write_text("ONE = 1\nTWO = ONE / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    provide(numbers, "two", "broken_package:TWO")
+    place = re.escape(f"division by zero, in {tmp_path / 'broken_package.py'}, line 2)")
+    with pytest.raises(InputError, match=place):
         numbers.get("two")
 
 

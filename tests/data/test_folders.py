@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentrank.data import images
+from latentrank.data import folders, images
 from latentrank.errors import InputError
 from tests.data.pictures import load, pixels, save
 
@@ -38,6 +38,10 @@ def test_train_and_test_without_classes_have_no_labels(tmp_path):
     for part in ("train", "test"):
         save(tmp_path / part / "0.png", pixels(4, 4))
     data = load(tmp_path)
+    assert not any("outside" in note for note in data.notes)
+    save(tmp_path / "stray.png", pixels(4, 4))
+    data = load(tmp_path)
+    assert any("outside the folders of splits (1)" in note for note in data.notes)
     assert data.train.labels is None
     assert (len(data.train), len(data.test)) == (1, 1)
 
@@ -45,12 +49,24 @@ def test_train_and_test_without_classes_have_no_labels(tmp_path):
 def test_links_in_circles_and_links_to_what_is_read_already_add_nothing(folder):
     (folder / "again").symlink_to(folder.resolve())
     (folder / "z.png").symlink_to(folder / "3.png")
+    (folder / "-.png").symlink_to(folder / "3.png")
     data = load(folder)
     assert len(data.train) + len(data.test) == 10
     assert data.notes[:2] == (
-        "Skipped links to files already read (1): z.png.",
+        "Skipped links to files already read (2): -.png, z.png.",
         "Skipped links to folders already read (1): again.",
     )
+
+
+@pytest.mark.parametrize("rest", [False, True])
+def test_links_to_what_lies_elsewhere_are_followed_once(folder, tmp_path, rest):
+    (tmp_path / "pile").mkdir()
+    for name in ("one.png", "two.png"):
+        (tmp_path / "pile" / name).symlink_to(folder / "3.png")
+    if rest:
+        (tmp_path / "pile" / "rest").symlink_to(folder)
+    expected = [f"rest/{i}.png" for i in range(10)] if rest else ["one.png"]
+    assert folders.find(tmp_path / "pile", [".png"]).names == expected
 
 
 def test_links_to_files_elsewhere_are_followed(folder, tmp_path):
@@ -175,3 +191,18 @@ def test_classes_that_are_numbers_keep_their_order(tmp_path):
     data = load(tmp_path)
     assert data.train.x[:, 0, 0, 0].tolist() == data.train.labels.tolist()
     assert data.class_names == tuple(map(str, range(11)))
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (["train/cat/1.png", "train/dog/1.png", "test/cat/2.png"], ["cat", "dog", "cat"]),
+        (["train_set/cat/old/1.png", "test_set/dog/old/1.png"], ["cat", "dog"]),
+        (["cat/train_set/1.png", "dog/test_set/1.png"], ["cat", "dog"]),
+        (["val/cat/1.png", "test/dog/1.png"], ["cat", "dog"]),
+        (["cat/old/1.png", "dog/old/1.png"], ["cat", "dog"]),
+        (["1.png", "2.png"], None),
+    ],
+)
+def test_classes_across_splits_are_the_outermost_folders_that_are_no_splits(names, classes):
+    assert folders.classes_of(names) == classes

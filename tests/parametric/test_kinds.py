@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from scipy.interpolate import LinearNDInterpolator
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from latentrank.errors import InputError
 from latentrank.parametric import KINDS, ParameterMap, kinds
@@ -71,6 +73,8 @@ class TestLinear:
     def test_many_dimensions(self, rng):
         with pytest.raises(InputError, match="over 6 parameters is asked, expected at most 5"):
             at(rng.normal(size=(30, 6)), rng.normal(size=(30, 2)), np.zeros((1, 6)), "linear")
+        known, query = rng.normal(size=(30, 5)), rng.normal(size=(3, 5))
+        np.testing.assert_allclose(at(known, known, query, "linear"), query, atol=1e-9)
 
 
 class TestMultilinear:
@@ -123,18 +127,46 @@ class TestRadial:
         for kind in ("radial", "gaussian-process"):
             with pytest.raises(InputError, match="over 3 different parameters are asked"):
                 ParameterMap.fit(np.eye(3), np.eye(3), kind)
+            known = np.array([[0.0], [1.0]])
+            np.testing.assert_allclose(at(known, known, known, kind), known, atol=1e-4)
 
 
 class TestGaussianProcess:
-    def test_is_the_posterior_mean_written_out(self, rng):
+    @pytest.mark.parametrize(
+        ("smoothness", "covariance"),
+        [
+            (np.inf, lambda d: np.exp(-(d**2) / 2)),
+            (2.5, lambda d: (1 + np.sqrt(5) * d + 5 * d**2 / 3) * np.exp(-np.sqrt(5) * d)),
+        ],
+    )
+    def test_is_the_posterior_mean_written_out(self, smoothness, covariance, rng):
         known, query = rng.uniform(size=(15, 2)), rng.uniform(size=(4, 2))
         values, scales = rng.normal(size=(15, 3)), np.array([0.2, 0.7])
-        kernel = lambda a, b: np.exp(-(((a[:, None] - b) / scales) ** 2).sum(-1) / 2)  # noqa: E731
+        kernel = lambda a, b: covariance(np.linalg.norm((a[:, None] - b) / scales, axis=-1))  # noqa: E731
         mean = values.mean(0)
         inverse = np.linalg.inv(kernel(known, known) + 1e-10 * np.eye(15))
         expected = mean + kernel(query, known) @ inverse @ (values - mean)
-        found = kinds.gaussian_process(known, values, np.array([np.inf, *scales]))(query)
+        found = kinds.gaussian_process(known, values, np.array([smoothness, *scales]))(query)
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+    def test_length_scales_are_those_of_the_values_themselves(self, rng):
+        """Not of their directions: the last column hardly varies, and in another parameter."""
+        known = rng.uniform(size=(40, 2))
+        values = np.hstack([smooth(known), 1e-3 * np.sin(9 * known[:, 1:])])
+        reference = GaussianProcessRegressor(ConstantKernel() * RBF([0.3, 0.3]), alpha=1e-10)
+        reference.fit(known, (values - values.mean(0)) / values.std())
+        smoothness, *scales = kinds.learn_kernel(known, values)
+        assert smoothness == np.inf
+        np.testing.assert_allclose(scales, np.exp(reference.kernel_.theta[1:]), rtol=0.02)
+
+    def test_learns_how_smooth_the_values_are(self, rng):
+        """Draws of a Matern 5/2 process of length 0.2, and an analytic function."""
+        known = np.linspace(0, 1, 30)[:, None]
+        near = np.sqrt(5) * np.abs(known - known.T) / 0.2
+        covariance = (1 + near + near**2 / 3) * np.exp(-near)
+        rough = np.linalg.cholesky(covariance) @ rng.normal(size=(30, 5))
+        assert kinds.learn_kernel(known, rough)[0] == 2.5
+        assert kinds.learn_kernel(known, np.sin(3 * known))[0] == np.inf
 
     def test_learns_which_parameter_matters(self, rng):
         known, query = rng.uniform(size=(40, 2)), rng.uniform(0.1, 0.9, size=(50, 2))
@@ -151,11 +183,12 @@ class TestGaussianProcess:
 
 class TestAllOfThem:
     @pytest.mark.parametrize("kind", ["radial", "gaussian-process"])
-    def test_units_make_no_difference(self, kind, rng):
+    @pytest.mark.parametrize("unit", [1.0, 1e-9, 1e9])
+    def test_units_make_no_difference(self, kind, unit, rng):
         known, query = rng.uniform(size=(20, 2)), rng.uniform(size=(5, 2))
         codes, units = smooth(known), np.array([1e9, 1e-6])
         expected = at(known, codes, query, kind)
-        found = at(known * units, codes, query * units, kind)
+        found = at(known * units, codes * unit, query * units, kind) / unit
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
     @pytest.mark.parametrize("kind", [*KINDS, "auto"])
@@ -166,8 +199,10 @@ class TestAllOfThem:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_repeated_parameters_count_as_their_mean(self, kind):
-        known, codes = [[0.0], [1.0], [1.0], [2.0]], [[0.0], [0.5], [1.5], [2.0]]
-        np.testing.assert_allclose(at(known, codes, [[1.0]], kind), [[1.0]], atol=1e-6)
+        """In any unit, beside a parameter that does not vary."""
+        known = np.array([[0.0, 5.0], [1.0, 5.0], [1.0, 5.0], [2.0, 5.0]]) * [1e-6, 1.0]
+        codes = [[0.0], [0.5], [1.5], [2.0]]
+        np.testing.assert_allclose(at(known, codes, known[1:2], kind), [[1.0]], atol=1e-6)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_constant_codes_stay_what_they_are(self, kind):

@@ -73,13 +73,12 @@ def _folder(path: Path, suffixes: Collection[str]) -> Source:
     matching, other = sort_out(files, suffixes)
     matching, special = _divided(matching, lambda name: (path / name).is_file())
     pipes, broken = _divided(special, lambda name: (path / name).exists())
-    real = {(path / n).resolve() for n in matching if not (path / n).is_symlink()}
-    seen: set[Path] = set()
+    seen = {(path / name).resolve() for name in matching if not (path / name).is_symlink()}
     names: list[str] = []
     again: list[str] = []
     for name in matching:
         place = (path / name).resolve()
-        twice = place in seen or ((path / name).is_symlink() and place in real)
+        twice = (path / name).is_symlink() and place in seen
         (again if twice else names).append(name)
         seen.add(place)
     stamp = [stamp_of(path / name) for name in names]

@@ -43,14 +43,12 @@ class Coordinates:
     @classmethod
     def of(cls, known: Array) -> Coordinates:
         """Those of known parameters, `(N, P)`, at least two of them different."""
-        low, span = known.min(axis=0), np.ptp(known, axis=0)
-        varying = span > 0
-        scaled = (known - low) / np.where(varying, span, 1.0)
-        axes = np.eye(len(low))[:, varying]
-        subspace = Subspace.of(scaled)
+        low, span = ranges(known)
+        axes = np.eye(len(low))[:, known.max(axis=0) > low]
+        subspace = Subspace.of((known - low) / span)
         if subspace.rank < axes.shape[1]:
             axes = subspace.basis
-        return cls(low, np.where(varying, span, 1.0), axes)
+        return cls(low, span, axes)
 
     def __call__(self, parameters: Array) -> Array:
         """Coordinates `(Q, r)` of parameters `(Q, P)`."""
@@ -91,6 +89,12 @@ class Coordinates:
             return np.asarray(away | beyond.any(axis=1))
         away[~away] = [not _is_mean(nodes, point) for point in points[~away]]
         return np.asarray(away)
+
+
+def ranges(known: Array) -> tuple[Array, Array]:
+    """The lowest value of each parameter, and its range or, where it does not vary, 1."""
+    span = np.ptp(known, axis=0)
+    return known.min(axis=0), np.where(span > 0, span, 1.0)
 
 
 def levels(points: Array) -> list[Array]:

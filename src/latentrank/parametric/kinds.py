@@ -26,7 +26,7 @@ from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 from scipy.spatial import Delaunay
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
@@ -208,5 +208,4 @@ def learn_kernel(points: Array, values: Array) -> Array:
 
 
 def _kernel(learnt: Array) -> Any:
-    smoothness, scales, bounds = learnt[0], learnt[1:], (1e-2, 1e2)
-    return RBF(scales, bounds) if np.isinf(smoothness) else Matern(scales, bounds, nu=smoothness)
+    return Matern(learnt[1:], (1e-2, 1e2), nu=learnt[0])  # with nu infinite, squared exponential

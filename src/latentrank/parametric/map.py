@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from latentrank.errors import InputError, check_known
 from latentrank.formatting import as_text, first_of
 from latentrank.io import atomic_write
 from latentrank.parametric import kinds
-from latentrank.parametric.coordinates import Coordinates, cells
+from latentrank.parametric.coordinates import Coordinates, cells, ranges
 from latentrank.parametric.kinds import KINDS
 
 Array = NDArray[np.float64]
@@ -67,8 +67,8 @@ class ParameterMap:
     coefficients: Array
     mean: Array
     directions: Array
-    names: tuple[str, ...] | None = None
-    kernel: Array = field(default_factory=lambda: np.empty(0))
+    names: tuple[str, ...] | None
+    kernel: Array
 
     @classmethod
     def fit(
@@ -254,10 +254,10 @@ def as_parameters(
 
 def _merged(known: Array, codes: Array) -> tuple[Array, Array]:
     """One row per different parameters, with the mean of the codes there."""
-    low, span = known.min(axis=0), np.ptp(known, axis=0)
-    which = cells((known - low) / np.where(span > 0, span, 1.0))
+    low, span = ranges(known)
+    which = cells((known - low) / span)
     _, first, inverse = np.unique(which, axis=0, return_index=True, return_inverse=True)
-    inverse = inverse.reshape(-1)
+    inverse = inverse.ravel()  # a column in NumPy 2.0
     sums = np.zeros((len(first), codes.shape[1]))
     np.add.at(sums, inverse, codes)
     return known[first], sums / np.bincount(inverse)[:, None]

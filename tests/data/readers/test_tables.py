@@ -5,7 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentrank.data import load
+from latentrank.data import load, load_samples
+from latentrank.data.arrays import Meaning
+from latentrank.data.readers.tables import from_frame, has_names
 from latentrank.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
@@ -58,6 +60,46 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path):
 def test_numbers_without_a_line_of_names(tmp_path):
     data = load(saved(tmp_path, FRAME[["a", "b"]], header=False))
     assert len(data.train) + len(data.test) == N
+    assert not data.axes.channels
+    assert data.notes == ("Columns of a sample (2): 0, 1.",)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.CSV.GZ"])
+@pytest.mark.parametrize("header", [True, False])
+def test_whether_columns_have_names_is_told_before_a_table_is_read(tmp_path, name, header):
+    compression = "gzip" if name.endswith("GZ") else None
+    frame = FRAME[["a", "b"]]
+    frame.to_csv(tmp_path / name, index=False, header=header, compression=compression)
+    assert has_names(tmp_path / name) == header
+    assert has_names(tmp_path / "t.parquet")
+
+
+def test_new_samples_are_taken_by_name_where_their_columns_have_names(tmp_path):
+    trained = load(saved(tmp_path, FRAME[["a", "b"]]))
+    expected = FRAME[["a", "b"]].to_numpy(np.float32)
+    for frame, header in ((FRAME[["b", "c", "a"]], True), (FRAME[["a", "b"]], False)):
+        path = saved(tmp_path, frame, header=header)
+        found, _ = load_samples(path, trained.preprocessing, trained.shape, **trained.reading)
+        np.testing.assert_allclose(found.x, expected, rtol=1e-6)
+
+
+def test_of_several_columns_of_lists_the_first_is_the_sample():
+    lists = pd.Series([[1.0, 2.0], [3.0, 4.0]])
+    found = from_frame("x", pd.DataFrame({"a": [1, 2], "u": lists, "v": lists}), Meaning())
+    np.testing.assert_array_equal(found.parts[0].x, [[1, 2], [3, 4]])
+    assert found.notes == ("Columns of a sample (1): u.", "Unused columns: a, v.")
+    assert not found.axes.channels
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "bool"])
+def test_columns_of_one_type_keep_it(dtype):
+    frame = pd.DataFrame({"a": [0, 1, 1], "b": [1, 0, 1]}).astype(dtype)
+    assert from_frame("x", frame, Meaning()).parts[0].x.dtype == dtype
+
+
+def test_columns_of_the_same_name_are_refused():
+    with pytest.raises(InputError, match="x has several columns called b; rename"):
+        from_frame("x", pd.DataFrame(np.eye(3), columns=["a", "b", "b"]), Meaning())
 
 
 def test_a_split_column_is_obeyed(tmp_path):
@@ -119,6 +161,9 @@ def test_columns_that_number_the_rows_are_names_not_features(tmp_path, name):
         ("0,1", "1,0", False),
         ("1.5,2.5", "4,3", False),
         ("5,3,4", "0,1,2", False),
+        ("5", "1.5", False),
+        (",".join(f"{0.5 * i:g}" for i in range(9)), ",".join("315264879"), True),
+        (",".join("112345678"), ",".join("315264879"), False),  # names differ
     ],
 )
 def test_a_first_line_of_numbers_is_names_where_it_counts_up_and_samples_do_not(
@@ -136,6 +181,9 @@ def test_a_first_line_of_numbers_is_names_where_it_counts_up_and_samples_do_not(
         "1.5 2\n" * 9,
         "a, b\n" + "1.5, 2\n" * 9,
         "a#1,b\n" + "1.5,2\n" * 9,
+        "1,5;2,0\n" * 9,
+        "1,5\t2\n" * 9,
+        "kind 2,a,b\n" + "low;high,1.5,2\n" * 9,
         "a,b,\n" + "1.5,2,\n" * 9,
         "# by hand\n# again\na\tb\n" + "1.5\t2\n" * 9,
     ],
@@ -149,6 +197,8 @@ def test_missing_values_are_named_by_column(tmp_path):
     text = "a,b,label\n1,NA,x\n2,3,x\n,,x\n"
     with pytest.raises(InputError, match=r"2 of its columns, a \(1\), b \(2\); fill them in"):
         written(tmp_path, text)
+    with pytest.raises(InputError, match=r"1 of its columns, b \(1\); fill them in"):
+        written(tmp_path, "a,b\n1,NA\n2,3\n")
     with pytest.raises(InputError, match=r"1 of 3 samples, the first in row 1, counted from 0"):
         written(tmp_path, "a,b,label\n1,2,x\n2,3,\n4,4,x\n")
 
@@ -200,12 +250,19 @@ def test_text_among_numbers_is_refused_rather_than_the_column_dropped(tmp_path, 
             load(tmp_path / "u.csv", **chosen)
 
 
-def test_a_first_line_of_numbers_beside_text_is_a_sample_unless_they_increase(tmp_path):
-    rows = [f"2026-01-0{day},3{day}.5,0.{day},120{day}" for day in range(1, 8)]
-    (tmp_path / "t.csv").write_text("\n".join(rows))
-    data = load(tmp_path / "t.csv")
-    assert len(data.train) + len(data.test) == 7
+@pytest.mark.parametrize("first", ["3.5,0.5", "3,3", "35.5,0.5,1201"])
+def test_a_first_line_of_numbers_beside_text_is_a_sample_unless_they_increase(tmp_path, first):
+    x, data = written(tmp_path, "\n".join(f"2026-01-0{day},{first}" for day in range(1, 8)))
+    np.testing.assert_allclose(x, [[*map(float, first.split(","))]] * 7)
     assert "The first line of numbers is read as a sample." in data.notes
-    (tmp_path / "t.csv").write_text("\n".join(["day,2000,2010,2020", *rows]))
-    data = load(tmp_path / "t.csv")
-    assert [axis.name for axis in data.axes.channels] == ["2000", "2010", "2020"]
+
+
+@pytest.mark.parametrize("years", [["2000", "2010", "2020"], ["2000", "2001", "2002"]])
+def test_numbers_that_increase_beside_a_name_are_names(tmp_path, years):
+    _, data = written(tmp_path, "\n".join([",".join(["day", *years]), *["2026-01-01,3,5,1"] * 7]))
+    assert [axis.name for axis in data.axes.channels] == years
+
+
+def test_a_column_of_which_no_more_than_half_are_numbers_is_text(tmp_path):
+    rows = "".join(f"{i}.5,{entry}\n" for i, entry in enumerate(["1", "2", "low", "high"]))
+    assert "Unused columns: kind." in written(tmp_path, "level,kind\n" + rows)[1].notes

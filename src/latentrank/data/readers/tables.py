@@ -106,6 +106,8 @@ class _Start(NamedTuple):
     def separator(self) -> str:
         """Between columns."""
         line = self.lines[0]
+        if any(s in line for s in ";\t") and not re.search(r"(?<!\d),|,(?!\d)", line):
+            return max(";\t", key=line.count)  # the commas, between digits, are decimal ones
         if any(s in line for s in ",;\t"):
             return max(",;\t", key=line.count)
         return r"\s+" if len(line.split()) > 1 else ","

@@ -13,7 +13,6 @@ from latentrank.filenames import HISTORY, LAST_CHECKPOINT
 from latentrank.runs import Run
 from latentrank.sweep import (
     Aim,
-    Search,
     Trial,
     _write,
     configured,
@@ -27,26 +26,6 @@ BASE = {
     "steps": 1, "device": "cpu",
 }  # fmt: skip
 PENALTY = parse_search("penalty=1e-4..1e-1:log")
-
-
-def test_searches_are_read_as_they_are_typed():
-    assert parse_search("penalty=1e-5..1e-1:log") == Search("penalty", 1e-5, 1e-1, log=True)
-    assert parse_search("depth=2..12") == Search("depth", 2, 12)
-    assert parse_search("latent-dim=8,16") == Search("latent_dim", choices=(8, 16))
-
-
-@pytest.mark.parametrize(
-    "text", ["penalty", "penalty=", "=1..2", "penalty=a..b", "penalty=1..2:lin", "penalty=1..true"]
-)
-def test_what_is_no_search_is_refused(text):
-    with pytest.raises(InputError, match=r"expected NAME=LOW..HIGH"):
-        parse_search(text)
-
-
-@pytest.mark.parametrize("text", ["penalty=2..1", "penalty=1..1", "penalty=0..1:log"])
-def test_an_empty_range_is_refused(text):
-    with pytest.raises(InputError, match="give the smaller number first"):
-        parse_search(text)
 
 
 def test_trials_are_run_folders_and_the_study_goes_on(tmp_path):
