@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from contextlib import contextmanager
@@ -237,7 +238,10 @@ def _processes(count: int) -> Iterator[Executor]:
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
     try:
-        yield executor
+        with warnings.catch_warnings():
+            # Loky replaces a worker between runs if its memory has grown.
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+            yield executor
     finally:
         try:
             executor.shutdown()

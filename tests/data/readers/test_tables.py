@@ -266,3 +266,12 @@ def test_numbers_that_increase_beside_a_name_are_names(tmp_path, years):
 def test_a_column_of_which_no_more_than_half_are_numbers_is_text(tmp_path):
     rows = "".join(f"{i}.5,{entry}\n" for i, entry in enumerate(["1", "2", "low", "high"]))
     assert "Unused columns: kind." in written(tmp_path, "level,kind\n" + rows)[1].notes
+
+
+@pytest.mark.parametrize("first", ["0.12,2", "7.5"])
+def test_names_that_may_have_been_a_sample_are_told(tmp_path, first):
+    rows = "\n".join(f"s{i},{first}" for i in range(8))
+    _, data = written(tmp_path, rows)
+    assert "The first line of numbers is read as column names." in data.notes
+    _, data = written(tmp_path, "country,2019,2020,2021\n" + "a,1.5,2.5,0.5\nb,1.5,3.5,0.5\n" * 4)
+    assert not any("first line" in note for note in data.notes)

@@ -97,8 +97,10 @@ class _Start(NamedTuple):
                 "The text is not UTF-8 and was read as Windows-1252; if names look wrong, save it "
                 "again as UTF-8."
             )
-        if _increase(self.values(0)) if self.all_numbers else self.header is None:
-            read_as = "a sample" if self.header is None else "column names"
+        numbers, sample = self.values(0), self.header is None
+        names = _increase(numbers)
+        if names if self.all_numbers else sample or (len(numbers) > 0 and not names):
+            read_as = "a sample" if sample else "column names"
             told.append(f"The first line of numbers is read as {read_as}.")
         return told
 
