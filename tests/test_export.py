@@ -171,6 +171,40 @@ def test_the_loss_of_a_lower_precision_is_measured(precision, relative, shape, t
     assert outputs(small.path, x).dtype == np.float32
 
 
+@pytest.mark.parametrize("part", ["decoder", "autoencoder"])
+@pytest.mark.parametrize(("shape", "layout"), [((2, 8, 8), "NHWC"), ((2,), None)])
+def test_the_loss_does_not_depend_on_the_units_of_the_channels(part, shape, layout, tmp_path):
+    """The same network loses the same, whatever its outputs are multiplied by afterwards."""
+    relative = []
+    for offset, scale in (((0.0, 0.0), (1.0, 1.0)), ((1e5, 0.0), (300.0, 1e-3))):
+        units = Preprocessing(offset, scale, dtype="float64", layout=layout)
+        model, _ = trained("ae", shape, preprocessing=units)
+        made = export.export_onnx(model, tmp_path / "model.onnx", part, precision="int8")
+        relative.append(made.difference.relative)
+    assert relative[0] > 1e-4
+    assert relative[1] == pytest.approx(relative[0], rel=1e-3)
+
+
+def test_a_channel_that_is_wrong_shows_beside_large_numbers():
+    rng = np.random.default_rng(0)
+    expected = rng.normal(size=(64, 2, 8)) * [[1e3], [1.0]] + [[1e9], [0.0]]
+    model = SimpleNamespace(
+        spec=SimpleNamespace(
+            preprocessing=Preprocessing((1e9, 0.0), (1e3, 1.0)), input_shape=(2, 8)
+        )
+    )
+    units = measure.units_of(model, "decoder")
+    found = expected * [[1.0], [0.0]]
+    assert measure.Difference.between(found, expected, units).relative == pytest.approx(
+        0.5**0.5, 0.1
+    )
+    # one step of float32 is 64 at 1e9
+    single = expected.astype(np.float32)
+    found = np.nextafter(single, np.float32(np.inf))
+    assert measure.Difference.between(found, single, units).relative < 1e-6
+    assert measure.Difference.between(found, single).largest == 64
+
+
 def test_a_model_that_float16_cannot_hold_is_refused(tmp_path):
     model, _ = trained("ae")
     with torch.no_grad():

@@ -41,6 +41,18 @@ def test_samples_of_images_are_drawn_from_black_to_white(folder):
     assert figure.axes[0].get_ylim()[0] == 4
 
 
+def test_samples_of_a_field_use_all_colours_whatever_the_other_channels(folder):
+    ramp = np.linspace(0, 1, 64).reshape(1, 8, 8)
+    x = np.stack([np.stack([1e5 + 300 * ramp[0] * i, ramp[0]]) for i in range(1, 25)])
+    np.savez(folder / "flow.npz", x=x)
+    values = {"method": "pca", "data": str(folder / "flow.npz"), "latent_dim": 2}
+    run = runs.train(RunConfig(**values), folder / "flow", progress=False)
+    figure = pictures.sample_grid(run, x)
+    mosaic = np.asarray(figure.axes[0].images[0].get_array())
+    assert len(np.unique(mosaic[..., :3].reshape(-1, 3), axis=0)) > 50
+    assert len(figure.axes) == 2  # with a colour bar
+
+
 def test_what_cannot_be_drawn_is_refused(folder):
     with pytest.raises(InputError, match="did you mean 'linear'"):
         pictures.interpolation(trained(folder, "ae"), "liner")

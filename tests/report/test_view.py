@@ -5,7 +5,8 @@ import torch
 from latentrank import density
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
-from latentrank.report.view import View, display_name, drawn
+from latentrank.report.limits import drawn
+from latentrank.report.view import View, display_name
 from tests.report.fake import fake_run
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from latentrank.export.parts import dtype_of
+from latentrank.export.parts import dtype_of, layout_of
 from latentrank.models.base import LatentModel
 
 Array = NDArray[Any]
@@ -21,13 +21,39 @@ Array = NDArray[Any]
 SAMPLES = 64
 
 
+class Units(NamedTuple):
+    """Mean and deviation of each column or channel, in arrays that broadcast with samples."""
+
+    offset: Array
+    scale: Array
+
+
+def units_of(model: LatentModel, part: str) -> Units | None:
+    """Units of what a part of a model gives, if it gives samples that were preprocessed.
+
+    Args:
+        model: the trained model.
+        part: one of `latentrank.export.PARTS`.
+    """
+    made = model.spec.preprocessing
+    if part == "encoder" or made is None:
+        return None
+    layout = layout_of(model.spec)
+    shape = [-1 if axis in "CF" else 1 for axis in layout]
+    offset, scale = (np.asarray(number, dtype=np.float64) for number in (made.offset, made.scale))
+    if offset.size == scale.size == 1:
+        shape = [1] * len(layout)
+    return Units(offset.reshape(shape), np.where(scale == 0, 1.0, scale).reshape(shape))
+
+
 class Difference(NamedTuple):
     """How far an exported file is from the model in torch, in float32.
 
     Attributes:
         largest: largest difference between two numbers, in the units of the output.
         relative: root mean square of all differences, divided by the standard deviation of the
-            model's output.
+            model's output. Of samples, each column or channel first counts in its own deviations,
+            so that one of large numbers does not hide the errors of another.
         share: share of the numbers that differ by 0.5 or more. Integer outputs may differ where a
             value lies halfway between two integers, since rounding decides there.
     """
@@ -37,14 +63,26 @@ class Difference(NamedTuple):
     share: float
 
     @classmethod
-    def between(cls, found: Array, expected: Array) -> Difference:
-        """Of two arrays of the same shape; NaN in both places is no difference."""
+    def between(cls, found: Array, expected: Array, units: Units | None = None) -> Difference:
+        """Of two arrays of the same shape; NaN in both places is no difference.
+
+        Args:
+            found: what the file computes.
+            expected: what the model computes.
+            units: of samples, see `units_of`; None for codes.
+        """
         a, b = (np.asarray(values, dtype=np.float64) for values in (found, expected))
         if a.shape != b.shape:
             return cls(np.inf, np.inf, 1.0)
         apart = np.abs(np.where(np.isnan(a) & np.isnan(b), 0.0, a - b))
+        errors = apart
+        if units is not None:
+            if np.issubdtype(expected.dtype, np.floating):
+                # Beside a large offset, the last digit may be much of a deviation.
+                errors = np.maximum(apart - np.spacing(np.abs(expected)), 0.0)
+            errors, b = errors / units.scale, (b - units.offset) / units.scale
         spread = float(np.nanstd(b)) or float(np.nanmax(np.abs(b), initial=0.0)) or 1.0
-        relative = float(np.sqrt(np.square(apart).mean())) / spread
+        relative = float(np.sqrt(np.square(errors).mean())) / spread
         return cls(float(apart.max()), relative, float((apart >= 0.5).mean()))
 
 

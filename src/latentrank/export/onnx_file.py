@@ -23,9 +23,11 @@ from latentrank.export.measure import (
     Array,
     Difference,
     Exported,
+    Units,
     compression_change,
     computed,
     typical_inputs,
+    units_of,
 )
 from latentrank.export.parts import OwnUnits, deployed, dtype_of, in_own_units, part_of
 from latentrank.io import atomic_write
@@ -99,7 +101,7 @@ def export_onnx(
         # a batch of one is a case of its own
         whole = part != "encoder" and not dtype_of(shipped.preprocessing).is_floating_point
         for batch in (inputs[:1], inputs):
-            difference = _compared(module, temporary, batch)
+            difference = _compared(module, temporary, batch, units_of(shipped, part))
             _check(difference, precision, whole)
     return Exported(
         Path(path),
@@ -182,13 +184,13 @@ def _describe(path: Path, about: str) -> None:
     onnx.save(file, str(path))
 
 
-def _compared(module: nn.Module, path: Path, inputs: Array) -> Difference:
+def _compared(module: nn.Module, path: Path, inputs: Array, units: Units | None) -> Difference:
     """How far a file is from a module, as onnxruntime computes it."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {session.get_inputs()[0].name: inputs})
-    return Difference.between(found, computed(module, inputs))
+    return Difference.between(found, computed(module, inputs), units)
 
 
 def _check(difference: Difference, precision: str, whole_numbers: bool) -> None:

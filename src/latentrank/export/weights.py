@@ -17,6 +17,7 @@ from latentrank.export.measure import (
     compression_change,
     computed,
     typical_inputs,
+    units_of,
 )
 from latentrank.export.parts import deployed, in_own_units, part_of
 from latentrank.io import atomic_write
@@ -71,7 +72,8 @@ def _difference(shipped: LatentModel, path: str | Path, part: str) -> Difference
         return None
     module = in_own_units(part_of(shipped, part), shipped.spec, part)
     inputs = typical_inputs(shipped, part)
-    return Difference.between(computed(load_safetensors(path), inputs), computed(module, inputs))
+    found = computed(load_safetensors(path), inputs)
+    return Difference.between(found, computed(module, inputs), units_of(shipped, part))
 
 
 def load_safetensors(path: str | Path) -> nn.Module:

@@ -48,6 +48,10 @@ class FieldLimits(Limits):
     label = ""
 
 
+class DeviationLimits(Limits):
+    """The same in standard deviations from the mean of each channel."""
+
+
 def displayable(samples: Array) -> Array:
     """Two-dimensional views of samples: a volume becomes its middle slice.
 
@@ -113,7 +117,8 @@ def widened(limits: Limits, samples: Array) -> Limits:
         Limits(low=0.0, high=3.0)
     """
     low, high = value_limits(samples)
-    return Limits(min(limits[0], low), max(limits[1], high))
+    kind = DeviationLimits if isinstance(limits, DeviationLimits) else Limits
+    return kind(min(limits[0], low), max(limits[1], high))
 
 
 def in_rows(samples: Array, columns: int) -> Array:

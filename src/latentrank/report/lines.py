@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from latentrank.data.axes import Axes, Axis
-from latentrank.report.cells import Array, Floats, Limits, line_points
+from latentrank.report.cells import Array, DeviationLimits, Floats, Limits, line_points
 from latentrank.report.style import PALETTE, PAPER, curve_style, font_size, page_width, panel_grid
 
 MOST_NAMED: Final = 32  # columns of a table up to which each is named
@@ -119,7 +119,9 @@ def finish(
         panel.set_ylim(*ends)
     if axes.places and axes.places[0].name:
         figure.supxlabel(axes.places[0].label, fontsize=font_size())
-    if len(axes.channels) == 1 and sample.ndim == 2:
+    if isinstance(limits, DeviationLimits):
+        figure.supylabel(DEVIATIONS, fontsize=font_size())
+    elif len(axes.channels) == 1 and sample.ndim == 2:
         figure.supylabel(axes.channels[0].label, fontsize=font_size())
 
 

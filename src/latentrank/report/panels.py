@@ -19,6 +19,7 @@ from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures
 from latentrank.report.cells import Array, FieldLimits
 from latentrank.report.errors import percent
+from latentrank.report.limits import in_deviations
 from latentrank.report.lines import channel_names
 from latentrank.report.view import View
 
@@ -56,15 +57,16 @@ def drawn_as_lines(view: View) -> bool:
 
 
 def _axis(view: View) -> str:
-    """What the axis of a row of a table counts, since its columns may have different units."""
-    if view.noun != "row" or view.preprocessing.bounded:
+    """What the axis counts where columns or channels may have different units."""
+    if not in_deviations(view.shape, view.preprocessing):
         return ""
-    return " Columns of the table, in order, in standard deviations from their means."
+    each = "Columns of the table, in order," if view.noun == "row" else "Channels"
+    return f" {each} in standard deviations from their means."
 
 
 def _first_channel(view: View) -> str:
     """Which channel is drawn where only one can be."""
-    if view.shape[0] == 1 or (view.noun == "image" and view.shape[0] == 3):
+    if view.shape[0] == 1 or view.in_colour:
         return ""
     names = channel_names(view.shape[0], view.axes)
     return f" Of {len(names)} channels, {names[0]} is drawn."

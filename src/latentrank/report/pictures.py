@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from latentrank.errors import InputError, check_known
 from latentrank.evaluation import interpolation as ways
 from latentrank.report import figures
-from latentrank.report.cells import Limits, value_limits
 from latentrank.report.panels import GRID, walks
-from latentrank.report.view import View, drawn
+from latentrank.report.view import View
 from latentrank.runs import Run
 
 KINDS = ("linear", "spherical", "pca")
@@ -54,9 +52,6 @@ def sample_grid(run: Run, x: NDArray[Any], most: int = 64) -> Figure:
         x: `(n, *shape)`, in the units of the data.
         most: maximum number of samples to draw.
     """
-    units = run.model().preprocessing
-    if units.low is None or units.high is None:
-        shown = drawn(x[:most], units)
-        return figures.samples(shown, value_limits(shown))
-    shown = x[:most].astype(np.float64)
-    return figures.samples(shown, Limits(units.low, units.high))
+    view = View(run)
+    shown = view.as_drawn(x[:most])
+    return figures.samples(shown, view.limits_of(shown))

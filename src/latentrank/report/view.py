@@ -24,8 +24,9 @@ from latentrank.filenames import FIGURES
 from latentrank.inference import fit_density
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.preprocessing import Preprocessing
-from latentrank.report.cells import FieldLimits, Limits, value_limits
+from latentrank.report.cells import Limits
 from latentrank.report.errors import Errors
+from latentrank.report.limits import UNIT, drawn, in_colour, limits_of
 from latentrank.runs import MissingDataError, Run
 from latentrank.runs.configure import shown_name
 from latentrank.runs.kept import Kept
@@ -141,7 +142,7 @@ class View:
     @cached_property
     def originals(self) -> Floats:
         """The test samples shown, `(n, *shape)`."""
-        return self._own(self.kept.x)
+        return self.as_drawn(self.kept.x)
 
     @cached_property
     def examples(self) -> Floats:
@@ -170,18 +171,17 @@ class View:
 
     @cached_property
     def limits(self) -> Limits:
-        """Values drawn as black and white: 0 and 1, or the range of the examples.
+        """Values drawn as black and white: 0 and 1, or the range of the examples."""
+        return UNIT if self.preprocessing.bounded else self.limits_of(self.examples)
 
-        Images without bounds are fields, drawn with a colour bar, unless they have three channels.
-        """
-        if self.preprocessing.bounded:
-            return Limits(0.0, 1.0)
-        found = value_limits(self.examples)
-        if self.noun not in ("image", "volume") or self.shape[0] == 3:
-            return found
-        field = FieldLimits(*found)
-        field.label = self.axes.channels[0].label if self.axes.channels else ""
-        return field
+    def limits_of(self, samples: NDArray[Any]) -> Limits:
+        """Limits for drawing samples `(..., *shape)` of this run, see `limits.limits_of`."""
+        return limits_of(samples, self.shape, self.preprocessing, self.axes)
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether three channels are drawn as red, green and blue."""
+        return in_colour(self.shape, self.preprocessing, self.axes)
 
     @cached_property
     def axes(self) -> Axes:
@@ -313,34 +313,12 @@ class View:
 
     def _shown(self, x: Tensor) -> Floats:
         """Samples as arrays in the units of the data."""
-        return self._own(self.preprocessing.denormalise(x))
+        return self.as_drawn(self.preprocessing.denormalise(x))
 
-    def _own(self, x: NDArray[Any]) -> Floats:
-        """Floats as they are drawn, see `drawn`."""
+    def as_drawn(self, x: NDArray[Any]) -> Floats:
+        """Samples `(N, *shape)` as they are drawn: see `drawn`, and with their heights upwards."""
         shown = drawn(x, self.preprocessing)
         return shown[..., ::-1, :] if self.kept.axes.upwards else shown
-
-
-def drawn(x: NDArray[Any], units: Preprocessing) -> Floats:
-    """Samples as they are drawn.
-
-    Args:
-        x: `(N, *shape)`, in the units of the data.
-        units: the preprocessing of the data.
-
-    Returns:
-        Fractions of the bounds where there are bounds. Rows of a table in standard deviations from
-        the mean of each column, since columns of different units do not fit on one axis. Anything
-        else in the units of the data, float64.
-
-    Example:
-        >>> units = Preprocessing(offset=(5.0, 1e9), scale=(1.0, 1e6))
-        >>> drawn(np.array([[6.0, 1.002e9]]), units).tolist()
-        [[1.0, 2.0]]
-    """
-    if units.bounded or x.ndim == 2:
-        return units.normalise(x).numpy()
-    return x.astype(np.float64)
 
 
 def display_name(method: str) -> str:
