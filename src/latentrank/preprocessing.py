@@ -19,9 +19,6 @@ Number = float | tuple[float, ...]
 #: Values beyond the bounds by this share of the range still count as inside: rounding, no more.
 SLACK = 1e-4
 
-#: Share of an axis below which the values of a channel look constant.
-VISIBLE = 0.05
-
 #: Axis permutations from each layout to network layout, `N` first; None inserts an axis of length
 #: 1. Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)` and `(N, C, D, H, W)`.
 LAYOUTS: dict[str, str] = {
@@ -87,17 +84,6 @@ class Preprocessing:
     def bounded(self) -> bool:
         """Whether values are bounded; network inputs are then in [0, 1]."""
         return self.low is not None and self.high is not None
-
-    @property
-    def comparable(self) -> bool:
-        """Whether all columns or channels can be seen on one axis.
-
-        Those of different units cannot: a velocity beside a pressure is a straight line.
-        """
-        offset, scale = np.broadcast_arrays(np.atleast_1d(self.offset), np.atleast_1d(self.scale))
-        spans = 4 * scale[scale > 0]  # two standard deviations each way
-        whole = np.max(offset + 2 * scale) - np.min(offset - 2 * scale)
-        return not spans.size or bool(spans.min() >= VISIBLE * whole)
 
     @property
     def identity(self) -> bool:

@@ -13,6 +13,9 @@ from latentrank.report.cells import DeviationLimits, FieldLimits, Floats, Limits
 
 UNIT: Final = Limits(0.0, 1.0)
 
+#: Share of an axis below which the values of a channel look constant.
+_VISIBLE = 0.05
+
 
 def drawn(x: NDArray[Any], units: Preprocessing) -> Floats:
     """Samples as they are drawn.
@@ -49,7 +52,7 @@ def in_deviations(shape: tuple[int, ...], units: Preprocessing) -> bool:
     """
     if units.bounded:
         return False
-    return len(shape) == 1 or (len(shape) == 2 and not units.comparable)
+    return len(shape) == 1 or (len(shape) == 2 and not _on_one_axis(units))
 
 
 def in_colour(shape: tuple[int, ...], units: Preprocessing, axes: Axes) -> bool:
@@ -59,7 +62,7 @@ def in_colour(shape: tuple[int, ...], units: Preprocessing, axes: Axes) -> bool:
     """
     if len(shape) < 3 or shape[0] != 3:
         return False
-    return units.bounded or (units.comparable and not axes.channels)
+    return units.bounded or (_on_one_axis(units) and not axes.channels)
 
 
 def limits_of(
@@ -85,3 +88,14 @@ def limits_of(
     field = FieldLimits(*value_limits(np.take(samples, 0, axis=-len(shape))))
     field.label = axes.channels[0].label if axes.channels else ""
     return field
+
+
+def _on_one_axis(units: Preprocessing) -> bool:
+    """Whether all columns or channels can be seen on one axis.
+
+    Those of different units cannot: a velocity beside a pressure is a straight line.
+    """
+    offset, scale = np.broadcast_arrays(np.atleast_1d(units.offset), np.atleast_1d(units.scale))
+    spans = 4 * scale[scale > 0]  # two standard deviations each way
+    whole = np.max(offset + 2 * scale) - np.min(offset - 2 * scale)
+    return not spans.size or bool(spans.min() >= _VISIBLE * whole)
