@@ -14,10 +14,10 @@ def done(training, seconds):
     return training
 
 
-def begun(training, epoch):
+def begun(training, epoch, seconds=0):
     training.folder.mkdir()
     (training.folder / "config.yaml").touch()
-    (training.folder / "history.csv").write_text(f"epoch,step\n{epoch},10\n")
+    (training.folder / "history.csv").write_text(f"epoch,step,seconds\n{epoch},10,{seconds}\n")
     return training
 
 
@@ -33,6 +33,11 @@ def test_the_time_left_is_judged_by_the_same_group_first(wanted):
     assert clock.left([slow, slow], 2) == f", about {duration(300)} left"
     assert clock.left([unknown], 2) == f", about {duration(100)} left"  # the mean of all
     assert clock.left([], 2) == ""
+    # one of an unknown group has taken 50 seconds for a quarter of its epochs
+    slower = begun(wanted(seed=4, epochs=8)._replace(group="slower"), 2, seconds=50)
+    assert clock.left([slower, unknown._replace(group="slower")], 1) == (
+        f", about {duration(150 + 200)} left"
+    )
 
 
 def test_there_is_a_line_for_each_training_that_runs_and_one_for_all(wanted):

@@ -44,13 +44,21 @@ class PlannedRun(NamedTuple):
     @property
     def fraction(self) -> float:
         """The completed share, from 0 to 1, as of its last validation."""
+        return self.so_far[0]
+
+    @property
+    def so_far(self) -> tuple[float, float]:
+        """The completed share, and the seconds that it took; zeros if it has not begun."""
         try:
             history = runs.Run(self.folder).history
         except (OSError, ValueError, InputError):
-            return 0.0  # not begun
+            return 0.0, 0.0
         units, total = self.config.training.length
         unit = units.removesuffix("s")  # name of the history's column
-        return min(1.0, float(history[unit][-1]) / total) if unit in history else 0.0
+        if not len(history.get(unit, ())):
+            return 0.0, 0.0
+        seconds = history.get("seconds", [0.0])
+        return min(1.0, float(history[unit][-1]) / total), float(seconds[-1])
 
 
 def is_done(training: PlannedRun) -> bool:

@@ -25,7 +25,7 @@ from latentrank.runs.folder import Run
 
 @dataclass
 class Clock:
-    """Estimates the remaining time from finished runs of the same group."""
+    """Estimates the remaining time from runs of the same group, if possible finished ones."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
@@ -41,11 +41,14 @@ class Clock:
             runs: the unfinished runs.
             at_once: number of parallel runs.
         """
-        known = [span for spans in self.seconds.values() for span in spans]
+        begun = [(run.group, *run.so_far) for run in runs]
+        spans = {group: [seconds / share] for group, share, seconds in begun if share and seconds}
+        spans |= self.seconds
+        known = [span for group in spans.values() for span in group]
         if not known or not runs:
             return ""
-        spans = (statistics.fmean(self.seconds.get(t.group) or known) for t in runs)
-        return f", about {duration(sum(spans) / at_once)} left"
+        left = ((1 - share) * statistics.fmean(spans.get(g) or known) for g, share, _ in begun)
+        return f", about {duration(sum(left) / at_once)} left"
 
 
 class Board:
