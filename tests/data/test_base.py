@@ -115,6 +115,17 @@ def test_the_parts_of_a_data_set_are_splits():
         Dataset("mine", np.zeros((4, 2)), np.zeros((4, 2)))
 
 
+def test_classes_and_parameters_have_one_name_each():
+    """A label of -1 was shown as the last class."""
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    for labels in ([0, 1, 0, -1], [0, 1, 2, 0]):
+        with pytest.raises(InputError, match="there are names for 0 to 1"):
+            Dataset("m", Split(x, [0, 1, 0, 1]), Split(x, labels), class_names=("cat", "dog"))
+    part = Split(x, parameters=x[:, :2])
+    with pytest.raises(InputError, match="m has 2 parameters and names for 1; give one"):
+        Dataset("m", part, part, parameter_names=("mass",))
+
+
 def test_both_splits_have_one_type_and_shape():
     pixels = np.full((4, 1, 3, 3), 200, dtype=np.uint8)
     with pytest.raises(InputError, match=r"dtype uint8 and shape \(1, 3, 3\).*dtype float32"):

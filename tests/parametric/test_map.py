@@ -65,6 +65,7 @@ def test_rows_outside_are_named():
     [
         ((np.zeros((3, 1)), np.zeros((3, 2))), "same parameters, expected"),
         ((np.eye(3), np.eye(2)), "3 rows of training parameters and 2 training"),
+        ((np.eye(3), np.eye(3), "auto", None, ["a"]), "3 parameters and 1 name; give one"),
         ((np.zeros(3), np.eye(3)), r"training parameters have shape \(3,\)"),
         (
             (np.full((3, 1), np.nan), np.eye(3)),

@@ -223,6 +223,7 @@ class Dataset:
                 f"The samples of {self.name} have shape {train.x.shape} and dtype {train.x.dtype}, "
                 "expected (N, F) or (N, C, ...) real numbers; reshape or convert them."
             )
+        self._check_names()
         made: Any = self.preprocessing
         if mean is not None or std is not None:
             train, test, made = _restored(train, test, mean, std, bool(bounded))
@@ -238,6 +239,23 @@ class Dataset:
         settled = {"train": train, "test": test, "preprocessing": made, "notes": tuple(said)}
         settled["axes"] = self.axes.fitting(train.x.shape[1:])
         self.__dict__.update(settled, true_dimension=dimension)
+
+    def _check_names(self) -> None:
+        for part in (self.train, self.test):
+            if self.class_names is not None and part.labels is not None and len(part):
+                low, high, end = part.labels.min(), part.labels.max(), len(self.class_names) - 1
+                if low < 0 or high > end:
+                    raise InputError(
+                        f"The labels of {self.name} are numbers from {low} to {high}, and there "
+                        f"are names for 0 to {end}; number the classes in the order of the names."
+                    )
+            if self.parameter_names is not None and part.parameters is not None:
+                named, found = len(self.parameter_names), part.parameters.shape[1]
+                if named != found:
+                    raise InputError(
+                        f"{self.name} has {counted(found, 'parameter')} and names for {named}; "
+                        "give one name for each."
+                    )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 
 from latentrank.density.base import Subspace, as_codes, as_matrix
 from latentrank.errors import InputError, check_known
-from latentrank.formatting import as_text, first_of
+from latentrank.formatting import as_text, counted, first_of
 from latentrank.io import atomic_write
 from latentrank.parametric import kinds
 from latentrank.parametric.coordinates import Coordinates, cells, ranges
@@ -92,7 +92,7 @@ class ParameterMap:
             names: of the parameters.
 
         Raises:
-            InputError: the arrays do not fit together or hold other than finite numbers, all
+            InputError: arrays and names do not fit together, a number is not finite, all
                 parameters are the same, they do not suit the kind, or there is no such kind.
         """
         check_known("kind of interpolation", kind, ("auto", *KINDS))
@@ -101,6 +101,11 @@ class ParameterMap:
             raise InputError(
                 f"There are {len(known)} rows of training parameters and {len(matrix)} training "
                 "codes, expected one row per code; give the same samples."
+            )
+        if names is not None and len(names) != known.shape[1]:
+            raise InputError(
+                f"There are {counted(known.shape[1], 'parameter')} and "
+                f"{counted(len(names), 'name')}; give one name for each."
             )
         nodes, merged = _merged(known, matrix)
         if len(nodes) < 2:

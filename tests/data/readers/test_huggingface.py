@@ -42,6 +42,20 @@ def test_images_with_classes_and_splits(tmp_path):
         assert "Skipped samples of the split unsupervised (2)." in data.notes
 
 
+def test_labels_of_a_challenge_are_left_out(tmp_path):
+    """A label of -1 stands for none, as a rule in all test samples."""
+    (train, *_), (test, *_) = with_images(4), with_images(2)
+    features = test.features
+    hidden = test.remove_columns("label").add_column("label", [-1, -1]).cast(features)
+    datasets.DatasetDict({"train": train, "test": hidden}).save_to_disk(tmp_path / "d")
+    data = load(tmp_path / "d")
+    assert data.train.labels is None
+    assert data.class_names is None
+    assert any("labels are left out: 2 samples of" in note for note in data.notes)
+    with pytest.raises(InputError, match="numbers from -1 to -1"):
+        load(tmp_path / "d", labels="label")
+
+
 def test_columns_of_numbers_and_of_arrays(tmp_path):
     x = GENERATOR.normal(size=(10, 4))
     table = {"a": x[:, 0], "b": x[:, 1], "class": ["u", "v"] * 5, "p": x[:, 2]}

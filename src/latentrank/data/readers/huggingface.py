@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError
+from latentrank.formatting import counted
 
 PREFIX = "hf:"
 
@@ -88,6 +90,13 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     joined, more = join(parts, meaning.validation, what)
     kind = features.get(labels)
     class_names = tuple(kind.names) if isinstance(kind, datasets.ClassLabel) else None
+    if class_names is not None and meaning.labels is None:
+        without = sum(int((np.asarray(part.labels) < 0).sum()) for part in joined)
+        if without:  # the convention for the test samples of a challenge
+            joined, class_names = [replace(part, labels=None) for part in joined], None
+            said.append(
+                f"The labels are left out: {counted(without, 'sample')} of {what} have none."
+            )
     images = isinstance(features[columns[0]], datasets.Image)
     return Contents(
         joined,
