@@ -110,6 +110,14 @@ def test_a_part_has_the_rows_options_and_seeds_that_it_names(tmp_path):
     assert kappa == {"curves-two-sines": 0.66, "curves-two-gaussians": 0.13}
 
 
+@pytest.mark.parametrize("name", names())
+def test_a_given_rank_is_that_of_methods_which_cut_to_it(name, tmp_path):
+    """The rank of a part reached LoRAE, whose penalty was then adjusted for it."""
+    for job in plan(load(name), "paper", 1, tmp_path):
+        if getattr(job.config.options, "rank", None) is not None:
+            assert methods.get(job.config.method).rank_search != "penalty", job.row
+
+
 def test_densities_have_the_options_of_the_preset(tmp_path):
     faces = plan(only(load("lorae-table-3"), ["celeba"]), "small", 1, tmp_path)[0]
     assert faces.metrics["FID, GMM"] == "fd[inception]:gmm:components=10"
