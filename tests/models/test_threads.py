@@ -67,6 +67,15 @@ def test_operations_are_those_of_the_layers(small):
     assert small.operations == sum(2 * p.numel() for p in matrices)
 
 
+def test_operations_of_networks_of_different_widths_are_counted():
+    """LoRAE's encoder has fewer outputs than its code has numbers, VAE's has twice as many."""
+    for method in ("lorae", "vae"):
+        model = latentrank.build(method, (6,), latent_dim=900)
+        assert model.bottleneck.encoder_dim != 900
+        matrices = [p for part in (model.encoder, model.decoder) for p in part.parameters()]
+        assert model.operations == sum(2 * p.numel() for p in matrices if p.ndim == 2)
+
+
 def test_counting_leaves_the_model_as_it_is(small):
     small.encoder.eval()  # as in a second stage, where the decoder alone is trained
     before = {name: tensor.clone() for name, tensor in small.state_dict().items()}

@@ -273,12 +273,11 @@ class LatentModel(nn.Module):
     def operations(self) -> float:
         """Floating point operations of both networks per sample, forward."""
         # Two samples are counted, since some layers refuse one.
-        x = torch.zeros(2, *self.spec.input_shape).to(next(self.decoder.parameters()))
+        weights = next(self.decoder.parameters())
+        x = torch.zeros(2, *self.spec.input_shape).to(weights)
+        z = torch.zeros(2, self.latent_dim).to(weights)  # an encoder's outputs have other widths
         networks = [self.encoder, self.decoder]
-        return (
-            count_operations(networks, lambda: self.decoder(self.encoder(x)[:, : self.latent_dim]))
-            / 2
-        )
+        return count_operations(networks, lambda: (self.encoder(x), self.decoder(z))) / 2
 
     def threads(
         self, samples: int, passes: int = 1, number: int | None = None
