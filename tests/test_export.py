@@ -188,12 +188,7 @@ def test_the_loss_does_not_depend_on_the_units_of_the_channels(part, shape, layo
 def test_a_channel_that_is_wrong_shows_beside_large_numbers():
     rng = np.random.default_rng(0)
     expected = rng.normal(size=(64, 2, 8)) * [[1e3], [1.0]] + [[1e9], [0.0]]
-    model = SimpleNamespace(
-        spec=SimpleNamespace(
-            preprocessing=Preprocessing((1e9, 0.0), (1e3, 1.0)), input_shape=(2, 8)
-        )
-    )
-    units = measure.units_of(model, "decoder")
+    units = Preprocessing((1e9, 0.0), (1e3, 1.0))
     found = expected * [[1.0], [0.0]]
     assert measure.Difference.between(found, expected, units).relative == pytest.approx(
         0.5**0.5, 0.1
@@ -203,6 +198,8 @@ def test_a_channel_that_is_wrong_shows_beside_large_numbers():
     found = np.nextafter(single, np.float32(np.inf))
     assert measure.Difference.between(found, single, units).relative < 1e-6
     assert measure.Difference.between(found, single).largest == 64
+    single[3] = found[3] = np.nan  # as of a sample beyond the bounds
+    assert measure.Difference.between(found, single, units).relative < 1e-6
 
 
 def test_a_model_that_float16_cannot_hold_is_refused(tmp_path):

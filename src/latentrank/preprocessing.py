@@ -114,9 +114,13 @@ class Preprocessing:
         # torch supports neither all NumPy dtypes nor foreign byte order
         if x.dtype in (np.uint8, np.float32):
             return self._normalise_tensor(_tensor(x))
-        shifted = x.astype(np.float64) - _along_channels(self.offset, x.ndim)
+        return torch.from_numpy(self.standardised(x).astype(np.float32))
+
+    def standardised(self, x: Array) -> Array:
+        """The same, `(x - offset) / scale`, as a float64 array, for comparisons."""
+        shifted: Array = x.astype(np.float64) - _along_channels(self.offset, x.ndim)
         shifted /= _along_channels(self._divisor, x.ndim)
-        return torch.from_numpy(shifted.astype(np.float32))
+        return shifted
 
     @property
     def _divisor(self) -> Number:

@@ -16,6 +16,7 @@ from torch import nn
 from latentrank import methods
 from latentrank.config import MachineConfig, TrainConfig
 from latentrank.data import Dataset
+from latentrank.data.layout import as_samples
 from latentrank.density.base import RandomState, integer_seed
 from latentrank.errors import InputError
 from latentrank.estimator import samples
@@ -316,7 +317,8 @@ class LowRankAutoencoder(FittedAutoencoder):
     ) -> None:
         self._trained = model
         self.model_ = self._compressed(model, dataset.train.x)
-        self.embedding_ = self.model_.encode_array(samples.for_model(model, x))
+        given = as_samples(x, model.preprocessing, model.spec.input_shape)
+        self.embedding_ = self.model_.encode_array(given)
         self._mean_sample = model.mean_sample(dataset.train.x).numpy()
         rows = [{**row, "epoch": row["epoch"] + epochs} for row in history.rows]
         self.history_ = [*(self.history_ if epochs else []), *rows]

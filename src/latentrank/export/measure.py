@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from latentrank.export.parts import dtype_of, layout_of
+from latentrank.export.parts import dtype_of
 from latentrank.models.base import LatentModel
+from latentrank.preprocessing import Preprocessing
 
 Array = NDArray[Any]
 
@@ -21,29 +22,14 @@ Array = NDArray[Any]
 SAMPLES = 64
 
 
-class Units(NamedTuple):
-    """Mean and deviation of each column or channel, in arrays that broadcast with samples."""
-
-    offset: Array
-    scale: Array
-
-
-def units_of(model: LatentModel, part: str) -> Units | None:
+def units_of(model: LatentModel, part: str) -> Preprocessing | None:
     """Units of what a part of a model gives, if it gives samples that were preprocessed.
 
     Args:
         model: the trained model.
         part: one of `latentrank.export.PARTS`.
     """
-    made = model.spec.preprocessing
-    if part == "encoder" or made is None:
-        return None
-    layout = layout_of(model.spec)
-    shape = [-1 if axis in "CF" else 1 for axis in layout]
-    offset, scale = (np.asarray(number, dtype=np.float64) for number in (made.offset, made.scale))
-    if offset.size == scale.size == 1:
-        shape = [1] * len(layout)
-    return Units(offset.reshape(shape), np.where(scale == 0, 1.0, scale).reshape(shape))
+    return None if part == "encoder" else model.spec.preprocessing
 
 
 class Difference(NamedTuple):
@@ -63,7 +49,9 @@ class Difference(NamedTuple):
     share: float
 
     @classmethod
-    def between(cls, found: Array, expected: Array, units: Units | None = None) -> Difference:
+    def between(
+        cls, found: Array, expected: Array, units: Preprocessing | None = None
+    ) -> Difference:
         """Of two arrays of the same shape; NaN in both places is no difference.
 
         Args:
@@ -74,16 +62,21 @@ class Difference(NamedTuple):
         a, b = (np.asarray(values, dtype=np.float64) for values in (found, expected))
         if a.shape != b.shape:
             return cls(np.inf, np.inf, 1.0)
-        apart = np.abs(np.where(np.isnan(a) & np.isnan(b), 0.0, a - b))
-        errors = apart
+        errors = apart = _apart(a, b)
         if units is not None:
-            if np.issubdtype(expected.dtype, np.floating):
-                # Beside a large offset, the last digit may be much of a deviation.
-                errors = np.maximum(apart - np.spacing(np.abs(expected)), 0.0)
-            errors, b = errors / units.scale, (b - units.offset) / units.scale
+            # Beside a large offset, the last digit may be much of a deviation.
+            digit = np.spacing(np.abs(expected)) if expected.dtype.kind == "f" else 0.0
+            a, b, further = (
+                units.standardised(units.to_network_layout(values)) for values in (a, b, b + digit)
+            )
+            errors = np.maximum(_apart(a, b) - _apart(further, b), 0.0)
         spread = float(np.nanstd(b)) or float(np.nanmax(np.abs(b), initial=0.0)) or 1.0
         relative = float(np.sqrt(np.square(errors).mean())) / spread
         return cls(float(apart.max()), relative, float((apart >= 0.5).mean()))
+
+
+def _apart(a: Array, b: Array) -> Array:
+    return np.abs(np.where(np.isnan(a) & np.isnan(b), 0.0, a - b))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from latentrank.export.measure import (
     Array,
     Difference,
     Exported,
-    Units,
     compression_change,
     computed,
     typical_inputs,
@@ -32,6 +31,7 @@ from latentrank.export.measure import (
 from latentrank.export.parts import OwnUnits, deployed, dtype_of, in_own_units, part_of
 from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
+from latentrank.preprocessing import Preprocessing
 
 OPSET = 18
 PRECISIONS = ("float32", "float16", "int8")
@@ -184,7 +184,9 @@ def _describe(path: Path, about: str) -> None:
     onnx.save(file, str(path))
 
 
-def _compared(module: nn.Module, path: Path, inputs: Array, units: Units | None) -> Difference:
+def _compared(
+    module: nn.Module, path: Path, inputs: Array, units: Preprocessing | None
+) -> Difference:
     """How far a file is from a module, as onnxruntime computes it."""
     import onnxruntime
 

@@ -83,7 +83,8 @@ class Autoencoder(LatentModel):
         Codes and reconstructions are the same up to rounding; the bottleneck is removed.
 
         Raises:
-            InputError: inference is not linear in the encoder's output.
+            InputError: inference is not linear in the encoder's output, or the model has not been
+                finalized.
 
         Example:
             >>> import latentrank

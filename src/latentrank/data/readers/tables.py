@@ -97,10 +97,10 @@ class _Start(NamedTuple):
                 "The text is not UTF-8 and was read as Windows-1252; if names look wrong, save it "
                 "again as UTF-8."
             )
-        numbers, sample = self.values(0), self.header is None
-        names = _increase(numbers)
-        if names if self.all_numbers else sample or (len(numbers) > 0 and not names):
-            read_as = "a sample" if sample else "column names"
+        numbers = self.values(0)
+        # Increasing numbers alone may be names, and others beside text a sample.
+        if len(numbers) and _increase(numbers) == self.all_numbers:
+            read_as = "a sample" if self.header is None else "column names"
             told.append(f"The first line of numbers is read as {read_as}.")
         return told
 
@@ -108,10 +108,11 @@ class _Start(NamedTuple):
     def separator(self) -> str:
         """Between columns."""
         line = self.lines[0]
-        if any(s in line for s in ";\t") and not re.search(r"(?<!\d),|,(?!\d)", line):
-            return max(";\t", key=line.count)  # the commas, between digits, are decimal ones
-        if any(s in line for s in ",;\t"):
-            return max(",;\t", key=line.count)
+        # Beside others, commas that all stand between digits are decimal ones.
+        decimal = any(s in line for s in ";\t") and not re.search(r"(?<!\d),|,(?!\d)", line)
+        separators = ";\t" if decimal else ",;\t"
+        if any(s in line for s in separators):
+            return max(separators, key=line.count)
         return r"\s+" if len(line.split()) > 1 else ","
 
     @property
