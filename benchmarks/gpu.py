@@ -194,8 +194,8 @@ def main() -> None:
     }
     parts: dict[str, Callable[[], Any]] = {
         "throughput": lambda: throughput(rate),
-        "lorae on mnist": lambda: from_start_to_end(arguments.data_root),
         "nuclear norm, milliseconds": norms,
+        "lorae on mnist": lambda: from_start_to_end(arguments.data_root),
     }
     for name, measure in parts.items():
         found[name] = measure()

@@ -24,16 +24,18 @@ from latentrank.runs.cache import PlannedRun, is_done, train
 
 #: Recipes with the parts and the number of seeds, most valuable first.
 RECIPES = (
-    ("lorae-table-3", ["mnist"], 1),
-    ("irmae-table-6", [], 1),
     ("lorae-table-3", ["mnist"], 3),
-    ("lorae-table-7", [], 1),
     ("irmae-figure-2", [], 1),
-    ("lorae-table-4", ["mnist"], 1),
+    ("irmae-table-6", [], 1),
+    ("lorae-table-7", [], 1),
     ("irmae-table-5", [], 1),
-    ("vrrae-mnist", [], 1),
+    ("irmae-figure-9", [], 1),
+    ("irmae-figure-10", [], 1),
+    ("irmae-figure-11", [], 1),
+    ("lorae-table-4", ["mnist"], 1),
     ("irmae-table-6", [], 3),
     ("lorae-table-7", [], 3),
+    ("irmae-figure-2", [], 3),
 )
 #: Seconds that a training has to stop in.
 GRACE = 10.0
