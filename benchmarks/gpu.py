@@ -156,7 +156,7 @@ def from_start_to_end(root: str | None) -> dict[str, Any]:
 
 
 def write_page(found: dict[str, Any]) -> None:
-    """The table of throughput in `docs/performance.md`."""
+    """The tables of throughput and of the norm in `docs/performance.md`."""
     lines = [
         f"{found['card']}, torch {found['torch']}, bf16-mixed; the card multiplies large bfloat16 "
         f"matrices at {found['bfloat16 operations a second'] / 1e12:.0f} TFLOP/s.",
@@ -171,7 +171,20 @@ def write_page(found: dict[str, Any]) -> None:
         f"{one['share of the bfloat16 rate']:.1%} | {'yes' if one['captured'] else 'no'} |"
         for one in found["throughput"]
     ]
+    lines += [
+        "",
+        "| Nuclear norm and its gradient, milliseconds | by products | by decomposition |",
+        "| --- | ---: | ---: |",
+    ]
+    lines += [
+        f"| {one['size']} x {one['size']} | {one['polar']:.1f} | {_milliseconds(one.get('svd'))} |"
+        for one in found["nuclear norm, milliseconds"]
+    ]
     put("\n" + "\n".join(lines) + "\n\n", BEGIN, END)
+
+
+def _milliseconds(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.1f}"
 
 
 def main() -> None:
