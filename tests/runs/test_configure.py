@@ -1,5 +1,7 @@
 """Where a run's data are said to lie, and what a new run is called."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from latentrank.errors import InputError
 from latentrank.runs import Run, default_folder
 from latentrank.runs.cache import fingerprint, folder_name
 from latentrank.runs.configure import absolute_source
+from tests.data.test_standard import write_mnist
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 
@@ -58,3 +61,18 @@ def test_data_in_memory_have_a_name_and_no_path_until_they_are_saved():
     run = Run("run")
     run.read_data("x.npy")
     assert run.dataset().fingerprint == data.load(X).fingerprint
+
+
+def test_a_known_data_set_is_found_where_its_files_have_moved(monkeypatch):
+    write_mnist(Path("there/mnist"))
+    config = RunConfig(method="pca", data="mnist", data_root="there", latent_dim=2)
+    latentrank.train(config, "run", progress=False)
+    trained = Run("run").dataset()
+    Path("there").rename("here")
+    with pytest.raises(InputError, match=r"No mnist data: .*; if they have moved, give .* --data"):
+        Run("run").dataset()
+    for place in ("here", "mnist"):  # as the variable says
+        run = Run("run")
+        run.read_data(place)
+        assert run.dataset().fingerprint == trained.fingerprint
+        monkeypatch.setenv("LATENTRANK_DATA", "here")

@@ -145,7 +145,8 @@ class Run:
         """Read the data it was trained on.
 
         Args:
-            source: their new location, if they have moved; or the data, if they are in memory.
+            source: their new location, if they have moved (for a data set that has a name, the
+                folder given as its `data_root`); or the data, if they are in memory.
 
         Raises:
             MissingDataError: they cannot be read, or their content has changed.
@@ -153,8 +154,13 @@ class Run:
         if isinstance(source, Dataset):
             self._accept(source)
         else:
-            moved = {} if source is None else {"data": str(source)}
-            self._read(self.settings.updated(moved))
+            self._read(self.settings if source is None else self._moved(str(source)))
+
+    def _moved(self, source: str) -> RunConfig:
+        """The settings with the new place of the data; of a known data set that is its root."""
+        if self.settings.data.source in data.names() and Path(source).is_dir():
+            return self.settings.updated({"data_root": source})
+        return self.settings.updated({"data": source, "data_root": None})
 
     def expect_data(self, place: RunConfig) -> Run:
         """Read the data, once needed, where these settings say, since they may have moved."""
