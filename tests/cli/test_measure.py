@@ -7,8 +7,10 @@ import pytest
 
 from latentrank import metrics, runs
 from latentrank.__main__ import main
+from latentrank.cli.features import weights_by_name
 from latentrank.errors import InputError
-from tests.cli.commands import run_of
+from tests.cli.commands import refused, run_of
+from tests.data.test_standard import write_mnist
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -54,3 +56,30 @@ def test_values_are_measured_on_the_data_of_the_run_alone(tmp_path):
         InputError, match=r"cannot be read: There is no .*a\.npz; if they have moved"
     ):
         _ = metrics.Subject(runs.Run(run).settings, Path(run)).dataset
+
+
+def test_weights_without_a_name_belong_to_the_network_that_is_used(folder, capfd):
+    asked = ["evaluate", run_of(folder), "--metric", "fd[timm:resnet18]:gaussian"]
+    assert "There is no file none.pth" in refused([*asked, "--weights", "none.pth"], capfd)
+    two = [*asked, "--metric", "fid:gaussian", "--weights", "none.pth"]
+    assert "as in --weights inception=none.pth" in refused(two, capfd)
+    unused = ["evaluate", run_of(folder), "--weights", "none.pth"]
+    assert "no network with such a file is used" in refused(unused, capfd)
+    recipe = ["reproduce", "irmae-table-6", "--no-train", "--weights", "inception=none.pth"]
+    assert "seeds have been trained" in refused(recipe, capfd)  # the weights are accepted
+    several = ["reproduce", "lorae-table-3", "--no-train", "--weights", "none.pth"]
+    assert "inception and timm:tf_efficientnet_lite0; write which" in refused(several, capfd)
+    assert weights_by_name(["a=b.pth"], ["inception", "classifier"]) == {
+        "inception": Path("a=b.pth")
+    }
+
+
+def test_a_known_data_set_that_has_moved_is_measured_where_it_is(tmp_path):
+    write_mnist(tmp_path / "there" / "mnist")
+    run = str(tmp_path / "run")
+    settings = ["--data-root", str(tmp_path / "there"), "--train-size", "5", "--latent-dim", "2"]
+    assert main(["train", "pca", "--data", "mnist", *settings, "--no-report", "--out", run]) == 0
+    (tmp_path / "there").rename(tmp_path / "here")
+    moved = ["evaluate", run, "--data", str(tmp_path / "here")]
+    # Its classifier is trained on all samples, of which the run saw five.
+    assert main([*moved, "--n", "6", "--metric", "fd:gaussian"]) == 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from latentrank.cli.app import option
+from latentrank.errors import InputError
 
 Weights = Annotated[
     list[str] | None,
@@ -18,20 +19,39 @@ Weights = Annotated[
 ]
 
 
-def weights_by_name(given: Sequence[str] | None, features: str) -> dict[str, Path]:
+def weights_by_name(given: Sequence[str] | None, used: Collection[str]) -> dict[str, Path]:
     """Weights files by the name of their features.
 
     Args:
         given: items of the form `FILE` or `FEATURES=FILE`.
-        features: features of a file without a name.
+        used: the features that will be computed; if one of them has weights, a file without a
+            name is its own.
+
+    Raises:
+        InputError: a file without a name could belong to several networks or to none.
 
     Example:
-        >>> weights_by_name(["a.pth", "timm:resnet18=b.pth"], "inception")
+        >>> weights_by_name(["a.pth", "timm:resnet18=b.pth"], ["inception", "classifier"])
         {'inception': PosixPath('a.pth'), 'timm:resnet18': PosixPath('b.pth')}
     """
+    networks = sorted(name for name in used if _has_weights(name))
     found = {}
     for text in given or ():
         name, equals, file = text.partition("=")
-        named = bool(equals) and (name == "inception" or name.startswith("timm:"))
-        found[name if named else features] = Path(file if named else text)
+        if equals and _has_weights(name):
+            found[name] = Path(file)
+        elif len(networks) == 1:
+            found[networks[0]] = Path(text)
+        else:
+            raise InputError(
+                f"--weights is {text}, and the networks used are {' and '.join(networks)}; write "
+                f"which it is for, as in --weights {networks[0]}={text}."
+                if networks
+                else f"--weights is {text}, and no network with such a file is used; name one with "
+                "--features inception or timm:NAME, or leave --weights out."
+            )
     return found
+
+
+def _has_weights(features: str) -> bool:
+    return features == "inception" or features.startswith("timm:")

@@ -70,15 +70,15 @@ def evaluate(
 
     _refuse_unused(metric, features, density)
     trained = opened(run, data, networks)
-    settings = trained.settings
-    changes = {"device": device} if data is None else {"device": device, "data": data}
+    settings = trained.place
+    used = {metrics.parse(text).features for text in metric or ()} | {features or ""}
     with messages.status("") as status:
         subject = metrics.Subject(
-            settings.updated(changes),
+            settings.updated({"device": device}),
             run,
             n,
             settings.training.seed if seed is None else seed,
-            weights_by_name(weights, features or "inception"),
+            weights_by_name(weights, used),
             download,
             lambda text: status.update(f"Measuring: {text}"),
             trained,

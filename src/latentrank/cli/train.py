@@ -144,6 +144,15 @@ def _summary(run: Run) -> None:
         messages.print(metrics["warning"], style="yellow")
 
 
+def _features(recipe: str, parts: Sequence[str]) -> set[str]:
+    """The features that a recipe's metrics use."""
+    from latentrank import metrics, recipes
+
+    chosen = recipes.only(recipes.load(recipe), parts)
+    tables = [*(part.metrics for part in chosen.parts), *(row.metrics for row in chosen.rows)]
+    return {metrics.parse(text).features for table in tables for text in table.values()}
+
+
 @app.command(rich_help_panel=TRAIN)
 def reproduce(
     recipe: Annotated[
@@ -196,7 +205,7 @@ def reproduce(
             out=out,
             data_root=data_root,
             download=download,
-            weights=weights_by_name(weights, "inception"),
+            weights=weights_by_name(weights, _features(recipe, part or ()) if weights else ()),
             device=device,
             cluster=cluster,
             train=train,

@@ -134,9 +134,14 @@ class Run:
             MissingDataError: they cannot be read, or their content has changed.
         """
         if self._dataset is None:
-            self._read(self._place or self.settings)
+            self._read(self.place)
         assert self._dataset is not None, "read_data sets it"
         return self._dataset
+
+    @property
+    def place(self) -> RunConfig:
+        """The settings, with the location of the data where it has changed."""
+        return self._place or self.settings
 
     def need_samples(self) -> None:
         """Refuse a saved model that was given no data; a run has those of its training."""
@@ -154,7 +159,8 @@ class Run:
         if isinstance(source, Dataset):
             self._accept(source)
         else:
-            self._read(self.settings if source is None else self._moved(str(source)))
+            self._place = None if source is None else self._moved(str(source))
+            self._read(self.place)
 
     def _moved(self, source: str) -> RunConfig:
         """The settings with the new place of the data; of a known data set that is its root."""
