@@ -11,7 +11,7 @@ import yaml
 from latentrank import metrics, runs
 from latentrank.__main__ import main
 from latentrank.errors import InputError
-from latentrank.metrics import Metric, Subject, is_possible, measure, parse, usual
+from latentrank.metrics import Metric, Subject, is_possible, labels, measure, parse, usual
 from latentrank.report import write_comparison
 from latentrank.reproduce import reproduce
 from latentrank.sweep import parse_search, sweep
@@ -260,11 +260,14 @@ def test_a_metric_of_ones_own_is_measured_kept_and_compared(trained, tmp_path, m
     assert "code width" in (tmp_path / "compare.html").read_text()
 
 
-def test_values_that_need_no_model_are_measured_side_by_side(trained, tmp_path):
-    """The first of them leaves a file of values, which is not yet a run."""
+def test_values_that_need_no_model_are_measured_side_by_side(trained, tmp_path, monkeypatch):
+    """The first of them leaves a file of values, which is not yet a run, and is used by the next."""
     config = trained("ae", "images.npz").settings
+    trainings, train = [], labels.supervised
+    monkeypatch.setattr(labels, "supervised", lambda *a: trainings.append(a) or train(*a))
     right, wrong = (
         measure(Subject(config, tmp_path / "untrained"), f"supervised-{name}:10").value
         for name in ("accuracy", "mistakes")
     )
     assert wrong == 100 - right
+    assert len(trainings) == 1
