@@ -261,7 +261,7 @@ def test_a_metric_of_ones_own_is_measured_kept_and_compared(trained, tmp_path, m
 
 
 def test_values_that_need_no_model_are_measured_side_by_side(trained, tmp_path, monkeypatch):
-    """The first of them leaves a file of values, which is not yet a run, and is used by the next."""
+    """The first leaves a file of values, which is not yet a run; the next one uses them."""
     config = trained("ae", "images.npz").settings
     trainings, train = [], labels.supervised
     monkeypatch.setattr(labels, "supervised", lambda *a: trainings.append(a) or train(*a))
