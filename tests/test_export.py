@@ -190,9 +190,12 @@ def test_a_channel_that_is_wrong_shows_beside_large_numbers():
     expected = rng.normal(size=(64, 2, 8)) * [[1e3], [1.0]] + [[1e9], [0.0]]
     units = Preprocessing((1e9, 0.0), (1e3, 1.0))
     found = expected * [[1.0], [0.0]]
-    assert measure.Difference.between(found, expected, units).relative == pytest.approx(
-        0.5**0.5, 0.1
-    )
+    difference = measure.Difference.between(found, expected, units)
+    assert difference.relative == pytest.approx(0.5**0.5, 0.1)
+    # all of the second channel is wrong, by as many of its deviations as it is away from 0
+    largest = np.abs(expected[:, 1]).max()
+    assert difference.largest == largest
+    assert difference.largest_relative == pytest.approx(largest, 0.1)
     # one step of float32 is 64 at 1e9
     single = expected.astype(np.float32)
     found = np.nextafter(single, np.float32(np.inf))
@@ -291,7 +294,7 @@ def test_safetensors_of_every_method_and_part_come_back(method, part, tmp_path):
             export.export_safetensors(model, tmp_path / "part.safetensors", part)
         return
     made = export.export_safetensors(model, tmp_path / "part.safetensors", part)
-    assert made.difference == (0, 0, 0)
+    assert made.difference == (0, 0, 0, 0)
     module = export.load_safetensors(made.path)
     shipped = export.deployed(model)
     codes = shipped.encode(x)

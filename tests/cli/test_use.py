@@ -87,6 +87,33 @@ def test_a_saved_model_with_networks_of_ones_own_is_exported():
     assert Path("own.safetensors").is_file()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["embed"], ["sample"], ["export"], ["interpolate"],
+        ["interpolate", "--kind", "parameters"], ["predict", "--parameters", "new.csv"],
+    ],
+)  # fmt: skip
+def test_a_name_that_cannot_be_written_is_refused_before_anything_is_read(command, capfd):
+    assert main([*command, "no-run", "--out", "a.txt"]) == 2
+    assert "--out is a.txt" in capfd.readouterr().err
+
+
+def test_the_loss_of_a_precision_is_told_without_units(tmp_path, capfd):
+    """Of channels in different units, the largest difference would be of the largest numbers."""
+    x = np.random.default_rng(0).normal(size=(40, 2, 16)) * [[1.0], [1e6]]
+    np.save(tmp_path / "two.npy", x)
+    run = str(tmp_path / "run")
+    settings = ["--latent-dim", "2", "--epochs", "1", "--no-report", "--out", run]
+    assert main(["train", "ae", "--data", str(tmp_path / "two.npy"), *settings]) == 0
+    capfd.readouterr()
+    command = ["export", run, "--part", "decoder", "--precision", "int8"]
+    assert main([*command, "--out", str(tmp_path / "decoder.onnx")]) == 0
+    told = " ".join(capfd.readouterr().out.split())
+    (rms, most) = re.findall(r"([\d.e+-]+) %", told)
+    assert 0 < float(rms) < float(most) < 100
+
+
 def test_codes_of_other_data_leave_those_of_the_run(folder):
     run = run_of(folder)
     own = Path(run) / "codes-all.npz"

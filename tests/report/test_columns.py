@@ -1,6 +1,8 @@
 import math
 import statistics
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from latentrank import metrics
@@ -156,3 +158,30 @@ def test_runs_on_different_data(tmp_path):
         columns_of([fake_run(tmp_path), fake_run(tmp_path, data="letters")])
     with pytest.raises(InputError, match="different data"):
         columns_of([fake_run(tmp_path), fake_run(tmp_path, (1, 10, 10), image_size=10)])
+
+
+def test_runs_on_other_samples_under_one_name(tmp_path):
+    first, second = fake_run(tmp_path / "a"), fake_run(tmp_path / "b", method="ae")
+    columns_of([first, second])
+    second.the_dataset.test.x[:] = second.the_dataset.test.x[::-1].copy()
+    with pytest.raises(InputError, match=r"/a and of .*/b are both called digits"):
+        columns_of([first, second])
+    second.config["method"] = "lorae"  # one column
+    with pytest.raises(InputError, match="their test samples differ"):
+        columns_of([first, second])
+
+
+def test_runs_on_parts_of_the_same_test_samples(tmp_path):
+    def part(rows, known):
+        run = fake_run(tmp_path, test_size=len(rows), epochs=int(rows[0]))
+        test = replace(run.the_dataset.test, rows=np.arange(30) if known else None)
+        run.the_dataset = replace(run.the_dataset, test=test.take(rows))
+        return run
+
+    rows = np.arange(30)
+    columns_of([part(rows[2:], True), part(rows[7:], True)])
+    columns_of([part(rows[2:], False), part(rows[7:], False)])  # it is unknown which ones
+    other = part(rows[7:], True)
+    other.the_dataset.test.x[:] = 0
+    with pytest.raises(InputError, match="their test samples differ"):
+        columns_of([part(rows[2:], True), other])

@@ -2,6 +2,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import matplotlib
+import matplotlib.style
 import pytest
 
 from latentrank.errors import InputError
@@ -29,6 +30,18 @@ def test_drawing_leaves_matplotlib_as_it_was():
     before = dict(matplotlib.rcParams)
     style.to_bytes(figures.loss_curves({"train/loss": [3.0, 2.0]}))
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("write", [style.to_bytes, style.to_svg])
+def test_the_settings_in_force_do_not_mix_with_the_style(write):
+    def drawn():
+        return write(figures.loss_curves({"train/loss": [3.0, 2.0]}))
+
+    expected = drawn()
+    with matplotlib.rc_context():
+        matplotlib.style.use("dark_background")
+        matplotlib.rcParams.update({"lines.marker": "s", "axes.titlesize": 40, "axes.ymargin": 0.4})
+        assert drawn() == expected
 
 
 def test_figures_enter_no_global_list():

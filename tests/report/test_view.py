@@ -20,6 +20,16 @@ def test_real_values_are_shown_in_their_own_units(tmp_path):
     assert np.allclose(view.decode(code), plain * 2 + 3, atol=1e-6)
 
 
+def test_samples_of_compared_runs_are_drawn_in_the_same_units(tmp_path):
+    first, second = fake_run(tmp_path, (7,)), fake_run(tmp_path, (7,))
+    second.the_model.preprocessing = Preprocessing(offset=100.0, scale=50.0)  # of other rows
+    view = View(second, View(first))
+    code = view.codes_of_shown()
+    own = 50 * second.the_model.decode(torch.from_numpy(code)).numpy() + 100
+    assert np.allclose(view.originals, (view.kept.x - 3) / 2, atol=1e-5)
+    assert np.allclose(view.decode(code), (own - 3) / 2, atol=1e-4)
+
+
 def test_images_are_shown_from_black_to_white(tmp_path):
     assert View(fake_run(tmp_path)).limits == (0.0, 1.0)
 

@@ -52,6 +52,26 @@ def test_a_typo_is_told_before_anything_is_trained(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "metric", "told"),
+    [
+        ({}, "accuracy:10", "needs labels, and the data blobs has no"),
+        ({"data": "curves:stairs"}, "fd[classifier]:gaussian", "curves:stairs holds none"),
+        ({"method": "lsgan"}, "validation_error", "codes of samples, which the method does not"),
+        ({"method": "lsgan"}, "", "codes of samples, which the method does not"),
+    ],
+)
+def test_a_metric_that_no_trial_can_have_is_refused_before_anything_is_trained(
+    given, metric, told, tmp_path
+):
+    with pytest.raises(InputError, match=told):
+        sweep(
+            {**BASE, **given}, [parse_search("learning_rate=1..2")], 1,
+            minimise=[metric] if metric else [], out=tmp_path,
+        )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_settings_are_tried_twice_and_a_finite_search_ends(tmp_path):
     """With every value proposed once, six trials of three choices are three."""
     width = parse_search("latent_dim=2,3,4")
@@ -211,8 +231,8 @@ def test_an_aim_given_twice_is_refused(tmp_path):
 
 
 def test_why_no_trial_ended_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"the last one failed: .*no labels"):
-        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise=["accuracy:10"], out=tmp_path)
+    with pytest.raises(InputError, match=r"of active-units; the last one failed: .*posterior"):
+        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise=["active-units"], out=tmp_path)
 
 
 def test_what_is_given_and_searched_is_refused():

@@ -139,6 +139,9 @@ def interpolate(
     latentrank interpolate runs/mnist-rrae --kind spherical --out between.png
     latentrank interpolate runs/curves-two-gaussians-rrae --kind parameters
     """
+    if kind == "parameters" and out is not None:
+        raise InputError(f"--out is {out}, but --kind parameters draws nothing; leave it out.")
+    path = free_path(out, run / "figures" / f"interpolation-{kind}.png", FIGURES)
     found = opened(run, data, networks)
     if kind == "parameters":
         _print_predictions(found)
@@ -146,7 +149,6 @@ def interpolate(
     from latentrank.report import pictures
     from latentrank.report.style import write_figure
 
-    path = free_path(out, run / "figures" / f"interpolation-{kind}.png", FIGURES)
     console.print(str(write_figure(pictures.interpolation(found, kind), path)))
     print_notes(found)
 

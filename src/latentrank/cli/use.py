@@ -53,10 +53,10 @@ def embed(
     from latentrank.inference import embed as codes_of
     from latentrank.runs.configure import short_name
 
-    found = opened(run, networks=networks)
     split = split or ("test" if data is None else "all")
     of_others = "" if data is None else f"{short_name(data)}-"
     path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz", ".csv"])
+    found = opened(run, networks=networks)
     arrays = codes_of(found, split, data, coefficients=coefficients)
     if path.suffix == ".csv":
         write_csv(path, _columns_of_codes(arrays, found.kept.parameter_names))
@@ -113,10 +113,12 @@ def sample(
     """
     from latentrank import inference
 
+    path = free_path(out, run, [".npz", ".csv", ".png", ".pdf", ".svg"])
     found = opened(run, data, networks)
     density = density or found.model().usual_densities[0]
-    name = re.sub(r"[^\w.]+", "-", density)
-    path = free_path(out, run / f"samples-{name}.npz", [".npz", ".csv", ".png", ".pdf", ".svg"])
+    if out is None:
+        name = re.sub(r"[^\w.]+", "-", density)
+        path = run / f"samples-{name}.npz"
     picture = path.suffix not in (".npz", ".csv")
     made = inference.sample(found, density, min(n, 64) if picture else n, seed)
     if picture:
@@ -167,8 +169,8 @@ def predict(
     from latentrank import inference
     from latentrank.data.parameters import read
 
-    found = opened(run, data, networks)
     path = free_path(out, run / f"predicted-{kind}.npz", [".npz"])
+    found = opened(run, data, networks)
     fitted = inference.parameter_map(found, kind)
     values = read(parameters, fitted.width, fitted.names)
     codes = fitted(values)
@@ -238,8 +240,8 @@ def export(
         settings["precision"] = precision
     elif precision != "float32":
         raise InputError(f"--precision is {precision}, which requires --format onnx; leave it out.")
-    model = opened(run, networks=networks).model()
     path = free_path(out, run / f"{part}.{format}", [f".{format}"])
+    model = opened(run, networks=networks).model()
     write = exporting.export_onnx if format == "onnx" else exporting.export_safetensors
     with messages.status(f"Writing {path.name}"):
         made = write(model, path, part, **settings)
@@ -264,9 +266,9 @@ def _costs(made: Exported, precision: str, check: bool) -> Iterator[str]:
             yield "not checked: the networks are not in the file"
     elif check or precision != "float32":
         yield (
-            f"difference from torch in float32: at most {made.difference.largest:.2g}, "
-            f"{100 * made.difference.relative:.2g} % of the spread of the output "
-            "(root mean square)"
+            f"difference from torch in float32: {100 * made.difference.relative:.2g} % of the "
+            "spread of the output (root mean square), at most "
+            f"{100 * made.difference.largest_relative:.2g} %"
         )
 
 

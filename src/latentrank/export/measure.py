@@ -42,11 +42,13 @@ class Difference(NamedTuple):
             so that one of large numbers does not hide the errors of another.
         share: share of the numbers that differ by 0.5 or more. Integer outputs may differ where a
             value lies halfway between two integers, since rounding decides there.
+        largest_relative: largest difference, made relative as the root mean square is.
     """
 
     largest: float
     relative: float
     share: float
+    largest_relative: float
 
     @classmethod
     def between(
@@ -61,7 +63,7 @@ class Difference(NamedTuple):
         """
         a, b = (np.asarray(values, dtype=np.float64) for values in (found, expected))
         if a.shape != b.shape:
-            return cls(np.inf, np.inf, 1.0)
+            return cls(np.inf, np.inf, 1.0, np.inf)
         errors = apart = _apart(a, b)
         if units is not None:
             # Beside a large offset, the last digit may be much of a deviation.
@@ -72,7 +74,8 @@ class Difference(NamedTuple):
             errors = np.maximum(_apart(a, b) - _apart(further, b), 0.0)
         spread = float(np.nanstd(b)) or float(np.nanmax(np.abs(b), initial=0.0)) or 1.0
         relative = float(np.sqrt(np.square(errors).mean())) / spread
-        return cls(float(apart.max()), relative, float((apart >= 0.5).mean()))
+        share, most = float((apart >= 0.5).mean()), float(errors.max()) / spread
+        return cls(float(apart.max()), relative, share, most)
 
 
 def _apart(a: Array, b: Array) -> Array:

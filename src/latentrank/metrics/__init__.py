@@ -1,7 +1,7 @@
 """Everything measured of a run: one table of metrics, one store of values."""
 
 from latentrank.metrics.base import Measured, Metric
-from latentrank.metrics.measure import check, is_possible, measure, usual
+from latentrank.metrics.measure import check, check_possible, is_possible, measure, usual
 from latentrank.metrics.registry import METRICS, Spec, names, parse
 from latentrank.metrics.store import Value, add, read
 from latentrank.metrics.subject import Subject
@@ -16,6 +16,7 @@ __all__ = [
     "Value",
     "add",
     "check",
+    "check_possible",
     "comparable",
     "is_possible",
     "measure",

@@ -101,6 +101,7 @@ METRICS = (
             name,
             _of_training(name),
             "lower" if name == "validation_error" else None,
+            ("codes",) if name == "validation_error" else (),
             stored=False,
         )
         for name in _OF_TRAINING

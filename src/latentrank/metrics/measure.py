@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, Final
 
 from latentrank import density as densities
 from latentrank.errors import InputError, check_count, check_known, check_returned
@@ -213,10 +213,24 @@ def _identity(subject: Subject, spec: Spec) -> dict[str, Any]:
 # --- what a metric needs ------------------------------------------------------------------------
 
 
-def _check_needs(subject: Subject, spec: Spec) -> None:
+def check_possible(subject: Subject, text: str) -> None:
+    """Refuse, before anything is trained, a metric that the data or the method cannot have.
+
+    Args:
+        subject: a run, trained or not.
+        text: the metric, in the form that `parse` reads.
+
+    Raises:
+        InputError: an unknown metric; or the data lack labels, parameters or images that it needs,
+            or the method codes of samples.
+    """
+    _check_needs(subject, check(text), but=_OF_TRAINED)
+
+
+def _check_needs(subject: Subject, spec: Spec, but: Collection[Need] = ()) -> None:
     for need in spec.metric.needs:
         present, sentence = _NEEDS[need]
-        if not present(subject):
+        if need not in but and not present(subject):
             raise InputError(
                 sentence.format(
                     data=subject.dataset.name,
@@ -225,6 +239,8 @@ def _check_needs(subject: Subject, spec: Spec) -> None:
             )
 
 
+#: What only a trained run tells.
+_OF_TRAINED: Final = frozenset[Need]({"posterior", "history"})
 _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "images": (
         lambda s: len(s.dataset.shape) == 3 and s.dataset.preprocessing.bounded,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentrank import inference
+from latentrank import inference, methods
 from latentrank.config import RunConfig
 from latentrank.data import Dataset
 from latentrank.data.cache import folder as cache_folder
@@ -110,8 +110,8 @@ class Subject:
 
     @property
     def reconstructs(self) -> bool:
-        """Whether the model encodes samples."""
-        return self.model.reconstructs
+        """Whether the method encodes samples; known before it is trained."""
+        return methods.get(self.config.method).game is None
 
     def codes(self, split: str) -> NDArray[np.float32]:
         """Codes of the run's own `"train"` or `"test"` samples, `(N, L)`."""

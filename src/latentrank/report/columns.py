@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from latentrank import data
 from latentrank.config import settings
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
@@ -26,6 +27,7 @@ from latentrank.runs.measured import share_of_variance
 _NOT_THE_EXPERIMENT: Final = frozenset({"seed", *settings("place")})
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes", "threads"})
 _NAMES: Final = {"seconds": "training time", "error_of_the_mean": "error of the mean sample"}
+_SAME: Final = 0.01  # standard deviations: rounding, and versions of decoders of images
 _LONGEST_NAME: Final = 28  # characters; longer names become numbers
 
 
@@ -109,7 +111,7 @@ def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list
         first = next(iter(groups.values()))[0] if groups else None
         groups.setdefault(key, []).append(View(run, first))
     firsts = [group[0] for group in groups.values()]
-    _same_data(firsts)
+    _same_data([view for group in groups.values() for view in group])
     names = short_names(firsts)
     if labels:
         if len(labels) != len(names) or len(set(labels)) != len(labels):
@@ -129,6 +131,29 @@ def _same_data(views: Sequence[View]) -> None:
             f"The runs have different data ({'; '.join(found)}), expected the same for all; "
             "compare runs of one data set, and give it to saved models with --data."
         )
+    first, shown = views[0], _shown_by_row(views[0])
+    for view in views[1:]:
+        own = _shown_by_row(view)
+        both = sorted(own.keys() & shown.keys())
+        if not both:
+            continue
+        a, b = (np.stack([x[row] for row in both]) for x in (shown, own))
+        apart = np.abs(first.preprocessing.standardised(a) - first.preprocessing.standardised(b))
+        if apart.max() > _SAME:
+            raise InputError(
+                f"The data of {first.run.folder} and of {view.run.folder} are both called "
+                f"{first.data_name}, but their test samples differ; compare runs of one data set."
+            )
+
+
+def _shown_by_row(view: View) -> dict[int, NDArray[Any]]:
+    """The test samples shown, by their row in the data; none where rows depend on the seed."""
+    if not view.has_samples or view.config["data"] in data.names():
+        return {}
+    rows, kept = view.test.get("rows"), view.kept
+    if rows is None and view.config.get("test_size"):
+        return {}
+    return dict(zip((kept.rows if rows is None else rows[kept.rows]).tolist(), kept.x, strict=True))
 
 
 def short_names(views: Sequence[View]) -> list[str]:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
 import numpy as np
-from matplotlib import colormaps, rc_context, rc_params_from_file
+from matplotlib import colormaps, rc_context, rc_params_from_file, style
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -104,11 +104,15 @@ _OWN_STYLE: ContextVar[Any] = ContextVar("own_style", default=MappingProxyType({
 
 
 def styled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Make a function draw in this style, without changing matplotlib's settings."""
+    """Make a function draw in this style, without changing matplotlib's settings.
+
+    Those in force, such as a dark background from a matplotlibrc, are replaced by matplotlib's
+    defaults: a mixture of two styles may be unreadable.
+    """
 
     @wraps(function)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        with rc_context({**STYLE, **_OWN_STYLE.get()}):
+        with style.context({**STYLE, **_OWN_STYLE.get()}, after_reset=True):
             return function(*args, **kwargs)
 
     return wrapped

@@ -46,7 +46,8 @@ class View:
 
     Args:
         run: a finished run.
-        first: the view of a run on the same data, whose PCA is reused.
+        first: the view of a run on the same data, whose PCA is reused and in whose units samples
+            are drawn, so that those of both fit on one axis.
     """
 
     def __init__(self, run: Run, first: View | None = None) -> None:
@@ -79,6 +80,11 @@ class View:
     def preprocessing(self) -> Preprocessing:
         """The preprocessing of the model."""
         return self.run.model().preprocessing
+
+    @property
+    def units(self) -> Preprocessing:
+        """The preprocessing whose units samples are drawn in."""
+        return self.first.preprocessing
 
     @cached_property
     def kept(self) -> Kept:
@@ -172,16 +178,16 @@ class View:
     @cached_property
     def limits(self) -> Limits:
         """Values drawn as black and white: 0 and 1, or the range of the examples."""
-        return UNIT if self.preprocessing.bounded else self.limits_of(self.examples)
+        return UNIT if self.units.bounded else self.limits_of(self.examples)
 
     def limits_of(self, samples: NDArray[Any]) -> Limits:
         """Limits for drawing samples `(..., *shape)` of this run, see `limits.limits_of`."""
-        return limits_of(samples, self.shape, self.preprocessing, self.axes)
+        return limits_of(samples, self.shape, self.units, self.axes)
 
     @property
     def in_colour(self) -> bool:
         """Whether three channels are drawn as red, green and blue."""
-        return in_colour(self.shape, self.preprocessing, self.axes)
+        return in_colour(self.shape, self.units, self.axes)
 
     @cached_property
     def axes(self) -> Axes:
@@ -317,7 +323,7 @@ class View:
 
     def as_drawn(self, x: NDArray[Any]) -> Floats:
         """Samples `(N, *shape)` as they are drawn: see `drawn`, and with their heights upwards."""
-        shown = drawn(x, self.preprocessing)
+        shown = drawn(x, self.units)
         return shown[..., ::-1, :] if self.kept.axes.upwards else shown
 
 

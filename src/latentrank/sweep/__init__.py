@@ -100,7 +100,8 @@ def sweep(
         are in `trials.csv` in the study's folder, too, and for two aims in the figure `front.png`.
 
     Raises:
-        InputError: optuna is not installed, settings are invalid, or the storage cannot be reached.
+        InputError: optuna is not installed, settings are invalid, data or method cannot have a
+            metric, or the storage cannot be reached.
     """
     optuna = _optuna()
     aims = _aims(minimise, maximise)
@@ -112,6 +113,8 @@ def sweep(
     base = configured(given, searches, {search.name: search.first for search in searches})
     name = study_name(base, searches, ", ".join(f"{aim.direction} {aim.metric}" for aim in aims))
     folder = Path(out) / name
+    for aim in aims:
+        metrics.check_possible(Subject(base, folder), aim.metric)
     make_folder(folder)
     study = _study(name, storage or f"sqlite:///{folder / 'study.db'}", aims)
     # A restarted sampler would propose its first values again.
@@ -138,9 +141,9 @@ def sweep(
                 reason = _settle(study, trial, run, failed, aims, say) or reason
     found = _finished(study, aims[0])
     if not found:
-        named = " and a ".join(aim.metric for aim in aims)
+        named = " and ".join(aim.metric for aim in aims)
         raise InputError(
-            f"None of {trials} trials ended with a {named}; the last one failed: {reason}"
+            f"None of {trials} trials ended with a value of {named}; the last one failed: {reason}"
         )
     for path in _write(found, aims, folder):
         say(str(path))
