@@ -54,7 +54,7 @@ MODULES = {
     **{f"parametric.{name}": ["tests/parametric"] for name in ("coordinates", "kinds", "map")},
     "registry": ["tests/test_registry.py"],
     "sweep.searches": ["tests/sweep/test_searches.py"],
-    "data.axes": ["tests/data/test_axes.py"],
+    "data.axes": ["tests/data/test_axes.py", "tests/data/readers/test_netcdf.py"],
     "data.folders": ["tests/data/test_folders.py"],
     "data.readers.netcdf": ["tests/data/readers/test_netcdf.py"],
     "data.readers.tables": ["tests/data/readers/test_tables.py"],
