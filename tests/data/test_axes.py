@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from latentrank.data import load
+from latentrank.data.axes import UNNAMED, Axes, Axis, listable
+from latentrank.models.spec import LONGEST_NAMES, Spec
 
 
 def test_columns_of_a_table_keep_their_names(tmp_path):
@@ -38,3 +41,67 @@ def test_what_does_not_fit_the_samples_is_left_out(tmp_path):
     xarray.Dataset({"T": (("case", "t", "c"), fields)}).to_netcdf(tmp_path / "a.nc")
     # channels last: the dimensions of the file are not those of a sample
     assert not load(tmp_path / "a.nc", layout="NTC").axes.places
+
+
+def test_numbers_of_a_row_stay_named_when_the_row_becomes_a_curve():
+    """As the columns of a table do that is read as curves; one name for each number."""
+    row = Axes(channels=tuple(map(Axis, "abcdef")))
+    assert row.fitting((6,)) == row
+    curve = row.fitting((1, 6))
+    assert (curve.channels, curve.columns) == ((), row.channels)
+    assert curve.fitting((1, 6)) == curve  # what fits is kept when it is fitted again
+    assert row.fitting((2, 3)).columns == row.channels
+    assert row.fitting((1, 5)) == row.fitting((5,)) == UNNAMED
+
+
+@pytest.mark.parametrize(
+    ("x", "fits"), [(None, True), (np.arange(8.0), True), (np.arange(7.0), False)]
+)
+def test_places_fit_a_sample_as_long_as_their_coordinates(x, fits):
+    places = (Axis("y"), Axis("x", values=x))
+    assert bool(Axes(places=places).fitting((1, 4, 8)).places) == fits
+
+
+def test_a_picture_turned_upside_down_has_its_heights_in_reverse():
+    heights, across = Axis("y", values=np.array([0.0, 1.0, 4.0])), Axis("x", values=np.arange(2.0))
+    turned = Axes(places=(Axis("z"), heights, across)).upside_down()
+    assert turned.places[0].values is None
+    assert turned.places[1].values.tolist() == [4, 1, 0]
+    assert turned.places[2] is across
+    assert turned.upside_down().places[1].values.tolist() == [0, 1, 4]
+    unknown = Axes(places=(Axis("y"), Axis("x")))
+    assert not unknown.upwards
+    assert unknown.upside_down().places[0].values is None
+
+
+def test_channels_have_names_where_they_are_known():
+    assert UNNAMED.channel_names is None
+    assert Axes((Axis("T", "K"), Axis("p"))).channel_names == ("T", "p")
+
+
+def test_conventions_hold_what_is_known_of_every_dimension_and_unit():
+    channels = (Axis("T", "K", key="T"), Axis("u", key="u"), Axis("p", "Pa"))
+    assert Axes(channels).conventions == {"units": "T=K"}
+    places = (Axis("z", values=np.arange(3.0), key="z"), Axis("y", values=-np.arange(3.0), key="y"))
+    known = {"dimensions": "z,y", "rising": "z", "falling": "y"}
+    assert Axes(places=places).conventions == known
+    assert "dimensions" not in Axes(places=(*places, Axis("x"))).conventions
+
+
+def test_a_unit_may_contain_an_equals_sign(recwarn):
+    axes = Axes((Axis("q", "1e-3=g/kg", key="q"),))
+    axes.check_like(axes.conventions, "case", "it")
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="q in kg/kg, and in training it was in 1e-3=g/kg"):
+        Axes((Axis("q", "kg/kg", key="q"),)).check_like(axes.conventions, "case", "it")
+
+
+@pytest.mark.parametrize("length", [LONGEST_NAMES, LONGEST_NAMES + 1])
+def test_names_are_listed_where_the_description_of_a_model_has_room(length):
+    names = "a" * length
+    try:
+        Spec(method="ae", input_shape=(2,), latent_dim=1, reading={"columns": names})
+        room = True
+    except ValidationError:
+        room = False
+    assert listable([names]) == room == (length == LONGEST_NAMES)

@@ -115,11 +115,17 @@ class Axes(NamedTuple):
             what: description of the file, for messages.
 
         Raises:
-            InputError: the dimensions have another order, or one of them runs the other way. Other
-                names may stand for the same, and are accepted.
+            InputError: the dimensions have another order, that of samples is missing, or one of
+                them runs the other way. Other names may stand for the same, and are accepted.
         """
         listed = {name: names.split(",") for name, names in trained.items()}
         names, wanted = [axis.key for axis in self.places], listed.get("dimensions", [])
+        if {*wanted} == {sample, *names}:
+            raise InputError(
+                f"{what} has the dimensions ({', '.join([sample, *names])}), those of a single "
+                "sample in training, and none that samples are along; add one in front with "
+                "xarray: expand_dims('sample')."
+            )
         if wanted and names != wanted and {*wanted} <= {sample, *names}:
             raise InputError(
                 f"{what} has the dimensions ({', '.join([sample, *names])}), and those of a sample "
@@ -186,7 +192,7 @@ def listable(names: Sequence[str]) -> bool:
         (True, False, False)
     """
     listed = ",".join(names)
-    given = bool(names) and all(names) and len(listed) < LONGEST_NAMES
+    given = bool(names) and all(names) and len(listed) <= LONGEST_NAMES
     return given and [name.strip() for name in listed.split(",")] == list(names)
 
 

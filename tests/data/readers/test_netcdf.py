@@ -5,7 +5,9 @@ import pytest
 import xarray as xr
 
 from latentrank import LowRankAutoencoder
-from latentrank.data import load, load_samples
+from latentrank.data import load, load_samples, views
+from latentrank.data.arrays import Meaning
+from latentrank.data.readers.netcdf import from_xarray, places, read
 from latentrank.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
@@ -42,14 +44,20 @@ def test_variables_are_chosen_by_name(tmp_path):
     data = load(f"{path}:/u", layout="NHW")
     np.testing.assert_array_equal(data.train.x[:, 0], U[data.train.rows])
     np.testing.assert_array_equal(data.train.labels, data.train.rows % 3)
-    assert load(path, columns="u,p").notes[0] == "Channels: u, p."
+    assert not any(note.startswith("Channels") for note in data.notes)
+    assert f"{path} also holds unused variables: p." in data.notes
+    both = load(path, columns="u,p")
+    assert both.notes[0] == "Channels: u, p."
+    assert not any("unused" in note for note in both.notes)
     with pytest.raises(InputError, match=r"no variable in .*f\.nc called 'v'"):
         load(f"{path}:/v")
 
 
 def test_other_dimensions_are_refused_with_the_remedy(tmp_path):
     path = saved(tmp_path, fields(grid=(("y", "x"), P[0])))
-    with pytest.raises(InputError, match=r"over different dimensions \(p, u, grid\); select"):
+    with pytest.raises(
+        InputError, match=r"over different dimensions \(p, u, grid\); select .*--columns p\)"
+    ):
         load(path)
     assert load(path, columns="u,p").shape[0] == 2
 
@@ -62,11 +70,82 @@ def test_a_variable_of_parameters_may_have_columns(tmp_path, asked):
     assert data.shape == (2, 5, 7)
     np.testing.assert_array_equal(data.train.parameters, both[data.train.rows])
     assert data.parameter_names == ("parameters[0]", "parameters[1]")
+    assert not any("from coordinates" in note for note in data.notes)
 
 
 def test_parameters_along_another_dimension_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"dimensions \(x\), expected \(case,\) .* transpose"):
         load(saved(tmp_path, fields()), parameters="x")
+    with pytest.raises(InputError, match=r"dimensions \(case, y, x\), expected \(case,\)"):
+        load(saved(tmp_path, fields(q=(("case", "y", "x"), U))), parameters="q", columns="u")
+
+
+@pytest.mark.parametrize("name", ["case", "n"])
+@pytest.mark.parametrize("last", [11, 12])
+def test_a_coordinate_of_samples_is_a_parameter_unless_it_is_their_index(tmp_path, name, last):
+    """An index counts from 0, and is called after the dimension that it counts."""
+    made = xr.Dataset({"u": (("case", "y", "x"), U)})
+    numbers = np.array([*range(11), last])
+    made.assign_coords({name: ("case", numbers)}).to_netcdf(tmp_path / "f.nc")
+    found = load(tmp_path / "f.nc", layout="NHW").train
+    if name == "case" and last == 11:
+        assert found.parameters is None
+    else:
+        np.testing.assert_array_equal(found.parameters[:, 0], numbers[found.rows])
+
+
+@pytest.mark.parametrize(
+    ("x", "known"),
+    [
+        ([0, 0.5, 2], True),
+        ([2, 0.5, 0], True),
+        ([0, 2, 1], False),
+        ([2, 0, 1], False),
+        ([0, 0, 1], False),
+        ([1, 0, 0], False),
+    ],
+)
+def test_coordinates_are_kept_where_they_rise_or_fall(x, known):
+    (axis,) = places(xr.Dataset(coords={"x": np.array(x, dtype=float)}), ["x"])
+    assert axis.direction == (("rising" if x[0] < x[-1] else "falling") if known else "")
+    assert (axis.values is not None and axis.values.tolist() == x) == known
+
+
+def test_times_are_numbers_in_their_own_unit(tmp_path):
+    days = xr.Variable("time", np.array([0.0, 1.0, 7.0]), {"units": "days since 2000-01-01"})
+    made = xr.Dataset({"u": (("case", "time"), U[:, 0, :3])}, coords={"time": days})
+    (axis,) = load(saved(tmp_path, made), kind="curves").axes.places
+    assert axis.label == "time (days since 2000-01-01)"
+    assert axis.values.tolist() == [0, 1, 7]
+
+
+@pytest.mark.parametrize("sizes", [(2,), (5, 2), (2, 3, 2)])
+def test_variables_are_channels_of_samples_of_any_shape(tmp_path, sizes):
+    """Also where there are more channels than places, as in arrays with channels last."""
+    values = np.random.default_rng(0).normal(size=(3, 12, *sizes))
+    dims = ("case", *"abc"[: len(sizes)])
+    made = xr.Dataset({name: (dims, one) for name, one in zip("uvw", values, strict=True)})
+    data = load(saved(tmp_path, made))
+    assert data.shape == (3, *sizes)
+    np.testing.assert_array_equal(data.train.x, np.moveaxis(values, 0, 1)[data.train.rows])
+
+
+def test_a_file_without_samples_is_refused_with_what_it_has(tmp_path):
+    with pytest.raises(InputError, match=r"two or more dimensions; it has none\.$"):
+        load(saved(tmp_path, xr.Dataset()))
+    with pytest.raises(InputError, match=r"two or more dimensions; it has mach\.$"):
+        load(saved(tmp_path, xr.Dataset({"mach": ("case", MACH)})))
+
+
+def test_a_large_variable_is_mapped_from_a_file_and_used_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(views, "LARGE", 0)
+    monkeypatch.setenv("LATENTRANK_CACHE", str(tmp_path))
+    made = xr.Dataset({"u": (("case", "y", "x"), U)})
+    (part,) = read(saved(tmp_path, made), None, Meaning()).parts
+    assert isinstance(part.x, np.memmap)
+    np.testing.assert_array_equal(part.x, U)
+    (part,) = from_xarray(made, tmp_path / "none", None, Meaning()).parts
+    np.testing.assert_array_equal(part.x, U)
 
 
 def test_dimensions_called_after_places_are_the_axes_of_a_field(tmp_path):
@@ -133,6 +212,20 @@ def test_new_samples_are_read_by_the_names_of_the_training(tmp_path):
     for name, order in (("transposed.nc", "case, x, y"), ("last.nc", "y, x, case")):
         with pytest.raises(InputError, match=rf"dimensions \({order}\).*\(y, x\); transpose"):
             again(name)
+
+
+@pytest.mark.parametrize("order", [("y", "x"), ("x", "y")])
+def test_a_sample_without_a_dimension_of_samples_is_refused_with_the_remedy(tmp_path, order):
+    values = np.random.default_rng(0).normal(size=(6, 4, 3))
+    made = xr.Dataset({"T": (("case", "y", "x"), values)})
+    made.to_netcdf(tmp_path / "trained.nc")
+    one = made.isel(case=2).transpose(*order)
+    one.to_netcdf(tmp_path / "one.nc")
+    again = partial(read_again, load(tmp_path / "trained.nc"), tmp_path)
+    with pytest.raises(InputError, match=r"a single sample.*in front with xarray: expand_dims"):
+        again("one.nc")
+    one.transpose("y", "x").expand_dims("sample").to_netcdf(tmp_path / "first.nc")
+    np.testing.assert_array_equal(again("first.nc"), values[2:3, None])
 
 
 def test_a_coordinate_that_runs_the_other_way_is_refused(tmp_path):

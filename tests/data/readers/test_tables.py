@@ -183,6 +183,11 @@ def test_a_first_line_of_numbers_is_names_where_it_counts_up_and_samples_do_not(
         "a#1,b\n" + "1.5,2\n" * 9,
         "1,5;2,0\n" * 9,
         "1,5\t2\n" * 9,
+        "1,5 2,0\n" * 9,
+        "1.5, 2\n" * 9,
+        "at 1,a,b\n" + "2026-01-01 12:00,1.5,2\n" * 9,
+        "kind;or class,a,b\n" + "low,1.5,2\n" * 9,
+        "kind,a,b\n" + "low;mid;high;top,1.5,2\n" * 9,
         "kind 2,a,b\n" + "low;high,1.5,2\n" * 9,
         "a,b,\n" + "1.5,2,\n" * 9,
         "# by hand\n# again\na\tb\n" + "1.5\t2\n" * 9,
@@ -191,6 +196,25 @@ def test_a_first_line_of_numbers_is_names_where_it_counts_up_and_samples_do_not(
 def test_no_column_or_row_is_lost(tmp_path, text):
     x, _ = written(tmp_path, text)
     np.testing.assert_array_equal(x, [[1.5, 2]] * 9)
+
+
+def test_spaces_around_names_are_not_part_of_them(tmp_path):
+    _, data = written(tmp_path, "a, b\n" + "1.5, 2\n" * 9)
+    assert data.axes.channel_names == ("a", "b")
+
+
+def test_a_table_without_rows_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"t\.csv has no rows, expected one for each sample; add"):
+        load(saved(tmp_path, FRAME[:0]))
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+def test_entries_may_be_arrays_of_any_shape(rows):
+    x = np.random.default_rng(0).normal(size=(rows, 2, 40))
+    (part,) = from_frame("x", pd.DataFrame({"u": list(x)}), Meaning()).parts
+    np.testing.assert_array_equal(part.x, x)
+    if rows > 1:
+        assert load(pd.DataFrame({"u": list(x)})).shape == (2, 40)
 
 
 def test_missing_values_are_named_by_column(tmp_path):

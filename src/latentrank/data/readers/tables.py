@@ -109,7 +109,9 @@ class _Start(NamedTuple):
         """Between columns."""
         line = self.lines[0]
         # Beside others, commas that all stand between digits are decimal ones.
-        decimal = any(s in line for s in ";\t") and not re.search(r"(?<!\d),|,(?!\d)", line)
+        words = [word.replace(",", ".") for word in line.split()]
+        others = any(s in line for s in ";\t") or (len(words) > 1 and all(map(_is_number, words)))
+        decimal = others and not re.search(r"(?<!\d),|,(?!\d)", line)
         separators = ";\t" if decimal else ",;\t"
         if any(s in line for s in separators):
             return max(separators, key=line.count)
@@ -132,7 +134,7 @@ class _Start(NamedTuple):
         first, second = self.values(0), self.values(1)
         if not self.all_numbers:
             # names beside a name may be numbers, such as years, but they increase
-            sample = len(first) > 1 and len(first) == len(second) and (np.diff(first) <= 0).any()
+            sample = len(first) == len(second) and (np.diff(first) <= 0).any()
             return None if sample else 0
         # a few integers may count up by chance
         sure = len(first) >= _FEW or bool((second != np.rint(second)).any())
@@ -195,12 +197,14 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         meaning: roles of the columns.
 
     Raises:
-        InputError: a column does not exist, or none is left for the samples.
+        InputError: a column does not exist, none is left for the samples, or there are no rows.
     """
     names = [str(name) for name in frame.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
+    if not len(frame):
+        raise InputError(f"{what} has no rows, expected one for each sample; add some.")
     frame = frame.set_axis(names, axis=1)
     headed = names != [str(number) for number in range(len(names))]
     if meaning.lenient and not headed:  # columns are in the order of training
@@ -240,14 +244,13 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     if over:
         said.append(f"Unused columns: {first_of(over, _NAMED)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
-    kind = "table" if x.ndim == 2 and meaning.kind is None else None
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
-    return Contents(parts, meaning.parameters, (*said, *joined), kind, axes=axes)
+    return Contents(parts, meaning.parameters, (*said, *joined), axes=axes)
 
 
 def _matrix(what: str, frame: Any, columns: Sequence[str]) -> Array:
     missing = frame[list(columns)].isna().sum()
-    if len(frame) and missing.any():
+    if missing.any():
         listed = [f"{name} ({count})" for name, count in missing[missing > 0].items()]
         raise InputError(
             f"{what} lacks values in {len(listed)} of its columns, {first_of(listed, _NAMED)}; "
@@ -297,8 +300,7 @@ def _split_column(frame: Any, names: Sequence[str]) -> str | None:
 def _has_numbers(frame: Any, name: str) -> bool:
     column = frame[name]
     if column.dtype == object:
-        first = column.iloc[0] if len(column) else None
-        return isinstance(first, list | np.ndarray)
+        return isinstance(column.iloc[0], list | np.ndarray)
     return bool(column.dtype.kind in "biuf") and not bool(column.isna().all())
 
 
