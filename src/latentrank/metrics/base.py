@@ -47,6 +47,8 @@ class Metric:
         help: description, in one sentence.
         stored: false if the run's metrics already hold the number.
         unit: what follows the number, such as `" %"`.
+        of: another metric that it is computed from, with the same argument; `compute` is given its
+            `Value`, stored or measured, as the last argument.
 
     Example:
         >>> Metric("width", lambda subject, argument: float(subject.codes("test").std())).usual
@@ -64,6 +66,7 @@ class Metric:
     help: str = ""
     stored: bool = True
     unit: str = ""
+    of: str = ""
 
     def __post_init__(self) -> None:
         if self.usual is None:

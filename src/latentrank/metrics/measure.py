@@ -70,8 +70,10 @@ def measure(subject: Subject, text: str) -> Value:
                 return value
     _check_needs(subject, spec)
     subject.say(spec.text)
-    features = (spec.features,) if spec.features else ()
-    measured = spec.metric.compute(subject, spec.argument, *features)
+    given: list[Any] = [spec.features] if spec.features else []
+    if spec.metric.of:
+        given.append(measure(subject, spec._replace(metric=METRICS.get(spec.metric.of)).text))
+    measured = spec.metric.compute(subject, spec.argument, *given)
     if not isinstance(measured, Measured):
         check_returned(measured, Real, spec.metric.compute)
         measured = Measured(float(measured))
