@@ -4,6 +4,7 @@ import re
 import pytest
 
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 from latentrank.report import write_comparison
 from latentrank.report.comparison import files_of
 from tests.report.fake import fake_gan, fake_run
@@ -124,3 +125,12 @@ def test_labels_name_the_columns(tmp_path):
 def test_many_methods_are_counted_in_the_title(tmp_path):
     runs = [fake_run(tmp_path, options={"penalty": float(p)}) for p in range(1, 6)]
     assert "5 methods on digits" in read(write_comparison(runs, tmp_path / "a.html"))
+
+
+def test_what_is_drawn_of_several_channels_is_told(tmp_path):
+    runs = [fake_run(tmp_path, (2, 12), method=name) for name in ("ae", "lorae")]
+    for run in runs:
+        run.the_model.preprocessing = Preprocessing((3.0, 1e5), (2.0, 1.0))
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert text.count("Channels in standard deviations from their means.") == 2
+    assert text.count("Each channel has a row.") == 1

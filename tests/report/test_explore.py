@@ -75,10 +75,17 @@ def test_the_walks_start_at_the_mean_and_at_test_codes(folder):
     )
 
 
-@pytest.mark.parametrize("data", ["table.npz", "curves.npz"])
-def test_vectors_and_curves_are_drawn(folder, data):
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("table.npz", "rows. Columns of the table, in order, in standard deviations"),
+        ("curves.npz", "curves.</p>"),
+    ],
+)
+def test_vectors_and_curves_are_drawn(folder, data, told):
     page, values = written(trained(folder, data, rank=2))
     assert page.count('type="range"') == values["rows"] == 2
+    assert told in page
     sprite = pixels(values["sprites"][0])
     assert len(np.unique(sprite.reshape(-1, 3), axis=0)) > 2
 

@@ -25,6 +25,8 @@ from latentrank.report.panels import (
     coded,
     drawn_as_lines,
     generated,
+    reading,
+    walked_channels,
     walks,
 )
 from latentrank.report.style import Format, page_of, page_width, write_figure
@@ -109,9 +111,7 @@ def write_comparison(
         ),
         *_of_samples(columns, "Reconstructions", _shared_reconstructions, files),
         *_of_samples(columns, "Between two samples", _interpolations, files),
-        html.section(
-            "Samples", *_side_by_side(columns, files, "samples", _sample_grid, _SAMPLED, 3)
-        ),
+        html.section("Samples", *_samples(columns, files)),
         html.section("Settings that differ", _differences(columns)),
     ]
     write_text(files.folder / "table.csv", to_csv(columns))
@@ -261,7 +261,8 @@ def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Ma
     drawn = Drawn(
         figures.labelled_rows(rows, first.limits),
         f"{len(first.originals)} test {first.noun}s and each method's reconstruction of them.",
-        f"{len(first.originals)} test {first.noun}s and each method's reconstructions.",
+        f"{len(first.originals)} test {first.noun}s and each method's reconstructions."
+        + reading(first),
     )
     return [files.figure("reconstructions", drawn), *notes]
 
@@ -269,13 +270,20 @@ def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Ma
 def _interpolations(columns: Sequence[Column], files: _Files) -> list[Markup]:
     """Every method's interpolations."""
     most = 1 if drawn_as_lines(columns[0].view) else 3  # axes need the full width
-    return _side_by_side(columns, files, "interpolation", _walk, _WALKS, most)
+    caption = _WALKS + walked_channels(columns[0].view)
+    return _side_by_side(columns, files, "interpolation", _walk, caption, most)
 
 
 def _walk(column: Column, first: View) -> Drawn:
     """This method's interpolations, with the same end points for all methods."""
     figure = figures.interpolation(walks(column.view, first), first.limits, first.axes)
     return Drawn(figure, f"Interpolations of {column.name}.", "")
+
+
+def _samples(columns: Sequence[Column], files: _Files) -> list[Markup]:
+    """Every method's samples."""
+    caption = _SAMPLED + reading(columns[0].view)
+    return _side_by_side(columns, files, "samples", _sample_grid, caption, 3)
 
 
 def _sample_grid(column: Column, first: View) -> Drawn:

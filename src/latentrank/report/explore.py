@@ -16,6 +16,7 @@ from latentrank.formatting import as_text
 from latentrank.io import write_text
 from latentrank.report import html
 from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, rgb, widened
+from latentrank.report.panels import reading
 from latentrank.report.style import CELL, INK, PALETTE
 from latentrank.report.view import View
 from latentrank.runs import Run
@@ -59,7 +60,7 @@ def write_explore(run: Run) -> Path:
     parts = html.macros("explore")
     names = ["mean", *map(str, range(1, len(sprites)))]
     rendering = "auto" if lines else "pixelated"
-    shown = f"{'reconstructions of ' if view.has_samples else ''}{view.start_noun}s"
+    shown = f"{'reconstructions of ' if view.has_samples else ''}{view.start_noun}s.{reading(view)}"
     target = run.folder / "explore.html"
     write_text(
         target,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from latentrank.data.axes import Axes
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import DeviationLimits, FieldLimits, Floats, Limits, value_limits
+from latentrank.report.lines import channel_names
 
 UNIT: Final = Limits(0.0, 1.0)
 
@@ -86,7 +87,8 @@ def limits_of(
         return value_limits(samples)
     # Only the first channel is drawn; the others may have other units.
     field = FieldLimits(*value_limits(np.take(samples, 0, axis=-len(shape))))
-    field.label = axes.channels[0].label if axes.channels else ""
+    if axes.channels or shape[0] > 1:
+        field.label = channel_names(shape[0], axes)[0]
     return field
 
 

@@ -72,7 +72,18 @@ def _first_channel(view: View) -> str:
     return f" Of {len(names)} channels, {names[0]} is drawn."
 
 
-def _reading(view: View) -> str:
+def walked_channels(view: View) -> str:
+    """Which channels are drawn of walks between samples."""
+    if not drawn_as_lines(view):
+        return _first_channel(view)
+    if view.noun == "row" or view.shape[0] == 1:
+        return ""
+    beyond = view.shape[0] > figures.MOST_CHANNELS
+    most = f"; of {view.shape[0]}, the first {figures.MOST_CHANNELS} are drawn" if beyond else ""
+    return f" Each channel has a row{most}."
+
+
+def reading(view: View) -> str:
     """How to read a grid of samples."""
     return _axis(view) if drawn_as_lines(view) else _first_channel(view)
 
@@ -167,8 +178,8 @@ def _interpolation(view: View) -> Drawn:
     )
     return Drawn(
         figures.interpolation(rows, view.limits, view.axes),
-        f"{len(rows)} paths, each changing step by step from one {view.noun} into another.",
-        ends + ("" if view.noun == "row" else _first_channel(view)),
+        f"Paths, each changing step by step from one {view.noun} into another.",
+        ends + walked_channels(view),
     )
 
 
@@ -212,7 +223,7 @@ def _plane(view: View) -> Drawn:
         f"A grid of {view.noun}s that vary along two directions.",
         "Decoded points of the plane of the first two principal directions of the training "
         "codes, two standard deviations each way, everything else at its mean. They explain "
-        f"{100 * share:.0f} % of the codes' variance.{_reading(view)}",
+        f"{100 * share:.0f} % of the codes' variance.{reading(view)}",
     )
 
 
@@ -227,7 +238,7 @@ def _samples(view: View) -> Drawn:
     return Drawn(
         figures.samples(generated(view, SAMPLES), view.limits),
         f"A grid of {SAMPLES} generated {view.noun}s.",
-        f"{origin}; not selected.{_reading(view)}",
+        f"{origin}; not selected.{reading(view)}",
     )
 
 

@@ -22,3 +22,18 @@ def test_grid_axes_tell_standard_deviations():
 
 def test_walk_has_no_second_direction():
     assert figures.pca_grid(np.zeros((1, 5, 1, 2, 2)), (0, 1)).axes[0].get_ylabel() == ""
+
+
+def test_walks_of_curves_show_every_channel_under_its_name():
+    rows = np.random.default_rng(0).random((4, 5, 2, 30))
+    figure = figures.interpolation(rows)
+    assert [panel.get_title(loc="left") for panel in figure.axes] == [
+        "channel 1", "", "", "channel 2", "", "",
+    ]  # fmt: skip
+    for index, panel in enumerate(figure.axes):
+        channel, path = divmod(index, 3)
+        for step, line in enumerate(panel.lines):
+            np.testing.assert_array_equal(line.get_ydata()[::2], rows[path, step, channel])
+    assert len(figures.interpolation(rows[:1]).axes) == 2
+    many = figures.interpolation(np.random.default_rng(0).random((2, 5, 9, 30)))
+    assert len(many.axes) == 2 * figures.MOST_CHANNELS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -17,12 +19,15 @@ from latentrank.report.cells import (
 )
 from latentrank.report.style import CONTINUOUS, legend_above, narrow, styled
 
+MOST_CHANNELS: Final = 6  # of walks between curves
+
 
 @styled
 def interpolation(rows: Array, limits: Limits | None = None, axes: Axes = UNNAMED) -> Figure:
     """Paths between pairs of samples, one row each; curves are overlaid, from dark to light.
 
-    Of curves with several channels the first is drawn, since colours are steps.
+    Of curves with several channels, the first paths are drawn, in one row of panels for each of at
+    most `MOST_CHANNELS` channels, since colours are steps.
 
     Args:
         rows: `(R, S, *shape)`, S steps from one sample to another.
@@ -88,14 +93,20 @@ def pca_grid(images: Array, limits: Limits | None = None, reach: float = 2.0) ->
 
 
 def _walks(rows: Array, limits: Limits, axes: Axes) -> Figure:
-    """Walks between curves `(R, S, C, T)` or vectors `(R, S, F)`, one panel each."""
-    count, steps = rows.shape[:2]
-    figure, panels = lines.panels(count, 1 if narrow() else 3, rows[0, 0], axes, 1.7)
+    """Walks between curves `(R, S, C, T)` or vectors `(R, S, F)`, one panel each and channel."""
+    across, steps = min(1 if narrow() else 3, len(rows)), rows.shape[1]
+    walks, titles = list(rows), []
+    if rows.ndim == 4 and rows.shape[2] > 1:
+        titles = lines.channel_names(rows.shape[2], axes)[:MOST_CHANNELS]
+        walks = [walk[:, [channel]] for channel in range(len(titles)) for walk in rows[:across]]
+    figure, panels = lines.panels(len(walks), across, rows[0, 0], axes, 1.7)
     colours = CONTINUOUS(np.linspace(0, 1, steps))
-    for panel, walk in zip(panels, rows, strict=True):
-        for colour, sample in zip(colours, walk[:, :1] if walk.ndim == 3 else walk, strict=True):
+    for panel, walk in zip(panels, walks, strict=True):
+        for colour, sample in zip(colours, walk, strict=True):
             lines.draw(panel, sample, axes, [colour], linewidth=1.2,
                        rasterized=rows.size > MOST_POINTS)  # fmt: skip
+    for panel, title in zip(panels[::across], titles, strict=False):
+        panel.set_title(title)
     lines.finish(figure, panels, rows[0, 0], axes, limits)
     legend_above(figure, [panels[0].lines[0], panels[0].lines[-1]], ["from", "to"])
     return figure
