@@ -33,6 +33,18 @@ ROOT = Path(__file__).parent.parent
 #: that never ends counts as killed.
 PATIENCE = 3
 
+# Without the two that train a classifier, search and reproduce, which takes a minute each.
+_MEASURED = [
+    "tests/metrics/test_measure.py",
+    *(
+        f"--deselect=tests/metrics/test_measure.py::test_{test}"
+        for test in (
+            "a_distance_is_the_same_number_from_every_command",
+            "values_that_need_no_model_are_measured_side_by_side",
+        )
+    ),
+]
+
 #: Modules, without the name of the package, with their tests besides their own examples.
 MODULES = {
     **{f"linalg.{name}": [f"tests/linalg/test_{name}.py"]
@@ -50,20 +62,24 @@ MODULES = {
                     "interpolation", "labelled", "prediction", "probe", "theory")},
     "evaluation.statistics": ["tests/evaluation/test_distances.py"],
     **{f"metrics.{name}": [f"tests/metrics/test_{name}.py"]
-       for name in ("latent", "store", "tables")},
+       for name in ("labels", "latent", "store", "tables")},
     **{f"parametric.{name}": ["tests/parametric"] for name in ("coordinates", "kinds", "map")},
     "registry": ["tests/test_registry.py"],
     "sweep.searches": ["tests/sweep/test_searches.py"],
     "data.axes": ["tests/data/test_axes.py", "tests/data/readers/test_netcdf.py"],
     "data.folders": ["tests/data/test_folders.py"],
+    "data.module": ["tests/data/test_module.py"],
+    "data.splits": ["tests/data/test_splits.py"],
     "data.readers.netcdf": ["tests/data/readers/test_netcdf.py"],
     "data.readers.tables": ["tests/data/readers/test_tables.py"],
-    # Without the two that train a classifier, search and reproduce, which takes a minute each.
-    **{f"metrics.{name}": ["tests/metrics/test_measure.py",
-                           *(f"--deselect=tests/metrics/test_measure.py::test_{test}" for test in (
-                               "a_distance_is_the_same_number_from_every_command",
-                               "values_that_need_no_model_are_measured_side_by_side"))]
-       for name in ("base", "labels", "measure", "subject")},
+    "training.optimizers": ["tests/training/test_optimizers.py"],
+    "training.stopping": ["tests/training/test_stopping.py"],
+    **{f"training.rank_search.{name}": [f"tests/training/rank_search/test_{name}.py"]
+       for name in ("grow", "penalty", "shrink", "trend")},
+    "estimator.samples": ["tests/estimator/test_samples.py"],
+    "metrics.base": _MEASURED,
+    "metrics.measure": _MEASURED,
+    "metrics.subject": ["tests/metrics/test_subject.py", *_MEASURED],
 }  # fmt: skip
 
 _SWAPS: dict[type[ast.AST], type[ast.AST]] = {

@@ -221,7 +221,7 @@ def test_a_single_result_has_no_spread():
         ({"kind": "knnn"}, "no kind of probe 'knnn'; did you mean 'knn'"),
         ({"n_labels": 401}, "401 labels were requested, expected 2 to 400"),
         ({"codes_test": np.zeros((160, 5))}, r"shape \(6,\) and test samples \(5,\)"),
-        ({"codes_train": np.full((400, 6), np.nan)}, "with finite values"),
+        ({"codes_train": np.r_[np.zeros(2399), np.nan].reshape(400, 6)}, "with finite values"),
         ({"codes_train": np.zeros((400, 6, 1))}, r"shape \(400, 6, 1\) were given"),
     ],
 )
@@ -229,3 +229,20 @@ def test_unusable_input_is_explained(clusters, change, message):
     names = ("codes_train", "labels_train", "codes_test", "labels_test")
     with pytest.raises(InputError, match=message):
         probe(**(dict(zip(names, clusters, strict=True)) | change))
+
+
+@pytest.mark.parametrize("trained", ["codes", "encoder"])
+def test_a_later_draw_is_the_first_of_a_later_seed(rng, monkeypatch, trained):
+    """So that the seeds of runs and the draws of one of them are choices of the same kind."""
+    monkeypatch.setattr(module, "FIXED_STEPS", 3)
+    x, y = rng.normal(size=(800, 4)).astype(np.float32), np.arange(800) % 2
+    data = x[:90], y[:90], x[90:], y[90:]
+
+    def measured(draws, seed):
+        if trained == "codes":
+            return probe(*data, n_labels=30, draws=draws, seed=seed).accuracies
+        return supervised(nn.Identity, *data, n_labels=30, draws=draws, seed=seed).accuracies
+
+    found = measured(3, 5)
+    assert len(set(found)) == 3
+    assert found == tuple(measured(1, seed)[0] for seed in (5, 6, 7))

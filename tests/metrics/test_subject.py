@@ -1,0 +1,99 @@
+"""What a subject takes from the run, and what from its own settings."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from latentrank.config import RunConfig
+from latentrank.errors import InputError
+from latentrank.metrics import Subject
+from latentrank.metrics.subject import _between
+
+
+def settings(folder, **values):
+    return RunConfig(method="ae", data=str(folder / "images.npz"), **values)
+
+
+@pytest.mark.parametrize("of_run", [0, 3])
+def test_the_seed_is_the_run_s_unless_one_is_given(folder, tmp_path, of_run):
+    config = settings(folder, seed=of_run)
+    assert Subject(config, tmp_path).seed == of_run
+    assert [Subject(config, tmp_path, seed=seed).seed for seed in (0, 5)] == [0, 5]
+
+
+def test_nothing_is_downloaded_unless_asked(folder, tmp_path):
+    assert Subject(settings(folder), tmp_path).download is False
+
+
+@pytest.mark.parametrize(
+    "part", [{}, {"train_size": 40}, {"test_size": 12}, {"train_size": 40, "test_size": 12}]
+)
+def test_all_of_the_data_are_seen_whatever_part_was_trained_on(folder, tmp_path, part):
+    subject = Subject(settings(folder, **part), tmp_path)
+    of_run, every = subject.dataset, subject.full_dataset
+    assert len(of_run.train) == part.get("train_size", len(every.train))
+    assert len(of_run.test) == part.get("test_size", len(every.test))
+    with np.load(folder / "images.npz") as file:
+        assert len(every.train) + len(every.test) == len(file["x"])
+
+
+def test_the_data_of_an_opened_run_are_its_own(folder, tmp_path):
+    """As for a saved model, which is measured on other data than its configuration names."""
+    run = SimpleNamespace(dataset=lambda: "its own")
+    assert Subject(settings(folder), tmp_path, opened=run).dataset == "its own"
+
+
+def test_a_finished_run_is_asked_for_its_data_and_a_folder_of_values_is_not(trained, tmp_path):
+    run = trained("ae", "table.npz")
+    kept = Subject(run.settings, run.folder)
+    assert kept.dataset is kept.run.dataset()
+    (tmp_path / "metrics.json").write_text("{}")
+    assert len(Subject(run.settings, tmp_path).dataset.train) == len(run.dataset().train)
+
+
+def test_features_are_compared_once_real_ones_first(folder, tmp_path):
+    subject, calls = Subject(settings(folder), tmp_path), []
+    pair = np.zeros((2, 3)), np.ones((2, 3))
+    subject.__dict__["_known"] = {("classifier", density): pair for density in ("gmm", "prior")}
+
+    def compare(real, made):
+        calls.append((real, made))
+        return len(calls)
+
+    asked = [subject.once(compare, "classifier", one) for one in ("gmm", "prior", "gmm")]
+    assert asked == [1, 2, 1]
+    assert all(given[0] is pair[0] and given[1] is pair[1] for given in calls)
+
+
+def test_weights_are_known_by_their_content(folder, tmp_path):
+    """Values measured with other weights of a network of the same name are other values."""
+    keys = []
+    for name in ("one", "two", "copy"):
+        path = tmp_path / f"{name}.pth"
+        path.write_bytes(b"1" if name == "one" else b"2")
+        keys.append(Subject(settings(folder), tmp_path, weights={"inception": path}))
+    first, second, copy = (subject.weights_key("inception") for subject in keys)
+    assert None not in (first, second)
+    assert first != second == copy
+    assert keys[0].weights_key("classifier") is None
+
+
+def test_weights_that_were_given_must_be_there(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert Subject(settings(folder), tmp_path).weights_key("inception") is None
+    given = {"inception": Path("nowhere.pth")}
+    with pytest.raises(InputError, match=r"nowhere\.pth"):
+        Subject(settings(folder), tmp_path, weights=given).weights_key("inception")
+
+
+def test_an_interpolation_needs_two_codes():
+    ends = np.array([[0.0, 2.0], [4.0, 0.0]])
+    found = _between(ends, 50, seed=0)
+    share = found[:, 0] / 4
+    assert share.min() >= 0
+    assert share.max() <= 1
+    np.testing.assert_allclose(found[:, 1], 2 * (1 - share))
+    with pytest.raises(InputError, match="one test sample; an interpolation needs at least two"):
+        _between(ends[:1], 50, seed=0)
