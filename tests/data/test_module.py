@@ -5,7 +5,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from latentrank.data import Batch, DataModule, Dataset, Split, module
+from latentrank.data import Batch, DataModule, Dataset, Split, module, views
 from latentrank.data.module import SeededBatchSampler
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
@@ -208,3 +208,16 @@ def test_batches_are_normalised_by_the_given_preprocessing(monkeypatch, at_once)
     seen = torch.cat([batch.x for batch in given.test_batches()])
     # x itself is rounded to 1.2e-7 at 1e9
     np.testing.assert_allclose(seen, (x[:4] - 1e9) / 0.5, rtol=2**-22)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+@pytest.mark.parametrize("at_once", [1, 60, 10**6])
+def test_a_split_moved_block_by_block_has_its_rows_in_order(monkeypatch, dtype, at_once):
+    """As a GPU holds a large one; bytes stay bytes, and take a quarter of the memory."""
+    monkeypatch.setattr(views, "BLOCK_VALUES", at_once)
+    x = np.random.default_rng(0).integers(0, 255, size=(11, 1, 4, 5)).astype(dtype)
+    data = Dataset("mine", Split(x), Split(x[:2]))
+    held = module._in_blocks(x, data.preprocessing, torch.device("cpu"))
+    assert held.dtype == (torch.uint8 if dtype is np.uint8 else torch.float32)
+    expected = torch.from_numpy(x) if dtype is np.uint8 else data.preprocessing.normalise(x)
+    assert torch.equal(held, expected)

@@ -61,3 +61,42 @@ def test_validation_samples_must_fit_those_they_join():
     other = Part("x_val", np.zeros((2, 4)))
     with pytest.raises(InputError, match=r"x_val has float64 of shape \(2, 4\)"):
         join({"train": part("a"), "test": part("b"), "validation": other}, "train", "x")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_validation_samples_of_another_type_are_refused(dtype):
+    other = Part("x_val", np.zeros((2, 3), dtype))
+    with pytest.raises(InputError, match=rf"x_val has {dtype} of shape \(2, 3\)"):
+        join({"train": part("a"), "test": part("b"), "validation": other}, "train", "x")
+
+
+def test_samples_of_no_split_stay_so():
+    (found,), said = join({"": part("x", 5)}, "train", "a.npz")
+    assert (len(found), said) == (5, [])
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "joined", "note"),
+    [
+        ("train", True, [0, 2, 1], "used for training"),
+        ("test", True, [0, 1, 2], "used for testing"),
+        ("none", True, [0, 1], "left out"),
+        ("train", False, [0, 2], "used for testing"),
+        ("none", False, [0, 2], "used for testing"),
+    ],
+)
+def test_validation_samples_go_where_asked_and_replace_missing_test_samples(
+    validation, test, joined, note
+):
+    """Samples keep their order: those of validation follow those that they join."""
+    names = ["train", "test", "validation"] if test else ["train", "validation"]
+    number = {"train": 0, "test": 1, "validation": 2}
+    parts = {
+        name: Part(name, np.full((2, 3, 4), number[name]), np.full(2, number[name]))
+        for name in names
+    }
+    found, said = join(parts, validation, "x")
+    for values in ([p.x[:, 0, 0] for p in found], [p.labels for p in found]):
+        assert np.concatenate(values).tolist() == np.repeat(joined, 2).tolist()
+    assert len(found[0]) == (4 if validation == "train" and test else 2)
+    assert said == [f"2 validation samples are {note}."]

@@ -160,6 +160,12 @@ def _held(x: Array, preprocessing: Preprocessing, device: torch.device) -> Tenso
         size //= 4
     if not gpu or size > _PART_OF_GPU * torch.cuda.mem_get_info(device)[0]:
         return None
+    return _in_blocks(x, preprocessing, device)
+
+
+def _in_blocks(x: Array, preprocessing: Preprocessing, device: torch.device) -> Tensor:
+    """A split on the device, moved block by block: bytes as they are, other numbers normalised."""
+    is_bytes = x.dtype == np.uint8
     held = torch.empty(x.shape, dtype=torch.uint8 if is_bytes else torch.float32, device=device)
     start = 0
     for block in blocks(x):
