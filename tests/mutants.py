@@ -73,10 +73,8 @@ MODULES = {
     "data.readers.netcdf": ["tests/data/readers/test_netcdf.py"],
     "data.readers.tables": ["tests/data/readers/test_tables.py"],
     "training.optimizers": ["tests/training/test_optimizers.py"],
-    "training.stopping": ["tests/training/test_stopping.py"],
     **{f"training.rank_search.{name}": [f"tests/training/rank_search/test_{name}.py"]
        for name in ("grow", "penalty", "shrink", "trend")},
-    "estimator.samples": ["tests/estimator/test_samples.py"],
     "metrics.base": _MEASURED,
     "metrics.measure": _MEASURED,
     "metrics.subject": ["tests/metrics/test_subject.py", *_MEASURED],

@@ -12,6 +12,7 @@ from latentrank import metrics, runs
 from latentrank.__main__ import main
 from latentrank.errors import InputError
 from latentrank.metrics import Metric, Subject, is_possible, labels, measure, parse, usual
+from latentrank.metrics.measure import _request, _title
 from latentrank.report import write_comparison
 from latentrank.reproduce import reproduce
 from latentrank.sweep import parse_search, sweep
@@ -209,6 +210,28 @@ def pretend(*, shape=(1, 8, 8), bounded=True, labels=(None, None), parameters=No
 )
 def test_a_metric_is_possible_with_what_it_needs(metric, possible, subject):
     assert is_possible(subject, parse(metric)) == possible
+
+
+@pytest.mark.parametrize("weights", [None, "digest"])
+@pytest.mark.parametrize(
+    ("text", "depends", "title"),
+    [
+        ("fd[inception]:gmm", {"density": "gmm", "samples": 20, "seed": 7}, "FID"),
+        ("fd:gmm", {"density": "gmm", "samples": 20, "seed": 7}, "FD-classifier"),
+        ("fd:reconstruction", {"density": "reconstruction", "seed": 7}, "FD-classifier"),
+        ("accuracy:10", {"seed": 7}, "accuracy"),
+        ("rank", {}, "rank"),
+    ],
+)
+def test_a_value_is_known_by_all_that_it_depends_on(text, depends, title, weights):
+    """Otherwise one of other data, weights, samples or seeds would be taken for it."""
+    spec, own = parse(text), {"samples": 20, "seed": 7, "weights_key": lambda name: weights}
+    features = {"name": spec.features} | ({"weights": weights} if weights else {})
+    expected = {**depends, **({"features": features} if spec.features else {})}
+    assert _request(SimpleNamespace(measured_on=None, **own), spec) == expected
+    other = _request(SimpleNamespace(measured_on="another", **own), spec)
+    assert other == {**expected, "data": "another"}
+    assert _title(spec) == title
 
 
 def test_probes_see_all_labels_of_the_data(trained):

@@ -9,6 +9,7 @@ import pytest
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.metrics import Subject
+from latentrank.metrics import subject as subject_module
 from latentrank.metrics.subject import _between
 
 
@@ -23,8 +24,19 @@ def test_the_seed_is_the_run_s_unless_one_is_given(folder, tmp_path, of_run):
     assert [Subject(config, tmp_path, seed=seed).seed for seed in (0, 5)] == [0, 5]
 
 
-def test_nothing_is_downloaded_unless_asked(folder, tmp_path):
-    assert Subject(settings(folder), tmp_path).download is False
+@pytest.mark.parametrize("asked", [{}, {"download": False}, {"download": True}])
+def test_weights_are_downloaded_only_if_asked_and_never_for_a_classifier(
+    folder, tmp_path, monkeypatch, asked
+):
+    found = {}
+    monkeypatch.setattr(
+        subject_module, "_extractor", lambda name, data, given, may, on: found.update({name: may})
+    )
+    subject = Subject(settings(folder), tmp_path, **asked)
+    for name in ("inception", "timm:vit", "classifier"):
+        subject.extractor(name)
+    expected = asked.get("download", False)
+    assert found == {"inception": expected, "timm:vit": expected, "classifier": False}
 
 
 @pytest.mark.parametrize(

@@ -274,9 +274,12 @@ def test_text_among_numbers_is_refused_rather_than_the_column_dropped(tmp_path, 
             load(tmp_path / "u.csv", **chosen)
 
 
+@pytest.mark.parametrize("time", ["", " 12:00"])
 @pytest.mark.parametrize("first", ["3.5,0.5", "3,3", "35.5,0.5,1201"])
-def test_a_first_line_of_numbers_beside_text_is_a_sample_unless_they_increase(tmp_path, first):
-    x, data = written(tmp_path, "\n".join(f"2026-01-0{day},{first}" for day in range(1, 8)))
+def test_a_first_line_of_numbers_beside_text_is_a_sample_unless_they_increase(
+    tmp_path, first, time
+):
+    x, data = written(tmp_path, "\n".join(f"2026-01-0{day}{time},{first}" for day in range(1, 8)))
     np.testing.assert_allclose(x, [[*map(float, first.split(","))]] * 7)
     assert "The first line of numbers is read as a sample." in data.notes
 

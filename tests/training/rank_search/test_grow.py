@@ -40,3 +40,9 @@ class TestGrowing:
         assert ranks[-1] == 3
         assert tracker.closed
         assert not tracker.settled
+
+    @pytest.mark.parametrize("patience", [2, 10])
+    def test_a_direction_is_judged_after_as_many_readings_as_patience_says(self, patience):
+        tracker = Growing(most=8, patience=patience)
+        ranks = [tracker.update(lambda k: 1.0 / k, SLACK) for _ in range(2 * patience)]
+        assert ranks == [1] * (patience - 1) + [2] * patience + [3]

@@ -1,6 +1,7 @@
 """Trends, and what trackers remember."""
 
 import json
+import math
 from dataclasses import asdict
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from latentrank.training.rank_search.grow import Growing
 from latentrank.training.rank_search.penalty import Steering
 from latentrank.training.rank_search.shrink import Shrinking
-from latentrank.training.rank_search.trend import Trend
+from latentrank.training.rank_search.trend import Learning, Trend
 from latentrank.training.state import restore
 from tests.training.rank_search.networks import SLACK
 
@@ -34,6 +35,25 @@ class TestTrend:
         assert not trend.arrives(10)
         trend.update(1.0)
         assert not trend.arrives(10)
+
+
+class TestLearning:
+    @pytest.mark.parametrize("left", [3, 40])
+    @pytest.mark.parametrize(("share", "still"), [(0.95, True), (1.05, False)])
+    def test_lasts_while_a_steady_fall_would_gain_twice_the_slack(self, left, share, still):
+        """An error that falls by 2 % per reading is its 0.98 to the power of `left` in the end."""
+        learning = Learning()
+        slack = share * (0.98**100 - 0.98 ** (100 + left)) / 2
+        for reading in range(101):
+            learning.update(0.98**reading, left, slack)
+        assert learning.still == still
+
+    def test_is_over_where_the_error_rises_or_was_never_measured(self):
+        learning = Learning()
+        assert not learning.still
+        for reading in range(10):
+            learning.update(math.exp(2 * reading), 1000, 1e-12)
+        assert not learning.still
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ class _Start(NamedTuple):
         line = self.lines[0]
         # Beside others, commas that all stand between digits are decimal ones.
         words = [word.replace(",", ".") for word in line.split()]
-        others = any(s in line for s in ";\t") or (len(words) > 1 and all(map(_is_number, words)))
+        others = any(s in line for s in ";\t") or all(map(_is_number, words))
         decimal = others and not re.search(r"(?<!\d),|,(?!\d)", line)
         separators = ";\t" if decimal else ",;\t"
         if any(s in line for s in separators):
