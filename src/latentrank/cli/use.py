@@ -113,12 +113,12 @@ def sample(
     """
     from latentrank import inference
 
-    path = free_path(out, run, [".npz", ".csv", ".png", ".pdf", ".svg"])
+    # The usual name depends on the model; a bad --out is refused before that is read.
+    free_path(out, run, [".npz", ".csv", ".png", ".pdf", ".svg"])
     found = opened(run, data, networks)
     density = density or found.model().usual_densities[0]
-    if out is None:
-        name = re.sub(r"[^\w.]+", "-", density)
-        path = run / f"samples-{name}.npz"
+    name = re.sub(r"[^\w.]+", "-", density)
+    path = out or run / f"samples-{name}.npz"
     picture = path.suffix not in (".npz", ".csv")
     made = inference.sample(found, density, min(n, 64) if picture else n, seed)
     if picture:
