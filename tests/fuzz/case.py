@@ -61,7 +61,9 @@ class Watch:
     def _hook(self, event: str, given: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        if event in _FORBIDDEN and "nvidia" not in str(given):  # torch looks for a GPU
+        # The training asks for the C library that is loaded, and torch for a GPU's.
+        known = event == "ctypes.dlopen" and (given == (None,) or "nvidia" in str(given))
+        if event in _FORBIDDEN and not known:
             raise Suspicious(f"{event} {given!r}"[:300])
         writes = event == "open" and isinstance(given[1], str) and set(given[1]) & set("wax+")
         if writes and not str(given[0]).startswith((self.inside, "/dev/null", "/proc/")):
