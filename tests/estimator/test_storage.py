@@ -1,5 +1,6 @@
 """Pickled, saved and loaded estimators do what they did."""
 
+import json
 import pickle
 
 import numpy as np
@@ -77,7 +78,33 @@ def test_only_folders_of_an_estimator_are_loaded(plane, tmp_path):
     with pytest.raises(InputError, match=r"estimator.json is missing"):
         LowRankAutoencoder.load(tmp_path)
     folder = LowRankAutoencoder("ae", latent_dim=2, epochs=1).fit(plane).save(tmp_path)
-    for text in ("{", "[]", '{"format": 1}', '{"format": 1, "parameters": {"methd": 3}}'):
-        (folder / "estimator.json").write_text(text)
-        with pytest.raises(InputError, match=r"The estimator in .* again"):
-            LowRankAutoencoder.load(folder)
+    for text in ("{", "[]", '{"format": 2}', '{"format": 2, "parameters": {"methd": 3}}'):
+        refused_with(text, folder)
+
+
+def test_an_estimator_that_lacks_what_was_fitted_is_refused(plane, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(plane, columns=[f"x{i}" for i in range(plane.shape[1])])
+    folder = LowRankAutoencoder("ae", latent_dim=2, epochs=1).fit(frame).save(tmp_path)
+    whole = json.loads((folder / "estimator.json").read_text())
+    for name in whole["fitted"]:
+        fitted = {key: value for key, value in whole["fitted"].items() if key != name}
+        refused_with(json.dumps({**whole, "fitted": fitted}), folder)
+    names = {**whole["fitted"], "feature_names_in_": ["x0"]}
+    refused_with(json.dumps({**whole, "fitted": names}), folder)
+
+
+def refused_with(text, folder):
+    (folder / "estimator.json").write_text(text)
+    with pytest.raises(InputError, match=r"The estimator in .* again"):
+        LowRankAutoencoder.load(folder)
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((5,), "table"), ((9,), "curves"), ((2, 9), "curves")])
+def test_a_loaded_estimator_knows_whether_it_was_fitted_to_a_table(shape, kind, tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, *shape))
+    fitted = LowRankAutoencoder("ae", latent_dim=2, epochs=1, kind=kind).fit(X)
+    again = LowRankAutoencoder.load(fitted.save(tmp_path))
+    expected = shape[0] if len(shape) == 1 else None
+    assert getattr(fitted, "n_features_in_", None) == expected
+    assert getattr(again, "n_features_in_", None) == expected

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -30,7 +29,7 @@ from latentrank.serialization import skeleton
 
 Networks = tuple[nn.Module | None, nn.Module | None] | None
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class PackedModel(NamedTuple):
@@ -112,8 +111,8 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{value!r} of type {type(value).__name__} is no plain value")
 
 
-#: What is fitted and goes into JSON.
-_PLAIN = ("n_iter_", "history_", "notes_", "rank_search_", "n_features_in_", "feature_names_in_")
+#: What is fitted and goes into JSON as it is.
+_PLAIN = ("n_iter_", "history_", "notes_", "rank_search_")
 
 
 class Stored(NestedOptions):
@@ -151,10 +150,9 @@ class Stored(NestedOptions):
             del params[name]
         if not isinstance(self.random_state, int | np.integer):
             params["random_state"] = None
-        kept = {name: getattr(self, name) for name in _PLAIN if hasattr(self, name)}
+        kept = {name: getattr(self, name) for name in _PLAIN}
         kept["_dimensions"] = list(self._dimensions)
-        if "feature_names_in_" in kept:
-            kept["feature_names_in_"] = kept["feature_names_in_"].tolist()
+        kept["feature_names_in_"] = list(getattr(self, "feature_names_in_", ()))
         arrays = {"embedding": self.embedding_, "mean_sample": self._mean_sample}
         write(folder, {"parameters": params, "fitted": kept}, arrays)
         return folder
@@ -191,18 +189,25 @@ class Stored(NestedOptions):
         networks = copy.deepcopy((encoder, decoder))
         try:
             estimator = cls(**description["parameters"], encoder=encoder, decoder=decoder)
-            estimator.__dict__.update(description["fitted"])
-            if hasattr(estimator, "n_features_in_"):  # fitted to a table
-                estimator.n_features_in_ = index(estimator.n_features_in_)
-            estimator._dimensions = tuple(map(str, estimator._dimensions))
+            kept = description["fitted"]
+            estimator.__dict__.update({name: kept[name] for name in _PLAIN})
+            estimator._dimensions = tuple(map(str, kept["_dimensions"]))
+            columns = list(map(str, kept["feature_names_in_"]))
             estimator.embedding_ = arrays["embedding"]
             estimator._mean_sample = arrays["mean_sample"]
         except (AttributeError, KeyError, TypeError, ValueError):
             raise InputError(f"The estimator in {folder} is damaged; save it again.") from None
-        if hasattr(estimator, "feature_names_in_"):
-            names = estimator.feature_names_in_
-            estimator.feature_names_in_ = np.array(names, dtype=object)
         model = load_model(folder, encoder=encoder, decoder=decoder).requires_grad_(False)
+        sample = model.preprocessing.to_own_layout(np.empty((1, *model.spec.input_shape)))[0]
+        if sample.ndim == 1:  # fitted to a table
+            estimator.n_features_in_ = len(sample)
+        if columns:
+            if sample.shape != (len(columns),):
+                raise InputError(
+                    f"The estimator in {folder} names {len(columns)} columns, and its model takes "
+                    f"samples of shape {sample.shape}; save it again."
+                )
+            estimator.feature_names_in_ = np.array(columns, dtype=object)
         estimator.model_ = model
         estimator._networks = None if None in networks else networks
         if model.spec.code_dim is None:
