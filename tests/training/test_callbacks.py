@@ -23,15 +23,16 @@ from latentrank.training import TrainingModule, fit
 from latentrank.training.callbacks import ProgressLine
 
 
-def shown(terminal, epochs):
+def shown(terminal, epochs, method="ae", init="random"):
     """What a training of so many epochs writes."""
     x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     file = io.StringIO()
     line = ProgressLine("mine", Console(file=file, force_terminal=terminal, width=80))
     torch.manual_seed(0)
-    model = latentrank.build("ae", (6,), 2, bounded=False)
+    model = latentrank.build(method, (6,), 2, bounded=False)
     data = Dataset("mine", Split(x[:32]), Split(x[32:]), bounded=False)
-    fit(model, data, TrainConfig(epochs=epochs), progress=False, callbacks=[line])
+    config = TrainConfig(epochs=epochs, init=init, init_steps=1000)
+    fit(model, data, config, progress=False, callbacks=[line])
     return file.getvalue()
 
 
@@ -46,6 +47,17 @@ def test_a_file_has_a_line_for_every_tenth_and_the_last():
 
 def test_a_short_training_has_a_line_an_epoch():
     assert len(shown(False, 3).strip().splitlines()) == 3
+
+
+def test_a_geodesic_start_has_lines_of_its_own():
+    """It takes longer than many trainings."""
+    lines = shown(False, 10, "rrae", "geodesic").strip().splitlines()
+    start = [line for line in lines if "geodesic start" in line]
+    assert lines[: len(start)] == start
+    assert start
+    assert "100%" in start[-1]
+    assert "10 %  epoch 1" in lines[len(start)]
+    assert "geodesic start" in shown(True, 1, "rrae", "geodesic")
 
 
 def test_a_terminal_has_one_line_drawn_anew():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
@@ -25,6 +25,8 @@ from latentrank.io import csv_text, write_text
 from latentrank.training.ahead import SomeBatches
 from latentrank.training.context import is_last_epoch, total_steps
 from latentrank.training.module import TrainingModule
+
+_T = TypeVar("_T")
 
 #: Seconds between updates of the progress line.
 _REFRESH = 0.1
@@ -145,35 +147,28 @@ class ProgressLine(SomeBatches):
         self._tenths = 0
         self._moved = 0.0
 
+    def follow(self, steps: Iterable[_T], total: int, what: str) -> Iterator[_T]:
+        """Show a line of its own for steps before those of the run.
+
+        Args:
+            steps: passed on one by one.
+            total: how many there are.
+            what: is being done.
+        """
+        self._start(total, 0, what)
+        try:
+            for done, step in enumerate(steps):
+                if time.monotonic() > self._moved + _REFRESH:
+                    self._move(done, what)
+                yield step
+            self._move(total, what)
+        finally:
+            self._stop()
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the line."""
-        if not trainer.is_global_zero:
-            return
-        self._progress = Progress(
-            TextColumn("{task.description}", style="bold", markup=False),
-            BarColumn(bar_width=12),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[figures]}"),
-            # in a narrow terminal the bar shrinks, not the time
-            TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
-            TextColumn("left"),
-            console=self.console,
-        )
-        self._task = self._progress.add_task(
-            self.title,
-            total=total_steps(trainer),
-            completed=trainer.global_step,
-            figures=self._figures(trainer),
-        )
-        self._progress.start()
-
-    def _figures(self, trainer: Trainer) -> str:
-        logged = trainer.callback_metrics
-        text = f"epoch {trainer.current_epoch + 1}"
-        if "validation_error" in logged:
-            text += f"  error {float(logged['validation_error']):.5f}"
-            text += f"  rank {float(logged['rank']):.0f}"
-        return text
+        if trainer.is_global_zero:
+            self._start(total_steps(trainer), trainer.global_step, _figures(trainer))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -185,10 +180,40 @@ class ProgressLine(SomeBatches):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the latest figures."""
+        self._move(trainer.global_step, _figures(trainer))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the finished line."""
+        self._stop()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Release the terminal."""
+        self._stop()
+
+    def _start(self, total: int, completed: int, figures: str) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", style="bold", markup=False),
+            BarColumn(bar_width=12),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[figures]}"),
+            # in a narrow terminal the bar shrinks, not the time
+            TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn("left"),
+            console=self.console,
+        )
+        self._task = self._progress.add_task(
+            self.title, total=total, completed=completed, figures=figures
+        )
+        self._tenths = 0
+        self._progress.start()
+
+    def _move(self, completed: int, figures: str) -> None:
         if self._progress is None:
             return
-        figures = self._figures(trainer)
-        self._progress.update(self._task, completed=trainer.global_step, figures=figures)
+        self._moved = time.monotonic()
+        self._progress.update(self._task, completed=completed, figures=figures)
         task = self._progress.tasks[self._task]
         tenths = int(10 * task.completed / (task.total or 1))
         # always write the last line
@@ -201,12 +226,11 @@ class ProgressLine(SomeBatches):
             self._progress.stop()
             self._progress = None
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the finished line."""
-        self._stop()
 
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        """Release the terminal."""
-        self._stop()
+def _figures(trainer: Trainer) -> str:
+    logged = trainer.callback_metrics
+    text = f"epoch {trainer.current_epoch + 1}"
+    if "validation_error" in logged:
+        text += f"  error {float(logged['validation_error']):.5f}"
+        text += f"  rank {float(logged['rank']):.0f}"
+    return text

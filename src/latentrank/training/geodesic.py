@@ -19,12 +19,13 @@ and Langford 2000), whose distances in `k` dimensions are those along the data. 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
@@ -38,6 +39,7 @@ from latentrank.linalg.precision import to_float64
 from latentrank.losses import relative_error
 from latentrank.models.base import LatentModel
 from latentrank.nets import surgery
+from latentrank.training.callbacks import ProgressLine
 from latentrank.training.context import data_of, model_of
 from latentrank.training.optimizers import gradient_step
 from latentrank.training.rank_search import search_for
@@ -189,9 +191,16 @@ class GeodesicStart(KeptCallback):
             data = DataModule(
                 own.dataset, own.batch_size, seed=self.seed, preprocessing=own.preprocessing
             )
-            self.report = self._begin(model_of(pl_module), data)
+            callbacks: list[Callback] = cast(Any, trainer).callbacks
+            lines = [one for one in callbacks if isinstance(one, ProgressLine)]
+            batches: Iterator[Batch] = islice(_endless(data), self.steps)
+            if lines and trainer.is_global_zero:
+                batches = lines[0].follow(batches, self.steps, "geodesic start")
+            self.report = self._begin(model_of(pl_module), data, batches)
 
-    def _begin(self, model: LatentModel, data: DataModule) -> dict[str, Any]:
+    def _begin(
+        self, model: LatentModel, data: DataModule, batches: Iterator[Batch]
+    ) -> dict[str, Any]:
         rank = model.bottleneck.rank
         landmarks = np.concatenate([_flat(b) for b in data.train_batches(MOST_LANDMARKS)])
         found = chart(landmarks, rank)
@@ -202,7 +211,7 @@ class GeodesicStart(KeptCallback):
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.randn(model.latent_dim, rank, generator=generator)
         basis = torch.linalg.qr(drawn)[0].to(like)
-        _train(model, basis, coefficients, _endless(data), self.steps)
+        _train(model, basis, coefficients, batches, self.steps)
         seen = list(data.train_batches(_SOLVED_FROM))
         rows = torch.cat([batch.index for batch in seen]).to(like.device)
         x = torch.cat([batch.x for batch in seen]).to(like)
@@ -265,13 +274,13 @@ def _endless(data: DataModule) -> Iterator[Batch]:
 
 
 def _train(
-    model: LatentModel, basis: Tensor, coefficients: Tensor, batches: Iterable[Batch], steps: int
+    model: LatentModel, basis: Tensor, coefficients: Tensor, batches: Iterator[Batch], steps: int
 ) -> None:
     """Encoder towards `a U^T`, decoder from there back to the samples."""
     parameters = [*model.encoder.parameters(), *model.decoder.parameters()]
     optimizer = torch.optim.Adam(parameters, _LEARNING_RATE, fused=basis.is_cuda or None)
     course = CosineAnnealingLR(optimizer, steps)
-    for _, batch in zip(range(steps), batches, strict=False):
+    for batch in batches:
         x = batch.x.to(basis)
         target = coefficients[batch.index.to(basis.device)] @ basis.T
         misfit = (model.decode(target) - x).square().mean()
