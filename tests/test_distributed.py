@@ -97,6 +97,8 @@ def test_any_number_of_samples_can_be_spread_over_processes(method, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "metrics.json").is_file()
+    for noise in ("sync_dist", "deprecated", "FutureWarning"):
+        assert noise not in done.stderr
 
 
 def test_sums_over_graphics_cards_are_sent_from_a_card(monkeypatch):

@@ -14,7 +14,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.autograd import Function
-from torch.distributed.nn import functional as autograd_dist
 
 from latentrank.linalg import GramAccumulator
 
@@ -106,8 +105,22 @@ def total(x: Tensor) -> Tensor:
     """The sum over processes, differentiable."""
     if world()[1] == 1:
         return x
-    summed: Tensor = autograd_dist.all_reduce(x)  # type: ignore[no-untyped-call]
+    summed: Tensor = _Sum.apply(x)
     return summed
+
+
+class _Sum(Function):
+    """An all-reduce forwards, and another backwards: each process's `x` is in each one's sum."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        summed = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        return total(grad_outputs[0])
 
 
 def batch_mean(per_sample: Tensor) -> Tensor:

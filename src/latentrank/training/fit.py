@@ -321,6 +321,8 @@ _COVERED = (
     ".*dirpath has changed.*",  # the run was moved
     ".*smaller than the logging interval.*",
     "GPU available but not used.*",
+    # What the modules log is the same in every process already.
+    r".*self\.log\('(train/|validation_error|rank|diversity|discriminator_accuracy|collapsed).*",
 )
 
 

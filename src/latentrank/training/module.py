@@ -258,8 +258,8 @@ class TrainingModule(LightningModule):
                 f"{self.global_step}."
             )
         variances, _ = self._gram.principal()
-        self.log("validation_error", error / count, rank_zero_only=False, sync_dist=False)
-        self.log("rank", float(rank_of_spectrum(variances)), sync_dist=False)
+        self.log("validation_error", error / count)
+        self.log("rank", float(rank_of_spectrum(variances)))
 
     def check_finite(self) -> None:
         """Stop at a loss or weights that are not finite.
