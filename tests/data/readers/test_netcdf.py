@@ -53,6 +53,13 @@ def test_variables_are_chosen_by_name(tmp_path):
         load(f"{path}:/v")
 
 
+def test_a_note_says_how_variables_along_the_samples_become_parameters(tmp_path):
+    path = saved(tmp_path, fields(speed=("case", np.arange(12.0)), where=("case", ["a"] * 12)))
+    said = f"{path} also holds unused variables: speed, where"
+    advice = "to use parameters of the samples, set parameters=speed."
+    assert f"{said}; {advice}" in load(path).notes
+
+
 def test_other_dimensions_are_refused_with_the_remedy(tmp_path):
     path = saved(tmp_path, fields(grid=(("y", "x"), P[0])))
     with pytest.raises(

@@ -173,7 +173,21 @@ def test_other_arrays_beside_the_samples_are_left_alone(tmp_path):
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(10) % 2, labels=np.arange(3), time=np.arange(3))
     data = load(tmp_path / "a.npz")
     assert data.train.labels is not None
-    assert "unused arrays: labels, time" in data.notes[0]
+    assert data.notes[0].endswith("a.npz also holds unused arrays: labels, time.")
+
+
+def test_a_note_says_how_numbers_of_the_samples_become_parameters(tmp_path):
+    path, mach, alpha = tmp_path / "a.npz", np.linspace(0, 1, 10), np.arange(10)
+    np.savez(path, x=GENERATOR.normal(size=(10, 3)), mach=mach, alpha=alpha, grid=np.arange(3))
+    note = load(path).notes[0]
+    assert note.endswith(
+        "unused arrays: mach, alpha, grid; to use parameters of the samples, set "
+        "parameters=mach,alpha."
+    )
+    advised = note.split("parameters=")[1].rstrip(".")
+    data = load(path, parameters=advised)
+    np.testing.assert_array_equal(data.train.parameters[:, 0], mach[data.train.rows])
+    assert data.notes[0].endswith("unused arrays: grid.")
 
 
 def test_samples_beside_test_samples_are_for_training(tmp_path):

@@ -80,11 +80,29 @@ def contents(
     }
     _refuse_misnamed(what, held, samples, labels)
     used = {*samples.values(), *labels.values(), *(n for r in parameters for n in r.values())}
-    over = [name for name in held if name not in used]
     found, said = join(parts, meaning.validation, what)
+    over = {name: array for name, array in held.items() if name not in used}
     if over:
-        said.append(f"{what} also holds unused arrays: {', '.join(over)}.")
+        said.append(unused(what, "arrays", over, len(parts[""].x) if "" in parts else None))
     return Contents(found, meaning.parameters, tuple(said))
+
+
+def unused(what: str, kind: str, over: Mapping[str, Any], count: int | None) -> str:
+    """The note on arrays that are not read, some of which may be parameters.
+
+    Args:
+        what: holds them.
+        kind: what they are called there.
+        over: they themselves, by name.
+        count: of the samples; None if they are split.
+    """
+    numbers = [
+        name
+        for name, array in over.items()
+        if getattr(array, "shape", None) == (count,) and array.dtype.kind in "iuf"
+    ]
+    advice = f"; to use parameters of the samples, set parameters={','.join(numbers)}"
+    return f"{what} also holds unused {kind}: {', '.join(over)}{advice if numbers else ''}."
 
 
 def _known(what: str, held: Mapping[str, Any], name: str) -> str:

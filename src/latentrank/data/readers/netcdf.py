@@ -13,7 +13,7 @@ from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
-from latentrank.data.readers.named import LABELS, check
+from latentrank.data.readers.named import LABELS, check, unused
 from latentrank.data.readers.optional import need
 from latentrank.data.views import Array
 from latentrank.errors import InputError
@@ -79,9 +79,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         said.append(f"Parameters are read from coordinates: {', '.join(named)}.")
     said.append(f"Samples are along {sample}.")
     used = {*names, *parameters, labels}
-    over = [str(name) for name in dataset.data_vars if name not in used]
+    over = {str(name): values for name, values in dataset.data_vars.items() if name not in used}
     if over:
-        said.append(f"{path} also holds unused variables: {', '.join(over)}.")
+        said.append(unused(str(path), "variables", over, len(part.x)))
     kind = "curves" if part.x.ndim == 2 else None
     axes = Axes(
         tuple(_axis(dataset[name]) for name in names),
