@@ -42,9 +42,12 @@ def test_mutated_files_are_taken_or_refused_in_a_sentence(kind, found, tmp_path)
         ({"options": {"method": "vae"}}, "not those of the model"),
         ({"method": {"ae": 1}}, "damaged"),
         ({"method": "irmae", "options": {"depth": 2**31}}, "depth is 2147483648"),
+        ({"preprocessing": {"offset": [0.0] * 5}}, "5 numbers for samples of shape"),
+        ({"preprocessing": {"scale": [1.0] * 7}}, "7 numbers for samples of shape"),
+        ({"preprocessing": {"layout": "NHWC"}}, "layout NHWC"),
     ],
 )
-def test_a_description_of_a_model_cannot_fill_the_memory(change, message, tmp_path):
+def test_a_description_of_a_model_that_does_not_fit_is_refused(change, message, tmp_path):
     latentrank.save(latentrank.build("lorae", (6,), 3).eval(), tmp_path)
     path = tmp_path / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback, Trainer
 from PIL import Image
 
 import latentrank
@@ -65,8 +66,15 @@ def _load_run(path: Path) -> None:
     _use(run.model())
 
 
+class _Shortened(Callback):
+    """Ends a training whose damaged settings may ask for any number of epochs."""
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        trainer.should_stop = True
+
+
 def _resume(path: Path) -> None:
-    latentrank.runs.resume(path, progress=False)
+    latentrank.runs.resume(path, progress=False, callbacks=[_Shortened()])
 
 
 def _load_map(path: Path) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -41,3 +43,21 @@ def test_nothing_is_lost_on_the_way_to_a_file(order):
     assert kept.x.flags.c_contiguous
     assert (again.parameter_names, again.class_names) == (("a",), None)
     assert again.axes.to_dict() == axes.to_dict()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_names": "cat"},
+        {"class_names": [1, 2]},
+        {"parameter_names": None, "more": 1},
+        {"axes": []},
+        {"axes": {"channels": [{"name": "u"}], "places": [], "columns": []}},
+        {"axes": {"rows": []}},
+    ],
+)
+def test_damaged_names_and_axes_are_refused(change):
+    kept = Kept(np.array([3]), np.zeros((1, 5)), class_names=("cat", "dog"))
+    words = json.dumps({**json.loads(kept.words), **change})
+    with pytest.raises(ValueError, match="validation error"):
+        Kept.restored(kept.arrays, words)

@@ -74,3 +74,22 @@ class Spec(BaseModel):
         if math.prod(self.input_shape) > _MOST_VALUES:
             raise ValueError(f"a sample of shape {self.input_shape} has too many values")
         return self
+
+    @model_validator(mode="after")
+    def _has_matching_preprocessing(self) -> Spec:
+        made = self.preprocessing
+        if made is None:
+            return self
+        for numbers in (made.offset, made.scale):
+            if isinstance(numbers, tuple) and len(numbers) != self.input_shape[0]:
+                raise ValueError(
+                    f"preprocessing has {len(numbers)} numbers for samples of shape "
+                    f"{self.input_shape}"
+                )
+        if made.layout is not None:
+            channels = 0 if {*"CF"} & {*made.layout} else 1  # of a layout without them
+            if len(made.layout) - 1 + channels != len(self.input_shape):
+                raise ValueError(
+                    f"layout {made.layout} is not one of samples of shape {self.input_shape}"
+                )
+        return self

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from latentrank.data import Dataset, Split
 from latentrank.data.axes import UNNAMED, Axes
@@ -71,17 +72,37 @@ class Kept:
     def restored(cls, arrays: Mapping[str, NDArray[Any]], words: str) -> Kept:
         """The inverse of `arrays` and `words`.
 
+        Raises:
+            ValueError: something is missing, or of another type.
+
         Example:
             >>> kept = Kept(np.array([3]), np.zeros((1, 5)), class_names=("cat", "dog"))
             >>> Kept.restored(kept.arrays, kept.words).class_names
             ('cat', 'dog')
         """
-        said = json.loads(words)
-        names = {
-            name: None if said[name] is None else tuple(said[name])
-            for name in ("class_names", "parameter_names")
-        }
-        return cls(arrays["rows"], arrays["x"], axes=Axes.from_dict(said["axes"]), **names)
+        said = _Words.model_validate_json(words)
+        return cls(
+            arrays["rows"],
+            arrays["x"],
+            said.class_names,
+            said.parameter_names,
+            Axes.from_dict(said.model_dump()["axes"]),
+        )
+
+
+class _Axis(BaseModel):
+    name: str
+    unit: str
+    values: list[float] | None
+    key: str
+
+
+class _Words(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    class_names: tuple[str, ...] | None
+    parameter_names: tuple[str, ...] | None
+    axes: dict[Literal["channels", "places", "columns"], list[_Axis]]
 
 
 def shown_rows(test: Split, count: int) -> NDArray[np.int64]:
