@@ -45,6 +45,7 @@ def test_mutated_files_are_taken_or_refused_in_a_sentence(kind, found, tmp_path)
         ({"preprocessing": {"offset": [0.0] * 5}}, "5 numbers for samples of shape"),
         ({"preprocessing": {"scale": [1.0] * 7}}, "7 numbers for samples of shape"),
         ({"preprocessing": {"layout": "NHWC"}}, "layout NHWC"),
+        ({"preprocessing": {"dtype": "<U99999999"}}, "not one of real numbers"),
     ],
 )
 def test_a_description_of_a_model_that_does_not_fit_is_refused(change, message, tmp_path):

@@ -36,7 +36,8 @@ def _number(value: Any) -> Number:
 
 
 def _dtype(name: str) -> str:
-    np.dtype(name)
+    if np.dtype(name).kind not in "biuf":
+        raise ValueError(f"dtype {name!r} is not one of real numbers")
     return name
 
 

@@ -120,6 +120,17 @@ def test_the_first_row_that_is_not_finite_is_named(bad, monkeypatch):
         infer(x[:17], x, rows=(None, rows))
 
 
+@pytest.mark.parametrize("constant", [False, True])
+def test_test_samples_that_would_be_infinite_are_refused(constant):
+    x = np.full((30, 3), 2.0) if constant else GENERATOR.normal(size=(30, 3))
+    far = x.copy()
+    far[4, 1] = -1e37
+    assert np.isfinite(infer(x, far)[0].normalise(far).numpy()).all()
+    far[4, 1] *= 100
+    with pytest.raises(InputError, match=r"values from -1e\+\d+ to .* in channel or column 1,"):
+        infer(x, far)
+
+
 def test_statistics_are_those_of_the_training_split():
     x = GENERATOR.normal(size=(50, 4))
     data = Dataset("mine", Split(x), Split(x + 100))

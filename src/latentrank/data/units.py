@@ -72,6 +72,7 @@ def infer(
     # the mean of a constant is rounded
     offset = np.where(found.scale == 0, found.low, found.mean)
     made = Preprocessing.of_numbers(offset, found.scale, dtype=dtype)
+    _check_spread(ranges, offset, found.scale, what)
     return made, [_said(ranges, None)] if x.ndim >= 4 else []
 
 
@@ -216,6 +217,22 @@ def _check_finite(values: Array, low: Floats, high: Floats, what: str, rows: Row
         raise InputError(
             f"{what} holds NaN, infinity or a number beyond {LARGEST:g} in row "
             f"{rows[int(np.argmin(good))]}, counted from 0; fill in such values or drop those rows."
+        )
+
+
+def _check_spread(ranges: list[Moments], offset: Floats, scale: Floats, what: str) -> None:
+    """Refuse test samples that would be infinite in the units of the network."""
+    most = float(np.finfo(np.float32).max)
+    low = np.min([found.low for found in ranges], axis=0)
+    high = np.max([found.high for found in ranges], axis=0)
+    with np.errstate(over="ignore"):
+        far = np.maximum(high - offset, offset - low) / np.where(scale == 0, 1.0, scale)
+    if (far > most).any():
+        i = int(np.argmax(far))
+        raise InputError(
+            f"{what} has values from {low[i]:g} to {high[i]:g} in channel or column {i}, and those "
+            f"of the training samples vary by {scale[i]:.2g}: more than {most:.1g} times as much "
+            "is beyond float32; leave such samples out."
         )
 
 

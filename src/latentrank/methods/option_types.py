@@ -317,7 +317,7 @@ def _in_words(part: Any) -> str:
 
 def _bounds(metadata: list[Any]) -> str:
     bounds = [
-        f"{word} {getattr(part, sign):g}"
+        f"{word} {getattr(part, sign):.12g}"
         for part in metadata
         for sign, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
         if getattr(part, sign, None) is not None

@@ -11,7 +11,8 @@ from latentrank.preprocessing import Preprocessing
 
 # Beyond these a description is damaged, and building it would exhaust the memory.
 _MOST_VALUES = 2**31
-_WIDEST = 2**20
+#: Numbers of a code.
+WIDEST = 2**20
 
 #: Settings by which columns or arrays of data are chosen.
 READING = ("labels", "parameters", "columns")
@@ -22,7 +23,7 @@ Setting = Annotated[str, Field(pattern=f"^({'|'.join(READING)})$")]
 Convention = Annotated[str, Field(pattern="^(dimensions|rising|falling|units)$")]
 Names = Annotated[str, Field(max_length=LONGEST_NAMES)]
 Size = Annotated[int, Field(ge=1, le=_MOST_VALUES, strict=True)]
-Width = Annotated[int, Field(ge=1, le=_WIDEST, strict=True)]
+Width = Annotated[int, Field(ge=1, le=WIDEST, strict=True)]
 
 
 class Spec(BaseModel):
