@@ -28,7 +28,6 @@ from latentrank import methods
 from latentrank.errors import InputError, check_known, unknown
 from latentrank.methods import MethodOptions
 from latentrank.methods.option_types import refusal
-from latentrank.models.spec import WIDEST
 
 Logger = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -250,7 +249,7 @@ class RunConfig(_Section):
         default_factory=MethodOptions, description="options of the method"
     )
     latent_dim: int | None = _setting(
-        None, "width of the code; by default the data set's, or 32 for other data", ge=1, le=WIDEST
+        None, "width of the code; by default the data set's, or 32 for other data", ge=1
     )
     net: str | None = _setting(None, "family of networks; by default the data set's, or auto")
     data: DataConfig = Field(description="which data to use, and how to read them")

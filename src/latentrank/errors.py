@@ -13,7 +13,7 @@ from importlib.metadata import distributions
 from numbers import Integral
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 #: Maximum length of a message in characters: lists of names fit, a damaged file's contents do not.
 _LONGEST = 1000
@@ -85,23 +85,27 @@ def check_known(kind: str, given: str, known: Iterable[str]) -> None:
         raise unknown(kind, str(given), names)
 
 
-def check_count(value: object, name: str) -> None:
+def check_count(value: object, name: str, most: int | None = None) -> None:
     """Reject a value that is not an integer of at least 1.
 
     Args:
         value: the value to check; NumPy integers are accepted.
         name: what to call it in the message.
+        most: the largest value, if there is one.
 
     Raises:
-        InputError: if `value` is not an integer, or is below 1.
+        InputError: if `value` is not an integer, is below 1 or above `most`.
 
     Example:
         >>> check_count(0, "rank")
         Traceback (most recent call last):
         latentrank.errors.InputError: rank is 0, expected an integer from 1; choose one.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise InputError(f"{name} is {value!r}, expected an integer from 1; choose one.")
+    integral = isinstance(value, Integral) and not isinstance(value, bool)
+    count = int(cast(int, value)) if integral else 0
+    if count < 1 or (most is not None and count > most):
+        upto = "" if most is None else f" to {most}"
+        raise InputError(f"{name} is {value!r}, expected an integer from 1{upto}; choose one.")
 
 
 #: Folders of code that is not the user's, by path and by name, unless it extends this library.

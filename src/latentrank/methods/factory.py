@@ -21,7 +21,7 @@ from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.base import LatentModel
 from latentrank.models.gan import GAN
 from latentrank.models.pca import PCA
-from latentrank.models.spec import Spec
+from latentrank.models.spec import WIDEST, Spec
 
 
 def build(
@@ -59,7 +59,7 @@ def build(
     """
     row = get(method)
     chosen = validate(method, row.options, options)
-    check_count(latent_dim, "latent_dim")
+    check_count(latent_dim, "latent_dim", WIDEST)
     shape, width = _shape(input_shape), int(latent_dim)
     # All options, so that a saved model does not change with the defaults.
     values = chosen.model_dump()
