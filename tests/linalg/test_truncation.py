@@ -259,6 +259,7 @@ def test_accumulator_is_not_centred_and_knows_mean_and_covariance():
     rows = torch.randn(40, 6) + 3
     sums = GramAccumulator(6)
     sums.update(rows[:1])
+    assert torch.allclose(sums.mean(), rows[0].double())
     sums.update(rows[1:])
     assert torch.allclose(sums.matrix, rows.double().mT @ rows.double())
     assert torch.allclose(sums.mean(), rows.double().mean(dim=0))
