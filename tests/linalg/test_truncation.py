@@ -120,7 +120,7 @@ def test_coinciding_pair_holds_the_kept_directions_still():
 
 
 @shapes
-@pytest.mark.parametrize("values", [[2.0, 1.0], [1.0, 1.0], [0.0]])
+@pytest.mark.parametrize("values", [[2.0, 1.0], [1.0, 1.0], [1.0], [0.0]])
 def test_gradient_passes_unchanged_where_nothing_is_cut(shape, values):
     y = with_singular_values(values, *shape).requires_grad_()
     y_k = truncate_rank(y, RANK)
