@@ -228,9 +228,10 @@ def losses(x, output, **settings):
     return Objective(**settings)(output, x, torch.ones(len(x), 3), {}, nn.Identity())
 
 
+@pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("reconstruction", ["mse", "bce"])
-def test_mean_reduction_divides_the_reconstruction_and_no_weight(reconstruction):
-    output, x = tensors(*pair((4, 2, 3)))
+def test_mean_reduction_divides_the_reconstruction_and_no_weight(reconstruction, batch):
+    output, x = tensors(*pair((batch, 2, 3)))
     settings = {
         "reconstruction": reconstruction,
         "terms": [Term("l2", 0.5, terms.l2)],

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.linalg import orthogonal_procrustes
 
-from latentrank.bottlenecks import GaussianSVD
+from latentrank.bottlenecks import GaussianSVD, gaussian_svd
 
 WIDTH, K = 6, 2
 
@@ -134,15 +134,23 @@ def test_the_gradient_through_the_deviation_reaches_its_map():
     torch.testing.assert_close(made.log_variance.bias.grad, expected)
 
 
-def test_a_sample_keeps_its_posterior_when_others_change_the_order_of_the_directions():
-    """The same plane, once longest along one direction and once along the other."""
-    made = bottleneck()
+@pytest.mark.parametrize("most", [K, K + 1])
+def test_a_sample_keeps_its_posterior_when_others_change_the_order_of_the_directions(most):
+    """The same plane, once longest along one direction and once along the other.
+
+    Also if one more direction could be kept, after a batch of a single sample, and in the end.
+    """
+    made = bottleneck(rank=most)
+    made.rank = K
     codes, plane = in_a_plane()
     seen = []
     for stretch in ([5.0, 0.5], [0.5, 5.0], [-5.0, 0.5]):
         others = codes * torch.tensor(stretch)
         batch = torch.cat([codes[:3], others]) @ plane.T
         seen.append([part[:3].detach() for part in made.posterior(batch)])
+        made(batch[:1])
+    made.finalize([codes @ plane.T])
+    seen.append([part[:3].detach() for part in made.eval().posterior(batch)])
     for mean, log_variance in seen[1:]:
         torch.testing.assert_close(mean, seen[0][0])
         torch.testing.assert_close(log_variance, seen[0][1])
@@ -230,6 +238,20 @@ def test_training_goes_on_with_the_batchs_own_directions_after_a_basis_was_found
     made.finalize([encodings()])
     added, directions = noise(made, h), cut(h)[1]
     torch.testing.assert_close(added @ directions @ directions.T, added, **TURNED)
+
+
+def test_training_takes_the_directions_of_all_processes_and_evaluation_waits_for_none(monkeypatch):
+    h, others = encodings(), 3 * encodings()
+    monkeypatch.setattr(gaussian_svd, "gather_rows", lambda rows: torch.cat([rows, others]))
+    for training, rows in ((True, torch.cat([h, others])), (False, h)):
+        basis, directions = bottleneck().train(training)._batch_basis(h), cut(rows)[1]
+        torch.testing.assert_close(basis @ basis.T, directions @ directions.T)
+
+
+def test_posteriors_start_narrow():
+    """Noise of a deviation of one would drown codes, which are small before training."""
+    _, log_variance = GaussianSVD(WIDTH, K).posterior(0.1 * torch.randn(12, WIDTH))
+    assert float(log_variance.detach().max()) < math.log(0.25**2)
 
 
 def test_a_lower_rank_keeps_and_draws_fewer_coefficients():

@@ -53,6 +53,17 @@ def test_the_basis_begins_with_the_first_batch_and_with_no_other():
     assert torch.equal(bottleneck.directions, before)
 
 
+def test_evaluation_begins_no_basis():
+    bottleneck = LearnedBasis(6, 2).eval()
+    bottleneck(torch.randn(20, 6))
+    assert not bottleneck.directions.any()
+
+
+def test_learned_directions_begin_with_columns_of_length_one():
+    directions = LearnedBasis(200, 3, learned_coefficients=True).directions.detach()
+    torch.testing.assert_close(directions.norm(dim=0), torch.ones(3))
+
+
 def test_a_given_start_describes_the_samples_it_was_made_of():
     """With the paper's coefficients and without, and the first batch does not replace it."""
     basis, coefficients = torch.linalg.qr(torch.randn(6, 2))[0], torch.randn(20, 2)
@@ -83,9 +94,11 @@ def test_trained_coefficients_are_kept_with_the_weights():
         assert torch.equal(again.coefficients, trained.coefficients)
 
 
-def test_a_basis_from_a_checkpoint_stays():
+@pytest.mark.parametrize("used", [6, 5])
+def test_a_basis_from_a_checkpoint_stays(used):
+    """Also if an entry of the code was always zero, and with it those of the basis."""
     trained, again = LearnedBasis(6, 2), LearnedBasis(6, 2)
-    trained.train()(torch.randn(20, 6))
+    trained.train()(torch.randn(20, 6) * (torch.arange(6) < used))
     again.load_state_dict(trained.state_dict())
     again.train()(torch.randn(20, 6))
     assert torch.equal(again.directions, trained.directions)

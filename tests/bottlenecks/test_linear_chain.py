@@ -47,14 +47,11 @@ def test_nothing_is_penalised(make):
 @pytest.mark.parametrize("factor", [1.0, 2.0, 4.0])
 @pytest.mark.parametrize("fixed", [False, True])
 def test_entries_start_with_a_multiple_of_a_dense_layers_variance(make, factor, fixed):
-    """Uniform as those of `nn.Linear` are, and independent."""
-    width, depth = 64, 2
-    entries = np.concatenate(
-        [
-            matrix.ravel()
-            for matrix in arrays(make(width, depth=depth, init_variance=factor, fixed=fixed))
-        ]
-    )
+    """Uniform as those of `nn.Linear` are, and independent; by default with that variance."""
+    width, options = 64, {"depth": 2, "fixed": fixed}
+    if factor != 1:
+        options["init_variance"] = factor
+    entries = np.stack(arrays(make(width, **options))).ravel()
     layer = nn.Linear(width, width, bias=False).weight.detach().double().numpy()
     # The square of a uniform number varies by 4/5 of its squared mean.
     error = math.sqrt(0.8 / layer.size + 0.8 / entries.size)

@@ -1,4 +1,5 @@
 from itertools import chain
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_only_cuda_copies_without_waiting(device, without_waiting):
     assert copies == [(device, without_waiting)] * 2
 
 
-@pytest.mark.parametrize("n", [2, 3, 11, 16, 17, 18, 100])
+@pytest.mark.parametrize("n", [2, 3, 9, 11, 13, 16, 17, 18, 100])
 @pytest.mark.parametrize("world_size", [2, 3])
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_processes_together_see_what_one_sees(n, world_size, shuffle):
@@ -221,3 +222,41 @@ def test_a_split_moved_block_by_block_has_its_rows_in_order(monkeypatch, dtype, 
     assert held.dtype == (torch.uint8 if dtype is np.uint8 else torch.float32)
     expected = torch.from_numpy(x) if dtype is np.uint8 else data.preprocessing.normalise(x)
     assert torch.equal(held, expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "device", "free", "kept"),
+    [
+        (np.float32, 100, "cpu", 0, "at once"), (np.float32, 101, "cpu", 10**9, None),
+        (np.uint8, 100, "cpu", 0, None), (np.uint8, 101, "cpu", 10**9, None),
+        (np.float32, 100, "cuda", 0, "at once"), (np.uint8, 100, "cuda", 0, "at once"),
+        (np.float32, 101, "cuda", 404, "in blocks"), (np.float32, 101, "cuda", 403, None),
+        (np.uint8, 101, "cuda", 101, "in blocks"), (np.uint8, 101, "cuda", 100, None),
+    ],
+)  # fmt: skip
+def test_a_device_keeps_what_is_small_or_leaves_room(
+    monkeypatch, dtype, values, device, free, kept
+):
+    """Small: 400 bytes as float32; bytes are kept on a GPU only, and as they are if not small."""
+    available = int(free / module._PART_OF_GPU)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (available, 10**9))
+    monkeypatch.setattr(module, "_AT_ONCE", 400)
+    monkeypatch.setattr(module, "_in_blocks", lambda x, preprocessing, device: "in blocks")
+    moved = SimpleNamespace(to=lambda device: "at once")
+    preprocessing = SimpleNamespace(normalise=lambda x: moved)
+    x = np.zeros((values, 1), dtype)
+    assert module._held(x, preprocessing, torch.device(device)) == kept
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_only_what_is_not_held_is_announced_and_pinned(monkeypatch, held):
+    """Small bytes are normalised batch by batch on a CPU, other numbers once."""
+    announced = []
+    monkeypatch.setattr(module, "will_need", lambda x, rows: announced.append(rows.tolist()))
+    x = np.zeros((4, 1, 2, 2), np.float32 if held else np.uint8)
+    data = DataModule(Dataset("mine", Split(x), Split(x)), batch_size=2, eval_batch_size=3)
+    assert len(list(data.test_batches())) == 2
+    assert announced == ([] if held else [[0, 1, 2], [3]])
+    for available in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
+        assert data.train_dataloader().pin_memory == (available and not held)

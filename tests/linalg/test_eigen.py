@@ -34,6 +34,16 @@ def test_few_eigenvectors_are_those_of_the_full_problem(values):
     assert torch.allclose(few.kept_rows, images, atol=1e-12 * float(values[0]))
 
 
+@pytest.mark.filterwarnings("error")  # which a method that failed would give
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_few_eigenvectors_are_found_in_any_units(scale):
+    y = with_singular_values(SPECTRA["random"], ROWS, COLUMNS)
+    few, full = gram_eigen(scale * y, RANK), FullEigen(y, RANK)
+    assert isinstance(few, TridiagonalEigen)
+    torch.testing.assert_close(few.values / scale**2, full.values)
+    torch.testing.assert_close((few.vectors.mT @ full.vectors).abs(), torch.eye(RANK).double())
+
+
 @pytest.mark.parametrize("name", [name for name in SPECTRA if name != "kept and dropped equal"])
 def test_quotients_by_gaps_are_those_of_the_full_problem(name):
     y = with_singular_values(SPECTRA[name], ROWS, COLUMNS)

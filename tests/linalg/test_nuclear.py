@@ -5,7 +5,7 @@ from torch.autograd import gradcheck
 
 from latentrank.errors import InputError
 from latentrank.linalg import nuclear_norm
-from latentrank.linalg.nuclear import _polar_schedule
+from latentrank.linalg.nuclear import _polar_schedule, _svd
 
 from .matrices import relative_error, with_singular_values
 
@@ -197,6 +197,12 @@ def test_auto_takes_the_gram_matrix_of_elongated_matrices_on_a_cpu(shape, dtype,
     auto, named = value_and_gradient(m, "auto"), value_and_gradient(m, solver)
     assert torch.equal(auto[0], named[0])
     assert torch.equal(auto[1], named[1])
+
+
+def test_parts_of_the_decomposition_have_the_same_shapes_on_every_device():
+    for shape in ((7, 3), (3, 7)):
+        ours, theirs = (_svd(torch.ones(shape, device=device)) for device in ("cpu", "meta"))
+        assert [part.shape for part in ours] == [part.shape for part in theirs]
 
 
 @pytest.mark.parametrize(("lower", "tolerance"), [(1e-6, 1e-7), (1e-8, 1e-14), (0.5, 1e-7)])

@@ -70,6 +70,7 @@ def test_count_reads_the_tolerance_against_the_largest_value():
     values = torch.tensor([5.0, 5e-3, 4.9e-4, 5e-5])
     assert rank_of_spectrum(values) == 2
     assert rank_of_spectrum(values, tol=1e-5 / 2) == 4
+    assert rank_of_spectrum(values, tol=0.0) == 4
     assert rank_of_spectrum(values, tol=0.5) == 1
     assert isinstance(rank_of_spectrum(values), int)
 
@@ -131,6 +132,11 @@ def test_gap_is_the_largest_fall_above_the_noise(values, expected):
     assert rank_of_spectrum(np.array(values), "gap") == expected.rank
 
 
+def test_a_single_direction_has_a_spectrum():
+    assert spectrum(torch.randn(5, 1)).tolist() == [1.0]
+    assert spectrum(torch.tensor([[1.0, 0.0], [2.0, 0.0]])).tolist() == [1.0, 0.0]
+
+
 def test_few_samples_bound_the_rank():
     assert rank(torch.randn(4, 30)) == 3
 
@@ -138,6 +144,8 @@ def test_few_samples_bound_the_rank():
 def test_plain_sentences_for_codes_without_a_spectrum():
     with pytest.raises(InputError, match=r"codes has shape \(1, 5\), expected at least two rows"):
         spectrum(torch.zeros(1, 5))
+    with pytest.raises(InputError, match=r"codes has shape \(5, 0\), expected at least two rows"):
+        spectrum(torch.zeros(5, 0))
     with pytest.raises(InputError, match=r"codes has shape \(5,\), expected a matrix"):
         spectrum(torch.zeros(5))
     with pytest.raises(InputError, match=r"codes has dtype torch.int64"):

@@ -120,7 +120,7 @@ def test_coinciding_pair_holds_the_kept_directions_still():
 
 
 @shapes
-@pytest.mark.parametrize("values", [[2.0, 1.0], [1.0, 1.0], [0.0]])
+@pytest.mark.parametrize("values", [[2.0, 1.0], [1.0, 1.0], [1.0], [0.0]])
 def test_gradient_passes_unchanged_where_nothing_is_cut(shape, values):
     y = with_singular_values(values, *shape).requires_grad_()
     y_k = truncate_rank(y, RANK)
@@ -259,6 +259,7 @@ def test_accumulator_is_not_centred_and_knows_mean_and_covariance():
     rows = torch.randn(40, 6) + 3
     sums = GramAccumulator(6)
     sums.update(rows[:1])
+    assert torch.allclose(sums.mean(), rows[0].double())
     sums.update(rows[1:])
     assert torch.allclose(sums.matrix, rows.double().mT @ rows.double())
     assert torch.allclose(sums.mean(), rows.double().mean(dim=0))

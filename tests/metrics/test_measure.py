@@ -146,6 +146,10 @@ def test_densities_are_measured_as_given_or_as_usual_for_the_method(trained):
         found = [parse(text) for text in usual(subject, "classifier", density, probes=False)]
         of = {spec.argument for spec in found if spec.metric.argument == "DENSITY"}
         assert of == {"reconstruction"} | expected
+    for text in usual(subject, "inception", ["prior"], probes=False):
+        spec = parse(text)
+        if spec.metric.argument == "DENSITY":
+            assert spec.features == ("inception" if "features" in spec.metric.uses else "")
     with pytest.raises(InputError, match="did you mean 'gaussian'"):
         usual(subject, "classifier", ["gausian"])
     with pytest.raises(InputError, match="prior were given without features"):

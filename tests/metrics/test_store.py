@@ -48,6 +48,15 @@ def test_a_request_is_answered_by_what_agrees_with_all_it_states():
     assert not value.answers("n", {})
 
 
+def test_a_label_has_the_number_of_samples_or_else_the_argument():
+    labels = {
+        Value("fd[x]:gmm", "FD", 1.0, identity={"density": "gmm", "samples": 9}).label,
+        Value("fd[x]:gmm", "FD", 1.0).label,
+        Value("rank", "rank", 1.0).label,
+    }
+    assert labels == {"gmm, 9 samples: FD", "gmm: FD", "rank"}
+
+
 def test_values_of_other_weights_are_never_compared_and_seeds_are():
     def value(weights, seed):
         return Value("fd[x]:gmm", "FD-x", 1.0, identity={"seed": seed, "weights": weights})

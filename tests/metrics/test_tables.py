@@ -22,8 +22,9 @@ def test_what_is_not_known_stays_empty():
         Value("accuracy:10", "accuracy", 50.0, identity={"probe": "mlp", "labels": 10}),
         Value("knn-accuracy:all", "accuracy", 90.0, 0.1, identity=all_labels),
         Value("own", "own", 0.25),
+        Value("own[x]", "own x", 0.5, identity={"features": {"name": "x"}}),
     ]
     accuracies, others = tables(values)
     assert accuracies.rows == [["mlp", "50.0 %", ""], ["knn", "", "90.0 ± 0.1 %"]]
-    assert others.rows == [["own", "0.25"]]
+    assert others.rows == [["own", "0.25"], ["own x", "0.5"]]
     assert tables([]) == []

@@ -53,7 +53,7 @@ class Bottleneck(nn.Module):
     adjustable_rank: ClassVar[bool] = False
     begins_with_basis: ClassVar[bool] = False
     is_identity: ClassVar[bool] = False
-    capturable: ClassVar[bool] = False
+    capturable: bool = False
     rank: int
 
     def __init__(self, latent_dim: int, encoder_dim: int | None = None) -> None:

@@ -35,11 +35,10 @@ class NuclearNorm(Bottleneck):
         True
     """
 
-    capturable = True
-
     def __init__(self, latent_dim: int, solver: str = "auto") -> None:
         super().__init__(latent_dim)
         self.solver = solver
+        self.capturable = solver in ("auto", "polar")  # the others read values
         self._allocate()
 
     def _allocate(self) -> None:

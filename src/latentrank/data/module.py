@@ -89,7 +89,7 @@ class SeededBatchSampler(DistributedSampler[Rows]):
 
     def __len__(self) -> int:
         full, rest = divmod(self.n, self.batch_size * self.num_replicas)
-        return full + (rest >= self.num_replicas or full == 0)
+        return full + (rest >= self.num_replicas)
 
 
 def _announced(batches: Iterable[Rows], announce: Callable[[Rows], None]) -> Iterator[Rows]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, Protocol
 
@@ -192,7 +193,6 @@ def _resolution(size: int, largest: float) -> float:
 
 def _lower_gram(rows: Tensor, in_float64: bool) -> NDArray[Any]:
     """The lower triangle of `rows rows^T`, in column-major order for LAPACK."""
-    rows = rows.double() if in_float64 else rows
     product = blas.dsyrk if in_float64 else blas.ssyrk
     lower: NDArray[Any] = product(1.0, rows.numpy().T, trans=1, lower=1)
     check_finite(torch.from_numpy(lower.diagonal().copy()))
@@ -212,7 +212,9 @@ def _leading_of_tridiagonal(
             smaller, since inverse iteration takes three steps or more.
     """
     n = len(diagonal)
-    tolerance *= np.abs(diagonal).max() + 2 * np.abs(off).max()
+    # Inverse iteration compares pivots with fixed numbers, and would not converge for small ones.
+    size = 2.0 ** math.frexp(diagonal.max())[1]
+    diagonal, off = diagonal / size, off / size
     found, values, blocks, splits, failed = lapack.dstebz(
         diagonal, off, 2, 0.0, 0.0, n - count, n, tolerance, "B"
     )
@@ -221,7 +223,7 @@ def _leading_of_tridiagonal(
     vectors, not_converged = lapack.dstein(diagonal, off, values[:found], blocks, splits)
     if failed or not_converged:
         raise np.linalg.LinAlgError(f"dstebz {failed}, dstein {not_converged}")
-    return float(values[order[0]]), vectors[:, order[1:]]
+    return size * float(values[order[0]]), vectors[:, order[1:]]
 
 
 def _images_in_float64(left: NDArray[np.float64], rows: Tensor) -> NDArray[np.float64]:
