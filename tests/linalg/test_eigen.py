@@ -35,9 +35,16 @@ def test_few_eigenvectors_are_those_of_the_full_problem(values):
 
 
 @pytest.mark.filterwarnings("error")  # which a method that failed would give
-@pytest.mark.parametrize("scale", [1e-12, 1e12])
-def test_few_eigenvectors_are_found_in_any_units(scale):
-    y = with_singular_values(SPECTRA["random"], ROWS, COLUMNS)
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        *((torch.float64, scale) for scale in (1e-12, 1e12)),
+        # powers of two, which change no digit; the squares of the outer ones are beyond float32
+        *((torch.float32, 2.0**power) for power in (-90, -73, -30, 30, 73)),
+    ],
+)
+def test_few_eigenvectors_are_found_in_any_units(dtype, scale):
+    y = with_singular_values(SPECTRA["random"], ROWS, COLUMNS).to(dtype)
     few, full = gram_eigen(scale * y, RANK), FullEigen(y, RANK)
     assert isinstance(few, TridiagonalEigen)
     torch.testing.assert_close(few.values / scale**2, full.values)

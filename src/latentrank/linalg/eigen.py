@@ -35,6 +35,9 @@ _MORE = 6
 #: Gram matrix in float32 or float64: rounding is amplified by the inverse.
 _GAP_FLOAT32, _GAP_FLOAT64 = 5e-3, 1e-6
 
+#: Below this squared length, float32 has too few digits for the products of rows.
+_LEAST_SQUARES = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
+
 #: Rows converted to float64 at a time.
 _ROWS = 64
 
@@ -193,8 +196,12 @@ def _resolution(size: int, largest: float) -> float:
 
 def _lower_gram(rows: Tensor, in_float64: bool) -> NDArray[Any]:
     """The lower triangle of `rows rows^T`, in column-major order for LAPACK."""
-    product = blas.dsyrk if in_float64 else blas.ssyrk
-    lower: NDArray[Any] = product(1.0, rows.numpy().T, trans=1, lower=1)
+    lower: NDArray[Any]
+    if not in_float64:
+        lower = blas.ssyrk(1.0, rows.numpy().T, trans=1, lower=1)
+        if _LEAST_SQUARES < lower.diagonal().max() < np.inf:
+            return lower
+    lower = blas.dsyrk(1.0, rows.numpy().T, trans=1, lower=1)
     check_finite(torch.from_numpy(lower.diagonal().copy()))
     return lower
 
