@@ -56,7 +56,8 @@ def test_variables_are_chosen_by_name(tmp_path):
 def test_other_dimensions_are_refused_with_the_remedy(tmp_path):
     path = saved(tmp_path, fields(grid=(("y", "x"), P[0])))
     with pytest.raises(
-        InputError, match=r"over different dimensions \(p, u, grid\); select .*--columns p\)"
+        InputError,
+        match=r"over different dimensions \(p, u, grid\); select one as \S+:/p, or .* columns=",
     ):
         load(path)
     assert load(path, columns="u,p").shape[0] == 2

@@ -148,9 +148,10 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
             f"{', '.join(map(str, dataset.variables)) or 'none'}."
         )
     if len({dataset[name].dims for name in chosen}) > 1:
+        several = "" if meaning.lenient else ", or several over the same dimensions with columns="
         raise InputError(
-            f"{path} holds variables over different dimensions ({', '.join(chosen)}); select "
-            f"those of a sample with columns= (such as --columns {chosen[0]})."
+            f"{path} holds variables over different dimensions ({', '.join(chosen)}); select one "
+            f"as {path}:/{chosen[0]}{several}."
         )
     return chosen
 
