@@ -230,9 +230,21 @@ def test_an_aim_given_twice_is_refused(tmp_path):
         sweep(BASE, [PENALTY], 1, minimise=["rank"], maximise=["rank"], out=tmp_path)
 
 
+def test_data_that_cannot_be_read_are_refused_before_the_first_trial(tmp_path):
+    with pytest.raises(InputError, match=r"^There is no none\.npy; check the path\.$"):
+        sweep({**BASE, "data": "none.npy"}, [PENALTY], 20, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_why_no_trial_ended_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"of active-units; the last one failed: .*posterior"):
-        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise=["active-units"], out=tmp_path)
+    with pytest.raises(InputError, match=r"of fold-error:multilinear; the last one failed: .*grid"):
+        sweep(
+            BASE,
+            [parse_search("penalty=1..2")],
+            1,
+            minimise=["fold-error:multilinear"],
+            out=tmp_path,
+        )
 
 
 def test_what_is_given_and_searched_is_refused():

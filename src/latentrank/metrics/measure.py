@@ -242,7 +242,9 @@ def _check_needs(subject: Subject, spec: Spec, but: Collection[Need] = ()) -> No
 
 
 #: What only a trained run tells.
-_OF_TRAINED: Final = frozenset[Need]({"posterior", "history"})
+_OF_TRAINED: Final = frozenset[Need]({"history"})
+#: What is known without the data.
+OF_METHOD: Final = frozenset[Need]({"codes"}) | _OF_TRAINED
 _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "images": (
         lambda s: len(s.dataset.shape) == 3 and s.dataset.preprocessing.bounded,
@@ -259,7 +261,7 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
         "metric.",
     ),
     "posterior": (
-        lambda s: s.posterior() is not None,
+        lambda s: s.has_posterior,
         "The metric needs a Gaussian posterior; choose a method with one, such as vae or vrrae.",
     ),
     "history": (

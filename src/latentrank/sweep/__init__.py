@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from latentrank import metrics, runs
+from latentrank import data, metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError, need
 from latentrank.io import csv_text, digest, make_folder, write_text
@@ -113,8 +113,11 @@ def sweep(
     base = configured(given, searches, {search.name: search.first for search in searches})
     name = study_name(base, searches, ", ".join(f"{aim.direction} {aim.metric}" for aim in aims))
     folder = Path(out) / name
+    subject = Subject(base, folder)
+    if base.data.source not in data.names():
+        _ = subject.dataset  # refused before each trial fails on it
     for aim in aims:
-        metrics.check_possible(Subject(base, folder), aim.metric)
+        metrics.check_possible(subject, aim.metric)
     make_folder(folder)
     study = _study(name, storage or f"sqlite:///{folder / 'study.db'}", aims)
     # A restarted sampler would propose its first values again.
