@@ -73,10 +73,12 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         np.stack(list(columns.values()), axis=1) if columns else None,
     )
     said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
+    measured = tuple(
+        Axis(name, str(dataset[name].attrs.get("units", ""))) for name in columns if name in known
+    )
     if parameters and not given:
-        units = {name: dataset[name].attrs.get("units") for name in parameters}
-        named = [f"{name} ({unit})" if unit else name for name, unit in units.items()]
-        said.append(f"Parameters are read from coordinates: {', '.join(named)}.")
+        listed = ", ".join(axis.label for axis in measured)
+        said.append(f"Parameters are read from coordinates: {listed}.")
     said.append(f"Samples are along {sample}.")
     used = {*names, *parameters, labels}
     over = [str(name) for name in dataset.data_vars if name not in used]
@@ -86,6 +88,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     axes = Axes(
         tuple(_axis(dataset[name]) for name in names),
         places(dataset, dims[1:]),
+        parameters=tuple(axis for axis in measured if axis.unit),
     )
     axes.check_like(meaning.trained, str(sample), str(path))
     # channels are where they have been stacked
