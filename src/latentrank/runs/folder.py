@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -219,13 +220,18 @@ class Run:
     def encoded(self, split: str) -> dict[str, np.ndarray]:
         """The codes of a split, with `labels`, `parameters` and `rows` of its samples if known.
 
-        A finished run stores them, so its data are not read.
+        A finished run stores them, so its data are not read; where it has lost them, they are
+        encoded and stored once more.
 
         Args:
             split: `"train"` or `"test"`.
         """
         if split not in self._encoded:
-            self._encoded[split] = read_arrays(self.folder / CODES, split) or self._encode(split)
+            stored = read_arrays(self.folder / CODES, split)
+            self._encoded[split] = stored or self._encode(split)
+            if not stored and self.finished:
+                with suppress(InputError):  # where nothing can be written, it can still be read
+                    self._store()
         return self._encoded[split]
 
     @property
@@ -247,7 +253,14 @@ class Run:
 
     def write_codes(self) -> None:
         """Encode both splits and store the results for `encoded` and `kept`."""
-        self._encoded = {split: self._encode(split) for split in ("train", "test")}
+        self._encoded = {}
+        self._store()
+
+    def _store(self) -> None:
+        """Store the codes of both splits, encoding those that are not known."""
+        for split in ("train", "test"):
+            if split not in self._encoded:
+                self._encoded[split] = self._encode(split)
         arrays = {
             f"{split}/{name}": _as_numbers(values)
             for split, found in self._encoded.items()
