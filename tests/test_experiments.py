@@ -163,6 +163,17 @@ def test_a_metric_that_some_rows_can_have_is_told_before_anything_is_trained(own
     assert line.startswith("active of ae (mine): The metric needs a Gaussian posterior;")
 
 
+def test_the_terminal_names_the_data_of_each_table(own, tmp_path, capsys):
+    np.save(own.parent / "yours.npy", np.random.default_rng(1).normal(size=(40, 6)))
+    part = {**PART, "data": "yours.npy"}
+    shared = {**OWN, "paper": "None", "rows": ["pca"], "seeds": 1}  # no comparison
+    for parts, headings in (([PART], []), ([PART, part], ["mine", "yours"])):
+        own.write_text(yaml.safe_dump({**shared, "parts": parts}))
+        assert main(["reproduce", str(own), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+        told = capsys.readouterr().out.splitlines()
+        assert [line for line in told if line in ("mine", "yours")] == headings
+
+
 @pytest.mark.slow  # eight trainings and two pages
 def test_the_documented_experiment_runs(tmp_path, monkeypatch, capsys):
     """The blocks of the page, typed in as they are, from another folder."""

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import nn
 
-from latentrank import data
+from latentrank import data, methods
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
@@ -85,7 +85,9 @@ class Run:
     @property
     def settings(self) -> RunConfig:
         """The resolved configuration."""
-        return RunConfig(**read_yaml(self.folder / CONFIG))
+        values = read_yaml(self.folder / CONFIG)
+        methods.check_registered(values.get("method"), f"The run in {self.folder}")
+        return RunConfig(**values)
 
     @property
     def finished(self) -> bool:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -303,7 +304,13 @@ def _seeded(seed: int) -> Iterator[None]:
 def _say(dataset: Dataset) -> None:
     """Print to stderr how the data were read."""
     for note in dataset.notes:
-        Console(stderr=True).print(note, highlight=False, markup=False)
+        _say_once(dataset.name, note)
+
+
+@cache
+def _say_once(name: str, note: str) -> None:
+    """Print a note on data, not again for each training of a search or an experiment."""
+    Console(stderr=True).print(note, highlight=False, markup=False)
 
 
 def _remove_if_nothing_was_done(folder: Path) -> None:
