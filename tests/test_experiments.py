@@ -163,6 +163,18 @@ def test_a_metric_that_some_rows_can_have_is_told_before_anything_is_trained(own
     assert line.startswith("active of ae (mine): The metric needs a Gaussian posterior;")
 
 
+def test_missing_weights_are_told_before_anything_is_trained(own, tmp_path, monkeypatch):
+    """And refused by nobody: what is trained is kept, and measured once they are there."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    columns = {"FID": "fd[inception]:gaussian", "KID": "kd[inception]:gaussian"}
+    part = {"preset": "blobs", "metrics": columns}
+    own.write_text(yaml.safe_dump({**OWN, "parts": [part], "rows": ["ae", "vae"]}))
+    told: list[str] = []
+    check(plan(load(str(own)), "small", 1, tmp_path / "out"), told.append)
+    (line,) = told
+    assert line.startswith("metrics on inception: The Inception weights are not at")
+
+
 def test_the_terminal_names_the_data_of_each_table(own, tmp_path, capsys):
     np.save(own.parent / "yours.npy", np.random.default_rng(1).normal(size=(40, 6)))
     part = {**PART, "data": "yours.npy"}

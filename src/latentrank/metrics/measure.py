@@ -10,7 +10,7 @@ from typing import Any, Final
 from latentrank import density as densities
 from latentrank.errors import InputError, check_count, check_known, check_returned
 from latentrank.evaluation.classifier import Classifier
-from latentrank.evaluation.features import check_features, distance_name
+from latentrank.evaluation.features import check_features, distance_name, weights_of
 from latentrank.evaluation.generation import kernel_distance_name
 from latentrank.metrics.base import Measured, Need
 from latentrank.metrics.labels import label_count
@@ -227,6 +227,20 @@ def check_possible(subject: Subject, text: str) -> None:
             or the method codes of samples.
     """
     _check_needs(subject, check(text), but=_OF_TRAINED)
+
+
+def check_weights(subject: Subject, text: str) -> None:
+    """Refuse a metric on features of a network without weights; fetch them where that is allowed.
+
+    Args:
+        subject: a run, trained or not.
+        text: the metric, in the form that `parse` reads.
+
+    Raises:
+        InputError: the weights are neither here nor may be downloaded, or the download failed.
+    """
+    if (features := check(text).features) not in ("", "classifier"):
+        weights_of(features, subject.weights.get(features), download=subject.download)
 
 
 def _check_needs(subject: Subject, spec: Spec, but: Collection[Need] = ()) -> None:

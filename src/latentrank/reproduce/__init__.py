@@ -74,7 +74,7 @@ def reproduce(
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
     trainings = [job.training for job in jobs if job.trained]
     if train and not all(map(is_done, trainings)):
-        check(jobs, say)
+        check(jobs, say, weights, download)
     failed = train_all(trainings, say, progress, cluster) if train else _missing(trainings)
     found = [_measured(job, failed, weights, download, say) for job in jobs]
     if not any(one.values for one in found):

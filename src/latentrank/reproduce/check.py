@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from latentrank import data, metrics
 from latentrank.data import Dataset
@@ -15,14 +16,22 @@ from latentrank.runs.executor import Say
 from latentrank.runs.folder import load_data
 
 
-def check(jobs: Sequence[Job], say: Say) -> None:
+def check(
+    jobs: Sequence[Job],
+    say: Say,
+    weights: Mapping[str, Path] | None = None,
+    download: bool = False,
+) -> None:
     """Refuse data that cannot be read, and columns of a part that would stay empty.
 
-    A column that some rows of the part can have is kept, and `say` is told which rows cannot.
+    A column that some rows of the part can have is kept, and `say` is told which rows cannot. It is
+    also told of weights that are missing: they may come later, when all that is trained is kept.
 
     Args:
         jobs: every measurement of a recipe, as `plan` lists them.
         say: called with a message for each cell that will be empty.
+        weights: weights files by the name of the features.
+        download: whether weights may be downloaded.
 
     Raises:
         InputError: own data of a run that is to be trained cannot be read or lack a column, or no
@@ -45,6 +54,17 @@ def check(jobs: Sequence[Job], say: Say) -> None:
             raise InputError(f"The column {column} of {part} would stay empty: {reason}")
         for row, reason in known.items():
             say(f"{column} of {row} ({part}): {reason}")
+    for features, (job, metric) in _on_features(jobs).items():
+        try:
+            metrics.check_weights(job.subject(weights, download), metric)
+        except InputError as error:
+            say(f"metrics on {features}: {error}")
+
+
+def _on_features(jobs: Sequence[Job]) -> dict[str, tuple[Job, str]]:
+    """A job and its metric for all features that metrics are measured on."""
+    found = {metrics.parse(m).features: (job, m) for job in jobs for m in job.metrics.values()}
+    return {features: job for features, job in found.items() if features}
 
 
 def _is_own(job: Job) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -243,13 +244,14 @@ def start(resolved: RunConfig, folder: Path) -> None:
     """
     if (folder / CONFIG).exists():
         raise InputError(
-            f"{folder} already holds a run; give another --out, or resume it with "
-            f"--resume {folder}."
+            f"{folder} already holds a run; give another folder (--out), or resume it with: "
+            f"latentrank train --resume {shlex.quote(str(folder))}"
         )
     for name in PARTS_OF_A_RUN:
         if (folder / name).exists():
             raise InputError(
-                f"{folder} holds a {name}, which the run would replace; give another --out."
+                f"{folder} holds a {name}, which the run would replace; give another folder "
+                "(--out)."
             )
     write_yaml(folder / CONFIG, resolved.model_dump(mode="json"))
 
