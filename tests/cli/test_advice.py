@@ -44,7 +44,7 @@ def broken(folder):
     table(folder / "missing.csv", changed(1, 2, ""))
     table(folder / "parameter.csv", changed(1, 0, "oops"))
     table(folder / "lost.csv", np.hstack([P, U])[:, :5], "a,b,u0,u1,u2")
-    np.savez(folder / "labelled.npz", x=U, labels_of=np.zeros(30))
+    np.savez(folder / "labelled.npz", x=U[:, :3], labels_of=np.zeros(30))
     np.save(folder / "shape.npy", np.zeros((5, 6, 10)))
     np.save(folder / "nan.npy", np.full((5, 4), np.nan))
     along = xr.Dataset({"u": (("t", "sample"), U.T)}, coords={"p": ("sample", P[:, 0])})
@@ -145,4 +145,4 @@ def test_refusals_advise_options_of_their_command(
             if found := foreign(call[0], sentence):
                 advice[sentence] = found
     assert advice == {}
-    assert refusals >= len(sources) // 2
+    assert refusals >= len(sources) - 3  # in three of them, predict finds all that it needs
