@@ -5,14 +5,16 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
-from latentrank import data, density, methods
+from latentrank import data, density, methods, train
 from latentrank.__main__ import main
 from latentrank.cli import app
 from latentrank.cli.options import extra_options
 from latentrank.config import RunConfig
+from tests.squares import labelled_squares
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
@@ -63,6 +65,54 @@ def run_blocks(path, folder, monkeypatch):
 @having("python")
 def test_every_python_block_runs(path, tmp_path, monkeypatch, table):
     run_blocks(path, tmp_path, monkeypatch)
+
+
+def typed(text):
+    """The Python blocks and the commands of a page, in the order in which they are typed."""
+    fenced = r"^```(python|console|yaml)\n(.*?)^```$"
+    for language, block in re.findall(fenced, text, re.MULTILINE | re.DOTALL):
+        if language != "console":
+            yield language, block
+        for words in commands(f"```console\n{block}```") if language == "console" else ():
+            yield language, words
+
+
+def stand_ins(folder):
+    """Small runs under the names that pages give to theirs."""
+    x, y = labelled_squares(np.random.default_rng(0), 80, 80)
+    np.savez(folder / "digits.npz", x=x, y=y)
+    np.save(folder / "unlabelled.npy", x)
+    for name, file in (("blobs", "unlabelled.npy"), ("mnist-lorae", "digits.npz")):
+        config = RunConfig(
+            method="lorae", data=str(folder / file), latent_dim=4, epochs=2, device="cpu"
+        )
+        train(config, folder / "runs" / name, progress=False)
+
+
+#: Commands that take a server, the network, hours, or a model from another page.
+NOT_RUN = re.compile(
+    r"--live|--download|^(push|pull|reproduce|sweep)\b|^train .*(blobs|run\.yaml|mnist)|mine\.py"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    ["generation", "interpolation", "explore", "export", "saved", "reduction", "cli", "start"],
+)
+def test_every_command_on_a_page_does_what_it_says(page, tmp_path, monkeypatch, capfd):
+    """The page typed in from top to bottom; what it uses, it makes, but for two usual runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LATENTRANK_CACHE", str(tmp_path / "cache"))
+    stand_ins(tmp_path)
+    names = {"__name__": "page"}
+    for language, content in typed((ROOT / "docs" / f"{page}.md").read_text()):
+        if language == "python":
+            exec(compile(content, page, "exec"), names)
+        elif language == "yaml":
+            (tmp_path / "run.yaml").write_text(content)
+        elif content[0] == "latentrank" and not NOT_RUN.search(" ".join(content[1:])):
+            assert main(content[1:]) == 0, (content, capfd.readouterr().err)
 
 
 def check_latentrank(words):

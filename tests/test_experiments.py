@@ -14,6 +14,7 @@ from latentrank.__main__ import main
 from latentrank.errors import InputError
 from latentrank.recipes import load
 from latentrank.reproduce import plan
+from latentrank.reproduce.check import check
 
 pytestmark = pytest.mark.usefixtures("one_at_a_time")
 
@@ -128,6 +129,61 @@ def test_data_are_looked_at_before_anything_is_trained(part, told, own, tmp_path
     monkeypatch.setattr(reproduce, "train_all", None)
     with pytest.raises(InputError, match=told):
         reproduce.reproduce(str(own), out=tmp_path / "out", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("accuracy:all", r"The column m of mine would stay empty: .*has no labels"),
+        ("fold-error:radial", r"mine\.npy has none"),
+        ("precision:gmm", r"mine\.npy holds none"),
+        ("active-units", "needs a Gaussian posterior"),
+    ],
+)
+def test_a_metric_that_no_row_can_have_is_refused_before_anything_is_trained(
+    metric, told, own, tmp_path, monkeypatch
+):
+    parts = [{**PART, "metrics": {"rank": "rank", "m": metric}}]
+    own.write_text(yaml.safe_dump({**OWN, "parts": parts}))
+    monkeypatch.setattr(reproduce, "train_all", None)
+    with pytest.raises(InputError, match=told):
+        reproduce.reproduce(str(own), out=tmp_path / "out", device="cpu")
+
+
+def test_a_metric_that_some_rows_can_have_is_told_before_anything_is_trained(own, tmp_path):
+    """Of one row it is the method that cannot, of a part without its data nothing is known."""
+    parts = [
+        {**PART, "metrics": {"active": "active-units"}},
+        {"data": "mnist", "metrics": {"exact": "accuracy:all"}},
+    ]
+    own.write_text(yaml.safe_dump({**OWN, "parts": parts, "rows": ["ae", "vae"]}))
+    found, told = load(str(own)), []
+    check(plan(found, "small", 2, tmp_path / "out", data_root=str(tmp_path)), told.append)
+    (line,) = told
+    assert line.startswith("active of ae (mine): The metric needs a Gaussian posterior;")
+
+
+def test_missing_weights_are_told_before_anything_is_trained(own, tmp_path, monkeypatch):
+    """And refused by nobody: what is trained is kept, and measured once they are there."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    columns = {"FID": "fd[inception]:gaussian", "KID": "kd[inception]:gaussian"}
+    part = {"preset": "blobs", "metrics": columns}
+    own.write_text(yaml.safe_dump({**OWN, "parts": [part], "rows": ["ae", "vae"]}))
+    told: list[str] = []
+    check(plan(load(str(own)), "small", 1, tmp_path / "out"), told.append)
+    (line,) = told
+    assert line.startswith("metrics on inception: The Inception weights are not at")
+
+
+def test_the_terminal_names_the_data_of_each_table(own, tmp_path, capsys):
+    np.save(own.parent / "yours.npy", np.random.default_rng(1).normal(size=(40, 6)))
+    part = {**PART, "data": "yours.npy"}
+    shared = {**OWN, "paper": "None", "rows": ["pca"], "seeds": 1}  # no comparison
+    for parts, headings in (([PART], []), ([PART, part], ["mine", "yours"])):
+        own.write_text(yaml.safe_dump({**shared, "parts": parts}))
+        assert main(["reproduce", str(own), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+        told = capsys.readouterr().out.splitlines()
+        assert [line for line in told if line in ("mine", "yours")] == headings
 
 
 @pytest.mark.slow  # eight trainings and two pages

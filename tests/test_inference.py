@@ -152,6 +152,32 @@ def test_what_is_known_of_the_samples_is_kept_with_their_codes(tmp_path):
             np.testing.assert_array_equal(kept[name], values)
 
 
+def test_codes_that_a_run_has_lost_are_encoded_once(table_run, tmp_path, monkeypatch):
+    copy = runs.Run(shutil.copytree(table_run.folder, tmp_path / "copy"))
+    (copy.folder / "codes.safetensors").unlink()
+    for split in ("test", "train"):
+        np.testing.assert_array_equal(copy.codes(split), table_run.codes(split))
+    monkeypatch.setattr(runs.Run, "_encode", None)
+    again = runs.Run(copy.folder)
+    for split in ("train", "test"):
+        np.testing.assert_array_equal(again.codes(split), table_run.codes(split))
+    np.testing.assert_array_equal(again.kept.x, table_run.kept.x)
+
+
+def test_codes_of_a_run_that_cannot_be_written_to_are_encoded_again(
+    table_run, tmp_path, monkeypatch
+):
+    copy = runs.Run(shutil.copytree(table_run.folder, tmp_path / "copy"))
+    (copy.folder / "codes.safetensors").unlink()
+
+    def full(*args):
+        raise InputError("The disk is full.")
+
+    monkeypatch.setattr("latentrank.runs.folder.atomic_write", full)
+    np.testing.assert_array_equal(copy.codes("test"), table_run.codes("test"))
+    assert not (copy.folder / "codes.safetensors").exists()
+
+
 def test_codes_of_a_damaged_file_are_refused(table_run, tmp_path):
     copy = runs.Run(shutil.copytree(table_run.folder, tmp_path / "copy"))
     (copy.folder / "codes.safetensors").write_bytes(b"12345678")

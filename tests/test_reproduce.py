@@ -23,7 +23,7 @@ TINY = {
             "settings": {
                 "train_size": 32, "test_size": 16, "epochs": 2, "latent_dim": 4, "batch_size": 16
             },
-            "metrics": {"rank": "rank", "error": "error", "entropy": "entropy"},
+            "metrics": {"rank": "rank", "error": "error", "grid": "fold-error:multilinear"},
             "published": {"rank": {"AE": 7, "LoRAE": [5, 1]}},
         }
     ],
@@ -76,7 +76,7 @@ def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
     assert "Everything." in text
     assert page.command in text
     assert page.version in text
-    assert "entropy" in text, "what cannot be measured is told"
+    assert "grid of AE (blobs), LoRAE (blobs): " in text, "what cannot be measured is told"
     table = json.loads((folder / "table.json").read_text())
     cell = table["tables"]["blobs"]["LoRAE"]["rank"]
     assert (cell["n"], cell["published"], cell["published_spread"]) == (2, 5, 1)
@@ -101,7 +101,7 @@ def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
 
 def test_what_is_there_can_be_measured_alone(recipe, trained, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(InputError, match="have been trained"):
+    with pytest.raises(InputError, match=r"Not all seeds .* without --no-train trains them\.$"):
         reproduce.reproduce(recipe, seeds=1, out=out, device="cpu", train=False)
     train(plan(load(recipe), "small", 1, out, device="cpu")[0].training)
     page = reproduce.reproduce(recipe, seeds=2, out=out, device="cpu", train=False)
@@ -151,14 +151,14 @@ def test_a_training_that_fails_leaves_the_others(recipe, tmp_path, monkeypatch):
 
 
 def test_each_reason_for_empty_cells_is_told_once(tmp_path):
-    columns = {"rank": "rank", "active": "active-units", "KL": "kl-per-unit"}
+    columns = {"rank": "rank", "grid": "fold-error:multilinear", "mesh": "fold-error:multilinear"}
     changed = {**TINY, "parts": [{**TINY["parts"][0], "metrics": columns}]}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(changed))
     page = reproduce.reproduce(
         str(tmp_path / "tiny.yaml"), seeds=2, out=tmp_path / "out", device="cpu"
     )
     assert [note.partition(":")[0] for note in page.notes] == [
-        "KL and active of AE (blobs), LoRAE (blobs)"
+        "grid and mesh of AE (blobs), LoRAE (blobs)"
     ]
 
 

@@ -10,11 +10,13 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 try:
     import typer
 
     from latentrank.cli import Stopped, app
+    from latentrank.cli.advice import with_options
     from latentrank.errors import InputError, described, own_failure
 except KeyboardInterrupt:  # imports take a moment
     sys.stderr.write("latentrank: Stopped.\n")
@@ -41,12 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # --debug in any position: it is usually appended to a failed command.
     arguments_left = [argument for argument in given if argument != "--debug"]
+    command = typer.main.get_command(app)
     debug = len(arguments_left) < len(given)
     _print_any_character()
     try:
         _check_not_empty(arguments_left)
         # Typer's own `main` would turn Ctrl-C and a closed pipe into a status without a word.
-        command = typer.main.get_command(app)
         with command.make_context("latentrank", arguments_left) as context:
             command.invoke(context)
     except typer.Exit as end:
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, _UsageError) as error:
         if debug:
             traceback.print_exc()
-        return _say(_sentence(error), 2)
+        return _say(_sentence(error, command, arguments_left), 2)
     except Stopped as stop:
         return _say(str(stop), 130)
     except KeyboardInterrupt:
@@ -101,10 +103,12 @@ def _say(sentence: str, status: int) -> int:
     return status
 
 
-def _sentence(error: Exception) -> str:
-    """The error on one line."""
+def _sentence(error: Exception, group: Any, arguments: Sequence[str]) -> str:
+    """The error on one line, with advice in the options of the command."""
     message = getattr(error, "format_message", error.__str__)
-    return " ".join(message().split())
+    sentence = " ".join(message().split())
+    command = group.commands.get(arguments[0]) if arguments else None
+    return with_options(sentence, command) if command else sentence
 
 
 def _where(debug: bool) -> str:

@@ -89,6 +89,7 @@ def load(
     """
     folder = Path(folder)
     spec = spec_of(folder)
+    methods.check_registered(spec.method, f"The model in {folder}")
     with _explained(folder):
         tensors = load_file(folder / WEIGHTS)
     custom = spec.net == "custom"

@@ -193,7 +193,7 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
     assert (told.out + told.err).count(name) == 5
 
 
-@pytest.mark.parametrize("command", ["methods", "datasets", "densities", "methods lorae"])
+@pytest.mark.parametrize("command", ["methods", "datasets", "densities"])
 @pytest.mark.parametrize("width", [20, 40, 60])
 def test_a_narrow_terminal_hides_no_letter(command, width, monkeypatch, capfd):
     monkeypatch.setattr(output.console, "width", 200)

@@ -207,7 +207,7 @@ def test_columns_are_told_apart():
 def test_named_samples_are_never_along_another_axis(dims):
     xarray = pytest.importorskip("xarray")
     array = xarray.DataArray(X, dims=dims)
-    with pytest.raises(InputError, match=r"that of the samples.*--layout NT"):
+    with pytest.raises(InputError, match=r"that of the samples.*layout=NT"):
         load(array)
     with pytest.raises(InputError, match="first is read as that of the samples"):
         LowRankAutoencoder("pca", latent_dim=2).fit(array)

@@ -46,7 +46,9 @@ def test_shapes_that_leave_no_doubt(shape, dtype, layout):
     ],
 )
 def test_doubtful_shapes_are_refused_with_the_remedy(shape, candidates):
-    with pytest.raises(InputError, match=rf"which can be {candidates}; specify one with layout="):
+    with pytest.raises(
+        InputError, match=rf"which can be {candidates}; specify one, such as layout="
+    ):
         recognise(np.zeros(shape, "f4"), "x")
 
 

@@ -54,7 +54,12 @@ def test_idx_files_plain_or_gzipped(tmp_path, name, folder, compress):
 def test_missing_files_say_what_was_looked_for_where(tmp_path):
     with pytest.raises(InputError) as raised:
         load("mnist", root=tmp_path)
-    for words in ("train-images-idx3-ubyte", f"{tmp_path}/MNIST/raw", "--data-root", "--download"):
+    for words in (
+        "train-images-idx3-ubyte",
+        f"{tmp_path}/MNIST/raw",
+        "LATENTRANK_DATA",
+        "--download",
+    ):
         assert words in str(raised.value)
 
 

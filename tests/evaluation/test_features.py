@@ -139,7 +139,7 @@ def test_no_images_are_explained():
 def test_missing_weights_name_both_remedies(monkeypatch, tmp_path):
     pytest.importorskip("torch_fidelity")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(InputError, match=r"--download .*--weights") as error:
+    with pytest.raises(InputError, match=r"download=True.*weights=PATH") as error:
         extractor("inception")
     assert str(tmp_path) in str(error.value)
     assert "https://" in str(error.value)
@@ -153,7 +153,7 @@ def test_a_failed_download_names_the_other_remedy_and_leaves_nothing(monkeypatch
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
-    with pytest.raises(InputError, match=r"could not be downloaded .*no route.*--weights"):
+    with pytest.raises(InputError, match=r"could not be downloaded .*no route.*weights=PATH"):
         extractor("inception", download=True)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 

@@ -119,5 +119,5 @@ def test_weights_of_another_network_are_refused(weights):
 def test_nothing_is_downloaded_unless_allowed(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *args: None)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", pytest.fail)
-    with pytest.raises(InputError, match="allow the download with --download"):
+    with pytest.raises(InputError, match="allow the download with download=True"):
         timm_weights(SMALL, download=False)

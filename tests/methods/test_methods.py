@@ -347,6 +347,9 @@ def test_a_users_own_method_is_as_good_as_any(table, tmp_path):
     torch.testing.assert_close(losses["loss"], expected)
     again = latentrank.load(latentrank.save(model, tmp_path))
     assert torch.equal(again.encode(x), model.encode(x))
+    del methods.METHODS._values["mine"]  # as in another process
+    with pytest.raises(InputError, match=r"has the method 'mine', which is not registered here"):
+        latentrank.load(tmp_path)
 
 
 def test_register_refuses_a_name_that_is_taken_and_a_weight_that_nobody_can_give(table):

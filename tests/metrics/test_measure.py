@@ -188,7 +188,7 @@ def pretend(*, shape=(1, 8, 8), bounded=True, labels=(None, None), parameters=No
     data = SimpleNamespace(
         shape=shape, preprocessing=SimpleNamespace(bounded=bounded), train=train, test=test
     )
-    known = {"posterior": lambda: None, "run": SimpleNamespace(lacks=()), "reconstructs": True}
+    known = {"has_posterior": False, "run": SimpleNamespace(lacks=()), "reconstructs": True}
     return SimpleNamespace(dataset=data, full_dataset=data, **{**known, **others})
 
 
@@ -207,7 +207,7 @@ def pretend(*, shape=(1, 8, 8), bounded=True, labels=(None, None), parameters=No
         ("training-error", True, pretend()),
         ("relative-error", True, pretend(parameters=range(3))),
         ("relative-error", False, pretend()),
-        ("active-units", True, pretend(posterior=lambda: (0, 0))),
+        ("active-units", True, pretend(has_posterior=True)),
         ("active-units", False, pretend()),
         ("seconds-per-100-batches", False, pretend(run=SimpleNamespace(lacks=("history",)))),
     ],

@@ -154,10 +154,19 @@ def test_no_runs():
 
 
 def test_runs_on_different_data(tmp_path):
+    other = fake_run(tmp_path, data="letters")
+    other.the_dataset.test.x[:] = other.the_dataset.test.x[::-1].copy()
     with pytest.raises(InputError, match=r"different data .*digits.*letters"):
-        columns_of([fake_run(tmp_path), fake_run(tmp_path, data="letters")])
+        columns_of([fake_run(tmp_path), other])
+    with pytest.raises(InputError, match=r"different data .*digits.*mnist"):  # never looked at
+        columns_of([fake_run(tmp_path), fake_run(tmp_path, data="mnist")])
     with pytest.raises(InputError, match="different data"):
         columns_of([fake_run(tmp_path), fake_run(tmp_path, (1, 10, 10), image_size=10)])
+
+
+def test_runs_on_the_same_samples_under_two_names(tmp_path):
+    runs = [fake_run(tmp_path), fake_run(tmp_path, data="copy of digits", method="ae")]
+    assert [column.name for column in columns_of(runs)] == ["LoRAE", "AE"]
 
 
 def test_runs_on_other_samples_under_one_name(tmp_path):
@@ -185,3 +194,23 @@ def test_runs_on_parts_of_the_same_test_samples(tmp_path):
     other.the_dataset.test.x[:] = 0
     with pytest.raises(InputError, match="their test samples differ"):
         columns_of([part(rows[2:], True), other])
+
+
+def test_errors_of_models_that_scale_data_differently_are_shares_of_the_variance(tmp_path):
+    """Twice the scale is a quarter of the error: the shares remain, the errors would mislead."""
+    first, second = fake_run(tmp_path, (12,)), fake_run(tmp_path, (12,), method="ae", error=0.2)
+    second.metrics["error_of_the_mean"] = 0.4
+    table = {row[0]: row[1:] for row in metric_rows(columns_of([first, second]))[0]}
+    assert table["validation error"] == ["0.01235", "0.2"]
+    second.the_model.preprocessing = replace(second.the_model.preprocessing, scale=4.0)
+    columns = columns_of([first, second])
+    table = {row[0]: row[1:] for row in metric_rows(columns)[0]}
+    assert table["error, share of the variance"] == ["0.25", "0.5"]
+    assert not {"validation error", "error of the mean sample"} & set(table)
+    assert measures(columns[1])["error_share"].mean == 0.5
+
+
+def test_a_shift_leaves_the_units_of_errors(tmp_path):
+    first, second = fake_run(tmp_path, (12,)), fake_run(tmp_path, (12,), method="ae")
+    second.the_model.preprocessing = replace(second.the_model.preprocessing, offset=4.0)
+    assert all(column.same_units for column in columns_of([first, second]))

@@ -134,3 +134,12 @@ def test_what_is_drawn_of_several_channels_is_told(tmp_path):
     text = read(write_comparison(runs, tmp_path / "comparison.html"))
     assert text.count("Channels in standard deviations from their means.") == 2
     assert text.count("Each channel has a row.") == 1
+
+
+def test_errors_in_different_units_are_told(tmp_path):
+    runs = [fake_run(tmp_path, (12,), method=name) for name in ("ae", "lorae")]
+    assert "different units" not in read(write_comparison(runs, tmp_path / "comparison.html"))
+    runs[1].the_model.preprocessing = Preprocessing(3.0, 5.0)
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert "their validation errors have different units" in text
+    assert "error, share of the variance0.250.25" in text

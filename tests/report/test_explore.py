@@ -12,6 +12,7 @@ from PIL import Image
 
 from latentrank import runs
 from latentrank.config import RunConfig
+from latentrank.data.axes import Axes, Axis
 from latentrank.errors import InputError
 from latentrank.report import explore
 from latentrank.report.view import View
@@ -88,6 +89,35 @@ def test_vectors_and_curves_are_drawn(folder, data, told):
     assert told in page
     sprite = pixels(values["sprites"][0])
     assert len(np.unique(sprite.reshape(-1, 3), axis=0)) > 2
+
+
+def channels(page):
+    """The legend of a page, name to colour."""
+    found = re.findall(r'<li><i style="background: (#\w+)"></i>(.*?)</li>', page)
+    return {name: colour for colour, name in found}
+
+
+def test_channels_of_curves_have_a_legend_in_their_colours(folder):
+    page, values = written(trained(folder, "curves.npz", rank=2))
+    legend = channels(page)
+    assert list(legend) == ["channel 1", "channel 2"]
+    drawn = pixels(values["sprites"][0]).reshape(-1, 3).astype(int)
+    for colour in legend.values():
+        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert np.abs(drawn - wanted).max(1).min() < 20, "of the palette of a drawing"
+    for other in ("images.npz", "table.npz"):
+        assert channels(written(trained(folder, other, rank=2))[0]) == {}
+
+
+def test_curves_are_drawn_at_their_coordinates():
+    """Half of the curve is low, and has a tenth of the width."""
+    x = np.concatenate([np.linspace(0, 1, 100), np.linspace(1, 10, 101)[1:]])
+    curve = np.where(np.arange(200) < 100, 0.0, 1.0)[None, None]
+    (picture,) = explore._lines(curve, (0.0, 1.0), Axes(places=(Axis("t", values=x),)))
+    height, width = picture.shape[:2]
+    low = (picture[height // 2 :].min((0, 2)) < 128).nonzero()[0]
+    high = (picture[: height // 2].min((0, 2)) < 128).nonzero()[0]
+    assert low.max() < 0.16 * width < 0.9 * width < high.max()
 
 
 def test_the_page_needs_nothing_from_outside(folder):

@@ -95,6 +95,13 @@ def test_parameters_give_the_code_of_the_map(folder):
         Explorer(trained(folder, "curves.npz")).at(np.zeros(2))
 
 
+def test_parameters_have_their_units(folder, monkeypatch):
+    monkeypatch.setattr(View, "parameter_labels", ["angle (deg)", "mach"])
+    page = Explorer(trained(folder, "fields.npz")).page()
+    assert re.findall(r'<label for="p\d">(.*?)</label>', page) == ["angle (deg)", "mach"]
+    assert "<option>angle (deg)</option><option>mach</option>" in page.replace("\n", "")
+
+
 def test_the_data_are_not_needed(folder):
     run = trained(folder, "table.csv")
     run.dataset = None

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from latentrank import density
+from latentrank.data.axes import Axes, Axis
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.limits import drawn
@@ -28,6 +31,15 @@ def test_samples_of_compared_runs_are_drawn_in_the_same_units(tmp_path):
     own = 50 * second.the_model.decode(torch.from_numpy(code)).numpy() + 100
     assert np.allclose(view.originals, (view.kept.x - 3) / 2, atol=1e-5)
     assert np.allclose(view.decode(code), (own - 3) / 2, atol=1e-4)
+
+
+def test_parameters_are_labelled_with_their_units(tmp_path):
+    run = fake_run(tmp_path, known="parameters")
+    axes = Axes(parameters=(Axis("angle", "deg"),))
+    run.the_dataset = replace(run.the_dataset, parameter_names=("mach", "angle"), axes=axes)
+    assert View(run).parameter_labels == ["mach", "angle (deg)"]
+    run.the_dataset = replace(run.the_dataset, parameter_names=None)
+    assert View(run).parameter_labels == ["parameter 0", "parameter 1"]
 
 
 def test_images_are_shown_from_black_to_white(tmp_path):

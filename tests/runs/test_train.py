@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -252,3 +253,20 @@ def test_the_random_states_of_the_process_stay_as_they_were(arrays, tmp_path, mo
     latentrank.train(config, tmp_path / "run", progress=False)
     assert states() == drawn
     assert "PL_GLOBAL_SEED" not in os.environ
+
+
+def test_notes_on_data_are_told_once_however_often_one_trains_on_them(tmp_path, capfd):
+    """A search or an experiment trains on the same data again and again."""
+    np.save(tmp_path / "noted.npy", np.random.default_rng(0).random((20, 5, 6)))
+    config = RunConfig(method="pca", data=str(tmp_path / "noted.npy"), layout="NHW", latent_dim=2)
+    for name in "ab":
+        latentrank.train(config, tmp_path / name)
+    assert capfd.readouterr().err.count("Axes are read as NHW.") == 1
+
+
+def test_a_run_of_a_method_of_ones_own_says_where_it_can_be_used(finished, tmp_path):
+    values = read_yaml(finished.folder / "config.yaml") | {"method": "mine"}
+    (tmp_path / "config.yaml").write_text(json.dumps(values))
+    told = f"The run in {tmp_path} has the method 'mine', which is not registered here; use it from"
+    with pytest.raises(InputError, match=re.escape(told)):
+        _ = latentrank.Run(tmp_path).settings

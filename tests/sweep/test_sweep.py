@@ -230,9 +230,53 @@ def test_an_aim_given_twice_is_refused(tmp_path):
         sweep(BASE, [PENALTY], 1, minimise=["rank"], maximise=["rank"], out=tmp_path)
 
 
+def test_data_that_cannot_be_read_are_refused_before_the_first_trial(tmp_path):
+    with pytest.raises(InputError, match=r"^There is no none\.npy; check the path\.$"):
+        sweep({**BASE, "data": "none.npy"}, [PENALTY], 20, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_are_looked_for_before_the_first_trial(tmp_path, monkeypatch):
+    """And may be downloaded where that is allowed."""
+    allowed = []
+
+    def weights_of(name, given=None, *, download=False):
+        allowed.append(download)
+        raise InputError(f"The weights of {name} are missing.")
+
+    monkeypatch.setitem(metrics.check_weights.__globals__, "weights_of", weights_of)
+    for download in (False, True):
+        with pytest.raises(InputError, match=r"^The weights of inception are missing\.$"):
+            sweep(
+                {**BASE, "download": download}, [PENALTY], 20,
+                minimise=["fd[inception]:gaussian"], out=tmp_path / "out",
+            )  # fmt: skip
+    assert allowed == [False, True]
+    assert not (tmp_path / "out").exists()
+
+
+def test_trials_are_measured_with_weights_that_may_be_downloaded(tmp_path, monkeypatch):
+    measure, allowed = metrics.measure, []
+
+    def watched(subject, text):
+        allowed.append(subject.download)
+        return measure(subject, text)
+
+    monkeypatch.setattr(metrics, "measure", watched)
+    for download in (False, True):
+        sweep({**BASE, "download": download}, [PENALTY], 1, out=tmp_path / str(download))
+    assert allowed == [False, True]
+
+
 def test_why_no_trial_ended_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"of active-units; the last one failed: .*posterior"):
-        sweep(BASE, [parse_search("penalty=1..2")], 1, minimise=["active-units"], out=tmp_path)
+    with pytest.raises(InputError, match=r"of fold-error:multilinear; the last one failed: .*grid"):
+        sweep(
+            BASE,
+            [parse_search("penalty=1..2")],
+            1,
+            minimise=["fold-error:multilinear"],
+            out=tmp_path,
+        )
 
 
 def test_what_is_given_and_searched_is_refused():

@@ -5,14 +5,33 @@ Modules are imported inside the commands, so that help and usage errors appear i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typer.models import CommandFunctionType
 
 from latentrank import __version__
+from latentrank.cli.narrow import Command
 from latentrank.cli.output import console
 
-app = typer.Typer(
+
+class _App(typer.Typer):
+    """An application whose commands can be read about in any terminal."""
+
+    def command(
+        self,
+        name: str | None = None,
+        *,
+        cls: type[TyperCommand] | None = Command,
+        **settings: Any,
+    ) -> Callable[[CommandFunctionType], CommandFunctionType]:
+        """As Typer's, with this class of commands unless another is given."""
+        return super().command(name, cls=cls, **settings)
+
+
+app = _App(
     name="latentrank",
     add_completion=False,
     rich_markup_mode="rich",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperCommand
-
+from latentrank.cli.narrow import Command, is_narrow, print_below
 from latentrank.cli.output import bold, console, new_table, print_complete, print_pairs
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _WORDS = "latentrank.words"
 
 
-class MethodCommand(TyperCommand):
+class MethodCommand(Command):
     """A command whose help shows the options of the METHOD given before `--help`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -41,7 +41,12 @@ def show(method: Method) -> None:
     console.print(bold(method.name) + f"  {method.summary}")
     console.print(f"{method.paper[:1].upper()}{method.paper[1:]}", style="dim")
     print_pairs({"loss": loss(method), "training": training(method), "networks": networks(method)})
-    if method.options.model_fields:
+    if is_narrow():
+        print_below(
+            (f"{name} {value}", f"{text}{f' [default: {default}]' * bool(default)}")
+            for name, value, default, text in _rows(method)
+        )
+    elif method.options.model_fields:
         print_complete(options_table(method))
 
 
@@ -105,11 +110,17 @@ def networks(method: Method) -> str:
 
 def options_table(method: Method) -> Table:
     """A row for each option of a method: type and range, default, description."""
+    table = new_table("option", "value", "default", "description")
+    for row in _rows(method):
+        table.add_row(*row)
+    return table
+
+
+def _rows(method: Method) -> Iterator[tuple[str, str, str, str]]:
+    """Option, value, default and description."""
     from latentrank.methods.option_types import expected
 
-    table = new_table("option", "value", "default", "description")
     for name, field in method.options.model_fields.items():
         default = "" if field.default is None else str(field.default)
         value = expected(method.options, name)
-        table.add_row(f"--{name.replace('_', '-')}", value, default, field.description or "")
-    return table
+        yield f"--{name.replace('_', '-')}", value, default, field.description or ""

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperOption
 
 from latentrank.cli.app import option
+from latentrank.cli.narrow import Command
 from latentrank.config import (
     DataConfig,
     MachineConfig,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from latentrank.runs import Run
 
 
-class DensityCommand(TyperCommand):
+class DensityCommand(Command):
     """A command with the option `--density`, whose help lists the installed densities.
 
     They are looked up only when the help is shown.

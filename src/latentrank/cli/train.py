@@ -245,6 +245,9 @@ def _print_page(page: Page) -> None:
             column.no_wrap = False
         for row in rows:
             table.add_row(*row)
+        if len(page.grids) > 1:
+            console.print()
+            console.print(bold(grid.name))
         console.print(table)
     for text in [*page.claims, *page.notes]:
         console.print(text, style="dim")

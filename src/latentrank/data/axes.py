@@ -57,11 +57,13 @@ class Axes(NamedTuple):
         places: an axis for each dimension after the channels, such as height and width; or empty.
         columns: an axis for each number of a sample that was a row of a table; or empty. Those of
             a sample `(F,)` are its channels.
+        parameters: an axis for each parameter with a unit, by the name of the parameter.
     """
 
     channels: tuple[Axis, ...] = ()
     places: tuple[Axis, ...] = ()
     columns: tuple[Axis, ...] = ()
+    parameters: tuple[Axis, ...] = ()
 
     @property
     def channel_names(self) -> tuple[str, ...] | None:
@@ -85,6 +87,7 @@ class Axes(NamedTuple):
             self.channels if len(self.channels) == shape[0] else (),
             self.places if fits else (),
             named if len(named) == math.prod(shape) and len(shape) > 1 else (),
+            self.parameters,
         )
 
     @property

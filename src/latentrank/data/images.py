@@ -23,6 +23,7 @@ from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
 _BLOCK = 256
+_RESIZE = "resize them, as with image_size=64"
 _T = TypeVar("_T")
 
 
@@ -101,7 +102,8 @@ def load_all(
     source = find(path)
     order = np.arange(len(source.names))
     wanted = (channels if channels == 3 else None, None if like is None else like.dtype)
-    x, _ = decode_with_notes(source, order, image_size, progress=progress, wanted=wanted)
+    remedy = "give images of the size that the model was trained on"
+    x, _ = decode_with_notes(source, order, image_size, 1.0, progress, wanted, remedy)
     classes = source.labels or classes_of(source.names)
     class_names, labels = (None, None) if classes is None else number(classes)
     return Split(x, labels, rows=order, names=np.array(source.names)), class_names
@@ -164,8 +166,12 @@ def decode_with_notes(
     crop: float = 1.0,
     progress: bool = True,
     wanted: tuple[int | None, str | None] = (None, None),
+    remedy: str = _RESIZE,
 ) -> tuple[Array, list[str]]:
-    """Like `decode`, with notes for the user on the files; `wanted` are channels and dtype."""
+    """Like `decode`, with notes for the user on the files.
+
+    `wanted` are channels and dtype, and `remedy` is what to do about different sizes.
+    """
     names = [source.names[i] for i in order]
     key = (str(source.path.resolve()), source.stamp, names, image_size, crop, wanted, "v4")
 
@@ -177,7 +183,7 @@ def decode_with_notes(
         channels = wanted[0] or (1 if all(head.grey for head in heads) else 3)
         width, height = heads[0].size if image_size is None else (image_size, image_size)
         if image_size is None:
-            pages.check_sizes(names, heads)
+            pages.check_sizes(names, heads, remedy)
         cache.note(key, pages.notes(heads))
 
         def pixels(source: Source, name: str) -> Array:

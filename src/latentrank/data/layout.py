@@ -70,9 +70,8 @@ def recognise(x: Array, what: str, kind: str | None = None, layout: str | None =
     if kind is not None:
         return _with_fewer_channels(fitting, x.shape)
     raise InputError(
-        f"{what} has shape {x.shape}, which can be {' or '.join(fitting)}; specify one with "
-        f"layout= (such as --layout {fitting[0]}), or if samples are along the last axis, move it "
-        "to the front."
+        f"{what} has shape {x.shape}, which can be {' or '.join(fitting)}; specify one, "
+        f"such as layout={fitting[0]}, or if samples are along the last axis, move it to the front."
     )
 
 
@@ -115,8 +114,7 @@ def check_first(dims: Sequence[Hashable], what: str, coords: Mapping[Hashable, A
         raise InputError(
             f"{what} has the dimensions ({', '.join(map(str, dims))}), and the first is read "
             "as that of the samples; move that of the samples to the front with xarray's "
-            f"transpose, or if {dims[0]} is that, give layout= "
-            f"(such as --layout {_NAMED.get(len(dims), 'NT')})."
+            f"transpose, or if {dims[0]} is that, give layout={_NAMED.get(len(dims), 'NT')}."
         )
 
 

@@ -124,8 +124,15 @@ def common_dtype(names: Sequence[str], heads: Sequence[Head]) -> str:
     )
 
 
-def check_sizes(names: Sequence[str], heads: Sequence[Head]) -> None:
+def check_sizes(
+    names: Sequence[str], heads: Sequence[Head], remedy: str = "give images of one size"
+) -> None:
     """Reject images of different sizes.
+
+    Args:
+        names: of the images.
+        heads: of the images.
+        remedy: what to do, to end the message.
 
     Raises:
         InputError: they differ.
@@ -135,8 +142,7 @@ def check_sizes(names: Sequence[str], heads: Sequence[Head]) -> None:
             (width, height), (other_width, other_height) = heads[0].size, head.size
             raise InputError(
                 f"Images differ in size: {names[0]} is {width}x{height} and {name} is "
-                f"{other_width}x{other_height}; resize them with image_size "
-                "(such as --image-size 64)."
+                f"{other_width}x{other_height}; {remedy}."
             )
 
 

@@ -49,7 +49,7 @@ def read(path: str | Path, width: int, names: Sequence[str] | None = None) -> ND
             f"There is no file of parameters {path}; give a .npy or .csv file with {width} "
             "numbers in a row."
         )
-    meaning = UNSAID._replace(kind="table")
+    meaning = UNSAID._replace(kind="table", lenient=True)
     if names and reader.parse in (tables.read_csv, tables.read_parquet) and tables.has_names(path):
         meaning = meaning._replace(columns=tuple(names))
     values = np.concatenate([np.asarray(part.x) for part in reader.read(path, None, meaning).parts])

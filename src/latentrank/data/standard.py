@@ -247,8 +247,8 @@ def _fetch(name: str, torchvision_name: str, root: Path) -> None:
 def _missing(name: str, what: str, places: list[Path]) -> InputError:
     looked = " and ".join(str(place) for place in places)
     return InputError(
-        f"No {name} data: searched for {what} in {looked}; give their folder with --data-root "
-        "(LATENTRANK_DATA), or download them with --download."
+        f"No {name} data: searched for {what} in {looked}; set LATENTRANK_DATA to their folder, or "
+        "give --data-root or --download to latentrank train."
     )
 
 

@@ -188,7 +188,7 @@ def weights_of(name: str, given: str | Path | None = None, *, download: bool = F
     if not Path(given).is_file():
         raise InputError(
             f"There is no file {given}; give the published weights of {name}, or "
-            "allow their download with --download (download=True)."
+            "allow their download with download=True."
         )
     return Path(given)
 

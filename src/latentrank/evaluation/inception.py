@@ -92,8 +92,7 @@ def inception_weights(download: bool) -> Path:
     if not download:
         raise InputError(
             f"The Inception weights are not at {from_home(path)}; allow the download with "
-            f"--download (download=True), or fetch {url} elsewhere and give the file with "
-            "--weights (weights=PATH)."
+            f"download=True, or fetch {url} elsewhere and give the file with weights=PATH."
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +101,6 @@ def inception_weights(download: bool) -> Path:
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"The Inception weights could not be downloaded from {url} ({error}); "
-            "fetch the file elsewhere and give it with --weights (weights=PATH)."
+            "fetch the file elsewhere and give it with weights=PATH."
         ) from error
     return path

@@ -106,8 +106,7 @@ def timm_weights(network: str, download: bool) -> Path:
 
     if not repository:
         raise InputError(
-            f"timm names no weights to download for {network}; give a file with --weights "
-            "(weights=PATH)."
+            f"timm names no weights to download for {network}; give a file with weights=PATH."
         )
     found = try_to_load_from_cache(repository, "model.safetensors")
     if isinstance(found, str):
@@ -115,8 +114,7 @@ def timm_weights(network: str, download: bool) -> Path:
     if not download:
         raise InputError(
             f"The weights of {repository} are not in {from_home(Path(HF_HUB_CACHE))}; allow the "
-            "download with --download (download=True), or give a file with --weights "
-            "(weights=PATH)."
+            "download with download=True, or give a file with weights=PATH."
         )
     try:
         return Path(hf_hub_download(repository, "model.safetensors"))
@@ -124,7 +122,7 @@ def timm_weights(network: str, download: bool) -> Path:
         raise InputError(
             f"The weights of {repository} could not be downloaded "
             f"({type(error).__name__}: {str(error).splitlines()[0]}); fetch model.safetensors "
-            "elsewhere and give it with --weights (weights=PATH)."
+            "elsewhere and give it with weights=PATH."
         ) from error
 
 

@@ -6,7 +6,15 @@ The table does not import torch; `build` is imported on first use.
 from typing import TYPE_CHECKING, Any
 
 from latentrank.methods.option_types import MethodOptions, ReconstructionOptions
-from latentrank.methods.table import METHODS, Method, get, names, options, register
+from latentrank.methods.table import (
+    METHODS,
+    Method,
+    check_registered,
+    get,
+    names,
+    options,
+    register,
+)
 
 if TYPE_CHECKING:
     from latentrank.methods.factory import build
@@ -17,6 +25,7 @@ __all__ = [
     "MethodOptions",
     "ReconstructionOptions",
     "build",
+    "check_registered",
     "get",
     "names",
     "options",

@@ -336,6 +336,28 @@ def get(name: str) -> Method:
     return METHODS.get(name)
 
 
+def check_registered(name: object, what: object) -> None:
+    """Refuse a method that something already made was trained with, and that is not known here.
+
+    Args:
+        name: of the method.
+        what: description of what was made with it, to begin a sentence.
+
+    Raises:
+        InputError: there is no such method in this process.
+
+    Example:
+        >>> check_registered("mine", "runs/a")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: runs/a has the method 'mine', which is not registered ...
+    """
+    if name not in METHODS:
+        raise InputError(
+            f"{what} has the method '{name}', which is not registered here; use it from the script "
+            "that registers the method, or install the package that does."
+        )
+
+
 def register(method: Method) -> Method:
     """Add your own method to the table, in the current process.
 

@@ -1,7 +1,15 @@
 """Everything measured of a run: one table of metrics, one store of values."""
 
 from latentrank.metrics.base import Measured, Metric
-from latentrank.metrics.measure import check, check_possible, is_possible, measure, usual
+from latentrank.metrics.measure import (
+    OF_METHOD,
+    check,
+    check_possible,
+    check_weights,
+    is_possible,
+    measure,
+    usual,
+)
 from latentrank.metrics.registry import METRICS, Spec, names, parse
 from latentrank.metrics.store import Value, add, read
 from latentrank.metrics.subject import Subject
@@ -9,6 +17,7 @@ from latentrank.metrics.tables import comparable, tables
 
 __all__ = [
     "METRICS",
+    "OF_METHOD",
     "Measured",
     "Metric",
     "Spec",
@@ -17,6 +26,7 @@ __all__ = [
     "add",
     "check",
     "check_possible",
+    "check_weights",
     "comparable",
     "is_possible",
     "measure",

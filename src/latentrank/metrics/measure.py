@@ -10,7 +10,7 @@ from typing import Any, Final
 from latentrank import density as densities
 from latentrank.errors import InputError, check_count, check_known, check_returned
 from latentrank.evaluation.classifier import Classifier
-from latentrank.evaluation.features import check_features, distance_name
+from latentrank.evaluation.features import check_features, distance_name, weights_of
 from latentrank.evaluation.generation import kernel_distance_name
 from latentrank.metrics.base import Measured, Need
 from latentrank.metrics.labels import label_count
@@ -229,6 +229,20 @@ def check_possible(subject: Subject, text: str) -> None:
     _check_needs(subject, check(text), but=_OF_TRAINED)
 
 
+def check_weights(subject: Subject, text: str) -> None:
+    """Refuse a metric on features of a network without weights; fetch them where that is allowed.
+
+    Args:
+        subject: a run, trained or not.
+        text: the metric, in the form that `parse` reads.
+
+    Raises:
+        InputError: the weights are neither here nor may be downloaded, or the download failed.
+    """
+    if (features := check(text).features) not in ("", "classifier"):
+        weights_of(features, subject.weights.get(features), download=subject.download)
+
+
 def _check_needs(subject: Subject, spec: Spec, but: Collection[Need] = ()) -> None:
     for need in spec.metric.needs:
         present, sentence = _NEEDS[need]
@@ -242,7 +256,9 @@ def _check_needs(subject: Subject, spec: Spec, but: Collection[Need] = ()) -> No
 
 
 #: What only a trained run tells.
-_OF_TRAINED: Final = frozenset[Need]({"posterior", "history"})
+_OF_TRAINED: Final = frozenset[Need]({"history"})
+#: What is known without the data.
+OF_METHOD: Final = frozenset[Need]({"codes"}) | _OF_TRAINED
 _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "images": (
         lambda s: len(s.dataset.shape) == 3 and s.dataset.preprocessing.bounded,
@@ -259,7 +275,7 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
         "metric.",
     ),
     "posterior": (
-        lambda s: s.posterior() is not None,
+        lambda s: s.has_posterior,
         "The metric needs a Gaussian posterior; choose a method with one, such as vae or vrrae.",
     ),
     "history": (

@@ -25,6 +25,7 @@ from latentrank.evaluation.interpolation import random_pairs
 from latentrank.filenames import CONFIG, METRICS, WEIGHTS
 from latentrank.models.base import LatentModel
 from latentrank.runs import Run, finished_run, load_data
+from latentrank.runs.train import new_model
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Subject:
         download: whether weights may be downloaded.
         say: called with a message on what is being computed.
         opened: the run, if it has been opened already.
+        loaded: the data, if nothing is trained and they have been read already.
     """
 
     config: RunConfig
@@ -56,6 +58,7 @@ class Subject:
     download: bool = False
     say: Callable[[str], None] = lambda text: None
     opened: Run | None = None
+    loaded: Dataset | None = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -81,7 +84,9 @@ class Subject:
         """The data that it was trained on, or is to be."""
         # Values measured without a model are in a folder without a run.
         trained = self.opened or all((self.folder / name).is_file() for name in (CONFIG, METRICS))
-        return self.run.dataset() if trained else load_data(self.config)
+        if trained:
+            return self.run.dataset()
+        return load_data(self.config) if self.loaded is None else self.loaded
 
     @cached_property
     def full_dataset(self) -> Dataset:
@@ -122,6 +127,17 @@ class Subject:
         if self.full_dataset is self.dataset:
             return self.codes(split)
         return self.model.encode_array(getattr(self.full_dataset, split).x)
+
+    @property
+    def has_posterior(self) -> bool:
+        """Whether codes have a Gaussian posterior; known before the method is trained."""
+        if not self.reconstructs:
+            return False
+        trained = self.opened or (self.folder / METRICS).is_file()
+        model = self.model if trained else new_model(self.config, self.dataset).eval()
+        with torch.no_grad():
+            h = model.encoder(next(iter(model.batches(self.dataset.test.x))))
+            return model.bottleneck.posterior(h) is not None
 
     @torch.no_grad()
     def posterior(self) -> tuple[Array, Array] | None:

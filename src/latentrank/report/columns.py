@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank import data
 from latentrank.config import settings
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
 from latentrank.formatting import as_text, duration, mean_and_spread
 from latentrank.metrics import METRICS, Value, comparable, read
+from latentrank.report.same import check_same_data, same_units
 from latentrank.report.view import View, flat_settings
 from latentrank.runs import Run
 from latentrank.runs.measured import share_of_variance
@@ -26,8 +26,11 @@ from latentrank.runs.measured import share_of_variance
 # What may differ between repetitions of an experiment.
 _NOT_THE_EXPERIMENT: Final = frozenset({"seed", *settings("place")})
 _NOT_A_RESULT: Final = frozenset({"latent_dim", "true_dimension", "rank_training_codes", "threads"})
-_NAMES: Final = {"seconds": "training time", "error_of_the_mean": "error of the mean sample"}
-_SAME: Final = 0.01  # standard deviations: rounding, and versions of decoders of images
+_NAMES: Final = {
+    "seconds": "training time",
+    "error_of_the_mean": "error of the mean sample",
+    "error_share": "error, share of the variance",
+}
 _LONGEST_NAME: Final = 28  # characters; longer names become numbers
 
 
@@ -52,10 +55,13 @@ class Column:
     Attributes:
         name: the method, with the settings that distinguish it from others of that method.
         views: repetitions that differ in their seed; pictures come from the first.
+        same_units: whether the models of all columns scale the data alike; otherwise errors are
+            measured as shares of the variance.
     """
 
     name: str
     views: tuple[View, ...]
+    same_units: bool = True
 
     @property
     def view(self) -> View:
@@ -111,7 +117,8 @@ def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list
         first = next(iter(groups.values()))[0] if groups else None
         groups.setdefault(key, []).append(View(run, first))
     firsts = [group[0] for group in groups.values()]
-    _same_data([view for group in groups.values() for view in group])
+    views = [view for group in groups.values() for view in group]
+    check_same_data(views)
     names = short_names(firsts)
     if labels:
         if len(labels) != len(names) or len(set(labels)) != len(labels):
@@ -120,40 +127,11 @@ def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list
                 f"{', '.join(names)}; runs that differ only in their seed share one."
             )
         names = list(labels)
-    return [Column(name, tuple(group)) for name, group in zip(names, groups.values(), strict=True)]
-
-
-def _same_data(views: Sequence[View]) -> None:
-    """Reject runs whose samples cannot be compared."""
-    found = sorted({f"{view.data_name or 'no data'} {view.shape}" for view in views})
-    if len(found) > 1:
-        raise InputError(
-            f"The runs have different data ({'; '.join(found)}), expected the same for all; "
-            "compare runs of one data set, and give it to saved models with --data."
-        )
-    first, shown = views[0], _shown_by_row(views[0])
-    for view in views[1:]:
-        own = _shown_by_row(view)
-        both = sorted(own.keys() & shown.keys())
-        if not both:
-            continue
-        a, b = (np.stack([x[row] for row in both]) for x in (shown, own))
-        apart = np.abs(first.preprocessing.standardised(a) - first.preprocessing.standardised(b))
-        if apart.max() > _SAME:
-            raise InputError(
-                f"The data of {first.run.folder} and of {view.run.folder} are both called "
-                f"{first.data_name}, but their test samples differ; compare runs of one data set."
-            )
-
-
-def _shown_by_row(view: View) -> dict[int, NDArray[Any]]:
-    """The test samples shown, by their row in the data; none where rows depend on the seed."""
-    if not view.has_samples or view.config["data"] in data.names():
-        return {}
-    rows, kept = view.test.get("rows"), view.kept
-    if rows is None and view.config.get("test_size"):
-        return {}
-    return dict(zip((kept.rows if rows is None else rows[kept.rows]).tolist(), kept.x, strict=True))
+    alike = same_units(views)
+    return [
+        Column(name, tuple(group), alike)
+        for name, group in zip(names, groups.values(), strict=True)
+    ]
 
 
 def short_names(views: Sequence[View]) -> list[str]:
@@ -230,7 +208,8 @@ def _measures(
     return [
         _shared(
             [
-                _numbers(view.metrics) | {name: v.value for name, v in next(runs).items()}
+                _numbers(view.metrics, column.same_units)
+                | {name: v.value for name, v in next(runs).items()}
                 for view in column.views
             ]
         )
@@ -243,8 +222,14 @@ def _shared(tables: Sequence[Mapping[str, float]]) -> dict[str, Measure]:
     return {name: _measure([table[name] for table in tables]) for name in shared}
 
 
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The scalar result metrics."""
+def _numbers(metrics: Mapping[str, Any], same_units: bool) -> dict[str, float]:
+    """The scalar result metrics; in place of errors in own units their share of the variance."""
+    if not same_units:
+        shares = {"validation_error": share_of_variance(metrics), "error_of_the_mean": None}
+        renamed = {"validation_error": "error_share"}
+        metrics = {
+            renamed.get(name, name): shares.get(name, value) for name, value in metrics.items()
+        }
     return {
         name: float(value)
         for name, value in flat_settings(metrics).items()

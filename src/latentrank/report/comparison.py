@@ -40,6 +40,11 @@ _WALKS: Final = (
     "Straight lines between the codes of the same pairs of test samples, decoded; both ends are "
     "reconstructions. Where a method generates from noise: great circles between pairs of noise."
 )
+_OWN_UNITS: Final = (
+    "The models scale the data differently, so their validation errors have different units. "
+    "Errors are given as shares of the variance about the mean training sample, each in the units "
+    "of its model."
+)
 _SAMPLED: Final = (
     "Codes drawn from one Gaussian fitted to each method's training codes (from N(0, I) where a "
     "method generates from noise), seed 0 for all, decoded; not selected."
@@ -226,10 +231,11 @@ def _numbers(columns: Sequence[Column], files: _Files) -> list[Markup]:
             "for every seed. A value is marked as best only if its interval overlaps with that "
             "of no other method."
         )
+    readings = [reading, *([] if columns[0].same_units else [_OWN_UNITS])]
     header = ["", *(column.name for column in columns)]
     files.table(header, rows, best)
     warnings = [f"{c.name}: {text}" for c in columns for text in c.view.warnings]
-    notes = [html.note(reading), *([html.note(*warnings)] if warnings else [])]
+    notes = [html.note(*readings), *([html.note(*warnings)] if warnings else [])]
     return [html.table(header, rows, best), *notes]
 
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from latentrank import __version__
+from latentrank.data.axes import Axes
 from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.io import write_text
-from latentrank.report import html
-from latentrank.report.cells import Array, Limits, as_curves, displayable, line_points, rgb, widened
+from latentrank.report import html, lines
+from latentrank.report.cells import Array, Limits, as_curves, displayable, rgb, widened
 from latentrank.report.panels import reading
 from latentrank.report.style import CELL, INK, PALETTE
 from latentrank.report.view import View
@@ -47,19 +48,19 @@ def write_explore(run: Run) -> Path:
     """
     view = explorable(run)
     decoded = view.decode(walks(view))
-    sprites = [_sprite(start) for start in _drawn(decoded, view.limits)]
-    lines = decoded.ndim <= 5
+    sprites = [_sprite(start) for start in _drawn(decoded, view)]
+    as_lines = decoded.ndim <= 5
     directions = decoded.shape[1]
     height, width = sprites[0].shape[0] // directions, sprites[0].shape[1] // STEPS
     values = {
-        "sprites": [_data_url(sprite, lines) for sprite in sprites],
+        "sprites": [_data_url(sprite, as_lines) for sprite in sprites],
         "rows": directions,
         "steps": STEPS,
         "reach": REACH,
     }
     parts = html.macros("explore")
     names = ["mean", *map(str, range(1, len(sprites)))]
-    rendering = "auto" if lines else "pixelated"
+    rendering = "auto" if as_lines else "pixelated"
     shown = f"{'reconstructions of ' if view.has_samples else ''}{view.start_noun}s.{reading(view)}"
     target = run.folder / "explore.html"
     write_text(
@@ -76,7 +77,9 @@ def write_explore(run: Run) -> Path:
                     "Start", parts.starts(names, shown, f"{width / height:.4f}", rendering)
                 ),
                 html.section(
-                    "Directions", parts.directions(_shares(view, directions), STEPS, REACH)
+                    "Directions",
+                    parts.legend(_legend(view))
+                    + parts.directions(_shares(view, directions), STEPS, REACH),
                 ),
             ],
             f"Written by latentrank {__version__} from the folder {run.folder.name}.",
@@ -106,8 +109,8 @@ def explorable(run: Run) -> View:
 def thumbnails(view: View) -> list[str]:
     """What is decoded from the codes to start from, as data URLs."""
     decoded = view.decode(view.starts)[:, None, None]
-    lines = view.noun in ("curve", "row")
-    return [_data_url(picture[0, 0], lines) for picture in _drawn(decoded, view.limits)]
+    as_lines = view.noun in ("curve", "row")
+    return [_data_url(picture[0, 0], as_lines) for picture in _drawn(decoded, view)]
 
 
 def walks(view: View) -> NDArray[np.float64]:
@@ -129,19 +132,19 @@ def walks(view: View) -> NDArray[np.float64]:
     return np.asarray(starts[:, None, None] + ticks[:, None] * axes[:, None])
 
 
-def _drawn(decoded: Array, limits: Limits) -> NDArray[np.uint8]:
+def _drawn(decoded: Array, view: View) -> NDArray[np.uint8]:
     """Samples `(starts, directions, STEPS, *shape)` as pictures `(..., H, W, 3)`."""
     outer = decoded.shape[:3]
     flat = displayable(decoded.reshape(-1, *decoded.shape[3:]))
     if flat.ndim == 4:
-        pictures = rgb(flat, limits).transpose(0, 2, 3, 1)
+        pictures = rgb(flat, view.limits).transpose(0, 2, 3, 1)
     else:
-        pictures = _lines(as_curves(flat), widened(limits, flat))
+        pictures = _lines(as_curves(flat), widened(view.limits, flat), view.axes)
     return pictures.reshape(*outer, *pictures.shape[1:])
 
 
-def _lines(curves: Array, limits: Limits) -> NDArray[np.uint8]:
-    """Curves `(N, C, T)` as pictures on a light background."""
+def _lines(curves: Array, limits: Limits, axes: Axes) -> NDArray[np.uint8]:
+    """Curves `(N, C, T)` as pictures on a light background, at their coordinates."""
     low, high = limits
     width, height = (size * _FINE for size in _CURVE)
     pictures = []
@@ -149,14 +152,26 @@ def _lines(curves: Array, limits: Limits) -> NDArray[np.uint8]:
         picture = Image.new("RGB", (width, height), CELL)
         draw = ImageDraw.Draw(picture)
         for channel, values in enumerate(curve):
-            places, heights = line_points(values)
-            across = (places - places[0]) / max(places[-1] - places[0], 1)
+            places, heights = lines.points(values, axes)
+            across = (places - places.min()) / (np.ptp(places) or 1)
             up = (np.nan_to_num(heights, nan=low) - low) / (high - low)
             x, y = width * (0.05 + 0.9 * across), height * (0.92 - 0.84 * up)
-            colour = INK if len(curve) == 1 else PALETTE[channel % len(PALETTE)]
+            colour = INK if len(curve) == 1 else _colour(channel)
             draw.line(list(zip(x, y, strict=True)), fill=colour, width=3 * _FINE)
         pictures.append(np.asarray(picture.resize(_CURVE, Image.Resampling.LANCZOS)))
     return np.stack(pictures)
+
+
+def _colour(channel: int) -> str:
+    return PALETTE[channel % len(PALETTE)]
+
+
+def _legend(view: View) -> list[tuple[str, str]]:
+    """The name of each channel of a curve with its colour; empty where there is one."""
+    if view.noun != "curve" or view.shape[0] == 1:
+        return []
+    names = lines.channel_names(view.shape[0], view.axes)
+    return [(name, _colour(channel)) for channel, name in enumerate(names)]
 
 
 def _sprite(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -148,7 +148,7 @@ class Explorer:
         found: list[tuple[str, Any, Any]] = []
         if "labels" in test:
             found.append(("class", test["labels"][rows], self.view.kept.class_names))
-        for index, name in enumerate(self.view.parameter_names):
+        for index, name in enumerate(self.view.parameter_labels):
             found.append((name, test["parameters"][rows, index], [name]))
         return [
             (name, frames.Frame.of(figures.latent_scatter(every[rows], values, names)))
@@ -156,12 +156,12 @@ class Explorer:
         ]
 
     def _parameters(self) -> list[tuple[str, float, float]]:
-        """Name, lowest and highest value of each parameter that has a slider."""
+        """Name with unit, lowest and highest value of each parameter that has a slider."""
         if self._map is None:
             return []
         nodes = self._map.nodes
         return list(
-            zip(self.view.parameter_names, nodes.min(axis=0), nodes.max(axis=0), strict=True)
+            zip(self.view.parameter_labels, nodes.min(axis=0), nodes.max(axis=0), strict=True)
         )
 
     def _labels(self) -> list[str]:

@@ -265,7 +265,7 @@ def _latent(view: View) -> Drawn:
     figure = figures.latent_scatter(
         (codes[rows] - view.plane.mean) @ axes,
         None if known is None else known[rows],
-        view.kept.class_names if parameters is None else view.parameter_names,
+        view.kept.class_names if parameters is None else view.parameter_labels,
     )
     colour = (
         "one panel for each parameter"

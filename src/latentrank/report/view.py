@@ -219,6 +219,12 @@ class View:
         known = self.test.get("parameters", np.empty((0, 0)))
         return parameter_names(self.kept.parameter_names, known.shape[1])
 
+    @property
+    def parameter_labels(self) -> list[str]:
+        """The same with their units, where the data have them."""
+        labels = {axis.name: axis.label for axis in self.axes.parameters}
+        return [labels.get(name, name) for name in self.parameter_names]
+
     @torch.no_grad()
     def codes_of_shown(self, first: View | None = None) -> Floats:
         """Codes of the test samples shown.

@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from latentrank import data, metrics
+from latentrank import metrics
 from latentrank.errors import InputError
 from latentrank.recipes import Budget, Part, Recipe, load, only
 from latentrank.report import write_comparison
 from latentrank.report.reproduction import Cell, Grid, Page, slug, write_reproduction
+from latentrank.reproduce.check import check
 from latentrank.reproduce.figures import figures
 from latentrank.reproduce.plan import Job, plan
 from latentrank.reproduce.text import command, differences, source_version, verdict
 from latentrank.runs import Run
 from latentrank.runs.cache import PlannedRun, is_done
 from latentrank.runs.executor import Say, train_all
-from latentrank.runs.folder import load_data
 
 __all__ = ["Job", "command", "differences", "plan", "reproduce", "source_version", "verdict"]
 
@@ -73,8 +73,8 @@ def reproduce(
     seeds = recipe.seeds if seeds is None else seeds
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
     trainings = [job.training for job in jobs if job.trained]
-    if train:
-        _check_own_data(trainings)
+    if train and not all(map(is_done, trainings)):
+        check(jobs, say, weights, download)
     failed = train_all(trainings, say, progress, cluster) if train else _missing(trainings)
     found = [_measured(job, failed, weights, download, say) for job in jobs]
     if not any(one.values for one in found):
@@ -104,14 +104,6 @@ def reproduce(
     return page
 
 
-def _check_own_data(trainings: Sequence[PlannedRun]) -> None:
-    """Refuse data that cannot be read, or lack a column, before the first training."""
-    missing = [one.config for one in trainings if not is_done(one)]
-    own = {str(c.data): c for c in missing if c.data.source not in data.names()}
-    for config in own.values():
-        load_data(config)
-
-
 def _compared(part: Part, recipe: Recipe, jobs: Sequence[Job], folder: Path) -> Path:
     """The page that compares the runs of a part, with its tables and figures as files."""
     name = "compare" if len(recipe.parts) == 1 else f"compare-{slug(part.heading)}"
@@ -122,7 +114,8 @@ def _compared(part: Part, recipe: Recipe, jobs: Sequence[Job], folder: Path) -> 
 
 def _missing(trainings: Sequence[PlannedRun]) -> dict[str, str]:
     return {
-        training.folder.name: "Not all of its seeds have been trained."
+        training.folder.name: "Not all seeds of this row have been trained; the same command "
+        "without --no-train trains them."
         for training in trainings
         if not is_done(training)
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import nn
 
-from latentrank import data
+from latentrank import data, methods
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
@@ -84,7 +85,9 @@ class Run:
     @property
     def settings(self) -> RunConfig:
         """The resolved configuration."""
-        return RunConfig(**read_yaml(self.folder / CONFIG))
+        values = read_yaml(self.folder / CONFIG)
+        methods.check_registered(values.get("method"), f"The run in {self.folder}")
+        return RunConfig(**values)
 
     @property
     def finished(self) -> bool:
@@ -219,13 +222,18 @@ class Run:
     def encoded(self, split: str) -> dict[str, np.ndarray]:
         """The codes of a split, with `labels`, `parameters` and `rows` of its samples if known.
 
-        A finished run stores them, so its data are not read.
+        A finished run stores them, so its data are not read; where it has lost them, they are
+        encoded and stored once more.
 
         Args:
             split: `"train"` or `"test"`.
         """
         if split not in self._encoded:
-            self._encoded[split] = read_arrays(self.folder / CODES, split) or self._encode(split)
+            stored = read_arrays(self.folder / CODES, split)
+            self._encoded[split] = stored or self._encode(split)
+            if not stored and self.finished:
+                with suppress(InputError):  # where nothing can be written, it can still be read
+                    self._store()
         return self._encoded[split]
 
     @property
@@ -247,7 +255,14 @@ class Run:
 
     def write_codes(self) -> None:
         """Encode both splits and store the results for `encoded` and `kept`."""
-        self._encoded = {split: self._encode(split) for split in ("train", "test")}
+        self._encoded = {}
+        self._store()
+
+    def _store(self) -> None:
+        """Store the codes of both splits, encoding those that are not known."""
+        for split in ("train", "test"):
+            if split not in self._encoded:
+                self._encoded[split] = self._encode(split)
         arrays = {
             f"{split}/{name}": _as_numbers(values)
             for split, found in self._encoded.items()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -242,13 +244,14 @@ def start(resolved: RunConfig, folder: Path) -> None:
     """
     if (folder / CONFIG).exists():
         raise InputError(
-            f"{folder} already holds a run; give another --out, or resume it with "
-            f"--resume {folder}."
+            f"{folder} already holds a run; give another folder (--out), or resume it with: "
+            f"latentrank train --resume {shlex.quote(str(folder))}"
         )
     for name in PARTS_OF_A_RUN:
         if (folder / name).exists():
             raise InputError(
-                f"{folder} holds a {name}, which the run would replace; give another --out."
+                f"{folder} holds a {name}, which the run would replace; give another folder "
+                "(--out)."
             )
     write_yaml(folder / CONFIG, resolved.model_dump(mode="json"))
 
@@ -303,7 +306,13 @@ def _seeded(seed: int) -> Iterator[None]:
 def _say(dataset: Dataset) -> None:
     """Print to stderr how the data were read."""
     for note in dataset.notes:
-        Console(stderr=True).print(note, highlight=False, markup=False)
+        _say_once(dataset.name, note)
+
+
+@cache
+def _say_once(name: str, note: str) -> None:
+    """Print a note on data, not again for each training of a search or an experiment."""
+    Console(stderr=True).print(note, highlight=False, markup=False)
 
 
 def _remove_if_nothing_was_done(folder: Path) -> None:

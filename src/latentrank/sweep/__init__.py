@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from latentrank import metrics, runs
+from latentrank import data, metrics, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError, need
 from latentrank.io import csv_text, digest, make_folder, write_text
@@ -101,7 +101,7 @@ def sweep(
 
     Raises:
         InputError: optuna is not installed, settings are invalid, data or method cannot have a
-            metric, or the storage cannot be reached.
+            metric, weights of its features are missing, or the storage cannot be reached.
     """
     optuna = _optuna()
     aims = _aims(minimise, maximise)
@@ -113,8 +113,12 @@ def sweep(
     base = configured(given, searches, {search.name: search.first for search in searches})
     name = study_name(base, searches, ", ".join(f"{aim.direction} {aim.metric}" for aim in aims))
     folder = Path(out) / name
+    subject = Subject(base, folder, download=base.data.download)
+    if base.data.source not in data.names():
+        _ = subject.dataset  # refused before each trial fails on it
     for aim in aims:
-        metrics.check_possible(Subject(base, folder), aim.metric)
+        metrics.check_possible(subject, aim.metric)
+        metrics.check_weights(subject, aim.metric)
     make_folder(folder)
     study = _study(name, storage or f"sqlite:///{folder / 'study.db'}", aims)
     # A restarted sampler would propose its first values again.
@@ -248,7 +252,7 @@ def _settle(
     try:
         if reason := failed.get(run.folder.name):
             raise InputError(reason)
-        subject = Subject(run.config, run.folder)
+        subject = Subject(run.config, run.folder, download=run.config.data.download)
         found = [metrics.measure(subject, aim.metric).value for aim in aims]
     except InputError as error:
         say(f"trial {number} failed: {error}")

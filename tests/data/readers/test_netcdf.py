@@ -39,6 +39,15 @@ def test_variables_over_the_same_dimensions_are_channels(tmp_path):
     )
 
 
+def test_parameters_keep_their_units(tmp_path):
+    """Beside their names, by which `predict` finds them; an index of samples has none."""
+    angle = ("case", np.linspace(0, 5, 12), {"units": "deg", "long_name": "angle of attack"})
+    data = load(saved(tmp_path, fields().assign_coords(alpha=angle)))
+    assert data.parameter_names == ("mach", "alpha")
+    assert [axis.label for axis in data.axes.parameters] == ["alpha (deg)"]
+    assert "Parameters are read from coordinates: mach, alpha (deg)." in data.notes
+
+
 def test_variables_are_chosen_by_name(tmp_path):
     path = saved(tmp_path, fields(label=("case", np.arange(12) % 3)))
     data = load(f"{path}:/u", layout="NHW")
@@ -63,7 +72,8 @@ def test_a_note_says_how_variables_along_the_samples_become_parameters(tmp_path)
 def test_other_dimensions_are_refused_with_the_remedy(tmp_path):
     path = saved(tmp_path, fields(grid=(("y", "x"), P[0])))
     with pytest.raises(
-        InputError, match=r"over different dimensions \(p, u, grid\); select .*--columns p\)"
+        InputError,
+        match=r"over different dimensions \(p, u, grid\); select one as \S+:/p, or .* columns=",
     ):
         load(path)
     assert load(path, columns="u,p").shape[0] == 2

@@ -45,7 +45,8 @@ def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
         reason = " ".join(str(error).split()).rstrip(".")
         if not download:
             raise InputError(
-                f"{PREFIX}{name} is not on this machine ({reason}); download it with --download."
+                f"{PREFIX}{name} is not on this machine ({reason}); download it with --download of "
+                "latentrank train."
             ) from error
         raise InputError(
             f"{PREFIX}{name} cannot be loaded ({reason}); check the name and the connection."

@@ -78,7 +78,8 @@ def contents(
         )
         for split, name in samples.items()
     }
-    _refuse_misnamed(what, held, samples, labels)
+    if not meaning.lenient:
+        _refuse_misnamed(what, held, samples, labels)
     used = {*samples.values(), *labels.values(), *(n for r in parameters for n in r.values())}
     found, said = join(parts, meaning.validation, what)
     over = {name: array for name, array in held.items() if name not in used}
@@ -184,5 +185,5 @@ def _refuse_misnamed(
         wanted = " and ".join("y" + (f"_{split}" if split else "") for split in samples)
         raise InputError(
             f"{what} holds no {wanted} but {misnamed[0]}, which looks like labels; use it with "
-            f"labels={misnamed[0]} (--labels {misnamed[0]}), or leave them out."
+            f"labels={misnamed[0]}, or leave them out."
         )

@@ -73,10 +73,12 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         np.stack(list(columns.values()), axis=1) if columns else None,
     )
     said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
+    measured = tuple(
+        Axis(name, str(dataset[name].attrs.get("units", ""))) for name in columns if name in known
+    )
     if parameters and not given:
-        units = {name: dataset[name].attrs.get("units") for name in parameters}
-        named = [f"{name} ({unit})" if unit else name for name, unit in units.items()]
-        said.append(f"Parameters are read from coordinates: {', '.join(named)}.")
+        listed = ", ".join(axis.label for axis in measured)
+        said.append(f"Parameters are read from coordinates: {listed}.")
     said.append(f"Samples are along {sample}.")
     used = {*names, *parameters, labels}
     over = {str(name): values for name, values in dataset.data_vars.items() if name not in used}
@@ -86,6 +88,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     axes = Axes(
         tuple(_axis(dataset[name]) for name in names),
         places(dataset, dims[1:]),
+        parameters=tuple(axis for axis in measured if axis.unit),
     )
     axes.check_like(meaning.trained, str(sample), str(path))
     # channels are where they have been stacked
@@ -148,9 +151,10 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
             f"{', '.join(map(str, dataset.variables)) or 'none'}."
         )
     if len({dataset[name].dims for name in chosen}) > 1:
+        several = "" if meaning.lenient else ", or several over the same dimensions with columns="
         raise InputError(
-            f"{path} holds variables over different dimensions ({', '.join(chosen)}); select "
-            f"those of a sample with columns= (such as --columns {chosen[0]})."
+            f"{path} holds variables over different dimensions ({', '.join(chosen)}); select one "
+            f"as {path}:/{chosen[0]}{several}."
         )
     return chosen
 

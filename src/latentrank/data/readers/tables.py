@@ -218,7 +218,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     identifiers = [name for name in names if name not in named and _identifies(frame, name)]
     if meaning.columns is None:
         rest = [name for name in names if name not in {*named, *identifiers}]
-        _check_numbers(what, frame, [name for name in rest if _mostly_numbers(frame[name])])
+        _check_numbers(
+            what, frame, [name for name in rest if _mostly_numbers(frame[name])], meaning
+        )
     columns = meaning.columns or tuple(
         name for name in names if name not in {*named, *identifiers} and _has_numbers(frame, name)
     )
@@ -229,8 +231,8 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         raise InputError(
             f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
         )
-    _check_numbers(what, frame, (*columns, *(meaning.parameters or ())))
-    x = np.stack(frame[columns[0]].to_list()) if lists else _matrix(what, frame, columns)
+    _check_numbers(what, frame, (*columns, *(meaning.parameters or ())), meaning)
+    x = np.stack(frame[columns[0]].to_list()) if lists else _matrix(what, frame, columns, meaning)
     over = [name for name in names if name not in {*columns, *named}]
     part = Part(
         what,
@@ -248,13 +250,18 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     return Contents(parts, meaning.parameters, (*said, *joined), axes=axes)
 
 
-def _matrix(what: str, frame: Any, columns: Sequence[str]) -> Array:
+def _or_leave_out(meaning: Meaning, columns: str) -> str:
+    """The advice to choose columns, unless those of a trained model are needed."""
+    return "" if meaning.lenient else f", or leave {columns} out with columns="
+
+
+def _matrix(what: str, frame: Any, columns: Sequence[str], meaning: Meaning) -> Array:
     missing = frame[list(columns)].isna().sum()
     if missing.any():
         listed = [f"{name} ({count})" for name, count in missing[missing > 0].items()]
         raise InputError(
             f"{what} lacks values in {len(listed)} of its columns, {first_of(listed, _NAMED)}; "
-            "fill them in, drop those rows, or leave these columns out (--columns)."
+            f"fill them in or drop those rows{_or_leave_out(meaning, 'these columns')}."
         )
     values = [frame[name].to_numpy() for name in columns]
     # nullable columns are objects in pandas
@@ -262,14 +269,14 @@ def _matrix(what: str, frame: Any, columns: Sequence[str]) -> Array:
     return np.stack(values, axis=1, dtype=np.result_type(*{x.dtype for x in values}))
 
 
-def _check_numbers(what: str, frame: Any, names: Sequence[str]) -> None:
+def _check_numbers(what: str, frame: Any, names: Sequence[str], meaning: Meaning) -> None:
     """Refuse columns with text among their numbers."""
     for name in names:
         for row, text in enumerate(_texts(frame[name])):
             if text and not _is_number(text):
                 raise InputError(
                     f"{what} has text in its column {name} ({text!r} in row {row}, counted from "
-                    "0), expected numbers; correct it, or leave this column out (--columns)."
+                    f"0), expected numbers; correct it{_or_leave_out(meaning, 'this column')}."
                 )
 
 
