@@ -102,7 +102,7 @@ class _Words(BaseModel):
 
     class_names: tuple[str, ...] | None
     parameter_names: tuple[str, ...] | None
-    axes: dict[Literal["channels", "places", "columns"], list[_Axis]]
+    axes: dict[Literal["channels", "places", "columns", "parameters"], list[_Axis]]
 
 
 def shown_rows(test: Split, count: int) -> NDArray[np.int64]:
