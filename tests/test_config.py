@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +65,11 @@ def test_a_setting_may_be_given_by_its_name_or_in_its_section():
     assert {name: by_name.get(name) for name in SETTINGS} == SETTINGS
     assert RunConfig(**by_name.model_dump()) == by_name
     assert RunConfig(**by_name.flat()) == by_name
+
+
+def test_data_and_their_folder_may_be_given_as_paths():
+    data = RunConfig(method="ae", data=Path("x.npy"), data_root=Path("there")).data
+    assert (data.source, data.data_root) == ("x.npy", "there")
 
 
 def test_type_checkers_know_the_settings_of_the_machine_by_name_alone():

@@ -240,6 +240,11 @@ class DataConfig(_Section):
             ) from None
         return str(source)
 
+    @field_validator("data_root", mode="before")
+    @classmethod
+    def _may_be_a_path(cls, root: Any) -> Any:
+        return str(root) if isinstance(root, Path) else root
+
 
 class RunConfig(_Section):
     """A complete run: the method, the data, and the training settings."""

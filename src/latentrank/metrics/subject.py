@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -134,10 +135,10 @@ class Subject:
         if not self.reconstructs:
             return False
         trained = self.opened or (self.folder / METRICS).is_file()
-        model = self.model if trained else new_model(self.config, self.dataset).eval()
-        with torch.no_grad():
-            h = model.encoder(next(iter(model.batches(self.dataset.test.x))))
-            return model.bottleneck.posterior(h) is not None
+        part = (self.model if trained else new_model(self.config, self.dataset).eval()).bottleneck
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that an untrained one has no basis
+            return part.posterior(torch.zeros(1, part.encoder_dim)) is not None
 
     @torch.no_grad()
     def posterior(self) -> tuple[Array, Array] | None:

@@ -34,7 +34,7 @@ def reproduce(
     budget: Budget = "small",
     parts: Sequence[str] = (),
     out: str | Path = "reproductions",
-    data_root: str | None = None,
+    data_root: str | Path | None = None,
     download: bool = False,
     weights: Mapping[str, Path] | None = None,
     device: str = "auto",

@@ -58,7 +58,7 @@ def plan(
     seeds: int,
     out: Path,
     *,
-    data_root: str | None = None,
+    data_root: str | Path | None = None,
     download: bool = False,
     device: str = "auto",
 ) -> list[Job]:
