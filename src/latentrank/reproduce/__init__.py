@@ -114,7 +114,7 @@ def _compared(part: Part, recipe: Recipe, jobs: Sequence[Job], folder: Path) -> 
 
 def _missing(trainings: Sequence[PlannedRun]) -> dict[str, str]:
     return {
-        training.folder.name: "Not all seeds of this row have been trained; the same command "
+        training.folder.name: "Not all of its seeds have been trained; the same command "
         "without --no-train trains them."
         for training in trainings
         if not is_done(training)
