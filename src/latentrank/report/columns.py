@@ -300,7 +300,7 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
         if winner is not None:
             best[len(rows)] = winner + 1
         cells = [_text(name, value, counted) for value in values]
-        rows.append([_NAMES.get(name, name.replace("_", " ")), *cells])
+        rows.append([_NAMES.get(name, name.replace("_", " ").replace(".", ": ")), *cells])
     return rows, best
 
 
