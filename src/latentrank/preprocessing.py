@@ -192,6 +192,15 @@ class Preprocessing:
             return x
         return x[:, 0] if "C" not in self.layout else np.moveaxis(x, 1, self.layout.index("C"))
 
+    def own_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape in its own layout of a sample whose shape in network layout is given.
+
+        Example:
+            >>> Preprocessing(layout="NHWC").own_shape((3, 8, 9))
+            (8, 9, 3)
+        """
+        return self.to_own_layout(np.empty((0, *shape))).shape[1:]
+
 
 def _integer_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     """The smallest and the largest float64 within an integer dtype."""

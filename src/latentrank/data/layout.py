@@ -214,8 +214,7 @@ def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str 
             return given[:, None]
         if given.shape[1:] == (*shape[1:], 1):
             return given[..., 0][:, None]
-    own = made.to_own_layout(np.empty((0, *shape))).shape[1:]
     raise InputError(
-        f"{what} has shape {x.shape}, expected samples of shape {own}, the shape trained on; "
-        "give data of that shape."
+        f"{what} has shape {x.shape}, expected samples of shape {made.own_shape(shape)}, the shape "
+        "trained on; give data of that shape."
     )

@@ -198,14 +198,14 @@ class Stored(NestedOptions):
         except (AttributeError, KeyError, TypeError, ValueError):
             raise InputError(f"The estimator in {folder} is damaged; save it again.") from None
         model = load_model(folder, encoder=encoder, decoder=decoder).requires_grad_(False)
-        sample = model.preprocessing.to_own_layout(np.empty((1, *model.spec.input_shape)))[0]
-        if sample.ndim == 1:  # fitted to a table
-            estimator.n_features_in_ = len(sample)
+        shape = model.preprocessing.own_shape(model.spec.input_shape)
+        if len(shape) == 1:  # fitted to a table
+            (estimator.n_features_in_,) = shape
         if columns:
-            if sample.shape != (len(columns),):
+            if shape != (len(columns),):
                 raise InputError(
                     f"The estimator in {folder} names {len(columns)} columns, and its model takes "
-                    f"samples of shape {sample.shape}; save it again."
+                    f"samples of shape {shape}; save it again."
                 )
             estimator.feature_names_in_ = np.array(columns, dtype=object)
         estimator.model_ = model

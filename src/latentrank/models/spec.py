@@ -11,7 +11,7 @@ from latentrank.preprocessing import Preprocessing
 
 # Beyond these a description is damaged, and building it would exhaust the memory.
 _MOST_VALUES = 2**31
-#: Numbers of a code.
+#: The same, for the numbers of a code.
 WIDEST = 2**20
 
 #: Settings by which columns or arrays of data are chosen.
