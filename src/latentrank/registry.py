@@ -104,6 +104,10 @@ class Registry(Generic[T]):
         self._values[name] = value
         return value
 
+    def included(self, name: str) -> bool:
+        """Whether the name is one of this library's own."""
+        return name in self._shared or name in self._lazy
+
     def built_in(self, name: str) -> bool:
         """Whether the name is known to every process with the same packages installed."""
         return name in self._shared or name in self._entry_points

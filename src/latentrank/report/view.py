@@ -23,6 +23,7 @@ from latentrank.evaluation.coefficients import (
 from latentrank.filenames import FIGURES
 from latentrank.inference import fit_density
 from latentrank.linalg import RANK_THRESHOLD
+from latentrank.methods import METHODS
 from latentrank.preprocessing import Preprocessing
 from latentrank.report.cells import Limits
 from latentrank.report.errors import Errors
@@ -340,12 +341,14 @@ def display_name(method: str) -> str:
         method: name as on the command line.
 
     Returns:
-        The name with capitals.
+        The name with capitals; that of a method of another package as it is.
 
     Example:
-        >>> [display_name(name) for name in ("lorae", "irmae-wd", "rrae-weak")]
-        ['LoRAE', 'IRMAE-WD', 'RRAE-weak']
+        >>> [display_name(name) for name in ("lorae", "irmae-wd", "rrae-weak", "schatten")]
+        ['LoRAE', 'IRMAE-WD', 'RRAE-weak', 'schatten']
     """
+    if not METHODS.included(method):
+        return method
     return "-".join(_CAPITALS.get(part, part.upper()) for part in method.split("-"))
 
 
