@@ -75,7 +75,7 @@ def test_pairs_depend_on_the_seed_alone(rng, monkeypatch):
     keepers = [Keeper() for _ in range(4)]
     for keeper, seed in zip(keepers[:3], (0, 0, 1), strict=True):
         interpolation_entropy(Halves(), images, keeper, pairs=9, draws=2, seed=seed)
-    monkeypatch.setattr(import_module("latentrank.evaluation.entropy"), "CHUNK", 4)
+    monkeypatch.setattr(import_module("latentrank.evaluation.entropy"), "BATCH", 4)
     interpolation_entropy(Halves(), images, keepers[3], pairs=9, draws=2)
     a, b, c, d = (keeper.seen[0] for keeper in keepers)
     np.testing.assert_array_equal(a, b)

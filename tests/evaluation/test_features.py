@@ -17,6 +17,7 @@ class Recorder:
     """An extractor whose features are the images' own pixels."""
 
     name, distance, protocol, key = "pixels", "FD-pixels", "as they are", "0"
+    batch_size = 64
 
     def __init__(self):
         self.batches = []
@@ -129,6 +130,13 @@ def test_batches_cover_every_image_once_in_order(rng, batch_size):
     np.testing.assert_array_equal(found, images.reshape(7, 4).astype(np.float32))
     assert sum(recorder.batches) == 7
     assert max(recorder.batches) <= batch_size
+
+
+def test_batches_are_by_default_those_that_suit_the_network(rng):
+    recorder = Recorder()
+    recorder.batch_size = 3
+    features(rng.random((7, 1, 2, 2)), recorder)
+    assert recorder.batches == [3, 3, 1]
 
 
 def test_no_images_are_explained():

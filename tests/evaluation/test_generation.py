@@ -7,7 +7,7 @@ from latentrank.evaluation.generation import real_features
 class Pixels:
     """An extractor whose features are the images' own pixels, and that counts its images."""
 
-    name, protocol = "pixels", "as they are"
+    name, protocol, batch_size = "pixels", "as they are", 64
 
     def __init__(self, distance="FD-classifier", key="a"):
         self.distance, self.key, self.seen = distance, key, 0

@@ -24,13 +24,13 @@ from latentrank.data.cache import ADVICE
 from latentrank.errors import InputError
 from latentrank.evaluation.cache import content_key
 from latentrank.evaluation.fitting import fit_classes
+from latentrank.evaluation.images import batch_size
 from latentrank.evaluation.labelled import labelled
 from latentrank.io import atomic_write
 from latentrank.randomness import isolated
 
 FEATURES = 128
 BATCH = 128
-CHUNK = 500  # batch size for inference
 FORMAT = 2  # increase when the network or its training changes, to invalidate cached files
 
 Images = NDArray[Any]
@@ -67,6 +67,7 @@ class Classifier:
         distance: name of the Fréchet distance on its features, `"FD-classifier"`.
         protocol: how features are computed, in words.
         key: hash of the data and settings that it was trained on.
+        batch_size: images in one forward pass, fewer on a processor.
         trained_on: numbers of training and test images, and a fingerprint of images and labels.
     """
 
@@ -88,6 +89,11 @@ class Classifier:
         self.head.eval()
 
     @property
+    def batch_size(self) -> int:
+        """Images in one forward pass, fewer on a processor."""
+        return batch_size(self.head.weight.device.type, math.prod(self.shape[1:]))
+
+    @property
     def protocol(self) -> str:
         """How features are computed, in words."""
         size = "x".join(str(n) for n in self.shape)
@@ -106,11 +112,11 @@ class Classifier:
 
     def _infer(self, images: Images, network: nn.Module, width: int) -> NDArray[np.float32]:
         out = np.empty((len(self._checked(images)), width), dtype=np.float32)
-        device = self.head.weight.device
+        device, step = self.head.weight.device, self.batch_size
         with torch.inference_mode():
-            for start in range(0, len(images), CHUNK):
-                batch = _batch(images, slice(start, start + CHUNK)).to(device)
-                out[start : start + CHUNK] = network(batch).float().cpu().numpy()
+            for start in range(0, len(images), step):
+                batch = _batch(images, slice(start, start + step)).to(device)
+                out[start : start + step] = network(batch).float().cpu().numpy()
         return out
 
     def features(self, images: Images) -> NDArray[np.float32]:

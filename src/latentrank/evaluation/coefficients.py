@@ -28,7 +28,7 @@ from torch import Tensor
 from latentrank.data import Dataset, Split
 from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
-from latentrank.models.base import LatentModel
+from latentrank.models.base import BATCH, LatentModel
 from latentrank.models.statistics import CodeStatistics
 
 #: Test samples that errors are measured on; larger splits are subsampled evenly.
@@ -38,7 +38,6 @@ MOST_SAMPLES: Final = 1000
 MOST_NUMBERS: Final = 2**27
 #: Components of PCA.
 MOST_COMPONENTS: Final = 256
-_BATCH: Final = 256
 # Errors in float32 that differ by less, relative to their size, are the same
 _ROUNDING: Final = 1e-4
 
@@ -97,7 +96,7 @@ def error_by_coefficients(model: LatentModel, dataset: Dataset) -> ErrorCurve:
         )
     statistics = _statistics(model, dataset)
     x = _test_samples(dataset)
-    codes = torch.cat([model.encode(batch) for batch in torch.split(x, _BATCH)])
+    codes = torch.cat([model.encode(batch) for batch in torch.split(x, BATCH)])
     mean, directions = statistics.mean.to(codes), statistics.directions.to(codes)
     ks = coefficient_counts(directions.shape[1])
     coordinates = (codes - mean) @ directions
@@ -167,8 +166,8 @@ def _mean(dataset: Dataset) -> Tensor:
     """The mean training sample in network units, `shape` float64."""
     rows = _training_rows(dataset)
     total = torch.zeros(dataset.shape, dtype=torch.float64)
-    for start in range(0, len(rows), _BATCH):
-        total += _seen(dataset, dataset.train, rows[start : start + _BATCH]).double().sum(dim=0)
+    for start in range(0, len(rows), BATCH):
+        total += _seen(dataset, dataset.train, rows[start : start + BATCH]).double().sum(dim=0)
     return total / len(rows)
 
 
@@ -183,7 +182,7 @@ def _statistics(model: LatentModel, dataset: Dataset) -> CodeStatistics:
         return model.statistics
     found = CodeStatistics(len(model.statistics.mean))
     rows = np.arange(len(dataset.train))
-    batches = np.array_split(rows, range(_BATCH, len(rows), _BATCH))
+    batches = np.array_split(rows, range(BATCH, len(rows), BATCH))
     found.update(model.encode(_seen(dataset, dataset.train, batch)) for batch in batches)
     return found
 
@@ -202,5 +201,5 @@ def _variance(x: Tensor, mean: Tensor) -> float:
 
 def _squared_error(model: LatentModel, codes: Tensor, x: Tensor) -> float:
     """Summed squared error of decoded codes."""
-    batches = zip(torch.split(codes, _BATCH), torch.split(x, _BATCH), strict=True)
+    batches = zip(torch.split(codes, BATCH), torch.split(x, BATCH), strict=True)
     return sum(float((model.decode(z) - own).double().square().sum()) for z, own in batches)

@@ -18,11 +18,10 @@ from torch import Tensor, nn
 from latentrank.data.base import to_float
 from latentrank.errors import InputError
 from latentrank.evaluation.interpolation import random_pairs
+from latentrank.models.base import BATCH
 
 Images = NDArray[Any]
 Prepare = Callable[[Images], Tensor]
-
-CHUNK = 500  # images encoded or decoded in one pass
 
 
 class Coder(Protocol):
@@ -87,8 +86,8 @@ def _between(
     device = _device(model)
     pieces = []
     with torch.inference_mode():
-        for first in range(0, len(start), CHUNK):
-            rows = slice(first, first + CHUNK)
+        for first in range(0, len(start), BATCH):
+            rows = slice(first, first + BATCH)
             a = model.encode(prepare(start[rows]).to(device))
             b = model.encode(prepare(end[rows]).to(device))
             pieces += [model.decode(torch.lerp(a, b, share)).float().cpu() for share in shares]

@@ -31,6 +31,7 @@ class Extractor(Protocol):
         distance: the name of a Fréchet distance on these features.
         protocol: preprocessing and layer, in words.
         key: identifies the weights.
+        batch_size: images in one forward pass that suit the network and its device.
     """
 
     @property
@@ -48,6 +49,10 @@ class Extractor(Protocol):
     @property
     def key(self) -> str:
         """Identifies the weights."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images in one forward pass that suit the network and its device."""
 
     def features(self, images: Images) -> NDArray[np.float32]:
         """`(N, C, H, W)` images to `(N, d)` float32 features."""
@@ -201,7 +206,7 @@ def features(
     Args:
         images: `(N, C, H, W)` uint8, or floats in [0, 1] (clipped to it).
         extractor: from `extractor`.
-        batch_size: images in one forward pass; None means 256 on a GPU, else 64.
+        batch_size: images in one forward pass, by default the extractor's.
 
     Returns:
         `(N, d)` float32.
@@ -218,6 +223,6 @@ def features(
     """
     if len(images) == 0:
         raise InputError("No images were given, expected at least one; check the selection.")
-    batch_size = batch_size or (256 if torch.cuda.is_available() else 64)
+    batch_size = batch_size or extractor.batch_size
     starts = range(0, len(images), batch_size)
     return np.concatenate([extractor.features(images[i : i + batch_size]) for i in starts])

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from latentrank.errors import InputError, need
-from latentrank.evaluation.images import Images, from_home, to_rgb, weights_digest
+from latentrank.evaluation.images import Images, batch_size, from_home, to_rgb, weights_digest
 
 
 class Inception:
@@ -25,6 +25,7 @@ class Inception:
         distance: `"FID"`.
         protocol: resizing, range and layer, in words.
         key: hash of the weights file.
+        batch_size: images in one forward pass, fewer on a processor.
     """
 
     name = "inception"
@@ -50,6 +51,7 @@ class Inception:
         # Convolutions on a CPU are faster in this layout, with equal results.
         self._network = _folded(network).to(device=device, memory_format=torch.channels_last)
         self._device = device
+        self.batch_size = batch_size(device, 299 * 299)
         self.key = weights_digest(weights)
 
     def features(self, images: Images) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank.errors import InputError, need
-from latentrank.evaluation.images import Images, from_home, to_rgb, weights_digest
+from latentrank.evaluation.images import Images, batch_size, from_home, to_rgb, weights_digest
 
 _SAID = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
 
@@ -28,6 +29,7 @@ class TimmNetwork:
         distance: `"FD-"` and the network's short name.
         protocol: features and preprocessing, in words.
         key: hash of the weights file.
+        batch_size: images in one forward pass, fewer on a processor.
 
     Args:
         network: timm's name, such as `"tf_efficientnet_lite0"`.
@@ -48,6 +50,7 @@ class TimmNetwork:
         config = _timm().data.resolve_model_data_config(model)
         self._transform = _timm().data.create_transform(**config, is_training=False)
         self.preprocessing = {name: config[name] for name in _SAID}
+        self.batch_size = batch_size(device, math.prod(config["input_size"][1:]))
         self.protocol = (
             f"{model.num_features} pooled features of {network} from timm, images resized to "
             f"{config['input_size'][1]}x{config['input_size'][2]} ({config['interpolation']}, crop "

@@ -26,8 +26,9 @@ Array = NDArray[Any]
 #: Training samples: all, in batches, or a function that returns an iterator over batches.
 Samples = Tensor | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 
-#: Batch size for encoding and decoding arrays.
-BATCH = 512
+#: Samples in one forward pass. On a processor, the activations of 512 images do not fit in the
+#: cache, and decoding digits takes almost twice the time.
+BATCH = 128
 
 
 class LatentModel(nn.Module):

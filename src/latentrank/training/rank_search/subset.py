@@ -10,13 +10,12 @@ from torch import Tensor
 from latentrank.data import Split
 from latentrank.data.views import spread_evenly
 from latentrank.linalg.precision import to_float64
-from latentrank.models.base import LatentModel
+from latentrank.models.base import BATCH, LatentModel
 from latentrank.nets import evaluating
 from latentrank.preprocessing import Preprocessing
 
-#: Maximum number of samples per measurement, and samples per batch.
+#: Maximum number of samples per measurement.
 SAMPLES = 1000
-_BATCH = 250
 
 
 class Subset:
@@ -37,8 +36,8 @@ class Subset:
 
     def batches(self) -> Iterator[Tensor]:
         """The samples, float32, a few hundred at a time."""
-        for start in range(0, len(self._rows), _BATCH):
-            yield self._preprocessing.normalise(self._x[self._rows[start : start + _BATCH]])
+        for start in range(0, len(self._rows), BATCH):
+            yield self._preprocessing.normalise(self._x[self._rows[start : start + BATCH]])
 
     def variance(self) -> float:
         """Mean squared error of the best constant: the variance to be explained."""
@@ -65,7 +64,7 @@ class Subset:
     def error(self, model: LatentModel, codes: Tensor) -> float:
         """Mean squared error of their reconstructions from codes, `(N, L)`."""
         squared, count = 0.0, 0
-        parts = zip(torch.split(codes, _BATCH), self.batches(), strict=True)
+        parts = zip(torch.split(codes, BATCH), self.batches(), strict=True)
         with evaluating(model):
             for z, x in parts:
                 output = model.decode(z)
