@@ -19,13 +19,23 @@ Number = float | tuple[float, ...]
 #: Values beyond the bounds by this share of the range still count as inside: rounding, no more.
 SLACK = 1e-4
 
-#: Axis permutations from each layout to network layout, `N` first; None inserts an axis of length
-#: 1. Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)` and `(N, C, D, H, W)`.
+#: The network layout of each layout, `N` first. Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)`
+#: and `(N, C, D, H, W)`.
 LAYOUTS: dict[str, str] = {
     "NF": "NF", "NCT": "NCT", "NCHW": "NCHW", "NCDHW": "NCDHW",
     "NT": "NCT", "NHW": "NCHW", "NDHW": "NCDHW",
     "NTC": "NCT", "NHWC": "NCHW", "NDHWC": "NCDHW",
 }  # fmt: skip
+
+
+def channel_axis(layout: str) -> int | None:
+    """The axis of the channels, or of a table's columns; None if samples have one channel.
+
+    Example:
+        >>> channel_axis("NHWC"), channel_axis("NF"), channel_axis("NHW")
+        (3, 1, None)
+    """
+    return next((axis for axis, letter in enumerate(layout) if letter in "CF"), None)
 
 
 def _number(value: Any) -> Number:
@@ -182,15 +192,17 @@ class Preprocessing:
                 f"The samples have shape {x.shape}, expected {len(self.layout)} axes "
                 f"({self.layout}) as for training; reshape them."
             )
-        if "C" not in self.layout and "F" not in self.layout:
+        axis = channel_axis(self.layout)
+        if axis is None:
             return x[:, None]
-        return np.moveaxis(x, self.layout.index("C"), 1) if "C" in self.layout else x
+        return x if axis == 1 else np.moveaxis(x, axis, 1)  # lazily read rows stay so
 
     def to_own_layout(self, x: Array) -> Array:
         """Samples from network layout to their own; a view."""
-        if self.layout is None or "F" in self.layout:
+        if self.layout is None:
             return x
-        return x[:, 0] if "C" not in self.layout else np.moveaxis(x, 1, self.layout.index("C"))
+        axis = channel_axis(self.layout)
+        return x[:, 0] if axis is None else np.moveaxis(x, 1, axis)
 
     def own_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape in its own layout of a sample whose shape in network layout is given.

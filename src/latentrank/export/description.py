@@ -55,17 +55,11 @@ def _port(model: LatentModel, part: str, name: str) -> dict[str, Any]:
         return {"name": name, "shape": ["N", model.latent_dim], "dtype": "float32", "range": None}
     spec = model.spec
     made = spec.preprocessing or Preprocessing()
-    layout = layout_of(spec)
-    sizes = list(spec.input_shape)
-    if "C" in layout:
-        sizes.insert(layout.index("C") - 1, sizes.pop(0))
-    elif "F" not in layout:
-        del sizes[0]
     bounds = range_of(spec)
     port: dict[str, Any] = {
         "name": name,
-        "shape": ["N", *sizes],
-        "layout": layout,
+        "shape": ["N", *made.own_shape(spec.input_shape)],
+        "layout": layout_of(spec),
         "dtype": str(dtype_of(made)).removeprefix("torch."),
         "range": None if bounds is None else list(bounds),
     }

@@ -12,7 +12,7 @@ from latentrank.bottlenecks import RankBottleneck
 from latentrank.errors import InputError, check_known
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
-from latentrank.preprocessing import SLACK, Preprocessing
+from latentrank.preprocessing import SLACK, Preprocessing, channel_axis
 
 PARTS = ("encoder", "decoder", "autoencoder")
 
@@ -140,7 +140,7 @@ class OwnUnits(nn.Module):
         super().__init__()
         self.inner = inner
         self.made = spec.preprocessing or Preprocessing()
-        self.layout = layout_of(spec)
+        self.channels = channel_axis(layout_of(spec))
         self.takes, self.gives = part != "decoder", part != "encoder"
         self.watched = needs_watching(spec, part)
         self.half_precision = half
@@ -172,14 +172,10 @@ class OwnUnits(nn.Module):
         return y.to(dtype)
 
     def _to_network(self, x: Tensor) -> Tensor:
-        if "C" in self.layout:
-            return x.movedim(self.layout.index("C"), 1)
-        return x if "F" in self.layout else x.unsqueeze(1)
+        return x.unsqueeze(1) if self.channels is None else x.movedim(self.channels, 1)
 
     def _to_own(self, x: Tensor) -> Tensor:
-        if "C" in self.layout:
-            return x.movedim(1, self.layout.index("C"))
-        return x if "F" in self.layout else x.squeeze(1)
+        return x.squeeze(1) if self.channels is None else x.movedim(1, self.channels)
 
 
 def in_own_units(module: nn.Module, spec: Spec, part: str) -> nn.Module:
