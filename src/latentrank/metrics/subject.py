@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank import inference, methods
-from latentrank.config import RunConfig
+from latentrank.config import SAMPLES, RunConfig
 from latentrank.data import Dataset
 from latentrank.data.cache import folder as cache_folder
 from latentrank.errors import InputError
@@ -53,7 +53,7 @@ class Subject:
 
     config: RunConfig
     folder: Path
-    samples: int = 10_000
+    samples: int = SAMPLES
     seed: int = -1
     weights: Mapping[str, Path] = field(default_factory=dict)
     download: bool = False
