@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from latentrank import data, density
 from latentrank.data import Split
+from latentrank.data.arrays import concatenated
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, check_known
 from latentrank.filenames import PARAMETER_MAP
@@ -66,11 +67,7 @@ def embed(
     else:
         codes, part, class_names = _embedded(run, source, split)
         found = [{"codes": codes, **part.metadata}]
-    joined = {
-        name: np.concatenate([part[name] for part in found])
-        for name in found[0]
-        if all(name in part for part in found)
-    }
+    joined = concatenated(found)
     if coefficients:
         joined["codes"] = joined["codes"] @ _basis(run)
     if split == "all" and source is None and "rows" in joined:

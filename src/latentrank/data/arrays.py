@@ -129,6 +129,26 @@ class Part:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def metadata(self) -> dict[str, Array]:
+        """The labels, parameters and names of the samples, by name, as far as known."""
+        known = {"labels": self.labels, "parameters": self.parameters, "names": self.names}
+        return {name: values for name, values in known.items() if values is not None}
+
+
+def concatenated(tables: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Arrays by name, one after the other; without names that are not in every table.
+
+    Example:
+        >>> concatenated([{"a": np.zeros(1), "b": np.zeros(1)}, {"a": np.ones(2)}])
+        {'a': array([0., 1., 1.])}
+    """
+    return {
+        name: np.concatenate([table[name] for table in tables])
+        for name in tables[0]
+        if all(name in table for table in tables)
+    }
+
 
 @dataclass(frozen=True)
 class Contents:

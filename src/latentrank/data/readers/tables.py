@@ -325,7 +325,6 @@ def _by_split(part: Part, column: Any, meaning: Meaning, what: str) -> tuple[lis
     for name in ("train", "validation", "test"):
         rows = np.flatnonzero(places == name)
         if len(rows):
-            along = (part.labels, part.parameters, part.names)
-            taken = [None if values is None else values[rows] for values in along]
-            parts[name] = Part(f"{what}: {name}", part.x[rows], *taken)
+            taken = {kind: values[rows] for kind, values in part.metadata.items()}
+            parts[name] = Part(f"{what}: {name}", part.x[rows], **taken)
     return join(parts, meaning.validation, what)
