@@ -149,8 +149,8 @@ def _features(recipe: str, parts: Sequence[str]) -> set[str]:
     from latentrank import metrics, recipes
 
     chosen = recipes.only(recipes.load(recipe), parts)
-    tables = [*(part.metrics for part in chosen.parts), *(row.metrics for row in chosen.rows)]
-    return {metrics.parse(text).features for table in tables for text in table.values()}
+    every = (text for part in chosen.parts for text in chosen.metrics_of(part))
+    return {metrics.parse(text).features for text in every}
 
 
 @app.command(rich_help_panel=TRAIN)
