@@ -94,7 +94,12 @@ class Preprocessing:
     @property
     def bounded(self) -> bool:
         """Whether values are bounded; network inputs are then in [0, 1]."""
-        return self.low is not None and self.high is not None
+        return self.bounds is not None
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The lowest and highest value; None if unbounded."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
     @property
     def identity(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from latentrank import __version__
-from latentrank.export.parts import PARTS, dtype_of, layout_of, needs_watching, range_of
+from latentrank.export.parts import PARTS, dtype_of, layout_of, needs_watching
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
 
@@ -55,13 +55,12 @@ def _port(model: LatentModel, part: str, name: str) -> dict[str, Any]:
         return {"name": name, "shape": ["N", model.latent_dim], "dtype": "float32", "range": None}
     spec = model.spec
     made = spec.preprocessing or Preprocessing()
-    bounds = range_of(spec)
     port: dict[str, Any] = {
         "name": name,
         "shape": ["N", *made.own_shape(spec.input_shape)],
         "layout": layout_of(spec),
         "dtype": str(dtype_of(made)).removeprefix("torch."),
-        "range": None if bounds is None else list(bounds),
+        "range": None if made.bounds is None else list(made.bounds),
     }
     if name == "x" and needs_watching(spec, part):
         port["outside_range"] = f"the {_OUTPUTS[part]} of such a sample is NaN"

@@ -99,18 +99,10 @@ def dtype_of(made: Preprocessing) -> torch.dtype:
     return found if isinstance(found, torch.dtype) else torch.float64
 
 
-def range_of(spec: Spec) -> tuple[float, float] | None:
-    """The bounds of samples in their own units, or None."""
-    made = spec.preprocessing
-    if made is None or made.low is None or made.high is None:
-        return None
-    return made.low, made.high
-
-
 def needs_watching(spec: Spec, part: str) -> bool:
     """Whether samples of the right dtype can lie outside the bounds, and the output can be NaN."""
-    bounds, made = range_of(spec), spec.preprocessing or Preprocessing()
-    dtype = np.dtype(made.dtype)
+    made = spec.preprocessing or Preprocessing()
+    bounds, dtype = made.bounds, np.dtype(made.dtype)
     if bounds is None or dtype.kind == "b" or part == "decoder":
         return False
     if part == "autoencoder" and dtype.kind != "f":
