@@ -11,7 +11,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +115,8 @@ def new_folder(path: Path, advice: str = _ELSEWHERE) -> Iterator[Path]:
 
 
 def _remove(path: Path) -> None:
-    try:
+    with suppress(OSError):  # the folder is not one, or not accessible: then nothing was written
         path.unlink(missing_ok=True)
-    except OSError:
-        # The folder is not one, or not accessible: then nothing was written either.
-        return
 
 
 def remove_leftovers(folder: Path) -> None:
