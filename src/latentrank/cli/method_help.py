@@ -22,8 +22,7 @@ class MethodCommand(Command):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, and keep the arguments for the help."""
         ctx.meta[_WORDS] = [word for word in args if not word.startswith("-")]
-        parsed: list[str] = super().parse_args(ctx, args)
-        return parsed
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The usual help, plus the options of the named method."""

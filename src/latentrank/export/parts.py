@@ -56,8 +56,7 @@ class _Encoder(nn.Module):
         self.bottleneck = model.bottleneck
 
     def forward(self, x: Tensor) -> Tensor:
-        codes: Tensor = self.bottleneck.encode(self.encoder(x))
-        return codes
+        return self.bottleneck.encode(self.encoder(x))
 
 
 def part_of(model: LatentModel, part: str) -> nn.Module:

@@ -235,8 +235,7 @@ class View:
             `(n, L)` float32.
         """
         seen = self.preprocessing.normalise((first or self).kept.x)
-        codes: Floats = self.run.model().encode(seen).cpu().numpy()
-        return codes
+        return self.run.model().encode(seen).cpu().numpy()
 
     @torch.no_grad()
     def decode(self, codes: NDArray[Any]) -> Floats:
