@@ -8,17 +8,10 @@ from typing import Any
 import torch
 
 from latentrank import __version__
-from latentrank.export.parts import PARTS, dtype_of, layout_of, needs_watching
+from latentrank.export.parts import NAMES, dtype_of, layout_of, needs_watching
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
 
-#: Input and output of each part.
-NAMES = {
-    "encoder": ("x", "codes"),
-    "decoder": ("codes", "x"),
-    "autoencoder": ("x", "reconstruction"),
-}
-assert tuple(NAMES) == PARTS
 _OUTPUTS = {"encoder": "code", "autoencoder": "reconstruction"}
 
 

@@ -14,7 +14,13 @@ from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.preprocessing import SLACK, Preprocessing, channel_axis
 
-PARTS = ("encoder", "decoder", "autoencoder")
+#: Input and output of each part.
+NAMES = {
+    "encoder": ("x", "codes"),
+    "decoder": ("codes", "x"),
+    "autoencoder": ("x", "reconstruction"),
+}
+PARTS = tuple(NAMES)
 
 _NETWORK_LAYOUTS = {1: "NF", 2: "NCT", 3: "NCHW", 4: "NCDHW"}
 
