@@ -295,14 +295,7 @@ class RunConfig(_Section):
         Raises:
             InputError: an unknown name or an invalid value.
         """
-        values = self.model_dump()
-        for name, value in settings.items():
-            place = values
-            *sections, last = path_of(name)
-            for section in sections:
-                place = place[section]
-            place[last] = value
-        return RunConfig(**values)
+        return RunConfig(**{**self.flat(), "options": self.options, **settings})
 
     def flat(self) -> dict[str, Any]:
         """Every setting by name, as plain values, with the method's options under `options`."""
