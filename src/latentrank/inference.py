@@ -81,14 +81,13 @@ def _embedded(
 ) -> tuple[NDArray[np.float32], Split, tuple[str, ...] | None]:
     """Codes, samples and class names of other data; of `"all"`, a single sample suffices."""
     model = run.model()
+    like = model.preprocessing, model.spec.input_shape
     if split == "all":
-        part, names = data.load_samples(
-            source, model.preprocessing, model.spec.input_shape, **_how(run)
-        )
-        return model.encode_array(part.x), part, names
-    dataset = data.load_like(source, model.preprocessing, model.spec.input_shape, **_how(run))
-    part = dataset.train if split == "train" else dataset.test
-    return model.encode_array(part.x), part, dataset.class_names
+        part, names = data.load_samples(source, *like, **_how(run))
+    else:
+        dataset = data.load_like(source, *like, **_how(run))
+        part, names = getattr(dataset, split), dataset.class_names
+    return model.encode_array(part.x), part, names
 
 
 def _how(run: Run) -> dict[str, Any]:

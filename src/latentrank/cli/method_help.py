@@ -95,14 +95,8 @@ def networks(method: Method) -> str:
     """
     if method.closed_form:
         return "none: linear maps"
-    normalised = [
-        part
-        for part, change in (
-            ("encoder", method.prepare_encoder),
-            ("decoder", method.prepare_decoder),
-        )
-        if change is not None
-    ]
+    changes = {"encoder": method.prepare_encoder, "decoder": method.prepare_decoder}
+    normalised = [part for part, change in changes.items() if change is not None]
     also = f"; the {' and the '.join(normalised)} is spectrally normalised" if normalised else ""
     return f"those of the data set, or of --net{also}"
 
