@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -110,10 +110,6 @@ class Preprocessing:
     def of_numbers(cls, offset: Any, scale: Any, **rest: Any) -> Preprocessing:
         """Create from numbers, or arrays with one number for each column or channel."""
         return cls(_number(offset), _number(scale), **rest)
-
-    def with_layout(self, layout: str | None) -> Preprocessing:
-        """The same values in another layout."""
-        return replace(self, layout=layout)
 
     def normalise(self, x: Array | Tensor) -> Tensor:
         """Convert values to network inputs.

@@ -212,7 +212,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         name,
         train,
         test,
-        made.with_layout(layouts[0]),
+        replace(made, layout=layouts[0]),
         latent_dim=contents.latent_dim or min(32, math.prod(train.x.shape[1:])),
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
