@@ -159,8 +159,6 @@ class Contents:
         parameter_names: names of the columns of the parameters.
         notes: notes for the user.
         kind: what a sample is, if the format specifies it.
-        preprocessing: preprocessing, if the format specifies the meaning of values.
-        latent_dim: default latent width; by default at most 32.
         layout: order of the axes, if the format specifies it.
         class_names: names of numeric labels, if the format specifies them.
         axes: of a sample, if the format names them.
@@ -170,8 +168,6 @@ class Contents:
     parameter_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=())
     kind: str | None = None
-    preprocessing: Preprocessing | None = None
-    latent_dim: int | None = None
     layout: str | None = None
     class_names: tuple[str, ...] | None = None
     axes: Axes = UNNAMED
@@ -191,9 +187,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     """
     kind = meaning.kind or contents.kind
     layout = meaning.layout or (None if meaning.kind else contents.layout)
-    parts = [_checked(part, kind, layout) for part in contents.parts]
-    layouts = [name for _, name in parts]
-    found = [part for part, _ in parts]
+    found, layouts = zip(*(_checked(part, kind, layout) for part in contents.parts), strict=True)
     _check_alike(found)
     class_names, labels = encode_labels(found)
     splits = [
@@ -201,11 +195,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         for part, label in zip(found, labels, strict=True)
     ]
     train, test = splits if len(splits) == 2 else held_out(splits[0], name)
-    made, said = (
-        units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
-        if contents.preprocessing is None
-        else (contents.preprocessing, [])
-    )
+    made, said = units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
     if layouts[0] != LAYOUTS[layouts[0]]:
         said = [f"Axes are read as {layouts[0]}.", *said]
     return Dataset(
@@ -213,7 +203,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         train,
         test,
         replace(made, layout=layouts[0]),
-        latent_dim=contents.latent_dim or min(32, math.prod(train.x.shape[1:])),
+        latent_dim=min(32, math.prod(train.x.shape[1:])),
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
         notes=(*contents.notes, *said),
