@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from latentrank.errors import InputError, need
 from latentrank.evaluation.images import Images, from_home, to_rgb, weights_digest
 
-_SAID = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
-
 
 class TimmNetwork:
     """A timm network up to its pooled features, with timm's own preprocessing.
@@ -47,7 +45,6 @@ class TimmNetwork:
         self._device = device
         config = _timm().data.resolve_model_data_config(model)
         self._transform = _timm().data.create_transform(**config, is_training=False)
-        self.preprocessing = {name: config[name] for name in _SAID}
         self.protocol = (
             f"{model.num_features} pooled features of {network} from timm, images resized to "
             f"{config['input_size'][1]}x{config['input_size'][2]} ({config['interpolation']}, crop "
