@@ -82,9 +82,10 @@ class Cell:
             return f"{centre} [{low}, {high}] ({len(self.values)})"
         return f"{mean_and_spread(self.mean, self.spread)} ({len(self.values)})"
 
-    @property
-    def as_published(self) -> str:
-        """The published value."""
+    def text(self, kind: str) -> str:
+        """The `measured` or the `published` value."""
+        if kind == "measured":
+            return self.measured
         if self.published is None:
             return _NONE
         value, spread = self.published
@@ -280,23 +281,16 @@ def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
 
     An empty one is left out, and the word "measured" where nothing is published.
     """
-    kinds = [
-        (column, kind)
-        for column in grid.columns
-        for kind in ("measured", "published")
-        if (kind == "measured" and (grid.known(column) or not grid.published(column)))
-        or (kind == "published" and grid.published(column))
-    ]
+    kinds = []
+    for column in grid.columns:
+        if grid.known(column) or not grid.published(column):
+            kinds.append((column, "measured"))
+        if grid.published(column):
+            kinds.append((column, "published"))
     plain = all(kind == "measured" for _, kind in kinds)
     header = ["", *(column if plain else f"{column}, {kind}" for column, kind in kinds)]
     rows = [
-        [
-            row,
-            *(
-                columns[c].measured if kind == "measured" else columns[c].as_published
-                for c, kind in kinds
-            ),
-        ]
+        [row, *(columns[column].text(kind) for column, kind in kinds)]
         for row, columns in grid.rows.items()
     ]
     return header, rows
