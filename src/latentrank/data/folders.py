@@ -151,13 +151,8 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
 
 def sort_out(files: list[str], suffixes: Collection[str]) -> tuple[list[str], list[str]]:
     """Files with accepted suffixes, and other files; hidden files are excluded from both."""
-    matching: list[str] = []
-    other: list[str] = []
-    for name in files:
-        if any(map(is_hidden, PurePosixPath(name).parts)):
-            continue
-        (matching if name.lower().endswith(tuple(suffixes)) else other).append(name)
-    return matching, other
+    shown = [name for name in files if not any(map(is_hidden, PurePosixPath(name).parts))]
+    return _divided(shown, lambda name: name.lower().endswith(tuple(suffixes)))
 
 
 def is_hidden(name: str) -> bool:
