@@ -137,8 +137,7 @@ class Run:
             MissingDataError: they cannot be read, or their content has changed.
         """
         if self._dataset is None:
-            self._read(self.place)
-        assert self._dataset is not None, "read_data sets it"
+            self._dataset = self._read()
         return self._dataset
 
     @property
@@ -160,10 +159,10 @@ class Run:
             MissingDataError: they cannot be read, or their content has changed.
         """
         if isinstance(source, Dataset):
-            self._accept(source)
+            self._dataset = self._accepted(source)
         else:
             self._place = None if source is None else self._moved(str(source))
-            self._read(self.place)
+            self._dataset = self._read()
 
     def _moved(self, source: str) -> RunConfig:
         """The settings with the new place of the data; of a known data set that is its root."""
@@ -176,26 +175,26 @@ class Run:
         self._place = place
         return self
 
-    def _read(self, settings: RunConfig) -> None:
+    def _read(self) -> Dataset:
         try:
-            dataset = load_data(settings)
+            dataset = load_data(self.place)
         except InputError as error:
             raise MissingDataError(
                 f"The data of the run in {self.folder} cannot be read: "
                 f"{str(error).partition(';')[0].rstrip('.')}; if they have moved, give their new "
                 "location with --data; if they were in memory, give a file that holds them."
             ) from None
-        self._accept(dataset)
+        return self._accepted(dataset)
 
-    def _accept(self, dataset: Dataset) -> None:
-        """Take data if they are those of the training."""
+    def _accepted(self, dataset: Dataset) -> Dataset:
+        """Data, if they are those of the training."""
         known = self.model().spec.data_fingerprint if self.finished else None
         if known is not None and dataset.fingerprint != known:
             raise MissingDataError(
                 f"The content of {dataset.name} has changed since the run in {self.folder} was "
                 "trained; restore it, or give the location of the original data with --data."
             )
-        self._dataset = dataset
+        return dataset
 
     def attach(self, model: LatentModel | None = None, dataset: Dataset | None = None) -> Run:
         """Use a model or data that are already in memory."""
