@@ -15,7 +15,7 @@ from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
 from latentrank.cli.output import bold, console, messages, new_table, print_complete, print_pairs
 from latentrank.errors import InputError
-from latentrank.filenames import REPORT
+from latentrank.filenames import CONFIG, REPORT
 from latentrank.formatting import as_text, duration
 
 if TYPE_CHECKING:
@@ -85,8 +85,6 @@ def train(
     else:
         settled = runs.configure(given, config)
         folder = out or runs.default_folder(settled)
-    from latentrank.filenames import CONFIG
-
     try:
         if resume is not None:
             run = runs.resume(folder, given, progress=True)
