@@ -9,8 +9,6 @@ from latentrank.cli.narrow import Command, is_narrow, print_below
 from latentrank.cli.output import bold, console, new_table, print_complete, print_pairs
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from latentrank.methods import Method
 
 _WORDS = "latentrank.words"
@@ -46,7 +44,10 @@ def show(method: Method) -> None:
             for name, value, default, text in _rows(method)
         )
     elif method.options.model_fields:
-        print_complete(options_table(method))
+        table = new_table("option", "value", "default", "description")
+        for row in _rows(method):
+            table.add_row(*row)
+        print_complete(table)
 
 
 def loss(method: Method) -> str:
@@ -99,14 +100,6 @@ def networks(method: Method) -> str:
     normalised = [part for part, change in changes.items() if change is not None]
     also = f"; the {' and the '.join(normalised)} is spectrally normalised" if normalised else ""
     return f"those of the data set, or of --net{also}"
-
-
-def options_table(method: Method) -> Table:
-    """A row for each option of a method: type and range, default, description."""
-    table = new_table("option", "value", "default", "description")
-    for row in _rows(method):
-        table.add_row(*row)
-    return table
 
 
 def _rows(method: Method) -> Iterator[tuple[str, str, str, str]]:
