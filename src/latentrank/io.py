@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -201,6 +201,32 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def write_yaml(path: Path, values: dict[str, Any]) -> None:
     """Write a mapping as YAML, atomically."""
     write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The names and values in a JSON file; None if it is missing, damaged or holds something else.
+
+    Args:
+        path: the file.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write names and values as indented JSON, atomically.
+
+    Args:
+        path: the file.
+        values: of plain types.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def csv_text(header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:

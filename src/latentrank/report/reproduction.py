@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import statistics
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from latentrank.evaluation import tsne
 from latentrank.formatting import as_text, mean_and_spread
-from latentrank.io import write_text
+from latentrank.io import write_json, write_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html, pictures
 from latentrank.report.style import to_svg, write_figure
@@ -235,7 +234,7 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
     """
     folder = Path(folder)
     write_text(folder / "table.md", markdown(page))
-    write_text(folder / "table.json", json.dumps(as_values(page), indent=2) + "\n")
+    write_json(folder / "table.json", as_values(page))
     for picture in drawn:
         write_figure(picture.figure, folder / f"figure-{slug(picture.name)}.png")
     write_text(folder / "report.html", document(page, drawn))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +18,7 @@ from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
-from latentrank.io import atomic_write, read_yaml, write_text
+from latentrank.io import atomic_write, read_json, read_yaml, write_json
 from latentrank.models.base import LatentModel
 from latentrank.runs.kept import Kept
 from latentrank.serialization import load
@@ -102,11 +101,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """The final metrics."""
-        try:
-            metrics = json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            raise _unfinished(self.folder) from None
-        if not isinstance(metrics, dict):
+        if (metrics := read_json(self.folder / METRICS)) is None:
             raise _unfinished(self.folder)
         return metrics
 
@@ -276,7 +271,7 @@ class Run:
 
     def write_metrics(self, values: dict[str, Any]) -> None:
         """Write the metrics, which marks the run as finished."""
-        write_text(self.folder / METRICS, json.dumps(values, indent=2) + "\n")
+        write_json(self.folder / METRICS, values)
 
 
 def finished_run(folder: str | Path, **networks: nn.Module | None) -> Run:
