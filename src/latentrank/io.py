@@ -1,4 +1,4 @@
-"""Atomic file writes, CSV, and reading and writing of YAML."""
+"""Atomic file writes, CSV, and reading and writing of YAML and JSON."""
 
 from __future__ import annotations
 
