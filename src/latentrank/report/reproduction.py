@@ -218,7 +218,7 @@ def power_law(
 # --- files --------------------------------------------------------------------------------------
 
 
-def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -> Path:
+def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: Path) -> None:
     """Write `table.md`, `table.json`, the figures and `report.html`.
 
     Args:
@@ -226,19 +226,14 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
         drawn: the figures.
         folder: folder to write to.
 
-    Returns:
-        The folder.
-
     Raises:
         InputError: it cannot be written.
     """
-    folder = Path(folder)
     write_text(folder / "table.md", markdown(page))
     write_json(folder / "table.json", as_values(page))
     for picture in drawn:
         write_figure(picture.figure, folder / f"figure-{slug(picture.name)}.png")
     write_text(folder / "report.html", document(page, drawn))
-    return folder
 
 
 def slug(name: str) -> str:
