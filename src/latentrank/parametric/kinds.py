@@ -153,21 +153,20 @@ def _check_centres(points: Array, what: str) -> None:
         )
 
 
-def gaussian_process(points: Array, values: Array, learnt: Array | None = None) -> Interpolant:
+def gaussian_process(points: Array, values: Array, learnt: Array) -> Interpolant:
     """The posterior mean of a Gaussian process through all values.
 
     Args:
         points: `(N, r)`, different ones.
         values: `(N, k)`.
-        learnt: what `learn_kernel` gave for them; learnt now unless given.
+        learnt: what `learn_kernel` gave for them.
 
     Raises:
         UnsuitableError: there are too many points for a dense system.
     """
     _check_centres(points, "Gaussian processes")
-    kernel = _kernel(learn_kernel(points, values) if learnt is None else learnt)
     mean = values.mean(axis=0)
-    process = GaussianProcessRegressor(kernel, alpha=_JITTER, optimizer=None)
+    process = GaussianProcessRegressor(_kernel(learnt), alpha=_JITTER, optimizer=None)
     process.fit(points, values - mean)
     return lambda query: np.asarray(process.predict(query).reshape(len(query), -1) + mean)
 
