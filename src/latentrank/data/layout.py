@@ -61,12 +61,6 @@ def recognise(x: Array, what: str, kind: str | None = None, layout: str | None =
     plain = _of_three_axes(x) if x.ndim == 3 else _of_pictures(x.shape[1:])
     if plain in fitting:
         return plain
-    if len(fitting) == 1:
-        return fitting[0]
-    if plain is not None:  # the kind rules out what the shape looks like
-        fitting = [name for name in fitting if _channels(name, x.shape) <= _MANY] or fitting
-        if len(fitting) == 1:
-            return fitting[0]
     if kind is not None:
         return min(fitting, key=lambda name: _channels(name, x.shape))
     raise InputError(
