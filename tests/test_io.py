@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from latentrank.errors import InputError
-from latentrank.io import atomic_write, new_folder
+from latentrank.io import atomic_write, new_folder, read_json, write_json
 
 
 def test_the_name_is_given_when_all_is_written(tmp_path):
@@ -85,3 +85,20 @@ def test_files_are_as_readable_as_others_of_the_user(tmp_path):
         private(temporary)
     modes = {path.name: path.stat().st_mode for path in tmp_path.iterdir()}
     assert modes["ours"] == modes["usual"]
+
+
+def test_json_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": [1, 2.5], "b": {"c": None}})
+    assert read_json(path) == {"a": [1, 2.5], "b": {"c": None}}
+    assert path.read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", "", "[" * 100_000], ids=["cut", "list", "empty", "deep"]
+)
+def test_json_that_holds_no_names_is_none(tmp_path, text):
+    path = tmp_path / "a.json"
+    assert read_json(path) is None
+    path.write_text(text)
+    assert read_json(path) is None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar
-from functools import cache, partial
+from functools import cache, partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -34,6 +34,8 @@ Logger = Literal["tensorboard", "wandb", "mlflow"]
 #: Version of the settings and of their defaults. A new setting whose default preserves the
 #: behaviour needs no new version; a changed default does.
 SCHEMA = 1
+#: Samples drawn from a density to measure it by, unless a number is given.
+SAMPLES = 10_000
 
 
 def _setting(default: Any, description: str, **bounds: Any) -> Any:
@@ -293,14 +295,7 @@ class RunConfig(_Section):
         Raises:
             InputError: an unknown name or an invalid value.
         """
-        values = self.model_dump()
-        for name, value in settings.items():
-            place = values
-            *sections, last = path_of(name)
-            for section in sections:
-                place = place[section]
-            place[last] = value
-        return RunConfig(**values)
+        return RunConfig(**{**self.flat(), "options": self.options, **settings})
 
     def flat(self) -> dict[str, Any]:
         """Every setting by name, as plain values, with the method's options under `options`."""
@@ -309,10 +304,7 @@ class RunConfig(_Section):
 
     def get(self, name: str) -> Any:
         """The value of a setting, by name."""
-        value: Any = self
-        for part in path_of(name):
-            value = getattr(value, part)
-        return value
+        return reduce(getattr, path_of(name), self)
 
 
 def _paths(section: type[BaseModel]) -> dict[str, tuple[str, ...]]:

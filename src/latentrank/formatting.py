@@ -98,9 +98,8 @@ def mean_and_spread(mean: float, spread: float | None = None) -> str:
         integral = float(mean).is_integer() and abs(mean) < 1e15
         return as_text(int(mean) if integral else float(mean))
     power = math.floor(math.log10(max(abs(mean), spread)))
-    if -5 < power < 7:
-        places = max(0, 1 - math.floor(math.log10(spread)))
-        return f"{mean:.{places}f} \N{PLUS-MINUS SIGN} {spread:.{places}f}"
-    mean, spread = mean / 10.0**power, spread / 10.0**power
+    scale = 1.0 if -5 < power < 7 else 10.0**power
+    mean, spread = mean / scale, spread / scale
     places = max(0, 1 - math.floor(math.log10(spread)))
-    return f"({mean:.{places}f} \N{PLUS-MINUS SIGN} {spread:.{places}f})e{power:+03d}"
+    text = f"{mean:.{places}f} \N{PLUS-MINUS SIGN} {spread:.{places}f}"
+    return text if scale == 1.0 else f"({text})e{power:+03d}"

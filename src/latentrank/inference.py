@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from latentrank import data, density
 from latentrank.data import Split
+from latentrank.data.arrays import concatenated
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, check_known
 from latentrank.filenames import PARAMETER_MAP
@@ -66,11 +67,7 @@ def embed(
     else:
         codes, part, class_names = _embedded(run, source, split)
         found = [{"codes": codes, **part.metadata}]
-    joined = {
-        name: np.concatenate([part[name] for part in found])
-        for name in found[0]
-        if all(name in part for part in found)
-    }
+    joined = concatenated(found)
     if coefficients:
         joined["codes"] = joined["codes"] @ _basis(run)
     if split == "all" and source is None and "rows" in joined:
@@ -84,14 +81,13 @@ def _embedded(
 ) -> tuple[NDArray[np.float32], Split, tuple[str, ...] | None]:
     """Codes, samples and class names of other data; of `"all"`, a single sample suffices."""
     model = run.model()
+    like = model.preprocessing, model.spec.input_shape
     if split == "all":
-        part, names = data.load_samples(
-            source, model.preprocessing, model.spec.input_shape, **_how(run)
-        )
-        return model.encode_array(part.x), part, names
-    dataset = data.load_like(source, model.preprocessing, model.spec.input_shape, **_how(run))
-    part = dataset.train if split == "train" else dataset.test
-    return model.encode_array(part.x), part, dataset.class_names
+        part, names = data.load_samples(source, *like, **_how(run))
+    else:
+        dataset = data.load_like(source, *like, **_how(run))
+        part, names = getattr(dataset, split), dataset.class_names
+    return model.encode_array(part.x), part, names
 
 
 def _how(run: Run) -> dict[str, Any]:

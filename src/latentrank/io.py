@@ -1,4 +1,4 @@
-"""Atomic file writes, CSV, and reading and writing of YAML."""
+"""Atomic file writes, CSV, and reading and writing of YAML and JSON."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +115,8 @@ def new_folder(path: Path, advice: str = _ELSEWHERE) -> Iterator[Path]:
 
 
 def _remove(path: Path) -> None:
-    try:
+    with suppress(OSError):  # the folder is not one, or not accessible: then nothing was written
         path.unlink(missing_ok=True)
-    except OSError:
-        # The folder is not one, or not accessible: then nothing was written either.
-        return
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -204,6 +201,32 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def write_yaml(path: Path, values: dict[str, Any]) -> None:
     """Write a mapping as YAML, atomically."""
     write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The names and values in a JSON file; None if it is missing, damaged or holds something else.
+
+    Args:
+        path: the file.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write names and values as indented JSON, atomically.
+
+    Args:
+        path: the file.
+        values: of plain types.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def csv_text(header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:

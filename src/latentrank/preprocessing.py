@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,13 +19,23 @@ Number = float | tuple[float, ...]
 #: Values beyond the bounds by this share of the range still count as inside: rounding, no more.
 SLACK = 1e-4
 
-#: Axis permutations from each layout to network layout, `N` first; None inserts an axis of length
-#: 1. Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)` and `(N, C, D, H, W)`.
+#: The network layout of each layout, `N` first. Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)`
+#: and `(N, C, D, H, W)`.
 LAYOUTS: dict[str, str] = {
     "NF": "NF", "NCT": "NCT", "NCHW": "NCHW", "NCDHW": "NCDHW",
     "NT": "NCT", "NHW": "NCHW", "NDHW": "NCDHW",
     "NTC": "NCT", "NHWC": "NCHW", "NDHWC": "NCDHW",
 }  # fmt: skip
+
+
+def channel_axis(layout: str) -> int | None:
+    """The axis of the channels, or of a table's columns; None if samples have one channel.
+
+    Example:
+        >>> channel_axis("NHWC"), channel_axis("NF"), channel_axis("NHW")
+        (3, 1, None)
+    """
+    return next((axis for axis, letter in enumerate(layout) if letter in "CF"), None)
 
 
 def _number(value: Any) -> Number:
@@ -84,7 +94,12 @@ class Preprocessing:
     @property
     def bounded(self) -> bool:
         """Whether values are bounded; network inputs are then in [0, 1]."""
-        return self.low is not None and self.high is not None
+        return self.bounds is not None
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The lowest and highest value; None if unbounded."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
     @property
     def identity(self) -> bool:
@@ -95,10 +110,6 @@ class Preprocessing:
     def of_numbers(cls, offset: Any, scale: Any, **rest: Any) -> Preprocessing:
         """Create from numbers, or arrays with one number for each column or channel."""
         return cls(_number(offset), _number(scale), **rest)
-
-    def with_layout(self, layout: str | None) -> Preprocessing:
-        """The same values in another layout."""
-        return replace(self, layout=layout)
 
     def normalise(self, x: Array | Tensor) -> Tensor:
         """Convert values to network inputs.
@@ -182,15 +193,17 @@ class Preprocessing:
                 f"The samples have shape {x.shape}, expected {len(self.layout)} axes "
                 f"({self.layout}) as for training; reshape them."
             )
-        if "C" not in self.layout and "F" not in self.layout:
+        axis = channel_axis(self.layout)
+        if axis is None:
             return x[:, None]
-        return np.moveaxis(x, self.layout.index("C"), 1) if "C" in self.layout else x
+        return x if axis == 1 else np.moveaxis(x, axis, 1)  # lazily read rows stay so
 
     def to_own_layout(self, x: Array) -> Array:
         """Samples from network layout to their own; a view."""
-        if self.layout is None or "F" in self.layout:
+        if self.layout is None:
             return x
-        return x[:, 0] if "C" not in self.layout else np.moveaxis(x, 1, self.layout.index("C"))
+        axis = channel_axis(self.layout)
+        return x[:, 0] if axis is None else np.moveaxis(x, 1, axis)
 
     def own_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape in its own layout of a sample whose shape in network layout is given.

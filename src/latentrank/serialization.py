@@ -19,7 +19,7 @@ from latentrank import __version__, methods
 from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError
 from latentrank.filenames import SPEC, WEIGHTS
-from latentrank.io import atomic_write, write_text
+from latentrank.io import atomic_write, write_json
 from latentrank.linalg import rank_of_spectrum
 from latentrank.losses import Objective
 from latentrank.methods.option_types import reason
@@ -65,7 +65,7 @@ def save(model: LatentModel, folder: str | Path) -> Path:
         save_file(tensors, temporary)
     written_by = {"format": FORMAT, "latentrank": __version__}
     description = {**written_by, **model.spec.model_dump(mode="json")}
-    write_text(folder / SPEC, json.dumps(description, indent=2) + "\n")
+    write_json(folder / SPEC, description)
     return folder
 
 

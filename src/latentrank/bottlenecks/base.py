@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from latentrank.distributed import reduce_gram_
+from latentrank.distributed import gather_rows, local_rows, reduce_gram_
 from latentrank.errors import InputError, check_count
 from latentrank.linalg import GramAccumulator, truncate_rank
 
@@ -234,6 +234,10 @@ class RankBottleneck(Bottleneck):
             gram.update(h)
         reduce_gram_(gram)
         self._keep_basis(gram.basis(self.rank))
+
+    def truncated(self, h: Tensor) -> Tensor:
+        """The rows of `h`, `(B, L)`, as they are in the best rank-k approximation of the batch."""
+        return local_rows(truncate_rank(gather_rows(h), self.rank), h)
 
     def _keep_basis(self, basis: Tensor) -> None:
         kept = torch.zeros_like(self._basis)

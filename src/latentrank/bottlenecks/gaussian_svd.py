@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from latentrank.bottlenecks.base import Latent, RankBottleneck
 from latentrank.bottlenecks.gaussian import gaussian_kl
-from latentrank.distributed import gather_rows, local_rows, noise_like
-from latentrank.linalg import leading_basis, truncate_rank
+from latentrank.distributed import gather_rows, noise_like
+from latentrank.linalg import leading_basis
 from latentrank.linalg.precision import at_least_float32
 
 
@@ -53,16 +53,13 @@ class GaussianSVD(RankBottleneck):
 
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
         """A draw in training, the mean in evaluation; the term `kl`."""
-        z = self._truncated(h) if self.training else super().encode(h)
+        z = self.truncated(h) if self.training else super().encode(h)
         basis = self._batch_basis(h)
         mean = z @ basis
         log_variance = self._log_variance(mean)
         if self.training:
             z = z + (noise_like(mean) * (0.5 * log_variance).exp()) @ basis.T
         return Latent(z, {"kl": gaussian_kl(mean, log_variance)})
-
-    def _truncated(self, h: Tensor) -> Tensor:
-        return local_rows(truncate_rank(gather_rows(h), self.rank), h)
 
     def _log_variance(self, mean: Tensor) -> Tensor:
         k = self.rank

@@ -5,8 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from latentrank.bottlenecks.base import Latent, RankBottleneck
-from latentrank.distributed import gather_rows, local_rows
-from latentrank.linalg import truncate_rank
 
 
 class TruncatedSVD(RankBottleneck):
@@ -28,6 +26,4 @@ class TruncatedSVD(RankBottleneck):
 
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
         """The truncated batch; in evaluation, `encode(h)`."""
-        if not self.training:
-            return Latent(self.encode(h), {})
-        return Latent(local_rows(truncate_rank(gather_rows(h), self.rank), h), {})
+        return Latent(self.truncated(h) if self.training else self.encode(h), {})

@@ -9,6 +9,7 @@ from latentrank.cli.app import INSPECT, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.options import Data, Networks, RunFolder, opened
 from latentrank.cli.output import bold, console, messages, print_pairs, print_table
+from latentrank.config import SAMPLES
 from latentrank.errors import InputError
 from latentrank.filenames import METRICS
 from latentrank.formatting import as_text
@@ -48,7 +49,7 @@ def evaluate(
         list[str] | None,
         option("Measure this metric instead of the default ones; repeatable.", "METRIC"),
     ] = None,
-    n: Annotated[int, option("Number of samples from each density.", min=6)] = 10_000,
+    n: Annotated[int, option("Number of samples from each density.", min=6)] = SAMPLES,
     weights: Weights = None,
     download: Annotated[bool, flag("Allow downloading weights.", "--download")] = False,
     probes: Annotated[bool, flag("Train classifiers on the codes, if there are labels.")] = True,

@@ -9,8 +9,6 @@ from latentrank.cli.narrow import Command, is_narrow, print_below
 from latentrank.cli.output import bold, console, new_table, print_complete, print_pairs
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from latentrank.methods import Method
 
 _WORDS = "latentrank.words"
@@ -22,8 +20,7 @@ class MethodCommand(Command):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, and keep the arguments for the help."""
         ctx.meta[_WORDS] = [word for word in args if not word.startswith("-")]
-        parsed: list[str] = super().parse_args(ctx, args)
-        return parsed
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The usual help, plus the options of the named method."""
@@ -47,7 +44,10 @@ def show(method: Method) -> None:
             for name, value, default, text in _rows(method)
         )
     elif method.options.model_fields:
-        print_complete(options_table(method))
+        table = new_table("option", "value", "default", "description")
+        for row in _rows(method):
+            table.add_row(*row)
+        print_complete(table)
 
 
 def loss(method: Method) -> str:
@@ -96,24 +96,10 @@ def networks(method: Method) -> str:
     """
     if method.closed_form:
         return "none: linear maps"
-    normalised = [
-        part
-        for part, change in (
-            ("encoder", method.prepare_encoder),
-            ("decoder", method.prepare_decoder),
-        )
-        if change is not None
-    ]
+    changes = {"encoder": method.prepare_encoder, "decoder": method.prepare_decoder}
+    normalised = [part for part, change in changes.items() if change is not None]
     also = f"; the {' and the '.join(normalised)} is spectrally normalised" if normalised else ""
     return f"those of the data set, or of --net{also}"
-
-
-def options_table(method: Method) -> Table:
-    """A row for each option of a method: type and range, default, description."""
-    table = new_table("option", "value", "default", "description")
-    for row in _rows(method):
-        table.add_row(*row)
-    return table
 
 
 def _rows(method: Method) -> Iterator[tuple[str, str, str, str]]:

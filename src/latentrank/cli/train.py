@@ -15,7 +15,7 @@ from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
 from latentrank.cli.output import bold, console, messages, new_table, print_complete, print_pairs
 from latentrank.errors import InputError
-from latentrank.filenames import REPORT
+from latentrank.filenames import CONFIG, REPORT
 from latentrank.formatting import as_text, duration
 
 if TYPE_CHECKING:
@@ -85,8 +85,6 @@ def train(
     else:
         settled = runs.configure(given, config)
         folder = out or runs.default_folder(settled)
-    from latentrank.filenames import CONFIG
-
     try:
         if resume is not None:
             run = runs.resume(folder, given, progress=True)
@@ -149,8 +147,8 @@ def _features(recipe: str, parts: Sequence[str]) -> set[str]:
     from latentrank import metrics, recipes
 
     chosen = recipes.only(recipes.load(recipe), parts)
-    tables = [*(part.metrics for part in chosen.parts), *(row.metrics for row in chosen.rows)]
-    return {metrics.parse(text).features for table in tables for text in table.values()}
+    every = (text for part in chosen.parts for text in chosen.metrics_of(part))
+    return {metrics.parse(text).features for text in every}
 
 
 @app.command(rich_help_panel=TRAIN)

@@ -129,6 +129,26 @@ class Part:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def metadata(self) -> dict[str, Array]:
+        """The labels, parameters and names of the samples, by name, as far as known."""
+        known = {"labels": self.labels, "parameters": self.parameters, "names": self.names}
+        return {name: values for name, values in known.items() if values is not None}
+
+
+def concatenated(tables: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Arrays by name, one after the other; without names that are not in every table.
+
+    Example:
+        >>> concatenated([{"a": np.zeros(1), "b": np.zeros(1)}, {"a": np.ones(2)}])
+        {'a': array([0., 1., 1.])}
+    """
+    return {
+        name: np.concatenate([table[name] for table in tables])
+        for name in tables[0]
+        if all(name in table for table in tables)
+    }
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -139,8 +159,6 @@ class Contents:
         parameter_names: names of the columns of the parameters.
         notes: notes for the user.
         kind: what a sample is, if the format specifies it.
-        preprocessing: preprocessing, if the format specifies the meaning of values.
-        latent_dim: default latent width; by default at most 32.
         layout: order of the axes, if the format specifies it.
         class_names: names of numeric labels, if the format specifies them.
         axes: of a sample, if the format names them.
@@ -150,8 +168,6 @@ class Contents:
     parameter_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=())
     kind: str | None = None
-    preprocessing: Preprocessing | None = None
-    latent_dim: int | None = None
     layout: str | None = None
     class_names: tuple[str, ...] | None = None
     axes: Axes = UNNAMED
@@ -171,9 +187,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     """
     kind = meaning.kind or contents.kind
     layout = meaning.layout or (None if meaning.kind else contents.layout)
-    parts = [_checked(part, kind, layout) for part in contents.parts]
-    layouts = [name for _, name in parts]
-    found = [part for part, _ in parts]
+    found, layouts = zip(*(_checked(part, kind, layout) for part in contents.parts), strict=True)
     _check_alike(found)
     class_names, labels = encode_labels(found)
     splits = [
@@ -181,19 +195,15 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         for part, label in zip(found, labels, strict=True)
     ]
     train, test = splits if len(splits) == 2 else held_out(splits[0], name)
-    made, said = (
-        units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
-        if contents.preprocessing is None
-        else (contents.preprocessing, [])
-    )
+    made, said = units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
     if layouts[0] != LAYOUTS[layouts[0]]:
         said = [f"Axes are read as {layouts[0]}.", *said]
     return Dataset(
         name,
         train,
         test,
-        made.with_layout(layouts[0]),
-        latent_dim=contents.latent_dim or min(32, math.prod(train.x.shape[1:])),
+        replace(made, layout=layouts[0]),
+        latent_dim=min(32, math.prod(train.x.shape[1:])),
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
         notes=(*contents.notes, *said),

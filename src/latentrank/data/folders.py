@@ -151,13 +151,8 @@ def _zip(path: Path, suffixes: Collection[str]) -> Source:
 
 def sort_out(files: list[str], suffixes: Collection[str]) -> tuple[list[str], list[str]]:
     """Files with accepted suffixes, and other files; hidden files are excluded from both."""
-    matching: list[str] = []
-    other: list[str] = []
-    for name in files:
-        if any(map(is_hidden, PurePosixPath(name).parts)):
-            continue
-        (matching if name.lower().endswith(tuple(suffixes)) else other).append(name)
-    return matching, other
+    shown = [name for name in files if not any(map(is_hidden, PurePosixPath(name).parts))]
+    return _divided(shown, lambda name: name.lower().endswith(tuple(suffixes)))
 
 
 def is_hidden(name: str) -> bool:
@@ -268,20 +263,19 @@ def _by_folder(
     validation: str,
     what: str,
 ) -> Arrangement:
-    parts = {
+    parts: dict[str, Rows] = {
         name: np.array([i for i, place in enumerate(places) if place == name], dtype=np.int64)
         for name in ("train", "validation", "test")
+        if name in places
     }
-    parts = {name: rows for name, rows in parts.items() if len(rows)}
     parts, notes = place_validation(
         parts, validation, lambda first, second: np.sort(np.concatenate([first, second]))
     )
-    outside = sum(place is None for place in places)
-    if outside:
-        notes.append(f"Skipped files of {what} outside the folders of splits ({outside}).")
-    rest = [group[:depth] + group[depth + 1 :] for group in groups]
     inside = [i for i, place in enumerate(places) if place is not None]
-    classes, said = _classes([rest[i] for i in inside], [names[i] for i in inside])
+    if outside := len(places) - len(inside):
+        notes.append(f"Skipped files of {what} outside the folders of splits ({outside}).")
+    rest = [groups[i][:depth] + groups[i][depth + 1 :] for i in inside]
+    classes, said = _classes(rest, [names[i] for i in inside])
     notes += said
     if classes is not None:
         named = dict(zip(inside, classes, strict=True))

@@ -80,11 +80,7 @@ def load(
 
 
 def load_all(
-    path: Path,
-    image_size: int | None = None,
-    progress: bool = True,
-    like: Preprocessing | None = None,
-    channels: int | None = None,
+    path: Path, image_size: int | None, progress: bool, like: Preprocessing, channels: int
 ) -> tuple[Split, tuple[str, ...] | None]:
     """All images in a folder or zip in the order of their names, and the names of classes.
 
@@ -101,7 +97,7 @@ def load_all(
     """
     source = find(path)
     order = np.arange(len(source.names))
-    wanted = (channels if channels == 3 else None, None if like is None else like.dtype)
+    wanted = (channels if channels == 3 else None, like.dtype)
     remedy = "give images of the size that the model was trained on"
     x, _ = decode_with_notes(source, order, image_size, 1.0, progress, wanted, remedy)
     classes = source.labels or classes_of(source.names)

@@ -9,7 +9,7 @@ import numpy as np
 
 from latentrank.data.views import Array
 from latentrank.errors import InputError, unknown
-from latentrank.preprocessing import LAYOUTS, Preprocessing
+from latentrank.preprocessing import LAYOUTS, Preprocessing, channel_axis
 
 Kind = Literal["table", "curves", "images", "volumes"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -61,14 +61,8 @@ def recognise(x: Array, what: str, kind: str | None = None, layout: str | None =
     plain = _of_three_axes(x) if x.ndim == 3 else _of_pictures(x.shape[1:])
     if plain in fitting:
         return plain
-    if len(fitting) == 1:
-        return fitting[0]
-    if plain is not None:  # the kind rules out what the shape looks like
-        fitting = [name for name in fitting if _sensible(name, x.shape)] or fitting
-        if len(fitting) == 1:
-            return fitting[0]
     if kind is not None:
-        return _with_fewer_channels(fitting, x.shape)
+        return min(fitting, key=lambda name: _channels(name, x.shape))
     raise InputError(
         f"{what} has shape {x.shape}, which can be {' or '.join(fitting)}; specify one, "
         f"such as layout={fitting[0]}, or if samples are along the last axis, move it to the front."
@@ -170,12 +164,9 @@ def _of_pictures(sample: tuple[int, ...]) -> str | None:
     return first if a <= _MANY and 4 * a <= min(sample[1:]) else None
 
 
-def _sensible(name: str, shape: tuple[int, ...]) -> bool:
-    return "C" not in name or shape[name.index("C")] <= _MANY
-
-
-def _with_fewer_channels(names: list[str], shape: tuple[int, ...]) -> str:
-    return min(names, key=lambda name: shape[name.index("C")] if "C" in name else 0)
+def _channels(layout: str, shape: tuple[int, ...]) -> int:
+    axis = channel_axis(layout)
+    return 1 if axis is None else shape[axis]
 
 
 def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str = "X") -> Array:

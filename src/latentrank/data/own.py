@@ -15,6 +15,7 @@ from latentrank.data.arrays import (
     Contents,
     Meaning,
     assemble,
+    concatenated,
     encode_labels,
     parameters_of,
     refuse_unused,
@@ -124,11 +125,7 @@ def load_like(
 def joined(splits: Sequence[Split]) -> Split:
     """Join several splits into one, with new row numbers."""
     count = sum(len(split) for split in splits)
-    metadata = {
-        name: np.concatenate([split.metadata[name] for split in splits])
-        for name in splits[0].metadata
-        if all(name in split.metadata for split in splits)
-    }
+    metadata = concatenated([split.metadata for split in splits])
     x = splits[0].x if len(splits) == 1 else np.concatenate([split.x for split in splits])
     return Split(x, **{**metadata, "rows": np.arange(count)})
 

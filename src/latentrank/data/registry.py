@@ -218,11 +218,8 @@ def load(
     from latentrank.data.in_memory import as_dataset
     from latentrank.data.splits import VALIDATION
 
-    for option, value in (
-        ("train_size", train_size),
-        ("test_size", test_size),
-        ("image_size", image_size),
-    ):
+    sizes = {"train_size": train_size, "test_size": test_size, "image_size": image_size}
+    for option, value in sizes.items():
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}; give an integer from 1.")
     check_known("place for validation samples", validation, VALIDATION)

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from latentrank.data import cache, folders, readers, views
-from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.arrays import Contents, Meaning, Part, concatenated
 from latentrank.data.readers import lazy, named, nifti
 from latentrank.data.splits import join, role, split_of
 from latentrank.data.views import Array, blocks
@@ -88,11 +87,7 @@ def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
 def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
     found = [_read(path, name, meaning) for name in names]
     parts = [part for contents in found for part in contents.parts]
-    values: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("labels", "parameters", "names")
-        if all(getattr(part, name) is not None for part in parts)
-    }
+    values = concatenated([part.metadata for part in parts])
     x = _concatenated([part.x for part in parts], path, names)
     notes = dict.fromkeys(note for contents in found for note in contents.notes)
     return replace(found[0], parts=[Part(str(path), x, **values)], notes=tuple(notes))

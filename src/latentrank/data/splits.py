@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from latentrank.data.arrays import Part, check_both
+from latentrank.data.arrays import Part, check_both, concatenated
 from latentrank.errors import InputError, check_known
 
 S = TypeVar("S", bound=Sized)
@@ -135,13 +135,8 @@ def place_validation(
 
 
 def _concatenated(first: Part, second: Part) -> Part:
-    along = ("labels", "parameters", "names")
-    check_both(first, second, along)
-    values = {
-        name: np.concatenate([getattr(first, name), getattr(second, name)])
-        for name in along
-        if getattr(first, name) is not None
-    }
+    check_both(first, second, ("labels", "parameters", "names"))
+    values = concatenated([first.metadata, second.metadata])
     if first.x.shape[1:] != second.x.shape[1:] or first.x.dtype != second.x.dtype:
         raise InputError(
             f"{first.what} has {first.x.dtype} of shape {first.x.shape} and {second.what} has "

@@ -285,21 +285,20 @@ def check_range(x: Array, made: Preprocessing, what: str) -> None:
         Traceback (most recent call last):
         latentrank.errors.InputError: X has values from 0 to 255, and the model was trained on ...
     """
-    if not made.bounded or not len(x):
+    if made.bounds is None or not len(x):
         return
-    assert made.low is not None, "bounded"
-    assert made.high is not None, "bounded"
+    lowest, highest = made.bounds
     if x.dtype.kind in "iu":
         limits = np.iinfo(x.dtype)
-        if made.low <= limits.min and limits.max <= made.high:
+        if lowest <= limits.min and limits.max <= highest:
             return
     lows, highs = zip(*((block.min(), block.max()) for block in blocks(x)), strict=True)
     low, high = float(min(lows)), float(max(highs))
-    slack = SLACK * (made.high - made.low)
+    slack = SLACK * (highest - lowest)
     # fractions in place of the levels of a pixel, of which 1 is nearly black
-    rescaled = np.dtype(made.dtype).kind in "iu" and made.high > _FEW and 0 < high <= 1
-    if low < made.low - slack or high > made.high + slack or (rescaled and x.dtype.kind == "f"):
+    rescaled = np.dtype(made.dtype).kind in "iu" and highest > _FEW and 0 < high <= 1
+    if low < lowest - slack or high > highest + slack or (rescaled and x.dtype.kind == "f"):
         raise InputError(
             f"{what} has values from {low:g} to {high:g}, and the model was trained on values "
-            f"from {made.low:g} to {made.high:g}; scale them as the training data were."
+            f"from {lowest:g} to {highest:g}; scale them as the training data were."
         )

@@ -110,7 +110,7 @@ def spread_evenly(n: int, limit: int | None = None) -> NDArray[np.int64]:
 def blocks(x: Array) -> Iterator[Array]:
     """An array's rows in order, a few million values at a time."""
     step = max(1, BLOCK_VALUES // max(1, math.prod(x.shape[1:])))
-    for start in range(0, len(x), step):
+    for start in range(0, x.shape[0], step):  # what reads a file may have no length
         yield x[start : start + step]
         release(x)
 

@@ -72,8 +72,7 @@ def _checked_pair(features_a: ArrayLike, features_b: ArrayLike) -> tuple[Array, 
     return a, b
 
 
-def _root_of_samples(features: ArrayLike, name: str) -> _Root:
-    x = _checked(features, name)
+def _root_of_samples(x: Array) -> _Root:
     mean = x.mean(axis=0)
     factor = (x - mean) / np.sqrt(len(x) - 1)
     # R of a QR has the same product as the data, with fewer rows without squaring the condition
@@ -103,7 +102,7 @@ def _root(given: ArrayLike | Statistics, name: str) -> _Root:
     check_matrix(x, name)
     if len(x) > x.shape[1] > WIDE:
         return _root_of_statistics(statistics(x))
-    return _root_of_samples(x, name)
+    return _root_of_samples(x.astype(np.float64, copy=False))
 
 
 def _nuclear_norm(product: Array) -> float:

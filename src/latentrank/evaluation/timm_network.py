@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from latentrank.errors import InputError, need
 from latentrank.evaluation.images import Images, batch_size, from_home, to_rgb, weights_digest
 
-_SAID = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
-
 
 class TimmNetwork:
     """A timm network up to its pooled features, with timm's own preprocessing.
@@ -49,7 +47,6 @@ class TimmNetwork:
         self._device = device
         config = _timm().data.resolve_model_data_config(model)
         self._transform = _timm().data.create_transform(**config, is_training=False)
-        self.preprocessing = {name: config[name] for name in _SAID}
         self.batch_size = batch_size(device, math.prod(config["input_size"][1:]))
         self.protocol = (
             f"{model.num_features} pooled features of {network} from timm, images resized to "

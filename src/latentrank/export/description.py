@@ -8,17 +8,10 @@ from typing import Any
 import torch
 
 from latentrank import __version__
-from latentrank.export.parts import PARTS, dtype_of, layout_of, needs_watching, range_of
+from latentrank.export.parts import NAMES, dtype_of, layout_of, needs_watching
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
 
-#: Input and output of each part.
-NAMES = {
-    "encoder": ("x", "codes"),
-    "decoder": ("codes", "x"),
-    "autoencoder": ("x", "reconstruction"),
-}
-assert tuple(NAMES) == PARTS
 _OUTPUTS = {"encoder": "code", "autoencoder": "reconstruction"}
 
 
@@ -55,19 +48,12 @@ def _port(model: LatentModel, part: str, name: str) -> dict[str, Any]:
         return {"name": name, "shape": ["N", model.latent_dim], "dtype": "float32", "range": None}
     spec = model.spec
     made = spec.preprocessing or Preprocessing()
-    layout = layout_of(spec)
-    sizes = list(spec.input_shape)
-    if "C" in layout:
-        sizes.insert(layout.index("C") - 1, sizes.pop(0))
-    elif "F" not in layout:
-        del sizes[0]
-    bounds = range_of(spec)
     port: dict[str, Any] = {
         "name": name,
-        "shape": ["N", *sizes],
-        "layout": layout,
+        "shape": ["N", *made.own_shape(spec.input_shape)],
+        "layout": layout_of(spec),
         "dtype": str(dtype_of(made)).removeprefix("torch."),
-        "range": None if bounds is None else list(bounds),
+        "range": None if made.bounds is None else list(made.bounds),
     }
     if name == "x" and needs_watching(spec, part):
         port["outside_range"] = f"the {_OUTPUTS[part]} of such a sample is NaN"

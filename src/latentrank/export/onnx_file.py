@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 
 from latentrank import __version__
 from latentrank.errors import InputError, check_known
-from latentrank.export.description import NAMES, description
+from latentrank.export.description import description
 from latentrank.export.measure import (
     Array,
     Difference,
@@ -28,7 +28,7 @@ from latentrank.export.measure import (
     typical_inputs,
     units_of,
 )
-from latentrank.export.parts import OwnUnits, deployed, dtype_of, in_own_units, part_of
+from latentrank.export.parts import NAMES, OwnUnits, deployed, dtype_of, in_own_units, part_of
 from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing

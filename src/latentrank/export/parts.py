@@ -12,9 +12,15 @@ from latentrank.bottlenecks import RankBottleneck
 from latentrank.errors import InputError, check_known
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
-from latentrank.preprocessing import SLACK, Preprocessing
+from latentrank.preprocessing import SLACK, Preprocessing, channel_axis
 
-PARTS = ("encoder", "decoder", "autoencoder")
+#: Input and output of each part.
+NAMES = {
+    "encoder": ("x", "codes"),
+    "decoder": ("codes", "x"),
+    "autoencoder": ("x", "reconstruction"),
+}
+PARTS = tuple(NAMES)
 
 _NETWORK_LAYOUTS = {1: "NF", 2: "NCT", 3: "NCHW", 4: "NCDHW"}
 
@@ -56,8 +62,7 @@ class _Encoder(nn.Module):
         self.bottleneck = model.bottleneck
 
     def forward(self, x: Tensor) -> Tensor:
-        codes: Tensor = self.bottleneck.encode(self.encoder(x))
-        return codes
+        return self.bottleneck.encode(self.encoder(x))
 
 
 def part_of(model: LatentModel, part: str) -> nn.Module:
@@ -99,18 +104,10 @@ def dtype_of(made: Preprocessing) -> torch.dtype:
     return found if isinstance(found, torch.dtype) else torch.float64
 
 
-def range_of(spec: Spec) -> tuple[float, float] | None:
-    """The bounds of samples in their own units, or None."""
-    made = spec.preprocessing
-    if made is None or made.low is None or made.high is None:
-        return None
-    return made.low, made.high
-
-
 def needs_watching(spec: Spec, part: str) -> bool:
     """Whether samples of the right dtype can lie outside the bounds, and the output can be NaN."""
-    bounds, made = range_of(spec), spec.preprocessing or Preprocessing()
-    dtype = np.dtype(made.dtype)
+    made = spec.preprocessing or Preprocessing()
+    bounds, dtype = made.bounds, np.dtype(made.dtype)
     if bounds is None or dtype.kind == "b" or part == "decoder":
         return False
     if part == "autoencoder" and dtype.kind != "f":
@@ -140,7 +137,7 @@ class OwnUnits(nn.Module):
         super().__init__()
         self.inner = inner
         self.made = spec.preprocessing or Preprocessing()
-        self.layout = layout_of(spec)
+        self.channels = channel_axis(layout_of(spec))
         self.takes, self.gives = part != "decoder", part != "encoder"
         self.watched = needs_watching(spec, part)
         self.half_precision = half
@@ -172,14 +169,10 @@ class OwnUnits(nn.Module):
         return y.to(dtype)
 
     def _to_network(self, x: Tensor) -> Tensor:
-        if "C" in self.layout:
-            return x.movedim(self.layout.index("C"), 1)
-        return x if "F" in self.layout else x.unsqueeze(1)
+        return x.unsqueeze(1) if self.channels is None else x.movedim(self.channels, 1)
 
     def _to_own(self, x: Tensor) -> Tensor:
-        if "C" in self.layout:
-            return x.movedim(1, self.layout.index("C"))
-        return x if "F" in self.layout else x.squeeze(1)
+        return x.squeeze(1) if self.channels is None else x.movedim(1, self.channels)
 
 
 def in_own_units(module: nn.Module, spec: Spec, part: str) -> nn.Module:

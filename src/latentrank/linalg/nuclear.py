@@ -111,8 +111,7 @@ def _polar_by_svd(m: Tensor) -> Tensor:
     _check_finite(m)
     u, s, vh = _svd(m)
     nonzero = s > _relative_cutoff(m) * s[0]
-    factor: Tensor = (u * nonzero) @ vh
-    return factor
+    return (u * nonzero) @ vh
 
 
 def _svd(m: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -33,19 +33,13 @@ class ReconstructionOptions(MethodOptions):
     )
 
 
-class PenaltyOptions(ReconstructionOptions):
-    """Options of a method with one penalty."""
-
-    penalty: Weight = Field(default=1e-4, description="weight of the penalty")
-
-
-class L1Options(PenaltyOptions):
+class L1Options(ReconstructionOptions):
     """Options of `ae-l1`."""
 
     penalty: Weight = Field(default=1e-4, description="weight of sum |z|, averaged over the batch")
 
 
-class L2Options(PenaltyOptions):
+class L2Options(ReconstructionOptions):
     """Options of `ae-l2`."""
 
     penalty: Weight = Field(default=1e-4, description="weight of sum z^2, averaged over the batch")

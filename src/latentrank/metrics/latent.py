@@ -40,15 +40,9 @@ def _of_training(name: str) -> Callable[[Subject, str], float]:
     return metric
 
 
-def _posterior(subject: Subject) -> tuple[NDArray[Any], NDArray[Any]]:
-    found = subject.posterior()
-    assert found is not None, "the metric declares that it needs one"
-    return found
-
-
 def _active_share(subject: Subject, _: str) -> float:
     """Share of all units, which compares across code widths."""
-    means = _posterior(subject)[0]
+    means = subject.posterior()[0]
     return active_units(means) / len(means.T)
 
 
@@ -148,7 +142,7 @@ METRICS = (
     ),
     Metric(
         "active-units",
-        lambda s, _: active_units(_posterior(s)[0]),
+        lambda s, _: active_units(s.posterior()[0]),
         needs=("posterior",),
         help="Coordinates whose posterior mean depends on the data.",
     ),
@@ -160,7 +154,7 @@ METRICS = (
     ),
     Metric(
         "kl-per-unit",
-        lambda s, _: float(kl_per_unit(*_posterior(s)).mean()),
+        lambda s, _: float(kl_per_unit(*s.posterior()).mean()),
         needs=("posterior",),
         title="KL per unit",
         help="Mean divergence of the posterior from the prior, in nats.",

@@ -62,7 +62,9 @@ def measure(subject: Subject, text: str) -> Value:
     Raises:
         InputError: an unknown metric, or one that cannot be measured for this run.
     """
-    spec = _resolved(subject, check(text))
+    spec = check(text)
+    if spec.metric.argument == "DENSITY":
+        spec = spec._replace(argument=subject.density(spec.argument))
     request = _request(subject, spec)
     if spec.metric.stored:
         for value in reversed(read(subject.folder, subject.measured_on)):
@@ -159,13 +161,6 @@ def _known_density(text: str) -> None:
     """Reject an unknown density before the features are computed, which takes minutes."""
     if text not in ("usual", *FROM_TEST_CODES):
         densities.parse(text)
-
-
-def _resolved(subject: Subject, spec: Spec) -> Spec:
-    """Replace `usual` by the density that it stands for."""
-    if spec.metric.argument != "DENSITY":
-        return spec
-    return spec._replace(argument=subject.density(spec.argument))
 
 
 def _title(spec: Spec) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from latentrank.evaluation.images import weights_digest
 from latentrank.filenames import CONFIG, METRICS, WEIGHTS
 from latentrank.formatting import as_text
-from latentrank.io import digest, make_folder, write_text
+from latentrank.io import digest, make_folder, read_json, write_json
 
 KEY = "measured"
 
@@ -87,14 +86,6 @@ def _contains(known: Any, asked: Any) -> bool:
     return bool(known == asked)
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _values(content: Mapping[str, Any]) -> dict[str, Value]:
     """The stored values by key; damaged ones are left out, and measured again when asked for."""
     rows, found = content.get(KEY), {}
@@ -121,7 +112,7 @@ def read(folder: str | Path, measured_on: str | None = None) -> list[Value]:
     Returns:
         The values, in the order of measurement; empty if there are none.
     """
-    values = _values(_read(Path(folder)))
+    values = _values(read_json(Path(folder) / METRICS) or {})
     if not values:
         return []
     model = _model(Path(folder))
@@ -147,9 +138,9 @@ def add(folder: str | Path, values: Sequence[Value]) -> None:
     folder = Path(folder)
     make_folder(folder)
     with FileLock(folder / ".metrics.lock"):
-        content, model = _read(folder), _model(folder)
+        content, model = read_json(folder / METRICS) or {}, _model(folder)
         if not content and (folder / CONFIG).is_file():
             return  # it is being trained; writing the file would mark it as finished
         known = {**_values(content), **{value.key: value for value in values}}
         content[KEY] = {key: asdict(value) for key, value in known.items() if value.model == model}
-        write_text(folder / METRICS, json.dumps(content, indent=2) + "\n")
+        write_json(folder / METRICS, content)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank import inference, methods
-from latentrank.config import RunConfig
+from latentrank.config import SAMPLES, RunConfig
 from latentrank.data import Dataset
 from latentrank.data.cache import folder as cache_folder
 from latentrank.errors import InputError
@@ -53,7 +53,7 @@ class Subject:
 
     config: RunConfig
     folder: Path
-    samples: int = 10_000
+    samples: int = SAMPLES
     seed: int = -1
     weights: Mapping[str, Path] = field(default_factory=dict)
     download: bool = False
@@ -141,13 +141,14 @@ class Subject:
             return part.posterior(torch.zeros(1, part.encoder_dim)) is not None
 
     @torch.no_grad()
-    def posterior(self) -> tuple[Array, Array] | None:
-        """Means and log-variances, `(N, k)` each, of the test samples' Gaussian posteriors."""
-        model, found = self.model, []
-        for x in model.batches(self.dataset.test.x):
-            if (part := model.bottleneck.posterior(model.encoder(x))) is None:
-                return None
-            found.append(part)
+    def posterior(self) -> tuple[Array, Array]:
+        """Means and log-variances, `(N, k)` each, of the test samples' Gaussian posteriors.
+
+        A metric that calls this declares that it needs a posterior.
+        """
+        model = self.model
+        batches = model.batches(self.dataset.test.x)
+        found: Any = [model.bottleneck.posterior(model.encoder(x)) for x in batches]
         means, logvars = (torch.cat(rows).numpy() for rows in zip(*found, strict=True))
         return means, logvars
 

@@ -215,7 +215,8 @@ class LatentModel(nn.Module):
             `(N, L)` float32.
         """
         with self.threads(min(BATCH, len(x))):
-            return _joined(self.encode(self._as_weights(part)) for part in self.batches(x))
+            codes = [self.encode(self._as_weights(part)).float().cpu() for part in self.batches(x)]
+        return np.asarray(torch.cat(codes).numpy())
 
     @torch.no_grad()
     def decode_array(self, z: Array) -> Array:
@@ -317,7 +318,3 @@ def _repeatable(batches: Samples) -> Callable[[], Iterable[Tensor]]:
             "passes."
         )
     return lambda: batches
-
-
-def _joined(parts: Iterable[Tensor]) -> NDArray[np.float32]:
-    return np.asarray(torch.cat([part.float().cpu() for part in parts]).numpy())

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from latentrank.preprocessing import Preprocessing
+from latentrank.preprocessing import LAYOUTS, Preprocessing
 
 # Beyond these a description is damaged, and building it would exhaust the memory.
 _MOST_VALUES = 2**31
@@ -87,10 +87,8 @@ class Spec(BaseModel):
                     f"preprocessing has {len(numbers)} numbers for samples of shape "
                     f"{self.input_shape}"
                 )
-        if made.layout is not None:
-            channels = 0 if {*"CF"} & {*made.layout} else 1  # of a layout without them
-            if len(made.layout) - 1 + channels != len(self.input_shape):
-                raise ValueError(
-                    f"layout {made.layout} is not one of samples of shape {self.input_shape}"
-                )
+        if made.layout is not None and len(LAYOUTS[made.layout]) != 1 + len(self.input_shape):
+            raise ValueError(
+                f"layout {made.layout} is not one of samples of shape {self.input_shape}"
+            )
         return self

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
 
 from torch import nn
@@ -178,20 +179,16 @@ def curves(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     )
 
 
-def _halvings(*channels: int) -> list[nn.Module]:
-    """4x4 convolutions that halve each side, each followed by ReLU."""
+def _stack(kind: type[nn.Module], *channels: int) -> list[nn.Module]:
+    """4x4 convolutions of stride 2, each followed by ReLU."""
     layers: list[nn.Module] = []
     for channels_in, channels_out in pairwise(channels):
-        layers += [nn.Conv2d(channels_in, channels_out, 4, 2, 1), nn.ReLU()]
+        layers += [kind(channels_in, channels_out, 4, 2, 1), nn.ReLU()]
     return layers
 
 
-def _doublings(*channels: int) -> list[nn.Module]:
-    """4x4 transposed convolutions that double each side, each followed by ReLU."""
-    layers: list[nn.Module] = []
-    for channels_in, channels_out in pairwise(channels):
-        layers += [nn.ConvTranspose2d(channels_in, channels_out, 4, 2, 1), nn.ReLU()]
-    return layers
+#: Convolutions that halve each side, and transposed ones that double it.
+_halvings, _doublings = partial(_stack, nn.Conv2d), partial(_stack, nn.ConvTranspose2d)
 
 
 def _require(family: str, given: Shape, expected: Shape) -> None:

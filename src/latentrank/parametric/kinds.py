@@ -153,21 +153,20 @@ def _check_centres(points: Array, what: str) -> None:
         )
 
 
-def gaussian_process(points: Array, values: Array, learnt: Array | None = None) -> Interpolant:
+def gaussian_process(points: Array, values: Array, learnt: Array) -> Interpolant:
     """The posterior mean of a Gaussian process through all values.
 
     Args:
         points: `(N, r)`, different ones.
         values: `(N, k)`.
-        learnt: what `learn_kernel` gave for them; learnt now unless given.
+        learnt: what `learn_kernel` gave for them.
 
     Raises:
         UnsuitableError: there are too many points for a dense system.
     """
     _check_centres(points, "Gaussian processes")
-    kernel = _kernel(learn_kernel(points, values) if learnt is None else learnt)
     mean = values.mean(axis=0)
-    process = GaussianProcessRegressor(kernel, alpha=_JITTER, optimizer=None)
+    process = GaussianProcessRegressor(_kernel(learnt), alpha=_JITTER, optimizer=None)
     process.fit(points, values - mean)
     return lambda query: np.asarray(process.predict(query).reshape(len(query), -1) + mean)
 
@@ -191,7 +190,7 @@ def learn_kernel(points: Array, values: Array) -> Array:
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
     leading = (u * s)[:, :_LEADING]
     leading = leading / (leading.std() or 1.0)
-    best: tuple[float, Array] | None = None
+    found: list[tuple[float, Array]] = []
     for smoothness in (np.inf, 2.5):
         first = np.array([smoothness, *np.full(points.shape[1], _START)])
         amplitude = ConstantKernel(1.0, (1e-5, 1e8))
@@ -200,11 +199,9 @@ def learn_kernel(points: Array, values: Array) -> Array:
             # At a bound the values do not depend on a parameter, or hardly on each other.
             warnings.simplefilter("ignore", ConvergenceWarning)
             process.fit(nodes, leading)
-        likelihood = float(process.log_marginal_likelihood_value_)
-        if best is None or likelihood > best[0]:
-            best = likelihood, np.array([smoothness, *np.exp(process.kernel_.theta[1:])])
-    assert best is not None, "there are kernels"
-    return best[1]
+        learnt = np.array([smoothness, *np.exp(process.kernel_.theta[1:])])
+        found.append((float(process.log_marginal_likelihood_value_), learnt))
+    return max(found, key=lambda one: one[0])[1]
 
 
 def _kernel(learnt: Array) -> Any:

@@ -224,6 +224,10 @@ class Recipe(_Strict):
         """The rows that a part has."""
         return [row for row in self.rows if not part.rows or row.name in part.rows]
 
+    def metrics_of(self, part: Part) -> list[str]:
+        """The metrics of a part, and those that rows have instead."""
+        return [*part.metrics.values(), *(m for row in self.rows for m in row.metrics.values())]
+
     def part(self, name: str) -> Part:
         """The part with a heading, the first for an empty one."""
         for part in self.parts:

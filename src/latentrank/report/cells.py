@@ -241,20 +241,14 @@ def grid_figure(
         label = _in_lines(label, min(rows * cell * aspect, 2.8))
         right += 0.17 * label.count("\n")
         cell = min(cell_width, (page_width() - left - right) / columns)
-    width, height = left + columns * cell + right, rows * cell * aspect + margin_bottom
+    across, up = columns * cell, rows * cell * aspect
+    width, height = left + across + right, up + margin_bottom
     figure = new_figure(width, height, constrained=False)
-    axes = figure.add_axes(
-        (
-            left / width,
-            margin_bottom / height,
-            columns * cell / width,
-            rows * cell * aspect / height,
-        )
-    )
+    axes = figure.add_axes((left / width, margin_bottom / height, across / width, up / height))
     _draw_cells(axes, cells.reshape(rows, columns, *cells.shape[1:]), limits)
     if label is not None:
         # Half a number's height is left free at either end.
-        tall, top = min(rows * cell * aspect, 2.8) - 0.2, height - 0.1
+        tall, top = min(up, 2.8) - 0.2, height - 0.1
         place = ((width - right + 0.12) / width, (top - tall) / height, 0.12 / width, tall / height)
         colour_bar(figure, limits, cax=figure.add_axes(place)).set_label(label)
     gap_text = 0.08 / cell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
@@ -51,21 +51,16 @@ _SAMPLED: Final = (
 )
 
 
-class _Files:
+class _Files(NamedTuple):
     """The folder beside the page, with its tables and figures."""
 
-    def __init__(self, folder: Path, figure_format: Format) -> None:
-        self.folder = folder
-        self.figure_format = figure_format
+    folder: Path
+    figure_format: Format
 
     def figure(self, name: str, drawn: Drawn, heading: str = "") -> Markup:
         """Write a figure and return its HTML."""
         write_figure(drawn.figure, self.folder / f"{name}.{self.figure_format}")
         return embedded(drawn, heading)
-
-    def table(self, header: list[str], rows: list[list[str]], best: dict[int, int]) -> None:
-        """Write the table of numbers as LaTeX."""
-        write_text(self.folder / "table.tex", to_latex(header, rows, best))
 
 
 def files_of(page: Path) -> Path:
@@ -233,7 +228,7 @@ def _numbers(columns: Sequence[Column], files: _Files) -> list[Markup]:
         )
     readings = [reading, *([] if columns[0].same_units else [_OWN_UNITS])]
     header = ["", *(column.name for column in columns)]
-    files.table(header, rows, best)
+    write_text(files.folder / "table.tex", to_latex(header, rows, best))
     warnings = [f"{c.name}: {text}" for c in columns for text in c.view.warnings]
     notes = [html.note(*readings), *([html.note(*warnings)] if warnings else [])]
     return [html.table(header, rows, best), *notes]

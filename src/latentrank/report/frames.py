@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -101,16 +100,11 @@ def _lines(view: View, height: float) -> Figure:
     figure = new_figure(page_width(), height)
     panel = figure.subplots()
     if not lines.named_rows(sample, view.axes):
-        _horizontal(panel, view)
+        x, _ = lines.points(np.atleast_2d(sample)[0], view.axes)
+        panel.set_xlim(float(x.min()), float(x.max()))
     lines.finish(figure, [panel], sample, view.axes, widened(view.limits, view.examples))
     if sample.ndim == 2 and len(sample) > 1:
         colours = lines.channel_colours(sample)
         names = lines.channel_names(len(sample), view.axes)
         legend_above(figure, [Line2D([], [], color=colour) for colour in colours], names)
     return figure
-
-
-def _horizontal(panel: Panel, view: View) -> None:
-    """The horizontal axis as far as the values reach."""
-    x, _ = lines.points(np.atleast_2d(view.examples[0])[0], view.axes)
-    panel.set_xlim(float(x.min()), float(x.max()))

@@ -314,9 +314,8 @@ def _trains_on_mean_squares(view: View) -> bool:
     """Whether the reconstruction term is in the units of the validation error."""
     options = view.config.get("options", {})
     method = methods.get(str(view.config["method"]))
-    kind = options.get("reconstruction") or method.reconstruction
-    if kind == "bce" and not options.get("reconstruction"):
-        kind = method.default_reconstruction(view.preprocessing.bounded)
+    usual = method.default_reconstruction(view.preprocessing.bounded)
+    kind = options.get("reconstruction") or usual
     return bool(kind == "mse" and options.get("reduction", "mean") == "mean")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import statistics
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from latentrank.evaluation import tsne
 from latentrank.formatting import as_text, mean_and_spread
-from latentrank.io import write_text
+from latentrank.io import write_json, write_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html, pictures
 from latentrank.report.style import to_svg, write_figure
@@ -82,9 +81,10 @@ class Cell:
             return f"{centre} [{low}, {high}] ({len(self.values)})"
         return f"{mean_and_spread(self.mean, self.spread)} ({len(self.values)})"
 
-    @property
-    def as_published(self) -> str:
-        """The published value."""
+    def text(self, kind: str) -> str:
+        """The `measured` or the `published` value."""
+        if kind == "measured":
+            return self.measured
         if self.published is None:
             return _NONE
         value, spread = self.published
@@ -218,7 +218,7 @@ def power_law(
 # --- files --------------------------------------------------------------------------------------
 
 
-def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -> Path:
+def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: Path) -> None:
     """Write `table.md`, `table.json`, the figures and `report.html`.
 
     Args:
@@ -226,19 +226,14 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: str | Path) -
         drawn: the figures.
         folder: folder to write to.
 
-    Returns:
-        The folder.
-
     Raises:
         InputError: it cannot be written.
     """
-    folder = Path(folder)
     write_text(folder / "table.md", markdown(page))
-    write_text(folder / "table.json", json.dumps(as_values(page), indent=2) + "\n")
+    write_json(folder / "table.json", as_values(page))
     for picture in drawn:
         write_figure(picture.figure, folder / f"figure-{slug(picture.name)}.png")
     write_text(folder / "report.html", document(page, drawn))
-    return folder
 
 
 def slug(name: str) -> str:
@@ -280,23 +275,16 @@ def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
 
     An empty one is left out, and the word "measured" where nothing is published.
     """
-    kinds = [
-        (column, kind)
-        for column in grid.columns
-        for kind in ("measured", "published")
-        if (kind == "measured" and (grid.known(column) or not grid.published(column)))
-        or (kind == "published" and grid.published(column))
-    ]
+    kinds = []
+    for column in grid.columns:
+        if grid.known(column) or not grid.published(column):
+            kinds.append((column, "measured"))
+        if grid.published(column):
+            kinds.append((column, "published"))
     plain = all(kind == "measured" for _, kind in kinds)
     header = ["", *(column if plain else f"{column}, {kind}" for column, kind in kinds)]
     rows = [
-        [
-            row,
-            *(
-                columns[c].measured if kind == "measured" else columns[c].as_published
-                for c, kind in kinds
-            ),
-        ]
+        [row, *(columns[column].text(kind) for column, kind in kinds)]
         for row, columns in grid.rows.items()
     ]
     return header, rows

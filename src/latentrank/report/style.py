@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
@@ -118,8 +118,7 @@ def styled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
     return wrapped
 
 
-@contextmanager
-def own_style(file: Path | None) -> Iterator[None]:
+def own_style(file: Path | None) -> AbstractContextManager[None]:
     """Draw with the settings of a matplotlib style file, such as a journal's.
 
     `figure.figsize` gives the width of figures, such as that of a column; heights follow from the
@@ -131,15 +130,10 @@ def own_style(file: Path | None) -> Iterator[None]:
     Raises:
         InputError: it cannot be read, or contains something other than settings.
     """
-    token = _OWN_STYLE.set({} if file is None else _read_style(file))
-    try:
-        yield
-    finally:
-        _OWN_STYLE.reset(token)
+    return _drawing_with({} if file is None else _read_style(file))
 
 
-@contextmanager
-def page_of(width: float) -> Iterator[None]:
+def page_of(width: float) -> AbstractContextManager[None]:
     """Draw for a page of another width, in inches.
 
     Example:
@@ -147,7 +141,12 @@ def page_of(width: float) -> Iterator[None]:
         ...     page_width()
         3.25
     """
-    token = _OWN_STYLE.set({**_OWN_STYLE.get(), "figure.figsize": (width, width)})
+    return _drawing_with({**_OWN_STYLE.get(), "figure.figsize": (width, width)})
+
+
+@contextmanager
+def _drawing_with(settings: Mapping[str, Any]) -> Iterator[None]:
+    token = _OWN_STYLE.set(settings)
     try:
         yield
     finally:

@@ -40,11 +40,7 @@ def to_csv(columns: Sequence[Column]) -> str:
     return csv_text(("method", "metric", "mean", "std", "seeds"), rows)
 
 
-def to_latex(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    best: Mapping[int, int] | None = None,
-) -> str:
+def to_latex(header: Sequence[str], rows: Sequence[Sequence[str]], best: Mapping[int, int]) -> str:
     r"""A table for a paper; needs the package `booktabs`.
 
     Args:
@@ -66,13 +62,12 @@ def to_latex(
         \end{tabular}
         <BLANKLINE>
     """
-    marked = best or {}
     lines = [rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule"]
     lines += [" & ".join(map(_tex, header)) + r" \\", r"\midrule"]
     for index, row in enumerate(rows):
         cells = [_tex(text) for text in row]
-        if index in marked:
-            cells[marked[index]] = rf"\textbf{{{cells[marked[index]]}}}"
+        if index in best:
+            cells[best[index]] = rf"\textbf{{{cells[best[index]]}}}"
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from latentrank.data.axes import Axes
 from latentrank.data.parameters import parameter_names
@@ -237,8 +236,7 @@ class View:
             `(n, L)` float32.
         """
         seen = self.preprocessing.normalise((first or self).kept.x)
-        codes: Floats = self.run.model().encode(seen).cpu().numpy()
-        return codes
+        return self.run.model().encode(seen).cpu().numpy()
 
     @torch.no_grad()
     def decode(self, codes: NDArray[Any]) -> Floats:
@@ -253,7 +251,8 @@ class View:
         flat = torch.from_numpy(codes.reshape(-1, codes.shape[-1]).astype(np.float32))
         model = self.run.model()
         decoded = torch.cat([model.decode(batch) for batch in torch.split(flat, _BATCH)])
-        return self._shown(decoded).reshape(*codes.shape[:-1], *self.shape)
+        shown = self.as_drawn(self.preprocessing.denormalise(decoded))
+        return shown.reshape(*codes.shape[:-1], *self.shape)
 
     @property
     def test(self) -> Mapping[str, NDArray[Any]]:
@@ -323,10 +322,6 @@ class View:
                 f"The code is constant (rank 0): every code gives the same {self.noun}, so "
                 f"there is {purpose}."
             )
-
-    def _shown(self, x: Tensor) -> Floats:
-        """Samples as arrays in the units of the data."""
-        return self.as_drawn(self.preprocessing.denormalise(x))
 
     def as_drawn(self, x: NDArray[Any]) -> Floats:
         """Samples `(N, *shape)` as they are drawn: see `drawn`, and with their heights upwards."""

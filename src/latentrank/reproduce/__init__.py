@@ -91,7 +91,6 @@ def reproduce(
         version=source_version(),
         command=command(name, seeds, size, parts, train or not failed),
         grids=[_grid(part, recipe, jobs, found) for part in recipe.parts],
-        claims=[],
         differences=differences(recipe, budget),
         notes=_notes(jobs, found),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from latentrank import methods, metrics
-from latentrank.config import RunConfig
+from latentrank.config import SAMPLES, RunConfig
 from latentrank.errors import InputError, check_known
 from latentrank.metrics import Subject
 from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings
@@ -120,7 +120,7 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
             column: _with_options(text, preset.densities)
             for column, text in {**part.metrics, **row.metrics}.items()
         },
-        preset.samples.get(budget, 10_000),
+        preset.samples.get(budget, SAMPLES),
     )
 
 

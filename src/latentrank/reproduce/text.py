@@ -59,11 +59,7 @@ def differences(recipe: Recipe, budget: Budget) -> list[str]:
         if changed and part.preset:
             sentences.append(f"{part.heading}, budget {budget}: {'; '.join(changed)}.")
         sentences += [f"{part.heading}: {text}" for text in preset.differences]
-        taken = [
-            *part.metrics.values(),
-            *(m for row in recipe.rows for m in row.metrics.values()),
-        ]
-        sentences += [f"{part.heading}: {text}" for text in limits(taken)]
+        sentences += [f"{part.heading}: {text}" for text in limits(recipe.metrics_of(part))]
     return list(dict.fromkeys([*sentences, *recipe.differences]))
 
 

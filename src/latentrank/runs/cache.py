@@ -121,8 +121,7 @@ def fingerprint(source: str) -> str:
         digest.update(str(file.relative_to(path.parent)).encode())
         if file.is_file():
             with file.open("rb") as opened:
-                while block := opened.read(2**22):
-                    digest.update(block)
+                hashlib.file_digest(opened, lambda: digest)
     return digest.hexdigest()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +18,7 @@ from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
-from latentrank.io import atomic_write, read_yaml, write_text
+from latentrank.io import atomic_write, read_json, read_yaml, write_json
 from latentrank.models.base import LatentModel
 from latentrank.runs.kept import Kept
 from latentrank.serialization import load
@@ -102,11 +101,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """The final metrics."""
-        try:
-            metrics = json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            raise _unfinished(self.folder) from None
-        if not isinstance(metrics, dict):
+        if (metrics := read_json(self.folder / METRICS)) is None:
             raise _unfinished(self.folder)
         return metrics
 
@@ -137,8 +132,7 @@ class Run:
             MissingDataError: they cannot be read, or their content has changed.
         """
         if self._dataset is None:
-            self._read(self.place)
-        assert self._dataset is not None, "read_data sets it"
+            self._dataset = self._read()
         return self._dataset
 
     @property
@@ -160,10 +154,10 @@ class Run:
             MissingDataError: they cannot be read, or their content has changed.
         """
         if isinstance(source, Dataset):
-            self._accept(source)
+            self._dataset = self._accepted(source)
         else:
             self._place = None if source is None else self._moved(str(source))
-            self._read(self.place)
+            self._dataset = self._read()
 
     def _moved(self, source: str) -> RunConfig:
         """The settings with the new place of the data; of a known data set that is its root."""
@@ -176,26 +170,26 @@ class Run:
         self._place = place
         return self
 
-    def _read(self, settings: RunConfig) -> None:
+    def _read(self) -> Dataset:
         try:
-            dataset = load_data(settings)
+            dataset = load_data(self.place)
         except InputError as error:
             raise MissingDataError(
                 f"The data of the run in {self.folder} cannot be read: "
                 f"{str(error).partition(';')[0].rstrip('.')}; if they have moved, give their new "
                 "location with --data; if they were in memory, give a file that holds them."
             ) from None
-        self._accept(dataset)
+        return self._accepted(dataset)
 
-    def _accept(self, dataset: Dataset) -> None:
-        """Take data if they are those of the training."""
+    def _accepted(self, dataset: Dataset) -> Dataset:
+        """Data, if they are those of the training."""
         known = self.model().spec.data_fingerprint if self.finished else None
         if known is not None and dataset.fingerprint != known:
             raise MissingDataError(
                 f"The content of {dataset.name} has changed since the run in {self.folder} was "
                 "trained; restore it, or give the location of the original data with --data."
             )
-        self._dataset = dataset
+        return dataset
 
     def attach(self, model: LatentModel | None = None, dataset: Dataset | None = None) -> Run:
         """Use a model or data that are already in memory."""
@@ -277,7 +271,7 @@ class Run:
 
     def write_metrics(self, values: dict[str, Any]) -> None:
         """Write the metrics, which marks the run as finished."""
-        write_text(self.folder / METRICS, json.dumps(values, indent=2) + "\n")
+        write_json(self.folder / METRICS, values)
 
 
 def finished_run(folder: str | Path, **networks: nn.Module | None) -> Run:

@@ -205,7 +205,7 @@ class SavedModel(Run):
                 "with --data PATH."
             )
 
-    def _read(self, settings: RunConfig) -> None:
+    def _read(self) -> Dataset:
         units, shape = self._bare.preprocessing, self._bare.spec.input_shape
         self.need_samples()
         assert self._source is not None, "need_samples refuses it"
@@ -215,14 +215,13 @@ class SavedModel(Run):
                     f"The samples of {self._source.name} have shape {self._source.shape}, expected "
                     f"{shape}, the shape trained on; give data of that shape."
                 )
-            self._dataset = replace(self._source, preprocessing=units)
-            return
+            return replace(self._source, preprocessing=units)
         spec = self._bare.spec
         how: dict[str, Any] = {**spec.reading, "conventions": spec.conventions}
         if holds_images(Path(self._source)):
             square = len(shape) == 3 and shape[1] == shape[2]
             how = {"image_size": shape[-1]} if square else {}
-        self._dataset = data.load_like(self._source, units, shape, **how)
+        return data.load_like(self._source, units, shape, **how)
 
     def encoded(self, split: str) -> dict[str, Array]:
         """The codes of a split of the data; those of an estimator's training are in its folder.

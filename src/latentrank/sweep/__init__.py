@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,7 +132,8 @@ def sweep(
         while left > 0:
             size = min(count, left)
             batch, interrupted = interrupted[:size], interrupted[size:]
-            batch += _new_trials(study, searches, base.training.seed, size - len(batch), before)
+            new = iter(lambda: _new_trial(study, searches, base.training.seed, before), None)
+            batch += islice(new, size - len(batch))
             if not batch:
                 say("all combinations have been tried")
                 break
@@ -266,17 +268,8 @@ def _settle(
     return ""
 
 
-def _new_trials(
-    study: Any, searches: Sequence[Search], seed: int, count: int, before: int
-) -> list[Any]:
-    """New trials with untried settings; fewer once all combinations have been tried."""
-    found: list[Any] = []
-    while len(found) < count and (trial := _new_trial(study, searches, seed, before)) is not None:
-        found.append(trial)
-    return found
-
-
 def _new_trial(study: Any, searches: Sequence[Search], seed: int, before: int) -> Any | None:
+    """A trial with untried settings; None once all combinations have been tried."""
     tried = _tried(study, before)
     while len(tried) < combinations(searches):
         trial = study.ask()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable
 from typing import Any, cast
 
 import torch
@@ -84,10 +84,6 @@ class TrainingModule(LightningModule):
     def configure_callbacks(self) -> list[Callback]:
         """Callbacks of the method: its rank search and its second stage."""
         return [part for part in (self.search, self.second_stage) if part is not None]
-
-    def training_samples(self) -> Iterator[Tensor]:
-        """This process's share of the training set."""
-        return training_samples(self)
 
     def on_train_start(self) -> None:
         """Check whether steps can bypass the trainer's work around each."""
@@ -276,7 +272,7 @@ class TrainingModule(LightningModule):
     def on_fit_end(self) -> None:
         """Finalize the model on the training set, in float32, as it is used from now on."""
         self.model.float()
-        self.model.finalize(self.training_samples)
+        self.model.finalize(lambda: training_samples(self))
 
     def configure_optimizers(self) -> Any:
         """The optimiser of the run; some parameters use a multiple of the common learning rate."""

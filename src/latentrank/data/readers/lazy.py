@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,7 @@ def load(source: Any, path: Path, name: str) -> Array:
     if not shape or dtype.hasobject or math.prod(shape) * dtype.itemsize <= views.LARGE:
         return np.asarray(source[...])
     key = (str(path.resolve()), stamp(path), name, "v2")
-    return cache.cached(key, lambda: (shape, dtype, _slices(source)))
-
-
-def _slices(source: Any) -> Iterator[Array]:
-    step = max(1, views.BLOCK_VALUES // max(1, math.prod(source.shape[1:])))
-    return (np.asarray(source[i : i + step]) for i in range(0, source.shape[0], step))
+    return cache.cached(key, lambda: (shape, dtype, map(np.asarray, views.blocks(source))))
 
 
 def stamp(path: Path) -> object:

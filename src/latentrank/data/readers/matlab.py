@@ -12,6 +12,7 @@ from scipy.io import loadmat
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.readers import hdf5, named
 from latentrank.data.readers.optional import need
+from latentrank.data.views import Array
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -20,23 +21,21 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         if (head := file.read(_HEAD)).startswith(b"MATLAB 5"):
             _check_types(file.read(), "<" if head.endswith(b"IM") else ">")
     try:
-        found = loadmat(path)
+        held = {name: x for name, x in loadmat(path).items() if not name.startswith("__")}
     except NotImplementedError:  # raised by SciPy for version 7.3
-        return _read_hdf5(path, inner, meaning)
-    held = {name: x for name, x in found.items() if not name.startswith("__")}
+        held = _arrays_of_hdf5(path)
     return named.contents(str(path), held, meaning, inner)
 
 
-def _read_hdf5(path: Path, inner: str | None, meaning: Meaning) -> Contents:
+def _arrays_of_hdf5(path: Path) -> dict[str, Array]:
     h5py = need("h5py", "fields", path)
     with h5py.File(path, "r") as file:
         # MATLAB writes arrays in column-major order, so HDF5 sees their axes reversed
-        held = {
+        return {
             name: np.asarray(hdf5.values(x, path)).T
             for name, x in hdf5.arrays(file, h5py).items()
             if not name.startswith("#")
         }
-    return named.contents(str(path), held, meaning, inner)
 
 
 #: Types of data elements in MATLAB's format of version 5, and those that hold others.

@@ -63,12 +63,9 @@ def contents(
     """
     meaning = meaning.within(held)
     samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
-    labels = _by_role(what, held, meaning.labels, _LABEL_ARRAYS)
-    parameter_names = meaning.parameters or ("parameters",)
-    parameters = [
-        _by_role(what, held, name if meaning.parameters else None, (name,))
-        for name in parameter_names
-    ]
+    labels = _chosen(what, held, meaning.labels) or _roles(held, _LABEL_ARRAYS)
+    parameters = [_chosen(what, held, name) for name in meaning.parameters or ()]
+    parameters = parameters or [_roles(held, ("parameters",))]
     parts = {
         split: Part(
             f"{what}: {name}",
@@ -150,12 +147,10 @@ def _roles(held: Mapping[str, Any], bases: Sequence[str]) -> dict[str, str]:
     return {}
 
 
-def _by_role(
-    what: str, held: Mapping[str, Any], given: str | None, bases: Sequence[str]
-) -> dict[str, str]:
-    if given is None:
-        return _roles(held, bases)
-    return _roles(held, (given,)) or {"": _known(what, held, given)}
+def _chosen(what: str, held: Mapping[str, Any], name: str | None) -> dict[str, str]:
+    if name is None:
+        return {}
+    return _roles(held, (name,)) or {"": _known(what, held, name)}
 
 
 def _of_split(

@@ -56,8 +56,7 @@ class _Member:
         row = math.prod(self.shape[1:])
         count = len(range(*rows.indices(self.shape[0])))
         content = self.file.read(count * row * self.dtype.itemsize)
-        values: Array = np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
-        return values
+        return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
 
 
 def _sidecar(path: Path, what: str) -> Array | None:

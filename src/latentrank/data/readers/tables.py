@@ -216,14 +216,11 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     split = _split_column(frame, names)
     named = {labels, split, *(meaning.parameters or ())}
     identifiers = [name for name in names if name not in named and _identifies(frame, name)]
+    rest = [name for name in names if name not in {*named, *identifiers}]
     if meaning.columns is None:
-        rest = [name for name in names if name not in {*named, *identifiers}]
-        _check_numbers(
-            what, frame, [name for name in rest if _mostly_numbers(frame[name])], meaning
-        )
-    columns = meaning.columns or tuple(
-        name for name in names if name not in {*named, *identifiers} and _has_numbers(frame, name)
-    )
+        numbers = [name for name in rest if _mostly_numbers(frame[name])]
+        _check_numbers(what, frame, numbers, meaning)
+    columns = meaning.columns or tuple(name for name in rest if _has_numbers(frame, name))
     lists = [name for name in columns if frame[name].dtype == object]
     if lists and meaning.columns is None:
         columns = tuple(lists[:1])
@@ -325,7 +322,6 @@ def _by_split(part: Part, column: Any, meaning: Meaning, what: str) -> tuple[lis
     for name in ("train", "validation", "test"):
         rows = np.flatnonzero(places == name)
         if len(rows):
-            along = (part.labels, part.parameters, part.names)
-            taken = [None if values is None else values[rows] for values in along]
-            parts[name] = Part(f"{what}: {name}", part.x[rows], *taken)
+            taken = {kind: values[rows] for kind, values in part.metadata.items()}
+            parts[name] = Part(f"{what}: {name}", part.x[rows], **taken)
     return join(parts, meaning.validation, what)
