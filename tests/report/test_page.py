@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latentrank import metrics, runs
-from latentrank.config import RunConfig
+from latentrank.config import MachineConfig, RunConfig, TrainConfig, section_of, settings
 from latentrank.errors import InputError
 from latentrank.report import page, style, write_report
 from tests.report.fake import EVALUATION, fake_gan, fake_run
@@ -205,3 +205,14 @@ def test_figures_come_in_the_format_asked_for(tmp_path, real_drawing):
     files = {path.name for path in (tmp_path / "figures").glob("*.pdf")}
     assert files == {f"{name}.pdf" for name in FIGURES}
     assert (tmp_path / "figures" / "spectrum.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_settings_of_the_data_stand_before_those_of_the_training():
+    """Each setting is in the half of its section, whatever settings there are."""
+    flat = RunConfig(method="lorae", data="x.csv", layout="NF", columns="a,b").flat()
+    halves = str(page._settings_table(flat)).split("<table")[1:]
+    sections = {name: section_of(name) for name in settings()}
+    for name, section in sections.items():
+        assert f">{name}<" in halves[section in (TrainConfig, MachineConfig)]
+    assert halves[0].index(">method<") < halves[0].index(">options.penalty<")
+    assert halves[0].index(">options.penalty<") < halves[0].index(">data<")

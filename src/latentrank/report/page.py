@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from markupsafe import Markup
 
 from latentrank import __version__, methods
+from latentrank.config import MachineConfig, TrainConfig, section_of, settings
 from latentrank.errors import InputError
 from latentrank.filenames import FIGURES, REPORT
 from latentrank.formatting import as_text, duration
@@ -21,20 +21,6 @@ from latentrank.report.style import Format, to_svg, write_figure
 from latentrank.report.view import ERRORS, View, flat_settings
 from latentrank.runs import MissingDataError, Run
 from latentrank.runs.measured import share_of_variance
-
-_MODEL: Final = (
-    "method",
-    "options",
-    "data",
-    "data_root",
-    "download",
-    "image_size",
-    "train_size",
-    "test_size",
-    "net",
-    "latent_dim",
-    "model",
-)
 
 
 def write_report(run: Run, figure_format: Format = "png") -> Path:
@@ -157,13 +143,15 @@ def _evaluation(run: Run) -> list[Markup]:
 
 def _settings_table(config: Mapping[str, object]) -> Markup:
     """The complete resolved configuration, model settings before training settings."""
-    settings = flat_settings(config)
-    model = [name for name in settings if name.split(".")[0] in _MODEL]
-    model.sort(key=lambda name: _MODEL.index(name.split(".")[0]))
-    training = [name for name in settings if name not in model]
+    given = flat_settings(config)
+    sections = TrainConfig, MachineConfig
+    of_training = [name for name in settings() if section_of(name) in sections]
+    training = [name for name in given if name in of_training]
+    model = [name for name in given if name not in of_training]
+    model.sort(key=lambda name: name.split(".")[0] not in ("method", "options"))
     return html.side_by_side(
         [
-            html.table(["", ""], [[name, as_text(settings[name])] for name in names])
+            html.table(["", ""], [[name, as_text(given[name])] for name in names])
             for names in (model, training)
             if names
         ]
