@@ -15,6 +15,7 @@ from torch import Tensor
 
 from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes, listable
+from latentrank.data.plain import unwrapped
 from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.formatting import counted
@@ -25,27 +26,6 @@ __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
 #: Above this many bytes, the fingerprint uses evenly spaced rows of a split.
 _ALL_BYTES = 2**26
 _SPREAD_ROWS = 4096
-
-
-def unwrapped(values: Any, what: str) -> Any:
-    """Tensors as arrays, and other values as they are, unless some are masked.
-
-    Args:
-        values: an array, a tensor, or anything else.
-        what: their name in messages.
-
-    Raises:
-        InputError: some are masked.
-    """
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-    if np.ma.is_masked(values):
-        raise InputError(
-            f"{what} has masked values, which would be used as if they were not masked; fill them "
-            f"({what}.filled(...)) or leave those samples out."
-        )
-    return values
 
 
 @dataclass(frozen=True, eq=False)
