@@ -18,7 +18,7 @@ from latentrank.data.axes import UNNAMED, Axes, listable
 from latentrank.data.plain import unwrapped
 from latentrank.data.views import Array, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
-from latentrank.formatting import counted
+from latentrank.formatting import counted, readable
 from latentrank.preprocessing import Preprocessing
 
 __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
@@ -64,6 +64,9 @@ class Split:
             object.__setattr__(self, "labels", _as_labels(self.labels))
         if self.parameters is not None:
             object.__setattr__(self, "parameters", _as_parameters(self.parameters))
+        if self.names is not None and np.asarray(self.names).dtype.kind == "U":
+            names = readable(np.asarray(self.names).tolist())
+            object.__setattr__(self, "names", np.array(names, dtype=str))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
@@ -216,9 +219,17 @@ class Dataset:
             made, told = units.infer(train.x, test.x, what=self.name)
             said += told
         dimension = self.true_dimension or _varying(train.parameters)
-        settled = {"train": train, "test": test, "preprocessing": made, "notes": tuple(said)}
+        settled: dict[str, Any] = {
+            "train": train,
+            "test": test,
+            "preprocessing": made,
+            "notes": tuple(said),
+        }
         settled["axes"] = self.axes.fitting(train.x.shape[1:])
-        self.__dict__.update(settled, true_dimension=dimension)
+        settled |= {"name": readable([self.name])[0], "true_dimension": dimension}
+        if self.class_names is not None:
+            settled["class_names"] = tuple(readable(self.class_names))
+        self.__dict__.update(settled)
 
     def _check_names(self) -> None:
         for part in (self.train, self.test):
