@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -77,17 +77,18 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def readable(names: Sequence[str]) -> list[str]:
+def readable(names: Iterable[Any]) -> list[str]:
     r"""Names of files as text that can be written: what is not UTF-8 is read as Windows-1252.
 
     Args:
-        names: as `os.listdir` returns them.
+        names: as `os.listdir` returns them; others are converted to text.
 
     Example:
         >>> readable([b"gr\xfcn".decode("utf-8", "surrogateescape"), "blau"])
         ['grün', 'blau']
     """
-    return [_decoded(name) if _UNDECODED.search(name) else name for name in names]
+    texts = map(str, names)
+    return [_decoded(text) if _UNDECODED.search(text) else text for text in texts]
 
 
 #: What Python makes of bytes in names of files that are no text.
