@@ -4,10 +4,11 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
-from latentrank import LowRankAutoencoder
+from latentrank import LowRankAutoencoder, density, evaluation, linalg
 from latentrank.data import load
 from latentrank.data.plain import as_array, stacked, unwrapped
 from latentrank.errors import InputError
+from latentrank.evaluation import theory
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 4)).astype(np.float32)
@@ -136,3 +137,32 @@ def test_a_loader_that_does_more_than_gather_samples_is_refused(loader, message)
         load(loader)
     assert load(DataLoader(PAIRS, batch_size=5, shuffle=True)).train.labels is not None
     assert load(DataLoader(PAIRS, batch_size=None)).train.labels is not None
+
+
+CODES = TENSOR.clone().requires_grad_()
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda z: density.fit("gaussian", z).log_prob(z),
+        lambda z: evaluation.frechet_distance(z, z[:6]),
+        lambda z: evaluation.relative_error(z, z * 2),
+        lambda z: evaluation.statistics(z).covariance,
+        lambda z: theory.relative_contrasts(z, draws=2, neighbours=5),
+    ],
+    ids=["density", "distance", "error", "statistics", "contrasts"],
+)
+def test_codes_straight_from_a_model_are_measured(measure):
+    """`model.encode(x)` has gradients, and in training of mixed precision 16 bits."""
+    for codes in (CODES, CODES.bfloat16()):
+        given = codes.detach().float().numpy()
+        np.testing.assert_allclose(measure(codes), measure(given), rtol=2e-2, atol=1e-12)
+    with pytest.raises(InputError, match="masked values"):
+        measure(np.ma.masked_greater(X, 0.5))
+
+
+@pytest.mark.parametrize("function", [lambda y: linalg.truncate_rank(y, 2), linalg.nuclear_norm])
+def test_differentiable_functions_take_tensors_alone(function):
+    with pytest.raises(InputError, match=r"of type ndarray, expected a tensor; .*as_tensor"):
+        function(X)
