@@ -1,11 +1,19 @@
 """A file stands there whole or not at all."""
 
 import errno
+from pathlib import Path
 
 import pytest
 
 from latentrank.errors import InputError
-from latentrank.io import atomic_write, new_folder, read_json, write_json
+from latentrank.io import (
+    atomic_write,
+    expanded,
+    new_folder,
+    read_json,
+    write_json,
+    write_text,
+)
 
 
 def test_the_name_is_given_when_all_is_written(tmp_path):
@@ -102,3 +110,19 @@ def test_json_that_holds_no_names_is_none(tmp_path, text):
     assert read_json(path) is None
     path.write_text(text)
     assert read_json(path) is None
+
+
+def test_text_with_a_name_that_is_no_text_is_written(tmp_path):
+    """Pages show paths, which may hold bytes that are not UTF-8."""
+    write_text(
+        tmp_path / "page.html", "data from " + b"l\xe4nge".decode("utf-8", "surrogateescape")
+    )
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "data from l?nge"
+
+
+def test_a_tilde_of_no_user_is_a_name_like_any_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded("~/a") == tmp_path / "a"
+    assert expanded("~nobody-of-this-name/a") == Path("~nobody-of-this-name/a")
+    write_text(Path("~/a"), "x")
+    assert (tmp_path / "a").read_text() == "x"

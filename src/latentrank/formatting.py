@@ -1,9 +1,10 @@
-"""Formatting of values and time spans for the terminal and reports."""
+"""Formatting of values, time spans and names of files for the terminal and reports."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -74,6 +75,32 @@ def duration(seconds: float) -> str:
         return f"{rounded // 60} min {rounded % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def readable(names: Iterable[Any]) -> list[str]:
+    r"""Names of files as text that can be written: what is not UTF-8 is read as Windows-1252.
+
+    Args:
+        names: as `os.listdir` returns them; others are converted to text.
+
+    Example:
+        >>> readable([b"gr\xfcn".decode("utf-8", "surrogateescape"), "blau"])
+        ['grün', 'blau']
+    """
+    texts = map(str, names)
+    return [_decoded(text) if _UNDECODED.search(text) else text for text in texts]
+
+
+#: What Python makes of bytes in names of files that are no text.
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+def _decoded(name: str) -> str:
+    stored = name.encode("utf-8", "surrogateescape")
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored.decode("cp1252", "replace")
 
 
 def mean_and_spread(mean: float, spread: float | None = None) -> str:

@@ -18,7 +18,7 @@ from torch import nn
 from latentrank.errors import InputError, need
 from latentrank.estimator import LowRankAutoencoder
 from latentrank.filenames import CONFIG, ESTIMATOR, ESTIMATOR_ARRAYS, SPEC, WEIGHTS
-from latentrank.io import make_folder, write_text
+from latentrank.io import expanded, make_folder, write_text
 from latentrank.models.base import LatentModel
 from latentrank.report.card import card, facts_of
 from latentrank.runs import Run, finished_run
@@ -66,7 +66,7 @@ def save_pretrained(
         >>> from_pretrained(folder).spec == model.spec
         True
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     run = _run_of(model)
     if isinstance(model, LowRankAutoencoder):
         model.save(folder)

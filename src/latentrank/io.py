@@ -27,6 +27,19 @@ _ADVICE = "check permissions and free space"
 _ELSEWHERE = "give another path"
 
 
+def expanded(path: str | Path) -> Path:
+    """A path, where `~` at its start is the user's home folder, as in the shell and in Lightning.
+
+    Example:
+        >>> expanded("~/runs/a") == Path.home() / "runs" / "a", expanded("runs/~a")
+        (True, PosixPath('runs/~a'))
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # `~name` of no user is a name like any other
+        return Path(path)
+
+
 @contextmanager
 def atomic_write(path: str | Path, advice: str | None = None) -> Iterator[Path]:
     """A temporary path for a file or folder, renamed to `path` when the block succeeds.
@@ -49,7 +62,7 @@ def atomic_write(path: str | Path, advice: str | None = None) -> Iterator[Path]:
         >>> [file.name for file in folder.iterdir()]
         ['a.txt']
     """
-    path = Path(path)
+    path = expanded(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     make_folder(path.parent, advice)
     try:
@@ -251,4 +264,5 @@ def write_text(path: Path, text: str) -> None:
         InputError: it cannot be written.
     """
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # names of files may hold bytes that are no text
+        temporary.write_text(text, encoding="utf-8", errors="replace")

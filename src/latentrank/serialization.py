@@ -19,7 +19,7 @@ from latentrank import __version__, methods
 from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError
 from latentrank.filenames import SPEC, WEIGHTS
-from latentrank.io import atomic_write, write_json
+from latentrank.io import atomic_write, expanded, write_json
 from latentrank.linalg import rank_of_spectrum
 from latentrank.losses import Objective
 from latentrank.methods.option_types import reason
@@ -55,7 +55,7 @@ def save(model: LatentModel, folder: str | Path) -> Path:
         >>> bool((again.encode(x) == model.encode(x)).all())
         True
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     # Copies, since the file format does not support tensors that share memory, as tied weights do.
     tensors = {
         _uncompiled(name): tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -87,7 +87,7 @@ def load(
     Raises:
         InputError: there is no model there, it is damaged, or it needs your own networks.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     spec = spec_of(folder)
     methods.check_registered(spec.method, f"The model in {folder}")
     with _explained(folder):

@@ -195,3 +195,13 @@ def test_a_refused_training_leaves_no_folder(folder, capfd):
     refused(["train", "ae", "--data", squares(folder), "--precision", "12"], capfd)
     refused(["train", "rrae", "--data", squares(folder), "--latent-dim", 4, "--rank", 9], capfd)
     assert not Path("runs").exists() or not list(Path("runs").iterdir())
+
+
+def test_a_tilde_that_the_shell_left_is_the_home_folder(folder, monkeypatch, tmp_path, capfd):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert main(["train", "ae", f"--data={squares(folder)}", "--out=~/run", *SMALL]) == 0
+    assert main(["embed", "~/run", "--out=~/codes.npz"]) == 0
+    capfd.readouterr()
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["codes.npz", "run"]
+    assert "already exists" in refused(["embed", "~/run", "--out=~/codes.npz"], capfd)
+    assert not (tmp_path / "~").exists()

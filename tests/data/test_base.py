@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -185,3 +187,41 @@ def test_what_the_owner_says_of_values_is_checked():
     for samples in (x[:, 0], x.astype(complex), x.astype(str)):
         with pytest.raises(InputError, match=r"expected \(N, F\) or \(N, C, \.\.\.\) real numbers"):
             Dataset("mine", Split(samples), Split(samples))
+
+
+@pytest.mark.parametrize("kind", ["frame", "labelled array", "list"])
+def test_samples_of_other_libraries_become_arrays(kind):
+    pandas, xarray = pytest.importorskip("pandas"), pytest.importorskip("xarray")
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    make = {"frame": pandas.DataFrame, "labelled array": xarray.DataArray, "list": list}[kind]
+    data = Dataset("mine", Split(make(x)), Split(make(x[:2])))
+    assert type(data.train.x) is np.ndarray
+    np.testing.assert_array_equal(data.train.take(np.array([4, 1])).x, x[[4, 1]])
+
+
+def test_samples_that_numpy_takes_for_one_object_are_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    for x in (sparse.csr_matrix(np.eye(3)), iter([1.0]), {"x": 1}):
+        with pytest.raises(InputError, match=f"x is of type {type(x).__name__}, expected an array"):
+            Split(x)
+
+
+def test_names_are_a_list_in_the_order_of_their_numbers():
+    """Of a dictionary the keys would be the names, and of a text its letters."""
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    split = Split(x, [0, 1, 0, 1, 0, 1], x[:, :2])
+    for names in ("ab", {0: "a", 1: "b"}):
+        for what in ("class_names", "parameter_names"):
+            with pytest.raises(InputError, match=f"{what} of mine is .* expected a list of names"):
+                Dataset("mine", split, split, **{what: names})
+    assert Dataset("mine", split, split, class_names=[3, 8]).class_names == ("3", "8")
+    assert Dataset(Path("a/b"), split, split).name == str(Path("a/b"))
+
+
+def test_parameters_of_all_samples_are_known():
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    for missing in (np.nan, np.inf):
+        with pytest.raises(InputError, match="parameters of some samples are NaN or infinite"):
+            Split(x, parameters=np.where(x > x.min(), x, missing))
+    with pytest.raises(InputError, match="2 parameters for training samples and 1 for test"):
+        Dataset("mine", Split(x, parameters=x[:, :2]), Split(x, parameters=x[:, :1]))

@@ -213,3 +213,13 @@ def test_named_samples_are_never_along_another_axis(dims):
         LowRankAutoencoder("pca", latent_dim=2).fit(array)
     assert load(array, layout="NT").shape == (1, 4)
     assert load(array.transpose()).shape == (1, 20)
+
+
+def test_arrays_and_tables_of_other_libraries_are_read_whole(tmp_path):
+    zarr, dask = pytest.importorskip("zarr"), pytest.importorskip("dask.array")
+    pandas = pytest.importorskip("pandas")
+    for x in (zarr.array(X), dask.from_array(X, chunks=(5, 4))):
+        assert load(x).fingerprint == load(X).fingerprint
+    frames = pytest.importorskip("dask.dataframe")
+    table = pandas.DataFrame(X, columns=list("abcd"))
+    assert load(frames.from_pandas(table, npartitions=3)).fingerprint == load(table).fingerprint

@@ -270,3 +270,58 @@ def test_a_run_of_a_method_of_ones_own_says_where_it_can_be_used(finished, tmp_p
     told = f"The run in {tmp_path} has the method 'mine', which is not registered here; use it from"
     with pytest.raises(InputError, match=re.escape(told)):
         _ = latentrank.Run(tmp_path).settings
+
+
+def test_a_tilde_is_the_home_folder_for_all_parts_of_a_run(arrays, tmp_path, monkeypatch):
+    """Lightning's checkpoints were there, and the rest in a folder called `~`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    config = RunConfig(method="ae", data=str(arrays), latent_dim=2, epochs=1)
+    run = latentrank.train(config, "~/runs/a", progress=False)
+    assert run.folder == tmp_path / "home" / "runs" / "a"
+    assert {"checkpoints", "metrics.json"} <= {path.name for path in run.folder.iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert latentrank.Run("~/runs/a").metrics == run.metrics
+    assert latentrank.save(run.model(), "~/model") == tmp_path / "home" / "model"
+    latentrank.load("~/model")
+
+
+@pytest.mark.parametrize("callbacks", [[print], [object], print])
+def test_what_is_no_callback_is_refused_before_anything_is_written(arrays, tmp_path, callbacks):
+    config = RunConfig(method="ae", data=str(arrays), latent_dim=2, epochs=1)
+    with pytest.raises(InputError, match=r"expected objects of lightning\.pytorch\.Callback"):
+        latentrank.train(config, tmp_path / "run", progress=False, callbacks=callbacks)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_callback_is_as_good_as_a_list_of_it(arrays, tmp_path):
+    from lightning.pytorch.callbacks import LambdaCallback
+
+    ends = []
+    one = LambdaCallback(on_train_epoch_end=lambda trainer, _: ends.append(trainer.current_epoch))
+    config = RunConfig(method="ae", data=str(arrays), latent_dim=2, epochs=2)
+    latentrank.train(config, tmp_path / "run", progress=False, callbacks=one)
+    assert ends == [0, 1]
+
+
+def test_data_whose_names_are_no_text_are_trained_on_and_shown(tmp_path):
+    """Names of files from older systems may hold bytes that are not UTF-8."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    try:
+        for name in (b"k\xe4fer", b"hund"):
+            folder = tmp_path / os.fsdecode(b"bilder-\xfc/" + name)
+            folder.mkdir(parents=True)
+            for i in range(6):
+                pixels = rng.integers(0, 255, (8, 8), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / os.fsdecode(b"gr\xfcn%d.png" % i))
+    except OSError:
+        pytest.skip("the names of files are always text here")
+    config = RunConfig(method="ae", data=str(folder.parent), latent_dim=2, epochs=1)
+    run = latentrank.train(config, tmp_path / "run", progress=False)
+    again = latentrank.Run(run.folder)
+    assert again.dataset().class_names == ("hund", "käfer")
+    assert again.kept.class_names == ("hund", "käfer")
+    assert again.dataset().name.endswith("bilder-ü")
+    assert {name[6:9] for name in again.dataset().train.names if name[0] == "k"} == {"grü"}

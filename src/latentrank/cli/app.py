@@ -5,8 +5,10 @@ Modules are imported inside the commands, so that help and usage errors appear i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand
@@ -15,10 +17,14 @@ from typer.models import CommandFunctionType
 from latentrank import __version__
 from latentrank.cli.narrow import Command
 from latentrank.cli.output import console
+from latentrank.io import expanded
 
 
 class _App(typer.Typer):
-    """An application whose commands can be read about in any terminal."""
+    """An application whose commands can be read about in any terminal.
+
+    In their paths `~` is the home folder, which a shell leaves to them in `--out=~/runs/a`.
+    """
 
     def command(
         self,
@@ -28,7 +34,29 @@ class _App(typer.Typer):
         **settings: Any,
     ) -> Callable[[CommandFunctionType], CommandFunctionType]:
         """As Typer's, with this class of commands unless another is given."""
-        return super().command(name, cls=cls, **settings)
+        added = super().command(name, cls=cls, **settings)
+
+        def decorated(command: CommandFunctionType) -> CommandFunctionType:
+            added(_with_paths(command))
+            return command
+
+        return decorated
+
+
+def _with_paths(command: CommandFunctionType) -> CommandFunctionType:
+    """The same command, given expanded paths."""
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:
+        return command(**{name: _expanded(value) for name, value in values.items()})
+
+    return cast(CommandFunctionType, wrapped)
+
+
+def _expanded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_expanded(one) for one in value]
+    return expanded(value) if isinstance(value, Path) else value
 
 
 app = _App(

@@ -217,10 +217,11 @@ def held_out(split: Split, name: str) -> tuple[Split, Split]:
     return train, test
 
 
-_REMEDIES = {
-    "c": "give its real and imaginary parts as channels.",
-    "M": "give times as numbers, for example seconds in float64.",
-    "m": "give times as numbers, for example seconds in float64.",
+#: What to do about a kind of dtype.
+REMEDIES = {
+    "c": "give its real and imaginary parts as channels",
+    "M": "give times as numbers, for example seconds in float64",
+    "m": "give times as numbers, for example seconds in float64",
 }
 
 
@@ -229,7 +230,8 @@ def _checked(part: Part, kind: str | None, layout: str | None) -> tuple[Part, st
     if part.x.dtype.kind not in "biuf":
         raise InputError(
             f"{part.what} has dtype {part.x.dtype}; expected real numbers: "
-            + _REMEDIES.get(part.x.dtype.kind, "convert it, for example to float64.")
+            + REMEDIES.get(part.x.dtype.kind, "convert it, for example to float64")
+            + "."
         )
     name = recognise(part.x, part.what, kind, layout)
     x = Preprocessing(layout=name).to_network_layout(part.x)
@@ -312,6 +314,10 @@ def number(classes: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     return tuple(names), np.array([place[name] for name in classes], dtype=np.int64)
 
 
+#: No names of classes, though they have a text.
+_COMPOUND = (Mapping, list, tuple, set, np.ndarray)
+
+
 def _flat_labels(part: Part) -> Any:
     labels = np.asarray(part.labels)
     if labels.shape == (len(part), 1):
@@ -322,6 +328,12 @@ def _flat_labels(part: Part) -> Any:
             f"expected ({len(part)},), one label for each sample."
         )
     if labels.dtype.kind in "OSU":
+        wrong = {type(value).__name__ for value in labels.tolist() if isinstance(value, _COMPOUND)}
+        if wrong:
+            raise InputError(
+                f"{part.what} has labels of type {', '.join(wrong)}, expected integers or names of "
+                "classes; give the class alone."
+            )
         named = np.array([text_of(value) for value in labels.tolist()], dtype=str)
         return _complete(named, named == "", part.what)
     if labels.dtype.kind == "f":

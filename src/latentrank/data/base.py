@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes, listable
-from latentrank.data.views import Array, blocks, lazily, release, take_rows
+from latentrank.data.plain import unwrapped
+from latentrank.data.views import Array, RowView, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
-from latentrank.formatting import counted
+from latentrank.formatting import counted, readable
 from latentrank.preprocessing import Preprocessing
 
 __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
@@ -25,27 +26,6 @@ __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
 #: Above this many bytes, the fingerprint uses evenly spaced rows of a split.
 _ALL_BYTES = 2**26
 _SPREAD_ROWS = 4096
-
-
-def unwrapped(values: Any, what: str) -> Any:
-    """Tensors as arrays, and other values as they are, unless some are masked.
-
-    Args:
-        values: an array, a tensor, or anything else.
-        what: their name in messages.
-
-    Raises:
-        InputError: some are masked.
-    """
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-    if np.ma.is_masked(values):
-        raise InputError(
-            f"{what} has masked values, which would be used as if they were not masked; fill them "
-            f"({what}.filled(...)) or leave those samples out."
-        )
-    return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +58,18 @@ class Split:
     names: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
-        x = unwrapped(self.x, "x")
-        object.__setattr__(self, "x", lazily(np.asarray(x) if isinstance(x, list | tuple) else x))
+        x: Any = unwrapped(self.x, "x")
+        x = x if isinstance(x, np.ndarray | RowView) else np.asarray(x)
+        if not x.ndim:  # whatever NumPy takes for one object
+            kind = type(self.x).__name__
+            raise InputError(f"x is of type {kind}, expected an array of samples; convert it.")
+        object.__setattr__(self, "x", lazily(x))
         if self.labels is not None:
             object.__setattr__(self, "labels", _as_labels(self.labels))
         if self.parameters is not None:
             object.__setattr__(self, "parameters", _as_parameters(self.parameters))
+        if self.names is not None:
+            object.__setattr__(self, "names", np.array(readable(self.names), dtype=str))
         for what, values in self.metadata.items():
             if len(values) != len(self.x):
                 raise InputError(
@@ -152,6 +138,8 @@ def _as_parameters(given: Any) -> NDArray[np.float64]:
             f"The parameters have shape {values.shape} and dtype {values.dtype}, expected (N, P) "
             "real numbers; give one row for each sample."
         )
+    if not np.isfinite(values).all():
+        raise InputError("The parameters of some samples are NaN or infinite; leave these out.")
     return values.reshape(len(values), -1).astype(np.float64, copy=False)
 
 
@@ -236,11 +224,25 @@ class Dataset:
             made, told = units.infer(train.x, test.x, what=self.name)
             said += told
         dimension = self.true_dimension or _varying(train.parameters)
-        settled = {"train": train, "test": test, "preprocessing": made, "notes": tuple(said)}
+        settled: dict[str, Any] = {"train": train, "test": test, "preprocessing": made}
         settled["axes"] = self.axes.fitting(train.x.shape[1:])
+        classes = None if self.class_names is None else tuple(readable(self.class_names))
+        settled |= {"notes": tuple(said), "name": readable([self.name])[0], "class_names": classes}
         self.__dict__.update(settled, true_dimension=dimension)
 
     def _check_names(self) -> None:
+        for what in ("class_names", "parameter_names"):
+            if isinstance(given := getattr(self, what), str | Mapping):
+                raise InputError(
+                    f"{what} of {self.name} is {given!r}, expected a list of names; give them in "
+                    "the order of their numbers."
+                )
+        known = [s.parameters for s in (self.train, self.test) if s.parameters is not None]
+        if len({values.shape[1] for values in known}) > 1:
+            raise InputError(
+                f"{self.name} has {known[0].shape[1]} parameters for training samples and "
+                f"{known[1].shape[1]} for test samples; give both the same."
+            )
         for part in (self.train, self.test):
             if self.class_names is not None and part.labels is not None and len(part):
                 low, high, end = part.labels.min(), part.labels.max(), len(self.class_names) - 1

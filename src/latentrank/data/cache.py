@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from latentrank.data.views import Array
-from latentrank.io import atomic_write, write_text
+from latentrank.io import atomic_write, expanded, write_text
 
 #: Advice if the cache cannot be written.
 ADVICE = "free some space there, or set LATENTRANK_CACHE to a folder on another disk"
@@ -25,8 +25,8 @@ def folder() -> Path:
     Its contents may be deleted at any time and are recreated when needed.
     """
     if given := os.environ.get("LATENTRANK_CACHE"):
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "latentrank"
+        return expanded(given)
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "latentrank"
 
 
 def cached(

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    default_collate,
+    default_convert,
+)
 
 from latentrank.data.arrays import (
     UNSAID,
@@ -19,8 +27,9 @@ from latentrank.data.arrays import (
     assemble,
     refuse_unused,
 )
-from latentrank.data.base import Array, Dataset, unwrapped
-from latentrank.data.readers import named, netcdf, tables
+from latentrank.data.base import Dataset
+from latentrank.data.plain import as_array, stacked
+from latentrank.data.readers import huggingface, named, netcdf, tables
 from latentrank.errors import InputError, need
 
 
@@ -28,10 +37,11 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Da
     """A data set from samples in memory, read as those of a file are.
 
     Args:
-        source: a `Dataset`, which is returned; samples `(N, ...)` as an array or tensor; a
-            dictionary of arrays, read like an `.npz` file; a data frame of pandas or polars or a
-            `Table` of pyarrow, read like a table;
-            an xarray `DataArray` or `Dataset`, read like a netCDF file; or a map-style data set or
+        source: a `Dataset`, which is returned; samples `(N, ...)` as an array or tensor, or a list
+            of them or of pictures of Pillow; a dictionary of arrays, read like an `.npz` file; a
+            data frame of pandas, polars or dask or a `Table` of pyarrow, read like a table;
+            an xarray `DataArray` or `Dataset`, read like a netCDF file; a data set of Hugging Face,
+            read like one that it saved; or a map-style data set or
             a `DataLoader` of torch, whose items are samples, or pairs of a sample and its class
             (an integer or text), its parameters (real numbers), or the sample itself.
         name: what to call it.
@@ -57,38 +67,52 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
     if hasattr(source, "to_pandas") and hasattr(source, "columns"):  # polars, and pyarrow
         need("pandas", "tables", f"A table of type {type(source).__name__}")
         source = source.to_pandas()
-    # pandas and xarray need not be installed
+    if hasattr(source, "npartitions") and hasattr(source, "iloc"):  # of dask
+        source = source.compute()
+    # pandas, xarray and datasets need not be installed
     if hasattr(source, "iloc") and hasattr(source, "columns"):
         return tables.from_frame(name, source, meaning)
+    if huggingface.is_loaded(source):
+        return huggingface.from_loaded(source, name, meaning)
+    if hasattr(source, "subtree"):
+        raise InputError(
+            "The data are a DataTree of xarray, expected one of its data sets; give "
+            "tree['NAME'].to_dataset()."
+        )
     if hasattr(source, "to_dataset"):
         source = source.to_dataset(name=source.name or name)
     if hasattr(source, "data_vars"):
         return netcdf.from_xarray(netcdf.numeric_times(source), Path(name), None, meaning)
     if isinstance(source, Mapping):
-        held = {str(key): _array(values, str(key)) for key, values in source.items()}
+        held = {str(key): as_array(values, str(key)) for key, values in source.items()}
         return named.contents(name, held, meaning)
     refuse_unused(name, **meaning.names)
     if isinstance(source, DataLoader):
-        if type(source.sampler) not in (SequentialSampler, RandomSampler):
-            raise InputError(
-                f"The loader draws samples with a {type(source.sampler).__name__}, expected all of "
-                "its data set; give the samples as a data set, such as torch.utils.data.Subset."
-            )
-        source = source.dataset
-    if isinstance(source, Tensor | np.ndarray):
-        return Contents([Part(name, _array(source, name))])
+        source = _behind(source)
+    is_list = isinstance(source, np.ndarray) and source.dtype == object and source.ndim == 1
+    if isinstance(source, Tensor) or (hasattr(source, "__array__") and not is_list):
+        return Contents([Part(name, as_array(source, name))])
     return Contents([_items(name, source)])
 
 
-def _array(values: Any, what: str) -> Array:
-    values = unwrapped(values, what)
-    try:
-        return np.asarray(values)
-    except ValueError as error:
+def _behind(loader: DataLoader[Any]) -> Any:
+    """The data set of a loader that does nothing but gather all of its samples in batches."""
+    sampler, count = loader.sampler, len(loader.dataset)  # type: ignore[arg-type]
+    every = type(sampler) is SequentialSampler or (
+        type(sampler) is RandomSampler and not sampler.replacement and sampler.num_samples == count
+    )
+    if not every or type(loader.batch_sampler) not in (BatchSampler, type(None)):
+        own = loader.batch_sampler if every else sampler
         raise InputError(
-            f"A sample of {what} has parts of different shapes, expected an array, or a tuple of "
-            "an array and its label or parameters; give one of these."
-        ) from error
+            f"The loader draws samples with a {type(own).__name__}, expected all of its data set; "
+            "give the samples as a data set, such as torch.utils.data.Subset."
+        )
+    if loader.collate_fn not in (default_collate, default_convert):
+        raise InputError(
+            "The loader has a collate_fn of its own, expected samples as its data set returns "
+            "them; give a data set that returns what the collate_fn would."
+        )
+    return loader.dataset
 
 
 def _items(name: str, source: Any) -> Part:
@@ -118,18 +142,12 @@ def _items(name: str, source: Any) -> Part:
             f"The items of {name} have {len(items[0])} parts, expected a sample, or a sample and "
             "its label or parameters; return those from the data set."
         )
-    samples = [_array(item[0] if pairs else item, name) for item in items]
-    shapes = {sample.shape for sample in samples}
-    if len(shapes) != 1:
-        raise InputError(
-            f"The samples have shapes {', '.join(map(str, sorted(shapes)))}, expected "
-            "one shape; resize or crop them."
-        )
+    samples = stacked([item[0] if pairs else item for item in items], name)
     if not pairs or len(items[0]) == 1:
-        return Part(name, np.stack(samples))
-    targets = np.stack([_array(item[1], name) for item in items])
+        return Part(name, samples)
+    targets = as_array([item[1] for item in items], name)
     if np.array_equal(targets, samples):  # what an autoencoder reconstructs
         return Part(name, targets)
     if targets.dtype.kind == "f":
-        return Part(name, np.stack(samples), parameters=targets)
-    return Part(name, np.stack(samples), targets)
+        return Part(name, samples, parameters=targets)
+    return Part(name, samples, targets)

@@ -26,6 +26,7 @@ from latentrank.data.layout import as_samples
 from latentrank.data.readers import huggingface
 from latentrank.data.units import Moments, check_range
 from latentrank.errors import InputError, unknown
+from latentrank.io import expanded
 from latentrank.preprocessing import Preprocessing
 
 
@@ -133,7 +134,7 @@ def joined(splits: Sequence[Split]) -> Split:
 def _path(text: str) -> Path:
     if not text:  # would be the working folder
         raise InputError("The name of the data is empty; give a name or a path.")
-    return Path(text).expanduser()
+    return expanded(text)
 
 
 def holds_images(path: Path) -> bool:
@@ -179,7 +180,7 @@ def place(source: str) -> tuple[Path, str | None]:
         >>> place("data/sim.h5:/fields/T"), place("data/x.npy")
         ((PosixPath('data/sim.h5'), '/fields/T'), (PosixPath('data/x.npy'), None))
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     file, colon, inner = str(path).rpartition(":")
     if path.exists() or not colon or readers.find(Path(file)) is None:
         return path, None

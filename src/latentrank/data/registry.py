@@ -16,6 +16,7 @@ import numpy as np
 
 from latentrank.data import curves
 from latentrank.errors import InputError, check_known, check_returned
+from latentrank.io import expanded
 from latentrank.registry import Registry
 
 if TYPE_CHECKING:
@@ -346,7 +347,7 @@ def _like(
 
 
 def _root(root: str | Path | None) -> Path:
-    return Path(root or os.environ.get("LATENTRANK_DATA") or "data").expanduser()
+    return expanded(root or os.environ.get("LATENTRANK_DATA") or "data")
 
 
 def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:

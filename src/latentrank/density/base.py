@@ -72,8 +72,11 @@ def as_matrix(
     Raises:
         InputError: they are not numbers, not a matrix, not finite, or of another width.
     """
+    from latentrank.data.plain import unwrapped  # and with it torch
+
+    given = unwrapped(values, what)
     try:
-        matrix = np.asarray(values, dtype=np.float64)
+        matrix = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"The {what} are not an array of numbers ({error}); give a NumPy array {axes}."

@@ -11,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from latentrank import inference, methods
+from latentrank.data.plain import unwrapped
 from latentrank.density.base import RandomState
 from latentrank.errors import InputError
 from latentrank.estimator import samples
@@ -84,7 +85,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
             ValueError: codes of another width, or not finite.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=np.float32)
+        codes = check_array(unwrapped(X, "X"), dtype=np.float32)
         if codes.shape[1] != self._n_features_out:
             raise InputError(
                 f"The codes have {codes.shape[1]} numbers each, expected {self._n_features_out}; "

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_array, validate_data
 from latentrank.data import Dataset, Split
 from latentrank.data.arrays import Contents, Meaning, Part, assemble
 from latentrank.data.axes import Axes, Axis
-from latentrank.data.base import unwrapped
 from latentrank.data.layout import as_samples, check_first, recognise_names
+from latentrank.data.plain import stacked, unwrapped
 from latentrank.data.readers.netcdf import places
 from latentrank.data.units import LARGEST, check_range
 from latentrank.data.views import blocks
@@ -43,6 +43,8 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
     """
     X = unwrapped(X, "X")
     _check_kind(X)
+    if isinstance(X, list | tuple) and len(X):
+        X = stacked(X, "X")
     settings = {
         "dtype": "numeric",
         "allow_nd": True,
@@ -71,8 +73,9 @@ def checked(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Array:
 
 
 def _check_kind(X: Any) -> None:
-    """Refuse what NumPy would make some array of, such as a data set of torch."""
-    if not (isinstance(X, list | tuple) or any(hasattr(X, name) for name in _ARRAYS)):
+    """Refuse what NumPy would make some array of, such as a data set of torch, or none."""
+    several = hasattr(X, "data_vars")  # a data set of xarray
+    if several or not (isinstance(X, list | tuple) or any(hasattr(X, name) for name in _ARRAYS)):
         raise InputError(
             f"X is of type {type(X).__name__}, expected an array or a table of numbers; gather the "
             "samples into one."

@@ -20,7 +20,7 @@ from latentrank.errors import InputError
 from latentrank.estimator.parameters import NestedOptions
 from latentrank.export import Exported, export_onnx
 from latentrank.filenames import ESTIMATOR, ESTIMATOR_ARRAYS
-from latentrank.io import atomic_write, write_text
+from latentrank.io import atomic_write, expanded, write_text
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.serialization import load as load_model
@@ -184,7 +184,7 @@ class Stored(NestedOptions):
             >>> bool((again.transform(X) == ae.transform(X)).all())
             True
         """
-        folder = Path(folder)
+        folder = expanded(folder)
         description, arrays = read(folder)
         networks = copy.deepcopy((encoder, decoder))
         try:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.blas import dtrmm
 
+from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError
 from latentrank.evaluation.statistics import Statistics, check_matrix, statistics
 
@@ -53,7 +54,7 @@ class _Root(NamedTuple):
 
 
 def _checked(features: ArrayLike, name: str) -> Array:
-    values = np.asarray(features, dtype=np.float64)
+    values = np.asarray(unwrapped(features, name), dtype=np.float64)
     check_matrix(values, name)
     return values
 
@@ -98,7 +99,7 @@ def _root_of_statistics(given: Statistics) -> _Root:
 def _root(given: ArrayLike | Statistics, name: str) -> _Root:
     if isinstance(given, Statistics):
         return _root_of_statistics(given)
-    x = np.asarray(given)
+    x = np.asarray(unwrapped(given, name))
     check_matrix(x, name)
     if len(x) > x.shape[1] > WIDE:
         return _root_of_statistics(statistics(x))

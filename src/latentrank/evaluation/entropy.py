@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from latentrank.data.base import to_float
+from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError
 from latentrank.evaluation.interpolation import random_pairs
 from latentrank.models.base import BATCH
@@ -64,7 +65,7 @@ def mean_entropy(probabilities: ArrayLike) -> float:
         >>> round(mean_entropy([[0.5, 0.5], [1.0, 0.0]]) / float(np.log(2)), 9)
         0.5
     """
-    p = np.asarray(probabilities, dtype=np.float64)
+    p = np.asarray(unwrapped(probabilities, "probabilities"), dtype=np.float64)
     if p.ndim != 2 or len(p) < 1 or p.min() < 0 or np.abs(p.sum(axis=1) - 1).max() > 1e-3:
         raise InputError(
             f"An array of shape {p.shape} was given, expected (N, K) with rows of probabilities "

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError, check_count
 
 Samples = NDArray[Any]
@@ -37,7 +38,7 @@ def labelled(
         InputError: inconsistent shapes, no samples, missing labels, a single class, or test
             labels that all are of other classes.
     """
-    train_y, test_y = np.asarray(labels), np.asarray(test_labels)
+    train_y, test_y = (np.asarray(unwrapped(y, "labels")) for y in (labels, test_labels))
     for part, rows, y in (("training", x, train_y), ("test", test_x, test_y)):
         if y.shape != (len(rows),) or len(rows) == 0:
             raise InputError(

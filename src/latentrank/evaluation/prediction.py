@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold
 
 from latentrank.data import Dataset, Split
+from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError
 from latentrank.models.base import LatentModel
 from latentrank.parametric import KINDS, ParameterMap, UnsuitableError
@@ -51,8 +52,8 @@ def relative_error(prediction: ArrayLike, truth: ArrayLike) -> float:
         >>> relative_error([3.0, 5.0], [3.0, 4.0])
         20.0
     """
-    predicted = np.asarray(prediction, dtype=np.float64)
-    true = np.asarray(truth, dtype=np.float64)
+    predicted = np.asarray(unwrapped(prediction, "prediction"), dtype=np.float64)
+    true = np.asarray(unwrapped(truth, "truth"), dtype=np.float64)
     if predicted.shape != true.shape:
         raise InputError(
             f"The prediction has shape {predicted.shape} and the truth {true.shape}, expected "

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from latentrank.data.base import to_float
+from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError, check_known
 from latentrank.evaluation.fitting import fit_classes
 from latentrank.evaluation.labelled import Labelled, checked_budget, draw_labels, labelled
@@ -61,7 +62,7 @@ class ProbeResult:
 
 
 def _checked_codes(codes: Codes) -> Codes:
-    values = np.asarray(codes, dtype=np.float32)
+    values = np.asarray(unwrapped(codes, "codes"), dtype=np.float32)
     if values.ndim != 2 or not np.isfinite(values).all():
         raise InputError(
             f"Codes of shape {values.shape} were given, expected (samples, latent width) with "

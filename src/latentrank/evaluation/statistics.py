@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError
 
 Array = NDArray[np.float64]
@@ -66,7 +67,7 @@ def statistics(features: ArrayLike) -> Statistics:
         >>> s.mean.tolist(), s.covariance.tolist(), s.count
         ([1.0, 1.0], [[2.0, 0.0], [0.0, 0.0]], 2)
     """
-    x = np.asarray(features)
+    x = np.asarray(unwrapped(features, "features"))
     check_matrix(x, "The features")
     running = RunningStatistics(x.shape[1])
     for start in range(0, len(x), ROWS):
@@ -102,7 +103,7 @@ class RunningStatistics:
         Args:
             features: `(n, width)` numbers, n from 0.
         """
-        x = np.asarray(features, dtype=np.float64)
+        x = np.asarray(unwrapped(features, "features"), dtype=np.float64)
         if not len(x):
             return
         mean = x.mean(axis=0)

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -182,7 +183,7 @@ def relative_contrasts(
         >>> bool((relative_contrasts(np.eye(5), draws=3) < 1e-12).all())
         True
     """
-    rows = np.asarray(codes, dtype=np.float64)
+    rows = np.asarray(unwrapped(codes, "codes"), dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 3 or min(draws, neighbours - 1) < 1:
         raise InputError(
             f"{draws} draws with {neighbours} neighbours were requested for codes of shape "

@@ -55,6 +55,11 @@ def check_matrix(x: Tensor, name: str) -> None:
         latentrank.errors.InputError: codes has shape (3,), expected a matrix with one row per \
 sample; reshape it to two dimensions.
     """
+    if not isinstance(x, Tensor):
+        raise InputError(
+            f"{name} is of type {type(x).__name__}, expected a tensor; convert it with "
+            "torch.as_tensor."
+        )
     if x.ndim != 2:
         raise InputError(
             f"{name} has shape {tuple(x.shape)}, expected a matrix with one row per sample; "

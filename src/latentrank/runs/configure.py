@@ -13,7 +13,7 @@ from latentrank.config import RunConfig, TrainConfig, settings
 from latentrank.data import Dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
-from latentrank.io import read_yaml
+from latentrank.io import expanded, read_yaml
 
 
 def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunConfig:
@@ -192,4 +192,4 @@ def absolute_source(source: str) -> str:
 
 def absolute(path: str) -> str:
     """A path that is valid in any working folder."""
-    return str(Path(path).expanduser().resolve())
+    return str(expanded(path).resolve())

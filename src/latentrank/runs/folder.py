@@ -18,7 +18,7 @@ from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
-from latentrank.io import atomic_write, read_json, read_yaml, write_json
+from latentrank.io import atomic_write, expanded, read_json, read_yaml, write_json
 from latentrank.models.base import LatentModel
 from latentrank.runs.kept import Kept
 from latentrank.serialization import load
@@ -60,7 +60,7 @@ class Run:
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = expanded(folder)
         self._check()
         self._networks = {"encoder": encoder, "decoder": decoder}
         self._encoded: dict[str, dict[str, np.ndarray]] = {}

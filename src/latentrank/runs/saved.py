@@ -19,6 +19,7 @@ from latentrank.data import Dataset
 from latentrank.data.own import holds_images
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, ESTIMATOR_ARRAYS, SPEC
+from latentrank.io import expanded
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
 from latentrank.runs.folder import Run, finished_run
@@ -57,7 +58,7 @@ def opened(
         ((1000, 4), ['history'])
     """
     networks = {"encoder": encoder, "decoder": decoder}
-    folder = Path(folder)
+    folder = expanded(folder)
     saved = (folder / SPEC).is_file() and not (folder / CONFIG).is_file()
     found = SavedModel(folder, **networks) if saved else finished_run(folder, **networks)
     if source is not None:

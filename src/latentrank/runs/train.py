@@ -29,7 +29,7 @@ from latentrank.filenames import (
     PARTS_OF_A_RUN,
     RESTARTS,
 )
-from latentrank.io import remove_leftovers, write_yaml
+from latentrank.io import expanded, remove_leftovers, write_yaml
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import READING
 from latentrank.randomness import isolated
@@ -82,7 +82,7 @@ def train(
             f"config is of type {type(config).__name__}, expected a RunConfig; write "
             "train(RunConfig(method=..., data=...), folder)."
         )
-    folder = Path(folder)
+    folder = expanded(folder)
     with locked(folder):
         dataset = load_data(config, progress, dataset)
         trainings = _Trainings(dataset, progress, callbacks)
@@ -156,6 +156,12 @@ class _Trainings:
     dataset: Dataset
     progress: bool
     callbacks: Sequence[Callback]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no callback before anything is written."""
+        from latentrank.training.callbacks import checked
+
+        object.__setattr__(self, "callbacks", checked(self.callbacks))
 
     def fit(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.table import Column
 from torch import Tensor
 
+from latentrank.errors import InputError
 from latentrank.io import csv_text, write_text
 from latentrank.training.ahead import SomeBatches
 from latentrank.training.context import is_last_epoch, total_steps
@@ -30,6 +31,30 @@ _T = TypeVar("_T")
 
 #: Seconds between updates of the progress line.
 _REFRESH = 0.1
+
+
+def checked(callbacks: Any) -> list[Callback]:
+    """The user's callbacks, of which Lightning would only notice in the middle that one is none.
+
+    Args:
+        callbacks: several, one, or None.
+
+    Raises:
+        InputError: one is not a callback of Lightning.
+
+    Example:
+        >>> checked([print])
+        Traceback (most recent call last):
+        latentrank.errors.InputError: callbacks holds a builtin_function_or_method, expected ...
+    """
+    given = list(callbacks or ()) if isinstance(callbacks, Sequence | None) else [callbacks]
+    for one in given:
+        if not isinstance(one, Callback):
+            raise InputError(
+                f"callbacks holds a {type(one).__name__}, expected objects of "
+                "lightning.pytorch.Callback; give these."
+            )
+    return given
 
 
 class History(Callback):

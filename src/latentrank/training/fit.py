@@ -28,7 +28,7 @@ from latentrank.models.base import LatentModel
 from latentrank.models.pca import PCA
 from latentrank.randomness import isolated
 from latentrank.training.adversarial import AdversarialModule
-from latentrank.training.callbacks import History, LogTerms, ProgressLine
+from latentrank.training.callbacks import History, LogTerms, ProgressLine, checked
 from latentrank.training.checkpoints import Checkpoint, CheckpointFiles
 from latentrank.training.closed_form import solve
 from latentrank.training.geodesic import start_of
@@ -143,7 +143,7 @@ def fit(
     history = History(folder / HISTORY if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
     watching: list[Callback] = [] if start is None else [start]
-    watching += [LogTerms(), good, *_stopping(module), history, *(callbacks or [])]
+    watching += [LogTerms(), good, *_stopping(module), history, *checked(callbacks)]
     if progress:
         where = "" if precision == "32-true" else f", {precision}"
         watching.append(ProgressLine(f"{model.spec.method} on {Path(dataset.name).name}{where}"))

@@ -155,3 +155,18 @@ def test_what_is_not_on_this_machine_is_not_fetched(monkeypatch):
     with pytest.raises(InputError, match=r"hf:nobody/nothing is not on this machine .* --download"):
         load("hf:nobody/nothing")
     assert not datasets.config.HF_HUB_OFFLINE
+
+
+def test_data_in_memory_are_read_as_those_saved(tmp_path):
+    made, *_ = with_images(8)
+    numbers = datasets.Dataset.from_dict({"x": GENERATOR.normal(size=(8, 3)).tolist()})
+    both = datasets.DatasetDict(train=numbers, test=numbers)
+    for number, source in enumerate((made, numbers, both)):
+        source.save_to_disk(tmp_path / str(number))
+        there = load(tmp_path / str(number))
+        for here in (source, source.with_format("torch")):
+            assert load(here).fingerprint == there.fingerprint
+            assert load(here).class_names == there.class_names
+    changed = numbers.with_transform(lambda rows: {"x": [[2.0]] * len(rows["x"])})
+    with pytest.raises(InputError, match="are dictionaries"):
+        load(changed)

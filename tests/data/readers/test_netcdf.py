@@ -293,3 +293,22 @@ def read_again(trained, folder, name):
     """The samples of a file for a model of these data."""
     how = {**trained.reading, "conventions": trained.axes.conventions}
     return load_samples(folder / name, trained.preprocessing, trained.shape, **how)[0].x
+
+
+def test_coordinates_that_are_missing_for_some_samples_are_no_parameters():
+    """A missing time would be the least integer, 9e18 units before the others."""
+    days = np.arange("2000-01-01", "2000-01-13", dtype="M8[D]").astype("M8[ns]")
+    days[3] = np.datetime64("NaT")
+    for name, values in {"when": days, "re": np.where(MACH[0] == MACH, np.nan, MACH)}.items():
+        data = load(fields().assign_coords({name: ("case", values)}))
+        assert data.parameter_names == ("mach",)
+        assert f"No parameters, since some are NaN or infinite: {name}." in data.notes
+        with pytest.raises(InputError, match="parameters that are NaN"):
+            load(fields().assign_coords({name: ("case", values)}), parameters=name)
+
+
+def test_a_tree_of_data_sets_is_refused():
+    tree = xr.DataTree.from_dict({"/": fields(), "/more": fields()})
+    with pytest.raises(InputError, match="a DataTree of xarray"):
+        load(tree)
+    assert load(tree["more"].to_dataset()).shape == (2, 5, 7)

@@ -1,9 +1,12 @@
 import gzip
 import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from latentrank.data import load, load_samples
 from latentrank.data.arrays import Meaning
@@ -302,3 +305,38 @@ def test_names_that_may_have_been_a_sample_are_told(tmp_path, first):
     assert "The first line of numbers is read as column names." in data.notes
     _, data = written(tmp_path, "country,2019,2020,2021\n" + "a,1.5,2.5,0.5\nb,1.5,3.5,0.5\n" * 4)
     assert not any("first line" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [float, lambda v: Decimal(str(v)), Fraction, lambda v: v > 0],
+    ids=["float", "decimal", "fraction", "bool"],
+)
+def test_numbers_in_a_column_of_objects_are_numbers(number):
+    """Databases return decimals, and a frame made row by row has objects only."""
+    values = [number(value) for value in FRAME["a"]]
+    data = load(FRAME.drop(columns="class").assign(a=pd.Series(values, dtype=object)))
+    assert data.axes.channel_names == ("a", "b", "c")
+    np.testing.assert_array_equal(data.train.x[:, 0], np.array(values, float)[data.train.rows])
+    gap = FRAME.assign(a=pd.Series([None, *values[1:]], dtype=object))
+    with pytest.raises(InputError, match=r"lacks values in 1 of its columns, a \(1\)"):
+        load(gap)
+    assert load(FRAME.assign(a=pd.Series([None] * N, dtype=object))).shape == (2,)
+
+
+def test_dates_and_complex_numbers_are_no_parameters_and_no_samples():
+    """As numbers, dates count in a unit that nobody chose, and half of a complex number is lost."""
+    for column in (pd.date_range("2020", periods=N), FRAME["a"] + 1j):
+        frame = FRAME.assign(when=column)
+        for how in ({"parameters": "when"}, {"columns": "a,when"}):
+            with pytest.raises(InputError, match="in its column when, expected real numbers"):
+                load(frame, **how)
+        assert "Unused columns: id, when." in load(frame).notes
+
+
+def test_samples_in_a_column_have_one_shape():
+    x = GENERATOR.normal(size=(N, 5))
+    data = load(pd.DataFrame({"x": list(torch.from_numpy(x))}))
+    np.testing.assert_array_equal(data.train.x, x[data.train.rows])
+    with pytest.raises(InputError, match=r"in its column x, have shapes \(4,\), \(5,\)"):
+        load(pd.DataFrame({"x": [row[: 4 + i % 2] for i, row in enumerate(x)]}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,26 @@ def _offline(datasets: Any) -> Iterator[None]:
         for place, value in zip(places, before, strict=True):
             place.HF_HUB_OFFLINE = value
         datasets.logging.set_verbosity(verbosity)
+
+
+def is_loaded(source: Any) -> bool:
+    """Whether this is a data set in memory, which has no transform that makes other samples."""
+    datasets = sys.modules.get("datasets")  # else there are none
+    if datasets is None or not isinstance(source, datasets.Dataset | datasets.DatasetDict):
+        return False
+    tables = source.values() if isinstance(source, dict) else [source]
+    return all(table.format["type"] != "custom" for table in tables)
+
+
+def from_loaded(source: Any, what: str, meaning: Meaning) -> Contents:
+    """A data set in memory.
+
+    Args:
+        source: for which `is_loaded`.
+        what: description of its origin, for messages.
+        meaning: roles of the columns.
+    """
+    return _contents(sys.modules["datasets"], source.with_format(None), what, meaning)
 
 
 def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Contents:

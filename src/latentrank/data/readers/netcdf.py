@@ -41,7 +41,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
 
     The first dimension is the sample axis. Several variables over the same dimensions are channels
     of one array. A variable `parameters` along the first dimension, `(N,)` or `(N, P)`, or else
-    coordinates along it only, except an index from 0, are parameters.
+    coordinates along it only, except an index from 0 and those with a NaN, are parameters.
 
     Args:
         dataset: the opened data set.
@@ -60,7 +60,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     if meaning.layout is None and not meaning.lenient:
         check_first(dims, str(path), dataset[names[0]].coords)
     given = meaning.parameters or _called_parameters(dataset, sample)
-    parameters = given or _coordinates(dataset, sample)
+    found = () if given else _coordinates(dataset, sample)
+    lacking = [name for name in found if not np.isfinite(dataset[name].values).all()]
+    parameters = given or tuple(name for name in found if name not in lacking)
     known = [str(name) for name in dataset.variables]
     check("variable", str(path), [*parameters, meaning.labels], known)
     labels = meaning.labels or next((name for name in LABELS if name in known), None)
@@ -79,6 +81,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     if parameters and not given:
         listed = ", ".join(axis.label for axis in measured)
         said.append(f"Parameters are read from coordinates: {listed}.")
+    if lacking:
+        said.append(f"No parameters, since some are NaN or infinite: {', '.join(lacking)}.")
     said.append(f"Samples are along {sample}.")
     used = {*names, *parameters, labels}
     over = {str(name): values for name, values in dataset.data_vars.items() if name not in used}
@@ -98,11 +102,22 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
 
 
 def numeric_times(dataset: Any) -> Any:
-    """An xarray `Dataset` whose times along an axis are numbers with units, as in a file."""
+    """An xarray `Dataset` whose times along an axis are numbers with units, as in a file.
+
+    Those that are missing are NaN.
+    """
+    times = [name for name, values in dataset.coords.items() if values.dtype.kind in "mM"]
+    return dataset.assign_coords({n: _numeric(dataset[n].variable) for n in times})
+
+
+def _numeric(times: Any) -> Any:
     from xarray.conventions import encode_cf_variable
 
-    times = [name for name, values in dataset.coords.items() if values.dtype.kind in "mM"]
-    return dataset.assign_coords({n: encode_cf_variable(dataset[n].variable) for n in times})
+    encoded, missing = encode_cf_variable(times), np.isnat(times.values)
+    # there they are the least integer
+    return (
+        encoded.copy(data=np.where(missing, np.nan, encoded.values)) if missing.any() else encoded
+    )
 
 
 def _values(variable: Any, path: Path) -> Array:

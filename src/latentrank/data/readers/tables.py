@@ -7,15 +7,19 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from latentrank.data.arrays import Contents, Meaning, Part, text_of
+from latentrank.data.arrays import REMEDIES, Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis
+from latentrank.data.plain import stacked
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
@@ -221,7 +225,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         numbers = [name for name in rest if _mostly_numbers(frame[name])]
         _check_numbers(what, frame, numbers, meaning)
     columns = meaning.columns or tuple(name for name in rest if _has_numbers(frame, name))
-    lists = [name for name in columns if frame[name].dtype == object]
+    lists = [name for name in columns if _are_lists(frame[name])]
     if lists and meaning.columns is None:
         columns = tuple(lists[:1])
     if not columns:
@@ -229,7 +233,11 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
             f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
         )
     _check_numbers(what, frame, (*columns, *(meaning.parameters or ())), meaning)
-    x = np.stack(frame[columns[0]].to_list()) if lists else _matrix(what, frame, columns, meaning)
+    x = (
+        stacked(frame[columns[0]].to_list(), f"{what}, in its column {columns[0]},")
+        if lists
+        else _matrix(what, frame, columns, meaning)
+    )
     over = [name for name in names if name not in {*columns, *named}]
     part = Part(
         what,
@@ -267,8 +275,13 @@ def _matrix(what: str, frame: Any, columns: Sequence[str], meaning: Meaning) -> 
 
 
 def _check_numbers(what: str, frame: Any, names: Sequence[str], meaning: Meaning) -> None:
-    """Refuse columns with text among their numbers."""
+    """Refuse columns with text among their numbers, dates, and complex numbers."""
     for name in names:
+        if frame[name].dtype.kind in "cmM":
+            raise InputError(
+                f"{what} has {frame[name].dtype} in its column {name}, expected real numbers; "
+                f"{REMEDIES[frame[name].dtype.kind]}{_or_leave_out(meaning, 'this column')}."
+            )
         for row, text in enumerate(_texts(frame[name])):
             if text and not _is_number(text):
                 raise InputError(
@@ -286,7 +299,7 @@ def _mostly_numbers(column: Any) -> bool:
 
 def _texts(column: Any) -> list[str]:
     """The entries of a column of text, where missing ones are empty; none of other columns."""
-    if column.dtype.kind in "biufcmM" or any(isinstance(v, list | np.ndarray) for v in column[:1]):
+    if column.dtype.kind in "biufcmM" or _are_lists(column) or _are_numbers(column):
         return []
     return [text_of(value) for value in column]
 
@@ -303,9 +316,23 @@ def _split_column(frame: Any, names: Sequence[str]) -> str | None:
 
 def _has_numbers(frame: Any, name: str) -> bool:
     column = frame[name]
-    if column.dtype == object:
-        return isinstance(column.iloc[0], list | np.ndarray)
-    return bool(column.dtype.kind in "biuf") and not bool(column.isna().all())
+    return _are_lists(column) or _are_numbers(column)
+
+
+def _are_lists(column: Any) -> bool:
+    return column.dtype == object and isinstance(column.iloc[0], list | np.ndarray | Tensor)
+
+
+def _are_numbers(column: Any) -> bool:
+    """Whether these are real numbers, of NumPy, pandas or Python, such as those of a database."""
+    if hasattr(column, "cat"):
+        return False
+    present = column.dropna()
+    objects = column.dtype.kind == "O"
+    numbers = column.dtype.kind in "biuf" or (
+        objects and all(isinstance(value, Real | Decimal) for value in present)
+    )
+    return numbers and len(present) > 0
 
 
 def _identifies(frame: Any, name: str) -> bool:

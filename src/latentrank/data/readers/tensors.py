@@ -9,7 +9,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from latentrank.data.arrays import Contents, Meaning, Part
-from latentrank.data.base import unwrapped
+from latentrank.data.plain import unwrapped
 from latentrank.data.readers import named
 from latentrank.errors import InputError
 

@@ -1,0 +1,125 @@
+"""Tensors, pictures and lists of them as NumPy arrays, and what would be misread refused."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentrank.errors import InputError
+
+Array = NDArray[Any]
+
+_FLOATS = (torch.float16, torch.float32, torch.float64)
+#: Modes of Pillow whose numbers are a code of colours: places in a palette, amounts of ink, ...
+_CODED = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+
+
+def unwrapped(values: Any, what: str) -> Any:
+    """Tensors and pictures as arrays, also those in a list, and other values as they are.
+
+    Args:
+        values: an array, a tensor, a picture of Pillow, a list or an array of these, or anything
+            else. Pictures
+            with a palette, and others whose numbers are a code of colours, are converted to RGB;
+            floats that NumPy lacks, such as `torch.bfloat16`, to float32.
+        what: their name in messages.
+
+    Raises:
+        InputError: some are masked, or a tensor is sparse or has no values.
+
+    Example:
+        >>> unwrapped([torch.ones(2, dtype=torch.bfloat16)], "x")
+        [array([1., 1.], dtype=float32)]
+        >>> unwrapped("text", "x")
+        'text'
+    """
+    if isinstance(values, Tensor):
+        return _of_tensor(values, what)
+    if _is_picture(values):
+        return np.asarray(values.convert("RGB") if values.mode in _CODED else values)
+    objects = isinstance(values, np.ndarray) and values.dtype == object and values.ndim == 1
+    if isinstance(values, list | tuple) or objects:
+        wrapped = Tensor | (np.ndarray | list if objects else np.ma.MaskedArray)
+        if any(isinstance(value, wrapped) or _is_picture(value) for value in values):
+            return [unwrapped(value, what) for value in values]
+    if np.ma.is_masked(values):
+        raise InputError(
+            f"{what} has masked values, which would be used as if they were not masked; fill them "
+            f"({what}.filled(...)) or leave those samples out."
+        )
+    return values
+
+
+def _of_tensor(values: Tensor, what: str) -> Array:
+    try:
+        found = values.detach().cpu().resolve_conj().resolve_neg()
+        lacking = found.is_floating_point() and found.dtype not in _FLOATS
+        array: Array = (found.float() if lacking else found).numpy()
+    except (RuntimeError, TypeError) as error:  # whichever of them a kind of tensor raises
+        layout = "nested" if values.is_nested else str(values.layout).removeprefix("torch.")
+        raise InputError(
+            f"{what} is a tensor of {values.dtype}, {layout}, on {values.device}, expected a dense "
+            "one of numbers in memory; convert it, for example with to_dense() or dequantize()."
+        ) from error
+    return array
+
+
+def _is_picture(values: Any) -> bool:
+    pillow = sys.modules.get("PIL.Image")  # else there are none
+    return pillow is not None and isinstance(values, pillow.Image)
+
+
+def stacked(values: Sequence[Any], what: str) -> Array:
+    """Samples as one array.
+
+    Args:
+        values: a sample each: an array, a tensor, a picture, or numbers in lists.
+        what: their name in messages.
+
+    Returns:
+        `(N, ...)`.
+
+    Raises:
+        InputError: they have different shapes, or a part of one has.
+
+    Example:
+        >>> stacked([[1, 2], torch.tensor([3, 4])], "x").tolist()
+        [[1, 2], [3, 4]]
+    """
+    arrays = [as_array(value, what) for value in values]
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        raise InputError(
+            f"The samples of {what} have shapes {', '.join(map(str, shapes))}, expected one shape; "
+            "resize or crop them."
+        )
+    return np.stack(arrays)
+
+
+def as_array(values: Any, what: str) -> Array:
+    """A sample, or all of them, as an array.
+
+    Args:
+        values: as for `unwrapped`.
+        what: their name in messages.
+
+    Raises:
+        InputError: as `unwrapped`, or parts have different shapes.
+    """
+    found = unwrapped(values, what)
+    try:
+        array = np.asarray(found)
+        # text would take in what is missing, as `nan`
+        text = array.dtype.kind == "U" and isinstance(found, list | tuple)
+        return np.asarray(found, dtype=object) if text else array
+    except ValueError as error:
+        raise InputError(
+            f"A sample of {what} has parts of different shapes, expected an array, or a tuple of "
+            "an array and its label or parameters; give one of these."
+        ) from error
