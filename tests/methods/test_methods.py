@@ -380,9 +380,8 @@ def test_options_of_the_wrong_kind_are_told_in_a_sentence(method, options, told)
 
 
 def test_numbers_of_numpy_are_numbers(tmp_path):
-    model = methods.build(
-        "irmae", (6,), np.int64(3), depth=np.int32(2), init_variance=np.float32(2)
-    )
+    options = {"depth": np.int32(2), "init_variance": np.float32(2)}
+    model = methods.build("irmae", (6,), np.int64(3), **options)
     again = latentrank.load(latentrank.save(model.eval(), tmp_path))
     assert again.spec == model.spec
 
