@@ -166,7 +166,9 @@ def download(
     if Path(name).is_dir():
         raise InputError(f"{name} is a folder on this machine, not a name on the Hub; load it.")
     api = _api(token)
-    with _explained(f"{name} cannot be fetched", "check the name, the revision and the connection"):
+    with _explained(
+        f"{name} cannot be downloaded", "check the name, the revision and the connection"
+    ):
         return Path(
             api.snapshot_download(
                 name,

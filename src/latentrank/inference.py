@@ -165,7 +165,7 @@ def sample(run: Run, spec: str, n: int, seed: RandomState = 0, **options: Any) -
     Args:
         run: a finished run; its data are not needed.
         spec: a density as text, such as `"gmm:components=10"`.
-        n: number of samples, from 1.
+        n: number of samples, at least 1.
         seed: random seed for sampling; an integer, a NumPy random state or generator, or None.
         **options: options of the density; these override those of `spec`.
 
@@ -231,15 +231,15 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
         return ParameterMap.load(path)
     if not run.model().reconstructs:
         raise InputError(
-            f"The method {run.settings.method} has no codes of samples to interpolate; take a run "
-            "of an autoencoder."
+            f"The method {run.settings.method} does not encode samples, so "
+            "there is nothing to interpolate; give a run of an autoencoder."
         )
     known = run.encoded("train")
     if "parameters" not in known:
         run.need_samples()
         raise InputError(
             f"The data {run.settings.data.source} for {run.folder} have no parameters to "
-            "predict from; give data that have, under the name parameters, see docs/reduction.md."
+            "predict from; give data that have some, as docs/reduction.md explains."
         )
     basis = run.model().bottleneck.basis()
     fitted = ParameterMap.fit(

@@ -171,7 +171,7 @@ def restore(make: Callable[[], Module], tensors: Mapping[str, Tensor], source: P
     except (RuntimeError, MemoryError, TypeError, ValueError):
         raise InputError(
             f"The weights in {source} are not those of the model that its description specifies; "
-            "keep both as one training wrote them."
+            "keep both files from the same training."
         ) from None
     return module
 

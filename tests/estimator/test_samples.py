@@ -26,7 +26,7 @@ def test_shaped_arrays_keep_their_shape(shape):
     codes = estimator.fit_transform(x)
     assert codes.shape == (12, 3)
     assert estimator.inverse_transform(codes).shape == x.shape
-    with pytest.raises(InputError, match=r"expected .* the shape trained on"):
+    with pytest.raises(InputError, match=r"expected .* the shape used in training"):
         estimator.transform(x[..., :-1])
 
 

@@ -226,7 +226,7 @@ def test_columns_of_the_table_have_different_names(tmp_path):
 
 
 def test_an_aim_given_twice_is_refused(tmp_path):
-    with pytest.raises(InputError, match="rank is given as an aim twice"):
+    with pytest.raises(InputError, match="rank is given as an objective twice"):
         sweep(BASE, [PENALTY], 1, minimise=["rank"], maximise=["rank"], out=tmp_path)
 
 

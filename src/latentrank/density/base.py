@@ -101,9 +101,9 @@ def generator(seed: Any = None) -> np.random.Generator:
     """A random generator from a seed of any kind.
 
     Args:
-        seed: an integer from 0, for reproducible results; a NumPy `RandomState` or `Generator`,
-            which is advanced, as NumPy's global state is for the module `numpy.random`; or None
-            for different results each time.
+        seed: an integer of at least 0, for reproducible results; a NumPy `RandomState` or
+            `Generator`, which is advanced, as NumPy's global state is for the module
+            `numpy.random`; or None for different results each time.
 
     Returns:
         The generator.
@@ -121,8 +121,8 @@ def generator(seed: Any = None) -> np.random.Generator:
         return np.random.default_rng(seed)
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise InputError(
-            f"The seed is {seed!r}, expected None, an integer from 0, or a NumPy RandomState or "
-            "Generator; give one of these."
+            f"The seed is {seed!r}, expected None, an integer of at least 0, or a NumPy "
+            "RandomState or Generator; give one of these."
         )
     return np.random.default_rng(int(seed))
 
@@ -313,7 +313,7 @@ class Density(ABC):
         """Draw codes; all of them lie in the subspace.
 
         Args:
-            n: number of codes, from 1.
+            n: number of codes, at least 1.
             seed: as for `generator`; an integer gives the same codes each time.
 
         Returns:

@@ -98,7 +98,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         """New samples: codes drawn from a density fitted to `embedding_`, decoded.
 
         Args:
-            n: how many, from 1.
+            n: how many, at least 1.
             density: one of `latentrank.density.names()`, alone or with options, such as
                 `"gmm:components=5"`; by default `"gaussian"`, or `"prior"` for a GAN.
             random_state: None (NumPy's global state), an integer, or a NumPy `RandomState` or

@@ -94,7 +94,7 @@ def check(estimator: Any) -> None:
         >>> from latentrank import LowRankAutoencoder
         >>> check(LowRankAutoencoder(epochs="3"))
         Traceback (most recent call last):
-        latentrank.errors.InputError: epochs is '3', expected an integer from 1; choose one.
+        latentrank.errors.InputError: epochs is '3', expected an integer of at least 1; choose one.
     """
     for name in ("latent_dim", "epochs", "batch_size", "init_steps", "n_init"):
         check_count(getattr(estimator, name), name)

@@ -116,9 +116,7 @@ def _check_dimensions(estimator: BaseEstimator, X: ArrayLike, reset: bool) -> No
         remedy = f"transpose it: X.transpose(..., {order})"
     else:
         remedy = "rename them to those, in the order that they stand for: X.rename({...})"
-    raise InputError(
-        f"X has the dimensions {dims}, and those of a sample in fit were ({order}); {remedy}."
-    )
+    raise InputError(f"X has the dimensions {dims}, but a sample in fit had ({order}); {remedy}.")
 
 
 def _dimensions(X: Any) -> tuple[str, ...]:
@@ -143,7 +141,7 @@ def _check_finite(x: Array) -> None:
         good = usable.reshape(len(block), -1).all(axis=1)
         if not good.all():
             raise InputError(
-                f"X holds NaN, infinity or a number beyond {LARGEST:g} in row "
+                f"X contains NaN, infinity or a number beyond {LARGEST:g} in row "
                 f"{row + int(np.argmin(good))}, counted from 0; fill such values, for example with "
                 "sklearn.impute.SimpleImputer, or leave those rows out."
             )

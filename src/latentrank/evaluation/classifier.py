@@ -218,7 +218,7 @@ def train_classifier(
         test_images: `(M, C, H, W)`, for the accuracy.
         test_labels: `(M,)`.
         seed: random seed for the initial weights and the order of images.
-        epochs: passes over the images, from 1.
+        epochs: passes over the images, at least 1.
         cache: folder for trained classifiers; None disables caching.
         device: where to train and infer.
 

@@ -164,7 +164,7 @@ def extractor(
     if name == "classifier":
         if dataset is None:
             raise InputError(
-                "The features 'classifier' were requested without data to train it on; "
+                "The features 'classifier' were requested without data to train one on; "
                 "give a labelled data set, or choose the features 'inception'."
             )
         train, test = _labelled(dataset.train, dataset), _labelled(dataset.test, dataset)

@@ -20,7 +20,7 @@ def random_pairs(
     """Rows of both ends of random lines between different samples, `(pairs,)` each.
 
     Args:
-        count: number of samples, from 2.
+        count: number of samples, at least 2.
         pairs: number of lines.
         rng: draws them.
 
@@ -66,7 +66,7 @@ def spherical(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
     Args:
         a: codes to start from, `(R, L)`.
         b: codes to end at, `(R, L)`.
-        steps: points per arc, from 2.
+        steps: points per arc, at least 2.
 
     Returns:
         `(R, steps, L)` of the codes' floating type; the ends equal `a` and `b` exactly.
@@ -98,7 +98,7 @@ def pca_grid(
 
     Args:
         codes: `(N, L)`, `N` from 2; or their subspace.
-        size: points along each side, from 2.
+        size: points along each side, at least 2.
         extent: how far the grid reaches to each side, in standard deviations; the papers take 2.
 
     Returns:
@@ -114,7 +114,7 @@ def pca_grid(
         ([-2.0, 0.0, 2.0], [-2.0, -2.0, -2.0])
     """
     if size < 2:
-        raise InputError(f"The grid's size is {size}, expected an integer from 2; raise it.")
+        raise InputError(f"The grid's size is {size}, expected an integer of at least 2; raise it.")
     subspace = codes if isinstance(codes, Subspace) else Subspace.of(codes)
     ticks = np.linspace(-extent, extent, size)
     plane = np.stack(np.meshgrid(ticks, ticks), axis=-1)[..., : subspace.rank]
@@ -132,7 +132,7 @@ def _ends(a: ArrayLike, b: ArrayLike, steps: int) -> tuple[Array, Array, Array]:
             "expected equal shapes; pair them row by row."
         )
     if steps < 2:
-        raise InputError(f"steps is {steps}, expected an integer from 2; raise it.")
+        raise InputError(f"steps is {steps}, expected an integer of at least 2; raise it.")
     return start[:, None], end[:, None], np.linspace(0, 1, steps)[:, None]
 
 

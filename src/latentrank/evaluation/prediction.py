@@ -200,6 +200,6 @@ def _parameters(dataset: Dataset, split: Split) -> Array:
     if split.parameters is None:
         raise InputError(
             f"The data set '{dataset.name}' has no parameters to interpolate over; "
-            "take one that has, such as 'curves:shifted-sine'."
+            "use one that has, such as 'curves:shifted-sine'."
         )
     return split.parameters

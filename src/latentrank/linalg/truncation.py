@@ -45,7 +45,7 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
 
     Args:
         y: `(B, L)` floating-point, one row per sample. Half precision is computed in float32.
-        rank: `k`, an integer from 1.
+        rank: `k`, an integer of at least 1.
 
     Returns:
         `(B, L)`, dtype and device of `y`; `y` itself where `rank >= min(B, L)`. It can be
@@ -79,7 +79,7 @@ def leading_basis(y: Tensor, rank: int) -> Tensor:
 
     Args:
         y: `(B, L)` floating-point, one row per sample.
-        rank: number of directions, from 1.
+        rank: number of directions, at least 1.
 
     Returns:
         `(L, min(rank, L))`, orthonormal columns in the dtype of `y`, largest singular value first,
@@ -180,7 +180,7 @@ class GramAccumulator:
         """The right singular directions of all rows together, largest singular value first.
 
         Args:
-            rank: number of directions, from 1.
+            rank: number of directions, at least 1.
 
         Returns:
             `(L, min(rank, L))` float64, signs as in `leading_basis`.

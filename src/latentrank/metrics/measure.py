@@ -34,7 +34,7 @@ def check(text: str) -> Spec:
     Example:
         >>> check("accuracy:ten")
         Traceback (most recent call last):
-        latentrank.errors.InputError: The number of labels is 'ten', expected an integer from 2...
+        latentrank.errors.InputError: The number of labels is 'ten', expected an integer of...
     """
     spec = parse(text)
     kind, argument = spec.metric.argument, spec.argument

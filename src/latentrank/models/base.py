@@ -258,7 +258,7 @@ class LatentModel(nn.Module):
                 advice = "their channels come last, so give np.moveaxis(x, -1, 1)"
             raise InputError(
                 f"The samples have shape {shape}, expected (N, {', '.join(map(str, wanted))}) with "
-                f"N from 1; {advice}."
+                f"N at least 1; {advice}."
             )
         normalise = self.preprocessing.normalise
         return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))

@@ -79,7 +79,7 @@ def diversity(generated: Tensor, real: Tensor) -> float:
         real: `(M, *shape)`.
 
     Returns:
-        A number from 0; NaN where N or M is below 2.
+        A number of at least 0; NaN where N or M is below 2.
 
     Example:
         >>> real = torch.tensor([[0.0], [2.0]])

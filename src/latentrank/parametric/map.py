@@ -217,8 +217,8 @@ class ParameterMap:
             return made
         except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
             raise InputError(
-                f"{path} holds no map from parameters to codes ({error}); remove it, and it is "
-                "fitted anew."
+                f"{path} contains no map from parameters to codes ({error}); remove it, and it is "
+                "fitted again."
             ) from None
 
 

@@ -201,7 +201,7 @@ class SavedModel(Run):
         """Refuse a model that was given no data."""
         if self._source is None:
             raise InputError(
-                f"{self.folder} holds a model without data, and this needs samples; give some "
+                f"{self.folder} contains a model without data, but this needs samples; give some "
                 "with --data PATH."
             )
 
@@ -213,7 +213,7 @@ class SavedModel(Run):
             if self._source.shape != shape:
                 raise InputError(
                     f"The samples of {self._source.name} have shape {self._source.shape}, expected "
-                    f"{shape}, the shape trained on; give data of that shape."
+                    f"{shape}, the shape used in training; give data of that shape."
                 )
             return replace(self._source, preprocessing=units)
         spec = self._bare.spec

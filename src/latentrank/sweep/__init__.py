@@ -31,7 +31,7 @@ class Trial(NamedTuple):
     """A finished trial.
 
     Attributes:
-        number: number in the study, from 0.
+        number: number in the study, at least 0.
         values: value of the metric of each aim.
         best: whether no other trial is at least as good in all aims and better in one: with one
             aim the best trials, with two the Pareto front.
@@ -162,7 +162,7 @@ def _aims(minimise: str | Sequence[str], maximise: str | Sequence[str]) -> list[
     for index, aim in enumerate(aims):
         metrics.check(aim.metric)
         if aim.metric in (other.metric for other in aims[:index]):
-            raise InputError(f"{aim.metric} is given as an aim twice; leave one out.")
+            raise InputError(f"{aim.metric} is given as an objective twice; leave one out.")
     return aims or [Aim("validation_error")]
 
 

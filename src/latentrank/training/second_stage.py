@@ -53,8 +53,8 @@ def second_stage_of(model: LatentModel, config: TrainConfig) -> SecondStage | No
         config: training settings.
 
     Raises:
-        InputError: `second_stage_epochs` is not an integer from 0, or the length of the first stage
-            is not given in epochs.
+        InputError: `second_stage_epochs` is not an integer of at least 0, or the length of the
+            first stage is not given in epochs.
 
     Example:
         >>> import latentrank
