@@ -37,7 +37,7 @@ def squared_errors(model: LatentModel, x: Array) -> NDArray[np.float64]:
 
 
 def need_reconstructions(method: str, purpose: str) -> None:
-    """Refuse a GAN.
+    """Refuse a method without reconstructions, such as a GAN.
 
     Args:
         method: one of `latentrank.methods.names()`.
@@ -51,7 +51,7 @@ def need_reconstructions(method: str, purpose: str) -> None:
 
 
 class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Stored):  # type: ignore[misc]
-    """What is done with a trained model; `LowRankAutoencoder` adds the training."""
+    """The methods that use a trained model; `LowRankAutoencoder` adds the training."""
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """The codes of `X`.
@@ -64,8 +64,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: samples of another shape, beyond the bounds of the training data, or not
-                finite.
+            ValueError: samples of a different shape, outside the bounds of the training data, or
+                not finite.
         """
         x = self._samples(X)
         return self.model_.encode_array(x)
@@ -81,7 +81,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: codes of another width, or not finite.
+            ValueError: codes of a different width, or not finite.
         """
         check_is_fitted(self)
         codes = check_array(X, dtype=np.float32)
@@ -117,7 +117,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         return self._decoded(fitted.sample(n, seed=random_generator(random_state)))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
-        """The share of the variance of `X` that its reconstruction explains.
+        """The fraction of the variance of `X` that its reconstruction explains.
 
         `1 - sum (x - x')^2 / sum (x - mean)^2`, with the mean sample of the training data. Columns
         or channels are divided by their standard deviation there, so that they have equal weight.
@@ -132,8 +132,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: samples of another shape or not finite, or the method is a GAN, which
-                reconstructs nothing.
+            ValueError: samples of a different shape or not finite, or the method is a GAN, which
+                does not reconstruct.
         """
         x = self._samples(X)
         unexplained = -self._score_samples(x).sum()

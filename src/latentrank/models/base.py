@@ -62,7 +62,7 @@ class LatentModel(nn.Module):
 
     @property
     def latent_dim(self) -> int:
-        """Numbers in a code."""
+        """Width of the code."""
         return self.bottleneck.latent_dim
 
     @property
@@ -77,7 +77,7 @@ class LatentModel(nn.Module):
 
     @preprocessing.setter
     def preprocessing(self, made: Preprocessing) -> None:
-        """Training with `fit` sets it; a loop of your own may, so that it is saved."""
+        """Training with `fit` sets it; your own loop can set it, so that it is saved."""
         self.spec = self.spec.model_copy(update={"preprocessing": made})
 
     def encode(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ class SecondStage(Callback):
     """Freezes the encoder after the first stage and trains the decoder on its inference inputs.
 
     In the first stage each batch is truncated to its own directions; at inference all codes are
-    projected on one basis of the entire training set. Here the decoder adapts to that (Mounayer et
+    projected onto one basis of all training samples. Here the decoder adapts to that (Mounayer et
     al. 2024).
 
     Args:
