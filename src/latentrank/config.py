@@ -175,7 +175,7 @@ class TrainConfig(_Section):
 
     @property
     def restarts(self) -> list[TrainConfig]:
-        """These settings for each of `n_init` trainings; the first has the seed itself.
+        """These settings for each of `n_init` trainings; the first keeps the seed.
 
         Example:
             >>> [one.seed for one in TrainConfig(seed=5, n_init=3).restarts]
@@ -327,7 +327,7 @@ def _paths(section: type[BaseModel]) -> dict[str, tuple[str, ...]]:
 
 @cache
 def settings(marked: Literal["resumable", "place"] | None = None) -> dict[str, FieldInfo]:
-    """Every setting of a run by name, the options of methods left out, with its description.
+    """Every setting of a run by name, without the options of methods, with its description.
 
     Args:
         marked: only those that may differ when a run is resumed, or those that say only where

@@ -66,7 +66,7 @@ def as_matrix(
         what: name of the values in messages.
         axes: the expected shape as text, such as `"(N, L)"`.
         width: the expected number of columns, or None for any.
-        remedy: what to do about another number of columns.
+        remedy: what to do about a wrong number of columns.
         names: of the expected columns, for the message.
 
     Raises:

@@ -170,7 +170,7 @@ class Stored(NestedOptions):
         Args:
             folder: where it is.
             encoder: a network of your own, where the estimator had one.
-            decoder: likewise.
+            decoder: your own network, if `encoder` is given.
 
         Raises:
             ValueError: no estimator was saved there, or its files are damaged.

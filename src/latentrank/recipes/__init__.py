@@ -141,7 +141,7 @@ class Power(_Strict):
 
 
 class Recipe(_Strict):
-    """A table or figure of a paper, or an experiment of your own."""
+    """A table or figure of a paper, or your own experiment."""
 
     title: str
     paper: str = Field("", description="which paper, and which table or figure of it")
@@ -292,7 +292,7 @@ def _natural(name: str) -> list[int | str]:
 
 
 def load(name: str) -> Recipe:
-    """A recipe by name, or from a file of your own.
+    """A recipe by name, or from your own file.
 
     Args:
         name: one of `names()`, or the path of a `.yaml` file.

@@ -36,14 +36,14 @@ def opened(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Run:
-    """A finished run, or a model that any `save` wrote, for reports, metrics and sampling.
+    """A finished run, or a model written by any `save`, for reports, metrics and sampling.
 
     Args:
         folder: folder of a run, of `latentrank.save`, of an estimator's `save`, or of a shared
             model.
-        source: data for a saved model; the new location of those of a run, if they have moved.
+        source: data for a saved model, or the new location of a run's data, if they have moved.
         encoder: your own network, if the model was built with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
 
     Raises:
         InputError: there is neither in the folder, the run is not finished, or its data cannot be
@@ -66,15 +66,15 @@ def opened(
 
 
 class SavedModel(Run):
-    """A saved model as a run without history, whose data are those that it is given.
+    """A saved model as a run without history, whose data the user supplies.
 
-    Without data it has what the weights hold: the statistics of the training codes, and in the
-    folder of an estimator the codes themselves.
+    Without data it has what is stored with the weights: the statistics of the training codes, and
+    in the folder of an estimator the codes themselves.
 
     Args:
         folder: folder of the model.
         encoder: your own network, if the model was built with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
 
     Raises:
         InputError: there is no model.

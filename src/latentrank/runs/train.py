@@ -62,10 +62,10 @@ def train(
     Args:
         config: the method, the data, and the training settings.
         folder: a new folder.
-        dataset: data already in memory, as `latentrank.data.load` takes them;
-            `config` then only names them.
+        dataset: data already in memory, as `latentrank.data.load` takes them; their entry in
+            `config` is then only a name.
         encoder: your own network, see `latentrank.build`.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
         progress: show a progress line.
         callbacks: additional Lightning callbacks.
 
@@ -74,8 +74,8 @@ def train(
         finished.
 
     Raises:
-        InputError: the configuration is invalid, the folder already holds a run, or another process
-            is training in it.
+        InputError: the configuration is invalid, the folder already contains a run, or another
+            process is training in it.
     """
     if not isinstance(config, RunConfig):
         raise InputError(
@@ -123,7 +123,7 @@ def resume(
         changes: settings to change, of `latentrank.config.settings("resumable")`.
         dataset: the data, if the run was trained on data in memory.
         encoder: your own network, if the run was trained with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
         progress: show a progress line.
         callbacks: additional Lightning callbacks.
 
@@ -268,7 +268,7 @@ def new_model(
         config: resolved.
         dataset: determines shapes and preprocessing.
         encoder: your own network.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
 
     Raises:
         InputError: the configuration does not fit the data.
