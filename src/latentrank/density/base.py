@@ -41,7 +41,7 @@ def as_codes(codes: ArrayLike, width: int | None = None) -> Array:
         The codes, `(N, L)` float64.
 
     Raises:
-        InputError: the codes are not numbers, not a matrix, not finite, or of another width.
+        InputError: the codes are not numbers, not a matrix, not finite, or of a different width.
 
     Example:
         >>> as_codes([[1, 2], [3, 4]]).shape
@@ -70,7 +70,7 @@ def as_matrix(
         names: of the expected columns, for the message.
 
     Raises:
-        InputError: they are not numbers, not a matrix, not finite, or of another width.
+        InputError: they are not numbers, not a matrix, not finite, or of a different width.
     """
     try:
         matrix = np.asarray(values, dtype=np.float64)
@@ -169,7 +169,7 @@ class Subspace:
         largest entry positive, so that it does not depend on the linear algebra library.
 
         Args:
-            codes: `(N, L)`, `N` from 2; there may be fewer samples than dimensions, duplicates,
+            codes: `(N, L)`, `N` at least 2; there may be fewer samples than dimensions, duplicates,
                 and constant columns.
 
         Returns:

@@ -183,7 +183,7 @@ def as_dataset_of(model: LatentModel, train: Array, held: Array) -> Dataset:
         held: `(M, ...)`, to validate on.
 
     Raises:
-        InputError: samples of another shape.
+        InputError: samples of a different shape.
     """
     fitted, validated = (Split(for_model(model, x)) for x in (train, held))
     return Dataset("X", fitted, validated, preprocessing=model.preprocessing)
@@ -197,7 +197,7 @@ def for_model(model: LatentModel, x: Array) -> Array:
         x: `(N, ...)` in its own layout.
 
     Raises:
-        InputError: samples of another shape, or beyond the bounds of the training data.
+        InputError: samples of a different shape, or beyond the bounds of the training data.
     """
     made = model.preprocessing
     found = as_samples(x, made, model.spec.input_shape)

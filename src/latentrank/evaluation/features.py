@@ -180,7 +180,7 @@ def weights_of(name: str, given: str | Path | None = None, *, download: bool = F
 
     Args:
         name: `"inception"` or `"timm:NAME"`.
-        given: the file, where one is given.
+        given: the file, if one is given.
         download: whether it may be downloaded.
 
     Raises:

@@ -40,13 +40,13 @@ def linear(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
     Args:
         a: codes to start from, `(R, L)`.
         b: codes to end at, `(R, L)`.
-        steps: points per line, from 2; the points strictly between are `[:, 1:-1]`.
+        steps: points per line, at least 2; the points strictly between are `[:, 1:-1]`.
 
     Returns:
         `(R, steps, L)` of the codes' floating type; the ends equal `a` and `b` exactly.
 
     Raises:
-        InputError: if `a` and `b` are no finite matrices of one shape, or `steps` is below 2.
+        InputError: if `a` and `b` are not finite matrices of the same shape, or `steps` is below 2.
 
     Example:
         >>> linear([[0.0, 4.0]], [[2.0, 0.0]], steps=3).tolist()
@@ -72,7 +72,7 @@ def spherical(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
         `(R, steps, L)` of the codes' floating type; the ends equal `a` and `b` exactly.
 
     Raises:
-        InputError: if `a` and `b` are no finite matrices of one shape, or `steps` is below 2.
+        InputError: if `a` and `b` are not finite matrices of the same shape, or `steps` is below 2.
 
     Example:
         >>> spherical([[1.0, 0.0]], [[0.0, 1.0]], steps=3).round(3).tolist()
@@ -97,7 +97,7 @@ def pca_grid(
     counts as zero, so that the grid repeats itself along it.
 
     Args:
-        codes: `(N, L)`, `N` from 2; or their subspace.
+        codes: `(N, L)`, `N` at least 2; or their subspace.
         size: points along each side, at least 2.
         extent: how far the grid reaches to each side, in standard deviations; the papers take 2.
 
@@ -105,7 +105,7 @@ def pca_grid(
         `(size, size, L)` float32.
 
     Raises:
-        InputError: if the codes are no finite matrix or have fewer than 2 rows, or `size` is
+        InputError: if the codes are not a finite matrix or have fewer than 2 rows, or `size` is
             below 2.
 
     Example:

@@ -26,7 +26,7 @@ class Prediction(NamedTuple):
         kind: of `latentrank.parametric.KINDS`.
         test: at the parameters of the test split; None where the kind does not suit the
             parameters.
-        folds: at training parameters that are held out in turn; None likewise.
+        folds: at training parameters that are held out in turn, or None.
     """
 
     kind: str
@@ -103,7 +103,7 @@ def fold_error(
 ) -> float:
     """The same error at training parameters, each held out of one map in turn.
 
-    The map is fitted anew for each fold, the model is not: it has seen all of these samples.
+    The map is refitted for each fold, the model is not: it has seen all of these samples.
     Parameters at the border are extrapolated when they are held out, so that the error is an
     upper estimate of that inside.
 
@@ -111,7 +111,7 @@ def fold_error(
         model: see `parameter_error`.
         dataset: with parameters in the training split.
         kind: see `parameter_error`.
-        folds: number of parts, from 2; at most as many as there are different parameters.
+        folds: number of parts, at least 2; at most as many as there are different parameters.
         seed: of the parts.
 
     Returns:

@@ -79,7 +79,7 @@ def theorem_step_size(
         \delta^2 = \gamma^2 / \epsilon^2
 
     Args:
-        gap: :math:`L_0 - L_*`, how far the loss is above its minimum at the start; from 0.
+        gap: :math:`L_0 - L_*`, how far the loss is above its minimum at the start; at least 0.
         lipschitz: K.
         gradient_bound: :math:`\gamma`.
         horizon: T, at least 1.

@@ -27,7 +27,7 @@ class TimmNetwork:
         distance: `"FD-"` and the network's short name.
         protocol: features and preprocessing, in words.
         key: hash of the weights file.
-        batch_size: images in one forward pass, fewer on a processor.
+        batch_size: images in one forward pass, fewer on a CPU.
 
     Args:
         network: timm's name, such as `"tf_efficientnet_lite0"`.

@@ -26,7 +26,7 @@ Array = NDArray[Any]
 #: Training samples: all, in batches, or a function that returns an iterator over batches.
 Samples = Tensor | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 
-#: Samples in one forward pass. On a processor, the activations of 512 images do not fit in the
+#: Samples in one forward pass. On a CPU, the activations of 512 images do not fit in the
 #: cache, and decoding digits takes almost twice the time.
 BATCH = 128
 
@@ -125,7 +125,7 @@ class LatentModel(nn.Module):
                 *input_shape)`, such as a list, or a function that returns a fresh iterator.
 
         Raises:
-            InputError: samples of another shape, or an iterator, which ends after one pass.
+            InputError: samples of a different shape, or an iterator, which ends after one pass.
 
         Example:
             >>> import latentrank
@@ -249,7 +249,7 @@ class LatentModel(nn.Module):
             An iterator over `(B, *input_shape)` float32.
 
         Raises:
-            InputError: samples of another shape, or none.
+            InputError: samples of a different shape, or none.
         """
         shape, wanted = tuple(x.shape), self.spec.input_shape
         if not len(x) or shape[1:] != wanted:

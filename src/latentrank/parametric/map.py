@@ -243,7 +243,7 @@ def as_parameters(
         `(N, P)` float64.
 
     Raises:
-        InputError: they are not a matrix of finite numbers, or of another width.
+        InputError: they are not a matrix of finite numbers, or of a different width.
 
     Example:
         >>> as_parameters([[1, 2]], width=3, names=["a", "b", "c"])

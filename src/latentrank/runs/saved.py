@@ -101,7 +101,7 @@ class SavedModel(Run):
             )
         told = [] if self.held_out else ["The model may have been trained on these samples."]
         if not self._bare.statistics.known:
-            told.append("It was saved without finalize, which was done with these data.")
+            told.append("It was saved without finalize, and was finalized with these data.")
         return tuple(told)
 
     @property

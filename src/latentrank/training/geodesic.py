@@ -305,8 +305,8 @@ def _report(found: Chart, landmarks: Array, rank: int, steps: int) -> dict[str, 
         )
     elif mixed:
         message += (
-            f" Below a trustworthiness of {TRUSTED:g} the chart puts unlike samples side by side; "
-            "compare with init random, or give more samples."
+            f" Below a trustworthiness of {TRUSTED:g} the chart places dissimilar samples side by "
+            "side; compare with init random, or give more samples."
         )
     return {
         "residual_variance": found.residual_variance,
