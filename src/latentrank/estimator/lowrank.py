@@ -46,7 +46,7 @@ _BUILT_FROM = ("method", "input_shape", "latent_dim", "net", "bounded", "options
 
 
 def _learns_by_steps(estimator: Any) -> bool:
-    """Whether the estimator has `partial_fit`; an unknown method is told by `fit`."""
+    """Whether the estimator has `partial_fit`; `fit` reports an unknown method."""
     name = estimator.method
     if name in methods.names() and methods.get(name).closed_form:
         raise AttributeError(f"{name} is solved from all samples at once; use fit.")

@@ -156,8 +156,8 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
             layout, and those of a data frame's columns are kept.
         train: `(N, ...)`, to train on.
         held: `(M, ...)`, to validate on.
-        kind: what a sample is, one of `latentrank.data.layout.KINDS`, where the owner says.
-        layout: one of `latentrank.preprocessing.LAYOUTS`, where the owner says.
+        kind: what a sample is, one of `latentrank.data.layout.KINDS`, if the user states it.
+        layout: one of `latentrank.preprocessing.LAYOUTS`, if the user states it.
 
     Raises:
         InputError: the layout is unknown, does not fit, or is in doubt.

@@ -145,7 +145,7 @@ class Recipe(_Strict):
 
     title: str
     paper: str = Field("", description="which paper, and which table or figure of it")
-    seeds: int = Field(3, ge=1, description="number of seeds per row, unless the command says")
+    seeds: int = Field(3, ge=1, description="number of seeds per row, unless the command sets it")
     parts: list[Part] = Field(min_length=1)
     rows: list[Row] = Field(min_length=1)
     figures: list[str] = Field(

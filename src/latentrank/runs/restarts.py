@@ -25,7 +25,7 @@ def check(n_init: int, spec: Spec) -> None:
         spec: of the model that is trained.
 
     Raises:
-        InputError: more than one training is asked for, and would be pointless.
+        InputError: more than one training is requested, which would be pointless.
 
     Example:
         >>> check(3, Spec(method="pca", input_shape=(6,), latent_dim=2))

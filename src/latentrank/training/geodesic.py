@@ -166,7 +166,7 @@ def residual_variance(geodesic: Array, embedded: Array) -> float:
 class GeodesicStart(KeptCallback):
     """Trains encoder and decoder towards the chart before the first step of a run.
 
-    Of several processes each does the same, with all of the data. A checkpoint says that it is
+    Each of several processes does the same, with all of the data. A checkpoint records that it is
     done; a run that was interrupted before its first checkpoint starts again.
 
     Args:
