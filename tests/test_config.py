@@ -105,7 +105,7 @@ def test_the_configuration_of_a_method_holds_its_defaults():
         ({"data": "shapes"}, "No method is given; name it"),
         (
             {"method": "ae", "data": "shapes", "epochs": -1},
-            "epochs is -1, expected an integer from 1",
+            "epochs is -1, expected an integer of at least 1",
         ),
         ({"method": "ae", "data": "shapes", "epoch": 1}, "did you mean 'epochs'"),
         (

@@ -136,7 +136,7 @@ def test_data_are_looked_at_before_anything_is_trained(part, told, own, tmp_path
     [
         ("accuracy:all", r"The column m of mine would stay empty: .*has no labels"),
         ("fold-error:radial", r"mine\.npy has none"),
-        ("precision:gmm", r"mine\.npy holds none"),
+        ("precision:gmm", r"mine\.npy contains none"),
         ("active-units", "needs a Gaussian posterior"),
     ],
 )

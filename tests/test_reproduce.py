@@ -257,7 +257,7 @@ def test_verdicts_follow_means_and_spreads(low, high, told):
         ({"rows": [{"name": "A", "method": "ae"}]}, "There is no row 'AE'; did you mean 'A'"),
         ({"rows": [{"name": "A", "method": "ae"}] * 2}, "2 rows called 'A'"),
         ({"titel": "x"}, "no key in tiny.yaml called 'titel'; did you mean 'title'"),
-        ({"seeds": "two"}, "seeds in tiny.yaml is 'two', expected an integer from 1"),
+        ({"seeds": "two"}, "seeds in tiny.yaml is 'two', expected an integer of at least 1"),
         ({"figures": "spectrum"}, "figures in tiny.yaml is 'spectrum', expected a list of text"),
         ({"rows": []}, "rows in tiny.yaml is empty"),
         ({"claims": [{"text": "x", "column": "rnak"}]}, "did you mean 'rank'"),

@@ -94,7 +94,7 @@ def _check_not_empty(arguments: Sequence[str]) -> None:
         name, equals, value = argument.partition("=")
         if not argument.strip() or (name.startswith("--") and equals and not value.strip()):
             before = name if equals else ["latentrank", *arguments][number]
-            raise InputError(f"What follows {before} is empty; give a value, or leave it out.")
+            raise InputError(f"The value after {before} is empty; give one, or leave it out.")
 
 
 def _say(sentence: str, status: int) -> int:

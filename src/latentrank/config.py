@@ -91,13 +91,13 @@ class _Section(BaseModel):
 class MachineConfig(_Section):
     """Where training runs; nothing here is meant to change the result."""
 
-    device: str = _place("auto", "device: auto, cpu, gpu, mps, ... as Lightning takes it")
+    device: str = _place("auto", "device, as in Lightning: auto, cpu, gpu, mps, ...")
     devices: int | str = _place(1, "number of devices, or auto")
     strategy: str = _place("auto", "Lightning strategy, such as ddp")
     threads: int | None = _place(
-        None, "CPU threads per run; by default as many as speed it up", ge=1
+        None, "CPU threads per run; by default as many as speed up training", ge=1
     )
-    loggers: list[Logger] = _place([], "tensorboard, wandb or mlflow, in addition to history.csv")
+    loggers: list[Logger] = _place([], "logger besides history.csv: tensorboard, wandb or mlflow")
 
 
 class TrainConfig(_Section):
@@ -114,30 +114,31 @@ class TrainConfig(_Section):
     )
     optimizer: str = _setting(
         "adam",
-        "optimiser: one of torch's (adam, adamw, sgd, ...) or of pytorch_optimizer's "
-        "(adabelief, ...)",
+        "optimiser of torch (adam, adamw, sgd, ...) or of pytorch_optimizer (adabelief, ...)",
     )
     schedule: Literal["constant", "cosine", "multistep"] = _setting(
-        "constant", "learning rate schedule: cosine to 0, or divided by 10 at 1/3 and at 2/3"
+        "constant",
+        "learning rate schedule; cosine falls to 0, multistep divides the rate by 10 after 1/3 "
+        "and 2/3 of training",
     )
     init: Literal["random", "geodesic"] = _setting(
         "random",
         "initial weights: random, or geodesic (from Isomap coordinates of the data, for "
         "methods whose code has a basis)",
     )
-    init_steps: int = _setting(3000, "batches of the geodesic start", ge=1)
+    init_steps: int = _setting(3000, "number of batches of the geodesic start", ge=1)
     weight_decay: float | None = _setting(
         None, "weight decay of the optimiser; by default the method's, mostly none", ge=0
     )
     patience: int | None = _resumable(
         None,
-        "stop after this many validations without a lower error; the schedule multistep "
-        "continues at its next learning rate first",
+        "stop after this many validations without a lower error; with the schedule multistep, "
+        "first go on at its next learning rate",
         ge=1,
     )
     keep: Literal["best", "last"] | None = _setting(
         None,
-        "which weights to keep: those of the lowest validation error (the default "
+        "which weights to keep: those with the lowest validation error (the default "
         "with patience), or the last ones",
     )
     validate_every: int = _resumable(1, "epochs between validations", ge=1)
@@ -150,8 +151,8 @@ class TrainConfig(_Section):
     )
     precision: str = _resumable(
         "32-true",
-        "a precision of Lightning's Trainer (bf16-mixed, ...), or auto: bf16-mixed if "
-        "the hardware supports it",
+        "precision, as in Lightning (bf16-mixed, ...), or auto: bf16-mixed if the hardware "
+        "supports it",
     )
     machine: MachineConfig = Field(default_factory=MachineConfig, description="where training runs")
 
@@ -174,7 +175,7 @@ class TrainConfig(_Section):
 
     @property
     def restarts(self) -> list[TrainConfig]:
-        """These settings for each of `n_init` trainings; the first has the seed itself.
+        """These settings for each of `n_init` trainings; the first keeps the seed.
 
         Example:
             >>> [one.seed for one in TrainConfig(seed=5, n_init=3).restarts]
@@ -220,7 +221,7 @@ class DataConfig(_Section):
         None, "columns that form a sample, separated by commas; by default the rest"
     )
     validation: Literal["train", "test", "none"] = _setting(
-        "train", "what a validation part of the data is used for"
+        "train", "what to use a validation part of the data for"
     )
     train_size: int | None = _setting(None, "number of training samples to use", ge=2)
     test_size: int | None = _setting(None, "number of test samples to use", ge=2)
@@ -326,7 +327,7 @@ def _paths(section: type[BaseModel]) -> dict[str, tuple[str, ...]]:
 
 @cache
 def settings(marked: Literal["resumable", "place"] | None = None) -> dict[str, FieldInfo]:
-    """Every setting of a run by name, the options of methods left out, with its description.
+    """Every setting of a run by name, without the options of methods, with its description.
 
     Args:
         marked: only those that may differ when a run is resumed, or those that say only where

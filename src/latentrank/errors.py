@@ -29,9 +29,9 @@ class InputError(ValueError):
     a longer message is shortened in the middle.
 
     Example:
-        >>> raise InputError("latent_dim is 0, expected an integer from 1; raise it.")
+        >>> raise InputError("latent_dim is 0, expected an integer of at least 1; raise it.")
         Traceback (most recent call last):
-        latentrank.errors.InputError: latent_dim is 0, expected an integer from 1; raise it.
+        latentrank.errors.InputError: latent_dim is 0, expected an integer of at least 1; raise it.
         >>> print(InputError("a.csv holds \x1b[2J,\n which is no number."))
         a.csv holds ?[2J, which is no number.
     """
@@ -99,13 +99,13 @@ def check_count(value: object, name: str, most: int | None = None) -> None:
     Example:
         >>> check_count(0, "rank")
         Traceback (most recent call last):
-        latentrank.errors.InputError: rank is 0, expected an integer from 1; choose one.
+        latentrank.errors.InputError: rank is 0, expected an integer of at least 1; choose one.
     """
     integral = isinstance(value, Integral) and not isinstance(value, bool)
     count = int(cast(int, value)) if integral else 0
     if count < 1 or (most is not None and count > most):
-        upto = "" if most is None else f" to {most}"
-        raise InputError(f"{name} is {value!r}, expected an integer from 1{upto}; choose one.")
+        numbers = "of at least 1" if most is None else f"from 1 to {most}"
+        raise InputError(f"{name} is {value!r}, expected an integer {numbers}; choose one.")
 
 
 #: Folders of code that is not the user's, by path and by name, unless it extends this library.

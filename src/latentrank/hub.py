@@ -42,11 +42,11 @@ def save_pretrained(
 ) -> Path:
     """Write what `push_to_hub` uploads: the model, and a card with its method, rank and errors.
 
-    A `README.md` that is in the folder already, or in the model's, is left as it is.
+    A `README.md` that is already in the folder, or in the model's, is kept.
 
     Args:
-        model: a model, a fitted estimator, a run, or the folder of one of them. Of an estimator
-            the codes of its training samples are included, which its `load` needs.
+        model: a model, a fitted estimator, a run, or the folder of one of them. An estimator is
+            written with the codes of its training samples, which its `load` needs.
         folder: folder to write to; created if missing.
         name: name of the model, such as `"user/name"`.
         license: licence of the weights as the Hub knows it, such as `"mit"`.
@@ -111,13 +111,13 @@ def push_to_hub(
     """Upload a model with its card; the repository is created if it does not exist.
 
     Args:
-        model: as `save_pretrained` takes it.
+        model: as for `save_pretrained`.
         name: `"user/name"` of the repository.
         license: licence of the weights as the Hub knows it, such as `"mit"`.
-        private: whether a new repository is private; by default as the account is set.
-        revision: branch to upload to; by default the main one.
-        token: of the account; by default that of `hf auth login`, or `HF_TOKEN`.
-        message: of the commit.
+        private: whether a new repository is private; by default the account's setting.
+        revision: branch to upload to; by default the main branch.
+        token: access token of the account; by default from `hf auth login`, or `HF_TOKEN`.
+        message: message of the commit.
 
     Returns:
         The address of the commit.
@@ -146,7 +146,7 @@ def download(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
 ) -> Path:
-    """Fetch a shared model into the Hub's cache, where it is found again without a network.
+    """Download a shared model into the Hub's cache, from which it loads without a network.
 
     `LowRankAutoencoder.load` reads the folder if an estimator was shared.
 
@@ -155,7 +155,7 @@ def download(
         revision: branch, tag or commit.
         token: see `push_to_hub`.
         cache_dir: folder of the cache; by default the Hub's.
-        local_files_only: use the cache alone.
+        local_files_only: use only the cache.
 
     Returns:
         The folder in the cache.
@@ -166,7 +166,9 @@ def download(
     if Path(name).is_dir():
         raise InputError(f"{name} is a folder on this machine, not a name on the Hub; load it.")
     api = _api(token)
-    with _explained(f"{name} cannot be fetched", "check the name, the revision and the connection"):
+    with _explained(
+        f"{name} cannot be downloaded", "check the name, the revision and the connection"
+    ):
         return Path(
             api.snapshot_download(
                 name,
@@ -190,7 +192,7 @@ def from_pretrained(
     Args:
         name: `"user/name"`, or a folder, which takes precedence.
         encoder: your own network, if the model was built with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
         **where: `revision`, `token`, `cache_dir` and `local_files_only` of `download`.
 
     Returns:

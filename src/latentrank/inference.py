@@ -47,16 +47,16 @@ def embed(
         run: a finished run.
         split: `"train"`, `"test"`, or `"all"` for both, in file order if they come from one file.
         source: name or path of other data, which are normalised like the run's. The codes of the
-            run's own data are stored with it, so those data need not be present.
+            run's own data are stored with the run, so those data need not be present.
         coefficients: return the coefficients in the bottleneck's own basis, `(N, k)`.
 
     Returns:
-        `codes`, `(N, L)` or `(N, k)` float32; and, where known, `labels`, `parameters`, `names`
+        `codes`, `(N, L)` or `(N, k)` float32; and, if known, `labels`, `parameters`, `names`
         of files, and `rows`, the row of each sample in its file, counted from 0; and
-        `class_names`, `(K,)`, those of the labels.
+        `class_names`, `(K,)`, the names of the labels.
 
     Raises:
-        InputError: there is no such split, the data have another shape, or the method has no
+        InputError: there is no such split, the data have a different shape, or the method has no
             basis.
     """
     check_known("split", split, SPLITS)
@@ -109,10 +109,10 @@ def _basis(run: Run) -> NDArray[np.float32]:
 
 
 def fit_density(run: Run, spec: str, **options: Any) -> Density:
-    """A density fitted to the training codes of a run, as `density_of_model` gives it.
+    """A density fitted to the training codes of a run, as by `density_of_model`.
 
-    The codes kept with the run are used, so it needs no data. A Gaussian needs no codes, either:
-    their mean and covariance are kept with the model.
+    It is fitted to the codes stored with the run, so no data are needed. A Gaussian needs no codes,
+    either: their mean and covariance are stored with the model.
 
     Args:
         run: a finished run.
@@ -165,7 +165,7 @@ def sample(run: Run, spec: str, n: int, seed: RandomState = 0, **options: Any) -
     Args:
         run: a finished run; its data are not needed.
         spec: a density as text, such as `"gmm:components=10"`.
-        n: number of samples, from 1.
+        n: number of samples, at least 1.
         seed: random seed for sampling; an integer, a NumPy random state or generator, or None.
         **options: options of the density; these override those of `spec`.
 
@@ -198,7 +198,7 @@ def predict(run: Run, parameters: ArrayLike, kind: str = "auto") -> NDArray[Any]
         run: a finished run on data with parameters; the data are not needed.
         parameters: `(N, P)`, the columns as in training.
         kind: one of `latentrank.parametric.KINDS`, or `"auto"` for multilinear on a full grid and
-            radial elsewhere.
+            radial otherwise.
 
     Returns:
         `(N, ...)`, in the units, the dtype and the layout of the data that the model was trained
@@ -206,8 +206,8 @@ def predict(run: Run, parameters: ArrayLike, kind: str = "auto") -> NDArray[Any]
         parameters.
 
     Raises:
-        InputError: the data of the run have no parameters, these are not finite numbers or not
-            as many, or the kind does not suit them.
+        InputError: the data of the run have no parameters, the new ones are not finite numbers or
+            differ in number, or the kind does not apply to them.
     """
     fitted = parameter_map(run, kind)
     codes = fitted(parameters)
@@ -231,15 +231,15 @@ def parameter_map(run: Run, kind: str = "auto") -> ParameterMap:
         return ParameterMap.load(path)
     if not run.model().reconstructs:
         raise InputError(
-            f"The method {run.settings.method} has no codes of samples to interpolate; take a run "
-            "of an autoencoder."
+            f"The method {run.settings.method} does not encode samples, so "
+            "there is nothing to interpolate; give a run of an autoencoder."
         )
     known = run.encoded("train")
     if "parameters" not in known:
         run.need_samples()
         raise InputError(
             f"The data {run.settings.data.source} for {run.folder} have no parameters to "
-            "predict from; give data that have, under the name parameters, see docs/reduction.md."
+            "predict from; give data that have some, as docs/reduction.md explains."
         )
     basis = run.model().bottleneck.basis()
     fitted = ParameterMap.fit(

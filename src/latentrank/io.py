@@ -207,7 +207,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError):
         raise InputError(f"{path} is not YAML; write lines such as 'epochs: 5'.") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path} holds no settings; write lines such as 'epochs: 5'.")
+        raise InputError(f"{path} contains no settings; write lines such as 'epochs: 5'.")
     return values
 
 

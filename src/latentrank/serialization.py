@@ -82,7 +82,7 @@ def load(
     Args:
         folder: folder of the model.
         encoder: your own network, if the model was built with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
 
     Raises:
         InputError: there is no model there, it is damaged, or it needs your own networks.
@@ -171,7 +171,7 @@ def restore(make: Callable[[], Module], tensors: Mapping[str, Tensor], source: P
     except (RuntimeError, MemoryError, TypeError, ValueError):
         raise InputError(
             f"The weights in {source} are not those of the model that its description specifies; "
-            "keep both as one training wrote them."
+            "keep both files from the same training."
         ) from None
     return module
 
@@ -241,7 +241,7 @@ def skeleton(
     Args:
         spec: spec of a model, possibly folded or compressed.
         encoder: your own network, if the model was built with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
 
     Raises:
         InputError: a method, network or option that does not exist, or a value out of range.

@@ -214,12 +214,14 @@ class TestErrors:
 
     @pytest.mark.parametrize("n", [0, 2.5, True])
     def test_what_is_no_number_of_samples(self, n):
-        with pytest.raises(InputError, match=f"n is {n!r}, expected an integer from 1"):
+        with pytest.raises(InputError, match=f"n is {n!r}, expected an integer of at least 1"):
             density.fit("gaussian", np.eye(2)).sample(n)
 
     @pytest.mark.parametrize("seed", [-1, 1.5, "1", True])
     def test_what_is_no_seed(self, seed):
-        with pytest.raises(InputError, match=f"seed is {seed!r}, expected None, an integer from 0"):
+        with pytest.raises(
+            InputError, match=f"seed is {seed!r}, expected None, an integer of at least 0"
+        ):
             generator(seed)
 
     def test_tensors_are_codes(self):

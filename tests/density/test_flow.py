@@ -68,7 +68,7 @@ def test_the_seed_of_the_fit_is_all_that_counts():
 
 
 def test_steps_below_one():
-    with pytest.raises(InputError, match="steps is 0, expected an integer from 1"):
+    with pytest.raises(InputError, match="steps is 0, expected an integer of at least 1"):
         fit("flow", np.eye(2), steps=0)
 
 

@@ -95,10 +95,10 @@ def test_the_seed_of_the_fit():
     ("options", "message"),
     [
         ({"components": 5}, "components is 5 for 3 codes"),
-        ({"components": 2.5}, "components is 2.5, expected an integer from 1 or 'bic'"),
-        ({"components": True}, "components is True, expected an integer from 1 or 'bic'"),
+        ({"components": 2.5}, "components is 2.5, expected an integer of at least 1 or 'bic'"),
+        ({"components": True}, "components is True, expected an integer of at least 1 or 'bic'"),
         ({"covariance": "diagonal"}, "covariance of a mixture 'diagonal'; did you mean 'diag'"),
-        ({"components": 0}, "components is 0, expected an integer from 1 or 'bic'"),
+        ({"components": 0}, "components is 0, expected an integer of at least 1 or 'bic'"),
         ({"components": "aic"}, "components is 'aic', expected"),
         ({"components": "bic", "max_components": 0}, "max_components is 0, expected"),
         ({"components": 1, "seed": -1}, "seed is -1"),

@@ -60,5 +60,5 @@ def test_bases_that_do_not_fit(basis, message):
 
 
 def test_a_code_has_a_width():
-    with pytest.raises(InputError, match="latent_dim is 0, expected an integer from 1"):
+    with pytest.raises(InputError, match="latent_dim is 0, expected an integer of at least 1"):
         standard_normal(0)

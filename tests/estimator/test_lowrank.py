@@ -374,7 +374,7 @@ def test_the_training_with_the_lowest_error_on_held_out_samples_is_kept(plane, m
 def test_several_trainings_are_refused_where_none_is_best(plane):
     for given, reason in (
         ({"method": "nsgan"}, "no validation error"),
-        ({"method": "rrae", "rank": "auto"}, "rank is being searched for"),
+        ({"method": "rrae", "rank": "auto"}, "rank is searched for"),
         ({"n_init": 0}, "n_init is 0"),
     ):
         with pytest.raises(ValueError, match=reason):

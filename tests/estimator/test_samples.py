@@ -243,7 +243,7 @@ def test_dimensions_in_another_order_or_of_other_names_are_refused(fields, again
         estimator.transform(turned)
     with pytest.raises(InputError, match=r"transpose it"):
         estimator.transform(named.transpose("y", "sample", "x"))
-    with pytest.raises(InputError, match=r"'lon'.* were \('y', 'x'\); rename them to those"):
+    with pytest.raises(InputError, match=r"'lon'.* had \('y', 'x'\); rename them to those"):
         estimator.transform(named.rename(y="lat", x="lon"))
     codes = estimator.transform(named)
     assert np.array_equal(estimator.transform(turned.transpose(..., "y", "x")), codes)

@@ -114,9 +114,9 @@ def test_a_damaged_file_is_trained_over(blobs, tmp_path):
     ("change", "message"),
     [
         ({"images": np.zeros((80, 12))}, r"training images have shape \(80, 12\), expected"),
-        ({"labels": np.zeros(3)}, r"labels of shape \(3,\) for 80 training samples"),
-        ({"test_labels": np.zeros(3)}, r"labels of shape \(3,\) for 80 test samples"),
-        ({"labels": np.zeros(80)}, "hold a single class, expected at least 2"),
+        ({"labels": np.zeros(3)}, r"labels have shape \(3,\) for 80 training samples"),
+        ({"test_labels": np.zeros(3)}, r"labels have shape \(3,\) for 80 test samples"),
+        ({"labels": np.zeros(80)}, "contain a single class, expected at least 2"),
         (
             {"test_images": np.zeros((80, 1, 9, 9), dtype=np.uint8)},
             r"\(1, 12, 12\) and test samples \(1, 9, 9\), expected the same",

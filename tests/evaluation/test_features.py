@@ -226,7 +226,7 @@ def test_a_classifier_without_labelled_data_is_explained(blobs):
     split = Split(blobs[0])
     with pytest.raises(InputError, match="data 'bare' has none; give labelled data"):
         extractor("classifier", Dataset("bare", split, split))
-    with pytest.raises(InputError, match="without data to train it on"):
+    with pytest.raises(InputError, match="without data to train one on"):
         extractor("classifier")
 
 

@@ -42,7 +42,12 @@ class TestBothWays:
         [
             (np.zeros((2, 3)), np.zeros((1, 3)), 5, "expected equal shapes"),
             (np.zeros(3), np.zeros(3), 5, r"expected \(N, L\)"),
-            (np.zeros((2, 3)), np.zeros((2, 3)), 1, "steps is 1, expected an integer from 2"),
+            (
+                np.zeros((2, 3)),
+                np.zeros((2, 3)),
+                1,
+                "steps is 1, expected an integer of at least 2",
+            ),
         ],
     )
     def test_errors(self, way, a, b, steps, message):
@@ -108,5 +113,5 @@ class TestPcaGrid:
         assert (grid == grid[:, :1]).all() == (rank == 0)
 
     def test_too_small(self):
-        with pytest.raises(InputError, match="size is 1, expected an integer from 2"):
+        with pytest.raises(InputError, match="size is 1, expected an integer of at least 2"):
             pca_grid(np.eye(3), size=1)

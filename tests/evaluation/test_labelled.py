@@ -56,14 +56,14 @@ def test_every_sample_of_a_class_can_be_drawn():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": [0, 1]}, r"labels of shape \(2,\) for 5 training samples"),
-        ({"labels": np.zeros((5, 1))}, r"labels of shape \(5, 1\) for 5 training samples"),
-        ({"test_labels": [0, 1]}, r"labels of shape \(2,\) for 5 test samples"),
-        ({"test_x": X[:0], "test_labels": []}, r"labels of shape \(0,\) for 0 test samples"),
-        ({"labels": [3] * 5}, "hold a single class"),
+        ({"labels": [0, 1]}, r"labels have shape \(2,\) for 5 training samples"),
+        ({"labels": np.zeros((5, 1))}, r"labels have shape \(5, 1\) for 5 training samples"),
+        ({"test_labels": [0, 1]}, r"labels have shape \(2,\) for 5 test samples"),
+        ({"test_x": X[:0], "test_labels": []}, r"labels have shape \(0,\) for 0 test samples"),
+        ({"labels": [3] * 5}, "contain a single class"),
         ({"test_x": X[:, :1]}, r"shape \(2,\) and test samples \(1,\)"),
-        ({"labels": [0, 1, 0, 1, np.nan]}, "training labels hold missing values"),
-        ({"test_labels": ["a", "b", None, "a", "b"]}, "test labels hold missing values"),
+        ({"labels": [0, 1, 0, 1, np.nan]}, "training labels contain missing values"),
+        ({"test_labels": ["a", "b", None, "a", "b"]}, "test labels contain missing values"),
         ({"test_labels": list("01010")}, "None of the test labels, such as .*'0'"),
     ],
 )

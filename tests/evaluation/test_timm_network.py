@@ -101,7 +101,7 @@ def test_dinov2_of_any_size_is_called_dinov2():
     ("name", "content", "told"),
     [
         ("timm:resnet10tt", b"", "did you mean 'resnet10t'"),
-        (f"timm:{SMALL}", b"junk", "holds no weights of resnet10t"),
+        (f"timm:{SMALL}", b"junk", "contains no weights of resnet10t"),
         ("timm:", b"", "There is no feature network 'timm:'"),
     ],
 )
@@ -112,7 +112,7 @@ def test_mistakes_are_told(name, content, told, tmp_path):
 
 
 def test_weights_of_another_network_are_refused(weights):
-    with pytest.raises(InputError, match="holds no weights of mobilenetv3_small_050"):
+    with pytest.raises(InputError, match="contains no weights of mobilenetv3_small_050"):
         extractor("timm:mobilenetv3_small_050", weights=weights)
 
 

@@ -177,9 +177,9 @@ def test_plain_sentences_for_what_cannot_be_truncated():
         truncate_rank(torch.zeros(2, 3, 4), 1)
     with pytest.raises(InputError, match=r"y has dtype torch.int64, expected real floating-point"):
         truncate_rank(torch.zeros(3, 4, dtype=torch.int64), 1)
-    with pytest.raises(InputError, match="rank is 0, expected an integer from 1"):
+    with pytest.raises(InputError, match="rank is 0, expected an integer of at least 1"):
         truncate_rank(torch.zeros(3, 4), 0)
-    with pytest.raises(InputError, match=r"rank is 1.5, expected an integer from 1"):
+    with pytest.raises(InputError, match=r"rank is 1.5, expected an integer of at least 1"):
         truncate_rank(torch.zeros(3, 4), 1.5)
 
 

@@ -363,10 +363,10 @@ def test_register_refuses_a_name_that_is_taken_and_a_weight_that_nobody_can_give
 @pytest.mark.parametrize(
     ("method", "options", "told"),
     [
-        ("lorae", {"penalty": "x"}, "penalty is 'x', expected a number from 0, such as 0.001"),
+        ("lorae", {"penalty": "x"}, "'x', expected a number of at least 0, such as 0.001"),
         ("lorae", {"penalty": True}, "penalty is True, expected a number"),
-        ("lorae", {"penalty": -1.0}, "penalty is -1.0, expected a number from 0"),
-        ("lorae", {"penalty": float("nan")}, "penalty is nan, expected a number from 0"),
+        ("lorae", {"penalty": -1.0}, "penalty is -1.0, expected a number of at least 0"),
+        ("lorae", {"penalty": float("nan")}, "penalty is nan, expected a number of at least 0"),
         ("irmae", {"depth": 2.5}, "depth is 2.5, expected an integer from 1 to 1000, such as 4"),
         ("irmae", {"fixed": 1}, "fixed is 1, expected true or false"),
         ("vae", {"beta": None}, "beta is None, expected a number"),

@@ -68,7 +68,9 @@ def test_as_many_labels_are_taken_as_there_are(argument, available, count):
 
 @pytest.mark.parametrize("argument", ["1", "0", "-2", "2.5", "", "10"])
 def test_other_numbers_of_labels_are_refused(argument):
-    with pytest.raises(InputError, match=r"expected an integer from 2, or all|there are 9\."):
+    with pytest.raises(
+        InputError, match=r"expected an integer of at least 2, or all|there are 9\."
+    ):
         label_count(argument, 9)
 
 

@@ -129,7 +129,7 @@ def test_empty_shape_is_refused(shape):
 @pytest.mark.parametrize("name", ["encoder_dim", "latent_dim"])
 def test_empty_code_is_refused(name):
     sizes = {"encoder_dim": 4, "latent_dim": 4} | {name: 0}
-    with pytest.raises(InputError, match=f"{name} is 0, expected an integer from 1"):
+    with pytest.raises(InputError, match=f"{name} is 0, expected an integer of at least 1"):
         nets.build("auto", (3,), **sizes)
 
 

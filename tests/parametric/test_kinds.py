@@ -71,7 +71,7 @@ class TestLinear:
         np.testing.assert_allclose(found, [[0.6], [0.7]], atol=1e-9)
 
     def test_many_dimensions(self, rng):
-        with pytest.raises(InputError, match="over 6 parameters is asked, expected at most 5"):
+        with pytest.raises(InputError, match="over 6 parameters was requested, expected at most 5"):
             at(rng.normal(size=(30, 6)), rng.normal(size=(30, 2)), np.zeros((1, 6)), "linear")
         known, query = rng.normal(size=(30, 5)), rng.normal(size=(3, 5))
         np.testing.assert_allclose(at(known, known, query, "linear"), query, atol=1e-9)
@@ -103,7 +103,7 @@ class TestMultilinear:
         codes = known @ [[1.0], [2.0]]
         assert ParameterMap.fit(known, codes).kind == "radial"
         np.testing.assert_allclose(at(known, codes, [[2.0, 2.0]]), [[6.0]], atol=1e-9)
-        with pytest.raises(InputError, match="8 training parameters are no full regular grid"):
+        with pytest.raises(InputError, match="8 training parameters are not a full regular grid"):
             at(known, codes, known, "multilinear")
 
 

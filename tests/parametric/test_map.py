@@ -46,7 +46,7 @@ def test_what_is_kept_maps_as_before(kind, rng, tmp_path):
 def test_a_file_that_is_no_map_is_refused(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"nonsense")
     for name in ("x.safetensors", "absent.safetensors"):
-        with pytest.raises(InputError, match="holds no map from parameters to codes"):
+        with pytest.raises(InputError, match="contains no map from parameters to codes"):
             ParameterMap.load(tmp_path / name)
 
 

@@ -119,7 +119,7 @@ def test_the_best_of_several_is_not_trained_for_longer(best):
     [
         ({"method": "pca", "options": {}}, "closed form"),
         ({"method": "nsgan", "options": {}}, "no validation error"),
-        ({"options": {"rank": "auto"}}, "rank is being searched for"),
+        ({"options": {"rank": "auto"}}, "rank is searched for"),
         ({"method": "lorae", "options": {"target_error": 0.1}}, "same target_error"),
     ],
 )

@@ -77,14 +77,14 @@ def test_the_resolved_configuration_repeats_the_run(finished, tmp_path):
 
 
 def test_a_second_run_does_not_take_the_place_of_the_first(finished):
-    with pytest.raises(InputError, match="already holds a run"):
+    with pytest.raises(InputError, match="already contains a run"):
         latentrank.train(finished.settings, finished.folder, progress=False)
 
 
 def test_a_run_does_not_replace_files_that_are_there(finished, arrays, tmp_path):
     saved = latentrank.save(finished.model(), tmp_path / "saved")
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
-    with pytest.raises(InputError, match=r"holds a model\.\w+, which the run would replace"):
+    with pytest.raises(InputError, match=r"contains a model\.\w+, which the run would replace"):
         latentrank.train(finished.settings, saved, progress=False)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
 
@@ -209,7 +209,7 @@ def test_settings_that_cannot_be_used_are_named(tmp_path):
     with pytest.raises(InputError, match="is not YAML"):
         read_yaml(file)
     file.write_text("only words")
-    with pytest.raises(InputError, match="holds no settings"):
+    with pytest.raises(InputError, match="contains no settings"):
         read_yaml(file)
     with pytest.raises(InputError, match="cannot be read"):
         read_yaml(tmp_path / "nothing.yaml")

@@ -56,7 +56,7 @@ def test_a_typo_is_told_before_anything_is_trained(tmp_path):
     ("given", "metric", "told"),
     [
         ({}, "accuracy:10", "needs labels, and the data blobs has no"),
-        ({"data": "curves:stairs"}, "fd[classifier]:gaussian", "curves:stairs holds none"),
+        ({"data": "curves:stairs"}, "fd[classifier]:gaussian", "curves:stairs contains none"),
         ({"method": "lsgan"}, "validation_error", "codes of samples, which the method does not"),
         ({"method": "lsgan"}, "", "codes of samples, which the method does not"),
     ],
@@ -226,7 +226,7 @@ def test_columns_of_the_table_have_different_names(tmp_path):
 
 
 def test_an_aim_given_twice_is_refused(tmp_path):
-    with pytest.raises(InputError, match="rank is given as an aim twice"):
+    with pytest.raises(InputError, match="rank is given as an objective twice"):
         sweep(BASE, [PENALTY], 1, minimise=["rank"], maximise=["rank"], out=tmp_path)
 
 

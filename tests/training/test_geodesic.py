@@ -155,7 +155,7 @@ def test_a_chart_without_a_parameter_is_not_trusted():
     assert found.residual_variance < geodesic.DOUBTFUL / 10
     report = geodesic._report(found, x, 2, 1)
     assert not report["reliable"]
-    assert "unlike samples" in report["message"]
+    assert "dissimilar samples" in report["message"]
 
 
 def test_trustworthiness_counts_how_far_neighbours_in_the_chart_come_from():

@@ -73,7 +73,7 @@ class TestBestWeights:
 
     def test_a_rank_that_is_searched_for_refuses_the_best(self, noise):
         model = build("rrae", rank="auto")
-        with pytest.raises(InputError, match="keep is best, but the rank is being searched for"):
+        with pytest.raises(InputError, match="keep is best, but the rank is searched for"):
             fit(model, noise, TrainConfig(keep="best"), progress=False)
 
 

@@ -91,10 +91,10 @@ class Bottleneck(nn.Module):
         """
 
     def narrow(self, span: int) -> None:
-        """Lower `encoder_dim`, if fewer numbers express the same; called before training.
+        """Lower `encoder_dim` if fewer numbers can express the same codes; called before training.
 
         Args:
-            span: number of dimensions that the encoder's outputs span at most.
+            span: maximum number of dimensions that the encoder's outputs span.
         """
 
     def prepare(self, samples: int) -> None:
@@ -105,7 +105,7 @@ class Bottleneck(nn.Module):
         """
 
     def begin(self, basis: Tensor, coefficients: Tensor) -> None:
-        """Take what training begins with: the encoder gives codes close to `coefficients U^T`.
+        """Initialise the basis: the encoder starts with codes close to `coefficients U^T`.
 
         Args:
             basis: `U`, `(latent_dim, rank)`, orthonormal.
@@ -113,7 +113,7 @@ class Bottleneck(nn.Module):
         """
 
     def posterior(self, h: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Means and log-variances of the Gaussian posterior, or None where there is none.
+        """Means and log-variances of the Gaussian posterior, or None if there is none.
 
         Args:
             h: `(B, encoder_dim)`.
@@ -135,7 +135,7 @@ class Bottleneck(nn.Module):
         return None
 
     def learning_rate_factors(self) -> dict[nn.Parameter, float]:
-        """Parameters with a multiple of the common learning rate, with the multiple."""
+        """Parameters whose learning rate is a multiple of the common one, with the multiple."""
         return {}
 
 
@@ -160,7 +160,7 @@ class RankBottleneck(Bottleneck):
     """A bottleneck whose code has rank at most `rank`, with a fixed basis after training.
 
     During training each batch has its own leading directions. `finalize` then computes one basis
-    `U`, `(L, k)`, of all training encodings, and inference projects on it: `encode(h) = h U U^T`.
+    `U`, `(L, k)`, of all training encodings, and inference projects onto it: `encode(h) = h U U^T`.
     Until then, inference truncates each batch, and warns.
 
     `rank` may be lowered or raised during training, up to the value given here.

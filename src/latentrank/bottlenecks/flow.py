@@ -83,12 +83,12 @@ class FlowPosterior(Gaussian):
     estimated from one draw. If all of it were, a code would collapse more easily than without a
     flow.
 
-    Inference sends the mean through the flow.
+    Inference passes the mean through the flow.
 
     Args:
         latent_dim: width `L` of the code; the encoder is twice as wide.
         flow: `"planar"` or `"iaf"` (needs the extra `flow`).
-        flow_depth: number of maps `K`, at least 1.
+        flow_depth: number of layers `K`, at least 1.
 
     Raises:
         InputError: unknown flow, `flow_depth` below 1, or zuko missing.
@@ -135,7 +135,7 @@ class FlowPosterior(Gaussian):
         return z, log_det
 
     def encode(self, h: Tensor) -> Tensor:
-        """The posterior mean, sent through the flow."""
+        """The posterior mean, passed through the flow."""
         return self.flow(self.posterior(h)[0])[0]
 
     def linear_map(self) -> None:

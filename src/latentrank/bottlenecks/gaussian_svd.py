@@ -48,7 +48,7 @@ class GaussianSVD(RankBottleneck):
         self.register_buffer("_reference", torch.zeros(latent_dim, rank))
 
     def begin(self, basis: Tensor, coefficients: Tensor) -> None:
-        """Let the first batch's basis be turned to this one."""
+        """Align the first batch's basis with this one."""
         self._reference.copy_(basis)
 
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:

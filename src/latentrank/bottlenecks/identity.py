@@ -9,7 +9,7 @@ from latentrank.bottlenecks.base import Bottleneck
 
 
 class Identity(Bottleneck):
-    """The plain autoencoder's: `z = E(x)`.
+    """The bottleneck of a plain autoencoder: `z = E(x)`.
 
     Example:
         >>> h = torch.randn(4, 8)

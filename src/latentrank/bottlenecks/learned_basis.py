@@ -17,7 +17,7 @@ from latentrank.linalg.precision import at_least_float32
 class LearnedBasis(Bottleneck):
     """The decoder sees `E(x)`; `||Y - U A|| / ||Y||` is a term (Mounayer et al. 2024).
 
-    `U`, `(L, k)`, is trained with the networks. Inference projects on its span. It begins with the
+    `U`, `(L, k)`, is trained with the networks. Inference projects onto its span. It starts as the
     leading directions of the first batch: from a random start the encoder tends to collapse all
     codes onto one line. The coefficients `A` are those that minimise the term for the batch.
 
@@ -117,7 +117,7 @@ class LearnedBasis(Bottleneck):
             self.directions.copy_(leading_basis(gather_rows(h), self.rank))
 
     def encode(self, h: Tensor) -> Tensor:
-        """Projection on the span of `U`."""
+        """Projection onto the span of `U`."""
         basis = self._orthonormal()
         return (h @ basis) @ basis.T
 
@@ -131,7 +131,7 @@ class LearnedBasis(Bottleneck):
         return self._orthonormal().detach()
 
     def linear_map(self) -> Tensor:
-        """The orthogonal projector on the span of `U`."""
+        """The orthogonal projector onto the span of `U`."""
         basis = self.basis()
         return basis @ basis.T
 

@@ -14,8 +14,8 @@ from latentrank.errors import InputError
 class LinearChain(Bottleneck):
     """`z = W_l ... W_1 E(x)`, without bias (Jing, Zbontar and LeCun 2020, eq. 1).
 
-    Nothing is penalised: the product of several matrices, trained by gradient descent, loses
-    rank by itself. The options are the paper's ablations.
+    There is no penalty: the product of several matrices, trained by gradient descent, loses rank
+    by itself. The options are the paper's ablations.
 
     Args:
         latent_dim: width `L` of the code.

@@ -10,12 +10,12 @@ from latentrank.bottlenecks.base import Latent, RankBottleneck
 class TruncatedSVD(RankBottleneck):
     """The decoder sees the best rank-k approximation of the batch (Mounayer et al. 2024).
 
-    Not centred. The gradient is the exact one of the truncation. Under data parallelism the batch
-    is that of all processes combined. See `RankBottleneck` for inference.
+    The batch is not centred. The gradient of the truncation is exact. Under data parallelism the
+    batches of all processes are truncated together. See `RankBottleneck` for inference.
 
     Args:
         latent_dim: width `L` of the code.
-        rank: `k`, how many directions are kept.
+        rank: `k`, the number of directions to keep.
 
     Example:
         >>> import torch

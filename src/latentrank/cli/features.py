@@ -44,7 +44,7 @@ def weights_by_name(given: Sequence[str] | None, used: Collection[str]) -> dict[
             found[networks[0]] = Path(text)
         else:
             raise InputError(
-                f"--weights is {text}, and the networks used are {' and '.join(networks)}; write "
+                f"--weights is {text}, but the networks in use are {' and '.join(networks)}; write "
                 f"which it is for, as in --weights {networks[0]}={text}."
                 if networks
                 else f"--weights is {text}, and no network with such a file is used; name one with "

@@ -89,7 +89,7 @@ def methods(
 
 @app.command(rich_help_panel=CATALOGUE)
 def datasets() -> None:
-    """List the named data sets. Folders of images and files of arrays can be used as well.
+    """List the named data sets. Folders of images and array files can be used as well.
 
     latentrank train lorae --data photographs/       a folder or .zip of images
     latentrank train rrae --data curves.npy          an array (N, ...), .npy or .npz
@@ -197,7 +197,7 @@ def explore(
         int, option("Port of the live page; by default a free one.", min=0, max=65535)
     ] = 0,
 ) -> None:
-    """Write RUN/explore.html, a self-contained page, or serve a live page on this machine.
+    """Write a self-contained page, RUN/explore.html, or serve a live page on this machine.
 
     latentrank explore runs/mnist-lorae
     latentrank explore runs/mnist-lorae --live
@@ -248,14 +248,14 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
     out: Annotated[Path | None, option("Page to write; by default compare.html.")] = None,
     label: Annotated[
-        list[str] | None, option("Name of a column; repeat for each, in order.", "NAME")
+        list[str] | None, option("Name of a column; repeat for each column, in order.", "NAME")
     ] = None,
     force: Annotated[bool, flag("Overwrite an existing comparison.", "--force")] = False,
     data: Data = None,
     networks: Annotated[
         list[str] | None,
         option(
-            "Your own networks, as in report; repeat for each model that has such, in order.",
+            "Your own networks, as in report; repeat for each model that has any, in order.",
             "FILE.py:FUNCTION",
         ),
     ] = None,

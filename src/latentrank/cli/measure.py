@@ -32,8 +32,8 @@ def evaluate(
         str | None,
         option(
             "Features for distances between generated and test images: inception (FID), a "
-            "classifier of the data's own labels (FD-classifier), or timm:NAME, any network of "
-            "timm (FD-NAME).",
+            "classifier of the data's own labels (FD-classifier), or timm:NAME for any timm "
+            "network (FD-NAME).",
             "FEATURES",
         ),
     ] = None,
@@ -41,18 +41,18 @@ def evaluate(
         str | None,
         option(
             "With --features: densities to draw codes from, separated by commas; by default "
-            "gaussian,gmm, for a GAN prior.",
+            "gaussian,gmm, or prior for a GAN.",
             "NAME[:OPTION=VALUE,...]",
         ),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        option("Measure this metric instead of the default ones; repeatable.", "METRIC"),
+        option("Measure this metric instead of the defaults; repeatable.", "METRIC"),
     ] = None,
     n: Annotated[int, option("Number of samples from each density.", min=6)] = SAMPLES,
     weights: Weights = None,
     download: Annotated[bool, flag("Allow downloading weights.", "--download")] = False,
-    probes: Annotated[bool, flag("Train classifiers on the codes, if there are labels.")] = True,
+    probes: Annotated[bool, flag("Train classifiers on the codes if there are labels.")] = True,
     seed: Annotated[
         int | None, option("Random seed for sampling; by default the run's.", min=0)
     ] = None,

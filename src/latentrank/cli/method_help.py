@@ -99,7 +99,7 @@ def networks(method: Method) -> str:
     changes = {"encoder": method.prepare_encoder, "decoder": method.prepare_decoder}
     normalised = [part for part, change in changes.items() if change is not None]
     also = f"; the {' and the '.join(normalised)} is spectrally normalised" if normalised else ""
-    return f"those of the data set, or of --net{also}"
+    return f"those of the data set, or given by --net{also}"
 
 
 def _rows(method: Method) -> Iterator[tuple[str, str, str, str]]:

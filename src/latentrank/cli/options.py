@@ -198,7 +198,7 @@ def all_opened(folders: Sequence[Path], data: str | None, networks: Sequence[str
     if networks and len(networks) != sum(own):
         raise InputError(
             f"--networks is given {len(networks)} times, expected once for each of the {sum(own)} "
-            "models with networks of their own."
+            "models with custom networks."
         )
     left = iter(networks)
     return [

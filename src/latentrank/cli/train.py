@@ -48,7 +48,7 @@ def _given(ctx: typer.Context, settings: dict[str, Any], method: str | None) -> 
 
 @app.command(
     **_WITH_METHOD,
-    epilog="METHOD has options of its own, such as --penalty or --depth: "
+    epilog="Each METHOD has its own options, such as --penalty or --depth: "
     "[bold]latentrank train METHOD --help[/bold] lists them.",
 )
 @with_settings
@@ -179,10 +179,10 @@ def reproduce(
     weights: Weights = None,
     device: Annotated[str, option("Device: auto, cpu, gpu, mps, ...")] = "auto",
     cluster: Annotated[str | None, option(CLUSTER)] = None,
-    train: Annotated[bool, flag("Train what is missing.", "--train/--no-train")] = True,
+    train: Annotated[bool, flag("Train missing runs.", "--train/--no-train")] = True,
     listing: Annotated[bool, flag("List the recipes and exit.", "--list")] = False,
 ) -> None:
-    """Reproduce a table or figure of the papers, or run an experiment of your own.
+    """Reproduce a table or figure of the papers, or run your own experiment.
 
     latentrank reproduce --list
     latentrank reproduce my-experiment.yaml
@@ -260,7 +260,7 @@ def sweep(
     search: Annotated[
         list[str], option("NAME=LOW..HIGH, with :log for a log scale, or NAME=A,B,C; repeatable.")
     ],
-    trials: Annotated[int, option("Number of trials to finish.", min=1)] = 20,
+    trials: Annotated[int, option("Number of trials to complete.", min=1)] = 20,
     storage: Annotated[
         str | None, option("URL of the study's database, which several machines can share.")
     ] = None,
@@ -305,7 +305,7 @@ def sweep(
 
 
 def _print_trials(found: Sequence[Trial], aims: Sequence[str]) -> None:
-    """The Pareto front of two aims; every trial of one."""
+    """The Pareto front of two objectives; every trial for one."""
     names = list(found[0].settings)
     table = new_table("trial", *aims, *names, "run", numbers=["trial", *aims, *names])
     shown = [trial for trial in found if trial.best or len(aims) == 1]

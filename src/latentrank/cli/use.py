@@ -39,13 +39,13 @@ def embed(
     ] = None,
     networks: Networks = None,
     coefficients: Annotated[
-        bool, flag("Coefficients in the method's basis.", "--coefficients")
+        bool, flag("Write coefficients in the method's basis.", "--coefficients")
     ] = False,
     out: Annotated[
         Path | None, option("An .npz or .csv file; by default RUN/codes-[DATA-]SPLIT.npz.")
     ] = None,
 ) -> None:
-    """Write codes to a file, with labels, parameters, names and rows (from 0) where known.
+    """Write codes to a file, with labels, parameters, names and row numbers (from 0) if known.
 
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
@@ -98,7 +98,7 @@ def sample(
     out: Annotated[
         Path | None,
         option(
-            "An .npz file, a .csv of a table, or a .png, .pdf or .svg of 64 samples; by default "
+            "An .npz file, a .csv for tables, or a .png, .pdf or .svg of 64 samples; by default "
             "RUN/samples-DENSITY.npz."
         ),
     ] = None,
@@ -106,7 +106,7 @@ def sample(
     data: Data = None,
     networks: Networks = None,
 ) -> None:
-    """Generate samples: draw codes from a density fitted to the training codes, decode them.
+    """Generate samples: draw codes from a density fitted to the training codes and decode them.
 
     latentrank sample runs/mnist-lorae --density gmm:components=10 --out samples.npz
     latentrank sample runs/mnist-lorae --out samples.png
@@ -132,7 +132,7 @@ def sample(
     if path.suffix == ".csv":
         if made.x.ndim != 2:
             raise InputError(
-                f"--out is {path}, but samples have shape {made.x.shape[1:]} and are no rows of a "
+                f"--out is {path}, but samples have shape {made.x.shape[1:]} and are not rows of a "
                 "table; give a name ending in .npz."
             )
         names = found.kept.axes.channel_names or [f"column {i}" for i in range(made.x.shape[1])]
@@ -148,14 +148,14 @@ def predict(
     parameters: Annotated[
         Path,
         option(
-            "A .csv, .npy or other table, one row of parameters for each sample; named columns "
+            "A .csv, .npy or other table with one row of parameters per sample; named columns "
             "are matched with the data's parameters."
         ),
     ],
     kind: Annotated[
         Literal["auto", "linear", "multilinear", "radial", "gaussian-process"],
         option(
-            "How codes are interpolated; by default multilinear on a full grid, radial elsewhere."
+            "How to interpolate codes; by default multilinear on a full grid, otherwise radial."
         ),
     ] = "auto",
     out: Annotated[Path | None, option("An .npz file; by default RUN/predicted-KIND.npz.")] = None,
@@ -213,16 +213,16 @@ def export(
     compress: Annotated[
         float | None,
         option(
-            "Reduce the code to as many coefficients as keep reconstructions of codes like "
-            "the training data's within this relative change, such as 0.001.",
+            "Reduce the code to the fewest coefficients that change reconstructions of codes "
+            "like the training data's by at most this fraction, such as 0.001.",
             "TOL",
         ),
     ] = None,
     precision: Annotated[
         Literal["float32", "float16", "int8"],
-        option("Precision of the weights in an ONNX file; its effect is measured."),
+        option("Precision of the weights in an ONNX file; the loss of accuracy is measured."),
     ] = "float32",
-    check: Annotated[bool, flag("Print the difference from torch.", "--check")] = False,
+    check: Annotated[bool, flag("Print the difference from torch's output.", "--check")] = False,
     networks: Networks = None,
     out: Annotated[Path | None, option("Output file; by default RUN/PART.FORMAT.")] = None,
 ) -> None:
@@ -281,8 +281,10 @@ def push(
     license: Annotated[  # noqa: A002 - name of the option
         str | None, option("Licence of the weights, such as mit or cc-by-4.0.")
     ] = None,
-    private: Annotated[bool, flag("Make a new repository private.", "--private")] = False,
-    revision: Annotated[str | None, option("Branch to upload to; by default the main one.")] = None,
+    private: Annotated[
+        bool, flag("Make the repository private if it is new.", "--private")
+    ] = False,
+    revision: Annotated[str | None, option("Branch to upload to; by default main.")] = None,
     out: Annotated[
         Path | None, option("Write the files to this new folder; upload nothing.")
     ] = None,
@@ -319,7 +321,7 @@ def pull(
     revision: Annotated[str | None, option("Branch, tag or commit.")] = None,
     out: Annotated[Path | None, option("New folder for the model; by default NAME.")] = None,
 ) -> None:
-    """Fetch a shared model into a folder, for the other commands or latentrank.load.
+    """Download a shared model into a folder, for other commands or latentrank.load.
 
     latentrank pull user/mnist-lorae --out model
     latentrank report model --data mnist

@@ -41,7 +41,7 @@ def as_codes(codes: ArrayLike, width: int | None = None) -> Array:
         The codes, `(N, L)` float64.
 
     Raises:
-        InputError: the codes are not numbers, not a matrix, not finite, or of another width.
+        InputError: the codes are not numbers, not a matrix, not finite, or of a different width.
 
     Example:
         >>> as_codes([[1, 2], [3, 4]]).shape
@@ -66,11 +66,11 @@ def as_matrix(
         what: name of the values in messages.
         axes: the expected shape as text, such as `"(N, L)"`.
         width: the expected number of columns, or None for any.
-        remedy: what to do about another number of columns.
+        remedy: what to do about a wrong number of columns.
         names: of the expected columns, for the message.
 
     Raises:
-        InputError: they are not numbers, not a matrix, not finite, or of another width.
+        InputError: they are not numbers, not a matrix, not finite, or of a different width.
     """
     from latentrank.data.plain import unwrapped  # and with it torch
 
@@ -104,9 +104,9 @@ def generator(seed: Any = None) -> np.random.Generator:
     """A random generator from a seed of any kind.
 
     Args:
-        seed: an integer from 0, for reproducible results; a NumPy `RandomState` or `Generator`,
-            which is advanced, as NumPy's global state is for the module `numpy.random`; or None
-            for different results each time.
+        seed: an integer of at least 0, for reproducible results; a NumPy `RandomState` or
+            `Generator`, which is advanced, as NumPy's global state is for the module
+            `numpy.random`; or None for different results each time.
 
     Returns:
         The generator.
@@ -124,8 +124,8 @@ def generator(seed: Any = None) -> np.random.Generator:
         return np.random.default_rng(seed)
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise InputError(
-            f"The seed is {seed!r}, expected None, an integer from 0, or a NumPy RandomState or "
-            "Generator; give one of these."
+            f"The seed is {seed!r}, expected None, an integer of at least 0, or a NumPy "
+            "RandomState or Generator; give one of these."
         )
     return np.random.default_rng(int(seed))
 
@@ -172,7 +172,7 @@ class Subspace:
         largest entry positive, so that it does not depend on the linear algebra library.
 
         Args:
-            codes: `(N, L)`, `N` from 2; there may be fewer samples than dimensions, duplicates,
+            codes: `(N, L)`, `N` at least 2; there may be fewer samples than dimensions, duplicates,
                 and constant columns.
 
         Returns:
@@ -316,7 +316,7 @@ class Density(ABC):
         """Draw codes; all of them lie in the subspace.
 
         Args:
-            n: number of codes, from 1.
+            n: number of codes, at least 1.
             seed: as for `generator`; an integer gives the same codes each time.
 
         Returns:

@@ -69,8 +69,8 @@ def fit(codes: ArrayLike, *, steps: int = 2000, seed: RandomState = 0) -> Flow |
     layers are used because sampling from an autoregressive flow takes one pass per dimension.
 
     Args:
-        codes: `(N, L)`, `N` from 2.
-        steps: largest number of Adam steps, from 1.
+        codes: `(N, L)`, `N` at least 2.
+        steps: maximum number of Adam steps, at least 1.
         seed: random seed for the initial weights, the held-out codes and the batches.
 
     Returns:

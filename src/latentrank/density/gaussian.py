@@ -29,7 +29,7 @@ def fit(codes: ArrayLike) -> Normal:
     The covariance is the unbiased one.
 
     Args:
-        codes: `(N, L)`, `N` from 2.
+        codes: `(N, L)`, `N` at least 2.
 
     Returns:
         The density; its rank is that of the centred codes.

@@ -52,7 +52,7 @@ def fit(
     of rank `r`.
 
     Args:
-        codes: `(N, L)`, `N` from 2.
+        codes: `(N, L)`, `N` at least 2.
         bandwidth: width of the kernels in standard deviations of the codes, above 0, or a rule:
             scott or silverman.
 

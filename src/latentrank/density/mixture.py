@@ -76,12 +76,12 @@ def fit(
     with fewer, a component collapses onto its codes and the likelihood grows without bound.
 
     Args:
-        codes: `(N, L)`, `N` from 2.
+        codes: `(N, L)`, `N` at least 2.
         components: number of Gaussians, from 1 to the number of codes, or bic to choose it; the
             papers use 4 on MNIST and 10 on CelebA.
         covariance: full, tied (one matrix for all components), diag (along the principal axes of
             all codes) or spherical.
-        max_components: largest number of components that bic tries.
+        max_components: maximum number of components that bic tries.
         seed: random seed for the k-means initialisation.
 
     Returns:
@@ -117,7 +117,8 @@ def _check(components: Any, covariance: str, max_components: int, samples: int) 
     integral = isinstance(components, int | np.integer) and not isinstance(components, bool)
     if not (integral and components >= 1):
         raise InputError(
-            f"components is {components!r}, expected an integer from 1 or 'bic'; give one of these."
+            f"components is {components!r}, expected an integer of at least 1 "
+            "or 'bic'; give one of these."
         )
     if components > samples:
         raise InputError(

@@ -17,7 +17,7 @@ def standard_normal(latent_dim: int, basis: ArrayLike | None = None) -> Normal:
     is the Gaussian of covariance `U U^T`, so `U` need not be orthonormal.
 
     Args:
-        latent_dim: width `L` of a code, from 1.
+        latent_dim: width `L` of a code, at least 1.
         basis: `(L, k)`, or None for the prior of VAE, WAE and GAN.
 
     Returns:
@@ -40,7 +40,7 @@ def standard_normal(latent_dim: int, basis: ArrayLike | None = None) -> Normal:
 
 
 def fit(codes: ArrayLike) -> Normal:
-    """The standard normal, over coefficients if the method has a basis.
+    """The standard normal distribution, over coefficients if the method has a basis.
 
     This function does not know the method: it returns the standard normal over all numbers of a
     code. `latentrank.inference` uses the model's prior.

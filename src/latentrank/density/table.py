@@ -61,7 +61,7 @@ class Spec(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """The names of all densities, those of installed packages included.
+    """The names of all densities, including those of installed packages.
 
     Example:
         >>> names()[:5]
@@ -161,7 +161,7 @@ def fit(spec: str, codes: ArrayLike, **options: Any) -> Density:
 
     Args:
         spec: a name, alone or with options, such as `"gmm:components=10"`.
-        codes: `(N, L)`, `N` from 2, one row per sample; of any rank, constant codes included.
+        codes: `(N, L)`, `N` at least 2, one row per sample; of any rank, constant codes included.
         **options: options of the density; these override those of `spec`.
 
     Returns:

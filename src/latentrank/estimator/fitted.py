@@ -38,7 +38,7 @@ def squared_errors(model: LatentModel, x: Array) -> NDArray[np.float64]:
 
 
 def need_reconstructions(method: str, purpose: str) -> None:
-    """Refuse a GAN.
+    """Refuse a method without reconstructions, such as a GAN.
 
     Args:
         method: one of `latentrank.methods.names()`.
@@ -52,7 +52,7 @@ def need_reconstructions(method: str, purpose: str) -> None:
 
 
 class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Stored):  # type: ignore[misc]
-    """What is done with a trained model; `LowRankAutoencoder` adds the training."""
+    """The methods that use a trained model; `LowRankAutoencoder` adds the training."""
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """The codes of `X`.
@@ -65,8 +65,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: samples of another shape, beyond the bounds of the training data, or not
-                finite.
+            ValueError: samples of a different shape, outside the bounds of the training data, or
+                not finite.
         """
         x = self._samples(X)
         return self.model_.encode_array(x)
@@ -82,7 +82,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: codes of another width, or not finite.
+            ValueError: codes of a different width, or not finite.
         """
         check_is_fitted(self)
         codes = check_array(unwrapped(X, "X"), dtype=np.float32)
@@ -99,7 +99,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         """New samples: codes drawn from a density fitted to `embedding_`, decoded.
 
         Args:
-            n: how many, from 1.
+            n: how many, at least 1.
             density: one of `latentrank.density.names()`, alone or with options, such as
                 `"gmm:components=5"`; by default `"gaussian"`, or `"prior"` for a GAN.
             random_state: None (NumPy's global state), an integer, or a NumPy `RandomState` or
@@ -118,7 +118,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         return self._decoded(fitted.sample(n, seed=random_generator(random_state)))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
-        """The share of the variance of `X` that its reconstruction explains.
+        """The fraction of the variance of `X` that its reconstruction explains.
 
         `1 - sum (x - x')^2 / sum (x - mean)^2`, with the mean sample of the training data. Columns
         or channels are divided by their standard deviation there, so that they have equal weight.
@@ -133,8 +133,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: samples of another shape or not finite, or the method is a GAN, which
-                reconstructs nothing.
+            ValueError: samples of a different shape or not finite, or the method is a GAN, which
+                does not reconstruct.
         """
         x = self._samples(X)
         unexplained = -self._score_samples(x).sum()

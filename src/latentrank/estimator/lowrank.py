@@ -46,7 +46,7 @@ _BUILT_FROM = ("method", "input_shape", "latent_dim", "net", "bounded", "options
 
 
 def _learns_by_steps(estimator: Any) -> bool:
-    """Whether the estimator has `partial_fit`; an unknown method is told by `fit`."""
+    """Whether the estimator has `partial_fit`; `fit` reports an unknown method."""
     name = estimator.method
     if name in methods.names() and methods.get(name).closed_form:
         raise AttributeError(f"{name} is solved from all samples at once; use fit.")
@@ -66,33 +66,33 @@ class LowRankAutoencoder(FittedAutoencoder):
     Args:
         method: one of `latentrank.methods.names()`.
         latent_dim: width `L` of the code, an upper bound on its rank.
-        rank: number of directions kept, or `"auto"`, for methods that have this option.
+        rank: number of directions to keep, or `"auto"`, for methods that have this option.
         options: further options of the method, such as `{"penalty": 1e-2}`; a grid search sets
             one of them as `options__penalty`.
         net: family of networks, one of `latentrank.nets.families()`.
         encoder: your own network, see `latentrank.build`; `fit` trains a copy.
-        decoder: likewise; give both or neither.
+        decoder: like `encoder`; give both or neither.
         kind: what a sample is: `"table"`, `"curves"`, `"images"` or `"volumes"`; by default the
             number of axes decides.
         layout: order of the axes, such as `"NHWC"`, if neither the shape nor the dimension names of
             an xarray `DataArray` determine it.
-        epochs: passes over the data, at most.
+        epochs: maximum number of passes over the data.
         batch_size: samples in a batch.
         learning_rate: initial learning rate of Adam, by default 2e-3, or 3e-4 after a geodesic
-            start; it follows a cosine to zero.
-        init: `"random"`, or `"geodesic"` to begin with Isomap coordinates of the data, for methods
+            start; it decays to zero along a cosine.
+        init: `"random"`, or `"geodesic"` to start from Isomap coordinates of the data, for methods
             whose code has a basis of a given rank.
-        init_steps: batches of a geodesic start.
-        n_init: trainings from different initial weights, of which the one with the lowest error on
-            held-out samples is kept, as in `sklearn.mixture.GaussianMixture`.
+        init_steps: number of batches of a geodesic start.
+        n_init: number of trainings from different initial weights; the one with the lowest error
+            on held-out samples is kept, as in `sklearn.mixture.GaussianMixture`.
         n_iter_no_change: stop after this many epochs without a lower validation error, and keep the
-            weights of the lowest; None trains for all epochs.
-        validation_fraction: share of the samples held out for `n_init` and `n_iter_no_change`;
-            without them no samples are held out.
+            weights with the lowest error; None trains for all epochs.
+        validation_fraction: fraction of the samples held out for `n_init` and `n_iter_no_change`;
+            if neither is used, no samples are held out.
         warm_start: `fit` continues from the last fit, with the preprocessing of the first.
         compress: reduce codes to the fewest numbers that keep reconstructions within a relative
             change of 1e-2 (True), or of the given tolerance (a number).
-        device: `"cpu"`, `"gpu"`, `"auto"`, ... as Lightning's Trainer takes it.
+        device: `"cpu"`, `"gpu"`, `"auto"`, ... as in Lightning's Trainer.
         random_state: None (NumPy's global state), an integer, or a NumPy `RandomState` or
             `Generator`.
         verbose: show a progress line.
@@ -104,7 +104,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         explained_variance_: `(L,)`, variance of `embedding_` along its principal directions.
         explained_variance_ratio_: `(L,)`, `explained_variance_` divided by its sum.
         embedding_: codes of all samples given to `fit`, in their order, `(N, L)` float32.
-        n_iter_: epochs of training.
+        n_iter_: number of epochs trained.
         history_: a row for each validation: epoch, loss terms, `validation_error` (on the training
             samples if none are held out).
         notes_: notes on how the data were read, if that may be surprising, one sentence each.
@@ -228,7 +228,7 @@ class LowRankAutoencoder(FittedAutoencoder):
 
         Raises:
             ValueError: as `fit`.
-            AttributeError: the method, such as `pca`, is solved from all samples at once.
+            AttributeError: the method, such as `pca`, needs all samples at once.
         """
         check(self)
         before = getattr(self, "_trained", None)

@@ -60,7 +60,7 @@ class NestedOptions(BaseEstimator):  # type: ignore[misc]
 
 
 def random_generator(state: RandomState) -> np.random.Generator:
-    """The generator of a random state, of which None is NumPy's global one, as in scikit-learn.
+    """The generator of a random state; None is NumPy's global state, as in scikit-learn.
 
     Args:
         state: None, an integer, or a NumPy `RandomState` or `Generator`.
@@ -80,7 +80,7 @@ def random_generator(state: RandomState) -> np.random.Generator:
 
 
 def check(estimator: Any) -> None:
-    """Reject parameters that are not of their type or out of their range.
+    """Reject parameters that have the wrong type or are out of range.
 
     Those that are names, or that a method or the configuration has, are checked there.
 
@@ -94,7 +94,7 @@ def check(estimator: Any) -> None:
         >>> from latentrank import LowRankAutoencoder
         >>> check(LowRankAutoencoder(epochs="3"))
         Traceback (most recent call last):
-        latentrank.errors.InputError: epochs is '3', expected an integer from 1; choose one.
+        latentrank.errors.InputError: epochs is '3', expected an integer of at least 1; choose one.
     """
     for name in ("latent_dim", "epochs", "batch_size", "init_steps", "n_init"):
         check_count(getattr(estimator, name), name)

@@ -119,9 +119,7 @@ def _check_dimensions(estimator: BaseEstimator, X: ArrayLike, reset: bool) -> No
         remedy = f"transpose it: X.transpose(..., {order})"
     else:
         remedy = "rename them to those, in the order that they stand for: X.rename({...})"
-    raise InputError(
-        f"X has the dimensions {dims}, and those of a sample in fit were ({order}); {remedy}."
-    )
+    raise InputError(f"X has the dimensions {dims}, but a sample in fit had ({order}); {remedy}.")
 
 
 def _dimensions(X: Any) -> tuple[str, ...]:
@@ -146,7 +144,7 @@ def _check_finite(x: Array) -> None:
         good = usable.reshape(len(block), -1).all(axis=1)
         if not good.all():
             raise InputError(
-                f"X holds NaN, infinity or a number beyond {LARGEST:g} in row "
+                f"X contains NaN, infinity or a number beyond {LARGEST:g} in row "
                 f"{row + int(np.argmin(good))}, counted from 0; fill such values, for example with "
                 "sklearn.impute.SimpleImputer, or leave those rows out."
             )
@@ -161,8 +159,8 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
             layout, and those of a data frame's columns are kept.
         train: `(N, ...)`, to train on.
         held: `(M, ...)`, to validate on.
-        kind: what a sample is, one of `latentrank.data.layout.KINDS`, where the owner says.
-        layout: one of `latentrank.preprocessing.LAYOUTS`, where the owner says.
+        kind: what a sample is, one of `latentrank.data.layout.KINDS`, if the user states it.
+        layout: one of `latentrank.preprocessing.LAYOUTS`, if the user states it.
 
     Raises:
         InputError: the layout is unknown, does not fit, or is in doubt.
@@ -188,7 +186,7 @@ def as_dataset_of(model: LatentModel, train: Array, held: Array) -> Dataset:
         held: `(M, ...)`, to validate on.
 
     Raises:
-        InputError: samples of another shape.
+        InputError: samples of a different shape.
     """
     fitted, validated = (Split(for_model(model, x)) for x in (train, held))
     return Dataset("X", fitted, validated, preprocessing=model.preprocessing)
@@ -202,7 +200,7 @@ def for_model(model: LatentModel, x: Array) -> Array:
         x: `(N, ...)` in its own layout.
 
     Raises:
-        InputError: samples of another shape, or beyond the bounds of the training data.
+        InputError: samples of a different shape, or beyond the bounds of the training data.
     """
     made = model.preprocessing
     found = as_samples(x, made, model.spec.input_shape)

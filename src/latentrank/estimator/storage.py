@@ -170,7 +170,7 @@ class Stored(NestedOptions):
         Args:
             folder: where it is.
             encoder: a network of your own, where the estimator had one.
-            decoder: likewise.
+            decoder: your own network, if `encoder` is given.
 
         Raises:
             ValueError: no estimator was saved there, or its files are damaged.
@@ -204,7 +204,7 @@ class Stored(NestedOptions):
         if columns:
             if shape != (len(columns),):
                 raise InputError(
-                    f"The estimator in {folder} names {len(columns)} columns, and its model takes "
+                    f"The estimator in {folder} names {len(columns)} columns, but its model takes "
                     f"samples of shape {shape}; save it again."
                 )
             estimator.feature_names_in_ = np.array(columns, dtype=object)

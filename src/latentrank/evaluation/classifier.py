@@ -67,7 +67,7 @@ class Classifier:
         distance: name of the Fréchet distance on its features, `"FD-classifier"`.
         protocol: how features are computed, in words.
         key: hash of the data and settings that it was trained on.
-        batch_size: images in one forward pass, fewer on a processor.
+        batch_size: images in one forward pass, fewer on a CPU.
         trained_on: numbers of training and test images, and a fingerprint of images and labels.
     """
 
@@ -90,7 +90,7 @@ class Classifier:
 
     @property
     def batch_size(self) -> int:
-        """Images in one forward pass, fewer on a processor."""
+        """Images in one forward pass, fewer on a CPU."""
         return batch_size(self.head.weight.device.type, math.prod(self.shape[1:]))
 
     @property
@@ -129,7 +129,7 @@ class Classifier:
             `(N, 128)` float32, at least 0.
 
         Raises:
-            InputError: images of another shape than it was trained on.
+            InputError: images of a different shape than it was trained on.
         """
         return self._infer(images, self.body, FEATURES)
 
@@ -143,7 +143,7 @@ class Classifier:
             `(N, K)` float32, rows adding up to 1.
 
         Raises:
-            InputError: images of another shape than it was trained on.
+            InputError: images of a different shape than it was trained on.
         """
         network = nn.Sequential(self.body, self.head, nn.Softmax(dim=1))
         return self._infer(images, network, len(self.classes))
@@ -218,7 +218,7 @@ def train_classifier(
         test_images: `(M, C, H, W)`, for the accuracy.
         test_labels: `(M,)`.
         seed: random seed for the initial weights and the order of images.
-        epochs: passes over the images, from 1.
+        epochs: passes over the images, at least 1.
         cache: folder for trained classifiers; None disables caching.
         device: where to train and infer.
 
@@ -227,7 +227,7 @@ def train_classifier(
 
     Raises:
         InputError: arrays that are not images, labels that do not match them, a single class,
-            test images of another shape, or a cache that cannot be written.
+            test images of a different shape, or a cache that cannot be written.
 
     Example:
         >>> dark = np.zeros((64, 1, 8, 8), dtype=np.uint8)

@@ -46,7 +46,7 @@ class ErrorCurve(NamedTuple):
     """Error as a function of the number of coefficients.
 
     Attributes:
-        ks: `(K,)` int64 numbers of coefficients, increasing, from 1.
+        ks: `(K,)` int64 numbers of coefficients, increasing, at least 1.
         errors: `(K,)` float64 shares of the variance of the test split, from 0; 1 is the error
             of the mean training sample.
     """

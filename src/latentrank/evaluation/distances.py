@@ -264,7 +264,7 @@ def precision_recall(real: ArrayLike, generated: ArrayLike, k: int = 3) -> Preci
     Args:
         real: `(n, d)` features of real samples.
         generated: `(m, d)` features of generated samples.
-        k: which neighbour sets the radius, from 1, below n and m.
+        k: the number of the neighbour that sets the radius, at least 1, below n and m.
 
     Returns:
         Precision (generated samples inside a real ball) and recall (real samples inside a
@@ -300,7 +300,7 @@ def density_coverage(real: ArrayLike, generated: ArrayLike, k: int = 5) -> Densi
     Args:
         real: `(n, d)` features of real samples.
         generated: `(m, d)` features of generated samples.
-        k: which neighbour sets the radius, from 1, below n.
+        k: the number of the neighbour that sets the radius, at least 1, below n.
 
     Returns:
         Density (at least 0) and coverage (0 to 1).

@@ -164,7 +164,7 @@ def extractor(
     if name == "classifier":
         if dataset is None:
             raise InputError(
-                "The features 'classifier' were requested without data to train it on; "
+                "The features 'classifier' were requested without data to train one on; "
                 "give a labelled data set, or choose the features 'inception'."
             )
         train, test = _labelled(dataset.train, dataset), _labelled(dataset.test, dataset)
@@ -180,7 +180,7 @@ def weights_of(name: str, given: str | Path | None = None, *, download: bool = F
 
     Args:
         name: `"inception"` or `"timm:NAME"`.
-        given: the file, where one is given.
+        given: the file, if one is given.
         download: whether it may be downloaded.
 
     Raises:

@@ -22,7 +22,7 @@ _ON_GPU = 256
 def batch_size(device: str, pixels: int) -> int:
     """The number of images in one forward pass.
 
-    On a processor the activations should stay in its cache: at 224 x 224 pixels, batches of 64 take
+    On a CPU the activations should stay in its cache: at 224 x 224 pixels, batches of 64 take
     twice the time of batches of 8.
 
     Args:

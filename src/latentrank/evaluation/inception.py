@@ -25,7 +25,7 @@ class Inception:
         distance: `"FID"`.
         protocol: resizing, range and layer, in words.
         key: hash of the weights file.
-        batch_size: images in one forward pass, fewer on a processor.
+        batch_size: images in one forward pass, fewer on a CPU.
     """
 
     name = "inception"

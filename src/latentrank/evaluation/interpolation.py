@@ -20,7 +20,7 @@ def random_pairs(
     """Rows of both ends of random lines between different samples, `(pairs,)` each.
 
     Args:
-        count: number of samples, from 2.
+        count: number of samples, at least 2.
         pairs: number of lines.
         rng: draws them.
 
@@ -40,13 +40,13 @@ def linear(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
     Args:
         a: codes to start from, `(R, L)`.
         b: codes to end at, `(R, L)`.
-        steps: points per line, from 2; the points strictly between are `[:, 1:-1]`.
+        steps: points per line, at least 2; the points strictly between are `[:, 1:-1]`.
 
     Returns:
         `(R, steps, L)` of the codes' floating type; the ends equal `a` and `b` exactly.
 
     Raises:
-        InputError: if `a` and `b` are no finite matrices of one shape, or `steps` is below 2.
+        InputError: if `a` and `b` are not finite matrices of the same shape, or `steps` is below 2.
 
     Example:
         >>> linear([[0.0, 4.0]], [[2.0, 0.0]], steps=3).tolist()
@@ -66,13 +66,13 @@ def spherical(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
     Args:
         a: codes to start from, `(R, L)`.
         b: codes to end at, `(R, L)`.
-        steps: points per arc, from 2.
+        steps: points per arc, at least 2.
 
     Returns:
         `(R, steps, L)` of the codes' floating type; the ends equal `a` and `b` exactly.
 
     Raises:
-        InputError: if `a` and `b` are no finite matrices of one shape, or `steps` is below 2.
+        InputError: if `a` and `b` are not finite matrices of the same shape, or `steps` is below 2.
 
     Example:
         >>> spherical([[1.0, 0.0]], [[0.0, 1.0]], steps=3).round(3).tolist()
@@ -97,15 +97,15 @@ def pca_grid(
     counts as zero, so that the grid repeats itself along it.
 
     Args:
-        codes: `(N, L)`, `N` from 2; or their subspace.
-        size: points along each side, from 2.
+        codes: `(N, L)`, `N` at least 2; or their subspace.
+        size: points along each side, at least 2.
         extent: how far the grid reaches to each side, in standard deviations; the papers take 2.
 
     Returns:
         `(size, size, L)` float32.
 
     Raises:
-        InputError: if the codes are no finite matrix or have fewer than 2 rows, or `size` is
+        InputError: if the codes are not a finite matrix or have fewer than 2 rows, or `size` is
             below 2.
 
     Example:
@@ -114,7 +114,7 @@ def pca_grid(
         ([-2.0, 0.0, 2.0], [-2.0, -2.0, -2.0])
     """
     if size < 2:
-        raise InputError(f"The grid's size is {size}, expected an integer from 2; raise it.")
+        raise InputError(f"The grid's size is {size}, expected an integer of at least 2; raise it.")
     subspace = codes if isinstance(codes, Subspace) else Subspace.of(codes)
     ticks = np.linspace(-extent, extent, size)
     plane = np.stack(np.meshgrid(ticks, ticks), axis=-1)[..., : subspace.rank]
@@ -132,7 +132,7 @@ def _ends(a: ArrayLike, b: ArrayLike, steps: int) -> tuple[Array, Array, Array]:
             "expected equal shapes; pair them row by row."
         )
     if steps < 2:
-        raise InputError(f"steps is {steps}, expected an integer from 2; raise it.")
+        raise InputError(f"steps is {steps}, expected an integer of at least 2; raise it.")
     return start[:, None], end[:, None], np.linspace(0, 1, steps)[:, None]
 
 

@@ -42,12 +42,12 @@ def labelled(
     for part, rows, y in (("training", x, train_y), ("test", test_x, test_y)):
         if y.shape != (len(rows),) or len(rows) == 0:
             raise InputError(
-                f"There are labels of shape {y.shape} for {len(rows)} {part} samples; "
+                f"The labels have shape {y.shape} for {len(rows)} {part} samples; "
                 "give one for each, and at least one."
             )
         if any(label is None or label != label for label in y.tolist()):
             raise InputError(
-                f"The {part} labels hold missing values, None or NaN; leave out their samples."
+                f"The {part} labels contain missing values, None or NaN; leave out those samples."
             )
     if x.shape[1:] != test_x.shape[1:]:
         raise InputError(
@@ -57,7 +57,7 @@ def labelled(
     classes, numbers = np.unique(train_y, return_inverse=True)
     if len(classes) < 2:
         raise InputError(
-            "The training labels hold a single class, expected at least 2; "
+            "The training labels contain a single class, expected at least 2; "
             "give labels of several classes."
         )
     place = np.minimum(np.searchsorted(classes, test_y), len(classes) - 1)

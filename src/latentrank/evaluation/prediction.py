@@ -27,7 +27,7 @@ class Prediction(NamedTuple):
         kind: of `latentrank.parametric.KINDS`.
         test: at the parameters of the test split; None where the kind does not suit the
             parameters.
-        folds: at training parameters that are held out in turn; None likewise.
+        folds: at training parameters that are held out in turn, or None.
     """
 
     kind: str
@@ -104,7 +104,7 @@ def fold_error(
 ) -> float:
     """The same error at training parameters, each held out of one map in turn.
 
-    The map is fitted anew for each fold, the model is not: it has seen all of these samples.
+    The map is refitted for each fold, the model is not: it has seen all of these samples.
     Parameters at the border are extrapolated when they are held out, so that the error is an
     upper estimate of that inside.
 
@@ -112,7 +112,7 @@ def fold_error(
         model: see `parameter_error`.
         dataset: with parameters in the training split.
         kind: see `parameter_error`.
-        folds: number of parts, from 2; at most as many as there are different parameters.
+        folds: number of parts, at least 2; at most as many as there are different parameters.
         seed: of the parts.
 
     Returns:
@@ -201,6 +201,6 @@ def _parameters(dataset: Dataset, split: Split) -> Array:
     if split.parameters is None:
         raise InputError(
             f"The data set '{dataset.name}' has no parameters to interpolate over; "
-            "take one that has, such as 'curves:shifted-sine'."
+            "use one that has, such as 'curves:shifted-sine'."
         )
     return split.parameters

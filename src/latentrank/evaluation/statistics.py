@@ -101,7 +101,7 @@ class RunningStatistics:
         """Add a batch.
 
         Args:
-            features: `(n, width)` numbers, n from 0.
+            features: `(n, width)` numbers, n at least 0.
         """
         x = np.asarray(unwrapped(features, "features"), dtype=np.float64)
         if not len(x):

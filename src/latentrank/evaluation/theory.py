@@ -80,10 +80,10 @@ def theorem_step_size(
         \delta^2 = \gamma^2 / \epsilon^2
 
     Args:
-        gap: :math:`L_0 - L_*`, how far the loss is above its minimum at the start; from 0.
+        gap: :math:`L_0 - L_*`, how far the loss is above its minimum at the start; at least 0.
         lipschitz: K.
         gradient_bound: :math:`\gamma`.
-        horizon: T, from 1.
+        horizon: T, at least 1.
         epsilon: Adam's.
 
     Returns:
@@ -122,7 +122,7 @@ def adam_gradient_norms(
         loss: of the whole data, from `parameters`; deterministic.
         parameters: leaf tensors that require gradients; changed in place.
         step_size: :math:`\alpha`.
-        steps: T, from 1.
+        steps: T, at least 1.
         epsilon: added to the root.
         betas: of the two averages.
 
@@ -139,7 +139,7 @@ def adam_gradient_norms(
         (5.0, True)
     """
     if steps < 1:
-        raise InputError(f"steps is {steps}, expected an integer from 1; raise it.")
+        raise InputError(f"steps is {steps}, expected an integer of at least 1; raise it.")
     first = [torch.zeros_like(parameter) for parameter in parameters]
     second = [torch.zeros_like(parameter) for parameter in parameters]
     norms = np.empty(steps)

@@ -27,7 +27,7 @@ class TimmNetwork:
         distance: `"FD-"` and the network's short name.
         protocol: features and preprocessing, in words.
         key: hash of the weights file.
-        batch_size: images in one forward pass, fewer on a processor.
+        batch_size: images in one forward pass, fewer on a CPU.
 
     Args:
         network: timm's name, such as `"tf_efficientnet_lite0"`.
@@ -106,7 +106,7 @@ def timm_weights(network: str, download: bool) -> Path:
 
     if not repository:
         raise InputError(
-            f"timm names no weights to download for {network}; give a file with weights=PATH."
+            f"timm lists no weights to download for {network}; give a file with weights=PATH."
         )
     found = try_to_load_from_cache(repository, "model.safetensors")
     if isinstance(found, str):
@@ -150,5 +150,5 @@ def _load(model: Any, weights: Path, network: str) -> None:
         model.load_state_dict({k: v for k, v in state.items() if not k.startswith(heads)})
     except Exception as error:  # a file of another format can raise anything
         raise InputError(
-            f"{weights} holds no weights of {network}; give the file that timm publishes for it."
+            f"{weights} contains no weights of {network}; give the file that timm publishes for it."
         ) from error

@@ -208,8 +208,7 @@ def _check(difference: Difference, precision: str, whole_numbers: bool) -> None:
         )
     if not np.isfinite(difference.relative):
         raise InputError(
-            f"The model cannot be computed in {precision}: its outputs are not finite; take "
-            "float32."
+            f"The model cannot be computed in {precision}: its outputs are not finite; use float32."
         )
 
 

@@ -82,7 +82,7 @@ def part_of(model: LatentModel, part: str) -> nn.Module:
     check_known("part", part, PARTS)
     if part == "autoencoder" and not model.reconstructs:
         raise InputError(
-            f"{model.spec.method} reconstructs nothing, so its networks are no autoencoder; "
+            f"{model.spec.method} reconstructs nothing, so its networks are not an autoencoder; "
             "export its decoder, which generates samples."
         )
     if part == "autoencoder":

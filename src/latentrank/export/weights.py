@@ -110,7 +110,7 @@ def load_safetensors(path: str | Path) -> nn.Module:
         ) from None
     if spec.net == "custom":
         raise InputError(
-            f"The model in {path} has networks of its user's own; load the tensors into them with "
+            f"The model in {path} has custom networks; load the tensors into them with "
             "safetensors.torch.load_file."
         )
     module = restore(lambda: part_of(skeleton(spec), part), load_file(path), Path(path))

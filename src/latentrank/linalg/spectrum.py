@@ -75,7 +75,7 @@ def rank(codes: Tensor | np.ndarray, method: str = "count", tol: float = RANK_TH
         tol: as in `rank_of_spectrum`.
 
     Returns:
-        An integer for `"count"` and `"gap"`, a real one otherwise; 0 where all codes are equal.
+        An integer for `"count"` and `"gap"`, otherwise a real number; 0 if all codes are equal.
 
     Raises:
         InputError: as `spectrum` and `rank_of_spectrum` do.
@@ -106,7 +106,7 @@ def rank_of_spectrum(
         tol: threshold relative to the largest value, between 0 and 1; for `"count"` only.
 
     Returns:
-        An integer for `"count"` and `"gap"`, a real one otherwise; 0 for a spectrum of zeros.
+        An integer for `"count"` and `"gap"`, otherwise a real number; 0 for a spectrum of zeros.
 
     Raises:
         InputError: if `values` is not a spectrum, `method` is unknown, or `tol` is not in [0, 1).

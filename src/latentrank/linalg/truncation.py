@@ -45,10 +45,10 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
 
     Args:
         y: `(B, L)` floating-point, one row per sample. Half precision is computed in float32.
-        rank: `k`, an integer from 1.
+        rank: `k`, an integer of at least 1.
 
     Returns:
-        `(B, L)`, dtype and device of `y`; `y` itself where `rank >= min(B, L)`. It can be
+        `(B, L)`, dtype and device of `y`; `y` itself if `rank >= min(B, L)`. It can be
         differentiated once: a second derivative raises `RuntimeError`.
 
     Raises:
@@ -75,11 +75,11 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
 
 
 def leading_basis(y: Tensor, rank: int) -> Tensor:
-    """The right singular directions of `y` that belong to its largest singular values.
+    """The right singular directions of `y` for its largest singular values.
 
     Args:
         y: `(B, L)` floating-point, one row per sample.
-        rank: number of directions, from 1.
+        rank: number of directions, at least 1.
 
     Returns:
         `(L, min(rank, L))`, orthonormal columns in the dtype of `y`, largest singular value first,
@@ -180,7 +180,7 @@ class GramAccumulator:
         """The right singular directions of all rows together, largest singular value first.
 
         Args:
-            rank: number of directions, from 1.
+            rank: number of directions, at least 1.
 
         Returns:
             `(L, min(rank, L))` float64, signs as in `leading_basis`.
@@ -265,7 +265,7 @@ def _truncate_rows(y: Tensor, rank: int) -> Tensor:
 
 
 class _RowTruncation(Function):
-    """`P y` with `P` the projector on the leading eigenvectors of `G = y y^T`."""
+    """`P y` with `P` the projector onto the leading eigenvectors of `G = y y^T`."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, rank: int) -> Tensor:

@@ -40,7 +40,7 @@ def build(
     Args:
         method: one of `latentrank.methods.names()`.
         input_shape: shape of one sample: `(F,)` or `F`, `(C, T)`, `(C, H, W)` or `(C, D, H, W)`.
-        latent_dim: width `L` of the code, from 1.
+        latent_dim: width `L` of the code, at least 1.
         net: family of the networks, one of `latentrank.nets.families()`.
         bounded: data lie in [0, 1]; the decoder then ends in Tanh (a VAE's in a sigmoid).
         encoder: your own network, `(B, *input_shape)` to `(B, latent_dim)` (twice as wide for a

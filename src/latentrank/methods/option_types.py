@@ -49,7 +49,7 @@ class VAEOptions(ReconstructionOptions):
     """Options of `vae`."""
 
     beta: Weight = Field(
-        default=1.0, description="weight of the divergence; 1 is the evidence bound"
+        default=1.0, description="weight of the KL divergence; 1 gives the evidence lower bound"
     )
 
 
@@ -61,7 +61,7 @@ class VAEFlowOptions(VAEOptions):
         description="kind of flow: planar, or iaf (inverse autoregressive; needs zuko)",
     )
     # K = 10 is the shortest flow that the paper tries on MNIST.
-    flow_depth: int = Field(default=10, ge=1, le=1000, description="number of maps")
+    flow_depth: int = Field(default=10, ge=1, le=1000, description="number of layers of the flow")
 
 
 class WAEOptions(ReconstructionOptions):
@@ -70,7 +70,7 @@ class WAEOptions(ReconstructionOptions):
     # The paper's weight on MNIST, which sums the squared error over a sample. Its public code uses
     # a twentieth of that error, so 200 there.
     penalty: Weight = Field(
-        default=10.0, description="weight of the discrepancy, relative to the summed squared error"
+        default=10.0, description="weight of the MMD, relative to the summed squared error"
     )
 
 
@@ -92,7 +92,7 @@ class RAEL2Options(RAEOptions):
     """Options of `rae-l2`."""
 
     decoder_penalty: Weight = Field(
-        default=2e-7, description="weight of half the decoder's squared parameters"
+        default=2e-7, description="weight of half the sum of the decoder's squared parameters"
     )
 
 
@@ -111,7 +111,7 @@ class ChainOptions(ReconstructionOptions):
     init_variance: float = Field(
         default=1.0,
         gt=0,
-        description="initial variance of the matrices' entries, as a multiple of the usual one",
+        description="initial variance of the matrices' entries, as a multiple of the default",
     )
 
 
@@ -127,7 +127,7 @@ _TOLERANCE = Field(
     default=0.01,
     gt=0,
     lt=1,
-    description="share of the variance that rank auto may leave unexplained",
+    description="fraction of the variance that rank auto may leave unexplained",
 )
 
 
@@ -139,12 +139,12 @@ class LoRAEOptions(ReconstructionOptions):
         default="auto", description="how the nuclear norm is computed"
     )
     rank: int | Literal["auto"] | None = Field(
-        default=None, description="target rank, which the penalty is adjusted to reach, or auto"
+        default=None, description="rank to reach by adjusting the penalty, or auto"
     )
     target_error: float | None = Field(
         default=None,
         gt=0,
-        description="target validation error, which the penalty is adjusted to reach",
+        description="validation error to reach by adjusting the penalty",
     )
     tolerance: float = _TOLERANCE
 
@@ -154,7 +154,7 @@ class RankOptions(ReconstructionOptions):
 
     rank: int | None = Field(
         default=None,
-        description="directions kept, 1 to latent_dim (default: 8, or fewer for narrow codes)",
+        description="directions to keep, 1 to latent_dim (default: 8, or fewer for narrow codes)",
     )
 
 
@@ -163,7 +163,7 @@ class AdaptiveRankOptions(ReconstructionOptions):
 
     rank: int | Literal["auto"] | None = Field(
         default=None,
-        description="directions kept, 1 to latent_dim (default: 8, or fewer for narrow codes), "
+        description="directions to keep, 1 to latent_dim (default: 8, or fewer for narrow codes), "
         "or auto",
     )
     adapt: Literal["shrink", "grow"] = Field(
@@ -200,7 +200,7 @@ class WeakRRAEOptions(RankOptions):
 
     penalty: Weight = Field(default=1.0, description="weight of the misfit between codes and basis")
     learned_coefficients: bool = Field(
-        default=False, description="train coefficients for each training sample, as in the paper"
+        default=False, description="learn coefficients for each training sample, as in the paper"
     )
     kappa: float = Field(
         default=0.25,
@@ -212,7 +212,7 @@ class WeakRRAEOptions(RankOptions):
 class VRRAEOptions(AdaptiveRankOptions):
     """Options of `vrrae`."""
 
-    beta: Weight = Field(default=1e-3, description="weight of the divergence")
+    beta: Weight = Field(default=1e-3, description="weight of the KL divergence")
 
 
 def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -> MethodOptions:
@@ -316,4 +316,6 @@ def _bounds(metadata: list[Any]) -> str:
         for sign, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
         if getattr(part, sign, None) is not None
     ]
+    if len(bounds) == 1:  # "of at least 1", but "from 1 to 5"
+        bounds = [bounds[0].replace("from", "of at least").replace("to", "of at most")]
     return f" {' and '.join(bounds)}".replace(" and to ", " to ") if bounds else ""

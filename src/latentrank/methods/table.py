@@ -183,19 +183,19 @@ _TABLE = [
     ),
     Method(
         "ae",
-        "Plain autoencoder; nothing acts on the code.",
-        "the baseline of every paper here",
+        "Plain autoencoder, without constraints on the code.",
+        "the baseline in every paper reproduced here",
     ),
     Method(
         "ae-l1",
-        "Autoencoder with the L1 norm of the code penalised.",
+        "Autoencoder with a penalty on the L1 norm of the code.",
         f"{IRMAE}, figure 2",
         o.L1Options,
         terms=(Term("l1", "penalty", _loss("l1")),),
     ),
     Method(
         "ae-l2",
-        "Autoencoder with the squared L2 norm of the code penalised.",
+        "Autoencoder with a penalty on the squared L2 norm of the code.",
         f"{IRMAE}, figure 2",
         o.L2Options,
         terms=(Term("l2", "penalty", _loss("l2")),),
@@ -211,7 +211,7 @@ _TABLE = [
     ),
     Method(
         "wae",
-        "Autoencoder whose codes are pulled towards N(0, I) as a whole, by their MMD.",
+        "Autoencoder with a penalty on the MMD between its codes and N(0, I).",
         WAE,
         o.WAEOptions,
         terms=(Term("mmd", "penalty", _loss("mmd")),),
@@ -226,7 +226,7 @@ _TABLE = [
     ),
     Method(
         "rae-gp",
-        "Autoencoder with small codes and a smooth decoder: its gradient is penalised.",
+        "Autoencoder with small codes and a penalty on the decoder's gradient.",
         RAE,
         o.RAEGPOptions,
         terms=(_CODE, Term("decoder_gradient", "decoder_penalty", _loss("decoder_gradient"))),
@@ -257,7 +257,7 @@ _TABLE = [
     ),
     Method(
         "lorae",
-        "One matrix after the encoder; its nuclear norm is penalised.",
+        "One matrix after the encoder, with a penalty on its nuclear norm.",
         LORAE,
         o.LoRAEOptions,
         _bottleneck("NuclearNorm", "solver"),
@@ -269,12 +269,12 @@ _TABLE = [
     replace(
         _RRAE,
         name="rrae-adaptive",
-        summary="RRAE that lowers its rank while the error recovers: `rrae --rank auto`.",
+        summary="RRAE that lowers its rank as long as the error recovers: `rrae --rank auto`.",
         options=o.AdaptiveRRAEOptions,
     ),
     Method(
         "rrae-weak",
-        "A low-rank basis is learned with the encoder, whose codes are pulled into its span.",
+        "Learns a low-rank basis together with the encoder, and pulls codes into its span.",
         RRAE,
         o.WeakRRAEOptions,
         _bottleneck("LearnedBasis", "rank", "learned_coefficients", "kappa"),
@@ -293,13 +293,13 @@ _TABLE = [
     ),
     _gan(
         "gan",
-        "Generator against discriminator, minimax game; the generator often stops learning.",
+        "Generator against discriminator in a minimax game; the generator often stops learning.",
         f"{GAN_PAPER}, equation 1",
         "minimax",
     ),
     _gan(
         "lsgan",
-        "Generator against discriminator with squared errors as losses.",
+        "Generator against discriminator, with squared errors as losses.",
         LSGAN,
         "least-squares",
     ),

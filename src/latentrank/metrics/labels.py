@@ -31,7 +31,7 @@ def label_count(argument: str, available: int = sys.maxsize) -> int:
     """The number of labels that a classifier learns from.
 
     Args:
-        argument: an integer from 2, one for each of two classes, or `"all"`.
+        argument: an integer of at least 2, one for each of two classes, or `"all"`.
         available: how many there are.
 
     Raises:
@@ -42,7 +42,7 @@ def label_count(argument: str, available: int = sys.maxsize) -> int:
     count = int(argument) if argument.isdecimal() else 0
     if count < 2:
         raise InputError(
-            f"The number of labels is '{argument}', expected an integer from 2, or all."
+            f"The number of labels is '{argument}', expected an integer of at least 2, or all."
         )
     if count > available:
         raise InputError(f"{count} labels were requested, and there are {available}.")

@@ -144,13 +144,13 @@ METRICS = (
         "active-units",
         lambda s, _: active_units(s.posterior()[0]),
         needs=("posterior",),
-        help="Coordinates whose posterior mean depends on the data.",
+        help="Number of coordinates whose posterior mean depends on the data.",
     ),
     Metric(
         "active-share",
         _active_share,
         needs=("posterior",),
-        help="Active units as a share of all.",
+        help="Active units as a fraction of all units.",
     ),
     Metric(
         "kl-per-unit",

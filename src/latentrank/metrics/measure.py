@@ -34,7 +34,7 @@ def check(text: str) -> Spec:
     Example:
         >>> check("accuracy:ten")
         Traceback (most recent call last):
-        latentrank.errors.InputError: The number of labels is 'ten', expected an integer from 2...
+        latentrank.errors.InputError: The number of labels is 'ten', expected an integer of...
     """
     spec = parse(text)
     kind, argument = spec.metric.argument, spec.argument
@@ -257,7 +257,7 @@ OF_METHOD: Final = frozenset[Need]({"codes"}) | _OF_TRAINED
 _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "images": (
         lambda s: len(s.dataset.shape) == 3 and s.dataset.preprocessing.bounded,
-        "Distances and entropies are measured on images, and {data} holds none (one sample has "
+        "Distances and entropies are measured on images, and {data} contains none (one sample has "
         "shape {shape}); choose another metric.",
     ),
     "labels": (

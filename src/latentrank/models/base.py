@@ -26,7 +26,7 @@ Array = NDArray[Any]
 #: Training samples: all, in batches, or a function that returns an iterator over batches.
 Samples = Tensor | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 
-#: Samples in one forward pass. On a processor, the activations of 512 images do not fit in the
+#: Samples in one forward pass. On a CPU, the activations of 512 images do not fit in the
 #: cache, and decoding digits takes almost twice the time.
 BATCH = 128
 
@@ -62,7 +62,7 @@ class LatentModel(nn.Module):
 
     @property
     def latent_dim(self) -> int:
-        """Numbers in a code."""
+        """Width of the code."""
         return self.bottleneck.latent_dim
 
     @property
@@ -77,7 +77,7 @@ class LatentModel(nn.Module):
 
     @preprocessing.setter
     def preprocessing(self, made: Preprocessing) -> None:
-        """Training with `fit` sets it; a loop of your own may, so that it is saved."""
+        """Training with `fit` sets it; your own loop can set it, so that it is saved."""
         self.spec = self.spec.model_copy(update={"preprocessing": made})
 
     def encode(self, x: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ class LatentModel(nn.Module):
                 *input_shape)`, such as a list, or a function that returns a fresh iterator.
 
         Raises:
-            InputError: samples of another shape, or an iterator, which ends after one pass.
+            InputError: samples of a different shape, or an iterator, which ends after one pass.
 
         Example:
             >>> import latentrank
@@ -249,7 +249,7 @@ class LatentModel(nn.Module):
             An iterator over `(B, *input_shape)` float32.
 
         Raises:
-            InputError: samples of another shape, or none.
+            InputError: samples of a different shape, or none.
         """
         shape, wanted = tuple(x.shape), self.spec.input_shape
         if not len(x) or shape[1:] != wanted:
@@ -258,7 +258,7 @@ class LatentModel(nn.Module):
                 advice = "their channels come last, so give np.moveaxis(x, -1, 1)"
             raise InputError(
                 f"The samples have shape {shape}, expected (N, {', '.join(map(str, wanted))}) with "
-                f"N from 1; {advice}."
+                f"N at least 1; {advice}."
             )
         normalise = self.preprocessing.normalise
         return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))

@@ -33,8 +33,9 @@ class Health(NamedTuple):
     """The health of a GAN's training.
 
     Attributes:
-        diversity: mean distance between generated samples, as a share of that between real ones.
-        accuracy: share of real and generated samples that the discriminator classifies correctly.
+        diversity: mean distance between generated samples, divided by that between real ones.
+        accuracy: fraction of all real and generated samples that the discriminator classifies
+            correctly.
     """
 
     diversity: float
@@ -79,7 +80,7 @@ def diversity(generated: Tensor, real: Tensor) -> float:
         real: `(M, *shape)`.
 
     Returns:
-        A number from 0; NaN where N or M is below 2.
+        A number of at least 0; NaN if N or M is below 2.
 
     Example:
         >>> real = torch.tensor([[0.0], [2.0]])
@@ -160,8 +161,8 @@ class GAN(LatentModel):
     def losses(self, x: Tensor, index: Tensor | None = None) -> dict[str, Tensor]:
         """The losses `discriminator` and `generator`, and their sum as `loss`.
 
-        The gradient of the sum descends each network's own loss. Training does not use the sum, but
-        alternates.
+        The gradient of the sum is that of each network's own loss. Training does not use the sum:
+        it alternates between the two.
 
         Args:
             x: `(B, *input_shape)`, real samples; the same number are generated.

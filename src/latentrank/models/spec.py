@@ -27,12 +27,12 @@ Width = Annotated[int, Field(ge=1, le=WIDEST, strict=True)]
 
 
 class Spec(BaseModel):
-    """What is needed besides the weights to rebuild a model; JSON-serialisable.
+    """What is needed, besides the weights, to rebuild a model; JSON-serialisable.
 
     Attributes:
         method: name of the method.
         input_shape: shape of one sample in network layout.
-        latent_dim: width `L` of the code as trained.
+        latent_dim: width `L` of the code during training.
         net: family of the networks, or `"custom"` for custom ones.
         bounded: networks see data in [0, 1].
         options: every option of the method with its value.

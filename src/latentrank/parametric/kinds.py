@@ -78,8 +78,8 @@ def linear(points: Array, values: Array) -> Interpolant:
         return multilinear(points, values)
     if points.shape[1] > MOST_DIMENSIONS:
         raise UnsuitableError(
-            f"Linear interpolation over {points.shape[1]} parameters is asked, expected at most "
-            f"{MOST_DIMENSIONS}; take 'radial' or 'gaussian-process'."
+            f"Linear interpolation over {points.shape[1]} parameters was requested, expected at "
+            f"most {MOST_DIMENSIONS}; use 'radial' or 'gaussian-process'."
         )
     mesh = Delaunay(points)
 
@@ -116,8 +116,8 @@ def multilinear(points: Array, values: Array) -> Interpolant:
     axes = levels(points)
     if not _is_grid(axes, points):
         raise UnsuitableError(
-            f"The {len(points)} training parameters are no full regular grid, which multilinear "
-            "interpolation expects; take 'linear', 'radial' or 'gaussian-process'."
+            f"The {len(points)} training parameters are not a full regular grid, which multilinear "
+            "interpolation expects; use 'linear', 'radial' or 'gaussian-process'."
         )
     table = np.empty((*map(len, axes), values.shape[1]))
     table[tuple(cells(points).T)] = values

@@ -217,8 +217,8 @@ class ParameterMap:
             return made
         except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
             raise InputError(
-                f"{path} holds no map from parameters to codes ({error}); remove it, and it is "
-                "fitted anew."
+                f"{path} contains no map from parameters to codes ({error}); remove it, and it is "
+                "fitted again."
             ) from None
 
 
@@ -243,7 +243,7 @@ def as_parameters(
         `(N, P)` float64.
 
     Raises:
-        InputError: they are not a matrix of finite numbers, or of another width.
+        InputError: they are not a matrix of finite numbers, or of a different width.
 
     Example:
         >>> as_parameters([[1, 2]], width=3, names=["a", "b", "c"])

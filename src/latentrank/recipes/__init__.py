@@ -141,11 +141,11 @@ class Power(_Strict):
 
 
 class Recipe(_Strict):
-    """A table or figure of a paper, or an experiment of your own."""
+    """A table or figure of a paper, or your own experiment."""
 
     title: str
     paper: str = Field("", description="which paper, and which table or figure of it")
-    seeds: int = Field(3, ge=1, description="number of seeds per row, unless the command says")
+    seeds: int = Field(3, ge=1, description="number of seeds per row, unless the command sets it")
     parts: list[Part] = Field(min_length=1)
     rows: list[Row] = Field(min_length=1)
     figures: list[str] = Field(
@@ -292,7 +292,7 @@ def _natural(name: str) -> list[int | str]:
 
 
 def load(name: str) -> Recipe:
-    """A recipe by name, or from a file of your own.
+    """A recipe by name, or from your own file.
 
     Args:
         name: one of `names()`, or the path of a `.yaml` file.

@@ -99,8 +99,8 @@ def explorable(run: Run) -> View:
     view = View(run)
     if not run.model().reconstructs:
         raise InputError(
-            f"The method {view.config['method']} has no codes of samples to start from; give a "
-            f"run of an autoencoder."
+            f"The method {view.config['method']} does not encode samples, so there is "
+            f"none to start from; give a run of an autoencoder."
         )
     view.need_directions("nothing to explore")
     return view

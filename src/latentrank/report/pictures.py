@@ -33,7 +33,7 @@ def interpolation(run: Run, kind: str = "linear") -> Figure:
     view = View(run)
     if not run.model().reconstructs:
         raise InputError(
-            f"The method {view.config['method']} has no codes of samples, so there is nothing to "
+            f"The method {view.config['method']} does not encode samples, so there is nothing to "
             "interpolate between; give a run of an autoencoder."
         )
     if kind == "pca":

@@ -167,7 +167,7 @@ def _read_style(file: Path) -> dict[str, Any]:
             f"{file} is not a matplotlib style file ({reason}); write lines such as 'font.size: 8'."
         ) from None
     if not settings:
-        raise InputError(f"{file} holds no settings; write lines such as 'font.size: 8'.")
+        raise InputError(f"{file} contains no settings; write lines such as 'font.size: 8'.")
     return settings
 
 

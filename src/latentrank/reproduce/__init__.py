@@ -43,7 +43,7 @@ def reproduce(
     say: Say = lambda text: None,
     progress: bool = False,
 ) -> Page:
-    """Train what is missing, measure, and write a recipe's table next to the published values.
+    """Train missing runs, measure, and write a recipe's table next to the published values.
 
     Args:
         name: name of a recipe, or the path of your own.
@@ -57,7 +57,7 @@ def reproduce(
         weights: weights files by the name of the features, such as `"inception"`.
         device: where to train.
         cluster: address of a Dask scheduler whose workers train; None for this machine.
-        train: whether to train what is missing, or measure the existing runs only.
+        train: whether to train missing runs, or only measure the existing ones.
         say: called with progress messages.
         progress: show a progress line for each run.
 

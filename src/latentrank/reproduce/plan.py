@@ -78,7 +78,7 @@ def plan(
     """
     check_known("budget", budget, BUDGETS)
     if seeds < 1:
-        raise InputError(f"seeds is {seeds}, expected an integer from 1; raise it.")
+        raise InputError(f"seeds is {seeds}, expected an integer of at least 1; raise it.")
     machine = {"download": download, "device": device}
     machine |= {"data_root": data_root} if data_root else {}
     return [

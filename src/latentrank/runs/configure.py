@@ -46,7 +46,7 @@ def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunCo
     method = str(values["method"])
     if below["options"] and str(below.get("method", method)) != method:
         raise InputError(
-            f"{file} holds options of {below['method']}, but the method is {method}; leave "
+            f"{file} has options of {below['method']}, but the method is {method}; leave "
             "them out of the file, or use its method."
         )
     options = {**below["options"], **above["options"]}

@@ -98,7 +98,7 @@ def at_once(device: str, most: int, cluster: str | None = None) -> int:
 
     Args:
         device: as in a configuration.
-        most: upper bound, from 1.
+        most: upper bound, at least 1.
         cluster: address of a Dask scheduler, whose workers are counted instead.
 
     Raises:

@@ -36,13 +36,13 @@ class Run:
     Args:
         folder: folder of a run.
         encoder: your own network, if the run was trained with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
 
     Attributes:
         lacks: what it cannot show: `"history"`, `"samples"`.
         notes: sentences for the user on what that means.
-        held_out: whether its test samples are known not to have been trained on.
-        measured_on: fingerprint of the data that values were measured on, if they are not its own.
+        held_out: whether its test samples are known to be held out of training.
+        measured_on: fingerprint of the data used for measuring, if they are not its own.
 
     Raises:
         InputError: it is not one.
@@ -216,8 +216,8 @@ class Run:
     def encoded(self, split: str) -> dict[str, np.ndarray]:
         """The codes of a split, with `labels`, `parameters` and `rows` of its samples if known.
 
-        A finished run stores them, so its data are not read; where it has lost them, they are
-        encoded and stored once more.
+        A finished run stores them, so its data are not read; if the file is missing, they are
+        encoded and stored again.
 
         Args:
             split: `"train"` or `"test"`.
@@ -279,7 +279,7 @@ def finished_run(folder: str | Path, **networks: nn.Module | None) -> Run:
 
     Args:
         folder: folder of the run.
-        **networks: your own `encoder` and `decoder`, if it was trained with such.
+        **networks: your own `encoder` and `decoder`, if it was trained with any.
 
     Raises:
         InputError: it is not the folder of a run, or the run is not finished.

@@ -25,7 +25,7 @@ def check(n_init: int, spec: Spec) -> None:
         spec: of the model that is trained.
 
     Raises:
-        InputError: more than one training is asked for, and would be pointless.
+        InputError: more than one training is requested, which would be pointless.
 
     Example:
         >>> check(3, Spec(method="pca", input_shape=(6,), latent_dim=2))
@@ -46,7 +46,7 @@ def _objection(spec: Spec) -> str:
         return "your own networks would start from the same weights in each training"
     target = rank_target(row.name, row.rank_search, spec.latent_dim, spec.options)
     if target.auto:
-        return "the rank is being searched for, and the lowest error would belong to a larger rank"
+        return "the rank is searched for, and the lowest error would belong to a larger rank"
     return "" if target.error is None else "all trainings have the same target_error"
 
 

@@ -37,14 +37,14 @@ def opened(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Run:
-    """A finished run, or a model that any `save` wrote, for reports, metrics and sampling.
+    """A finished run, or a model written by any `save`, for reports, metrics and sampling.
 
     Args:
         folder: folder of a run, of `latentrank.save`, of an estimator's `save`, or of a shared
             model.
-        source: data for a saved model; the new location of those of a run, if they have moved.
+        source: data for a saved model, or the new location of a run's data, if they have moved.
         encoder: your own network, if the model was built with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
 
     Raises:
         InputError: there is neither in the folder, the run is not finished, or its data cannot be
@@ -67,15 +67,15 @@ def opened(
 
 
 class SavedModel(Run):
-    """A saved model as a run without history, whose data are those that it is given.
+    """A saved model as a run without history, whose data the user supplies.
 
-    Without data it has what the weights hold: the statistics of the training codes, and in the
-    folder of an estimator the codes themselves.
+    Without data it has what is stored with the weights: the statistics of the training codes, and
+    in the folder of an estimator the codes themselves.
 
     Args:
         folder: folder of the model.
         encoder: your own network, if the model was built with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
 
     Raises:
         InputError: there is no model.
@@ -102,7 +102,7 @@ class SavedModel(Run):
             )
         told = [] if self.held_out else ["The model may have been trained on these samples."]
         if not self._bare.statistics.known:
-            told.append("It was saved without finalize, which was done with these data.")
+            told.append("It was saved without finalize, and was finalized with these data.")
         return tuple(told)
 
     @property
@@ -202,7 +202,7 @@ class SavedModel(Run):
         """Refuse a model that was given no data."""
         if self._source is None:
             raise InputError(
-                f"{self.folder} holds a model without data, and this needs samples; give some "
+                f"{self.folder} contains a model without data, but this needs samples; give some "
                 "with --data PATH."
             )
 
@@ -214,7 +214,7 @@ class SavedModel(Run):
             if self._source.shape != shape:
                 raise InputError(
                     f"The samples of {self._source.name} have shape {self._source.shape}, expected "
-                    f"{shape}, the shape trained on; give data of that shape."
+                    f"{shape}, the shape used in training; give data of that shape."
                 )
             return replace(self._source, preprocessing=units)
         spec = self._bare.spec

@@ -62,10 +62,10 @@ def train(
     Args:
         config: the method, the data, and the training settings.
         folder: a new folder.
-        dataset: data already in memory, as `latentrank.data.load` takes them;
-            `config` then only names them.
+        dataset: data already in memory, as `latentrank.data.load` takes them; their entry in
+            `config` is then only a name.
         encoder: your own network, see `latentrank.build`.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
         progress: show a progress line.
         callbacks: additional Lightning callbacks.
 
@@ -74,8 +74,8 @@ def train(
         finished.
 
     Raises:
-        InputError: the configuration is invalid, the folder already holds a run, or another process
-            is training in it.
+        InputError: the configuration is invalid, the folder already contains a run, or another
+            process is training in it.
     """
     if not isinstance(config, RunConfig):
         raise InputError(
@@ -123,7 +123,7 @@ def resume(
         changes: settings to change, of `latentrank.config.settings("resumable")`.
         dataset: the data, if the run was trained on data in memory.
         encoder: your own network, if the run was trained with one.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
         progress: show a progress line.
         callbacks: additional Lightning callbacks.
 
@@ -250,13 +250,13 @@ def start(resolved: RunConfig, folder: Path) -> None:
     """
     if (folder / CONFIG).exists():
         raise InputError(
-            f"{folder} already holds a run; give another folder (--out), or resume it with: "
+            f"{folder} already contains a run; give another folder (--out), or resume it with: "
             f"latentrank train --resume {shlex.quote(str(folder))}"
         )
     for name in PARTS_OF_A_RUN:
         if (folder / name).exists():
             raise InputError(
-                f"{folder} holds a {name}, which the run would replace; give another folder "
+                f"{folder} contains a {name}, which the run would replace; give another folder "
                 "(--out)."
             )
     write_yaml(folder / CONFIG, resolved.model_dump(mode="json"))
@@ -274,7 +274,7 @@ def new_model(
         config: resolved.
         dataset: determines shapes and preprocessing.
         encoder: your own network.
-        decoder: likewise.
+        decoder: your own network, if `encoder` is given.
 
     Raises:
         InputError: the configuration does not fit the data.

@@ -68,7 +68,7 @@ def train_for(command: Path, training: PlannedRun) -> str:
     """
     if not command.parent.is_dir():
         return (
-            f"The worker on {socket.gethostname()} does not see {command.parent}; give --out on "
+            f"The worker on {socket.gethostname()} cannot see {command.parent}; give --out on "
             "storage that all machines of the cluster share."
         )
 

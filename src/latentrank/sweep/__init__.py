@@ -31,10 +31,10 @@ class Trial(NamedTuple):
     """A finished trial.
 
     Attributes:
-        number: number in the study, from 0.
-        values: value of the metric of each aim.
-        best: whether no other trial is at least as good in all aims and better in one: with one
-            aim the best trials, with two the Pareto front.
+        number: number in the study, at least 0.
+        values: value of the metric of each objective.
+        best: whether no other trial is at least as good in all objectives and better in one: with
+            one objective the best trials, with two the Pareto front.
         settings: the searched settings.
         folder: folder of its run, on the machine that trained it.
     """
@@ -97,8 +97,9 @@ def sweep(
         progress: show a progress line for each run.
 
     Returns:
-        All finished trials of the study, those of the Pareto front first, by their first aim. They
-        are in `trials.csv` in the study's folder, too, and for two aims in the figure `front.png`.
+        All finished trials of the study, the Pareto front first, ordered by the first objective.
+        They are also written to `trials.csv` in the study's folder and, for two objectives, drawn
+        in `front.png`.
 
     Raises:
         InputError: optuna is not installed, settings are invalid, data or method cannot have a
@@ -162,7 +163,7 @@ def _aims(minimise: str | Sequence[str], maximise: str | Sequence[str]) -> list[
     for index, aim in enumerate(aims):
         metrics.check(aim.metric)
         if aim.metric in (other.metric for other in aims[:index]):
-            raise InputError(f"{aim.metric} is given as an aim twice; leave one out.")
+            raise InputError(f"{aim.metric} is given as an objective twice; leave one out.")
     return aims or [Aim("validation_error")]
 
 

@@ -103,7 +103,7 @@ def fit(
         )
     if dataset.shape != model.spec.input_shape:
         raise InputError(
-            f"The model takes samples of shape {model.spec.input_shape} and those of "
+            f"The model takes samples of shape {model.spec.input_shape}, but those of "
             f"{dataset.name} are {dataset.shape}; build a model for that shape."
         )
     if min(len(dataset.train), len(dataset.test)) < 2:
@@ -113,13 +113,13 @@ def fit(
         )
     if model.spec.bounded and not dataset.preprocessing.bounded and model.spec.net != "custom":
         warnings.warn(
-            f"The model's outputs are bounded, and the values of {dataset.name} are not, so it "
+            f"The model's outputs are bounded, but the values of {dataset.name} are not, so it "
             "cannot reproduce them; build it with bounded=False.",
             stacklevel=2,
         )
     if config.n_init > 1:
         raise InputError(
-            f"n_init is {config.n_init}, but fit trains the one model that it is given; use "
+            f"n_init is {config.n_init}, but fit trains only the model that it is given; use "
             "latentrank.train or LowRankAutoencoder."
         )
     config = config.resolved(model.spec.method)
@@ -213,11 +213,11 @@ def _stopping(module: TrainingModule) -> list[Callback]:
     for name, value in (("patience", config.patience), ("keep", keep if keep == "best" else None)):
         if not module.model.reconstructs and value is not None:
             raise InputError(
-                f"{name} is {value}, and {method} has no validation error; leave {name} out."
+                f"{name} is {value}, but {method} has no validation error; leave {name} out."
             )
     if keep == "best" and acts:
         raise InputError(
-            "keep is best, but the rank is being searched for during training: the lowest "
+            "keep is best, but the rank is searched for during training: the lowest "
             "error would belong to a larger rank; leave keep out."
         )
     stopping: list[Callback] = [BestWeights()] if keep == "best" else []
@@ -240,7 +240,7 @@ def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]
     if isinstance(config.machine.devices, int) and config.machine.devices > cores:
         # Lightning would start any number of processes on the CPU.
         raise InputError(
-            f"devices is {config.machine.devices}, and this machine has {cores} cores; give fewer "
+            f"devices is {config.machine.devices}, but this machine has {cores} cores; give fewer "
             "devices."
         )
     try:

@@ -166,11 +166,11 @@ def residual_variance(geodesic: Array, embedded: Array) -> float:
 class GeodesicStart(KeptCallback):
     """Trains encoder and decoder towards the chart before the first step of a run.
 
-    Of several processes each does the same, with all of the data. A checkpoint says that it is
+    Each of several processes does the same, with all of the data. A checkpoint records that it is
     done; a run that was interrupted before its first checkpoint starts again.
 
     Args:
-        steps: batches of the start, from 1.
+        steps: batches of the start, at least 1.
         seed: of the directions and of the order of batches.
 
     Attributes:
@@ -305,8 +305,8 @@ def _report(found: Chart, landmarks: Array, rank: int, steps: int) -> dict[str, 
         )
     elif mixed:
         message += (
-            f" Below a trustworthiness of {TRUSTED:g} the chart puts unlike samples side by side; "
-            "compare with init random, or give more samples."
+            f" Below a trustworthiness of {TRUSTED:g} the chart places dissimilar samples side by "
+            "side; compare with init random, or give more samples."
         )
     return {
         "residual_variance": found.residual_variance,
@@ -340,12 +340,12 @@ def start_of(model: LatentModel, config: TrainConfig) -> GeodesicStart | None:
     method = model.spec.method
     if not model.bottleneck.begins_with_basis:
         raise InputError(
-            f"init is geodesic, and the code of {method} has no basis of a given rank to begin "
-            "with; choose rrae, rrae-weak or vrrae, or leave init out."
+            f"init is geodesic, but the code of {method} has no basis of a given rank to start "
+            "from; choose rrae, rrae-weak or vrrae, or leave init out."
         )
     if search_for(model, config) is not None:
         raise InputError(
-            f"init is geodesic, and {method} is to find its rank while it is trained; give the "
+            f"init is geodesic, but {method} searches for its rank during training; give the "
             "rank as a number, or leave init out."
         )
     return GeodesicStart(config.init_steps, config.seed)

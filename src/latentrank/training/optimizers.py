@@ -50,7 +50,7 @@ def create(
         name: name of the optimiser, in lower case.
         groups: parameters, or groups of them as torch takes them.
         learning_rate: at the start.
-        weight_decay: strength of the decay, from 0.
+        weight_decay: strength of the decay, at least 0.
         betas: decay rates of the moments, for optimisers that have them; None means their defaults.
         fused: the device has fused kernels.
 
@@ -75,7 +75,7 @@ def create(
     except Exception as error:  # optimisers raise various errors
         raise InputError(
             f"optimizer is {name}, which cannot train this model ({error}); choose another, "
-            "adam is usual."
+            "such as adam."
         ) from error
 
 

@@ -14,7 +14,7 @@ class SecondStage(Callback):
     """Freezes the encoder after the first stage and trains the decoder on its inference inputs.
 
     In the first stage each batch is truncated to its own directions; at inference all codes are
-    projected on one basis of the entire training set. Here the decoder adapts to that (Mounayer et
+    projected onto one basis of all training samples. Here the decoder adapts to that (Mounayer et
     al. 2024).
 
     Args:
@@ -53,8 +53,8 @@ def second_stage_of(model: LatentModel, config: TrainConfig) -> SecondStage | No
         config: training settings.
 
     Raises:
-        InputError: `second_stage_epochs` is not an integer from 0, or the length of the first stage
-            is not given in epochs.
+        InputError: `second_stage_epochs` is not an integer of at least 0, or the length of the
+            first stage is not given in epochs.
 
     Example:
         >>> import latentrank

@@ -85,7 +85,7 @@ class BestWeights(KeptCallback):
 
     Attributes:
         error: lowest validation error so far.
-        epoch: the epoch after which it was measured, from 1.
+        epoch: the epoch after which it was measured, at least 1.
         weights: the weights after it.
     """
 

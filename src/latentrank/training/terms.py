@@ -50,7 +50,7 @@ class TermLog:
         Args:
             terms: scalars by name.
             samples: number of samples in the batch, the weight of these values in the means.
-            step: number of the step, from 0.
+            step: number of the step, at least 0.
 
         Raises:
             DivergenceError: a value read is not finite.

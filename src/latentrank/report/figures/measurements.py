@@ -155,7 +155,7 @@ def dots(
         'log'
     """
     if not values or any(not len(row) or not min(row) > 0 for row in values.values()):
-        raise InputError("Dots need a name or more with positive values; leave out the others.")
+        raise InputError("Dots need at least one name, with positive values; leave out the others.")
     figure, axes = one_panel(6.2, 1.0 + 0.34 * len(values))
     for place, row in enumerate(values.values()):
         axes.plot(row, [place] * len(row), "o", color=PALETTE[0], alpha=0.55, label="one seed")

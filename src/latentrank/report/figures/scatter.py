@@ -61,7 +61,7 @@ def latent_scatter(
     if codes.ndim != 2 or codes.shape[1] not in (1, 2) or not len(codes):
         raise InputError(
             f"Codes to draw have the shape {codes.shape}, expected (N, 2) or (N, 1); "
-            "project them on one or two directions."
+            "project them onto one or two directions."
         )
     if labels is not None and len(labels) != len(codes):
         raise InputError(
