@@ -97,7 +97,7 @@ def test_a_batch_of_one_and_a_batch_larger_than_the_data():
 
 
 def test_sizes_that_cannot_work_are_refused():
-    with pytest.raises(InputError, match="batch_size is 0; give an integer from 1"):
+    with pytest.raises(InputError, match="batch_size is 0, expected an integer of at least 1"):
         SeededBatchSampler(5, 0)
     with pytest.raises(InputError, match="3 samples for 4 processes; use fewer devices"):
         SeededBatchSampler(3, 1, world_size=4)

@@ -47,7 +47,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 @pytest.mark.parametrize("option", ["train_size", "test_size", "image_size"])
 def test_sizes_below_one_are_refused(option):
-    with pytest.raises(InputError, match=f"{option} is 0; give an integer from 1"):
+    with pytest.raises(InputError, match=f"{option} is 0, expected an integer of at least 1"):
         data.load("shapes", **{option: 0})
 
 

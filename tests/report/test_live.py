@@ -127,7 +127,7 @@ def replace_axes(data, axes):
 
 
 def test_a_gan_and_a_constant_code_are_refused(folder):
-    with pytest.raises(InputError, match="nsgan has no codes"):
+    with pytest.raises(InputError, match="nsgan does not encode samples"):
         Explorer(trained(folder, "images.npz", "nsgan"))
 
 

@@ -66,7 +66,9 @@ class SeededBatchSampler(DistributedSampler[Rows]):
         announce: Callable[[Rows], None] = lambda rows: None,
     ) -> None:
         if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}; give an integer from 1.")
+            raise InputError(
+                f"batch_size is {batch_size}, expected an integer of at least 1; raise it."
+            )
         if n < world_size:
             raise InputError(
                 f"There are {n} samples for {world_size} processes; use fewer devices."

@@ -222,7 +222,7 @@ def load(
     sizes = {"train_size": train_size, "test_size": test_size, "image_size": image_size}
     for option, value in sizes.items():
         if value is not None and value < 1:
-            raise InputError(f"{option} is {value}; give an integer from 1.")
+            raise InputError(f"{option} is {value}, expected an integer of at least 1; raise it.")
     check_known("place for validation samples", validation, VALIDATION)
     meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
     request = own.Request(

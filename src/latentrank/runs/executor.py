@@ -12,7 +12,7 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -44,6 +44,8 @@ _MOST_ATTEMPTS = 3
 _SECONDS_IDLE = 5
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+#: Attempts to start a client of Dask.
+_STARTS = 3
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -261,7 +263,7 @@ def _client(address: str) -> Iterator[Any]:
     """A client of a Dask scheduler with suitable workers."""
     distributed = need("distributed", "cluster", "A cluster")
     try:
-        client = distributed.Client(address, timeout=10, set_as_default=False)
+        client = _started(lambda: distributed.Client(address, timeout=10, set_as_default=False))
     except (OSError, ValueError) as error:
         raise InputError(
             f"No Dask scheduler answers at {address} ({described(error)}); start one with dask "
@@ -276,6 +278,19 @@ def _client(address: str) -> Iterator[Any]:
                 f"them with: dask worker {address} --nthreads 1"
             )
         yield client
+
+
+def _started(make: Callable[[], Any]) -> Any:
+    """A client that `make` starts, at the third attempt at the latest.
+
+    Dask asserts that its thread starts within ten seconds, which a busy machine can exceed.
+    """
+    for _ in range(_STARTS):
+        with suppress(AssertionError):
+            return make()
+    raise InputError(
+        "Dask could not start a thread within ten seconds; try again when the machine is less busy."
+    )
 
 
 def _absolute(training: PlannedRun) -> PlannedRun:
