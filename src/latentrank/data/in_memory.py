@@ -28,7 +28,7 @@ from latentrank.data.arrays import (
     refuse_unused,
 )
 from latentrank.data.base import Dataset
-from latentrank.data.plain import as_array, stacked
+from latentrank.data.plain import as_array, is_array_of_objects, stacked
 from latentrank.data.readers import huggingface, named, netcdf, tables
 from latentrank.errors import InputError, need
 
@@ -89,8 +89,8 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
     refuse_unused(name, **meaning.names)
     if isinstance(source, DataLoader):
         source = _behind(source)
-    is_list = isinstance(source, np.ndarray) and source.dtype == object and source.ndim == 1
-    if isinstance(source, Tensor) or (hasattr(source, "__array__") and not is_list):
+    is_array = hasattr(source, "__array__") and not is_array_of_objects(source)
+    if isinstance(source, Tensor) or is_array:
         return Contents([Part(name, as_array(source, name))])
     return Contents([_items(name, source)])
 

@@ -25,9 +25,8 @@ def unwrapped(values: Any, what: str) -> Any:
 
     Args:
         values: an array, a tensor, a picture of Pillow, a list or an array of these, or anything
-            else. Pictures
-            with a palette, and others whose numbers are a code of colours, are converted to RGB;
-            floats that NumPy lacks, such as `torch.bfloat16`, to float32.
+            else. Pictures with a palette, and others whose numbers are a code of colours, are
+            converted to RGB; floats that NumPy lacks, such as `torch.bfloat16`, to float32.
         what: their name in messages.
 
     Raises:
@@ -41,12 +40,13 @@ def unwrapped(values: Any, what: str) -> Any:
     """
     if isinstance(values, Tensor):
         return _of_tensor(values, what)
-    if _is_picture(values):
+    if _are_pictures(type(values)):
         return np.asarray(values.convert("RGB") if values.mode in _CODED else values)
-    objects = isinstance(values, np.ndarray) and values.dtype == object and values.ndim == 1
+    objects = is_array_of_objects(values)
     if isinstance(values, list | tuple) or objects:
         wrapped = Tensor | (np.ndarray | list if objects else np.ma.MaskedArray)
-        if any(isinstance(value, wrapped) or _is_picture(value) for value in values):
+        # There are few types, and often a million numbers.
+        if any(issubclass(kind, wrapped) or _are_pictures(kind) for kind in set(map(type, values))):
             return [unwrapped(value, what) for value in values]
     if np.ma.is_masked(values):
         raise InputError(
@@ -70,9 +70,14 @@ def _of_tensor(values: Tensor, what: str) -> Array:
     return array
 
 
-def _is_picture(values: Any) -> bool:
+def _are_pictures(kind: type) -> bool:
     pillow = sys.modules.get("PIL.Image")  # else there are none
-    return pillow is not None and isinstance(values, pillow.Image)
+    return pillow is not None and issubclass(kind, pillow.Image)
+
+
+def is_array_of_objects(values: Any) -> bool:
+    """Whether this is a NumPy array that holds samples of any kind, as a list does."""
+    return isinstance(values, np.ndarray) and values.dtype == object and values.ndim == 1
 
 
 def stacked(values: Sequence[Any], what: str) -> Array:
