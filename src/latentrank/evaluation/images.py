@@ -22,8 +22,7 @@ _ON_GPU = 256
 def batch_size(device: str, pixels: int) -> int:
     """The number of images in one forward pass.
 
-    On a CPU the activations should stay in its cache: at 224 x 224 pixels, batches of 64 take
-    twice the time of batches of 8.
+    On a CPU, large batches of large images take more time per image (`benchmarks/inference.py`).
 
     Args:
         device: where the network is, as torch names it.

@@ -26,8 +26,8 @@ Array = NDArray[Any]
 #: Training samples: all, in batches, or a function that returns an iterator over batches.
 Samples = Tensor | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 
-#: Samples in one forward pass. On a CPU, the activations of 512 images do not fit in the
-#: cache, and decoding digits takes almost twice the time.
+#: Samples in one forward pass. On a CPU, larger batches take more time per image
+#: (`benchmarks/inference.py`).
 BATCH = 128
 
 
