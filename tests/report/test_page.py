@@ -105,7 +105,7 @@ def test_code_of_one_direction_gets_a_walk(tmp_path):
 
 
 def test_validation_error_joins_the_reconstruction_term_only_in_its_units(tmp_path):
-    together = "in one panel with it"
+    together = "in the same panel"
     assert together in read(write_report(fake_run(tmp_path)))
     summed = fake_run(tmp_path, options={"reduction": "sum"})
     assert together not in read(write_report(summed))
