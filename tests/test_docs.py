@@ -50,7 +50,7 @@ def table(monkeypatch):
 
 
 def run_blocks(path, folder, monkeypatch):
-    """Run a page's Python blocks one after the other, in a folder of their own."""
+    """Run a page's Python blocks one after the other, in their own folder."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LATENTRANK_CACHE", str(folder / "cache"))
     names = {"__name__": "page"}

@@ -1,4 +1,4 @@
-"""What leaves the package computes what the model computes, without the package."""
+"""Exported files compute what the model computes, without the package."""
 
 import copy
 import json
@@ -52,7 +52,7 @@ def rms(x):
 
 @torch.no_grad()
 def check_as_exact_as_torch(path, module, inputs):
-    """Both evaluate one formula in float32: each errs by its rounding, and so by alike amounts.
+    """Both evaluate one formula in float32: each errs by its rounding, and so by similar amounts.
 
     How much is seen from torch's own distance to float64; sums in another order may err a few
     times more. A step left out or done twice would differ by a thousand times that.

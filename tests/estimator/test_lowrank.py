@@ -138,7 +138,7 @@ def test_compression_gives_codes_as_narrow_as_the_rank(plane):
         clone(estimator).set_params(compress=-0.1).fit(plane)
 
 
-def test_it_stands_in_pipelines_and_searches(plane):
+def test_it_works_in_pipelines_and_searches(plane):
     pipeline = make_pipeline(StandardScaler(), LowRankAutoencoder("ae", **SMALL))
     assert pipeline.fit_transform(plane).shape == (200, 2)
     search = GridSearchCV(LowRankAutoencoder("ae", **SMALL), {"latent_dim": [1, 2]}, cv=2)
@@ -188,7 +188,7 @@ def test_digits_are_reduced_in_seconds():
     assert estimator.score(digits) > 0.4
 
 
-def test_a_search_for_the_rank_without_a_sure_end_is_warned_of(plane):
+def test_an_unreliable_rank_search_is_warned_of(plane):
     estimator = LowRankAutoencoder("rrae", latent_dim=6, rank="auto", epochs=2, random_state=0)
     with pytest.warns(ConvergenceWarning, match="The rank was adapted"):
         estimator.fit(plane)
@@ -245,7 +245,7 @@ def weights_of(estimator):
     return torch.cat([parameter.detach().flatten() for parameter in parameters])
 
 
-def test_what_goes_on_is_in_training_mode(plane, monkeypatch):
+def test_continued_training_is_in_training_mode(plane, monkeypatch):
     """Noise, and the truncation of a batch, are there in training alone."""
     seen = []
     losses = Autoencoder.losses
@@ -267,7 +267,7 @@ def test_partial_fit_reaches_what_fit_does(plane):
     assert first < 0.5 < 0.9 < estimator.score(plane)
 
 
-def test_a_warm_start_goes_on_and_a_cold_one_does_not(plane):
+def test_a_warm_start_continues_and_a_cold_one_does_not(plane):
     estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=3, random_state=0, warm_start=True)
     score = estimator.fit(plane).score(plane)
     assert estimator.fit(plane).score(plane) > score

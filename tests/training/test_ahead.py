@@ -120,7 +120,7 @@ def test_so_does_a_hook_of_the_module(hook, dataset, monkeypatch):
 
 
 def test_a_trainer_that_acts_inside_an_epoch_takes_every_step(dataset):
-    """Such as one's own, with Lightning's settings."""
+    """Such as a user's, with Lightning's settings."""
 
     def steps(**settings):
         torch.manual_seed(0)

@@ -138,7 +138,7 @@ class Derived(Gaussian):
         return super().forward(h * self.calls)
 
 
-def test_a_mark_says_nothing_of_classes_that_inherit_it():
+def test_a_mark_does_not_extend_to_classes_that_inherit_it():
     model = build("vae")
     model.bottleneck = Derived(6)
     assert Derived.capturable
@@ -241,7 +241,7 @@ def test_the_loss_that_a_callback_keeps_does_not_change(dataset, monkeypatch):
     graphs, kept = [], []
 
     def in_place(function):
-        """As a replay, which writes its results where those of the captured step are."""
+        """Like a replay, which writes its results where those of the captured step are."""
         first = {}
 
         def replay():
