@@ -50,7 +50,7 @@ def on_files(files: Files, config: Any) -> None:
 
 
 def on_page_markdown(text: str, page: Page, **_: Any) -> str:
-    """Adjust links out of this folder; drop the marks around tables, which would end a paragraph."""
+    """Adjust links out of this folder; drop marks around tables, which would end a paragraph."""
     source = page.file.src_uri
     at_root = {new: old for old, new in OF_THE_ROOT.items()}
     original = ROOT / at_root[source] if source in at_root else DOCS / source

@@ -23,7 +23,7 @@ from latentrank.io import expanded
 class _App(typer.Typer):
     """An application whose help is legible in a terminal of any width.
 
-    Its commands expand `~` in paths, since a shell does not in `--out=~/runs/a`.
+    Its commands expand `~` in paths, which a shell leaves as it is in `--out=~/runs/a`.
     """
 
     def command(

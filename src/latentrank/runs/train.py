@@ -194,7 +194,7 @@ class _Trainings:
         """Train from the newest checkpoint of a run, if it has one."""
 
         def begin() -> None:
-            """Change the run's files: not before the first step, which may still fail."""
+            """Change the run's files, right before the first step: a failed start changes none."""
             if is_first_process():
                 write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
                 (run.folder / METRICS).unlink(missing_ok=True)
