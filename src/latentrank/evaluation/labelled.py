@@ -36,7 +36,7 @@ def labelled(
 
     Raises:
         InputError: inconsistent shapes, no samples, missing labels, a single class, or test
-            labels all of other classes.
+            labels that all belong to other classes.
     """
     train_y, test_y = (np.asarray(unwrapped(y, "labels")) for y in (labels, test_labels))
     for part, rows, y in (("training", x, train_y), ("test", test_x, test_y)):

@@ -98,7 +98,7 @@ def export_onnx(
         if precision == "int8":
             _quantise(temporary)
         _describe(temporary, about)
-        # a batch of one can fail where larger ones do not
+        # a batch of one is a special case
         whole = part != "encoder" and not dtype_of(shipped.preprocessing).is_floating_point
         for batch in (inputs[:1], inputs):
             difference = _compared(module, temporary, batch, units_of(shipped, part))

@@ -2,8 +2,8 @@ r"""The map from parameters to codes: fitted, evaluated, saved in a file that ru
 
 A code is `z = m + D a`, with coefficients `a` in the basis of the bottleneck or, where it has none,
 in the principal directions of the training codes; the coefficients are interpolated over the
-parameters. Non-intrusive reduced-order models predict in this way (Hesthaven and Ubbiali, 2018);
-here an autoencoder replaces their POD.
+parameters. Reduced-order models predict in this way (Hesthaven and Ubbiali, 2018); here an
+autoencoder replaces their POD.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def _is_own(job: Job) -> bool:
 
 
 def _needs_data(job: Job) -> bool:
-    """Whether it depends on the data if the job can have its metrics."""
+    """Whether the data determine if the job can have its metrics."""
     needs = (need for text in job.metrics.values() for need in metrics.parse(text).metric.needs)
     return not metrics.OF_METHOD.issuperset(needs)
 

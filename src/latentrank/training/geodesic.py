@@ -7,9 +7,9 @@ whose distances in `k` dimensions are those along the data. It has three parts:
 
 1. Isomap of the training samples, or of a subset of landmarks, gives coordinates `A`, `(N, k)`. Of
    the numbers of neighbours whose graph is connected, the one with the smallest residual variance
-   is chosen: `1 - r^2` between geodesic and embedded distances. This hardly changes if
-   the chart lacks a parameter that changes the data little; trustworthiness (Venna and Kaski 2001),
-   near 1 if neighbours in the chart are neighbours in the data, does.
+   is chosen: `1 - r^2` between geodesic and embedded distances. It hardly changes if the chart
+   lacks a parameter that changes the data little; trustworthiness (Venna and Kaski 2001), near 1
+   if neighbours in the chart are neighbours in the data, does.
 2. With a random orthonormal `U`, `(L, k)`, encoder and decoder learn `E(x) = a U^T` and
    `D(a U^T) = x` by `||E(x) - a U^T|| / ||a U^T||` and the mean squared error of the decoder. The
    encoder's last layer is then solved for.
