@@ -1,4 +1,4 @@
-"""What the documents say is true: examples run, commands parse, links lead somewhere."""
+"""The documents are correct: examples run, commands parse, links lead somewhere."""
 
 import re
 import shlex

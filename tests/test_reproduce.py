@@ -162,7 +162,7 @@ def test_each_reason_for_empty_cells_is_given_once(tmp_path):
     ]
 
 
-def test_measures_are_kept(recipe, tmp_path, monkeypatch):
+def test_measured_values_are_stored_and_reused(recipe, tmp_path, monkeypatch):
     job = plan(load(recipe), "small", 1, tmp_path, device="cpu")[0]
     train(job.training)
     before = metrics.measure(job.subject(), "contrast:lowest")

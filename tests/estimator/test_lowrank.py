@@ -45,7 +45,7 @@ def test_every_method_fits_transforms_and_samples(method, plane):
     assert 0 <= estimator.rank_ <= 3
 
 
-def test_what_it_finds_in_a_plane(plane):
+def test_it_finds_the_rank_and_variance_of_a_plane(plane):
     estimator = LowRankAutoencoder("irmae-wd", latent_dim=6, epochs=240, random_state=0)
     estimator.fit(plane)
     assert estimator.rank_ == 2
@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_codes_and_leaves_torchs_state_alone(plane)
     np.testing.assert_array_equal(clone(estimator).fit(plane).transform(plane), first)
 
 
-def test_before_fit_it_says_so(plane):
+def test_unfitted_estimators_are_refused(plane):
     estimator = LowRankAutoencoder()
     for call in (estimator.transform, estimator.inverse_transform, estimator.score):
         with pytest.raises(NotFittedError):

@@ -29,7 +29,7 @@ def weights(tmp_path_factory):
 
 
 def plain_timm(network, path, images):
-    """What anybody would write who has never seen this package."""
+    """What a user of timm would write without this package."""
     from PIL import Image
 
     model = timm.create_model(network, pretrained=False, checkpoint_path=str(path)).eval()

@@ -107,7 +107,7 @@ def test_a_stored_value_is_reused_only_if_it_matches_the_whole_request(trained):
     assert all(value in kept for value in [one, *others])
 
 
-def test_the_usual_density_is_kept_under_its_own_name(trained):
+def test_the_usual_density_is_stored_under_its_own_name(trained):
     gan = subject_of(trained("nsgan", "images.npz"), samples=20)
     assert measure(gan, "fd:usual").metric == "fd[classifier]:prior"
     assert "reconstruction" not in " ".join(usual(gan, "classifier"))

@@ -70,7 +70,7 @@ class TestLinear:
         found = at(known, height, [[1.1, 0.5], [-0.2, 0.5]], "linear")
         np.testing.assert_allclose(found, [[0.6], [0.7]], atol=1e-9)
 
-    def test_many_dimensions(self, rng):
+    def test_at_most_five_dimensions_are_triangulated(self, rng):
         with pytest.raises(InputError, match="over 6 parameters was requested, expected at most 5"):
             at(rng.normal(size=(30, 6)), rng.normal(size=(30, 2)), np.zeros((1, 6)), "linear")
         known, query = rng.normal(size=(30, 5)), rng.normal(size=(3, 5))

@@ -221,7 +221,7 @@ def replace_weights(model, optimizer):
     ],
     ids=["weight_decay", "betas", "load_state_dict", "clear", "weights"],
 )
-def test_so_do_tensors_in_other_places_and_options_of_the_optimiser(change):
+def test_moved_tensors_and_options_of_the_optimiser_capture_another_step(change):
     model, recorded = build("ae").train(), []
     optimizer = fused(model)
 

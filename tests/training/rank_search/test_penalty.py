@@ -94,7 +94,7 @@ class TestSteering:
             steering.update(1.0)
         assert steering.penalty == too_high
 
-    def test_waits_for_what_comes_by_itself(self):
+    def test_is_left_alone_while_the_target_comes_closer(self):
         steering = Steering(1.0)
         miss = 4.0
         penalties = [steering.update(miss := miss - 0.3) for _ in range(10)]
@@ -214,7 +214,7 @@ class TestPenaltySearch:
             (2.0, pytest.approx(75), 0.25),
         ]  # fmt: skip
 
-    def test_a_target_error_asks_nothing_of_what_is_learned(self, search):
+    def test_a_target_error_does_not_depend_on_learning(self, search):
         own = search(**ERROR)
         self.read(own, 0.05, error=0.1)
         assert math.isnan(own.learning.trend.value)
@@ -229,7 +229,7 @@ class TestPenaltySearch:
             ({"rank": 1}, 0.5, 1.1 * SPENT, True), ({"rank": 1}, 0.5, 0.9 * SPENT, False),
         ],
     )  # fmt: skip
-    def test_late_or_on_a_spent_matrix_the_weight_is_only_lowered(
+    def test_late_or_on_a_shrunken_matrix_the_weight_is_only_lowered(
         self, search, target, share, size, raised
     ):
         own = search(**target)
