@@ -275,7 +275,7 @@ def test_mistakes_are_reported(trained, method, data, metric, told):
         measure(subject_of(trained(method, data)), metric)
 
 
-def test_a_custom_metric_is_measured_stored_and_compared(trained, tmp_path, monkeypatch):
+def test_a_metric_of_ones_own_is_measured_kept_and_compared(trained, tmp_path, monkeypatch):
     run = trained("ae", "table.npz", "-own")
     mine = Metric("code-width", lambda subject, _: float(np.ptp(subject.codes("test"))), "lower")
     monkeypatch.setitem(metrics.METRICS._values, "code-width", mine)
