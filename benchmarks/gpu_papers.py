@@ -3,10 +3,10 @@
     python benchmarks/gpu_papers.py --data-root FOLDER --out FOLDER [--minutes 9] [--at-once 8]
 
 The most valuable trainings come first. Small networks leave most of a GPU idle, so several are
-trained at once, each in a process of its own; they share it well under NVIDIA's Multi-Process
-Service (`nvidia-cuda-mps-control -d`). When the time is over they are stopped, and the same command
-resumes them. Finished, they are the runs of `latentrank reproduce RECIPE --budget paper --out OUT`,
-which measures them, on any machine; there `codes.safetensors` may be left out, and is made anew.
+trained at once, each in its own process; they share it well under NVIDIA's Multi-Process Service
+(`nvidia-cuda-mps-control -d`). When the time is over they are stopped, and the same command resumes
+them. Finished, they are the runs of `latentrank reproduce RECIPE --budget paper --out OUT`, which
+measures them on any machine; `codes.safetensors` need not be copied there, and is computed again.
 """
 
 import argparse

@@ -69,7 +69,7 @@ def row(
 
 
 def record(section: str, rows: list[dict[str, Any]]) -> None:
-    """Keep the rows of a script, print them, and write the page's table anew."""
+    """Store the rows of a script, print them, and rewrite the page's table."""
     kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
     command = f"python benchmarks/{Path(sys.argv[0]).name}"
     kept[section] = {
@@ -86,7 +86,7 @@ def record(section: str, rows: list[dict[str, Any]]) -> None:
 
 
 def put(text: str, begin: str, end: str) -> None:
-    """Write the page anew with this text between two marks."""
+    """Rewrite the page with this text between two marks."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
     after = rest.partition(end)[2]
     PAGE.write_text(before + begin + text + end + after, encoding="utf-8")

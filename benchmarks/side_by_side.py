@@ -1,8 +1,8 @@
 """What running trainings side by side saves: a whole recipe's worth of them, both ways.
 
 The papers' network on the shapes, whose images are generated: twice as many trainings as there are
-cores, one after the other on all cores, and one a core at the same time. Starting the processes
-counts; these trainings are shorter than those of the recipes, so there it weighs less.
+cores, one after the other on all cores, and one per core at the same time. Starting the processes
+counts; it weighs less in recipes, whose trainings are longer.
 
     python benchmarks/side_by_side.py
 """

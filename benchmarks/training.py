@@ -4,10 +4,10 @@
 
 Needs pythae, which `make bench` installs. Random images of 1 x 32 x 32, batch 32, 3 epochs. The
 steps themselves are compared, from the end of one to the end of the next, and whole trainings, in
-which each library validates after every epoch and does what it does at the start and at the end. A
-training of 150 steps is still short: what is done once weighs more than in use. Each runs in a
-process of its own, since they set up memory differently. With other numbers of images the ratios
-are printed and not recorded.
+which each library validates after every epoch and does its work at the start and at the end. A
+training of 150 steps is still short, so one-time costs weigh more than in actual use. Each library
+runs in its own process, since they set up memory differently. With other numbers of images the
+ratios are printed and not recorded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The claims at the top of docs/results.md, made anew from the tables below them.
+"""The claims at the top of docs/results.md, regenerated from the tables below them.
 
 python docs/claims.py docs/results.md
 """
@@ -17,7 +17,7 @@ from latentrank import recipes
 
 
 def overview(page: str) -> str:
-    """The number of claims by verdict, and a table of all with the values that decide them.
+    """The number of claims by verdict, and a table of all claims with the values that decide them.
 
     Args:
         page: text with the reproductions of recipes.
@@ -44,7 +44,7 @@ def counted(verdicts: Sequence[str]) -> str:
 
 
 def claims(name: str, text: str) -> list[list[str]]:
-    """The claims of one recipe, a row each.
+    """The claims of one recipe, one per row.
 
     Args:
         name: of the recipe.
@@ -104,7 +104,7 @@ def deciding(claim: recipes.Claim, values: dict[str, str]) -> list[str]:
 
 
 def pairs(values: dict[str, str], names: Sequence[str]) -> str:
-    """Rows and their values, one a line, without the numbers of seeds."""
+    """Rows and their values, one per line, without the numbers of seeds."""
     shown = [(name, re.sub(r" \(\d+\)$", "", values.get(name, "–"))) for name in names]
     given = [f"{name}: {value}".replace(" ", "\u00a0") for name, value in shown if value != "–"]
     return "<br>".join(given) or "–"
@@ -121,11 +121,11 @@ def read_table(text: str) -> dict[str, dict[str, str]]:
 
 
 def column(grid: dict[str, dict[str, str]], name: str) -> dict[str, str]:
-    """One column, by row; nothing if there is none."""
+    """One column, by row; empty if there is none."""
     return {row: values[name] for row, values in grid.items() if name in values}
 
 
-#: How `latentrank.reproduce.verdict` ends, and what a table says for it.
+#: The endings of `latentrank.reproduce.verdict`, and the words for each in the table.
 VERDICTS = {
     "Reproduced.": "reproduced",
     "Reproduced; difference within one standard deviation.": "reproduced; difference within one "

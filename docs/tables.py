@@ -40,10 +40,10 @@ class Row(NamedTuple):
     """Runs that differ in their seed alone.
 
     Attributes:
-        config: of the first of them.
-        settings: those that a command line would have to name, as typed there.
-        metrics: one a run.
-        seeds: one a run.
+        config: configuration of the first.
+        settings: those that a command line has to name, as typed there.
+        metrics: one entry per run.
+        seeds: one per run.
     """
 
     config: RunConfig
@@ -53,7 +53,7 @@ class Row(NamedTuple):
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
-    """A table; `align` has one letter a column, `l` or `r`."""
+    """A table; `align` has one letter per column, `l` or `r`."""
     rule = ["---:" if mark == "r" else "---" for mark in align.ljust(len(header), "l")]
     cells = ([cell.replace("|", r"\|") for cell in row] for row in (header, rule, *rows))
     return "".join(f"| {' | '.join(row)} |\n" for row in cells)

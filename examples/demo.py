@@ -1,4 +1,4 @@
-"""Watch an autoencoder find out how many directions its data has.
+"""Watch an autoencoder find out how many directions its data have.
 
 The data are small images of a coloured blob. Seven numbers describe each: three for its colour,
 two for its position, one for its size and one for its stretch. Two autoencoders with 32 latent

@@ -1,4 +1,4 @@
-"""What several test modules ask for."""
+"""Fixtures that several test modules share."""
 
 import pytest
 import torch

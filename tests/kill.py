@@ -83,7 +83,7 @@ def forked(action: Callable[[], object]) -> int:
 
 
 def train_or_resume(config: RunConfig, folder: Path) -> None:
-    """What a user does after a crash: give the same command, with --resume if there is a run."""
+    """Act as a user does after a crash: repeat the command, with --resume if there is a run."""
     begun = (folder / "config.yaml").is_file()
     if begun and Run(folder).finished:
         return  # killed on its way out

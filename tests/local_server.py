@@ -23,7 +23,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class LocalServer(ThreadingHTTPServer):
-    """Serves from a thread of its own until it is closed.
+    """Serves from its own thread until it is closed.
 
     Args:
         handler: class that answers.

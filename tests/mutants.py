@@ -1,4 +1,4 @@
-"""Mutation testing: which changes of the code do the tests of a module not see?
+"""Mutation testing: which changes of the code do a module's tests not detect?
 
     python -m tests.mutants --count 400 --seed 0             # of all modules
     python -m tests.mutants --count 50 losses linalg         # of a module and of a package
@@ -197,7 +197,7 @@ def check(name: str, path: Path, tree: ast.Module, tests: list[str]) -> int:
     """Run the tests without a change, and import the libraries that they take long to import.
 
     Returns:
-        Seconds of a processor after which a mutant is given up.
+        CPU seconds after which a mutant is given up.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as imported:

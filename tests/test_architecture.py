@@ -1,4 +1,4 @@
-"""Data flows one way: what an import may reach, and that no module needs itself."""
+"""Data flows one way: what an import may reach, and that there are no cycles."""
 
 import ast
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def part(module: str) -> str:
     return module.partition(".")[0]
 
 
-def test_the_layers_name_what_there_is():
+def test_every_module_has_a_layer():
     parts = {part(module) for module in MODULES}
     assert sorted(HEIGHT) == sorted(parts), "give every module its place in LAYERS"
 
@@ -100,7 +100,7 @@ def test_no_import_points_back_up(module):
     assert upward == []
 
 
-def test_no_module_needs_itself():
+def test_there_are_no_import_cycles():
     try:
         TopologicalSorter({module: imports(module) for module in MODULES}).prepare()
     except CycleError as error:

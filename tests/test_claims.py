@@ -31,7 +31,7 @@ Claims of the paper:
 
 - More matrices give a smaller rank. Reproduced.
 - Four matrices generate best. Not reproduced.
-- Theory: rank goes with depth to the power -1. Measured: -0.5.
+- Theory: rank is proportional to depth to the power -1. Measured: -0.5.
 
 `a command`
 
@@ -54,7 +54,7 @@ def test_claims_have_the_values_that_decide_them(tmp_path):
          measured, "12: 4<br>8: 8<br>4: 39<br>2: 70", "reproduced"],
         ["", "Four matrices generate best. (FD-classifier, Gaussian)",
          "4: 100 ± 10<br>8: 90.5 [90, 91]", "4: 30.1<br>8: 37.4 (FID)", "**not reproduced**"],
-        ["", "Theory: rank goes with depth to the power -1.", "-0.5.", "–", "–"],
+        ["", "Theory: rank is proportional to depth to the power -1.", "-0.5.", "–", "–"],
     ]  # fmt: skip
 
 

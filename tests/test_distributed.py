@@ -75,7 +75,7 @@ def test_the_gradient_of_gathered_rows_is_that_of_the_whole_batch(case, results)
     assert relative_difference(together[case], alone[case]) <= ROUNDING
 
 
-def test_alone_every_function_leaves_things_as_they_are():
+def test_in_a_single_process_every_function_is_the_identity():
     x = torch.randn(3, 2, requires_grad=True)
     assert distributed.world() == (0, 1)
     assert distributed.gather_rows(x) is x

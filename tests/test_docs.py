@@ -1,4 +1,4 @@
-"""What the documents say is true: examples run, commands parse, links lead somewhere."""
+"""The documents are correct: examples run, commands parse, links lead somewhere."""
 
 import re
 import shlex
@@ -50,7 +50,7 @@ def table(monkeypatch):
 
 
 def run_blocks(path, folder, monkeypatch):
-    """Run a page's Python blocks one after the other, in a folder of their own."""
+    """Run a page's Python blocks one after the other, in their own folder."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LATENTRANK_CACHE", str(folder / "cache"))
     names = {"__name__": "page"}

@@ -49,7 +49,7 @@ def line_of(function, offset=0):
     return f"{__file__}, line {inspect.getsourcelines(function)[1] + offset}"
 
 
-def test_an_error_has_the_place_in_code_of_ones_own_that_caused_it():
+def test_an_error_has_the_place_in_the_users_code_that_caused_it():
     with pytest.raises(Exception, match="dimensional") as raised:
         broken()
     assert own_place(raised.value) == line_of(broken, 1)
@@ -70,7 +70,9 @@ def test_the_sentence_on_an_error_names_its_place_and_its_cause():
     assert said.endswith("; correct it.")
 
 
-def test_an_installed_package_that_extends_the_library_is_code_of_ones_own(tmp_path, monkeypatch):
+def test_an_installed_package_that_extends_the_library_counts_as_the_users_code(
+    tmp_path, monkeypatch
+):
     file = tmp_path / "site-packages" / "extension_of_mine.py"
     file.parent.mkdir()
     file.write_text("def broken():\n    return 1 / 0\n")

@@ -1,4 +1,4 @@
-"""Experiments of one's own: a recipe in a file beside its data."""
+"""Your own experiments: a recipe in a file beside its data."""
 
 import csv
 import json
@@ -150,8 +150,10 @@ def test_a_metric_that_no_row_can_have_is_refused_before_anything_is_trained(
         reproduce.reproduce(str(own), out=tmp_path / "out", device="cpu")
 
 
-def test_a_metric_that_some_rows_can_have_is_told_before_anything_is_trained(own, tmp_path):
-    """Of one row it is the method that cannot, of a part without its data nothing is known."""
+def test_a_metric_that_only_some_rows_can_have_is_reported_before_anything_is_trained(
+    own, tmp_path
+):
+    """One row's method cannot have it; for a part without data nothing is known."""
     parts = [
         {**PART, "metrics": {"active": "active-units"}},
         {"data": "mnist", "metrics": {"exact": "accuracy:all"}},
@@ -163,8 +165,8 @@ def test_a_metric_that_some_rows_can_have_is_told_before_anything_is_trained(own
     assert line.startswith("active of ae (mine): The metric needs a Gaussian posterior;")
 
 
-def test_missing_weights_are_told_before_anything_is_trained(own, tmp_path, monkeypatch):
-    """And refused by nobody: what is trained is kept, and measured once they are there."""
+def test_missing_weights_are_reported_before_anything_is_trained(own, tmp_path, monkeypatch):
+    """But not refused: trained runs are kept, and measured once the weights are there."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     columns = {"FID": "fd[inception]:gaussian", "KID": "kd[inception]:gaussian"}
     part = {"preset": "blobs", "metrics": columns}

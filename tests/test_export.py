@@ -1,4 +1,4 @@
-"""What leaves the package computes what the model computes, without the package."""
+"""Exported files compute what the model computes, without the package."""
 
 import copy
 import json
@@ -52,7 +52,7 @@ def rms(x):
 
 @torch.no_grad()
 def check_as_exact_as_torch(path, module, inputs):
-    """Both evaluate one formula in float32: each errs by its rounding, and so by alike amounts.
+    """Both evaluate one formula in float32: each errs by its rounding, and so by similar amounts.
 
     How much is seen from torch's own distance to float64; sums in another order may err a few
     times more. A step left out or done twice would differ by a thousand times that.
@@ -326,7 +326,7 @@ def test_the_description_is_in_the_file(tmp_path):
     )
 
 
-def test_a_users_own_networks_leave_but_are_not_rebuilt(tmp_path):
+def test_custom_networks_are_exported_but_not_rebuilt(tmp_path):
     nets = {"encoder": nn.Linear(6, 5), "decoder": nn.Linear(5, 6)}
     model = latentrank.build("ae", (6,), latent_dim=5, **nets).eval()
     made = export.export_safetensors(model, tmp_path / "a.safetensors")
@@ -338,14 +338,14 @@ def test_a_users_own_networks_leave_but_are_not_rebuilt(tmp_path):
     np.testing.assert_allclose(outputs(onnx, x), model.encode(x).detach(), atol=1e-5)
 
 
-def test_only_files_of_ours_are_loaded(tmp_path):
+def test_only_files_of_this_package_are_loaded(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"nothing")
     for name in ("a.safetensors", "none.safetensors"):
         with pytest.raises(InputError, match="is not a file that latentrank export"):
             export.load_safetensors(tmp_path / name)
 
 
-def test_an_unknown_part_and_a_bad_place_are_refused(tmp_path):
+def test_an_unknown_part_and_a_bad_path_are_refused(tmp_path):
     model, _ = trained("ae")
     with pytest.raises(InputError, match="did you mean 'encoder'"):
         export.export_safetensors(model, tmp_path / "a.safetensors", "encodr")

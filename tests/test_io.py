@@ -1,4 +1,4 @@
-"""A file stands there whole or not at all."""
+"""A file is written completely or not at all."""
 
 import errno
 from pathlib import Path
@@ -16,7 +16,7 @@ from latentrank.io import (
 )
 
 
-def test_the_name_is_given_when_all_is_written(tmp_path):
+def test_a_file_gets_its_name_when_all_is_written(tmp_path):
     path = tmp_path / "new" / "a.npz"
     with atomic_write(path) as temporary:
         temporary.write_text("half")
@@ -62,7 +62,7 @@ def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
         pass
 
 
-def test_a_new_folder_is_there_when_all_is_written(tmp_path):
+def test_a_folder_gets_its_name_when_all_is_written(tmp_path):
     with new_folder(tmp_path / "above" / "new") as temporary:
         (temporary / "a.txt").write_text("whole")
         assert not (tmp_path / "above" / "new").exists()

@@ -86,7 +86,7 @@ def test_one_part_of_a_recipe_has_its_own_claims_and_command():
         only(whole, ["mnits"])
 
 
-def test_a_row_can_have_settings_of_its_own_on_a_data_set(tmp_path):
+def test_a_row_can_have_its_own_settings_on_a_data_set(tmp_path):
     jobs = plan(load("rrae-curves"), "small", 1, tmp_path)
     narrow = {job.part: job.config.latent_dim for job in jobs if job.row == "AE narrow"}
     ranks = {job.part: job.config.options.rank for job in jobs if job.row == "RRAE"}
@@ -111,7 +111,7 @@ def test_a_part_has_the_rows_options_and_seeds_that_it_names(tmp_path):
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_given_rank_is_that_of_methods_which_cut_to_it(name, tmp_path):
+def test_a_given_rank_applies_only_to_methods_that_truncate(name, tmp_path):
     """The rank of a part reached LoRAE, whose penalty was then adjusted for it."""
     for job in plan(load(name), "paper", 1, tmp_path):
         if getattr(job.config.options, "rank", None) is not None:
@@ -131,7 +131,7 @@ def test_presets_name_settings_that_exist():
             RunConfig(**{"method": "ae", "data": preset.data, **preset.settings(budget)})
 
 
-def test_an_unknown_recipe_is_told():
+def test_an_unknown_recipe_is_reported():
     with pytest.raises(InputError, match="did you mean 'lorae-table-7'"):
         load("lorae-tabel-7")
 

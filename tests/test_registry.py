@@ -31,7 +31,9 @@ def test_an_entry_point_that_cannot_be_imported_names_its_package(numbers):
         numbers.get("two")
 
 
-def test_an_error_in_the_code_of_a_package_is_told_with_its_place(numbers, tmp_path, monkeypatch):
+def test_an_error_in_the_code_of_a_package_is_reported_with_its_place(
+    numbers, tmp_path, monkeypatch
+):
     (tmp_path / "broken_package.py").write_text("ONE = 1\nTWO = ONE / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
     provide(numbers, "two", "broken_package:TWO")

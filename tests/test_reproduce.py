@@ -46,7 +46,7 @@ def recipe(tmp_path):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Names of the folders that are trained or gone on with."""
+    """Names of the folders that are trained or resumed."""
     seen = []
     for name in ("train", "resume"):
         real = getattr(runs, name)
@@ -99,7 +99,7 @@ def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
     assert measured.command == page.command
 
 
-def test_what_is_there_can_be_measured_alone(recipe, trained, tmp_path):
+def test_existing_runs_can_be_measured_without_training(recipe, trained, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(InputError, match=r"Not all of its seeds .* without --no-train trains"):
         reproduce.reproduce(recipe, seeds=1, out=out, device="cpu", train=False)
@@ -110,7 +110,7 @@ def test_what_is_there_can_be_measured_alone(recipe, trained, tmp_path):
     assert page.command.endswith("--no-train")
 
 
-def test_an_interrupted_recipe_goes_on(recipe, trained, tmp_path, monkeypatch):
+def test_an_interrupted_recipe_is_resumed(recipe, trained, tmp_path, monkeypatch):
     """Ctrl-C in the second epoch of the second training: the first is kept, the second resumed."""
     from latentrank.training.callbacks import History
 
@@ -150,7 +150,7 @@ def test_a_training_that_fails_leaves_the_others(recipe, tmp_path, monkeypatch):
     assert page.claims == ["Low. Not measured."]
 
 
-def test_each_reason_for_empty_cells_is_told_once(tmp_path):
+def test_each_reason_for_empty_cells_is_given_once(tmp_path):
     columns = {"rank": "rank", "grid": "fold-error:multilinear", "mesh": "fold-error:multilinear"}
     changed = {**TINY, "parts": [{**TINY["parts"][0], "metrics": columns}]}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(changed))
@@ -162,7 +162,7 @@ def test_each_reason_for_empty_cells_is_told_once(tmp_path):
     ]
 
 
-def test_measures_are_kept(recipe, tmp_path, monkeypatch):
+def test_measured_values_are_stored_and_reused(recipe, tmp_path, monkeypatch):
     job = plan(load(recipe), "small", 1, tmp_path, device="cpu")[0]
     train(job.training)
     before = metrics.measure(job.subject(), "contrast:lowest")
@@ -265,13 +265,13 @@ def test_verdicts_follow_means_and_spreads(low, high, told):
         ({"parts": [{"preset": "blobs", "metrics": {"rank": "rnk"}}]}, "did you mean 'rank'"),
     ],
 )
-def test_mistakes_in_a_recipe_are_told(change, told, recipe, tmp_path):
+def test_mistakes_in_a_recipe_are_reported(change, told, recipe, tmp_path):
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **change}))
     with pytest.raises(InputError, match=told):
         load(recipe)
 
 
-def test_every_changed_setting_is_told(recipe):
+def test_every_changed_setting_is_listed(recipe):
     told = " ".join(reproduce.differences(load(recipe), "paper"))
     assert "train size 32 instead of all" in told
     assert "epochs 2 instead of 20" in told
@@ -287,7 +287,7 @@ def test_every_changed_setting_is_told(recipe):
         ("irmae-figure-2", []),
     ],
 )
-def test_only_distances_that_are_measured_are_spoken_of(recipe, told):
+def test_only_distances_that_are_measured_are_mentioned(recipe, told):
     found = " ".join(reproduce.differences(load(recipe), "small"))
     assert [
         word
@@ -296,21 +296,21 @@ def test_only_distances_that_are_measured_are_spoken_of(recipe, told):
     ] == told
 
 
-def test_an_unknown_method_is_told(recipe, tmp_path):
+def test_an_unknown_method_is_reported(recipe, tmp_path):
     rows = [{"name": name, "method": "lorea"} for name in ("AE", "LoRAE")]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "rows": rows}))
     with pytest.raises(InputError, match="did you mean 'lorae'"):
         load(recipe)
 
 
-def test_an_unknown_budget_and_no_seeds_are_told(recipe, tmp_path):
+def test_an_unknown_budget_and_no_seeds_are_refused(recipe, tmp_path):
     with pytest.raises(InputError, match="There is no budget 'large'"):
         plan(load(recipe), "large", 1, tmp_path)
     with pytest.raises(InputError, match="seeds is 0"):
         plan(load(recipe), "small", 0, tmp_path)
 
 
-def test_a_recipe_of_ones_own_may_have_data_of_ones_own(tmp_path):
+def test_a_custom_recipe_may_have_custom_data(tmp_path):
     np.save(tmp_path / "mine.npy", np.random.default_rng(0).normal(size=(40, 6)))
     part = {**TINY["parts"][0], "settings": {"data": str(tmp_path / "mine.npy"), "epochs": 1}}
     path = tmp_path / "own.yaml"

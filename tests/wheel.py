@@ -160,7 +160,7 @@ def use(programs: Path, folder: Path) -> None:
 
 
 def type_check(programs: Path, folder: Path) -> None:
-    """Types are seen: a right script passes, misspelt arguments are found."""
+    """Types are checked: a correct script passes, misspelt arguments are found."""
     mypy = (sys.executable, "-m", "mypy", "--strict", "--python-executable", programs / "python")
     (folder / "right.py").write_text(USER)
     run(*mypy, "right.py", cwd=folder)

@@ -50,7 +50,7 @@ def on_files(files: Files, config: Any) -> None:
 
 
 def on_page_markdown(text: str, page: Page, **_: Any) -> str:
-    """Links out of this folder; marks around inserted tables would end a paragraph."""
+    """Adjust links out of this folder; drop marks around tables, which would end a paragraph."""
     source = page.file.src_uri
     at_root = {new: old for old, new in OF_THE_ROOT.items()}
     original = ROOT / at_root[source] if source in at_root else DOCS / source
@@ -120,7 +120,7 @@ def generated() -> Iterator[tuple[str, str | bytes]]:
 
 
 def parts() -> list[str]:
-    """The parts of the package, in the order of the alphabet."""
+    """The parts of the package, in alphabetical order."""
     names = {
         path.stem
         for path in PACKAGE.iterdir()
@@ -151,7 +151,7 @@ def api_page(part: str) -> str:
 
 
 def api_index() -> str:
-    """The parts of the package in a sentence each."""
+    """The parts of the package, one sentence each."""
     rows = []
     for part in parts():
         path = PACKAGE / f"{part}.py"

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 @cache
 def texts() -> dict[str, dict[str, Any]]:
-    """What is said about each method beside its row."""
+    """The texts on each method that its row does not contain."""
     return dict(yaml.safe_load((HERE / "methods.yaml").read_text(encoding="utf-8")))
 
 
@@ -84,7 +84,7 @@ def figure_settings(row: Method) -> dict[str, Any]:
 
 
 def command(row: Method) -> str:
-    """What trains that run, in lines that fit a page."""
+    """The command that trains this run, in lines that fit a page."""
     settings = figure_settings(row).items()
     words = [f"--{name.replace('_', '-')}\N{NO-BREAK SPACE}{value}" for name, value in settings]
     text = textwrap.fill(

@@ -1,4 +1,4 @@
-"""Execute the notebooks, each in a folder of its own, and keep their outputs.
+"""Execute the notebooks, each in a temporary folder, and store their outputs.
 
 python docs/notebooks/execute.py
 """

@@ -1,4 +1,4 @@
-"""What a bottleneck of one's own has without asking."""
+"""The defaults of a user's bottleneck."""
 
 from contextlib import nullcontext
 from functools import partial
@@ -39,7 +39,7 @@ def test_a_bottleneck_that_only_encodes_does_so_in_training_too(training):
     assert latent.terms == {}
 
 
-def test_nothing_is_claimed_of_a_bottleneck_that_only_encodes():
+def test_a_bottleneck_that_only_encodes_has_no_other_abilities():
     bottleneck = Doubled(3)
     bottleneck.finalize([torch.randn(4, 3)])
     assert bottleneck.encoder_dim == bottleneck.latent_dim == 3

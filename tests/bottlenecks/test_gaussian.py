@@ -25,7 +25,7 @@ def drawn(samples=20_000):
 
 
 def test_draws_have_the_posteriors_mean_and_the_exponential_of_its_log_variance():
-    """And coordinates know nothing of each other."""
+    """And coordinates are independent."""
     z = drawn()
     variance = LOG_VARIANCE.exp()
     error = (variance / len(z)).sqrt()

@@ -191,7 +191,7 @@ def test_the_basis_of_all_encodings_is_turned_to_the_one_training_ended_with():
         torch.testing.assert_close(part.detach(), expected)
 
 
-def test_a_reloaded_bottleneck_goes_on_in_the_basis_it_had():
+def test_a_reloaded_bottleneck_continues_in_the_basis_it_had():
     made, h = bottleneck(), encodings()
     for _ in range(3):
         made(encodings())
@@ -233,7 +233,7 @@ def test_without_a_basis_evaluation_takes_the_batchs_own_directions():
     torch.testing.assert_close(basis @ basis.T, directions @ directions.T)
 
 
-def test_training_goes_on_with_the_batchs_own_directions_after_a_basis_was_found():
+def test_training_continues_with_the_batchs_own_directions_after_a_basis_was_found():
     made, h = bottleneck(), encodings()
     made.finalize([encodings()])
     added, directions = noise(made, h), cut(h)[1]

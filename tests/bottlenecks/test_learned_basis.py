@@ -64,7 +64,7 @@ def test_learned_directions_begin_with_columns_of_length_one():
     torch.testing.assert_close(directions.norm(dim=0), torch.ones(3))
 
 
-def test_a_given_start_describes_the_samples_it_was_made_of():
+def test_a_given_start_reproduces_its_samples():
     """With the paper's coefficients and without, and the first batch does not replace it."""
     basis, coefficients = torch.linalg.qr(torch.randn(6, 2))[0], torch.randn(20, 2)
     for bottleneck in (learned(), LearnedBasis(6, 2)):
@@ -75,7 +75,7 @@ def test_a_given_start_describes_the_samples_it_was_made_of():
         torch.testing.assert_close(bottleneck.linear_map(), basis @ basis.T)
 
 
-def test_only_trained_coefficients_have_a_learning_rate_of_their_own():
+def test_only_trained_coefficients_have_their_own_learning_rate():
     bottleneck = LearnedBasis(6, 2, learned_coefficients=True, kappa=0.1)
     bottleneck.prepare(20)
     assert bottleneck.learning_rate_factors() == {bottleneck.coefficients: 0.1}
@@ -104,13 +104,13 @@ def test_a_basis_from_a_checkpoint_stays(used):
     assert torch.equal(again.directions, trained.directions)
 
 
-def test_a_batch_of_fewer_samples_than_directions_begins_a_whole_basis():
+def test_a_batch_smaller_than_the_rank_starts_a_complete_basis():
     bottleneck = LearnedBasis(6, 4)
     bottleneck.train()(torch.randn(2, 6))
     torch.testing.assert_close(bottleneck.directions.T @ bottleneck.directions, torch.eye(4))
 
 
-def test_what_is_missing_is_told():
+def test_missing_indices_and_wrong_ranks_are_refused():
     unprepared = LearnedBasis(6, 2, learned_coefficients=True)
     with pytest.raises(InputError, match="prepare"):
         unprepared(torch.randn(4, 6), torch.arange(4))
@@ -121,8 +121,8 @@ def test_what_is_missing_is_told():
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0])
-def test_gradients_stay_numbers_where_nothing_is_amiss(scale):
-    """A code as wide as the basis is never amiss, and codes of zeros have no size."""
+def test_gradients_are_finite_where_there_is_no_misfit(scale):
+    """A basis as wide as the code has no misfit, and codes of zeros have no norm."""
     h = (scale * torch.randn(5, 3)).requires_grad_()
     bottleneck = LearnedBasis(3, rank=3)
     bottleneck(h).terms["basis_fit"].backward()

@@ -62,7 +62,7 @@ def test_entries_start_with_a_multiple_of_a_dense_layers_variance(make, factor, 
 
 
 def a_step(model):
-    """Every parameter moves, by far."""
+    """Every parameter moves far."""
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     model.losses(torch.rand(8, 6))["loss"].backward()
     optimizer.step()

@@ -31,7 +31,7 @@ def test_the_term_is_the_sum_of_the_singular_values(solver, training):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_the_term_draws_every_singular_value_down_alike(solver):
+def test_the_term_reduces_all_singular_values_equally(solver):
     """Its slope is `U V^T`: one, along each pair of singular vectors, whatever their value."""
     bottleneck = NuclearNorm(6, solver)
     bottleneck(torch.randn(4, 6)).terms["nuclear_norm"].backward()
@@ -39,7 +39,7 @@ def test_the_term_draws_every_singular_value_down_alike(solver):
     np.testing.assert_allclose(bottleneck.matrix.grad.numpy(), u @ vt, atol=1e-3)
 
 
-def test_the_term_knows_the_matrix_alone():
+def test_the_term_depends_on_the_matrix_alone():
     bottleneck = NuclearNorm(6)
     h = torch.randn(4, 6, requires_grad=True)
     term = bottleneck(h).terms["nuclear_norm"]

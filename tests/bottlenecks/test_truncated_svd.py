@@ -64,7 +64,7 @@ def test_the_basis_is_that_of_all_encodings_together():
     torch.testing.assert_close(basis.T @ basis, torch.eye(2).double())
 
 
-def test_training_goes_on_with_the_batchs_own_directions_after_a_basis_was_found():
+def test_training_continues_with_the_batchs_own_directions_after_a_basis_was_found():
     bottleneck, h = finalized([encodings(TALL)]), encodings(TALL)
     torch.testing.assert_close(bottleneck.train()(h).z, cut(h, 2))
 

@@ -1,4 +1,4 @@
-"""A refusal advises only options that its command has, or says whose they are."""
+"""An error message recommends only options that its command has, or says whose they are."""
 
 import re
 from pathlib import Path
@@ -86,7 +86,7 @@ def foreign(command, sentence):
     return found
 
 
-def test_what_is_foreign():
+def test_foreign_options_are_recognised():
     assert foreign("predict", "x.csv has text; leave it out (--columns).") == ["--columns"]
     assert foreign("train", "x.csv has text; leave it out (--columns).") == []
     assert foreign("embed", "No data; give --download to latentrank train.") == []

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 # --- the command itself -------------------------------------------------------------------------
 
 
-def test_alone_it_shows_help(capfd):
+def test_without_arguments_it_shows_help(capfd):
     assert main([]) == 0
     assert "Usage: latentrank" in capfd.readouterr().out
 
@@ -48,7 +48,7 @@ def test_version(capfd):
         ("datasets", "curves:stairs"),
     ],
 )
-def test_it_is_a_module_too_and_what_only_tells_needs_no_torch(command, told):
+def test_it_runs_as_a_module_and_listing_needs_no_torch(command, told):
     code = (
         f"import sys, runpy; sys.argv = ['latentrank', *'{command}'.split()]\n"
         "try: runpy.run_module('latentrank', run_name='__main__')\n"
@@ -93,7 +93,7 @@ def test_words_and_options_are_told_apart():
     )
 
 
-def test_a_failure_of_ours_is_one_sentence_and_leaves_its_traceback(monkeypatch, capfd, tmp_path):
+def test_an_internal_error_is_one_sentence_and_leaves_its_traceback(monkeypatch, capfd, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr("latentrank.methods.names", partial(operator.truediv, 1, 0))
@@ -106,7 +106,7 @@ def test_a_failure_of_ours_is_one_sentence_and_leaves_its_traceback(monkeypatch,
     assert "Traceback" in kept.read_text()
 
 
-def test_debug_shows_the_traceback_wherever_it_stands(capfd):
+def test_debug_shows_the_traceback_at_any_position(capfd):
     assert main(["methods", "lorea", "--debug"]) == 2
     err = capfd.readouterr().err
     assert "Traceback" in err
@@ -124,11 +124,11 @@ def test_ctrl_c_anywhere_is_one_sentence(command, monkeypatch, capfd):
 
 
 def in_a_process(*command, **how):
-    """A command as a process, which has streams of its own."""
+    """A command as a process, with its own streams."""
     return subprocess.Popen([sys.executable, "-m", "latentrank", *command], text=True, **how)
 
 
-def test_a_reader_that_has_seen_enough_is_no_error():
+def test_a_closed_pipe_is_no_error():
     with in_a_process("methods", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
@@ -318,7 +318,7 @@ def test_a_mistake_is_one_sentence_and_status_2(arguments, told, folder, capfd):
         ("def f(): return 1, 2, 3", "f returned 3 values, expected an encoder and a decoder"),
     ],
 )
-def test_a_mistake_in_a_file_of_ones_own_is_told_with_its_line(code, told, folder, capfd):
+def test_a_mistake_in_a_users_file_is_reported_with_its_line(code, told, folder, capfd):
     Path("mine.py").write_text(code)
     assert told in refused(["embed", run_of(folder), "--networks", "mine.py:f"], capfd)
 
@@ -340,7 +340,7 @@ def test_a_wrong_file_is_one_sentence(text, told, capfd):
 
 
 @pytest.mark.parametrize("command", ["report", "embed", "sample", "evaluate", "export", "compare"])
-def test_an_unfinished_run_says_how_to_go_on(command, folder, capfd):
+def test_an_unfinished_run_says_how_to_resume(command, folder, capfd):
     settled = runs.configure({"method": "ae", "data": squares(folder), "latent_dim": 4})
     start(resolve(settled, runs.load_data(settled)), Path("half"))
     assert "latentrank train --resume half" in refused([command, "half"], capfd)

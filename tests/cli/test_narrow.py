@@ -20,7 +20,7 @@ def narrow(monkeypatch):
 
 
 def words(text):
-    """Without spaces: a path longer than a line is broken."""
+    """Text without spaces, since a path longer than a line is broken."""
     return "".join(text.split())
 
 
@@ -37,7 +37,7 @@ def test_every_option_is_named_and_described_in_full(name, capfd):
             assert re.search(rf"^(-h, )?{one.opts[-1]}( |$)", told, re.MULTILINE), one.opts
 
 
-def test_what_stands_beside_the_options_is_there(capfd):
+def test_text_around_the_options_is_complete(capfd):
     assert main(["train", "--help"]) == 0
     told = words(capfd.readouterr().out)
     assert told.startswith("Usage:latentranktrain[OPTIONS][METHOD]TrainaMETHODondata")
@@ -46,7 +46,7 @@ def test_what_stands_beside_the_options_is_there(capfd):
 
 
 @pytest.mark.parametrize("name", ["lorae", "ae", "vrrae"])
-def test_options_of_a_method_are_told_in_full(name, capfd):
+def test_options_of_a_method_are_shown_in_full(name, capfd):
     assert main(["methods", name]) == 0
     told = words(capfd.readouterr().out)
     for option, field in METHODS.get(name).options.model_fields.items():

@@ -65,7 +65,7 @@ def test_fields_that_are_linear_in_their_parameters_are_exact(run, kind):
     np.testing.assert_allclose(found, fields(NEW), atol=1e-3)
 
 
-def test_the_process_is_close(run):
+def test_the_gaussian_process_is_accurate(run):
     np.testing.assert_allclose(
         inference.predict(run, NEW, "gaussian-process"), fields(NEW), atol=0.1
     )
@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(folder, tmp_path, capsys, 
         inference.predict(run, NEW, "radail")
 
 
-def test_interpolate_tells_both_errors_by_kind(tmp_path, capsys):
+def test_interpolate_prints_both_errors_by_kind(tmp_path, capsys):
     p = np.linspace(0, 1, 30)[:, None]
     np.savez(tmp_path / "p.npz", x=1 + p * AXIS, parameters=p)
     config = RunConfig(method="pca", data=str(tmp_path / "p.npz"), latent_dim=2)

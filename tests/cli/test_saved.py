@@ -26,7 +26,7 @@ WITH_DATA = ALONE | {"coefficients", "reconstructions", "latent"}
 
 
 def looped(model, x):
-    """A loop of one's own, as in the documentation."""
+    """A custom training loop, as in the documentation."""
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     for batch in torch.from_numpy(x).split(20):
         optimiser.zero_grad()
@@ -141,7 +141,7 @@ def test_evaluate_stores_values_for_the_data_that_they_were_measured_on(saved, f
         assert "needs samples; give some with --data" in message
 
 
-def test_metrics_of_the_training_are_not_made_up(folder, capfd):
+def test_metrics_of_an_unknown_training_are_absent(folder, capfd):
     arguments = ("evaluate", folder / "shared", *data(folder), "--metric")
     assert "shared has no seconds" in refused(capfd, *arguments, "seconds")
     message = refused(capfd, *arguments, "seconds-per-100-batches")
@@ -207,7 +207,7 @@ def test_a_run_and_a_model_without_data_are_not_compared(folder, tmp_path, capfd
     run("compare", *both, "--data", source)
 
 
-def test_own_networks_are_asked_for(folder, capfd):
+def test_missing_networks_are_asked_for(folder, capfd):
     for command in ("report", "compare", "explore", "sample", "export"):
         message = refused(capfd, command, folder / "loop")
         assert "--networks FILE.py:FUNCTION" in message

@@ -1,4 +1,4 @@
-"""Training: what it prints and writes, and how it goes on."""
+"""Training: what it prints and writes, and how it is resumed."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_a_stopped_training_says_how_to_go_on(folder, monkeypatch, capfd, tmp_path, begun):
+def test_a_stopped_training_says_how_to_resume(folder, monkeypatch, capfd, tmp_path, begun):
     def stopped(settings, out):
         if begun:
             out.mkdir()
@@ -113,7 +113,7 @@ def test_a_length_in_epochs_continues_a_run_in_steps(folder):
     assert metrics_of("run")["epochs"] == 2
 
 
-def test_a_file_says_the_same_as_options_and_the_command_line_goes_first(folder):
+def test_a_file_is_equivalent_to_options_and_the_command_line_takes_precedence(folder):
     Path("run.yaml").write_text(
         f"method: irmae\ndata: {squares(folder)}\nepochs: 1\nlatent_dim: 4\nlearning_rate: 1e-3\n"
         "depth: 2\noptions: {init_variance: 2}\n"
@@ -197,7 +197,7 @@ def test_a_refused_training_leaves_no_folder(folder, capfd):
     assert not Path("runs").exists() or not list(Path("runs").iterdir())
 
 
-def test_a_tilde_that_the_shell_left_is_the_home_folder(folder, monkeypatch, tmp_path, capfd):
+def test_a_tilde_that_the_shell_left_is_expanded(folder, monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert main(["train", "ae", f"--data={squares(folder)}", "--out=~/run", *SMALL]) == 0
     assert main(["embed", "~/run", "--out=~/codes.npz"]) == 0

@@ -47,7 +47,7 @@ def test_sample(folder):
     assert Path("grid.png").read_bytes()[1:4] == b"PNG"
 
 
-def test_a_run_without_its_data_is_sampled_from(folder):
+def test_a_run_can_be_sampled_without_its_data(folder):
     """Pictures included, as for a colleague who was sent the folder of the run alone."""
     np.save("table.npy", np.random.default_rng(0).normal(size=(60, 6)))
     assert main(["train", "vae", "--data", "table.npy", *SMALL, "--out", "moved"]) == 0
@@ -76,7 +76,7 @@ def test_export(folder, capfd):
     assert Path("encoder.safetensors").is_file()
 
 
-def test_a_saved_model_with_networks_of_ones_own_is_exported():
+def test_a_saved_model_with_custom_networks_is_exported():
     Path("nets.py").write_text(
         "from torch import nn\n\ndef make():\n    return nn.Linear(6, 2), nn.Linear(2, 6)\n"
     )
@@ -99,8 +99,8 @@ def test_a_name_that_cannot_be_written_is_refused_before_anything_is_read(comman
     assert "--out is a.txt" in capfd.readouterr().err
 
 
-def test_the_loss_of_a_precision_is_told_without_units(tmp_path, capfd):
-    """Of channels in different units, the largest difference would be of the largest numbers."""
+def test_the_loss_of_precision_is_reported_without_units(tmp_path, capfd):
+    """In different units, the largest difference would belong to the largest numbers."""
     x = np.random.default_rng(0).normal(size=(40, 2, 16)) * [[1.0], [1e6]]
     np.save(tmp_path / "two.npy", x)
     run = str(tmp_path / "run")

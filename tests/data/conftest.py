@@ -1,4 +1,4 @@
-"""Every test of data prepares its arrays in a cache folder of its own."""
+"""Every test of data prepares its arrays in its own cache folder."""
 
 import os
 from pathlib import Path

@@ -56,7 +56,7 @@ def test_data_that_their_owner_normalised_are_kept_in_their_own_units():
 
 
 @pytest.mark.parametrize("bounded", [True, False])
-def test_data_that_are_to_be_left_alone_are(bounded):
+def test_values_within_declared_bounds_are_left_alone(bounded):
     x = np.random.default_rng(0).random((5, 3)).astype(np.float32)
     made = Dataset("mine", Split(x), Split(x), bounded=bounded).preprocessing
     assert made.bounded == bounded
@@ -171,8 +171,8 @@ def test_labels_and_parameters_of_another_kind_are_refused(given, told):
         Split(np.zeros((3, 4)), **given)
 
 
-def test_what_the_owner_says_of_values_is_checked():
-    """Images normalised to [-1, 1], for one, are not those that `bounded` stands for."""
+def test_declared_bounds_and_values_are_checked():
+    """Images normalised to [-1, 1], for example, are not `bounded`."""
     x = np.random.default_rng(0).random((700, 3))
     wrong, holes = x.copy(), x.copy()
     wrong[650, 1], holes[650, 1] = -1, np.nan

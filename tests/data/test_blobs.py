@@ -3,8 +3,8 @@ import numpy as np
 from latentrank.data import blobs
 
 
-def test_every_parameter_moves_the_image_in_a_direction_of_its_own():
-    """The Jacobian has rank seven everywhere: the true dimension is what it is said to be."""
+def test_every_parameter_moves_the_image_in_its_own_direction():
+    """The Jacobian has rank seven everywhere: the stated true dimension is right."""
     rng = np.random.default_rng(0)
     low, high = np.array(blobs.RANGES).T
     for centre in low + (high - low) * rng.uniform(0.1, 0.9, size=(20, 7)):

@@ -255,7 +255,7 @@ def test_32_bits_are_kept(tmp_path, dtype):
         load(tmp_path)
 
 
-def test_the_first_of_several_pages_is_read_and_said(tmp_path):
+def test_the_first_of_several_pages_is_read_with_a_note(tmp_path):
     for i in range(2):
         first, second = (Image.fromarray(pixels(channels=1)) for _ in range(2))
         first.save(tmp_path / f"{i}.TIF", format="TIFF", save_all=True, append_images=[second])

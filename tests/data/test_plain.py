@@ -125,7 +125,7 @@ PAIRS = TensorDataset(TENSOR, torch.arange(12) % 3)
     ("loader", "message"),
     [
         (DataLoader(PAIRS, collate_fn=lambda items: torch.stack([x for x, _ in items]) * 2),
-         "a collate_fn of its own"),
+         "a custom collate_fn"),
         (DataLoader(PAIRS, sampler=RandomSampler(PAIRS, replacement=True)), "a RandomSampler"),
         (DataLoader(PAIRS, sampler=RandomSampler(PAIRS, num_samples=5)), "a RandomSampler"),
         (DataLoader(PAIRS, batch_sampler=[[0, 1], [2, 3]]), "draws samples with a list"),

@@ -213,12 +213,12 @@ class TestErrors:
             density.fit("gaussian", np.eye(2)).log_prob(np.eye(3))
 
     @pytest.mark.parametrize("n", [0, 2.5, True])
-    def test_what_is_no_number_of_samples(self, n):
+    def test_invalid_numbers_of_samples_are_refused(self, n):
         with pytest.raises(InputError, match=f"n is {n!r}, expected an integer of at least 1"):
             density.fit("gaussian", np.eye(2)).sample(n)
 
     @pytest.mark.parametrize("seed", [-1, 1.5, "1", True])
-    def test_what_is_no_seed(self, seed):
+    def test_invalid_seeds_are_refused(self, seed):
         with pytest.raises(
             InputError, match=f"seed is {seed!r}, expected None, an integer of at least 0"
         ):

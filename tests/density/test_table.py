@@ -111,7 +111,7 @@ def test_several_densities_in_one_text(text, expected):
     assert density.split_specs(text) == expected
 
 
-def test_a_density_of_ones_own(monkeypatch):
+def test_a_custom_density(monkeypatch):
     monkeypatch.setitem(density.DENSITIES._values, "uniform", fit_uniform)
     assert "uniform" in density.names()
     assert density.options("uniform")["margin"] == ("margin", 0.0, "added on every side.")

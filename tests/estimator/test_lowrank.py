@@ -45,7 +45,7 @@ def test_every_method_fits_transforms_and_samples(method, plane):
     assert 0 <= estimator.rank_ <= 3
 
 
-def test_what_it_finds_in_a_plane(plane):
+def test_it_finds_the_rank_and_variance_of_a_plane(plane):
     estimator = LowRankAutoencoder("irmae-wd", latent_dim=6, epochs=240, random_state=0)
     estimator.fit(plane)
     assert estimator.rank_ == 2
@@ -138,7 +138,7 @@ def test_compression_gives_codes_as_narrow_as_the_rank(plane):
         clone(estimator).set_params(compress=-0.1).fit(plane)
 
 
-def test_it_stands_in_pipelines_and_searches(plane):
+def test_it_works_in_pipelines_and_searches(plane):
     pipeline = make_pipeline(StandardScaler(), LowRankAutoencoder("ae", **SMALL))
     assert pipeline.fit_transform(plane).shape == (200, 2)
     search = GridSearchCV(LowRankAutoencoder("ae", **SMALL), {"latent_dim": [1, 2]}, cv=2)
@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_codes_and_leaves_torchs_state_alone(plane)
     np.testing.assert_array_equal(clone(estimator).fit(plane).transform(plane), first)
 
 
-def test_before_fit_it_says_so(plane):
+def test_unfitted_estimators_are_refused(plane):
     estimator = LowRankAutoencoder()
     for call in (estimator.transform, estimator.inverse_transform, estimator.score):
         with pytest.raises(NotFittedError):
@@ -188,7 +188,7 @@ def test_digits_are_reduced_in_seconds():
     assert estimator.score(digits) > 0.4
 
 
-def test_a_search_for_the_rank_without_a_sure_end_is_warned_of(plane):
+def test_an_unreliable_rank_search_is_warned_of(plane):
     estimator = LowRankAutoencoder("rrae", latent_dim=6, rank="auto", epochs=2, random_state=0)
     with pytest.warns(ConvergenceWarning, match="The rank was adapted"):
         estimator.fit(plane)
@@ -245,7 +245,7 @@ def weights_of(estimator):
     return torch.cat([parameter.detach().flatten() for parameter in parameters])
 
 
-def test_what_goes_on_is_in_training_mode(plane, monkeypatch):
+def test_continued_training_is_in_training_mode(plane, monkeypatch):
     """Noise, and the truncation of a batch, are there in training alone."""
     seen = []
     losses = Autoencoder.losses
@@ -267,7 +267,7 @@ def test_partial_fit_reaches_what_fit_does(plane):
     assert first < 0.5 < 0.9 < estimator.score(plane)
 
 
-def test_a_warm_start_goes_on_and_a_cold_one_does_not(plane):
+def test_a_warm_start_continues_and_a_cold_one_does_not(plane):
     estimator = LowRankAutoencoder("ae", latent_dim=3, epochs=3, random_state=0, warm_start=True)
     score = estimator.fit(plane).score(plane)
     assert estimator.fit(plane).score(plane) > score

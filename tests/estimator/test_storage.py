@@ -50,7 +50,7 @@ def own_networks():
 
 
 @pytest.mark.parametrize("method", ["lorae", "rae-sn"])
-def test_networks_of_ones_own_are_copied_cloned_pickled_and_saved(method, plane, tmp_path):
+def test_custom_networks_are_copied_cloned_pickled_and_saved(method, plane, tmp_path):
     networks = own_networks()
     before = networks["decoder"][0].weight.detach().clone()
     estimator = LowRankAutoencoder(method, latent_dim=3, epochs=2, random_state=0, **networks)

@@ -100,7 +100,7 @@ def test_what_is_kept_belongs_to_its_data_and_settings(blobs, tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_a_damaged_file_is_trained_over(blobs, tmp_path):
+def test_a_damaged_file_is_replaced_by_a_new_training(blobs, tmp_path):
     images, labels = blobs
     first = train_classifier(images, labels, images, labels, epochs=1, cache=tmp_path)
     (path,) = tmp_path.iterdir()

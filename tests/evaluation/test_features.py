@@ -166,7 +166,7 @@ def test_a_failed_download_names_the_other_remedy_and_leaves_nothing(monkeypatch
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_download_is_checked_and_taken_from_there_on(monkeypatch, tmp_path):
+def test_a_download_is_checked_and_reused(monkeypatch, tmp_path):
     pytest.importorskip("torch_fidelity")
     calls = []
 

@@ -29,7 +29,7 @@ def weights(tmp_path_factory):
 
 
 def plain_timm(network, path, images):
-    """What anybody would write who has never seen this package."""
+    """What a user of timm would write without this package."""
     from PIL import Image
 
     model = timm.create_model(network, pretrained=False, checkpoint_path=str(path)).eval()
@@ -105,7 +105,7 @@ def test_dinov2_of_any_size_is_called_dinov2():
         ("timm:", b"", "There is no feature network 'timm:'"),
     ],
 )
-def test_mistakes_are_told(name, content, told, tmp_path):
+def test_mistakes_are_reported(name, content, told, tmp_path):
     (tmp_path / "weights.pth").write_bytes(content)
     with pytest.raises(InputError, match=told):
         extractor(name, weights=tmp_path / "weights.pth")

@@ -374,7 +374,7 @@ def test_register_refuses_a_name_that_is_taken_and_a_weight_that_nobody_can_give
         ("ae", {"latent_dim": 2**40}, "latent_dim is 1099511627776, expected an integer from 1 to"),
     ],
 )
-def test_options_of_the_wrong_kind_are_told_in_a_sentence(method, options, told):
+def test_options_of_the_wrong_kind_are_refused_in_a_sentence(method, options, told):
     with pytest.raises(InputError, match=re.escape(told)):
         methods.build(method, (6,), **{"latent_dim": 3, **options})
 

@@ -1,4 +1,4 @@
-"""What may be asked of a rank, and what every refusal says."""
+"""Which ranks may be requested, and the message of every refusal."""
 
 import numpy as np
 import pytest

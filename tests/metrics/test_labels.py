@@ -1,4 +1,4 @@
-"""What classifiers are given of a run, and how their accuracies are told."""
+"""What classifiers receive from a run, and how their accuracies are reported."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ N = 10_001
 
 
 def subject(train=N, test=3, latent_dim=None, net=None):
-    """As much of a subject as these metrics look at."""
+    """The parts of a subject that these metrics use."""
     splits = [
         SimpleNamespace(x=np.zeros(n or 4), labels=None if n is None else np.arange(n) % 2)
         for n in (train, test)
@@ -84,7 +84,7 @@ def test_other_numbers_of_labels_are_refused(argument):
         ("supervised-mistakes", 37.5),
     ],
 )
-def test_accuracies_are_told_in_percent_with_their_spread(called, name, value):
+def test_accuracies_are_in_percent_with_their_spread(called, name, value):
     found = compute(name, subject(), "10")
     assert (found.value, found.spread) == (value, 12.5)
     assert found.details == {"probe": "mlp", "labels": 10, "draws": 2}

@@ -26,7 +26,7 @@ def test_metrics_of_the_training_are_those_of_the_run(trained):
         value_of(trained("nsgan", "images.npz"), "validation_error")
 
 
-def test_what_training_wrote_is_neither_stored_again_nor_better_lower_but_for_the_error(trained):
+def test_metrics_of_training_are_not_stored_again_and_only_the_error_is_better_lower(trained):
     run = trained("ae", "table.npz")
     for name, better in (("validation_error", "lower"), ("rank", None), ("seconds", None)):
         assert measure(Subject(run.settings, run.folder), name).better == better

@@ -1,4 +1,4 @@
-"""Values of a run: what they depend on, and that every command gives the same."""
+"""Values of a run: what they depend on, and that every command gives the same ones."""
 
 import json
 import shutil
@@ -92,7 +92,7 @@ def test_the_classifier_is_trained_on_all_data_and_the_value_says_so(trained):
     assert found[0].identity["seed"] == 1
 
 
-def test_a_kept_value_is_taken_only_where_all_that_is_asked_agrees(trained):
+def test_a_stored_value_is_reused_only_if_it_matches_the_whole_request(trained):
     run = trained("ae", "images.npz")
     one = measure(subject_of(run, samples=20), DISTANCE)
     assert measure(subject_of(run, samples=20), DISTANCE) == one
@@ -107,7 +107,7 @@ def test_a_kept_value_is_taken_only_where_all_that_is_asked_agrees(trained):
     assert all(value in kept for value in [one, *others])
 
 
-def test_the_usual_density_is_kept_under_its_own_name(trained):
+def test_the_usual_density_is_stored_under_its_own_name(trained):
     gan = subject_of(trained("nsgan", "images.npz"), samples=20)
     assert measure(gan, "fd:usual").metric == "fd[classifier]:prior"
     assert "reconstruction" not in " ".join(usual(gan, "classifier"))
@@ -183,7 +183,7 @@ def test_a_value_that_is_not_finite_is_neither_given_nor_kept(trained, monkeypat
 
 
 def pretend(*, shape=(1, 8, 8), bounded=True, labels=(None, None), parameters=None, **others):
-    """As much of a subject as its metrics' needs look at."""
+    """The parts of a subject that its metrics' needs look at."""
     train, test = (SimpleNamespace(labels=y, parameters=parameters) for y in labels)
     data = SimpleNamespace(
         shape=shape, preprocessing=SimpleNamespace(bounded=bounded), train=train, test=test
@@ -227,7 +227,7 @@ def test_a_metric_is_possible_with_what_it_needs(metric, possible, subject):
         ("rank", {}, "rank"),
     ],
 )
-def test_a_value_is_known_by_all_that_it_depends_on(text, depends, title, weights):
+def test_a_value_is_identified_by_all_that_it_depends_on(text, depends, title, weights):
     """Otherwise one of other data, weights, samples or seeds would be taken for it."""
     spec, own = parse(text), {"samples": 20, "seed": 7, "weights_key": lambda name: weights}
     features = {"name": spec.features} | ({"weights": weights} if weights else {})
@@ -270,7 +270,7 @@ def test_probes_see_all_labels_of_the_data(trained):
         ("ae", "images.npz", "rank[inception]", "uses no features"),
     ],
 )
-def test_mistakes_are_told(trained, method, data, metric, told):
+def test_mistakes_are_reported(trained, method, data, metric, told):
     with pytest.raises(InputError, match=told):
         measure(subject_of(trained(method, data)), metric)
 

@@ -208,7 +208,7 @@ def test_accuracy_counts_real_and_generated_samples():
     assert model.health(torch.rand(4, 6)).accuracy == 0.5
 
 
-def test_a_discriminator_that_is_never_wrong_is_said():
+def test_a_discriminator_that_is_never_wrong_is_reported():
     warning = Health(diversity=0.8, accuracy=1.0).warning
     assert "100 %" in warning
     assert "nsgan" in warning

@@ -28,7 +28,7 @@ def free(monkeypatch):
     torch.set_num_threads(before)
 
 
-def test_small_work_runs_on_one_thread_and_the_number_is_put_back(free, small):
+def test_small_work_runs_on_one_thread_and_the_number_is_restored(free, small):
     with small.threads(32) as number:
         assert number == torch.get_num_threads() == 1
     assert torch.get_num_threads() == 2
@@ -55,7 +55,7 @@ def test_an_explicit_number_is_left_alone(how, free, small, monkeypatch):
         assert number == torch.get_num_threads() == expected
 
 
-def test_the_number_is_put_back_after_an_error(free, small):
+def test_the_number_is_restored_after_an_error(free, small):
     with pytest.raises(RuntimeError), small.threads(32):
         raise RuntimeError
     assert torch.get_num_threads() == 2

@@ -143,7 +143,7 @@ def test_a_network_that_returns_a_tuple_is_refused():
 
 
 @pytest.mark.parametrize("kind", [tuple, list])
-def test_a_family_of_ones_own_returns_both_networks(kind, monkeypatch):
+def test_a_custom_family_returns_both_networks(kind, monkeypatch):
     def family(shape, encoder_dim, latent_dim):
         return kind([nn.Linear(*shape, encoder_dim), nn.Linear(latent_dim, *shape)])
 

@@ -1,4 +1,4 @@
-"""Where known parameters end."""
+"""The convex hull of known parameters."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_a_constant_parameter_that_changes_is_outside():
 
 
 @pytest.mark.parametrize("slope", [2.0, -2.0])
-def test_beside_a_line_is_outside(slope):
+def test_a_point_off_the_line_is_outside(slope):
     known = np.linspace(0, 1, 5)[:, None] * [1.0, slope]
     query = np.array([[0.5, 0.5], [0.5, 0.6], [1.5, 1.5]]) * [1.0, slope]
     assert Coordinates.of(known).outside(known, query).tolist() == [False, True, True]

@@ -70,7 +70,7 @@ class TestLinear:
         found = at(known, height, [[1.1, 0.5], [-0.2, 0.5]], "linear")
         np.testing.assert_allclose(found, [[0.6], [0.7]], atol=1e-9)
 
-    def test_many_dimensions(self, rng):
+    def test_at_most_five_dimensions_are_triangulated(self, rng):
         with pytest.raises(InputError, match="over 6 parameters was requested, expected at most 5"):
             at(rng.normal(size=(30, 6)), rng.normal(size=(30, 2)), np.zeros((1, 6)), "linear")
         known, query = rng.normal(size=(30, 5)), rng.normal(size=(3, 5))
@@ -98,7 +98,7 @@ class TestMultilinear:
         expected = multilinear_function(np.array([[0.2, 5.3]]))
         np.testing.assert_allclose(found([[0.2, 5.3]]), expected, rtol=1e-9)
 
-    def test_a_grid_with_a_hole_is_none(self):
+    def test_a_grid_with_a_hole_is_no_grid(self):
         known = grid_of([0.0, 1.0, 2.0], [0.0, 1.0, 2.0])[:-1]
         codes = known @ [[1.0], [2.0]]
         assert ParameterMap.fit(known, codes).kind == "radial"
@@ -122,7 +122,7 @@ class TestRadial:
         np.testing.assert_allclose(found, expected, atol=1e-9)
         np.testing.assert_allclose(at(known, values, query, "radial"), expected, atol=1e-9)
 
-    def test_too_many_centres(self, monkeypatch):
+    def test_too_many_centres_are_refused(self, monkeypatch):
         monkeypatch.setattr(kinds, "_MOST_CENTRES", 2)
         for kind in ("radial", "gaussian-process"):
             with pytest.raises(InputError, match="over 3 different parameters are asked"):

@@ -30,7 +30,7 @@ def test_runs_of_one_method_are_told_apart_by_what_differs(tmp_path):
     ]
 
 
-def test_names_hold_no_more_than_tells_runs_apart(tmp_path):
+def test_names_contain_only_what_distinguishes_runs(tmp_path):
     runs = [
         fake_run(tmp_path, options={"penalty": 0.1}, latent_dim=8, epochs=3),
         fake_run(tmp_path, options={"penalty": 0.2}, latent_dim=9, epochs=4),
@@ -139,7 +139,7 @@ def test_table_marks_errors_but_never_ranks(tmp_path):
     assert table["validation error"][0] == "0.10050 ± 0.00071"
 
 
-def test_number_of_seeds_is_told_where_it_differs(tmp_path):
+def test_number_of_seeds_is_shown_where_it_differs(tmp_path):
     runs = [fake_run(tmp_path, method=m, seed=s) for m, s in (("ae", 0), ("ae", 1), ("lorae", 0))]
     rows, best = metric_rows(columns_of(runs))
     table = {row[0]: row[1:] for row in rows}

@@ -127,7 +127,7 @@ def test_many_methods_are_counted_in_the_title(tmp_path):
     assert "5 methods on digits" in read(write_comparison(runs, tmp_path / "a.html"))
 
 
-def test_what_is_drawn_of_several_channels_is_told(tmp_path):
+def test_a_note_says_which_of_several_channels_are_drawn(tmp_path):
     runs = [fake_run(tmp_path, (2, 12), method=name) for name in ("ae", "lorae")]
     for run in runs:
         run.the_model.preprocessing = Preprocessing((3.0, 1e5), (2.0, 1.0))
@@ -136,7 +136,7 @@ def test_what_is_drawn_of_several_channels_is_told(tmp_path):
     assert text.count("Each channel has a row.") == 1
 
 
-def test_errors_in_different_units_are_told(tmp_path):
+def test_errors_in_different_units_are_explained(tmp_path):
     runs = [fake_run(tmp_path, (12,), method=name) for name in ("ae", "lorae")]
     assert "different units" not in read(write_comparison(runs, tmp_path / "comparison.html"))
     runs[1].the_model.preprocessing = Preprocessing(3.0, 5.0)

@@ -38,7 +38,7 @@ def test_walks_have_the_limits_of_the_drawn_channel_too():
     assert limits_of(x.reshape(2, 3, 2, 8, 8), (2, 8, 8), FLOW, UNNAMED)[0] == x[:, 0].min()
 
 
-def test_of_several_nameless_channels_the_drawn_one_is_told():
+def test_of_several_nameless_channels_the_drawn_one_is_stated():
     x, _ = samples(4, 2, 8, 8)
     assert limits_of(x, (2, 8, 8), FLOW, UNNAMED).label == "channel 1"
     assert limits_of(x[:, :1], (1, 8, 8), FLOW, UNNAMED).label == ""

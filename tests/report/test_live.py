@@ -134,7 +134,7 @@ def test_a_gan_and_a_constant_code_are_refused(folder):
 # --- the server ----------------------------------------------------------------------------------
 
 
-def test_the_second_part_of_an_answer_does_not_wait_for_a_receipt_of_the_first():
+def test_the_second_part_of_a_response_does_not_wait_for_an_acknowledgement():
     with server.listening(0) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         with connection:

@@ -73,7 +73,7 @@ def test_report_of_every_kind_of_data_has_every_figure(tmp_path, shape, known):
     read(path)
 
 
-def test_report_tells_the_headline_facts(tmp_path):
+def test_report_states_the_headline_facts(tmp_path):
     text = read(write_report(fake_run(tmp_path, true_dimension=4)))
     for fact in (
         "LoRAE on digits",
@@ -90,7 +90,7 @@ def test_true_dimension_is_left_out_where_it_is_not_known(tmp_path):
     assert "parameters of the data" not in read(write_report(fake_run(tmp_path)))
 
 
-def test_constant_code_is_told_in_place_of_its_figures(tmp_path):
+def test_constant_code_is_explained_in_place_of_its_figures(tmp_path):
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "samples.png").write_bytes(b"of an earlier report")
     text = read(write_report(fake_run(tmp_path, kept=0)))
@@ -105,7 +105,7 @@ def test_code_of_one_direction_gets_a_walk(tmp_path):
 
 
 def test_validation_error_joins_the_reconstruction_term_only_in_its_units(tmp_path):
-    together = "in one panel with it"
+    together = "in the same panel"
     assert together in read(write_report(fake_run(tmp_path)))
     summed = fake_run(tmp_path, options={"reduction": "sum"})
     assert together not in read(write_report(summed))
@@ -133,7 +133,7 @@ def test_measured_values_are_shown_where_there_are_some(tmp_path):
         assert fact in text
 
 
-def test_how_a_rank_was_found_is_told(tmp_path):
+def test_the_report_says_how_a_rank_was_found(tmp_path):
     run = fake_run(tmp_path)
     run.metrics["rank_search"] = {"rank": 4, "message": "The rank was adapted down from 6."}
     assert "The rank was adapted down from 6." in read(write_report(run))
@@ -182,7 +182,7 @@ def without_data(run):
     return run
 
 
-def test_data_that_have_moved_are_not_missed(tmp_path):
+def test_the_report_does_not_need_data_that_have_moved(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(30, 1, 20)))
     settings = RunConfig(method="rrae", data=str(tmp_path / "x.npz"), latent_dim=4, epochs=1)
     run = runs.train(settings, tmp_path / "run", progress=False)

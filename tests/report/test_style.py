@@ -44,7 +44,7 @@ def test_the_settings_in_force_do_not_mix_with_the_style(write):
         assert drawn() == expected
 
 
-def test_figures_enter_no_global_list():
+def test_figures_are_not_registered_with_pyplot():
     import matplotlib.pyplot as plt
 
     figures.bars({"a": (1.0, 0.0)}, "rank")

@@ -67,7 +67,7 @@ def test_directions_are_those_that_the_rank_counts(tmp_path, kept):
     assert View(run).directions == run.metrics["rank"] == kept
 
 
-def test_constant_code_is_told_plainly(tmp_path):
+def test_constant_code_is_explained_plainly(tmp_path):
     with pytest.raises(InputError, match=r"constant \(rank 0\): every code gives the same image"):
         View(fake_run(tmp_path, kept=0)).need_directions("nothing to sample")
 

@@ -36,7 +36,7 @@ def test_a_training_that_another_process_does_is_waited_for(wanted, tmp_path, mo
     assert not waiting.is_alive()  # it found it done
 
 
-def test_the_fraction_that_is_behind_is_that_of_the_history(wanted):
+def test_the_completed_fraction_is_that_of_the_history(wanted):
     training = wanted(epochs=8)
     assert training.fraction == 0
     training.folder.mkdir()

@@ -1,4 +1,4 @@
-"""Where a run's data are said to lie, and what a new run is called."""
+"""Where a run's data are located, and what a new run is called."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What goes wrong outside of this library: nothing is half written, and nothing is lost."""
+"""Failures outside this library: nothing is half written, and nothing is lost."""
 
 import errno
 import os

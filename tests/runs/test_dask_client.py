@@ -17,7 +17,7 @@ def test_a_thread_of_dask_that_starts_late_is_waited_for(late):
     assert len(attempts) == late + 1
 
 
-def test_a_thread_of_dask_that_never_starts_is_told():
+def test_a_thread_of_dask_that_never_starts_is_reported():
     def make():
         raise AssertionError
 

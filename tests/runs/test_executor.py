@@ -43,7 +43,7 @@ def two_at_once(monkeypatch):
 
 
 def command(asked, interrupts="default_int_handler", cluster="here"):
-    """A command of its own, as a terminal starts it: with a process group of its own."""
+    """A separate command in its own process group, as a terminal starts it."""
     wanted = json.dumps([(t.config.model_dump(mode="json"), str(t.folder)) for t in asked])
     return subprocess.Popen(
         # no guard for __main__ is asked of a script
@@ -77,7 +77,7 @@ def is_free(training):
 
 
 def workers_of(pid):
-    """The processes of loky's workers, which are told by what they train on."""
+    """The processes of loky's workers, recognised by what they train on."""
     psutil = pytest.importorskip("psutil")
     children = psutil.Process(pid).children(recursive=True)
     return [child for child in children if "LokyProcess" in " ".join(child.cmdline())]
@@ -235,7 +235,7 @@ def test_workers_that_end_again_and_again_are_given_up(wanted, two_at_once, monk
 
 
 @pytest.mark.slow
-def test_an_error_of_ours_is_not_taken_for_a_result(wanted, tmp_path, two_at_once, monkeypatch):
+def test_an_internal_error_is_not_taken_for_a_result(wanted, tmp_path, two_at_once, monkeypatch):
     """Workers import what the command would import: here, something that breaks them."""
     broken = tmp_path / "site-packages" / "lightning"
     broken.mkdir(parents=True)
@@ -263,7 +263,7 @@ def test_an_error_in_one_run_does_not_stop_the_others(own, wanted, monkeypatch):
     assert is_done(asked[1])
 
 
-def test_a_method_of_ones_own_is_trained_in_this_process(wanted, two_at_once, monkeypatch):
+def test_a_custom_method_is_trained_in_this_process(wanted, two_at_once, monkeypatch):
     monkeypatch.setattr(methods.METHODS, "_values", dict(methods.METHODS._values))
     methods.register(Method("mine", "Nothing new.", "nowhere"))
     training = wanted("mine")
@@ -274,7 +274,7 @@ def test_a_method_of_ones_own_is_trained_in_this_process(wanted, two_at_once, mo
 @pytest.mark.parametrize(
     ("registry", "like", "setting"), [(DATASETS, "blobs", "data"), (NETWORKS, "conv", "net")]
 )
-def test_data_or_networks_of_ones_own_are_not_asked_of_other_processes(
+def test_custom_data_and_networks_are_not_expected_of_other_processes(
     registry, like, setting, wanted, monkeypatch
 ):
     monkeypatch.setattr(registry, "_values", dict(registry._values))

@@ -77,7 +77,7 @@ def test_only_the_first_of_several_processes_takes_it(holder, tmp_path, monkeypa
         pass
 
 
-def test_where_no_lock_can_be_written_that_is_said(tmp_path):
+def test_a_lock_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with (
         pytest.raises(InputError, match="file is a file, expected a folder"),

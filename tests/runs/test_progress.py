@@ -54,7 +54,7 @@ def test_there_is_a_line_for_each_training_that_runs_and_one_for_all(wanted):
     board.clear()
 
 
-def test_nothing_is_drawn_or_read_where_nobody_looks(wanted):
+def test_nothing_is_drawn_or_read_without_a_terminal(wanted):
     console = Console(file=io.StringIO(), force_terminal=False)
     board = Board(1, shown=True, console=console)
     board.show([wanted()], ended=0)

@@ -144,7 +144,7 @@ def test_fit_refuses_what_it_would_ignore(best):
         fit(best.model(), best.dataset(), TrainConfig(n_init=2), progress=False)
 
 
-def test_one_training_is_named_as_before():
+def test_a_single_training_does_not_change_the_name():
     base = {"method": "lorae", "data": "blobs"}
     assert folder_name(RunConfig(**base, n_init=1)) == folder_name(RunConfig(**base))
     assert content(RunConfig(**base, n_init=2))["settings"] == {"n_init": 2}

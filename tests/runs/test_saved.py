@@ -1,4 +1,4 @@
-"""Saved models as runs: what they tell is what the run tells that they came from."""
+"""Saved models as runs: they report what the run that they came from reports."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_with_its_data_it_measures_what_the_run_measured(run, saved, data):
     assert found.notes == ()
 
 
-def test_without_data_it_tells_of_the_training_codes(run, saved):
+def test_without_data_it_reports_on_the_training_codes(run, saved):
     found = opened(saved)
     assert found.metrics["rank"] == run.metrics["rank_training_codes"]
     wanted = spectrum(run.codes("train"))

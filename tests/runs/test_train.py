@@ -1,4 +1,4 @@
-"""The run folder: whole or not at all, and readable by nobody's mistake."""
+"""The run folder: complete or absent, and no code in it is run."""
 
 import errno
 import json
@@ -168,7 +168,7 @@ def test_damaged_models_are_refused_in_one_sentence(finished, tmp_path):
         latentrank.Run(tmp_path / "nowhere")
 
 
-def test_an_unfinished_run_says_how_to_go_on(finished, tmp_path):
+def test_an_unfinished_run_says_how_to_resume(finished, tmp_path):
     folder = broken_copy(finished.folder, tmp_path / "unfinished")
     (folder / "metrics.json").unlink()
     unfinished = latentrank.Run(folder)
@@ -255,7 +255,7 @@ def test_the_random_states_of_the_process_stay_as_they_were(arrays, tmp_path, mo
     assert "PL_GLOBAL_SEED" not in os.environ
 
 
-def test_notes_on_data_are_told_once_however_often_one_trains_on_them(tmp_path, capfd):
+def test_notes_on_data_are_printed_once_however_often_one_trains_on_them(tmp_path, capfd):
     """A search or an experiment trains on the same data again and again."""
     np.save(tmp_path / "noted.npy", np.random.default_rng(0).random((20, 5, 6)))
     config = RunConfig(method="pca", data=str(tmp_path / "noted.npy"), layout="NHW", latent_dim=2)
@@ -264,7 +264,7 @@ def test_notes_on_data_are_told_once_however_often_one_trains_on_them(tmp_path, 
     assert capfd.readouterr().err.count("Axes are read as NHW.") == 1
 
 
-def test_a_run_of_a_method_of_ones_own_says_where_it_can_be_used(finished, tmp_path):
+def test_a_run_of_a_custom_method_says_where_it_can_be_used(finished, tmp_path):
     values = read_yaml(finished.folder / "config.yaml") | {"method": "mine"}
     (tmp_path / "config.yaml").write_text(json.dumps(values))
     told = f"The run in {tmp_path} has the method 'mine', which is not registered here; use it from"

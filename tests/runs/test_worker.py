@@ -75,13 +75,13 @@ def test_a_worker_that_does_not_see_the_folder_says_so(wanted, tmp_path):
     assert "storage that all machines of the cluster share" in reason
 
 
-def test_what_is_no_fault_of_the_user_keeps_its_traceback(wanted, monkeypatch):
+def test_an_internal_error_keeps_its_traceback(wanted, monkeypatch):
     monkeypatch.setattr(worker, "train", operator.truediv)  # which takes no run
     with pytest.raises(TrainingError, match=r"(?s)Traceback.*TypeError: unsupported operand"):
         train_here(wanted())
 
 
-def test_an_error_in_code_of_ones_own_is_told_with_its_place(wanted, tmp_path, monkeypatch):
+def test_an_error_in_a_users_code_is_reported_with_its_place(wanted, tmp_path, monkeypatch):
     def broken(*arguments, **settings):
         raise ZeroDivisionError("out of order")
 
@@ -109,7 +109,7 @@ def test_cards_are_those_that_the_process_may_use(two_cards):
     assert graphics_cards("auto") == []
 
 
-def test_each_worker_has_a_card_of_its_own_and_the_next_one_waits(two_cards):
+def test_each_worker_has_its_own_card_and_the_next_one_waits(two_cards):
     def waiting():
         raise TimeoutError
 

@@ -28,7 +28,7 @@ BASE = {
 PENALTY = parse_search("penalty=1e-4..1e-1:log")
 
 
-def test_trials_are_run_folders_and_the_study_goes_on(tmp_path):
+def test_trials_are_run_folders_and_the_study_continues(tmp_path):
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     settings = {"storage": storage, "out": tmp_path / "sweeps"}
     first = sweep(BASE, [PENALTY], 1, **settings)
@@ -44,7 +44,7 @@ def test_trials_are_run_folders_and_the_study_goes_on(tmp_path):
         assert Run(trial.folder).settings.options.penalty == trial.settings["penalty"]
 
 
-def test_a_typo_is_told_before_anything_is_trained(tmp_path):
+def test_a_typo_is_reported_before_anything_is_trained(tmp_path):
     with pytest.raises(InputError, match="did you mean 'penalty'"):
         sweep(BASE, [parse_search("penalti=1..2")], 1, out=tmp_path)
     with pytest.raises(InputError, match="did you mean 'error'"):
@@ -83,8 +83,8 @@ def test_no_settings_are_tried_twice_and_a_finite_search_ends(tmp_path):
     assert len(list(tmp_path.glob("*/trial-*/metrics.json"))) == 3
 
 
-def test_what_has_failed_is_said_once_and_tried_again_by_the_next_call(tmp_path, monkeypatch):
-    """A bug in a method or metric of one's own, which is corrected between the calls."""
+def test_a_failure_is_reported_once_and_tried_again_by_the_next_call(tmp_path, monkeypatch):
+    """A bug in a user's method or metric, which is corrected between the calls."""
     choices, said = [parse_search("penalty=0.1,0.2")], []
     with monkeypatch.context() as broken:
         broken.setattr(metrics, "measure", _out_of_order)
@@ -97,7 +97,7 @@ def test_what_has_failed_is_said_once_and_tried_again_by_the_next_call(tmp_path,
     assert sorted(trial.settings["penalty"] for trial in found) == [0.1, 0.2]
 
 
-def test_what_raises_anything_leaves_its_trials_to_the_next_call(tmp_path, monkeypatch):
+def test_an_unexpected_error_leaves_its_trials_to_the_next_call(tmp_path, monkeypatch):
     choices = [parse_search("penalty=0.1,0.2")]
     with monkeypatch.context() as broken:
         broken.setattr(metrics, "measure", lambda subject, text: 1 / 0)
@@ -268,7 +268,7 @@ def test_trials_are_measured_with_weights_that_may_be_downloaded(tmp_path, monke
     assert allowed == [False, True]
 
 
-def test_why_no_trial_ended_is_told(tmp_path):
+def test_the_reason_why_no_trial_ended_is_given(tmp_path):
     with pytest.raises(InputError, match=r"of fold-error:multilinear; the last one failed: .*grid"):
         sweep(
             BASE,
@@ -284,12 +284,12 @@ def test_what_is_given_and_searched_is_refused():
         configured({**BASE, "penalty": 1e-3}, [PENALTY], {"penalty": 1e-2})
 
 
-def test_no_search_is_refused(tmp_path):
+def test_a_sweep_without_a_search_is_refused(tmp_path):
     with pytest.raises(InputError, match="1 trials over 0 searches"):
         sweep(BASE, [], 1, out=tmp_path)
 
 
-def test_a_storage_that_is_none_is_refused(tmp_path):
+def test_an_invalid_storage_is_refused(tmp_path):
     with pytest.raises(InputError, match="give a URL such as sqlite"):
         sweep(BASE, [PENALTY], 1, storage="nowhere", out=tmp_path)
 

@@ -1,4 +1,4 @@
-"""The training of GANs against a loop written out, and what a run says of it."""
+"""The training of GANs against a loop written out, and what a run reports."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ def trained(name="nsgan", model=None, **settings):
 
 
 def by_hand(name, steps, rate=2e-4):
-    """Discriminator, then generator, each with an Adam of its own, gradients by autograd."""
+    """Discriminator, then generator, each with its own Adam, gradients by autograd."""
     model, game = build(name), GAMES[{"gan": "minimax", "lsgan": "least-squares"}[name]]
     judge = [*model.encoder.parameters(), *model.bottleneck.parameters()]
     forger = list(model.decoder.parameters())
@@ -136,7 +136,7 @@ class Constant(nn.Module):
         return self.sample + 0 * z.sum(1, keepdim=True)
 
 
-def test_a_collapse_is_warned_of_once_and_noted():
+def test_a_collapse_is_warned_of_once_and_recorded():
     model = build(encoder=nn.Linear(6, 3), decoder=Constant())
     with pytest.warns(UserWarning, match="generator has collapsed") as caught:
         _, history = trained(model=model, epochs=3)

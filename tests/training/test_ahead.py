@@ -94,7 +94,7 @@ def test_a_callback_sees_every_batch(dataset):
     ]
 
 
-def test_so_does_one_that_acts_before_a_batch(dataset):
+def test_a_callback_that_acts_before_a_batch_sees_every_batch(dataset):
     class Before(Callback):
         steps = 0
 
@@ -111,7 +111,7 @@ def test_so_does_one_that_acts_before_a_batch(dataset):
 @pytest.mark.parametrize(
     "hook", ["on_train_batch_start", "on_train_batch_end", "on_after_backward"]
 )
-def test_so_does_a_hook_of_the_module(hook, dataset, monkeypatch):
+def test_a_hook_of_the_module_sees_every_batch(hook, dataset, monkeypatch):
     steps = []
     called = lambda module, *_: steps.append(module.global_step)  # noqa: E731
     monkeypatch.setattr(TrainingModule, hook, called)
@@ -120,7 +120,7 @@ def test_so_does_a_hook_of_the_module(hook, dataset, monkeypatch):
 
 
 def test_a_trainer_that_acts_inside_an_epoch_takes_every_step(dataset):
-    """Such as one's own, with Lightning's settings."""
+    """Such as a user's, with Lightning's settings."""
 
     def steps(**settings):
         torch.manual_seed(0)

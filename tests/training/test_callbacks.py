@@ -1,4 +1,4 @@
-"""What is seen of a training while it runs."""
+"""What a user sees while training runs."""
 
 import io
 
@@ -45,11 +45,11 @@ def test_a_file_has_a_line_for_every_tenth_and_the_last():
     assert all("epoch" in line and "error" in line for line in lines)
 
 
-def test_a_short_training_has_a_line_an_epoch():
+def test_a_short_training_has_a_line_per_epoch():
     assert len(shown(False, 3).strip().splitlines()) == 3
 
 
-def test_a_geodesic_start_has_lines_of_its_own():
+def test_a_geodesic_start_has_its_own_lines():
     """It takes longer than many trainings."""
     lines = shown(False, 10, "rrae", "geodesic").strip().splitlines()
     start = [line for line in lines if "geodesic start" in line]
@@ -60,11 +60,11 @@ def test_a_geodesic_start_has_lines_of_its_own():
     assert "geodesic start" in shown(True, 1, "rrae", "geodesic")
 
 
-def test_a_terminal_has_one_line_drawn_anew():
+def test_a_terminal_has_one_line_that_is_redrawn():
     assert "10 %  epoch" not in shown(True, 40)
 
 
-def test_checkpoints_of_ones_own_need_no_folder_of_a_run(tmp_path):
+def test_custom_checkpoints_need_no_run_folder(tmp_path):
     best = ModelCheckpoint(tmp_path, "{epoch}", monitor="validation_error")
     x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     data = Dataset("mine", Split(x[:32]), Split(x[32:]), bounded=False)
@@ -76,7 +76,7 @@ def test_checkpoints_of_ones_own_need_no_folder_of_a_run(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [f"epoch={np.argmin(errors)}.ckpt"]
 
 
-def test_a_training_module_runs_in_a_trainer_of_ones_own(tmp_path):
+def test_a_training_module_runs_in_a_custom_trainer(tmp_path):
     """With the callbacks and loggers of Lightning, and the learning rate of the method."""
     x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     data = DataModule(Dataset("mine", Split(x[:32]), Split(x[32:]), bounded=False), batch_size=8)
@@ -101,7 +101,7 @@ def test_a_training_module_runs_in_a_trainer_of_ones_own(tmp_path):
     assert all(name.startswith("model.") for name in trained)
 
 
-def test_a_progress_bar_of_ones_own_is_shown_instead(capsys):
+def test_a_custom_progress_bar_is_shown_instead(capsys):
     x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     data = Dataset("mine", Split(x[:32]), Split(x[32:]), bounded=False)
     model = latentrank.build("ae", (6,), 2, bounded=False)

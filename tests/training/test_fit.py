@@ -41,7 +41,7 @@ TRAINED = [name for name in methods.names() if not methods.get(name).closed_form
 
 
 class StopAfter(Callback):
-    """Interrupts like a person at the keyboard, in the middle of an epoch."""
+    """Interrupts as Ctrl-C does, in the middle of an epoch."""
 
     def __init__(self, step):
         self.step = step
@@ -120,7 +120,7 @@ def test_a_run_of_steps_that_is_done_is_not_continued(dataset, tmp_path):
     assert history.rows[-1]["step"] == 12
 
 
-def test_the_history_file_holds_one_row_a_validation(dataset, tmp_path):
+def test_the_history_file_holds_one_row_per_validation(dataset, tmp_path):
     config = TrainConfig(epochs=5, validate_every=2)
     fit(build("lorae"), dataset, config, folder=tmp_path, progress=False)
     history = np.genfromtxt(
@@ -250,7 +250,7 @@ def test_messages_of_the_user_s_own_trainings_are_not_silenced(dataset):
 
 
 class InsideSteps(Callback):
-    """Looks at gradients, as callbacks of users' own do."""
+    """Looks at gradients, as users' callbacks do."""
 
     def __init__(self):
         self.norms = []
@@ -271,7 +271,7 @@ def test_callbacks_inside_a_step_are_called_and_change_nothing(dataset):
 
 
 def test_noise_drawn_on_the_cpu_depends_on_the_step_alone_on_a_gpu_too(monkeypatch):
-    """A loss term of one's own may draw there."""
+    """A user's loss term may draw there."""
     monkeypatch.setattr(torch.cuda, "default_generators", (torch.Generator(),))
     drawn = []
     for _ in range(2):
@@ -280,7 +280,7 @@ def test_noise_drawn_on_the_cpu_depends_on_the_step_alone_on_a_gpu_too(monkeypat
     assert torch.equal(*drawn)
 
 
-def test_data_that_the_model_cannot_reproduce_are_pointed_out(dataset):
+def test_a_warning_names_data_that_the_model_cannot_reproduce(dataset):
     with pytest.warns(UserWarning, match="build it with bounded=False"):
         fit(latentrank.build("ae", (6,), 4), dataset, TrainConfig(epochs=1), progress=False)
     with pytest.raises(InputError, match="are a ndarray, expected a Dataset"):

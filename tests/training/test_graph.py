@@ -138,7 +138,7 @@ class Derived(Gaussian):
         return super().forward(h * self.calls)
 
 
-def test_a_mark_says_nothing_of_classes_that_inherit_it():
+def test_a_mark_does_not_extend_to_classes_that_inherit_it():
     model = build("vae")
     model.bottleneck = Derived(6)
     assert Derived.capturable
@@ -221,7 +221,7 @@ def replace_weights(model, optimizer):
     ],
     ids=["weight_decay", "betas", "load_state_dict", "clear", "weights"],
 )
-def test_so_do_tensors_in_other_places_and_options_of_the_optimiser(change):
+def test_moved_tensors_and_options_of_the_optimiser_capture_another_step(change):
     model, recorded = build("ae").train(), []
     optimizer = fused(model)
 
@@ -241,7 +241,7 @@ def test_the_loss_that_a_callback_keeps_does_not_change(dataset, monkeypatch):
     graphs, kept = [], []
 
     def in_place(function):
-        """As a replay, which writes its results where those of the captured step are."""
+        """Like a replay, which writes its results where those of the captured step are."""
         first = {}
 
         def replay():

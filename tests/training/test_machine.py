@@ -1,4 +1,4 @@
-"""Precision: chosen where nobody has. The search for GPUs: put back. Memory: kept for reuse."""
+"""Precision is chosen if unset, torch's GPU check is restored, memory is kept for reuse."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ def test_auto_takes_bfloat16_where_the_processor_has_units_for_it(features, expe
     assert machine.resolve_precision("32-true", "cpu") == "32-true"
 
 
-def test_the_search_for_gpus_is_put_back(monkeypatch):
+def test_the_gpu_check_is_restored(monkeypatch):
     name = "PYTORCH_NVML_BASED_CUDA_CHECK"
     monkeypatch.setenv(name, "1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

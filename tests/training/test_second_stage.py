@@ -62,7 +62,7 @@ def test_the_decoder_trains_on_the_codes_that_inference_gives(dataset):
 
 
 class StopAfter(Callback):
-    """Interrupts like a person at the keyboard, in the middle of the second stage."""
+    """Interrupts as Ctrl-C does, in the middle of the second stage."""
 
     def on_train_batch_end(self, trainer, *args):
         if trainer.global_step == 34:

@@ -1,4 +1,4 @@
-"""Early stopping, best weights, and what is said of a training that diverges."""
+"""Early stopping, best weights, and what is reported when training diverges."""
 
 import math
 
@@ -45,7 +45,7 @@ class TestBestWeights:
         assert errors[-1] > 1.001 * min(errors)
 
     @pytest.mark.parametrize("keep", ["best", "last"])
-    def test_either_is_kept_as_asked(self, keep, noise):
+    def test_the_best_or_the_last_weights_are_kept_as_asked(self, keep, noise):
         model = build()
         config = TrainConfig(**OVERFITTED, keep=keep, patience=10 if keep == "last" else None)
         rows = fit(model, noise, config, progress=False).rows
@@ -112,7 +112,9 @@ class TestPatience:
 class TestDivergence:
     @pytest.mark.parametrize("rate", [1e4, 1e8])
     @pytest.mark.parametrize("method", ["ae", "lorae", "rrae", "irmae-wd", "vae"])
-    def test_it_is_said_with_step_and_learning_rate(self, method, rate, noise, tmp_path):
+    def test_divergence_is_reported_with_step_and_learning_rate(
+        self, method, rate, noise, tmp_path
+    ):
         model = build(method)
         config = TrainConfig(epochs=20, batch_size=16, learning_rate=rate)
         with pytest.raises(

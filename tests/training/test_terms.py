@@ -1,4 +1,4 @@
-"""Loss terms that are added up and read later."""
+"""Loss terms that are accumulated and read later."""
 
 import math
 
@@ -9,7 +9,7 @@ import torch
 from latentrank.training.terms import DivergenceError, TermLog
 
 
-def test_means_are_weighed_by_samples_and_begin_anew():
+def test_means_are_weighted_by_samples_and_reset():
     rng, log = np.random.default_rng(0), TermLog()
     for _ in range(2):
         values, samples = rng.normal(size=(200, 2)), rng.integers(1, 9, size=200)

@@ -1,19 +1,19 @@
-"""Advice as the command line writes it: messages name settings as Python does, `layout=NHW`."""
+"""Advice for the command line: messages name settings as in Python, such as `layout=NHW`."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-#: A setting in a message, but not one inside a call, or an option of a density.
+#: A setting in a message, except inside a call and among the options of a density.
 _SETTING = re.compile(r"(?<![\w.(:,])([a-z_]+)=(?!\.\.\.)([\w/:-]*)")
 
 
 def with_options(sentence: str, command: Any) -> str:
-    """A message with the settings that it advises written as the options of a command.
+    """A message with the settings that it recommends written as options of a command.
 
-    A setting for which the command has no option is left as it is: it may be one of a file that
-    the command reads.
+    A setting for which the command has no option stays as it is: it may belong to a file that the
+    command reads.
 
     Args:
         sentence: the message.

@@ -21,9 +21,9 @@ from latentrank.io import expanded
 
 
 class _App(typer.Typer):
-    """An application whose commands can be read about in any terminal.
+    """An application whose help is legible in a terminal of any width.
 
-    In their paths `~` is the home folder, which a shell leaves to them in `--out=~/runs/a`.
+    Its commands expand `~` in paths, which a shell leaves as it is in `--out=~/runs/a`.
     """
 
     def command(
@@ -33,7 +33,7 @@ class _App(typer.Typer):
         cls: type[TyperCommand] | None = Command,
         **settings: Any,
     ) -> Callable[[CommandFunctionType], CommandFunctionType]:
-        """As Typer's, with this class of commands unless another is given."""
+        """Typer's decorator, with this package's class of commands unless another is given."""
         added = super().command(name, cls=cls, **settings)
 
         def decorated(command: CommandFunctionType) -> CommandFunctionType:
@@ -44,7 +44,7 @@ class _App(typer.Typer):
 
 
 def _with_paths(command: CommandFunctionType) -> CommandFunctionType:
-    """The same command, given expanded paths."""
+    """The same command, called with expanded paths."""
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> Any:
@@ -76,7 +76,7 @@ def option(text: str, metavar: str | None = None, **how: Any) -> Any:
 
     Args:
         text: its description.
-        metavar: what stands for the value in the help.
+        metavar: placeholder for the value in the help.
         **how: further arguments of `typer.Option`.
     """
     return typer.Option(help=text, metavar=metavar, **how)

@@ -25,7 +25,7 @@ def weights_by_name(given: Sequence[str] | None, used: Collection[str]) -> dict[
     Args:
         given: items of the form `FILE` or `FEATURES=FILE`.
         used: the features that will be computed; if one of them has weights, a file without a
-            name is its own.
+            name belongs to that one.
 
     Raises:
         InputError: a file without a name could belong to several networks or to none.

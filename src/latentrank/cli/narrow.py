@@ -1,4 +1,4 @@
-"""Help in a narrow terminal: descriptions below the options; beside them, words are broken."""
+"""Help in a narrow terminal: descriptions go below the options, since words break beside them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Command(TyperCommand):
     """A command whose help has one column in a narrow terminal."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help; Typer's own where it has room."""
+        """Write the help, in Typer's layout if the terminal is wide enough."""
         if not is_narrow():
             super().format_help(ctx, formatter)
             return

@@ -182,8 +182,8 @@ def opened(run: Path, data: str | None = None, networks: str | None = None) -> R
 
     Args:
         run: its folder.
-        data: data for a saved model, or the new location of those of a run.
-        networks: `FILE.py:FUNCTION`, for a model with networks of the user's own.
+        data: data for a saved model, or the new location of a run's data.
+        networks: `FILE.py:FUNCTION`, for a model with the user's own networks.
     """
     from latentrank import runs
 

@@ -39,7 +39,7 @@ def print_pairs(lines: Mapping[str, str | Text]) -> None:
 
 
 def print_notes(run: Run) -> None:
-    """Print to stderr what is missing or not known of a saved model."""
+    """Print to stderr what is missing from, or not known about, a saved model."""
     for note in run.notes:
         messages.print(note)
 
@@ -65,7 +65,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_complete(table: Table) -> None:
-    """Print a table without leaving anything out, wider than a terminal that is too narrow."""
+    """Print a table in full, even if it is wider than the terminal."""
     unbounded = console.options.update(width=_UNBOUNDED)
     least = Measurement.get(console, unbounded, table).minimum
     if least > console.width:

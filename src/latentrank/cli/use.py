@@ -69,7 +69,7 @@ def embed(
 def _columns_of_codes(
     arrays: Mapping[str, Any], known_names: Sequence[str] | None
 ) -> dict[str, Any]:
-    """Codes and what is known of their samples, by the name of the column."""
+    """Codes and what is known about their samples, by column name."""
     from latentrank.data.parameters import parameter_names
 
     columns = {name.removesuffix("s"): arrays[name] for name in ("names", "rows") if name in arrays}
@@ -113,7 +113,7 @@ def sample(
     """
     from latentrank import inference
 
-    # The usual name depends on the model; a bad --out is refused before that is read.
+    # The default name depends on the model; a bad --out is refused before the model is read.
     free_path(out, run, [".npz", ".csv", ".png", ".pdf", ".svg"])
     found = opened(run, data, networks)
     density = density or found.model().usual_densities[0]

@@ -131,7 +131,7 @@ class Part:
 
     @property
     def metadata(self) -> dict[str, Array]:
-        """The labels, parameters and names of the samples, by name, as far as known."""
+        """Those of labels, parameters and names of the samples that are known, by name."""
         known = {"labels": self.labels, "parameters": self.parameters, "names": self.names}
         return {name: values for name, values in known.items() if values is not None}
 

@@ -109,7 +109,7 @@ def _behind(loader: DataLoader[Any]) -> Any:
         )
     if loader.collate_fn not in (default_collate, default_convert):
         raise InputError(
-            "The loader has a collate_fn of its own, expected samples as its data set returns "
+            "The loader has a custom collate_fn, expected samples as its data set returns "
             "them; give a data set that returns what the collate_fn would."
         )
     return loader.dataset

@@ -102,7 +102,7 @@ def check_first(dims: Sequence[Hashable], what: str, coords: Mapping[Hashable, A
         if name not in dims and str(name).lower() not in _PLACES
     }
     elsewhere = set(_SAMPLES)
-    if first not in _SAMPLES | described:  # nothing tells that the first is that of the samples
+    if first not in _SAMPLES | described:  # nothing indicates that the first holds the samples
         elsewhere |= described - _PLACES
     if first in _PLACES or not elsewhere.isdisjoint(rest):
         raise InputError(

@@ -22,7 +22,7 @@ RandomState = int | np.random.RandomState | np.random.Generator | None
 RANK_TOLERANCE = 4 * float(np.finfo(np.float32).eps)
 """Directions count if their singular value exceeds this fraction of the norm of the codes.
 
-It is the Frobenius norm before centring, since float32 rounds the uncentred values: codes
+The norm is the Frobenius norm before centring, since float32 rounds the uncentred values: codes
 computed in float32 as a product of rank `r` carry noise of about 1e-7 of that norm.
 """
 
@@ -196,7 +196,7 @@ class Subspace:
 
     @classmethod
     def of_statistics(cls, statistics: CodeStatistics) -> Subspace:
-        """The same from the statistics of codes that a model keeps, up to their rounding.
+        """The same subspace from the statistics of codes that a model stores, up to rounding.
 
         Args:
             statistics: of the training codes.
@@ -206,7 +206,7 @@ class Subspace:
             for name in ("mean", "directions", "variances")
         )
         scales = np.sqrt(variances)
-        # per sample, so that the number of samples is not needed
+        # Thresholds per sample do not need the number of samples.
         kept = scales > RANK_TOLERANCE * np.hypot(np.linalg.norm(mean), np.linalg.norm(scales))
         return cls(mean, _signed(directions.T[kept]).T, scales[kept])
 
@@ -254,7 +254,7 @@ class Subspace:
         """Which codes lie in the subspace, up to `OFF_TOLERANCE`.
 
         The tolerance is relative to the norm of the code plus the root mean square norm of the
-        codes that the subspace was made from.
+        codes from which the subspace was computed.
 
         Args:
             codes: `(N, L)`.

@@ -20,7 +20,7 @@ class KernelEstimate(Density):
     r"""Gaussian kernels of width `h`, `p(u) = 1/N sum_i N(u; u_i, h^2 I)`.
 
     The samples have the mean of the codes and `(N - 1)/N + h^2` times their covariance: a kernel
-    density is smoother than the codes, and the more so the higher their rank.
+    density is wider than the distribution of the codes, and the more so the higher their rank.
 
     Args:
         subspace: the subspace the density lives in.

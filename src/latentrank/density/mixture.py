@@ -68,8 +68,8 @@ def fit(
 ) -> Mixture | Normal:
     """A mixture of Gaussians, fitted by expectation maximisation.
 
-    It is fitted to the `r` coordinates of the codes in their own subspace and not to all `L`
-    numbers of a code, which is faster, and never singular.
+    The mixture is fitted to the `r` coordinates of the codes in their own subspace rather than to
+    all `L` numbers of a code, which is faster, and never singular.
 
     With `components="bic"`, the number of components minimises the Bayesian information
     criterion. Only numbers that leave more than `r` codes per component on average are tried:

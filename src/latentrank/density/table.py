@@ -90,7 +90,7 @@ def options(name: str) -> dict[str, Option]:
 
 
 def summary(name: str) -> str:
-    """What a density is, in one sentence.
+    """A density's description in one sentence.
 
     Args:
         name: one of `names()`.

@@ -1,8 +1,8 @@
 """A small classifier of the data's own labels, whose features stand in for Inception's.
 
 Grey digits are unlike anything Inception was trained on, and its weights must be downloaded. A
-network trained on the data itself avoids both; in exchange, its distances compare only with those
-of the same classifier, which is why they have their own name.
+network trained on the data itself avoids both; in exchange, its distances are comparable only with
+those of the same classifier, which is why they have their own name.
 """
 
 from __future__ import annotations

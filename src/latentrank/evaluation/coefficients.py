@@ -36,9 +36,9 @@ MOST_SAMPLES: Final = 1000
 #: Limit on the values that PCA is fitted to, 512 MB of float32; larger splits are
 #: subsampled.
 MOST_NUMBERS: Final = 2**27
-#: Components of PCA.
+#: Maximum number of PCA components.
 MOST_COMPONENTS: Final = 256
-# Errors in float32 that differ by less, relative to their size, are the same
+# Relative difference below which errors in float32 count as equal
 _ROUNDING: Final = 1e-4
 
 
@@ -71,11 +71,11 @@ def error_by_coefficients(model: LatentModel, dataset: Dataset) -> ErrorCurve:
 
     Args:
         model: an autoencoder in evaluation mode.
-        dataset: data like those it was trained on. At most `MOST_SAMPLES` of the test split are
-            used, and of the training split for its mean at most `MOST_NUMBERS` values.
+        dataset: data like those it was trained on. At most `MOST_SAMPLES` test samples are used,
+            and at most `MOST_NUMBERS` values of the training split for its mean.
 
     Returns:
-        The curve: every `k` up to 8, then two to each factor of two, the last being the rank of the
+        The curve: every `k` up to 8, then two per factor of two; the last is the rank of the
         training codes.
 
     Raises:

@@ -39,7 +39,7 @@ class PrecisionRecall(NamedTuple):
 
 
 class DensityCoverage(NamedTuple):
-    """Density of generated samples in real neighbourhoods, and the share of these hit."""
+    """Density of generated samples in real neighbourhoods, and the share of these covered."""
 
     density: float
     coverage: float
@@ -76,8 +76,8 @@ def _checked_pair(features_a: ArrayLike, features_b: ArrayLike) -> tuple[Array, 
 def _root_of_samples(x: Array) -> _Root:
     mean = x.mean(axis=0)
     factor = (x - mean) / np.sqrt(len(x) - 1)
-    # R of a QR has the same product as the data, with fewer rows without squaring the condition
-    # number.
+    # The R of a QR decomposition has the same Gram matrix as the data and fewer rows, and the
+    # condition number is not squared.
     if len(x) > x.shape[1]:
         factor = np.asarray(np.linalg.qr(factor, mode="r"))
     return _Root(mean, factor)
@@ -85,12 +85,12 @@ def _root_of_samples(x: Array) -> _Root:
 
 def _root_of_statistics(given: Statistics) -> _Root:
     if given.count > len(given.mean) > WIDE:
-        # a tenth of the time of an eigendecomposition, where the covariance has full rank
+        # takes a tenth of the time of an eigendecomposition if the covariance has full rank
         with suppress(np.linalg.LinAlgError):
             return _Root(given.mean, np.asarray(np.linalg.cholesky(given.covariance).T), True)
     values, vectors = np.linalg.eigh(given.covariance)
-    # A covariance of n samples has rank n - 1 at most. The eigenvalues beyond it are rounding,
-    # and square roots of rounding (1e-8 of the first) are large enough to be seen in the sum.
+    # A covariance of n samples has rank n - 1 at most. The eigenvalues beyond it are rounding
+    # errors, and their square roots (1e-8 of the first) are large enough to change the sum.
     kept = min(len(values), given.count - 1)
     scales = np.sqrt(np.clip(values[-kept:], 0.0, None))
     return _Root(given.mean, scales[:, None] * vectors[:, -kept:].T)
@@ -192,8 +192,8 @@ def kernel_distance(
     Args:
         features_a: `(n, d)` features.
         features_b: `(m, d)` features.
-        subsets: how many subsets are drawn from each set.
-        subset_size: samples in a subset; lowered to the smaller set when that has fewer.
+        subsets: number of subsets drawn from each set.
+        subset_size: samples in a subset, at most the size of the smaller set.
         seed: random seed for the subsets; the default draws the same subsets as torch-fidelity.
 
     Returns:
@@ -220,9 +220,9 @@ def kernel_distance(
 
 
 def _squared_distances(a: Array, b: Array) -> Iterator[Array]:
-    """Chunks of rows of the `(n, m)` matrix of squared distances, copies exactly at 0."""
+    """Chunks of rows of the `(n, m)` matrix of squared distances; copies have exactly 0."""
     norms_b, doubled = np.square(b).sum(axis=1), -2.0 * b.T
-    # The difference cannot be smaller than the rounding of its terms: below that, points coincide.
+    # A difference below the rounding error of its terms means that the points coincide.
     resolution = (16 + a.shape[1]) * np.finfo(np.float64).eps
     for start in range(0, len(a), CHUNK):
         rows = a[start : start + CHUNK]
@@ -264,7 +264,7 @@ def precision_recall(real: ArrayLike, generated: ArrayLike, k: int = 3) -> Preci
     Args:
         real: `(n, d)` features of real samples.
         generated: `(m, d)` features of generated samples.
-        k: the number of the neighbour that sets the radius, at least 1, below n and m.
+        k: which nearest neighbour sets the radius, at least 1, below n and m.
 
     Returns:
         Precision (generated samples inside a real ball) and recall (real samples inside a
@@ -300,7 +300,7 @@ def density_coverage(real: ArrayLike, generated: ArrayLike, k: int = 5) -> Densi
     Args:
         real: `(n, d)` features of real samples.
         generated: `(m, d)` features of generated samples.
-        k: the number of the neighbour that sets the radius, at least 1, below n.
+        k: which nearest neighbour sets the radius, at least 1, below n.
 
     Returns:
         Density (at least 0) and coverage (0 to 1).

@@ -30,7 +30,7 @@ def tsne(
 
     Args:
         real: `(N, ...)` codes or images of real samples, N at least 2.
-        sampled: `(M, ...)` generated ones of the same shape and range, M at least 2.
+        sampled: `(M, ...)` generated samples of the same shape and range, M at least 2.
         seed: random seed for the selection and the embedding.
         max_samples: maximum number of samples of either set, chosen at random.
 

@@ -116,7 +116,7 @@ def interpolation_entropy(
         images: `(N, C, H, W)` uint8 or floats in [0, 1], N at least 2.
         classifier: trained on the same kind of images.
         pairs: pairs of different images per draw.
-        points: equidistant points between the two of a pair.
+        points: equidistant points between the two images of a pair.
         draws: independent draws of pairs, for the standard deviation.
         seed: random seed for the pairs, which do not depend on the model.
         prepare: maps images to the model's input.

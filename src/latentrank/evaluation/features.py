@@ -120,7 +120,7 @@ def place(device: str) -> str:
     )
     try:
         torch.empty(0, device=name)
-    except (RuntimeError, AssertionError):  # a name unknown to torch; a torch without CUDA
+    except (RuntimeError, AssertionError):  # a name unknown to torch, or a build without CUDA
         raise InputError(
             f"The device is {device}, which this machine does not have; give auto or cpu."
         ) from None

@@ -1,4 +1,4 @@
-"""Features of real images, kept, and the names of distances on them."""
+"""Cached features of real images, and the names of distances on them."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def spherical(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
     r"""Points at equal angles on the great circle arcs from `a` to `b`, both ends included.
 
     `x(t) = (sin((1 - t) w) a + sin(t w) b) / sin w`, `w` the angle between `a` and `b`
-    (Shoemake, 1985). Where `a` and `b` are parallel, opposite or zero there is no one arc, and
+    (Shoemake, 1985). Where `a` and `b` are parallel, opposite or zero there is no unique arc, and
     the points lie on the straight line.
 
     Args:
@@ -92,14 +92,14 @@ def pca_grid(
 ) -> NDArray[np.float32]:
     """A square grid in the plane of the first two principal directions, around the mean.
 
-    The first direction runs along the columns, the second along the rows. Each points where
-    its largest entry is positive. A direction that the codes do not have (codes of rank 1 or 0)
+    The first direction runs along the columns, the second along the rows. The sign of each makes
+    its largest entry positive. A direction that the codes do not have (codes of rank 1 or 0)
     counts as zero, so that the grid repeats itself along it.
 
     Args:
         codes: `(N, L)`, `N` at least 2; or their subspace.
         size: points along each side, at least 2.
-        extent: how far the grid reaches to each side, in standard deviations; the papers take 2.
+        extent: how far the grid reaches to each side, in standard deviations; the papers use 2.
 
     Returns:
         `(size, size, L)` float32.

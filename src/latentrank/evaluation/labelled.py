@@ -36,7 +36,7 @@ def labelled(
 
     Raises:
         InputError: inconsistent shapes, no samples, missing labels, a single class, or test
-            labels that all are of other classes.
+            labels that all belong to other classes.
     """
     train_y, test_y = (np.asarray(unwrapped(y, "labels")) for y in (labels, test_labels))
     for part, rows, y in (("training", x, train_y), ("test", test_x, test_y)):
@@ -88,7 +88,7 @@ def checked_budget(n_labels: int | None, available: int, draws: int) -> int:
 
 
 def draw_labels(labels: ArrayLike, n_labels: int, seed: int) -> NDArray[np.int64]:
-    """Choose samples to be labelled, balanced over the classes as far as possible.
+    """Choose samples whose labels are used, balanced over the classes as far as possible.
 
     Args:
         labels: `(N,)` labels to choose from.

@@ -24,10 +24,10 @@ class Prediction(NamedTuple):
     """Errors of one kind of interpolation, relative, in percent.
 
     Attributes:
-        kind: of `latentrank.parametric.KINDS`.
-        test: at the parameters of the test split; None where the kind does not suit the
+        kind: one of `latentrank.parametric.KINDS`.
+        test: error at the parameters of the test split; None if the kind does not suit the
             parameters.
-        folds: at training parameters that are held out in turn, or None.
+        folds: error at training parameters that are held out in turn, or None.
     """
 
     kind: str
@@ -77,13 +77,13 @@ def parameter_error(model: LatentModel, dataset: Dataset, kind: str = "auto") ->
     Args:
         model: encodes and decodes, in evaluation mode.
         dataset: with parameters in both splits, such as `curves:shifted-sine`.
-        kind: as `ParameterMap.fit` takes it.
+        kind: as for `ParameterMap.fit`.
 
     Returns:
         The relative L2 error over the whole test split in percent.
 
     Raises:
-        InputError: the data have no parameters, or as `ParameterMap.fit`.
+        InputError: the data have no parameters, or as for `ParameterMap.fit`.
 
     Example:
         >>> from latentrank import build
@@ -105,8 +105,8 @@ def fold_error(
     """The same error at training parameters, each held out of one map in turn.
 
     The map is refitted for each fold, the model is not: it has seen all of these samples.
-    Parameters at the border are extrapolated when they are held out, so that the error is an
-    upper estimate of that inside.
+    Parameters at the border are extrapolated when they are held out, so the error overestimates
+    that of interpolation.
 
     Args:
         model: see `parameter_error`.
@@ -134,7 +134,7 @@ def spread_ratio(dataset: Dataset, split: Literal["train", "test"]) -> float:
     """The factor from an error relative to the samples to one relative to their deviations.
 
     `|x| / |x - mean|` over the split, with the mean sample of the training split. An offset, such
-    as that of a temperature in kelvin, makes relative errors small; after this it does not count.
+    as that of a temperature in kelvin, makes relative errors small; this factor removes its effect.
 
     Args:
         dataset: the data.
@@ -174,7 +174,7 @@ def errors_by_kind(model: LatentModel, dataset: Dataset) -> list[Prediction]:
 def reconstruction_error(
     model: LatentModel, dataset: Dataset, split: Literal["train", "test"] = "test"
 ) -> float:
-    """The relative error of reconstructed samples in percent: of test samples, what no map beats.
+    """The relative error of reconstructed samples in percent, on test samples the floor of any map.
 
     Args:
         model: encodes and decodes, in evaluation mode.

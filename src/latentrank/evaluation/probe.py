@@ -27,7 +27,7 @@ KINDS: tuple[Kind, ...] = ("mlp", "linear", "knn")
 WIDTH = 128
 BATCH = 256
 ENOUGH = 100  # number of labels from which a fifth is held out for early stopping
-CHECK_EVERY = 25  # steps between evaluations on the held-out part, or an epoch if that is longer
+CHECK_EVERY = 25  # steps between evaluations on the held-out part, at least an epoch
 PATIENCE = 10  # evaluations without improvement before training stops
 MAX_STEPS = 20_000
 FIXED_STEPS = 500  # used when there are too few labels to hold any out
@@ -188,10 +188,10 @@ def probe(
     """Accuracy of a classifier that sees frozen codes and some of the labels.
 
     `mlp` is the papers' head: two hidden layers of width 128, ReLU, dropout 0.5, Adam at 1e-3
-    [Jing et al. 2020, arXiv:2010.00679, Sec. 4.3]. From 100 labels on, a fifth of them is held
-    out and the weights of the best accuracy on it are kept; with fewer, none are held out, and
-    training takes a fixed 500 steps. (The papers stop on validation accuracy at every size; for 10
-    labels that requires further labels.) The codes are divided by one number, their root mean
+    [Jing et al. 2020, arXiv:2010.00679, Sec. 4.3]. With at least 100 labels, a fifth of them is
+    held out and the weights with the best accuracy on it are kept; with fewer, none are held out,
+    and training takes a fixed 500 steps. (The papers stop on validation accuracy at every size; for
+    10 labels that requires further labels.) The codes are divided by one number, their root mean
     square, rather than standardised per coordinate. `linear` is logistic regression on standardised
     codes. `knn` votes over up to five neighbours, fewer with under ten labels per class.
 

@@ -23,7 +23,7 @@ class Statistics:
     Attributes:
         mean: `(d,)` float64.
         covariance: `(d, d)` float64, divided by `count - 1`.
-        count: how many samples they were computed from.
+        count: number of samples from which they were computed.
     """
 
     mean: Array

@@ -3,8 +3,8 @@ r"""LoRAE's three theoretical results as measurements: convergence, contrast, ra
 Theorem 1 (Mazumder et al., WACV 2024) is about Algorithm 1, Adam on the whole data set. The step
 size is that of the paper's poster. The formula printed in the paper has the tolerance as its
 numerator and a root that ends before :math:`/K\delta^2T`; taken literally, it does not shrink with
-the loss gap. The theorem calls the *loss* K-Lipschitz, and it is used as printed: the smallest such
-K is the bound on the gradient.
+the loss gap. The theorem calls the *loss* K-Lipschitz, which is used here as printed: the smallest
+such K is the bound on the gradient.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def fit_power(x: ArrayLike, y: ArrayLike) -> PowerLaw:
         y: `(N,)` positive numbers.
 
     Returns:
-        Factor, exponent, and how much of the variance it explains.
+        Factor, exponent, and the share of the variance that the fit explains.
 
     Raises:
         InputError: numbers without a logarithm, or fewer than two different `x`.
@@ -80,7 +80,7 @@ def theorem_step_size(
         \delta^2 = \gamma^2 / \epsilon^2
 
     Args:
-        gap: :math:`L_0 - L_*`, how far the loss is above its minimum at the start; at least 0.
+        gap: :math:`L_0 - L_*`, initial loss minus its minimum; at least 0.
         lipschitz: K.
         gradient_bound: :math:`\gamma`.
         horizon: T, at least 1.
@@ -167,7 +167,7 @@ def relative_contrasts(
     The rank of theorem 2 divides both distances and drops out.
 
     Args:
-        codes: `(N, L)`, at least three.
+        codes: `(N, L)`, N at least 3.
         draws: number of codes to compare with others.
         neighbours: maximum number of others that each is compared with.
         seed: random seed.

@@ -100,7 +100,7 @@ def timm_weights(network: str, download: bool) -> Path:
         InputError: they are not cached and may not, or cannot, be downloaded.
     """
     repository = (_create(network, empty=True).pretrained_cfg or {}).get("hf_hub_id")
-    # timm brings huggingface_hub, and _create says where timm is missing
+    # timm depends on huggingface_hub, and _create raises if timm is missing
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.constants import HF_HUB_CACHE
 

@@ -1,4 +1,4 @@
-"""What is said of an exported file in its metadata."""
+"""The metadata of an exported file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def description(model: LatentModel, part: str, **more: Any) -> str:
     """The metadata, as JSON.
 
     Args:
-        model: as `latentrank.export.deployed` gives it.
+        model: as `latentrank.export.deployed` returns it.
         part: one of `PARTS`.
         **more: further entries.
     """

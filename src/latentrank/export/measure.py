@@ -1,4 +1,4 @@
-"""What an exported file is compared by: samples like those of the training data."""
+"""Measuring an exported file on samples like those of the training data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAMPLES = 64
 
 
 def units_of(model: LatentModel, part: str) -> Preprocessing | None:
-    """Units of what a part of a model gives, if it gives samples that were preprocessed.
+    """Units of the outputs of a part of a model, if these are samples that were preprocessed.
 
     Args:
         model: the trained model.
@@ -38,11 +38,11 @@ class Difference(NamedTuple):
     Attributes:
         largest: largest difference between two numbers, in the units of the output.
         relative: root mean square of all differences, divided by the standard deviation of the
-            model's output. Of samples, each column or channel first counts in its own deviations,
-            so that one of large numbers does not hide the errors of another.
+            model's output. Each column or channel of samples is first divided by its own standard
+            deviation, so that one with large numbers does not hide the errors of another.
         share: share of the numbers that differ by 0.5 or more. Integer outputs may differ where a
             value lies halfway between two integers, since rounding decides there.
-        largest_relative: largest difference, made relative as the root mean square is.
+        largest_relative: largest difference, relative in the same way as the root mean square.
     """
 
     largest: float
@@ -54,7 +54,7 @@ class Difference(NamedTuple):
     def between(
         cls, found: Array, expected: Array, units: Preprocessing | None = None
     ) -> Difference:
-        """Of two arrays of the same shape; NaN in both places is no difference.
+        """The difference of two arrays of the same shape; NaN in both is no difference.
 
         Args:
             found: what the file computes.
@@ -66,7 +66,7 @@ class Difference(NamedTuple):
             return cls(np.inf, np.inf, 1.0, np.inf)
         errors = apart = _apart(a, b)
         if units is not None:
-            # Beside a large offset, the last digit may be much of a deviation.
+            # With a large offset, one unit in the last digit may be a large share of a deviation.
             digit = np.spacing(np.abs(expected)) if expected.dtype.kind == "f" else 0.0
             a, b, further = (
                 units.standardised(units.to_network_layout(values)) for values in (a, b, b + digit)
@@ -84,7 +84,7 @@ def _apart(a: Array, b: Array) -> Array:
 
 @dataclass(frozen=True)
 class Exported(os.PathLike[str]):
-    """A written file, with the accuracy it loses; usable as a path.
+    """A written file and its loss of accuracy; usable as a path.
 
     Attributes:
         path: the file.
@@ -107,8 +107,8 @@ class Exported(os.PathLike[str]):
 def typical_samples(model: LatentModel, n: int = SAMPLES) -> Tensor:
     """Normalised samples like those of the training data, always the same.
 
-    They are decoded from a Gaussian fitted to the training codes; of a model without their
-    statistics, and of a GAN, they are noise.
+    They are decoded from a Gaussian fitted to the training codes; for a GAN, or a model without
+    statistics of these codes, the samples themselves are noise.
 
     Args:
         model: the trained model, on the CPU.
@@ -145,7 +145,7 @@ def typical_codes(model: LatentModel, n: int = SAMPLES) -> Tensor:
 
 
 def typical_inputs(model: LatentModel, part: str) -> Array:
-    """What a part of a model is tried on: codes, or samples as the owner of the data has them.
+    """Inputs for comparing a part of a model: codes, or samples as the user has them.
 
     Args:
         model: the trained model, on the CPU.

@@ -39,11 +39,11 @@ PRECISIONS = ("float32", "float16", "int8")
 TOLERANCE = 1e-4
 """Largest difference in float32 between a file and the model, relative to the output's spread.
 
-Rounding gives 1e-6, or where the code is small beside the features it is made of, 1e-5; a file
-that leaves anything out differs by far more.
+Rounding gives 1e-6, or 1e-5 if the code is small relative to the features it is computed from; a
+file that leaves anything out differs by far more.
 """
 
-# Of outputs of integers, the share that rounding may decide otherwise
+# Share of integer outputs that may differ because of rounding
 _ROUNDED_OTHERWISE = 0.02
 
 
@@ -98,7 +98,7 @@ def export_onnx(
         if precision == "int8":
             _quantise(temporary)
         _describe(temporary, about)
-        # a batch of one is a case of its own
+        # a batch of one is a special case
         whole = part != "encoder" and not dtype_of(shipped.preprocessing).is_floating_point
         for batch in (inputs[:1], inputs):
             difference = _compared(module, temporary, batch, units_of(shipped, part))
@@ -120,10 +120,10 @@ def _need_libraries() -> None:
 
 
 def _plain(module: nn.Module) -> nn.Module:
-    """The module with spectrally normalised weights as they are, not as they are computed.
+    """The module with spectrally normalised weights stored as values, not computed in each call.
 
-    torch's own function for it takes the computed weight off the class that a copy shares with the
-    original, which then has none.
+    torch's own function for this would change the original too, since it removes the computed
+    weight from the class, which a copy shares.
     """
     children: dict[str, Any] = {
         name: _plain(child)
@@ -142,7 +142,7 @@ def _plain(module: nn.Module) -> nn.Module:
 
 
 def _halved(module: nn.Module, model: LatentModel, part: str) -> nn.Module:
-    """The module in float16, but for what is done to data."""
+    """The module in float16, except for the preprocessing of data."""
     inner = module.inner if isinstance(module, OwnUnits) else module
     return OwnUnits(copy.deepcopy(inner).half(), model.spec, part, half=True).eval()
 
@@ -160,7 +160,7 @@ def _write(module: nn.Module, path: Path, inputs: Array, part: str, opset: int) 
             opset_version=opset,
             verbose=False,
         )
-    except torch.onnx.errors.OnnxExporterError as error:  # of a user's own networks
+    except torch.onnx.errors.OnnxExporterError as error:  # from a user's own networks
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
             f"torch cannot export these networks to ONNX ({reason}); change them so that "
@@ -187,7 +187,7 @@ def _describe(path: Path, about: str) -> None:
 def _compared(
     module: nn.Module, path: Path, inputs: Array, units: Preprocessing | None
 ) -> Difference:
-    """How far a file is from a module, as onnxruntime computes it."""
+    """How far a file's outputs in onnxruntime differ from a module's."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -214,7 +214,7 @@ def _check(difference: Difference, precision: str, whole_numbers: bool) -> None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep the exporters' remarks on their own workings from the user."""
+    """Hide the exporters' internal messages from the user."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

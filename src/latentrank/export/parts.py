@@ -1,4 +1,4 @@
-"""Parts of a model as modules that take and give samples as the owner of the data keeps them."""
+"""Parts of a model as modules that take and return samples as the user stores them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
     """The model as it is shipped: folded where its latent is linear, on the CPU.
 
     Args:
-        model: a trained model; it is left as it is.
+        model: a trained model; it is not changed.
         compress: reduce the code to the coefficients that keep reconstructions within this
             relative change; None keeps the code.
 
@@ -54,7 +54,7 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
 
 
 class _Encoder(nn.Module):
-    """The way from samples to codes of a model that cannot be folded."""
+    """Maps samples to codes for a model that cannot be folded."""
 
     def __init__(self, model: LatentModel) -> None:
         super().__init__()
@@ -66,10 +66,10 @@ class _Encoder(nn.Module):
 
 
 def part_of(model: LatentModel, part: str) -> nn.Module:
-    """One part of a model, as a module of its own.
+    """One part of a model, as a separate module.
 
     Args:
-        model: as `deployed` gives it.
+        model: as `deployed` returns it.
         part: one of `PARTS`.
 
     Returns:
@@ -93,19 +93,19 @@ def part_of(model: LatentModel, part: str) -> nn.Module:
 
 
 def layout_of(spec: Spec) -> str:
-    """The axes of samples as their owner keeps them, one of `latentrank.preprocessing.LAYOUTS`."""
+    """The axes of samples as the user stores them, one of `latentrank.preprocessing.LAYOUTS`."""
     own = (spec.preprocessing or Preprocessing()).layout
     return own or _NETWORK_LAYOUTS[len(spec.input_shape)]
 
 
 def dtype_of(made: Preprocessing) -> torch.dtype:
-    """The type of samples as their owner keeps them; types that torch lacks are float64."""
+    """The dtype of samples as the user stores them; float64 for dtypes that torch lacks."""
     found = getattr(torch, made.dtype, torch.float64)
     return found if isinstance(found, torch.dtype) else torch.float64
 
 
 def needs_watching(spec: Spec, part: str) -> bool:
-    """Whether samples of the right dtype can lie outside the bounds, and the output can be NaN."""
+    """Whether samples of the right dtype can be out of bounds, and the output can be NaN."""
     made = spec.preprocessing or Preprocessing()
     bounds, dtype = made.bounds, np.dtype(made.dtype)
     if bounds is None or dtype.kind == "b" or part == "decoder":
@@ -117,17 +117,17 @@ def needs_watching(spec: Spec, part: str) -> bool:
 
 
 class OwnUnits(nn.Module):
-    """A part of a model that takes, or gives, samples as the owner of the training data has them.
+    """A part of a model that takes or returns samples as the user stores the training data.
 
     A sample with a value outside the bounds of the training data has NaN for its code and for its
-    reconstruction, so that samples of another range, such as brightness from 0 to 255 for 0 to 1,
-    are not mistaken. Reconstructions in integers cannot be NaN.
+    reconstruction, so that samples of another range, such as brightness from 0 to 255 instead of 0
+    to 1, are not accepted unnoticed. Reconstructions in integers cannot be NaN.
 
     Args:
-        inner: takes, or gives, normalised samples in the layout of networks.
-        spec: of the model.
+        inner: takes or returns normalised samples in the layout of networks.
+        spec: specification of the model.
         part: which part it is.
-        half: compute `inner` in float16, which it then is in.
+        half: whether `inner` is in float16.
     """
 
     offset: Tensor
@@ -176,14 +176,14 @@ class OwnUnits(nn.Module):
 
 
 def in_own_units(module: nn.Module, spec: Spec, part: str) -> nn.Module:
-    """A part of a model, with what is done to data before and after made part of it.
+    """A part of a model that includes the preprocessing of its inputs and outputs.
 
     Args:
-        module: as `part_of` gives it.
+        module: as `part_of` returns it.
         spec: of the model.
         part: which part it is.
 
     Returns:
-        `module` itself where nothing is done to data: the model was never trained on any.
+        `module` itself if the model has no preprocessing, because it was never trained.
     """
     return module if spec.preprocessing is None else OwnUnits(module, spec, part).eval()

@@ -35,9 +35,9 @@ def export_safetensors(
 ) -> Exported:
     """Write the weights of a part of a model, with its description in the file's metadata.
 
-    `load_safetensors` makes a module of it again; other programs find the tensors under the
-    names that `torch.nn.Sequential` gives them. The weights are those for normalised data; how
-    data are normalised is in the description.
+    `load_safetensors` turns the file into a module again; other programs find the tensors under the
+    names that `torch.nn.Sequential` gives them. The weights expect normalised data; the description
+    contains the normalisation.
 
     Args:
         model: a trained model.
@@ -49,7 +49,7 @@ def export_safetensors(
         The file, with what compression changes.
 
     Raises:
-        InputError: as `export_onnx`.
+        InputError: as for `export_onnx`.
     """
     shipped = deployed(model, compress)
     tensors = part_of(shipped, part).state_dict()

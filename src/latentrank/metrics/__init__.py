@@ -1,4 +1,4 @@
-"""Everything measured of a run: one table of metrics, one store of values."""
+"""Everything that is measured on a run: one table of metrics, one store of values."""
 
 from latentrank.metrics.base import Measured, Metric
 from latentrank.metrics.measure import (

@@ -27,7 +27,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Metric:
-    """Something that can be measured of a run.
+    """Something that can be measured on a run.
 
     Another package adds one with an entry point in the group `latentrank.metrics`, whose name is
     the metric's; it is then measured by `evaluate`, shown by `compare` and in reports, and can be

@@ -32,10 +32,10 @@ def label_count(argument: str, available: int = sys.maxsize) -> int:
 
     Args:
         argument: an integer of at least 2, one for each of two classes, or `"all"`.
-        available: how many there are.
+        available: number of labels that exist.
 
     Raises:
-        InputError: neither, or more than there are.
+        InputError: any other argument, or more labels than exist.
     """
     if argument == "all":
         return available
@@ -50,7 +50,7 @@ def label_count(argument: str, available: int = sys.maxsize) -> int:
 
 
 def _draws(count: int) -> int:
-    """Several draws of few labels, one of many, where the choice hardly matters."""
+    """Several draws for few labels; one for many, where the choice hardly matters."""
     return 3 if count < 10_000 else 1
 
 

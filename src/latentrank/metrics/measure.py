@@ -20,13 +20,13 @@ from latentrank.metrics.subject import FROM_TEST_CODES, Subject
 
 
 def check(text: str) -> Spec:
-    """Reject a metric before what it is measured on is trained.
+    """Reject a metric before the runs that it would be measured on are trained.
 
     Args:
         text: the metric, in the form that `parse` reads.
 
     Returns:
-        The metric, with an argument that it takes.
+        The metric, with a valid argument.
 
     Raises:
         InputError: an unknown metric, or an argument that it does not take.
@@ -218,14 +218,14 @@ def check_possible(subject: Subject, text: str) -> None:
         text: the metric, in the form that `parse` reads.
 
     Raises:
-        InputError: an unknown metric; or the data lack labels, parameters or images that it needs,
-            or the method codes of samples.
+        InputError: an unknown metric, data without the labels, parameters or images that it needs,
+            or a method without codes of samples.
     """
     _check_needs(subject, check(text), but=_OF_TRAINED)
 
 
 def check_weights(subject: Subject, text: str) -> None:
-    """Refuse a metric on features of a network without weights; fetch them where that is allowed.
+    """Refuse a metric on features of a network without weights; download them if allowed.
 
     Args:
         subject: a run, trained or not.
@@ -250,7 +250,7 @@ def _check_needs(subject: Subject, spec: Spec, but: Collection[Need] = ()) -> No
             )
 
 
-#: What only a trained run tells.
+#: What is known only once a run is trained.
 _OF_TRAINED: Final = frozenset[Need]({"history"})
 #: What is known without the data.
 OF_METHOD: Final = frozenset[Need]({"codes"}) | _OF_TRAINED

@@ -87,7 +87,7 @@ def _contains(known: Any, asked: Any) -> bool:
 
 
 def _values(content: Mapping[str, Any]) -> dict[str, Value]:
-    """The stored values by key; damaged ones are left out, and measured again when asked for."""
+    """The stored values by key; damaged ones are left out, and measured again when needed."""
     rows, found = content.get(KEY), {}
     for key, row in rows.items() if isinstance(rows, dict) else ():
         with suppress(ValidationError):
@@ -101,13 +101,13 @@ def _model(folder: Path) -> str | None:
 
 
 def read(folder: str | Path, measured_on: str | None = None) -> list[Value]:
-    """The stored values for the model that a run folder holds now.
+    """The stored values for the model that is now in a run folder.
 
     Values of an earlier model, before the run was trained for longer, are left out.
 
     Args:
         folder: the run folder.
-        measured_on: fingerprint of the data, of a saved model; None for a run's own data.
+        measured_on: fingerprint of the data given to a saved model; None for a run's own data.
 
     Returns:
         The values, in the order of measurement; empty if there are none.

@@ -1,4 +1,4 @@
-"""The run to be measured, and everything that metrics need of it, computed once."""
+"""The run to be measured, and everything that metrics need from it, computed once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from latentrank.runs.train import new_model
 Array = NDArray[Any]
 T = TypeVar("T")
 
-# Samples decoded from codes of test samples, named where a density would be.
+# Samples decoded from codes of test samples; these names take the place of a density's.
 FROM_TEST_CODES = ("reconstruction", "interpolation")
 
 
@@ -82,7 +82,7 @@ class Subject:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data that it was trained on, or is to be."""
+        """The data that the run was, or will be, trained on."""
         # Values measured without a model are in a folder without a run.
         trained = self.opened or all((self.folder / name).is_file() for name in (CONFIG, METRICS))
         if trained:
@@ -91,7 +91,7 @@ class Subject:
 
     @cached_property
     def full_dataset(self) -> Dataset:
-        """All of that data: evaluation does not depend on the subset trained on."""
+        """The complete data, so that evaluation does not depend on the subset trained on."""
         about = self.config.data
         if about.train_size is None and about.test_size is None:
             return self.dataset
@@ -99,7 +99,7 @@ class Subject:
 
     @property
     def _all_of_it(self) -> str:
-        """The configuration of all of the data as text, for a cache key."""
+        """The configuration of the complete data as text, for a cache key."""
         every = {"train_size": None, "test_size": None, "seed": 0}
         return self.config.updated(every).model_dump_json()
 
@@ -124,7 +124,7 @@ class Subject:
         return self.run.codes(split)
 
     def all_codes(self, split: str) -> NDArray[np.float32]:
-        """Codes of the `"train"` or `"test"` samples of all of the data, `(N, L)`."""
+        """Codes of the `"train"` or `"test"` samples of the complete data, `(N, L)`."""
         if self.full_dataset is self.dataset:
             return self.codes(split)
         return self.model.encode_array(getattr(self.full_dataset, split).x)
@@ -137,7 +137,7 @@ class Subject:
         trained = self.opened or (self.folder / METRICS).is_file()
         part = (self.model if trained else new_model(self.config, self.dataset).eval()).bottleneck
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that an untrained one has no basis
+            warnings.simplefilter("ignore")  # an untrained bottleneck warns that it has no basis
             return part.posterior(torch.zeros(1, part.encoder_dim)) is not None
 
     @torch.no_grad()
@@ -185,7 +185,7 @@ class Subject:
     # --- features -------------------------------------------------------------------------------
 
     def extractor(self, name: str) -> Extractor:
-        """A feature network; a classifier is trained on all of the data, for every run on it."""
+        """A feature network; a classifier is trained once on the complete data, for all runs."""
         self.say(f"features, {name}")
         return _extractor(
             name,

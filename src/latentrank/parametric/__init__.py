@@ -1,4 +1,4 @@
-"""Codes as a function of the parameters that the samples were made from."""
+"""Codes as a function of the parameters that generated the samples."""
 
 from latentrank.parametric.coordinates import Coordinates
 from latentrank.parametric.kinds import KINDS, UnsuitableError, choose

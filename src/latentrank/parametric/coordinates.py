@@ -1,4 +1,4 @@
-"""Parameters without their units, and where known ones end."""
+"""Dimensionless coordinates of parameters, and the convex hull of the known ones."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from latentrank.density.base import Subspace
 
 Array = NDArray[np.float64]
 
-#: Up to so many dimensions the faces of a convex hull are few enough to be listed.
+#: Maximum number of dimensions in which a convex hull has few enough faces to list.
 MOST_DIMENSIONS = 5
-#: Values closer than this share of a parameter's range are equal: grids are computed, and rounded.
+#: Values closer than this share of a parameter's range are equal, since computed grids are rounded.
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """Known parameters scaled to [0, 1], in as many numbers as they vary in.
+    """Known parameters scaled to [0, 1], in as many coordinates as they have degrees of freedom.
 
     A parameter that never varies is left out, and parameters on a line become one number.
 
@@ -42,7 +42,7 @@ class Coordinates:
 
     @classmethod
     def of(cls, known: Array) -> Coordinates:
-        """Those of known parameters, `(N, P)`, at least two of them different."""
+        """Coordinates for known parameters, `(N, P)`, at least two of them different."""
         low, span = ranges(known)
         axes = np.eye(len(low))[:, known.max(axis=0) > low]
         subspace = Subspace.of((known - low) / span)
@@ -76,7 +76,7 @@ class Coordinates:
             [False, True, True]
         """
         nodes, points = self(known), self(query)
-        # What the coordinates leave out is constant, or follows from the others.
+        # Directions that the coordinates leave out do not vary among the known parameters.
         origin = self.scaled(known[:1]) - nodes[:1] @ self.axes.T
         away = np.abs(self.scaled(query) - origin - points @ self.axes.T).max(axis=1) > tolerance
         low, high = nodes.min(axis=0) - tolerance, nodes.max(axis=0) + tolerance
@@ -107,7 +107,7 @@ def levels(points: Array) -> list[Array]:
 
 
 def cells(points: Array) -> NDArray[np.int64]:
-    """Which of its axis' levels each value is, `(N, r)`."""
+    """The index of each value among the levels of its axis, `(N, r)`."""
     found = [
         np.searchsorted(level, values + ROUNDING, side="right") - 1
         for level, values in zip(levels(points), points.T, strict=True)
@@ -116,6 +116,6 @@ def cells(points: Array) -> NDArray[np.int64]:
 
 
 def _is_mean(nodes: Array, point: Array) -> bool:
-    """Whether a point is a weighted mean of nodes, with weights that are not negative."""
+    """Whether a point is a convex combination of nodes."""
     mean = np.vstack([nodes.T, np.ones(len(nodes))])
     return bool(linprog(np.zeros(len(nodes)), A_eq=mean, b_eq=[*point, 1.0]).success)

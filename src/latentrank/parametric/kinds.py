@@ -44,11 +44,11 @@ _MOST_CENTRES = 5000  # the last two solve a dense system of this many equations
 _JITTER = 1e-10  # of the variance: keeps the Cholesky factorisation of a smooth kernel finite
 _LEARNT_FROM = 300  # nodes that length scales are learnt from
 _LEADING = 64  # and principal directions of their values
-_START = 0.3  # length scale to begin with, of a parameter's range
+_START = 0.3  # initial length scale, as a share of a parameter's range
 
 
 class UnsuitableError(InputError):
-    """The parameters are of a kind that this interpolation is not made for."""
+    """The parameters do not suit this kind of interpolation."""
 
 
 def choose(points: Array) -> str:
@@ -86,7 +86,7 @@ def linear(points: Array, values: Array) -> Interpolant:
     def interpolant(query: Array) -> Array:
         simplices = mesh.find_simplex(query)
         for row in np.flatnonzero(simplices < 0):
-            # The one that the point is least far outside of.
+            # The simplex from which the point is least far outside.
             simplices[row] = _weights(mesh, slice(None), query[row]).min(axis=1).argmax()
         weights = _weights(mesh, simplices, query)
         return np.asarray(np.einsum("qv,qvk->qk", weights, values[mesh.simplices[simplices]]))
@@ -99,7 +99,7 @@ def _weights(mesh: Delaunay, simplices: Any, query: Array) -> Array:
     transform = mesh.transform[simplices]
     first = np.einsum("qij,qj->qi", transform[:, :-1], query - transform[:, -1])
     weights = np.concatenate([first, 1 - first.sum(axis=1, keepdims=True)], axis=1)
-    # A flat one has no coordinates; others hold its points.
+    # A flat simplex has no coordinates; other simplices contain its points.
     return np.asarray(np.nan_to_num(weights, nan=-np.inf))
 
 
@@ -111,7 +111,7 @@ def multilinear(points: Array, values: Array) -> Interpolant:
         values: `(N, k)`.
 
     Raises:
-        UnsuitableError: the points are no full grid.
+        UnsuitableError: the points do not form a full grid.
     """
     axes = levels(points)
     if not _is_grid(axes, points):
@@ -159,7 +159,7 @@ def gaussian_process(points: Array, values: Array, learnt: Array) -> Interpolant
     Args:
         points: `(N, r)`, different ones.
         values: `(N, k)`.
-        learnt: what `learn_kernel` gave for them.
+        learnt: result of `learn_kernel` for these points and values.
 
     Raises:
         UnsuitableError: there are too many points for a dense system.
@@ -172,11 +172,11 @@ def gaussian_process(points: Array, values: Array, learnt: Array) -> Interpolant
 
 
 def learn_kernel(points: Array, values: Array) -> Array:
-    """The smoothness and the length scales under which the values are likeliest.
+    """The smoothness and the length scales that maximise the likelihood of the values.
 
-    The amplitude leaves the mean as it is. Without it the likelihood depends on the values only
-    through their inner products, so that their leading principal directions are enough, and codes
-    and coefficients give the same.
+    The amplitude does not change the posterior mean. Without it, the likelihood depends on the
+    values only through their inner products, so that their leading principal directions suffice,
+    and codes and coefficients give the same result.
 
     Args:
         points: `(N, r)`.

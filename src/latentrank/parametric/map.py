@@ -1,9 +1,9 @@
-r"""The map from parameters to codes: fitted, evaluated, kept in a file that runs no code.
+r"""The map from parameters to codes: fitted, evaluated, saved in a file that runs no code.
 
 A code is `z = m + D a`, with coefficients `a` in the basis of the bottleneck or, where it has none,
 in the principal directions of the training codes; the coefficients are interpolated over the
-parameters. That is how a reduced-order model predicts (Hesthaven and Ubbiali, 2018), with an
-autoencoder in place of the POD.
+parameters. Reduced-order models predict in this way (Hesthaven and Ubbiali, 2018); here an
+autoencoder replaces their POD.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class ParameterMap:
         coefficients: `(N, k)` float64, those of the codes there.
         mean: `(L,)` float64, the code of zero coefficients.
         directions: `(k, L)` float64.
-        names: of the parameters, where known.
-        kernel: what a Gaussian process learnt, see `latentrank.parametric.kinds.learn_kernel`;
-            empty for other kinds.
+        names: names of the parameters, if known.
+        kernel: hyperparameters of a Gaussian process, from
+            `latentrank.parametric.kinds.learn_kernel`; empty for other kinds.
 
     Example:
         >>> made = ParameterMap.fit([[0.0], [1.0]], [[0.0, 5.0], [2.0, 5.0]])
@@ -81,14 +81,14 @@ class ParameterMap:
     ) -> ParameterMap:
         """The map through known codes.
 
-        Samples with the same parameters count as one, with the mean of their codes.
+        Samples with the same parameters are merged into one, with the mean of their codes.
 
         Args:
             parameters: `(N, P)`.
             codes: `(N, L)`.
             kind: one of `KINDS`; `"auto"` is multilinear on a full grid, and radial elsewhere.
-            basis: `(L, k)`, orthonormal columns that hold every code; the principal directions of
-                the codes unless given.
+            basis: `(L, k)`, orthonormal columns that span every code; by default the principal
+                directions of the codes.
             names: of the parameters.
 
         Raises:
@@ -121,7 +121,7 @@ class ParameterMap:
             kernel = kinds.learn_kernel(points, coefficients)
         given = None if names is None else tuple(names)
         made = cls(kind, nodes, coefficients, mean, directions, given, kernel)
-        _ = made._interpolant  # what does not suit the kind is refused here
+        _ = made._interpolant  # raises if the parameters do not suit the kind
         return made
 
     @property
@@ -163,7 +163,7 @@ class ParameterMap:
         return self._coordinates.outside(self.nodes, query)
 
     def extrapolated(self, parameters: ArrayLike) -> str | None:
-        """A sentence that names the rows outside the convex hull; None where there are none.
+        """A sentence that names the rows outside the convex hull; None if there are none.
 
         Example:
             >>> made = ParameterMap.fit([[0.0], [1.0]], [[0.0], [2.0]], names=["speed"])
@@ -190,7 +190,7 @@ class ParameterMap:
         return ", ".join(f"{name} {text}" for name, text in zip(self.names, texts, strict=True))
 
     def save(self, path: str | Path) -> None:
-        """Keep the map in a safetensors file.
+        """Save the map to a safetensors file.
 
         Raises:
             InputError: the file cannot be written.
@@ -202,7 +202,7 @@ class ParameterMap:
 
     @classmethod
     def load(cls, path: str | Path) -> ParameterMap:
-        """What `save` kept; nothing in the file is run.
+        """The map that `save` wrote; no code in the file is run.
 
         Raises:
             InputError: there is no such file, or it holds no map.
@@ -213,7 +213,7 @@ class ParameterMap:
                 arrays: dict[str, Any] = {name: file.get_tensor(name) for name in _ARRAYS}
             names = json.loads(about["names"])
             made = cls(about["kind"], names=None if names is None else tuple(names), **arrays)
-            made(made.nodes[:1])  # what does not fit together is refused here
+            made(made.nodes[:1])  # raises if the arrays do not fit together
             return made
         except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
             raise InputError(
@@ -237,7 +237,7 @@ def as_parameters(
         values: `(N, P)`.
         width: the expected `P`, or None for any.
         names: of the expected parameters, for the error.
-        what: they are called there.
+        what: name of the values in the error.
 
     Returns:
         `(N, P)` float64.

@@ -59,11 +59,11 @@ class Part(_Strict):
 
     preset: str = Field("", description="name of a preset")
     data: str = Field(
-        "", description="instead of a preset: a data set, or a path relative to the recipe's file"
+        "", description="data set instead of a preset, or a path relative to the recipe's file"
     )
-    name: str = Field("", description="heading; by default the name of the preset or the data")
+    name: str = Field("", description="heading; by default, the name of the preset or the data")
     settings: Settings = Field(default={}, description="override the preset's, in every budget")
-    rows: list[str] = Field(default=[], description="its rows; all unless named")
+    rows: list[str] = Field(default=[], description="names of its rows; by default all")
     row_settings: dict[str, Settings] = Field(
         default={}, description="row: its settings here, over all others"
     )
@@ -106,7 +106,7 @@ class Row(_Strict):
     method: str = Field(description="name of the method")
     options: Settings = Field(default={}, description="of the method")
     settings: Settings = Field(default={}, description="over the part's")
-    x: float | None = Field(None, description="its x in a power law")
+    x: float | None = Field(None, description="x of this row in a power law")
     trained: bool = Field(True, description="false: its metrics need no trained model")
     metrics: dict[str, str] = Field(default={}, description="over the part's")
     few_seeds: int | None = Field(
@@ -154,7 +154,7 @@ class Recipe(_Strict):
         "seeds:COLUMN",
     )
     summary: Literal["mean", "median"] = Field(
-        "mean", description="what a cell gives of its seeds; the median where outcomes differ"
+        "mean", description="what cells show of their seeds; median where outcomes fall into groups"
     )
     power: Power | None = None
     claims: list[Claim] = Field(default=[])
@@ -225,7 +225,7 @@ class Recipe(_Strict):
         return [row for row in self.rows if not part.rows or row.name in part.rows]
 
     def metrics_of(self, part: Part) -> list[str]:
-        """The metrics of a part, and those that rows have instead."""
+        """The metrics of a part, and those with which rows override them."""
         return [*part.metrics.values(), *(m for row in self.rows for m in row.metrics.values())]
 
     def part(self, name: str) -> Part:
@@ -242,7 +242,7 @@ FIGURES = {
     "bars": ":COLUMN", "seeds": ":COLUMN",
 }  # fmt: skip
 
-#: Settings of a run that an experiment says elsewhere, and where.
+#: Settings of a run that an experiment specifies elsewhere, and where.
 _GIVEN_ELSEWHERE = {
     "method": "rows", "options": "options beside settings", "seed": "seeds",
     "device": "--device", "download": "--download",
@@ -322,7 +322,7 @@ def load(name: str) -> Recipe:
 
 
 def _find_data(recipe: Recipe, folder: Path) -> None:
-    """Make paths of data relative to the working folder, from ones relative to the recipe's."""
+    """Turn data paths relative to the recipe's folder into paths relative to the working folder."""
     for part in recipe.parts:
         if part.data and part.data not in data.names():
             with contextlib.suppress(OSError):  # longer than a path may be
@@ -361,7 +361,7 @@ def presets() -> dict[str, Preset]:
 
 
 def _message(error: ValidationError, source: str) -> InputError:
-    # a key that is missing is usually there, but misspelt
+    # a missing key is usually a misspelt one
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(map(str, first["loc"]))
     kind = Recipe if len(first["loc"]) == 1 else _KINDS.get(str(*first["loc"][:1]))

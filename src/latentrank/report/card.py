@@ -21,7 +21,7 @@ from latentrank.serialization import rank_of, spec_of
 
 @dataclass(frozen=True)
 class Facts:
-    """What a card tells.
+    """The contents of a card.
 
     Attributes:
         spec: of the model.
@@ -29,7 +29,7 @@ class Facts:
         data: name of the data, without a path; empty if unknown.
         numbers: metrics by name, as text.
         training: settings of the training by name, as text.
-        warning: a doubt about the run; empty for none.
+        warning: a reason to doubt the run's results; empty for none.
     """
 
     spec: Spec
@@ -41,7 +41,7 @@ class Facts:
 
 
 def facts_of(folder: Path, run: Run | None = None) -> Facts:
-    """What is known of a saved model, and of the run that trained it.
+    """What is known about a saved model, and about the run that trained it.
 
     Args:
         folder: folder of the model.
@@ -91,7 +91,7 @@ def card(facts: Facts, name: str = "", licence: str | None = None) -> str:
     """The card, as Markdown with the metadata that the Hub reads.
 
     Args:
-        facts: what it tells.
+        facts: its contents.
         name: of the model, `"user/name"`.
         licence: of the weights as the Hub knows it, such as `"mit"`.
 

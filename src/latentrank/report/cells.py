@@ -32,7 +32,7 @@ Floats = NDArray[np.floating]
 
 _GAP: Final = 0.06  # of a cell, between neighbours
 MOST_POINTS: Final = 20_000  # of all lines of a figure; beyond, they are rasterised
-_LONGEST_STEPS: Final = 32  # vectors up to this long are drawn as steps, one a feature
+_LONGEST_STEPS: Final = 32  # vectors up to this long are drawn as steps, one per feature
 
 
 class Limits(NamedTuple):
@@ -274,7 +274,7 @@ def colour_bar(
 
 
 def _in_lines(label: str, room: float) -> str:
-    """A label in lines of at most `room` inches, as far as its words allow."""
+    """A label broken between words into lines of at most `room` inches, where possible."""
     return "\n".join(wrap(label, max(1, int(len(label) * room / text_inches(label)))))
 
 

@@ -184,7 +184,7 @@ def _setting(name: str, value: Any) -> str:
 
 
 def measures(column: Column) -> dict[str, Measure]:
-    """Every number that all repetitions measured.
+    """Every number that was measured in all repetitions.
 
     Args:
         column: a method.
@@ -223,7 +223,7 @@ def _shared(tables: Sequence[Mapping[str, float]]) -> dict[str, Measure]:
 
 
 def _numbers(metrics: Mapping[str, Any], same_units: bool) -> dict[str, float]:
-    """The scalar result metrics; in place of errors in own units their share of the variance."""
+    """The scalar metrics; errors in different units are replaced by shares of the variance."""
     if not same_units:
         shares = {"validation_error": share_of_variance(metrics), "error_of_the_mean": None}
         renamed = {"validation_error": "error_share"}
@@ -285,9 +285,9 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
         columns: the methods.
 
     Returns:
-        Rows of text, name first, a dash where a method does not have the number; and row index to
-        the index of the cell to mark as best. The number of seeds is in brackets if methods differ
-        in it.
+        Rows of text, name first, with a dash where a method lacks the number; and row index to the
+        index of the cell to mark as best. The number of seeds is in brackets if methods differ in
+        it.
     """
     measured = _measured(columns)
     found, better = _measures(columns, measured), _better(measured)
@@ -305,7 +305,7 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
 
 
 def _better(measured: Sequence[Mapping[str, Value]]) -> dict[str, str]:
-    """Which direction is better, for numbers that methods are compared by."""
+    """Which direction is better, for the numbers by which methods are compared."""
     found = {name: value.better for table in measured for name, value in table.items()}
     found |= {name: METRICS.get(name).better for name in METRICS}
     return {name: better for name, better in found.items() if better}

@@ -38,7 +38,7 @@ _LONGEST_TITLE: Final = 30  # characters; longer ones would wrap on a phone
 _GAP: Final = 0.15  # inches between figures side by side
 _WALKS: Final = (
     "Straight lines between the codes of the same pairs of test samples, decoded; both ends are "
-    "reconstructions. Where a method generates from noise: great circles between pairs of noise."
+    "reconstructions. Where a method generates from noise: great circles between noise vectors."
 )
 _OWN_UNITS: Final = (
     "The models scale the data differently, so their validation errors have different units. "
@@ -131,7 +131,7 @@ def write_comparison(
 
 
 def _notes(columns: Sequence[Column]) -> list[Markup]:
-    """What is not known of saved models, once if it is the same for all."""
+    """What is not known about saved models, stated once if it is the same for all."""
     every = {column.name: " ".join(column.view.run.notes) for column in columns}
     if len(set(every.values())) == 1:
         every = {"": next(iter(every.values()))}

@@ -107,7 +107,7 @@ def explorable(run: Run) -> View:
 
 
 def thumbnails(view: View) -> list[str]:
-    """What is decoded from the codes to start from, as data URLs."""
+    """Decoded pictures of the starting points, as data URLs."""
     decoded = view.decode(view.starts)[:, None, None]
     as_lines = view.noun in ("curve", "row")
     return [_data_url(picture[0, 0], as_lines) for picture in _drawn(decoded, view)]

@@ -1,4 +1,4 @@
-"""Empty axes as drawings, into which a page draws what changes."""
+"""Empty axes as SVG drawings, into which a page draws decoded samples."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def page(
         footer: the last line.
         style: additional CSS.
         script: JavaScript from this package; without it, the page allows no scripts.
-        live: the script may ask the server that the page comes from.
+        live: the script may send requests to the page's server.
 
     Returns:
         The document.
@@ -95,7 +95,7 @@ def facts(values: Mapping[str, str | tuple[str, str]]) -> Markup:
     """The headline numbers, side by side.
 
     Args:
-        values: name to value, or to a value and the small words after it.
+        values: name to value, or to a value and smaller text after it.
 
     Returns:
         A definition list; empty if there are no facts.

@@ -1,4 +1,4 @@
-"""In which units samples are drawn, and between which values."""
+"""The units in which samples are drawn, and the limits of their values."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def drawn(x: NDArray[Any], units: Preprocessing) -> Floats:
 
     Returns:
         Fractions of the bounds where there are bounds. Rows of a table in standard deviations from
-        the mean of each column, since columns of different units do not fit on one axis; curves
-        likewise, if one of their channels would look constant beside the others. Anything else in
-        the units of the data, float64.
+        the mean of each column, since columns of different units do not fit on one axis; likewise
+        curves with a channel that would look constant beside the others. Anything else in the
+        units of the data, float64.
 
     Example:
         >>> units = Preprocessing(offset=(5.0, 1e9), scale=(1.0, 1e6))
@@ -59,7 +59,7 @@ def in_deviations(shape: tuple[int, ...], units: Preprocessing) -> bool:
 def in_colour(shape: tuple[int, ...], units: Preprocessing, axes: Axes) -> bool:
     """Whether three channels are drawn as red, green and blue.
 
-    Named ones without bounds, or of different magnitudes, are variables of a field.
+    Named channels without bounds, or of different magnitudes, are variables of a field.
     """
     if len(shape) < 3 or shape[0] != 3:
         return False
@@ -95,7 +95,7 @@ def limits_of(
 def _on_one_axis(units: Preprocessing) -> bool:
     """Whether all columns or channels can be seen on one axis.
 
-    Those of different units cannot: a velocity beside a pressure is a straight line.
+    With different units they cannot: a velocity beside a pressure looks constant.
     """
     offset, scale = np.broadcast_arrays(np.atleast_1d(units.offset), np.atleast_1d(units.scale))
     spans = 4 * scale[scale > 0]  # two standard deviations each way

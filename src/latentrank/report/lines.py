@@ -101,7 +101,7 @@ def finish(
     """Limits and labels of panels that share their axes.
 
     Args:
-        figure: that holds them.
+        figure: the figure that contains them.
         panels: in rows.
         sample: one that was drawn.
         axes: its names and coordinates.

@@ -22,7 +22,7 @@ from latentrank.runs import Run
 _WIDTH: Final = 4.4  # inches of a drawing; it has half a page, or a phone
 _SLIDERS: Final = 12
 _REACH: Final = 3.0  # standard deviations each way, at least
-_HULL: Final = 3  # parameters up to which leaving the known ones is noticed
+_HULL: Final = 3  # maximum number of parameters for which extrapolation is detected
 
 Coordinates = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ class Explorer:
         self._mean, self._scales = plane.mean, plane.scales[:count]
         self._directions = plane.basis[:, :count]
         self._map, self._model = _known_map(run), run.model()
-        self.decoded(np.zeros(count))  # the first one takes longest
+        self.decoded(np.zeros(count))  # a warm-up, since the first call is the slowest
 
     @property
     def directions(self) -> int:
@@ -165,14 +165,14 @@ class Explorer:
         )
 
     def _labels(self) -> list[str]:
-        """What stands below the samples to start from: a class, or parameters, or a number."""
+        """Captions of the starting samples: a class, parameters, or a number."""
         rows = self._shown_parameters()
         if rows and not self.view.kept.class_names:
             return [", ".join(f"{value:.2g}" for value in row) for row in rows]
         return [title or str(number) for number, title in enumerate(self.view.titles, start=1)]
 
     def _shown_parameters(self) -> list[list[float]]:
-        """Parameters of the samples to start from."""
+        """Parameters of the starting samples."""
         known = self.view.test.get("parameters")
         return [] if known is None else known[self.view.kept.rows].tolist()
 

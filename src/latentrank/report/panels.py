@@ -57,7 +57,7 @@ def drawn_as_lines(view: View) -> bool:
 
 
 def _axis(view: View) -> str:
-    """What the axis counts where columns or channels may have different units."""
+    """The unit of the axis where columns or channels may have different units."""
     if not in_deviations(view.shape, view.preprocessing):
         return ""
     each = "Columns of the table, in order," if view.noun == "row" else "Channels"
@@ -65,7 +65,7 @@ def _axis(view: View) -> str:
 
 
 def _first_channel(view: View) -> str:
-    """Which channel is drawn where only one can be."""
+    """Which channel is drawn, if only one can be."""
     if view.shape[0] == 1 or view.in_colour:
         return ""
     names = channel_names(view.shape[0], view.axes)
@@ -73,7 +73,7 @@ def _first_channel(view: View) -> str:
 
 
 def walked_channels(view: View) -> str:
-    """Which channels are drawn of walks between samples."""
+    """Which channels of walks between samples are drawn."""
     if not drawn_as_lines(view):
         return _first_channel(view)
     if view.noun == "row" or view.shape[0] == 1:
@@ -102,7 +102,7 @@ def _coefficients(view: View) -> Drawn:
 
 
 def _reconstructions(view: View) -> Drawn:
-    """Originals beside reconstructions; of fields, with the error."""
+    """Originals beside reconstructions; for fields, also the error."""
     view.need_codes("nothing to reconstruct")
     found, noun = view.decode(view.codes_of_shown()), view.noun
     if isinstance(view.limits, FieldLimits):
@@ -149,18 +149,18 @@ def _spectrum(view: View) -> Drawn:
         f"linear and on a logarithmic axis. The rank is {rank}: the number of values above "
         f"{RANK_THRESHOLD:g}{', marked by the dot' if rank >= 1 else ''}."
         + ("" if true is None else f" Dashed: the number of parameters of the data, {true}."),
-        tuple(_sayings(view)),
+        tuple(_messages(view)),
     )
 
 
 def coded(view: View) -> str:
-    """What the figures call the codes of test samples, or without data of those trained on."""
+    """The figures' name for the codes of test samples or, without data, of training samples."""
     split = "test" if view.has_samples else "training"
     noise = view.starts_from_noise
     return f"discriminator's features of {split} samples" if noise else f"{split} codes"
 
 
-def _sayings(view: View) -> list[str]:
+def _messages(view: View) -> list[str]:
     """Messages that parts of the training left in the metrics, such as how a rank was found."""
     parts = [part for part in view.metrics.values() if isinstance(part, Mapping)]
     return [str(part["message"]) for part in parts if part.get("message")]
@@ -170,8 +170,7 @@ def _interpolation(view: View) -> Drawn:
     """Straight lines between codes of test samples."""
     rows = walks(view, view)
     ends = (
-        f"Great circles between pairs of noise, turned into {view.noun}s at {_STEPS} equidistant "
-        "angles."
+        f"Great circles between pairs of noise vectors, decoded at {_STEPS} equidistant angles."
         if view.starts_from_noise
         else f"Straight lines between the codes of two {view.start_noun}s, decoded at {_STEPS} "
         f"equidistant points{'; both ends are reconstructions' if view.has_samples else ''}."
@@ -203,7 +202,7 @@ def walks(view: View, first: View, way: Callable[..., Array] | None = None) -> A
 
 
 def _plane(view: View) -> Drawn:
-    """The grid along the first two principal directions, or the walk along the only one."""
+    """The grid along the first two principal directions, or a walk along the only one."""
     view.need_codes("no plane of codes to walk in")
     view.need_directions("no principal direction to walk along")
     grid = ways.pca_grid(view.plane, size=GRID, extent=2.0)
@@ -230,7 +229,7 @@ def _plane(view: View) -> Drawn:
 def _samples(view: View) -> Drawn:
     """Samples from one Gaussian."""
     origin = (
-        f"{SAMPLES} draws of noise, N(0, I) with seed 0, turned into {view.noun}s"
+        f"{SAMPLES} draws of noise, N(0, I) with seed 0, decoded"
         if view.starts_from_noise
         else f"{SAMPLES} codes drawn from one Gaussian fitted to the training codes (seed 0), "
         "decoded"
@@ -250,7 +249,7 @@ def generated(view: View, count: int) -> Array:
 
 
 def scattered(count: int) -> NDArray[np.int64]:
-    """Rows of codes to draw as points, at random if there are too many."""
+    """Rows of codes to draw as points, a random selection if there are too many."""
     return np.sort(np.random.default_rng(0).permutation(count)[:_SCATTERED])
 
 
@@ -298,7 +297,7 @@ def _losses(view: View) -> Drawn:
             for name, values in history.items()
         }
     together = (
-        "the validation error, a mean square like the reconstruction term, in one panel with it"
+        "the validation error, a mean square like the reconstruction term, in the same panel"
         if shared
         else "the validation error (mean square)"
     )

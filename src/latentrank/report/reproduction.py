@@ -32,7 +32,7 @@ class Cell:
     """Measured values, one per seed, and the published value, with its spread if any.
 
     Where outcomes fall into groups, such as trainings that fold and trainings that do not, the
-    median says more than a mean between them.
+    median is more informative than a mean between the groups.
 
     Example:
         >>> Cell([1.0, 2.0, 3.0], (2.5, None)).measured
@@ -273,7 +273,7 @@ def as_values(page: Page) -> dict[str, Any]:
 def cells(grid: Grid) -> tuple[list[str], list[list[str]]]:
     """Header and rows as text: a measured and a published column for each metric.
 
-    An empty one is left out, and the word "measured" where nothing is published.
+    Empty columns are left out, and so is the word "measured" where nothing is published.
     """
     kinds = []
     for column in grid.columns:

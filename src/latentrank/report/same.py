@@ -41,7 +41,7 @@ def check_same_data(views: Sequence[View]) -> None:
 
 
 def _same_samples(first: View, second: View) -> bool | None:
-    """Whether the samples shown of both are the same; None if none are known to be of one row."""
+    """Whether both show the same samples; None if they share no known row of the data."""
     if first.shape != second.shape:
         return False
     shown, own = _shown_by_row(first), _shown_by_row(second)

@@ -86,8 +86,9 @@ def listening(port: int) -> socket.socket:
             f"Port {port} cannot be used ({reason}); give another --port, or leave it out for a "
             "free one."
         ) from None
-    # An answer is written in two parts, and the second would wait 40 ms for a receipt of the first.
-    # asyncio sets this only for sockets that are explicitly TCP, which create_server's are not.
+    # A response is sent in two parts, and the second would wait 40 ms for acknowledgement of the
+    # first. asyncio sets this only for sockets that are explicitly TCP, which create_server's are
+    # not.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -106,7 +106,7 @@ _OWN_STYLE: ContextVar[Any] = ContextVar("own_style", default=MappingProxyType({
 def styled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Make a function draw in this style, without changing matplotlib's settings.
 
-    Those in force, such as a dark background from a matplotlibrc, are replaced by matplotlib's
+    Current settings, such as a dark background from a matplotlibrc, are replaced by matplotlib's
     defaults: a mixture of two styles may be unreadable.
     """
 

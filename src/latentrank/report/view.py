@@ -1,4 +1,4 @@
-"""The data that reports show of a run: test samples, codes and decoded codes."""
+"""What reports show of a run: test samples, codes and decoded codes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class View:
     Args:
         run: a finished run.
         first: the view of a run on the same data, whose PCA is reused and in whose units samples
-            are drawn, so that those of both fit on one axis.
+            are drawn, so that samples of both runs fit on one axis.
     """
 
     def __init__(self, run: Run, first: View | None = None) -> None:
@@ -116,7 +116,7 @@ class View:
 
     @property
     def errors_if_known(self) -> Errors | None:
-        """The same, or None if there are none."""
+        """The same, or None if they cannot be computed."""
         try:
             return self.errors
         except InputError:
@@ -167,7 +167,7 @@ class View:
 
     @property
     def start_noun(self) -> str:
-        """The word for what `starts` stand for."""
+        """The noun for the samples that `starts` represent."""
         return f"{'test' if self.has_samples else 'random'} {self.noun}"
 
     def random_codes(self, count: int) -> Floats:
@@ -197,7 +197,7 @@ class View:
 
     @cached_property
     def titles(self) -> list[str]:
-        """What is known of each sample of `starts`: its class or parameters."""
+        """What is known about each sample of `starts`: its class or parameters."""
         if not self.has_samples:
             return ["" for _ in self.starts]
         test, rows = self.test, self.kept.rows
@@ -324,7 +324,7 @@ class View:
             )
 
     def as_drawn(self, x: NDArray[Any]) -> Floats:
-        """Samples `(N, *shape)` as they are drawn: see `drawn`, and with their heights upwards."""
+        """Samples `(N, *shape)` as they are drawn: see `drawn`; height points upwards."""
         shown = drawn(x, self.units)
         return shown[..., ::-1, :] if self.kept.axes.upwards else shown
 

@@ -175,7 +175,7 @@ def _published(part: Part, column: str, row: str) -> tuple[float, float | None] 
 
 
 def _notes(jobs: Sequence[Job], found: Sequence[Found]) -> list[str]:
-    """Reasons for empty cells: each once, with the rows and columns it applies to."""
+    """Reasons for empty cells, each stated once with the rows and columns it applies to."""
     rows: dict[tuple[str, str], list[str]] = defaultdict(list)
     for job, one in zip(jobs, found, strict=True):
         for column, reason in one.reasons.items():

@@ -1,4 +1,4 @@
-"""What would fail after the trainings, found before: data, and metrics that no row can have."""
+"""Checks before training: data that cannot be read, and metrics that no row can have."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def check(
 ) -> None:
     """Refuse data that cannot be read, and columns of a part that would stay empty.
 
-    A column that some rows of the part can have is kept, and `say` is told which rows cannot. It is
-    also told of weights that are missing: they may come later, when all that is trained is kept.
+    A column that only some rows of the part can have is kept, and `say` reports the other rows. It
+    also reports missing weights, which may be added later: finished trainings are kept.
 
     Args:
         jobs: every measurement of a recipe, as `plan` lists them.
@@ -34,8 +34,8 @@ def check(
         download: whether weights may be downloaded.
 
     Raises:
-        InputError: own data of a run that is to be trained cannot be read or lack a column, or no
-            row of a part can have one of its metrics.
+        InputError: your own data, needed for training, cannot be read or lack a column; or no row
+            of a part can have one of its metrics.
     """
     loaded: dict[str, Dataset | None] = {}
     cells: dict[tuple[str, str], dict[str, InputError | None]] = defaultdict(dict)
@@ -62,7 +62,7 @@ def check(
 
 
 def _on_features(jobs: Sequence[Job]) -> dict[str, tuple[Job, str]]:
-    """A job and its metric for all features that metrics are measured on."""
+    """A job and a metric for each set of features that metrics are measured on."""
     found = {metrics.parse(m).features: (job, m) for job in jobs for m in job.metrics.values()}
     return {features: job for features, job in found.items() if features}
 
@@ -72,13 +72,13 @@ def _is_own(job: Job) -> bool:
 
 
 def _needs_data(job: Job) -> bool:
-    """Whether the data decide if the job can have its metrics."""
+    """Whether the data determine if the job can have its metrics."""
     needs = (need for text in job.metrics.values() for need in metrics.parse(text).metric.needs)
     return not metrics.OF_METHOD.issuperset(needs)
 
 
 def _loaded(job: Job) -> Dataset | None:
-    """The data of a job; None if it is named data that are not here, which concern their part."""
+    """The data of a job; None for a named data set that is missing, which only its part needs."""
     try:
         return load_data(job.config)
     except InputError:
@@ -88,7 +88,7 @@ def _loaded(job: Job) -> Dataset | None:
 
 
 def _impossible(job: Job, metric: str, dataset: Dataset | None) -> InputError | None:
-    """Why a job cannot have a metric; None where it can, or that is not known yet."""
+    """Why a job cannot have a metric; None if it can, or if that is not known yet."""
     if dataset is None and not metrics.OF_METHOD.issuperset(metrics.parse(metric).metric.needs):
         return None
     try:

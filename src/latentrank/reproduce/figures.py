@@ -18,7 +18,7 @@ def figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Any]:
 
     Args:
         recipe: the recipe.
-        page: the results; a power law adds its claim to them.
+        page: the results, to which a power law adds its claim.
         jobs: the trained jobs.
     """
     shown = {(job.part, job.row): job for job in jobs if job.config.training.seed == 0}

@@ -26,9 +26,9 @@ def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunCo
         file: a YAML file.
 
     Raises:
-        InputError: a name that is neither a setting nor an option of the method, with the
-            nearest that is one; a value out of range; no method or no data; or a file with the
-            options of another method.
+        InputError: a name that is neither a setting nor an option of the method (the message
+            suggests the nearest one); a value out of range; no method or no data; or a file with
+            the options of another method.
 
     Example:
         >>> configure({"method": "lorae", "data": "shapes", "penalty": 0.1}).options.penalty
@@ -162,7 +162,7 @@ def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
 
 
 def short_name(source: str) -> str:
-    """The last part of a name or path of data, with that of an array inside a file.
+    """The last part of a name or path of data, with the last part of a name inside a file.
 
     Example:
         >>> short_name("data/sim.h5:/fields/T"), short_name("curves:stairs")
@@ -174,7 +174,7 @@ def short_name(source: str) -> str:
 
 
 def shown_name(source: str) -> str:
-    """The last part of a name or path of data, with the whole of a name inside a file.
+    """The last part of a name or path of data, with the full name inside a file.
 
     Example:
         >>> shown_name("data/sim.h5:/fields/T"), shown_name("data/x.npy")

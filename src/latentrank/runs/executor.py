@@ -34,13 +34,13 @@ from latentrank.runs.worker import (
 
 Say = Callable[[str], None]
 
-# Each process holds torch, the data and a model, so more would need much memory.
+# Each process holds torch, the data and a model, so more processes would need much memory.
 _MOST_ON_A_PROCESSOR = 8
 
 # Number of consecutive worker failures without a finished run before giving up.
 _MOST_ATTEMPTS = 3
 
-# Seconds a process waits for its next run, in case the command has been killed.
+# Seconds that an idle process waits for a run before it ends, in case the command was killed.
 _SECONDS_IDLE = 5
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -171,7 +171,7 @@ class _Session:
     def _attempt(
         self, runs: Sequence[PlannedRun], count: int, cluster: str | None
     ) -> list[tuple[PlannedRun, str]]:
-        """Train in workers; returns the runs that lost theirs, with the reason."""
+        """Train in workers; returns the runs that lost their worker, with the reason."""
         lost, board = [], Board(self.total, self.progress)
         workers = _processes(count) if cluster is None else _cluster(cluster)
         # The command's lock is released first, so that the workers stop.
@@ -188,7 +188,7 @@ class _Session:
                         board.clear()
                         try:
                             done = self._settle(training, future.result)
-                        except Exception as error:  # such as a worker's death
+                        except Exception as error:  # such as that a worker was killed
                             lost.append((training, described(error)))
                             continue
                         left = self.clock.left(list(running.values()), count)
@@ -281,7 +281,7 @@ def _client(address: str) -> Iterator[Any]:
 
 
 def _started(make: Callable[[], Any]) -> Any:
-    """A client that `make` starts, at the third attempt at the latest.
+    """The client that `make` starts, in up to three attempts.
 
     Dask asserts that its thread starts within ten seconds, which a busy machine can exceed.
     """

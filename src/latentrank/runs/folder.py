@@ -39,13 +39,13 @@ class Run:
         decoder: your own network, if `encoder` is given.
 
     Attributes:
-        lacks: what it cannot show: `"history"`, `"samples"`.
+        lacks: what the run does not have: `"history"`, `"samples"`.
         notes: sentences for the user on what that means.
-        held_out: whether its test samples are known to be held out of training.
-        measured_on: fingerprint of the data used for measuring, if they are not its own.
+        held_out: whether the test samples are known to be held out of training.
+        measured_on: fingerprint of the data used for measuring, if they are not the run's own.
 
     Raises:
-        InputError: it is not one.
+        InputError: the folder is not that of a run.
     """
 
     lacks: frozenset[str] = frozenset()
@@ -69,7 +69,7 @@ class Run:
         self._place: RunConfig | None = None
 
     def _check(self) -> None:
-        """Refuse another folder."""
+        """Refuse a folder that is not a run's."""
         if not (self.folder / CONFIG).is_file():
             raise InputError(
                 f"{self.folder} is not the folder of a run (it has no {CONFIG}); "
@@ -141,14 +141,14 @@ class Run:
         return self._place or self.settings
 
     def need_samples(self) -> None:
-        """Refuse a saved model that was given no data; a run has those of its training."""
+        """Refuse a saved model that was given no data; a run has its training data."""
 
     def read_data(self, source: str | Path | Dataset | None = None) -> None:
         """Read the data it was trained on.
 
         Args:
-            source: their new location, if they have moved (for a data set that has a name, the
-                folder given as its `data_root`); or the data, if they are in memory.
+            source: their new location, if they have moved (for a named data set, the folder to use
+                as `data_root`); or the data, if they are in memory.
 
         Raises:
             MissingDataError: they cannot be read, or their content has changed.
@@ -160,13 +160,13 @@ class Run:
             self._dataset = self._read()
 
     def _moved(self, source: str) -> RunConfig:
-        """The settings with the new place of the data; of a known data set that is its root."""
+        """The settings with the new location of the data, as `data_root` for a named data set."""
         if self.settings.data.source in data.names() and Path(source).is_dir():
             return self.settings.updated({"data_root": source})
         return self.settings.updated({"data": source, "data_root": None})
 
     def expect_data(self, place: RunConfig) -> Run:
-        """Read the data, once needed, where these settings say, since they may have moved."""
+        """Read the data, once needed, from the location in these settings: they may have moved."""
         self._place = place
         return self
 
@@ -182,7 +182,7 @@ class Run:
         return self._accepted(dataset)
 
     def _accepted(self, dataset: Dataset) -> Dataset:
-        """Data, if they are those of the training."""
+        """The data, if they are those of the training."""
         known = self.model().spec.data_fingerprint if self.finished else None
         if known is not None and dataset.fingerprint != known:
             raise MissingDataError(
@@ -226,7 +226,7 @@ class Run:
             stored = read_arrays(self.folder / CODES, split)
             self._encoded[split] = stored or self._encode(split)
             if not stored and self.finished:
-                with suppress(InputError):  # where nothing can be written, it can still be read
+                with suppress(InputError):  # a read-only folder can still be used
                     self._store()
         return self._encoded[split]
 
@@ -298,7 +298,7 @@ def _unfinished(folder: Path) -> InputError:
 
 
 def load_data(config: RunConfig, progress: bool = False, source: Any = None) -> Dataset:
-    """The data set that a configuration names, or describes where it is in memory.
+    """The data set that a configuration names, or describes if it is in memory.
 
     Args:
         config: of the run.

@@ -16,12 +16,12 @@ from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.views import spread_evenly
 
 _MOST_SHOWN: Final = 12
-_MOST_BYTES: Final = 2**24  # of all shown samples
+_MOST_BYTES: Final = 2**24  # for all samples together
 
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A few test samples, and names.
+    """A few test samples, and the names of classes, parameters and axes.
 
     Args:
         rows: `(n,)` int64, rows of the samples in the test split.
@@ -73,7 +73,7 @@ class Kept:
         """The inverse of `arrays` and `words`.
 
         Raises:
-            ValueError: something is missing, or of another type.
+            ValueError: something is missing or has the wrong type.
 
         Example:
             >>> kept = Kept(np.array([3]), np.zeros((1, 5)), class_names=("cat", "dog"))

@@ -29,7 +29,7 @@ def lock_file(folder: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Keep other processes, and other threads, from training in a run folder.
+    """Keep other processes and threads from training in a run folder.
 
     The operating system releases the lock when its holder ends, for any reason. It is re-entrant
     within a thread. In distributed training, only the first process takes it.

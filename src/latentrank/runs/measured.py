@@ -21,7 +21,7 @@ _EXPLAINED: Final = 0.1
 
 
 def measured(model: LatentModel, dataset: Dataset, codes: torch.Tensor) -> dict[str, Any]:
-    """Rank, spectrum and errors of a model, with a warning where they mislead.
+    """Rank, spectrum and errors of a model, with warnings where they are misleading.
 
     Args:
         model: a trained model.
@@ -62,8 +62,8 @@ def measured(model: LatentModel, dataset: Dataset, codes: torch.Tensor) -> dict[
 def share_of_variance(metrics: Mapping[str, Any]) -> float | None:
     """The error of reconstructed test samples as a share of their variance; None without one.
 
-    The variance is taken about the mean training sample, whose error as a reconstruction of every
-    test sample is 1.
+    The variance is taken about the mean training sample: a model that always returns this mean has
+    a share of 1.
 
     Example:
         >>> share_of_variance({"validation_error": 0.25, "error_of_the_mean": 1.0})

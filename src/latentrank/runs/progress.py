@@ -25,7 +25,7 @@ from latentrank.runs.folder import Run
 
 @dataclass
 class Clock:
-    """Estimates the remaining time from runs of the same group, if possible finished ones."""
+    """Estimates the remaining time from runs of the same group, preferably finished ones."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 

@@ -1,4 +1,4 @@
-"""Several trainings from different initial weights, of which the best becomes the run."""
+"""Several trainings from different initial weights, the best of which becomes the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from latentrank.runs.folder import Run
 
 
 def check(n_init: int, spec: Spec) -> None:
-    """Refuse trainings that would be equal, or whose lowest error is not the best.
+    """Refuse repeated trainings if all would be equal, or the lowest error would not be the best.
 
     Args:
         n_init: number of trainings.
@@ -53,8 +53,8 @@ def _objection(spec: Spec) -> str:
 def keep_best(config: RunConfig, folder: Path, train: Callable[[RunConfig, Path], None]) -> Run:
     """Train `n_init` times in subfolders and move the best training up into the folder.
 
-    Finished trainings are kept if this is interrupted. All of them see the data of the run's own
-    seed. `metrics.json` gets `restarts`: seed and validation error of each.
+    Finished trainings are kept if this is interrupted. All of them use the data as split by the
+    run's own seed. `metrics.json` gets `restarts`: seed and validation error of each.
 
     Args:
         config: resolved; the run's own.
@@ -65,7 +65,7 @@ def keep_best(config: RunConfig, folder: Path, train: Callable[[RunConfig, Path]
         The run.
 
     Raises:
-        InputError: a training diverges, or another cause in `train`.
+        InputError: a training diverges, or `train` raises it for another reason.
     """
     parts = []
     for number, training in enumerate(config.training.restarts):
@@ -79,7 +79,7 @@ def keep_best(config: RunConfig, folder: Path, train: Callable[[RunConfig, Path]
 
 
 def _is_done(part: Path, config: RunConfig) -> bool:
-    """Whether a training has finished, with as many epochs as are asked for now."""
+    """Whether a training has finished with as many epochs as are now requested."""
     if not (part / CONFIG).is_file():
         return False
     run = Run(part)
@@ -87,7 +87,7 @@ def _is_done(part: Path, config: RunConfig) -> bool:
 
 
 def _move_up(parts: list[Path], folder: Path, config: RunConfig) -> None:
-    """Each step can be repeated after an interruption; `metrics.json`, the last, ends the run."""
+    """Move the best up in repeatable steps; the last, `metrics.json`, finishes the run."""
     found: list[dict[str, Any]] = [Run(part).metrics for part in parts]
     errors = [metrics["validation_error"] for metrics in found]
     best = errors.index(min(errors))

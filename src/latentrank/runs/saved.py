@@ -47,8 +47,8 @@ def opened(
         decoder: your own network, if `encoder` is given.
 
     Raises:
-        InputError: there is neither in the folder, the run is not finished, or its data cannot be
-            read or have changed.
+        InputError: the folder contains neither, the run is not finished, or its data cannot be read
+            or have changed.
 
     Example:
         >>> import tempfile, latentrank
@@ -69,8 +69,8 @@ def opened(
 class SavedModel(Run):
     """A saved model as a run without history, whose data the user supplies.
 
-    Without data it has what is stored with the weights: the statistics of the training codes, and
-    in the folder of an estimator the codes themselves.
+    Without data it has what is stored with the weights: the statistics of the training codes and,
+    in an estimator's folder, the codes themselves.
 
     Args:
         folder: folder of the model.
@@ -94,7 +94,7 @@ class SavedModel(Run):
 
     @property
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What is missing and how to get it, or what is not known of the data."""
+        """What is missing and how to get it, or what is not known about the data."""
         if self._source is None:
             return (
                 "This is what the model alone can show; for reconstructions, errors and the codes "
@@ -139,7 +139,7 @@ class SavedModel(Run):
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """Measured on the data; without them what the statistics of the training codes tell."""
+        """Metrics measured on the data or, without any, from statistics of the training codes."""
         model = self.model()
         if self._source is not None:
             return measured(model, self.dataset(), torch.from_numpy(self.codes("test")))
@@ -156,7 +156,7 @@ class SavedModel(Run):
 
     @property
     def history(self) -> dict[str, Array]:
-        """Nothing is known of the training."""
+        """Empty: nothing is known about the training."""
         return {}
 
     @cached_property
@@ -225,7 +225,7 @@ class SavedModel(Run):
         return data.load_like(self._source, units, shape, **how)
 
     def encoded(self, split: str) -> dict[str, Array]:
-        """The codes of a split of the data; those of an estimator's training are in its folder.
+        """The codes of a split of the data; an estimator's folder holds its training codes.
 
         Args:
             split: `"train"` or `"test"`.

@@ -158,7 +158,7 @@ class _Trainings:
     callbacks: Sequence[Callback]
 
     def __post_init__(self) -> None:
-        """Refuse what is no callback before anything is written."""
+        """Refuse invalid callbacks before anything is written."""
         from latentrank.training.callbacks import checked
 
         object.__setattr__(self, "callbacks", checked(self.callbacks))
@@ -194,7 +194,7 @@ class _Trainings:
         """Train from the newest checkpoint of a run, if it has one."""
 
         def begin() -> None:
-            """The run is not modified before the first step."""
+            """Change the run's files, right before the first step: a failed start changes none."""
             if is_first_process():
                 write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
                 (run.folder / METRICS).unlink(missing_ok=True)
@@ -205,7 +205,7 @@ class _Trainings:
         return self.fit(model, config, run.folder, run.begun, begin)
 
     def best(self, config: RunConfig, folder: Path) -> Run:
-        """The run with the lowest validation error of `n_init`; those begun are resumed."""
+        """The run with the lowest validation error of `n_init`; those already begun are resumed."""
 
         def one(settings: RunConfig, part: Path) -> None:
             model = new_model(settings, self.dataset)
@@ -296,7 +296,7 @@ def new_model(
 def _seeded(seed: int) -> Iterator[None]:
     """Within this context, Python, NumPy and torch on the CPU draw from a seed.
 
-    Networks of the user's own may draw from any of them. Afterwards, their states are as before.
+    A user's own networks may draw from any of these. Afterwards their states are restored.
     """
     own, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
     with isolated(seed):
@@ -317,7 +317,7 @@ def _say(dataset: Dataset) -> None:
 
 @cache
 def _say_once(name: str, note: str) -> None:
-    """Print a note on data, not again for each training of a search or an experiment."""
+    """Print a note on data once, not for each training of a search or an experiment."""
     Console(stderr=True).print(note, highlight=False, markup=False)
 
 
@@ -325,7 +325,7 @@ def _remove_if_nothing_was_done(folder: Path) -> None:
     """Remove the folder of a run that failed before its first epoch."""
     for part in folder.glob(f"{RESTARTS}/*"):
         _remove_if_nothing_was_done(part)
-    with suppress(OSError):  # it is not there, or something was done
+    with suppress(OSError):  # it does not exist, or is not empty
         (folder / RESTARTS).rmdir()
     if [path.name for path in folder.glob("*")] == [CONFIG] and is_first_process():
         (folder / CONFIG).unlink()

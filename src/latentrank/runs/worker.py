@@ -64,7 +64,7 @@ def train_for(command: Path, training: PlannedRun) -> str:
 
     Raises:
         TrainingError: it failed with an internal error.
-        CommandEnded: the command has ended, or this process was told to end; checkpoints are kept.
+        CommandEnded: the command has ended, or this process was told to stop; checkpoints are kept.
     """
     if not command.parent.is_dir():
         return (
@@ -189,7 +189,7 @@ def graphics_cards(device: str) -> list[str]:
 
 @contextmanager
 def own_card(device: str, waiting: Callable[[], None]) -> Iterator[None]:
-    """Reserve a GPU of this machine against the user's other workers.
+    """Reserve a GPU of this machine, so that the user's other workers do not use it.
 
     Once a process has used a GPU it keeps that one, as CUDA requires.
 

@@ -47,7 +47,7 @@ class Trial(NamedTuple):
 
     @property
     def value(self) -> float:
-        """Value of the metric of the first aim."""
+        """Value of the metric of the first objective."""
         return self.values[0]
 
 
@@ -80,8 +80,8 @@ def sweep(
 
     A study is identified by its settings, searches and storage, excluding machine settings: equal
     arguments join the same study. Trials whose call was interrupted or killed are resumed first. No
-    settings are trained twice, except that failed trials are tried again by another call, and
-    proposals depend only on the seed and the earlier trials.
+    settings are trained twice, except that another call repeats failed trials. Proposals depend
+    only on the seed and the earlier trials.
 
     Args:
         given: fixed settings by name, including method and data.
@@ -168,7 +168,7 @@ def _aims(minimise: str | Sequence[str], maximise: str | Sequence[str]) -> list[
 
 
 def _study(name: str, storage: str, aims: Sequence[Aim]) -> Any:
-    """A new study, or the one of this name."""
+    """A new study, or the existing one of this name."""
     optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -220,7 +220,7 @@ def _interrupted(study: Any, folder: Path) -> list[Any]:
         trial
         for trial in study.trials
         if trial.state.name == "RUNNING"
-        and Path(trial.user_attrs.get(_FOLDER, "none")).is_dir()  # those of other machines are not
+        and Path(trial.user_attrs.get(_FOLDER, "none")).is_dir()  # not of another machine
         and not is_running(folder / trial.user_attrs[_COMMAND])
     ]
 
@@ -228,7 +228,7 @@ def _interrupted(study: Any, folder: Path) -> list[Any]:
 def _planned(
     trial: Any, given: Mapping[str, Any], searches: Sequence[Search], folder: Path
 ) -> PlannedRun:
-    """The run of a trial, in a folder named by its content: none stands for other settings."""
+    """The run of a trial, in a folder named by its content, so that no two settings share one."""
     config = configured(given, searches, trial.params)
     name = f"trial {trial.number}: {_listed(trial.params)}"
     return PlannedRun(name, "", config, folder / f"trial-{folder_name(config)}")
@@ -286,7 +286,7 @@ def _new_trial(study: Any, searches: Sequence[Search], seed: int, before: int) -
 def _tried(study: Any, before: int) -> set[str]:
     """Settings of trials that are finished or running, or have failed after the first `before`.
 
-    What failed in an earlier call is tried again: its cause may have been corrected.
+    Trials that failed in an earlier call are tried again: the cause may have been corrected.
     """
     return {
         digest(trial.params)

@@ -23,11 +23,10 @@ BETAS = (0.5, 0.999)
 class AdversarialModule(TrainingModule):
     """Trains a GAN: one step of the discriminator, then one of the generator, on each batch.
 
-    Logged are both losses as `train/discriminator` and `train/generator`, the shares of real and
-    of generated samples that the discriminator classifies correctly as `train/real_accuracy` and
+    Logs both losses as `train/discriminator` and `train/generator`, the shares of real and of
+    generated samples that the discriminator classifies correctly as `train/real_accuracy` and
     `train/fake_accuracy`, and at validation `rank` (of the discriminator's features),
-    `diversity`, `discriminator_accuracy` and `collapsed` (0 or 1). A warning of a collapse is
-    logged once.
+    `diversity`, `discriminator_accuracy` and `collapsed` (0 or 1). Warns of a collapse once.
 
     Adam's first moment decays at 0.5, as in DCGAN (Radford, Metz and Chintala 2016).
 

@@ -24,7 +24,7 @@ def ahead(trainer: Trainer) -> Iterator[Batch]:
     """The epoch's next batches, on the device, until a twentieth of a second has passed.
 
     They count as batches of the trainer's loop, which continues after them: validation,
-    checkpoints and the number of steps are as if it had fetched them itself.
+    checkpoints and the number of steps are as if the loop had fetched them itself.
 
     Args:
         trainer: in the middle of a training step.
@@ -41,7 +41,7 @@ def ahead(trainer: Trainer) -> Iterator[Batch]:
 
 
 def may_go_ahead(trainer: Trainer) -> bool:
-    """Whether neither the trainer, its module nor a callback acts on a batch inside an epoch."""
+    """Whether nothing has to act on each batch: no hook, step limit or mid-epoch validation."""
     whole = trainer.max_steps == -1 and trainer.val_check_batch == trainer.num_training_batches
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     each = [callback for callback in callbacks if not isinstance(callback, SomeBatches)]
@@ -49,7 +49,7 @@ def may_go_ahead(trainer: Trainer) -> bool:
 
 
 def are_hooked(parts: Iterable[LightningModule | Callback], hooks: Iterable[str]) -> bool:
-    """Whether a module or a callback does something in one of these hooks.
+    """Whether a module or a callback overrides one of these hooks.
 
     Args:
         parts: modules and callbacks.

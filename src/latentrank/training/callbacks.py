@@ -34,7 +34,7 @@ _REFRESH = 0.1
 
 
 def checked(callbacks: Any) -> list[Callback]:
-    """The user's callbacks, of which Lightning would only notice in the middle that one is none.
+    """The user's callbacks; Lightning itself would notice a wrong one only during training.
 
     Args:
         callbacks: several, one, or None.
@@ -104,7 +104,7 @@ class History(Callback):
         self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add a row if this epoch was validated; the last one's losses in any case."""
+        """Add a row if this epoch was validated; the last epoch gets at least its losses."""
         logged = trainer.callback_metrics
         if self._validated:
             self._validated = False
@@ -150,7 +150,7 @@ class LogTerms(Callback):
     """Logs the loss terms of an epoch before other callbacks read them."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log them."""
+        """Log the terms."""
         cast(TrainingModule, pl_module).log_terms()
 
 
@@ -173,12 +173,12 @@ class ProgressLine(SomeBatches):
         self._moved = 0.0
 
     def follow(self, steps: Iterable[_T], total: int, what: str) -> Iterator[_T]:
-        """Show a line of its own for steps before those of the run.
+        """Show a separate line for steps that precede those of the run.
 
         Args:
             steps: passed on one by one.
             total: how many there are.
-            what: is being done.
+            what: what is being done, in a few words.
         """
         self._start(total, 0, what)
         try:

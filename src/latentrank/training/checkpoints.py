@@ -24,8 +24,8 @@ _SPACING = 30.0
 class CheckpointFiles(TorchCheckpointIO):
     """Writes checkpoints atomically: an interrupted write leaves the previous one intact.
 
-    Lightning writes to the system's temporary folder first, from which a file is copied, not
-    renamed, if it is on another disk.
+    Lightning writes to the system's temporary folder first; if that is on another disk, the file
+    is copied, not renamed.
     """
 
     def save_checkpoint(
@@ -46,19 +46,19 @@ class Checkpoint(ModelCheckpoint, SomeBatches):
     """Writes `last.ckpt` at the end of epochs, and always at the end of the last.
 
     With only a few steps per epoch, writing a checkpoint after each would take longer than
-    training: one is written only after thirty times as long as the previous one took to write.
+    training, so the next one waits for thirty times as long as the previous one took to write.
 
     Args:
         folder: where to write it.
     """
 
     def __init__(self, folder: Path) -> None:
-        # Without the last, Lightning writes it after a validation, before the history has its row.
+        # By default Lightning writes it after a validation, before the history has its row.
         super().__init__(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)
         self._due = 0.0
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it if it is due; the first process decides for all.
+        """Write a checkpoint if it is due; the first process decides for all.
 
         Raises:
             DivergenceError: the weights are not finite; the last checkpoint stays.

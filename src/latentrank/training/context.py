@@ -41,7 +41,7 @@ def training_samples(pl_module: LightningModule, limit: int | None = None) -> It
 
 
 def is_last_epoch(trainer: Trainer) -> bool:
-    """Whether the present epoch is the run's last, as far as is known."""
+    """Whether the present epoch is the run's last; a callback may still end the run earlier."""
     return trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
 
 

@@ -40,7 +40,7 @@ from latentrank.training.stopping import BestWeights, FiniteWeights, Patience
 
 _IMAGE_AXES = 3
 
-#: Forward passes that a step amounts to: one, and twice that backward.
+#: Cost of a training step in forward passes: one forward, and two for the backward pass.
 _PASSES = 3
 
 #: How a model is trained, by `LatentModel.trained_by`.
@@ -131,14 +131,14 @@ def fit(
     if model.spec.preprocessing is None:
         learned_from["preprocessing"] = dataset.preprocessing
     model.spec = model.spec.model_copy(update=learned_from)
-    model.float()  # as data are; a precision of the trainer's converts both
+    model.float()  # like the data; the trainer's precision converts both
     start = start_of(model, config)
     if model.trained_by == "closed form":
         return solve(cast(PCA, model), dataset, config, folder)
     checkpoint = _checkpoint(folder) if resume else None
     precision = resolve_precision(config.precision, config.machine.device)
     config = config.model_copy(update={"precision": precision})
-    with isolated(config.seed):  # what is prepared may be drawn
+    with isolated(config.seed):  # preparing may draw random numbers
         model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / HISTORY if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
@@ -191,7 +191,7 @@ def _run(
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except Exception as error:
-        # Before the first step, whatever is wrong is wrong with the checkpoint.
+        # An error before the first step comes from the checkpoint.
         if checkpoint is None or module.begun or isinstance(error, InputError):
             raise
         raise InputError(
@@ -275,7 +275,7 @@ def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]
 
 
 def _environment(config: TrainConfig, folder: Path | None) -> list[LightningEnvironment]:
-    """A training on one device is complete in this process, however many tasks a cluster's job has.
+    """Keep training on one device in this process, however many tasks the cluster's job has.
 
     Without this, Lightning takes the tasks of a SLURM job for the processes of one training.
     """
@@ -328,7 +328,7 @@ _COVERED = (
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Lightning's messages that the progress line and the report cover; others' stay."""
+    """Silence those messages of Lightning that repeat the progress line and the report."""
     loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

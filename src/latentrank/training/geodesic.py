@@ -1,15 +1,15 @@
-r"""The geodesic start: a training begins with codes that unfold the training data.
+r"""The geodesic start: training begins with codes that unfold the training data.
 
 A rank reduction autoencoder from a random start often folds: two parts of the data share one
-coefficient, and what is interpolated between codes is wrong, however small the error of the
-reconstructions. Here training begins instead from the coordinates of Isomap (Tenenbaum, de Silva
-and Langford 2000), whose distances in `k` dimensions are those along the data. It has three parts:
+coefficient, and interpolations between codes are wrong, however small the reconstruction error.
+Here training begins instead from the coordinates of Isomap (Tenenbaum, de Silva and Langford 2000),
+whose distances in `k` dimensions are those along the data. It has three parts:
 
 1. Isomap of the training samples, or of a subset of landmarks, gives coordinates `A`, `(N, k)`. Of
-   the numbers of neighbours whose graph is connected the one of the smallest residual variance
-   counts: `1 - r^2` of the geodesic and the embedded distances. It hardly depends on a parameter
-   that changes the data little, which the chart may lack; trustworthiness (Venna and Kaski 2001),
-   near 1 if neighbours in the chart are neighbours in the data, does.
+   the numbers of neighbours whose graph is connected, the one with the smallest residual variance
+   is chosen: `1 - r^2` between geodesic and embedded distances. It hardly changes if the chart
+   lacks a parameter that changes the data little; trustworthiness (Venna and Kaski 2001), near 1
+   if neighbours in the chart are neighbours in the data, does.
 2. With a random orthonormal `U`, `(L, k)`, encoder and decoder learn `E(x) = a U^T` and
    `D(a U^T) = x` by `||E(x) - a U^T|| / ||a U^T||` and the mean squared error of the decoder. The
    encoder's last layer is then solved for.
@@ -50,21 +50,21 @@ if TYPE_CHECKING:  # takes a tenth of the time to the first step, and hardly any
 
 Array = NDArray[Any]
 
-#: Samples that Isomap is fitted to at most: it takes distances between all of them.
+#: Maximum number of samples that Isomap is fitted to, since it computes all pairwise distances.
 MOST_LANDMARKS: Final = 1000
-#: Numbers of neighbours that are tried, as far as there are samples.
+#: Numbers of neighbours to try, if there are enough samples.
 _NEIGHBOURS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30)
 #: Residual variance above which the data have no chart of so many dimensions.
 DOUBTFUL: Final = 0.1
-#: Trustworthiness below which the chart puts unlike samples side by side.
+#: Trustworthiness below which the chart places dissimilar samples side by side.
 TRUSTED: Final = 0.99
-#: Neighbours in the chart by which it is measured.
+#: Neighbours in the chart from which trustworthiness is measured.
 _NEAREST: Final = 3
-#: Adam's, at the beginning; it falls to zero along a cosine.
+#: Initial learning rate of Adam; it falls to zero along a cosine.
 _LEARNING_RATE: Final = 3e-3
 #: Samples from which the encoder's last layer is solved for.
 _SOLVED_FROM: Final = 4096
-#: Share of the largest variation of the last layer's inputs from which a direction is used.
+#: Directions of the last layer's inputs below this share of the largest singular value are unused.
 _SMALLEST: Final = 1e-5
 
 
@@ -73,7 +73,7 @@ class Chart(NamedTuple):
 
     Attributes:
         isomap: fitted.
-        neighbours: of each landmark in its graph.
+        neighbours: number of neighbours of each landmark in the graph.
         residual_variance: 0 (distances along the data are kept) to 1.
     """
 
@@ -86,7 +86,7 @@ class Chart(NamedTuple):
         return np.asarray(self.isomap.transform(x), dtype=np.float64)
 
     def trustworthiness(self, x: Array) -> float:
-        """0 to 1 (neighbours in the chart are neighbours in the data), of the landmarks."""
+        """Trustworthiness for the landmarks: 1 if neighbours in the chart are so in the data."""
         from sklearn.manifold import trustworthiness
 
         nearest = min(_NEAREST, (len(x) - 1) // 2)
@@ -96,7 +96,7 @@ class Chart(NamedTuple):
 
 
 def chart(x: Array, dimensions: int) -> Chart:
-    """The chart of smallest residual variance over the numbers of neighbours.
+    """The chart with the smallest residual variance over the numbers of neighbours.
 
     Args:
         x: `(N, F)` landmarks.
@@ -134,10 +134,10 @@ def _is_connected(x: Array, neighbours: int) -> bool:
 def _chart(x: Array, dimensions: int, neighbours: int) -> Chart:
     from sklearn.manifold import Isomap
 
-    # The dense solver does not begin at random.
+    # The dense solver has no random start.
     isomap = Isomap(n_neighbors=neighbours, n_components=dimensions, eigen_solver="dense")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that parts of the graph are joined
+        warnings.simplefilter("ignore")  # about joining parts of the graph
         isomap.fit(x)
     return Chart(isomap, neighbours, residual_variance(isomap.dist_matrix_, isomap.embedding_))
 
@@ -174,7 +174,7 @@ class GeodesicStart(KeptCallback):
         seed: of the directions and of the order of batches.
 
     Attributes:
-        report: what belongs into the metrics, once it is done.
+        report: results for the metrics, once the start is done.
     """
 
     kept = ("report",)
@@ -185,7 +185,7 @@ class GeodesicStart(KeptCallback):
         self.report: dict[str, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Do it, unless the run is resumed."""
+        """Train towards the chart, unless a resumed run has done so."""
         if not self.report:
             own = data_of(trainer)
             data = DataModule(
@@ -225,9 +225,9 @@ def _flat(batch: Batch) -> NDArray[np.float32]:
 
 
 def _scale(model: LatentModel, a: Array) -> float:
-    """What coordinates are multiplied by, for codes with numbers of unit variance on average.
+    """The factor on the coordinates that gives codes unit variance, averaged over their numbers.
 
-    Where there is a posterior, it is the coefficients that have the unit variance of its prior.
+    With a posterior, the coefficients get unit variance instead, which is that of its prior.
     """
     spread = float(np.sqrt(np.square(a - a.mean(0)).sum(1).mean())) or 1.0
     like = next(model.parameters())
@@ -238,14 +238,14 @@ def _scale(model: LatentModel, a: Array) -> float:
 
 @torch.no_grad()
 def _read_out(encoder: nn.Module, x: Tensor, targets: Tensor) -> None:
-    """Solve for the encoder's last layer by least squares, where that is a dense one.
+    """Solve for the encoder's last layer by least squares, if it is a dense one.
 
-    Steps leave it some percent off. Left out are directions in which its inputs hardly vary: they
-    would need large weights.
+    Gradient steps leave it a few percent off. Directions in which its inputs hardly vary are left
+    out: they would need large weights.
 
     Args:
         encoder: changed in place.
-        x: `(n, *input_shape)`, more than the layer has inputs where there are.
+        x: `(n, *input_shape)`; if possible more samples than the layer has inputs.
         targets: `(n, L)`.
     """
     layer = surgery.output_layer(encoder)
@@ -276,7 +276,7 @@ def _endless(data: DataModule) -> Iterator[Batch]:
 def _train(
     model: LatentModel, basis: Tensor, coefficients: Tensor, batches: Iterator[Batch], steps: int
 ) -> None:
-    """Encoder towards `a U^T`, decoder from there back to the samples."""
+    """Train the encoder towards `a U^T`, and the decoder from there back to the samples."""
     parameters = [*model.encoder.parameters(), *model.decoder.parameters()]
     optimizer = torch.optim.Adam(parameters, _LEARNING_RATE, fused=basis.is_cuda or None)
     course = CosineAnnealingLR(optimizer, steps)
@@ -323,8 +323,8 @@ def start_of(model: LatentModel, config: TrainConfig) -> GeodesicStart | None:
     """The start that a configuration asks for; None for a random one.
 
     Args:
-        model: which is to be trained.
-        config: how.
+        model: the model to train.
+        config: training settings.
 
     Raises:
         InputError: the code of the method has no basis of a given rank.

@@ -26,7 +26,7 @@ _WARM_UP = 3
 #: Packages whose modules compute with tensors only.
 _PURE = ("torch", "latentrank")
 
-#: Attributes of a module with functions that are called around its own.
+#: Attributes in which a module keeps its hooks.
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
@@ -35,16 +35,16 @@ class StepGraph:
 
     A replay repeats what a step did to tensors: it reads the batch from where the captured step
     read it, and updates weights and optimiser state in place. Whatever else a step reads is fixed
-    when it is captured. `settings` therefore describes it; when it changes, such as at a milestone
-    of the learning rate, another step is captured. Noise differs from step to step as it does
-    without a graph, since a replay draws it from the present random state. Where capturing fails,
+    when it is captured. `settings` therefore describes these values; when they change, such as at a
+    milestone of the learning rate, another step is captured. Noise differs from step to step as it
+    does without a graph, since a replay draws it from the current random state. If capturing fails,
     training continues without it, after a warning.
 
     Args:
         step: one step of training.
         settings: what a step reads apart from the contents of tensors, such as the learning rates
             and where weights are stored.
-        optimizer: whose step it takes.
+        optimizer: the optimiser that `step` uses.
         record: captures a function; by default in a CUDA graph.
 
     Example:
@@ -115,7 +115,7 @@ class StepGraph:
         try:
             with _capturable(self._optimizer):
                 self._replay = self._record(step)
-        except RuntimeError as error:  # of CUDA
+        except RuntimeError as error:  # from CUDA
             self._failed = True
             _end_capture_of_noise(x.device)
             reason = str(error).strip().split("\n")[0].rstrip(".")
@@ -135,7 +135,7 @@ def in_cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
     graph = torch.cuda.CUDAGraph()
     # A capture that fails leaves its own stream as the current one.
     current = torch.cuda.stream(torch.cuda.current_stream())
-    # Other threads, such as a loader's that pins memory, may call CUDA in the meantime.
+    # Other threads, such as one that pins a loader's memory, may call CUDA in the meantime.
     with current, torch.cuda.graph(graph, capture_error_mode="thread_local"):
         function()
     return graph.replay
@@ -166,9 +166,9 @@ def _capturable(optimizer: Optimizer) -> Iterator[None]:
 def can_be_captured(model: nn.Module, optimizer: Optimizer) -> bool:
     """Whether a training step on a GPU does the same to its tensors in every call.
 
-    That is so for modules and loss terms of torch and of latentrank, bottlenecks among them if they
-    are marked `capturable`. Those of other origin may keep state in Python, or read values, unless
-    their own class, not one that they inherit from, has that mark. Hooks of modules may do so, too.
+    True for modules and loss terms of torch and latentrank, except bottlenecks that are not marked
+    `capturable`. Others may keep state in Python or read values, so they need that mark on their
+    own class, not on one that they inherit from. A module with hooks does not qualify.
 
     Args:
         model: the autoencoder.

@@ -35,10 +35,10 @@ PROVISIONAL_SAMPLES = 4096
 class TrainingModule(LightningModule):
     """Trains one autoencoder: loss, optimiser and validation metrics.
 
-    Logged are the mean of each loss term over an epoch as `train/NAME`, and at validation
+    Logs the mean of each loss term over an epoch as `train/NAME`, and at validation
     `validation_error` (mean squared error over all numbers of all samples, by the deterministic
-    path) and `rank` (covariance singular values of the validation codes above 1e-4 of the
-    largest).
+    path) and `rank` (number of covariance singular values of the validation codes above 1e-4 of
+    the largest).
 
     Args:
         model: the autoencoder.
@@ -46,7 +46,7 @@ class TrainingModule(LightningModule):
 
     Attributes:
         terms: accumulates the loss terms.
-        begun: the training, or what was left of it, has begun.
+        begun: whether training, or the rest of a resumed one, has begun.
         search: searches for the model's rank, if requested.
         second_stage: trains the decoder alone at the end, if requested.
 
@@ -86,7 +86,7 @@ class TrainingModule(LightningModule):
         return [part for part in (self.search, self.second_stage) if part is not None]
 
     def on_train_start(self) -> None:
-        """Check whether steps can bypass the trainer's work around each."""
+        """Check whether steps can bypass the trainer."""
         self._lean = _may_be_lean(self.trainer)
         self.graph = self._graph()
         self._ahead = self._lean and may_go_ahead(self.trainer)
@@ -98,7 +98,7 @@ class TrainingModule(LightningModule):
         self._steps_done = self.global_step
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Steps on this batch and, unless a hook needs every batch, on those that follow.
+        """Train on this batch and, unless a hook needs every batch, on those that follow.
 
         The optimiser is called here rather than by the trainer, whose overhead exceeds the step
         of a small network.
@@ -202,7 +202,7 @@ class TrainingModule(LightningModule):
             optimizer.step()
 
     def seed_step(self) -> None:
-        """Noise depends on (seed, step) alone, so a resumed run draws what it would have drawn."""
+        """Noise depends on (seed, step) alone, so resuming a run does not change it."""
         seed_step(self.config.seed, self._steps_done, self.device)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -332,7 +332,7 @@ def seed_step(seed: int, step: int, device: torch.device) -> None:
         torch.manual_seed(state)
         return
     # torch.manual_seed also seeds unused devices, which takes longer than a step of a small
-    # network. A model of your own may draw on the CPU in any case.
+    # network. The CPU's generator is seeded in any case, since a user's network may draw from it.
     torch.default_generator.manual_seed(state)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index or 0].manual_seed(state)

@@ -41,7 +41,7 @@ def create(
 ) -> Optimizer:
     """An optimiser by name.
 
-    Names are those of `torch.optim`, in lower case, and then of pytorch_optimizer, such as
+    Names are those of `torch.optim`, in lower case, then those of pytorch_optimizer, such as
     `adabelief`. As in torch, `adam` adds the gradient of `weight_decay / 2 * |w|^2` to that of the
     loss, and `adamw` multiplies weights by `1 - learning_rate * weight_decay` instead, which is 1
     in float32 if the product is below 6e-8.
@@ -137,11 +137,11 @@ def milestones(steps: int) -> list[int]:
 
 
 def gradient_step(loss: Tensor, optimizer: Optimizer) -> None:
-    """Take one step of an optimiser along the gradient of a loss.
+    """Take one optimiser step on a loss.
 
     Args:
         loss: a scalar.
-        optimizer: of the parameters that it depends on.
+        optimizer: optimiser of the parameters that the loss depends on.
     """
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]

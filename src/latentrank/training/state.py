@@ -10,7 +10,7 @@ from lightning.pytorch import Callback
 
 
 class KeptCallback(Callback):
-    """A callback of which checkpoints keep some attributes.
+    """A callback with attributes that checkpoints keep.
 
     Attributes:
         kept: their names; the values are plain, or dataclasses of plain values.
@@ -32,7 +32,7 @@ def _plain(value: Any) -> Any:
 
 
 def restore(holder: Any, state: Mapping[str, Any]) -> None:
-    """Set attributes to plain values; those of an attribute that is a dataclass go into it.
+    """Set attributes to plain values; of an attribute that is a dataclass, set the fields.
 
     Args:
         holder: an object.

@@ -32,8 +32,8 @@ class Patience(KeptCallback):
 
     Args:
         patience: number of validations to wait for a lower error.
-        length: unit and number of the run's length; a run that patience ended stays so if it is
-            resumed, unless it is made longer.
+        length: unit and number of the run's length; a run that patience ended does not continue if
+            it is resumed, unless it is made longer.
     """
 
     kept = ("best", "waited", "ended")
@@ -46,7 +46,7 @@ class Patience(KeptCallback):
         self.ended: tuple[int, str, int] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop again where it had stopped."""
+        """Stop a resumed run that patience had already ended."""
         if self.ended == (self.patience, *self.length):
             trainer.should_stop = True
 
@@ -79,14 +79,14 @@ class Patience(KeptCallback):
 
 
 class BestWeights(KeptCallback):
-    """Keeps the weights of the lowest validation error, and restores them at the end.
+    """Keeps the weights with the lowest validation error, and restores them at the end.
 
     They are stored in the checkpoint along with the latest weights.
 
     Attributes:
         error: lowest validation error so far.
         epoch: the epoch after which it was measured, at least 1.
-        weights: the weights after it.
+        weights: the weights after that epoch.
     """
 
     kept = ("error", "epoch", "weights")

@@ -34,7 +34,7 @@ def save_h5(path, **options):
 
 
 def save_mat_7_3(path):
-    """As MATLAB does: HDF5 behind a header of its own, with all axes reversed."""
+    """As MATLAB does: HDF5 after MATLAB's own header, with all axes reversed."""
     with h5py.File(path, "w", userblock_size=512) as file:
         file["x"], file["parameters"] = PULSES.T, PARAMETERS.T
     with path.open("r+b") as file:

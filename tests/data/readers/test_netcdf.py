@@ -186,7 +186,7 @@ def ensemble(**coords):
 
 
 @pytest.mark.parametrize("parameter", ["kappa", "Quelle"])
-def test_a_parameter_tells_which_dimension_is_that_of_the_samples(parameter, tmp_path):
+def test_a_parameter_identifies_the_dimension_of_the_samples(parameter, tmp_path):
     known = (parameter, ("ens", np.linspace(0, 1, 7) ** 2))
     path = saved(tmp_path, ensemble(**dict([known]), t=np.arange(12.0)))
     with pytest.raises(
@@ -201,7 +201,7 @@ def test_a_parameter_tells_which_dimension_is_that_of_the_samples(parameter, tmp
     assert data.shape == (1, 12)
 
 
-def test_places_and_what_else_is_known_of_the_samples_tell_nothing(tmp_path):
+def test_coordinates_and_other_metadata_do_not_identify_the_dimension_of_the_samples(tmp_path):
     """Stations at known places; times with their month and layers with a thickness."""
     places = {"lat": ("ens", np.arange(7.0)), "name": ("ens", list("abcdefg"))}
     assert load(saved(tmp_path, ensemble(**places))).shape == (1, 7)
@@ -265,7 +265,7 @@ def test_a_coordinate_that_runs_the_other_way_is_refused(tmp_path):
         again("flipped.nc")
 
 
-def test_another_unit_is_said(tmp_path, recwarn):
+def test_another_unit_is_reported(tmp_path, recwarn):
     values = np.random.default_rng(0).normal(280, 5, size=(6, 1, 4))
     dims, units = ("time", "lat", "lon"), {"units": "K"}
     xr.Dataset({"T": (dims, values, units)}).to_netcdf(tmp_path / "kelvin.nc")

@@ -69,7 +69,7 @@ def test_numbers_without_a_line_of_names(tmp_path):
 
 @pytest.mark.parametrize("name", ["t.csv", "t.CSV.GZ"])
 @pytest.mark.parametrize("header", [True, False])
-def test_whether_columns_have_names_is_told_before_a_table_is_read(tmp_path, name, header):
+def test_whether_columns_have_names_is_known_before_a_table_is_read(tmp_path, name, header):
     compression = "gzip" if name.endswith("GZ") else None
     frame = FRAME[["a", "b"]]
     frame.to_csv(tmp_path / name, index=False, header=header, compression=compression)
@@ -112,7 +112,7 @@ def test_a_split_column_is_obeyed(tmp_path):
     np.testing.assert_array_equal(data.test.x[:, 0], FRAME["a"].to_numpy()[-5:])
 
 
-def test_nothing_but_text_is_refused(tmp_path):
+def test_a_table_of_text_alone_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no columns of numbers for the samples; it has id"):
         load(saved(tmp_path, FRAME[["id"]]))
 
@@ -125,7 +125,7 @@ def test_nothing_but_text_is_refused(tmp_path):
         "1.5\t2.25\n" + "3.5\t4\n" * 9,
     ],
 )
-def test_tables_of_other_habits(tmp_path, text):
+def test_tables_with_other_conventions_are_read(tmp_path, text):
     (tmp_path / "t.csv").write_text(text)
     data = load(tmp_path / "t.csv")
     x = np.concatenate([data.train.x, data.test.x])
@@ -299,7 +299,7 @@ def test_a_column_of_which_no_more_than_half_are_numbers_is_text(tmp_path):
 
 
 @pytest.mark.parametrize("first", ["0.12,2", "7.5"])
-def test_names_that_may_have_been_a_sample_are_told(tmp_path, first):
+def test_names_that_may_have_been_a_sample_are_reported(tmp_path, first):
     rows = "\n".join(f"s{i},{first}" for i in range(8))
     _, data = written(tmp_path, rows)
     assert "The first line of numbers is read as column names." in data.notes

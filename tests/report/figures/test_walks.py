@@ -12,7 +12,7 @@ def test_second_direction_points_upwards():
     assert pixels[2:].max() == 0
 
 
-def test_grid_axes_tell_standard_deviations():
+def test_grid_axes_are_in_standard_deviations():
     figure = figures.pca_grid(np.zeros((5, 5, 1, 2, 2)), (0, 1), reach=3)
     names = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert names == ["−3", "0", "+3"]

@@ -1,4 +1,4 @@
-"""Where a penalty is moved, against codes that are formulas."""
+"""How a penalty is adjusted, against codes that are formulas."""
 
 import math
 from types import SimpleNamespace
@@ -71,7 +71,7 @@ class TestSteering:
             assert np.mean(ranks[-10:] == target) >= 0.5
             assert np.ptp(np.log(penalties[-10:])) < math.log(2)
 
-    def test_moves_by_at_most_a_third_a_reading(self):
+    def test_moves_by_at_most_a_third_per_reading(self):
         _, penalties = steer(2, speed=0.2, noise=0.05, seed=0)
         assert abs(np.diff(np.log(penalties))).max() <= math.log(1.3) + 1e-12
 
@@ -85,7 +85,7 @@ class TestSteering:
         expected = [min(most / 2 * 1.1**i, most) for i in range(10)]
         np.testing.assert_allclose(-moves, expected)
 
-    def test_never_again_goes_where_it_proved_too_high(self):
+    def test_never_returns_to_a_penalty_that_proved_too_high(self):
         steering = Steering(1.0)
         steering.update(1.0)
         too_high = steering.penalty
@@ -94,7 +94,7 @@ class TestSteering:
             steering.update(1.0)
         assert steering.penalty == too_high
 
-    def test_waits_for_what_comes_by_itself(self):
+    def test_is_left_alone_while_the_target_comes_closer(self):
         steering = Steering(1.0)
         miss = 4.0
         penalties = [steering.update(miss := miss - 0.3) for _ in range(10)]
@@ -214,7 +214,7 @@ class TestPenaltySearch:
             (2.0, pytest.approx(75), 0.25),
         ]  # fmt: skip
 
-    def test_a_target_error_asks_nothing_of_what_is_learned(self, search):
+    def test_a_target_error_does_not_depend_on_learning(self, search):
         own = search(**ERROR)
         self.read(own, 0.05, error=0.1)
         assert math.isnan(own.learning.trend.value)
@@ -229,7 +229,7 @@ class TestPenaltySearch:
             ({"rank": 1}, 0.5, 1.1 * SPENT, True), ({"rank": 1}, 0.5, 0.9 * SPENT, False),
         ],
     )  # fmt: skip
-    def test_late_or_on_a_spent_matrix_the_weight_is_only_lowered(
+    def test_late_or_on_a_shrunken_matrix_the_weight_is_only_lowered(
         self, search, target, share, size, raised
     ):
         own = search(**target)
@@ -301,7 +301,7 @@ class TestPenaltySearch:
         assert (report["target_rank"], report["target_error"]) == (None, 1.25)
         assert "adjusted to 0.02, for an error of 1.25: 3 directions" in report["message"]
 
-    def test_a_target_set_while_networks_learned_is_not_relied_on(self, search, monkeypatch):
+    def test_a_target_set_while_networks_learned_is_unreliable(self, search, monkeypatch):
         report = self.finished(search(rank="auto"), monkeypatch, error=1.0, rank=3, still=True)
         assert not report["reliable"]
         assert report["message"].endswith("train for longer.")

@@ -20,7 +20,7 @@ from latentrank.training.rank_search import SEARCHES, RankSearch, search_for
 
 @pytest.fixture(autouse=True)
 def own_tables(monkeypatch):
-    """Whatever is registered in a test is forgotten after it."""
+    """Whatever a test registers is removed after it."""
     for registry in (SEARCHES, methods.table.METHODS):
         monkeypatch.setattr(registry, "_values", dict(registry._values))
 
@@ -30,7 +30,7 @@ def register(name, like, **changes):
 
 
 def plain(latent_dim, options, rank):
-    """A bottleneck whose rank cannot be moved and on which no term is defined."""
+    """A bottleneck whose rank cannot be changed and that defines no term."""
     return Identity(latent_dim)
 
 
@@ -48,7 +48,7 @@ def train(model):
     ],
 )
 def test_a_search_without_what_it_needs_is_refused_before_training(search, needs):
-    """Once, nothing was truncated and the report said that the rank was adapted."""
+    """Once nothing was truncated, yet the report said that the rank was adapted."""
     if search == "penalty":
         register("mine", "lorae", bottleneck=plain, terms=(), rank_search_term=None)
     else:
@@ -97,7 +97,7 @@ class Half(RankSearch):
         return {"rank": self.target.most // 2, "reliable": False, "message": "Half."}
 
 
-def test_a_search_of_ones_own_is_registered_and_named_by_a_row():
+def test_a_custom_search_is_registered_and_named_by_a_row():
     SEARCHES.register("half", Half)
     register("mine", "lorae", rank_search="half")
     model = latentrank.build("mine", (6,), 4, rank="auto")

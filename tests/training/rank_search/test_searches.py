@@ -154,7 +154,7 @@ def test_the_penalty_finds_the_dimension_of_a_plane(plane):
     assert report["rank"] == 2
 
 
-def test_a_rank_that_is_not_reached_is_said_not_to_be(plane):
+def test_a_rank_that_is_not_reached_is_reported_as_such(plane):
     _, report = trained("lorae", plane, epochs=3, rank=1)
     assert not report["reliable"]
     assert "was not reached" in report["message"]
@@ -168,7 +168,7 @@ def test_the_gap_of_a_plane_is_clear(plane):
     assert report["ratio"] == pytest.approx(float(values[1] / values[2]), rel=1e-6)
 
 
-def test_a_gap_that_is_not_clear_is_said_not_to_be():
+def test_a_gap_that_is_not_clear_is_reported_as_such():
     model = build("irmae-wd", depth=1)
     model.statistics.variances = torch.tensor([1.0, 0.5, 0.1, 0.05])
     report = search_for(model, TrainConfig()).report(model)
@@ -178,7 +178,7 @@ def test_a_gap_that_is_not_clear_is_said_not_to_be():
 
 
 class StopAfter(Callback):
-    """Interrupts like a person at the keyboard, in the middle of an epoch."""
+    """Interrupts as Ctrl-C does, in the middle of an epoch."""
 
     def on_train_batch_end(self, trainer, *args):
         if trainer.global_step == 50:
@@ -235,7 +235,7 @@ def test_patience_leaves_no_trial_open(plane):
     assert error < 0.05 * variance
 
 
-def test_directions_dropped_while_networks_still_learned_are_not_relied_on():
+def test_a_rank_found_while_networks_still_learned_is_unreliable():
     """After a few epochs one direction of a curved surface is as good as eight."""
     rng = np.random.default_rng(0)
     x = np.sin(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 12))).astype(np.float32)

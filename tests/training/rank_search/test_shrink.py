@@ -90,7 +90,7 @@ class TestShrinking:
 class TestShrinkSearch:
     @pytest.fixture
     def search(self):
-        """A search that measures an error of 0.5, and notes what is learned of it."""
+        """A search that measures an error of 0.5, and records the readings for `learning`."""
         search = ShrinkSearch(None, None, SimpleNamespace(most=8))
         search.slack, search.readings = SLACK, []
         search.learning = SimpleNamespace(
@@ -128,6 +128,6 @@ class TestShrinkSearch:
         ("still", "settled", "doubt"),
         [(True, True, "too early"), (False, False, "cut short"), (False, True, None)],
     )
-    def test_its_doubts_are_told(self, search, still, settled, doubt):
+    def test_its_doubts_are_reported(self, search, still, settled, doubt):
         search.learning.still, search.tracker.settled = still, settled
         assert (search.doubt is None) if doubt is None else (doubt in search.doubt)

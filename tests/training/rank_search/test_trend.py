@@ -1,4 +1,4 @@
-"""Trends, and what trackers remember."""
+"""Trends, and the state of trackers."""
 
 import json
 import math
@@ -65,7 +65,7 @@ class TestLearning:
     ],
     ids=str,
 )
-def test_a_tracker_goes_on_from_plain_numbers(tracker, fresh):
+def test_a_tracker_is_restored_from_plain_numbers(tracker, fresh):
     def decide(one):
         return one.update(-0.3) if isinstance(one, Steering) else one.update(lambda k: 0.5, SLACK)
 

@@ -128,7 +128,7 @@ def _values(variable: Any, path: Path) -> Array:
 
 
 def _axis(variable: Any, values: NDArray[np.float64] | None = None) -> Axis:
-    """A variable's name, as written out where that is said, and its unit."""
+    """A variable's long name, or else its name, and its unit."""
     said, key = variable.attrs, str(variable.name)
     return Axis(str(said.get("long_name", key)), str(said.get("units", "")), values, key)
 

@@ -24,7 +24,7 @@ _MOST_ROWS: Final = 6
 def fields(originals: Array, reconstructions: Array, axes: Axes = UNNAMED) -> Figure:
     """Original, reconstruction and their difference side by side, with colour bars.
 
-    Each channel has rows of its own, as many in all as fit on a page. Original and reconstruction
+    Each channel has its own rows, as many in total as fit on a page. Original and reconstruction
     share a colour bar; that of the error is symmetric about 0.
 
     Args:

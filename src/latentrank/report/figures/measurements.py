@@ -147,7 +147,7 @@ def dots(
         The figure, names from top to bottom.
 
     Raises:
-        InputError: no values, or one that has no logarithm.
+        InputError: no values, or one that is not positive.
 
     Example:
         >>> figure = dots({"RRAE": [1.9, 2.1, 40.0]}, "error in %", {"RRAE": 1.9})
@@ -198,8 +198,8 @@ def pareto_front(points: Floats, best: NDArray[np.bool_], labels: Sequence[str])
         labels: names of the metrics.
 
     Returns:
-        The figure; an axis is logarithmic where positive values, other than whole ones, span more
-        than a decade.
+        The figure; an axis is logarithmic where positive values, not all integers, span more than
+        a decade.
 
     Example:
         >>> points = np.array([[1.0, 0.5], [2.0, 0.1], [3.0, 0.3]])

@@ -26,8 +26,8 @@ MOST_CHANNELS: Final = 6  # of walks between curves
 def interpolation(rows: Array, limits: Limits | None = None, axes: Axes = UNNAMED) -> Figure:
     """Paths between pairs of samples, one row each; curves are overlaid, from dark to light.
 
-    Of curves with several channels, the first paths are drawn, in one row of panels for each of at
-    most `MOST_CHANNELS` channels, since colours are steps.
+    For curves with several channels, only the first paths are drawn, with one row of panels for
+    each of at most `MOST_CHANNELS` channels, since colours already distinguish steps.
 
     Args:
         rows: `(R, S, *shape)`, S steps from one sample to another.

@@ -48,7 +48,7 @@ class RankTracker(ABC):
         Args:
             error_at: error of the present networks with codes truncated to a number of directions,
                 at most `rank`.
-            slack: change of the error that a direction must be worth, above 0.
+            slack: amount by which a direction must lower the error, above 0.
         """
         if not self.closed:
             self.read(error_at, slack)
@@ -104,7 +104,7 @@ class AdjustSearch(PeriodicSearch):
         model_of(pl_module).bottleneck.rank = self.tracker.rank
 
     def begin(self, variance: float) -> None:
-        """Set what else depends on the data's variance."""
+        """Set whatever else depends on the data's variance."""
 
     def ready(self, trainer: Trainer, model: LatentModel, share: float) -> bool:
         """Whether the rank may be changed yet."""
@@ -117,7 +117,7 @@ class AdjustSearch(PeriodicSearch):
             self._decide(trainer, model, tracker.update if share < SETTLE else tracker.stop)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close an open trial when training ends early, as patience allows."""
+        """Close an open trial when patience ends training early."""
         if not self.tracker.closed:
             self._decide(trainer, model_of(pl_module), self.tracker.stop)
 

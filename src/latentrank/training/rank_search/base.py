@@ -1,7 +1,7 @@
 """The base of rank searches: when they measure, what they need of a model, what they report.
 
-Every search that acts during training has the same goal for `rank=auto`: the fewest directions that
-leave at most `tolerance` of the data's variance more unexplained than a wide code does.
+Every search that acts during training has the same goal for `rank=auto`: the fewest directions
+whose error exceeds that of a wide code by at most `tolerance` of the data's variance.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WAIT = 0.5
 #: Share of a run after which no direction is dropped: the rest needs time to converge.
 SETTLE = 0.8
 
-#: Errors are logarithms in the trackers; one of zero counts as this.
+#: Trackers take logarithms of errors; an error of zero counts as this.
 _LEAST_ERROR = 1e-30
 
 
@@ -67,8 +67,8 @@ class RankSearch(KeptCallback):
     def report(self, model: LatentModel) -> dict[str, Any]:
         """The result, as plain values for the metrics.
 
-        Always with `rank`, `reliable` (whether the search was completed) and `message`, a sentence
-        on both.
+        It always contains `rank`, `reliable` (whether the search was completed) and `message`, a
+        sentence on both.
 
         Args:
             model: the trained model.

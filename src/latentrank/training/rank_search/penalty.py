@@ -30,7 +30,7 @@ from latentrank.training.rank_search.subset import Subset
 from latentrank.training.rank_search.trend import Learning, Trend
 
 #: Once a penalised matrix has shrunk to this share of its size at the start of the search, the
-#: penalty is no longer raised. Below, Adam's noise decides which directions remain.
+#: penalty is no longer raised. Below that size, Adam's noise decides which directions remain.
 SPENT = 0.1
 
 
@@ -38,10 +38,10 @@ SPENT = 0.1
 class Steering:
     """Adjusts a penalty until the quantity it controls reaches its target.
 
-    On a logarithmic scale, by at most 30 % per reading. Rank and error respond slowly, so the
-    penalty is changed only if they would not reach the target at their present rate of change; each
-    time they cross it, the step is halved (bisection once there is a bracket), and a penalty that
-    proved too high becomes an upper bound.
+    Steps are logarithmic, at most 30 % per reading. Rank and error respond slowly, so the penalty
+    is changed only if they would not reach the target at their present rate of change; each time
+    they cross the target, the step is halved (bisection once there is a bracket), and a penalty
+    that proved too high becomes an upper bound.
 
     Attributes:
         penalty: its present value.
@@ -121,7 +121,8 @@ def miss_of_error(error: float, target: float) -> float:
         target: upper bound on the error.
 
     Returns:
-        0 between 80 % and 95 % of the target; else the logarithm of 95 % of it over the error.
+        0 between 80 % and 95 % of the target; else the logarithm of the ratio of 95 % of the target
+        to the error.
     """
     return 0.0 if 0.8 * target <= error <= 0.95 * target else math.log(0.95 * target / error)
 

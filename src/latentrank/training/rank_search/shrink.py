@@ -59,7 +59,7 @@ class Shrinking(RankTracker):
                 self._settle(self.rank + 1)
 
     def _give_up(self, error_at: ErrorAt, limit: float) -> None:
-        """All directions that contribute almost nothing, or else one."""
+        """Drop all directions that contribute almost nothing, or else one."""
         if self.rank == 1:
             self._settle(1)
             return
@@ -76,9 +76,10 @@ class Shrinking(RankTracker):
 class ShrinkSearch(AdjustSearch):
     """Adjusts the rank by `Shrinking`, from the maximum down.
 
-    Networks learn one direction after another, and until then one is as good as many: shrinking
-    waits until the improvement expected at the present pace is at most twice the tolerance, or half
-    of the run is over. In the second case the report marks the rank as unreliable.
+    Networks learn one direction after another, and before they have, one is as good as many.
+    Shrinking therefore waits until the improvement expected at the present pace is at most twice
+    the tolerance, or half of the run is over. In the second case the report marks the rank as
+    unreliable.
     """
 
     kept = ("tracker", "learning")

@@ -50,19 +50,19 @@ class Subset:
 
     @torch.no_grad()
     def encodings(self, model: LatentModel) -> Tensor:
-        """The encoder's output for them, `(N, encoder_dim)`."""
+        """The encoder's output for the samples, `(N, encoder_dim)`."""
         like = next(model.parameters())
         with evaluating(model):
             return torch.cat([model.encoder(x.to(like)) for x in self.batches()])
 
     @torch.no_grad()
     def codes(self, model: LatentModel) -> Tensor:
-        """Their codes, `(N, L)`, for a bottleneck without state other than its parameters."""
+        """Codes of the samples, `(N, L)`, for a bottleneck with no state except its parameters."""
         return model.bottleneck.encode(self.encodings(model))
 
     @torch.no_grad()
     def error(self, model: LatentModel, codes: Tensor) -> float:
-        """Mean squared error of their reconstructions from codes, `(N, L)`."""
+        """Mean squared error of the samples' reconstructions from codes, `(N, L)`."""
         squared, count = 0.0, 0
         parts = zip(torch.split(codes, BATCH), self.batches(), strict=True)
         with evaluating(model):
