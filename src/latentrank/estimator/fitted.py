@@ -21,6 +21,7 @@ from latentrank.estimator.storage import Stored
 from latentrank.formatting import first_of
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
+from latentrank.randomness import on_cpu
 
 Array = NDArray[Any]
 
@@ -132,6 +133,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         fitted = inference.density_of_model(self.model_, chosen, self.embedding_)
         return self._decoded(fitted.sample(n, seed=random_generator(random_state)))
 
+    @on_cpu()
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The fraction of the variance of `X` that its reconstruction explains.
 

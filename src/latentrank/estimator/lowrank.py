@@ -30,7 +30,7 @@ from latentrank.estimator.fitted import (
 from latentrank.estimator.parameters import check, random_generator
 from latentrank.estimator.storage import PackedModel
 from latentrank.models.base import LatentModel
-from latentrank.randomness import isolated
+from latentrank.randomness import isolated, on_cpu
 from latentrank.runs.restarts import check as check_restarts
 
 if TYPE_CHECKING:
@@ -286,7 +286,8 @@ class LowRankAutoencoder(FittedAutoencoder):
         model, history = found[0]
         if before is None:
             self.notes_ = dataset.notes
-        self._keep(model.requires_grad_(False), x, dataset, history, epochs)
+        with on_cpu():
+            self._keep(model.requires_grad_(False), x, dataset, history, epochs)
         return self
 
     def _fitted(
