@@ -27,6 +27,10 @@ _ADVICE = "check permissions and free space"
 _ELSEWHERE = "give another path"
 
 
+class UnwritableError(InputError):
+    """A file or folder that cannot be written."""
+
+
 def expanded(path: str | Path) -> Path:
     """A path, where `~` at its start is the user's home folder, as in the shell and in Lightning.
 
@@ -52,7 +56,7 @@ def atomic_write(path: str | Path, advice: str | None = None) -> Iterator[Path]:
         The temporary path, with the same suffix.
 
     Raises:
-        InputError: writing fails, such as on a full disk; nothing is left behind.
+        UnwritableError: writing fails, such as on a full disk; nothing is left behind.
 
     Example:
         >>> import tempfile
@@ -71,24 +75,36 @@ def atomic_write(path: str | Path, advice: str | None = None) -> Iterator[Path]:
             temporary.chmod(0o666 & ~_UMASK)  # some writers restrict permissions to the owner
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be written ({reason}); {advice or _ADVICE}.") from None
+        raise unwritable(path, error, advice) from None
     finally:
         _remove(temporary)
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def unwritable(path: Path, error: Exception, advice: str | None = None) -> UnwritableError:
+    """The sentence on a file that cannot be written.
+
+    Args:
+        path: the file.
+        error: why not.
+        advice: advice, by default on permissions and space.
+    """
+    reason = getattr(error, "strerror", None) or error
+    return UnwritableError(f"{path} cannot be written ({reason}); {advice or _ADVICE}.")
 
 
 def make_folder(path: Path, advice: str | None = None) -> None:
     """Create a folder, unless it exists.
 
     Raises:
-        InputError: it cannot be created, or is a file, which is named.
+        UnwritableError: it cannot be created.
+        InputError: it is a file, which is named.
     """
     try:
         check_folder(path, advice or _ELSEWHERE)
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
+        raise UnwritableError(
             f"The folder {path} cannot be created ({error.strerror}); {advice or _ADVICE}."
         ) from None
 

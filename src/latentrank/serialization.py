@@ -27,6 +27,7 @@ from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.nets import surgery
+from latentrank.randomness import on_cpu
 
 FORMAT = 2
 
@@ -162,7 +163,7 @@ def restore(make: Callable[[], Module], tensors: Mapping[str, Tensor], source: P
         InputError: they are not those of the module, or it needs far more memory than they do.
     """
     try:
-        with _Bounded(sum(tensor.numel() for tensor in tensors.values())):
+        with on_cpu(), _Bounded(sum(tensor.numel() for tensor in tensors.values())):
             module = make()
         own = {_uncompiled(name): name for name in module.state_dict()}
         module.load_state_dict({own.get(name, name): values for name, values in tensors.items()})

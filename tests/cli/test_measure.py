@@ -1,5 +1,8 @@
 """Values that evaluate measures, prints and keeps."""
 
+import errno
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from latentrank.cli.features import weights_by_name
 from latentrank.errors import InputError
 from tests.cli.commands import refused, run_of
 from tests.data.test_standard import write_mnist
+from tests.kill import interrupted_write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -39,6 +43,20 @@ def test_evaluate_without_a_choice_of_features_measures_no_distance(folder, capf
     out, err = capfd.readouterr()
     assert "FD-classifier" not in out
     assert "--features classifier, inception or timm:NAME" in err
+
+
+def test_values_that_cannot_be_stored_are_an_error(folder, tmp_path, capfd):
+    run = tmp_path / "run"
+    shutil.copytree(run_of(folder), run)
+    known = json.loads((run / "metrics.json").read_text())
+    known.pop("measured", None)
+    (run / "metrics.json").write_text(json.dumps(known))
+
+    def no_space(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with interrupted_write(0, no_space):
+        assert "metrics.json cannot be written" in refused(["evaluate", run], capfd)
 
 
 def test_values_are_measured_on_the_data_of_the_run_alone(tmp_path):

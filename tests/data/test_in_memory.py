@@ -1,7 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import torch
+import xarray as xr
 from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, TensorDataset
 
 import latentrank
@@ -223,3 +225,16 @@ def test_arrays_and_tables_of_other_libraries_are_read_whole(tmp_path):
     frames = pytest.importorskip("dask.dataframe")
     table = pandas.DataFrame(X, columns=list("abcd"))
     assert load(frames.from_pandas(table, npartitions=3)).fingerprint == load(table).fingerprint
+
+
+@pytest.mark.parametrize(
+    "grouped",
+    [
+        pd.DataFrame({"a": [1.0, 2.0], "b": [0, 1]}).groupby("b"),
+        xr.DataArray(np.zeros((4, 3)), dims=("n", "t"), coords={"n": [0, 0, 1, 1]}).groupby("n"),
+        xr.Dataset({"u": ("n", np.zeros(4))}, coords={"n": [0, 0, 1, 1]}).groupby("n"),
+    ],
+)
+def test_groups_are_not_samples(grouped):
+    with pytest.raises(InputError, match=r"data are a \w+GroupBy, whose groups are not samples"):
+        load(grouped)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentrank.data import load, load_samples
+from latentrank.data import load, load_like, load_samples
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
@@ -66,3 +66,15 @@ def test_settings_that_data_have_no_use_for_are_refused_rather_than_ignored(tmp_
         np.save(tmp_path / "x.npy", X)
         with pytest.raises(InputError, match=f"{setting} does not apply to"):
             load(tmp_path / "x.npy", **given)
+
+
+def test_folders_of_splits_are_the_parts_of_data_like_those_of_a_model(tmp_path):
+    for number, place in enumerate(("test/a", "test/b", "train/a", "train/b", "valid/a")):
+        (tmp_path / place).mkdir(parents=True)
+        Image.new("L", (4, 4), number).save(tmp_path / place / "0.png")
+    data = load_like(tmp_path, Preprocessing(), (1, 4, 4), progress=False)
+    assert data.train.x[:, 0, 0, 0].tolist() == [2, 3, 4]
+    assert data.test.names.tolist() == ["test/a/0.png", "test/b/0.png"]
+    assert data.test.x[:, 0, 0, 0].tolist() == data.test.labels.tolist() == [0, 1]
+    every, _ = load_samples(tmp_path, Preprocessing(), (1, 4, 4), progress=False)
+    assert every.x[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]

@@ -88,7 +88,24 @@ def test_pictures_that_code_colours_are_read_as_the_colours(mode):
     np.testing.assert_array_equal(np.moveaxis(x[0], 0, -1), np.asarray(coded.convert("RGB")))
 
 
-@pytest.mark.parametrize("mode", ["L", "1", "I", "F", "RGB", "RGBA"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pictures_mean_what_their_files_mean(tmp_path, mode, orientation):
+    """Colours behind transparent places are arbitrary, and cameras turn a picture by a tag."""
+    picture = Image.fromarray(PIXELS).convert(mode)
+    if mode == "P":
+        picture.info["transparency"] = picture.getpixel((0, 0))
+    if mode in ("RGBA", "LA"):
+        picture.putalpha(Image.fromarray(PIXELS[..., 0]))
+    picture.getexif()[0x0112] = orientation
+    for name in "ab":
+        picture.save(tmp_path / f"{name}.png", exif=picture.getexif())
+    expected = load(tmp_path, progress=False).train.x[0]
+    found = unwrapped([Image.open(tmp_path / "a.png")], "x")[0]
+    np.testing.assert_array_equal(np.atleast_3d(found), np.moveaxis(expected, 0, -1))
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "I", "F", "RGB"])
 def test_other_pictures_keep_their_values(mode):
     picture = Image.fromarray(PIXELS).convert(mode)
     np.testing.assert_array_equal(unwrapped(picture, "x"), np.asarray(picture))

@@ -3,6 +3,9 @@
 import json
 import multiprocessing
 
+import pytest
+
+from latentrank.io import UnwritableError
 from latentrank.metrics import Value, add, comparable, read
 
 
@@ -65,3 +68,9 @@ def test_values_of_other_weights_are_never_compared_and_seeds_are():
     assert names[0] == names[1] == "gmm: FD-x"
     mixed = [next(iter(found)) for found in comparable([[value("a", 0)], [value("b", 0)]])]
     assert mixed[0] != mixed[1]
+
+
+def test_a_folder_without_permission_is_named(tmp_path):
+    (tmp_path / ".metrics.lock").mkdir()  # cannot be opened, as without permission
+    with pytest.raises(UnwritableError, match=r"metrics\.json cannot be written \(.+\); check"):
+        add(tmp_path, [Value("m", "m", 1.0)])

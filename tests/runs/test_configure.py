@@ -12,7 +12,7 @@ from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.runs import Run, default_folder
 from latentrank.runs.cache import fingerprint, folder_name
-from latentrank.runs.configure import absolute_source
+from latentrank.runs.configure import absolute, absolute_source
 from tests.data.test_standard import write_mnist
 
 X = np.random.default_rng(0).normal(size=(20, 3))
@@ -32,6 +32,19 @@ def test_paths_become_absolute_and_names_stay(tmp_path):
     assert absolute_source("one.h5:/fields/T") == str(tmp_path / "one.h5:/fields/T")
     for name in ("mnist", "curves:stairs", "hf:me/pulses", "in memory"):
         assert absolute_source(name) == name
+
+
+def test_links_keep_their_names(tmp_path):
+    """As in the folders of tools that keep files under the hash of their content."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "x.npy").rename(tmp_path / "cache" / "0a1b2c")
+    (tmp_path / "x.npy").symlink_to(tmp_path / "cache" / "0a1b2c")
+    np.save("x.parameters.npy", X[:, :1])
+    (tmp_path / "link").symlink_to(tmp_path)
+    for given in ("x.npy", "link/x.npy", "cache/../x.npy"):
+        found = data.load(absolute_source(given))
+        np.testing.assert_array_equal(found.train.parameters, found.train.x[:, :1])
+    assert absolute(".") == absolute("cache/..") == str(tmp_path)
 
 
 def test_runs_are_named_after_the_file_and_the_array_in_it():

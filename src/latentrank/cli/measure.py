@@ -13,6 +13,7 @@ from latentrank.config import SAMPLES
 from latentrank.errors import InputError
 from latentrank.filenames import METRICS
 from latentrank.formatting import as_text
+from latentrank.io import UnwritableError
 
 if TYPE_CHECKING:
     from latentrank.metrics import Value
@@ -90,6 +91,8 @@ def evaluate(
         for text in asked:
             try:
                 found.append(metrics.measure(subject, text))
+            except UnwritableError:
+                raise
             except InputError as error:
                 if metric or "[" in text:  # requested by name, or on requested features
                     raise

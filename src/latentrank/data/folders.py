@@ -223,6 +223,20 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
     return Arrangement(train, test, *_classes(groups, names))
 
 
+def parts_of(names: list[str], what: str) -> tuple[Rows, Rows] | None:
+    """The files in folders of training and of test samples, or None without such folders.
+
+    Args:
+        names: paths with forward slashes.
+        what: description of their origin, for messages.
+    """
+    groups = _groups(names)
+    if (found := _split_folders(groups, what)) is None:
+        return None
+    arranged = _by_folder(names, groups, *found, "train", what)
+    return arranged.train, arranged.test
+
+
 def classes_of(names: list[str]) -> list[str] | None:
     """The class of each file across splits, or None."""
     groups = _groups(names)

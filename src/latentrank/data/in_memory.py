@@ -64,6 +64,11 @@ def as_dataset(source: Any, name: str = "data", meaning: Meaning = UNSAID) -> Da
 
 
 def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
+    if any("GroupBy" in base.__name__ for base in type(source).__mro__):
+        raise InputError(
+            f"The data are a {type(source).__name__}, whose groups are not samples; give one "
+            "sample for each group, such as its mean(), or the data before they were grouped."
+        )
     if hasattr(source, "to_pandas") and hasattr(source, "columns"):  # polars, and pyarrow
         need("pandas", "tables", f"A table of type {type(source).__name__}")
         source = source.to_pandas()

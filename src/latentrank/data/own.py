@@ -76,6 +76,7 @@ def load_like(
     shape: tuple[int, ...],
     request: Request,
     known: Sequence[str] = (),
+    whole: bool = False,
 ) -> tuple[list[Split], Named]:
     """Load the samples at a path as those that a model was trained on.
 
@@ -87,6 +88,7 @@ def load_like(
         shape: shape of one sample in network layout.
         request: how to read it.
         known: see `load`.
+        whole: all images of a folder together, in the order of their names.
 
     Returns:
         All samples, or training and test samples where the data distinguish them, in network
@@ -103,7 +105,10 @@ def load_like(
         )
         x = as_samples(split.x, Preprocessing(), shape, text)
         check_range(x, preprocessing, text)
-        return [replace(split, x=x)], Named(names)
+        found = replace(split, x=x)
+        known_names = [] if whole or found.names is None else found.names.tolist()
+        rows = folders.parts_of(known_names, text) if known_names else None
+        return ([found] if rows is None else list(map(found.take, rows))), Named(names)
     contents = _contents(text, request, known)
     class_names, labels = encode_labels(contents.parts)
     splits = [

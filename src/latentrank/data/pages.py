@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, ImageSequence
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.folders import Source
+from latentrank.data.plain import GROUND, opaque
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 from latentrank.formatting import first_of
@@ -22,7 +23,6 @@ SUFFIXES = frozenset(
     ".png .apng .jpg .jpeg .jpe .jfif .jp2 .j2k .bmp .dib .gif .tif .tiff .webp .avif .ppm .pgm "  # noqa: SIM905
     ".pbm .pnm .pfm .mpo .tga .pcx .sgi .ico .xbm .xpm .dds .qoi .im .ras".split()
 )
-_GROUND = "white"
 _ORIENTATION = 0x0112
 # Colours of 16 bits, or with a maximum above 255, of which Pillow keeps 8 bits
 _MORE_THAN_8_BITS = re.compile(r"'(RGB|RGBA|RGBX|LA|CMYK);16|'RGB', (?!255\))\d{3,}\)")
@@ -152,7 +152,7 @@ def notes(heads: Sequence[Head]) -> list[str]:
     pages = sum(head.pages > 1 for head in heads)
     cut = sum(head.cut for head in heads)
     said = [
-        (transparent, f"Images with transparency, placed on {_GROUND}: {transparent}."),
+        (transparent, f"Images with transparency, placed on {GROUND}: {transparent}."),
         (pages, f"Images with several pages or frames, of which only the first is read: {pages}."),
         (cut, f"Images with colours of more than 8 bits, of which the upper 8 are read: {cut}."),
     ]
@@ -202,17 +202,9 @@ def _bands(image: Image.Image, channels: int, dtype: str) -> list[Image.Image]:
         # Pillow resizes 32-bit integers and floats, but truncates 16-bit integers
         exact = np.int32 if dtype == "int32" else np.float32
         return [Image.fromarray(np.asarray(image).astype(exact))] * channels
-    opaque = _opaque(image).convert("L" if channels == 1 else "RGB")
-    bands = list(opaque.split())
+    bands = list(opaque(image).convert("L" if channels == 1 else "RGB").split())
     # 255 in 8 bits corresponds to 65535 in 16
     return bands if dtype == "uint8" else [band.point(lambda v: v * 257.0, "F") for band in bands]
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image
-    above = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", above.size, _GROUND), above)
 
 
 def _values(band: Image.Image, dtype: str) -> NDArray[Any]:

@@ -16,6 +16,8 @@ from latentrank.errors import InputError
 Array = NDArray[Any]
 
 _FLOATS = (torch.float16, torch.float32, torch.float64)
+#: What shows through transparent pictures.
+GROUND = "white"
 #: Modes of Pillow whose numbers are a code of colours: places in a palette, amounts of ink, ...
 _CODED = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
 
@@ -25,8 +27,9 @@ def unwrapped(values: Any, what: str) -> Any:
 
     Args:
         values: an array, a tensor, a picture of Pillow, a list or an array of these, or anything
-            else. Pictures with a palette, and others whose numbers are a code of colours, are
-            converted to RGB; floats that NumPy lacks, such as `torch.bfloat16`, to float32.
+            else. Pictures are read as those in files: upright, placed on white where they are
+            transparent, and colours as RGB. Floats that NumPy lacks, such as `torch.bfloat16`,
+            become float32.
         what: their name in messages.
 
     Raises:
@@ -41,7 +44,7 @@ def unwrapped(values: Any, what: str) -> Any:
     if isinstance(values, Tensor):
         return _of_tensor(values, what)
     if _are_pictures(type(values)):
-        return np.asarray(values.convert("RGB") if values.mode in _CODED else values)
+        return _of_picture(values)
     objects = is_array_of_objects(values)
     if isinstance(values, list | tuple) or objects:
         wrapped = Tensor | (np.ndarray | list if objects else np.ma.MaskedArray)
@@ -68,6 +71,29 @@ def _of_tensor(values: Tensor, what: str) -> Array:
             "one of numbers in memory; convert it, for example with to_dense() or dequantize()."
         ) from error
     return array
+
+
+def _of_picture(picture: Any) -> Array:
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(picture)
+    if upright.has_transparency_data:
+        grey = upright.mode in ("L", "LA", "La")
+        return np.asarray(opaque(upright).convert("L" if grey else "RGB"))
+    return np.asarray(upright.convert("RGB") if upright.mode in _CODED else upright)
+
+
+def opaque(picture: Any) -> Any:
+    """A picture of Pillow without transparency, placed on white where it has any.
+
+    Its mode is then `"RGBA"`.
+    """
+    from PIL import Image
+
+    if not picture.has_transparency_data:
+        return picture
+    above = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", above.size, GROUND), above)
 
 
 def _are_pictures(kind: type) -> bool:

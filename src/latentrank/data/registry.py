@@ -271,7 +271,7 @@ def load_samples(
     """
     from latentrank.data import own
 
-    parts, known = _like(name_or_path, preprocessing, shape, **how)
+    parts, known = _like(name_or_path, preprocessing, shape, **how, whole=True)
     return own.joined(parts), known["class_names"]
 
 
@@ -316,6 +316,7 @@ def _like(
     columns: Sequence[str] | str | None = None,
     conventions: Mapping[str, str] | None = None,
     progress: bool = True,
+    whole: bool = False,
 ) -> tuple[list[Split], dict[str, Any]]:
     """Samples like those of a trained model, in one part or two, and what else is known of them."""
     from latentrank.data import own
@@ -342,7 +343,9 @@ def _like(
         trained=conventions or {},
     )
     request = own.Request(_root(root), download, None, None, image_size, 0, progress, meaning)
-    splits, named = own.load_like(str(name_or_path), preprocessing, shape, request, names())
+    splits, named = own.load_like(
+        str(name_or_path), preprocessing, shape, request, names(), whole=whole
+    )
     return splits, named._asdict()
 
 

@@ -21,7 +21,7 @@ from latentrank.density.base import (
 )
 from latentrank.density.gaussian import Normal
 from latentrank.errors import check_count, need
-from latentrank.randomness import isolated
+from latentrank.randomness import isolated, on_cpu
 
 _BATCH = 512
 _LEARNING_RATE = 2e-3
@@ -44,6 +44,7 @@ class Flow(Density):
         super().__init__(subspace)
         self.network = network
 
+    @on_cpu()
     @torch.no_grad()
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         # The noise comes from the caller's generator, not from torch's global one.
@@ -51,6 +52,7 @@ class Flow(Density):
         inverse = self.network().transform.inv
         return np.concatenate([inverse(part).double().numpy() for part in _parts(noise)])
 
+    @on_cpu()
     @torch.no_grad()
     def _log_density(self, coordinates: Array) -> Array:
         return np.concatenate(
@@ -61,6 +63,7 @@ class Flow(Density):
         )
 
 
+@on_cpu()
 def fit(codes: ArrayLike, *, steps: int = 2000, seed: RandomState = 0) -> Flow | Normal:
     """A normalizing flow: a neural spline flow with coupling layers (needs zuko).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,14 @@ from latentrank.errors import InputError
 from latentrank.estimator import samples
 from latentrank.estimator.parameters import random_generator
 from latentrank.estimator.storage import Stored
+from latentrank.formatting import first_of
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
+from latentrank.randomness import on_cpu
 
 Array = NDArray[Any]
+
+_NAMED = 5  # columns in a message
 
 
 @torch.no_grad()
@@ -75,16 +80,17 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         """Decode codes to samples.
 
         Args:
-            X: `(N, L)` codes.
+            X: `(N, L)` codes; columns of a data frame must be in the order of `transform`.
 
         Returns:
             `(N, ...)` in the shape, units, bounds and dtype of the data.
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: codes of a different width, or not finite.
+            ValueError: codes of a different width, in a different order, or not finite.
         """
         check_is_fitted(self)
+        self._check_order(getattr(X, "columns", ()))
         codes = check_array(unwrapped(X, "X"), dtype=np.float32)
         if codes.shape[1] != self._n_features_out:
             raise InputError(
@@ -92,6 +98,16 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
                 "give what transform returns."
             )
         return self._decoded(codes)
+
+    def _check_order(self, columns: Iterable[Any]) -> None:
+        """Refuse codes by the names that `transform` gives them, in another order."""
+        names = list(self.get_feature_names_out())
+        found = [str(name).rpartition("__")[2] for name in columns]  # after the step of a pipeline
+        if found != names and sorted(found) == sorted(names):
+            raise InputError(
+                f"The codes have their columns in the order {first_of(found, _NAMED)}, expected "
+                f"{first_of(names, _NAMED)}; put them in the order that transform returns."
+            )
 
     def sample(
         self, n: int = 1, *, density: str | None = None, random_state: RandomState = None
@@ -117,6 +133,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         fitted = inference.density_of_model(self.model_, chosen, self.embedding_)
         return self._decoded(fitted.sample(n, seed=random_generator(random_state)))
 
+    @on_cpu()
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The fraction of the variance of `X` that its reconstruction explains.
 

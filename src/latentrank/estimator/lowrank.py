@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -27,8 +28,9 @@ from latentrank.estimator.fitted import (
     squared_errors,
 )
 from latentrank.estimator.parameters import check, random_generator
+from latentrank.estimator.storage import PackedModel
 from latentrank.models.base import LatentModel
-from latentrank.randomness import isolated
+from latentrank.randomness import isolated, on_cpu
 from latentrank.runs.restarts import check as check_restarts
 
 if TYPE_CHECKING:
@@ -51,6 +53,18 @@ def _learns_by_steps(estimator: Any) -> bool:
     if name in methods.names() and methods.get(name).closed_form:
         raise AttributeError(f"{name} is solved from all samples at once; use fit.")
     return True
+
+
+@contextmanager
+def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
+    """A context after whose failure an estimator is unfitted, or fitted, as before."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class LowRankAutoencoder(FittedAutoencoder):
@@ -192,25 +206,26 @@ class LowRankAutoencoder(FittedAutoencoder):
         Warns:
             ConvergenceWarning: the result of a rank search or of a geodesic start is not reliable.
         """
-        check(self)
-        rng = random_generator(self.random_state)
-        before = getattr(self, "_trained", None) if self.warm_start else None
-        x = samples.checked(self, X, reset=before is None)
-        settings: dict[str, Any] = {
-            "epochs": self.epochs,
-            "schedule": "cosine",
-            "validate_every": max(1, self.epochs // _VALIDATIONS),
-        }
-        train = held = x
-        if self.n_iter_no_change is not None:
-            purpose = "validation error to stop by; leave n_iter_no_change out"
-            need_reconstructions(self.method, purpose)
-            settings |= {"patience": self.n_iter_no_change, "validate_every": 1}
-        if before is None:
-            settings |= {"n_init": self.n_init}
-        if self.n_iter_no_change is not None or self.n_init > 1:
-            train, held = samples.split(x, self.validation_fraction, rng)
-        return self._train(x, self._dataset(X, before, train, held), before, settings, rng)
+        with _unchanged_by_failure(self):
+            check(self)
+            rng = random_generator(self.random_state)
+            before = getattr(self, "_trained", None) if self.warm_start else None
+            x = samples.checked(self, X, reset=before is None)
+            settings: dict[str, Any] = {
+                "epochs": self.epochs,
+                "schedule": "cosine",
+                "validate_every": max(1, self.epochs // _VALIDATIONS),
+            }
+            train = held = x
+            if self.n_iter_no_change is not None:
+                purpose = "validation error to stop by; leave n_iter_no_change out"
+                need_reconstructions(self.method, purpose)
+                settings |= {"patience": self.n_iter_no_change, "validate_every": 1}
+            if before is None:
+                settings |= {"n_init": self.n_init}
+            if self.n_iter_no_change is not None or self.n_init > 1:
+                train, held = samples.split(x, self.validation_fraction, rng)
+            return self._train(x, self._dataset(X, before, train, held), before, settings, rng)
 
     @available_if(_learns_by_steps)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
@@ -230,11 +245,13 @@ class LowRankAutoencoder(FittedAutoencoder):
             ValueError: as `fit`.
             AttributeError: the method, such as `pca`, needs all samples at once.
         """
-        check(self)
-        before = getattr(self, "_trained", None)
-        x = samples.checked(self, X, reset=before is None)
-        dataset = self._dataset(X, before, x, x)
-        return self._train(x, dataset, before, {"epochs": 1}, random_generator(self.random_state))
+        with _unchanged_by_failure(self):
+            check(self)
+            before = getattr(self, "_trained", None)
+            x = samples.checked(self, X, reset=before is None)
+            dataset = self._dataset(X, before, x, x)
+            rng = random_generator(self.random_state)
+            return self._train(x, dataset, before, {"epochs": 1}, rng)
 
     def _dataset(
         self, X: ArrayLike, before: LatentModel | None, train: Array, held: Array
@@ -269,7 +286,8 @@ class LowRankAutoencoder(FittedAutoencoder):
         model, history = found[0]
         if before is None:
             self.notes_ = dataset.notes
-        self._keep(model.requires_grad_(False), x, dataset, history, epochs)
+        with on_cpu():
+            self._keep(model.requires_grad_(False), x, dataset, history, epochs)
         return self
 
     def _fitted(
@@ -310,7 +328,8 @@ class LowRankAutoencoder(FittedAutoencoder):
                 f"{before.spec.latent_dim} and other networks or options than it has now; set "
                 "warm_start to False, or clone it, to train a new model."
             )
-        return before.requires_grad_(True).train()
+        copied = PackedModel.of(before).unpack(copy.deepcopy(self._networks))
+        return copied.requires_grad_(True).train()
 
     def _keep(
         self, model: LatentModel, x: Array, dataset: Dataset, history: History, epochs: int

@@ -23,6 +23,7 @@ from latentrank.filenames import ESTIMATOR, ESTIMATOR_ARRAYS
 from latentrank.io import atomic_write, expanded, write_text
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
+from latentrank.randomness import on_cpu
 from latentrank.serialization import load as load_model
 from latentrank.serialization import save as save_model
 from latentrank.serialization import skeleton
@@ -50,7 +51,8 @@ class PackedModel(NamedTuple):
             networks: encoder and decoder of the user's own, where it was built with such.
         """
         encoder, decoder = networks or (None, None)
-        model = skeleton(self.spec, encoder, decoder)
+        with on_cpu():
+            model = skeleton(self.spec, encoder, decoder)
         model.load_state_dict(self.weights)
         return model.eval().requires_grad_(False)
 

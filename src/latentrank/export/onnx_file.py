@@ -32,6 +32,7 @@ from latentrank.export.parts import NAMES, OwnUnits, deployed, dtype_of, in_own_
 from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
+from latentrank.randomness import on_cpu
 
 OPSET = 18
 PRECISIONS = ("float32", "float16", "int8")
@@ -47,6 +48,7 @@ file that leaves anything out differs by far more.
 _ROUNDED_OTHERWISE = 0.02
 
 
+@on_cpu()
 def export_onnx(
     model: LatentModel,
     path: str | Path,

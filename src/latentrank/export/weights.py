@@ -23,9 +23,11 @@ from latentrank.export.parts import deployed, in_own_units, part_of
 from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
+from latentrank.randomness import on_cpu
 from latentrank.serialization import restore, skeleton
 
 
+@on_cpu()
 def export_safetensors(
     model: LatentModel,
     path: str | Path,

@@ -60,7 +60,7 @@ def spectrum(codes: Tensor | np.ndarray) -> Tensor:
     z = z - z[0]
     z = z - z.mean(dim=0)
     n, width = z.shape
-    values = torch.zeros(width, dtype=torch.float64)
+    values = torch.zeros(width, dtype=torch.float64, device="cpu")
     small = z.mT @ z if width <= n else z @ z.mT  # times N - 1, which cancels
     values[: len(small)] = _descending_eigenvalues(small)
     return values / values[0] if values[0] > 0 else torch.zeros_like(values)

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from latentrank.evaluation.images import weights_digest
 from latentrank.filenames import CONFIG, METRICS, WEIGHTS
 from latentrank.formatting import as_text
-from latentrank.io import digest, make_folder, read_json, write_json
+from latentrank.io import digest, make_folder, read_json, unwritable, write_json
 
 KEY = "measured"
 
@@ -133,11 +133,15 @@ def add(folder: str | Path, values: Sequence[Value]) -> None:
         values: values of its present model.
 
     Raises:
-        InputError: the folder cannot be written.
+        UnwritableError: the folder cannot be written.
     """
     folder = Path(folder)
     make_folder(folder)
-    with FileLock(folder / ".metrics.lock"):
+    try:
+        held = FileLock(folder / ".metrics.lock").acquire()
+    except OSError as error:
+        raise unwritable(folder / METRICS, error) from None
+    with held:
         content, model = read_json(folder / METRICS) or {}, _model(folder)
         if not content and (folder / CONFIG).is_file():
             return  # it is being trained; writing the file would mark it as finished

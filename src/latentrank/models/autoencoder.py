@@ -15,6 +15,7 @@ from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.nets import evaluating, surgery
+from latentrank.randomness import on_cpu
 
 
 class Autoencoder(LatentModel):
@@ -77,6 +78,7 @@ class Autoencoder(LatentModel):
                 f"{tuple(latent.z.shape)}, expected {(size, self.latent_dim)}; correct it."
             )
 
+    @on_cpu()
     def fold(self) -> Autoencoder:
         """The same autoencoder with its linear part absorbed into the encoder's last layer.
 
@@ -97,6 +99,7 @@ class Autoencoder(LatentModel):
         decoder = copy.deepcopy(self.decoder)
         return self._inference(encoder, decoder, copy.deepcopy(self.statistics), None)
 
+    @on_cpu()
     @torch.no_grad()
     def compress(self, tol: float = 1e-3, x: Tensor | None = None) -> Autoencoder:
         """An autoencoder whose code has only as many numbers as the reconstructions need.

@@ -20,6 +20,7 @@ from latentrank.models.statistics import CodeStatistics
 from latentrank.models.threads import count_operations, threads
 from latentrank.nets import evaluating
 from latentrank.preprocessing import Preprocessing
+from latentrank.randomness import on_cpu
 
 Array = NDArray[Any]
 
@@ -263,6 +264,7 @@ class LatentModel(nn.Module):
         normalise = self.preprocessing.normalise
         return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))
 
+    @on_cpu()
     def mean_sample(self, x: Array) -> Tensor:
         """The mean of samples `(N, *input_shape)` as networks see them, `(*input_shape)` float64.
 

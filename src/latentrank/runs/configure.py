@@ -191,5 +191,10 @@ def absolute_source(source: str) -> str:
 
 
 def absolute(path: str) -> str:
-    """A path that is valid in any working folder."""
-    return str(expanded(path).resolve())
+    """A path that is valid in any working folder; a link at its end stays one.
+
+    What a link leads to may have another name, without a suffix, and other files beside it.
+    """
+    place = expanded(path)
+    whole = place.name in ("", "..")
+    return str(place.resolve() if whole else place.parent.resolve() / place.name)

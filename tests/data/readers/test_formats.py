@@ -2,6 +2,7 @@
 
 import zlib
 
+import datasets
 import h5py
 import numpy as np
 import pandas as pd
@@ -127,6 +128,31 @@ def test_the_same_data_set_from_every_format(tmp_path, name, size):
 @pytest.mark.parametrize("name", ["a.csv", "a.nc", "lists.parquet"])
 def test_parameters_keep_their_names(tmp_path, name):
     assert loaded(tmp_path, name).parameter_names == NAMES
+
+
+def as_lists(arrays):
+    return {name: list(values) for name, values in arrays.items()}
+
+
+OTHER = {"x": PULSES, "dose": PARAMETERS, "mach": PULSES[:, 3].copy()}
+
+
+@pytest.mark.parametrize(
+    ("name", "save"),
+    [
+        ("a.npz", lambda path: np.savez(path, **OTHER)),
+        ("a.mat", lambda path: scipy.io.savemat(path, OTHER)),  # vectors become rows
+        ("a.safetensors", lambda path: save_file(OTHER, path)),
+        ("a.parquet", lambda path: pd.DataFrame(as_lists(OTHER)).to_parquet(path)),
+        ("saved", lambda path: datasets.Dataset.from_dict(as_lists(OTHER)).save_to_disk(path)),
+    ],
+)
+def test_several_parameters_may_be_one_array_of_any_name(tmp_path, name, save):
+    save(tmp_path / name)
+    data = load(tmp_path / name, parameters="dose,mach")
+    assert data.parameter_names == ("dose[0]", "dose[1]", "mach")
+    expected = np.column_stack([PARAMETERS, PULSES[:, 3]])
+    np.testing.assert_array_equal(data.train.parameters, expected[data.train.rows])
 
 
 def test_every_suffix_is_tried_here_or_below():

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from latentrank.data import load, views
+from latentrank.data.registry import load_samples
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 GENERATOR = np.random.default_rng(0)
 
@@ -234,6 +236,25 @@ def test_arrays_are_named(tmp_path):
     assert data.parameter_names == ("mach", "angle")
     with pytest.raises(InputError, match=r"a.npz holds no w; it holds u, v, label"):
         load(f"{tmp_path / 'a.npz'}:/w")
+
+
+def test_samples_are_named_like_columns(tmp_path):
+    x = GENERATOR.normal(size=(13, 5))
+    np.savez(tmp_path / "a.npz", x=x, v_train=-x, v_test=-x[:4])
+    data = load(tmp_path / "a.npz", columns="v")
+    np.testing.assert_array_equal(data.train.x, -x)
+    assert len(data.test) == 4
+    with pytest.raises(InputError, match=r"a\.npz holds no w; it holds x, v_train, v_test"):
+        load(tmp_path / "a.npz", columns="w")
+    with pytest.raises(
+        InputError, match=r"columns names 2 arrays of .*a\.npz \(x, v\), expected one"
+    ):
+        load(tmp_path / "a.npz", columns="x,v")
+    with pytest.raises(InputError, match=r"columns does not apply to .*a\.npz:/x"):
+        load(f"{tmp_path / 'a.npz'}:/x", columns="v_train")
+    # new samples for a model may lack the name
+    split, _ = load_samples(tmp_path / "a.npz", Preprocessing(), (5,), columns="w")
+    np.testing.assert_array_equal(split.x, x)
 
 
 def test_the_row_of_the_file_is_named(saved):

@@ -122,7 +122,7 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     images = isinstance(features[columns[0]], datasets.Image)
     return Contents(
         joined,
-        meaning.parameters,
+        tuple(_parameters(next(iter(tables.values())), meaning)) or None,
         tuple(dict.fromkeys([*said, *more])),
         layout="NCHW" if images else None,
         class_names=class_names,
@@ -169,14 +169,20 @@ def _part(
     else:
         arrays = [_values(table, name) for name in columns]
         x = arrays[0] if len(arrays) == 1 and arrays[0].ndim > 1 else np.stack(arrays, axis=1)
-    along = [_values(table, name).astype(float) for name in meaning.parameters or ()]
     part = Part(
         what,
         x,
         None if labels is None else _values(table, labels),
-        np.stack(along, axis=1) if along else None,
+        np.stack(list(_parameters(table, meaning).values()), axis=1)
+        if meaning.parameters
+        else None,
     )
     return part, notes
+
+
+def _parameters(table: Any, meaning: Meaning) -> dict[str, Array]:
+    """The parameters of each sample, `(N,)`, by name."""
+    return named.columns({n: _values(table, n).astype(float) for n in meaning.parameters or ()})
 
 
 def _values(table: Any, column: str) -> Array:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
@@ -21,10 +23,34 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         if (head := file.read(_HEAD)).startswith(b"MATLAB 5"):
             _check_types(file.read(), "<" if head.endswith(b"IM") else ">")
     try:
-        held = {name: x for name, x in loadmat(path).items() if not name.startswith("__")}
+        held = {
+            name: x
+            for key, value in loadmat(path).items()
+            for name, x in _arrays(key, value)
+            if not name.startswith("__")
+        }
     except NotImplementedError:  # raised by SciPy for version 7.3
         held = _arrays_of_hdf5(path)
+    group = f"{(inner or '').strip('/')}/"
+    within = {name.removeprefix(group): x for name, x in held.items() if name.startswith(group)}
+    if within:  # a structure; labels and parameters may be named by their whole path
+        held, inner = {**within, **{n: x for n, x in held.items() if n in _asked(meaning)}}, None
     return named.contents(str(path), held, meaning, inner)
+
+
+def _asked(meaning: Meaning) -> set[str | None]:
+    return {meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())}
+
+
+def _arrays(name: str, value: Any) -> Iterator[tuple[str, Array]]:
+    """An array by its name; the fields of a structure as `NAME/FIELD`, as in version 7.3."""
+    if not isinstance(value, np.ndarray):  # sparse
+        yield name, value
+    elif value.dtype.names is None or value.size != 1:
+        yield name, _text(value)
+    else:
+        for field in value.dtype.names:
+            yield from _arrays(f"{name}/{field}", value[field].item())
 
 
 def _arrays_of_hdf5(path: Path) -> dict[str, Array]:
@@ -36,6 +62,14 @@ def _arrays_of_hdf5(path: Path) -> dict[str, Array]:
             for name, x in hdf5.arrays(file, h5py).items()
             if not name.startswith("#")
         }
+
+
+def _text(value: Any) -> Any:
+    """A cell array of text as an array of it, and other values as they are."""
+    cells = value.ravel().tolist() if value.dtype.kind == "O" else []
+    if not cells or any(getattr(cell, "dtype", value.dtype).kind != "U" for cell in cells):
+        return value
+    return np.array(["".join(cell) for cell in cells]).reshape(value.shape)
 
 
 #: Types of data elements in MATLAB's format of version 5, and those that hold others.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused
 from latentrank.data.splits import join, role, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, check_known
@@ -54,7 +54,7 @@ def contents(
     Args:
         what: the file, for messages.
         held: its arrays, each accessed only if used.
-        meaning: other names of labels and parameters.
+        meaning: other names of samples (`columns`), labels and parameters.
         inner: name of the samples, if the user gave one.
         read: converts the value of a name to an array.
 
@@ -62,27 +62,34 @@ def contents(
         InputError: the samples cannot be identified, or a name does not exist.
     """
     meaning = meaning.within(held)
+    if inner:
+        refuse_unused(f"{what}:{inner}", columns=None if meaning.lenient else meaning.columns)
     samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
+    x = {split: read(held[name]) for split, name in samples.items()}
     labels = _chosen(what, held, meaning.labels) or _roles(held, _LABEL_ARRAYS)
-    parameters = [_chosen(what, held, name) for name in meaning.parameters or ()]
-    parameters = parameters or [_roles(held, ("parameters",))]
+    asked = {name: _chosen(what, held, name) for name in meaning.parameters or ()}
+    asked = asked or {"parameters": _roles(held, ("parameters",))}
+    parameters = {
+        split: {name: _of_split(held, roles, split, x) for name, roles in asked.items()}
+        for split in x
+    }
     parts = {
         split: Part(
             f"{what}: {name}",
-            read(held[name]),
-            _of_split(held, labels, split, samples),
-            _stacked([_of_split(held, roles, split, samples) for roles in parameters]),
+            x[split],
+            _of_split(held, labels, split, x),
+            _stacked(parameters[split]),
         )
         for split, name in samples.items()
     }
     if not meaning.lenient:
         _refuse_misnamed(what, held, samples, labels)
-    used = {*samples.values(), *labels.values(), *(n for r in parameters for n in r.values())}
+    used = {*samples.values(), *labels.values(), *(n for r in asked.values() for n in r.values())}
     found, said = join(parts, meaning.validation, what)
     over = {name: array for name, array in held.items() if name not in used}
     if over:
         said.append(unused(what, "arrays", over, len(parts[""].x) if "" in parts else None))
-    return Contents(found, meaning.parameters, tuple(said))
+    return Contents(found, meaning.parameters and _column_names(parameters), tuple(said))
 
 
 def unused(what: str, kind: str, over: Mapping[str, Any], count: int | None) -> str:
@@ -115,9 +122,20 @@ def _known(what: str, held: Mapping[str, Any], name: str) -> str:
 
 def _samples(what: str, held: Mapping[str, Any], meaning: Meaning) -> dict[str, str]:
     """The names of the samples, by split."""
-    found = _roles(held, SAMPLE_ARRAYS) or {
-        split: name for name in held if (split := split_of(name)) is not None
-    }
+    chosen = meaning.columns or ()
+    if meaning.lenient and not all(_roles(held, (name,)) for name in chosen):
+        chosen = ()
+    if len(chosen) > 1:
+        raise InputError(
+            f"columns names {len(chosen)} arrays of {what} ({', '.join(chosen)}), expected one, "
+            "which holds the samples; name that one."
+        )
+    found = (
+        _chosen(what, held, *chosen)
+        if chosen
+        else _roles(held, SAMPLE_ARRAYS)
+        or {split: name for name in held if (split := split_of(name)) is not None}
+    )
     if not found:
         named = {*_LABEL_ARRAYS, "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
         rest = [
@@ -154,22 +172,47 @@ def _chosen(what: str, held: Mapping[str, Any], name: str | None) -> dict[str, s
 
 
 def _of_split(
-    held: Mapping[str, Any], roles: Mapping[str, str], split: str, samples: Mapping[str, str]
+    held: Mapping[str, Any], roles: Mapping[str, str], split: str, samples: Mapping[str, Array]
 ) -> Any:
     # next to x_test, x is the training part, and likewise y next to y_test
     other = "train" if split == "" else "" if split == "train" else None
     name = roles.get(split) or (None if other is None or other in samples else roles.get(other))
-    return None if name is None else np.asarray(held[name])
-
-
-def _stacked(arrays: list[Any]) -> Any:
-    known = [np.atleast_1d(a) for a in arrays if a is not None]
-    if len(known) != len(arrays):
+    if name is None:
         return None
-    if len({len(a) for a in known}) > 1:
-        shapes = ", ".join(str(a.shape) for a in known)
+    values, count = np.asarray(held[name]), len(samples[split])
+    # MATLAB has no vectors, only matrices of one row or one column
+    return values[0] if count > 1 and values.shape == (1, count) else values
+
+
+def _stacked(arrays: Mapping[str, Any]) -> Any:
+    if any(a is None for a in arrays.values()):
+        return None
+    if len({np.atleast_1d(a).shape[0] for a in arrays.values()}) > 1:
+        shapes = ", ".join(str(a.shape) for a in arrays.values())
         raise InputError(f"The parameters have shapes {shapes}; give one row per sample in each.")
-    return np.concatenate([a.reshape(len(a), -1) for a in known], axis=1)
+    return np.stack(list(columns(arrays).values()), axis=1)
+
+
+def _column_names(parameters: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names of the parameters' columns, by those splits that have them all."""
+    known = [arrays for arrays in parameters.values() if _stacked(arrays) is not None]
+    return tuple(columns(known[0]) if known else next(iter(parameters.values())))
+
+
+def columns(arrays: Mapping[str, Any]) -> dict[str, Array]:
+    """The columns `(N,)` of arrays of `N` rows, by name; several of one array are numbered.
+
+    Example:
+        >>> list(columns({"mach": np.ones(3), "wing": np.ones((3, 2))}))
+        ['mach', 'wing[0]', 'wing[1]']
+    """
+    found: dict[str, Array] = {}
+    for name, values in arrays.items():
+        rows = np.atleast_1d(values)
+        each = rows.reshape(len(rows), -1).T
+        names = [name] if len(each) == 1 else [f"{name}[{i}]" for i in range(len(each))]
+        found |= dict(zip(names, each, strict=True))
+    return found
 
 
 def _refuse_misnamed(

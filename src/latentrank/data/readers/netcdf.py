@@ -13,7 +13,7 @@ from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
-from latentrank.data.readers.named import LABELS, check, unused
+from latentrank.data.readers.named import LABELS, check, columns, unused
 from latentrank.data.readers.optional import need
 from latentrank.data.views import Array
 from latentrank.errors import InputError
@@ -67,16 +67,16 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     check("variable", str(path), [*parameters, meaning.labels], known)
     labels = meaning.labels or next((name for name in LABELS if name in known), None)
     arrays = [_values(dataset[name], path) for name in names]
-    columns = _columns(dataset, path, sample, parameters)
+    along = _along_samples(dataset, path, sample, parameters)
     part = Part(
         str(path),
         arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1),
         None if labels is None else dataset[labels].values,
-        np.stack(list(columns.values()), axis=1) if columns else None,
+        np.stack(list(along.values()), axis=1) if along else None,
     )
     said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
     measured = tuple(
-        Axis(name, str(dataset[name].attrs.get("units", ""))) for name in columns if name in known
+        Axis(name, str(dataset[name].attrs.get("units", ""))) for name in along if name in known
     )
     if parameters and not given:
         listed = ", ".join(axis.label for axis in measured)
@@ -98,7 +98,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     # channels are where they have been stacked
     stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
     layout = stacked if len(names) > 1 else recognise_names(dims)
-    return Contents([part], tuple(columns) or None, tuple(said), kind, layout=layout, axes=axes)
+    return Contents([part], tuple(along) or None, tuple(said), kind, layout=layout, axes=axes)
 
 
 def numeric_times(dataset: Any) -> Any:
@@ -179,24 +179,19 @@ def _called_parameters(dataset: Any, sample: str) -> tuple[str, ...]:
     return (_PARAMETERS,) if found is not None and found.dims[:1] == (sample,) else ()
 
 
-def _columns(
+def _along_samples(
     dataset: Any, path: Path, sample: str, names: tuple[str, ...]
 ) -> dict[str, NDArray[Any]]:
-    """Parameters by name, `(N,)` each; the columns of a variable `(N, P)` are numbered."""
-    columns: dict[str, NDArray[Any]] = {}
+    """Parameters by name, `(N,)` each, see `columns`."""
     for name in names:
-        dims, values = dataset[name].dims, dataset[name].values
-        if dims[:1] != (sample,) or values.ndim > 2:
+        dims = dataset[name].dims
+        if dims[:1] != (sample,) or len(dims) > 2:
             raise InputError(
                 f"The parameters {name} in {path} have the dimensions ({', '.join(dims)}), "
                 f"expected ({sample},) or ({sample}, P), along the first dimension of the samples; "
                 "transpose these with xarray, or name other parameters."
             )
-        if values.ndim == 1:
-            columns[name] = values
-        else:
-            columns |= {f"{name}[{i}]": values[:, i] for i in range(values.shape[1])}
-    return columns
+    return columns({name: dataset[name].values for name in names})
 
 
 def _coordinates(dataset: Any, sample: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from latentrank.data.arrays import REMEDIES, Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.plain import stacked
 from latentrank.data.readers.named import LABELS, check
+from latentrank.data.readers.named import columns as columns_of
 from latentrank.data.readers.optional import need, reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
@@ -238,12 +239,13 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         if lists
         else _matrix(what, frame, columns, meaning)
     )
+    along = columns_of({n: _along(what, frame[n]) for n in meaning.parameters or ()})
     over = [name for name in names if name not in {*columns, *named}]
     part = Part(
         what,
         x,
         None if labels is None else frame[labels].to_numpy(),
-        None if not meaning.parameters else frame[list(meaning.parameters)].to_numpy(dtype=float),
+        np.stack(list(along.values()), axis=1, dtype=float) if along else None,
         frame[identifiers[0]].astype(str).to_numpy(dtype=str) if identifiers else None,
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
@@ -252,7 +254,14 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         said.append(f"Unused columns: {first_of(over, _NAMED)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
-    return Contents(parts, meaning.parameters, (*said, *joined), axes=axes)
+    return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
+
+
+def _along(what: str, column: Any) -> Array:
+    """A column of parameters, `(N,)`, or `(N, P)` where its entries are lists."""
+    if _are_lists(column):
+        return stacked(column.to_list(), f"{what}, in its column {column.name},")
+    return np.asarray(column.to_numpy(dtype=float))
 
 
 def _or_leave_out(meaning: Meaning, columns: str) -> str:

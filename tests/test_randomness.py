@@ -1,0 +1,63 @@
+"""Torch's state that the process shares: the user's stays as it is, and decides nothing."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+import latentrank
+from latentrank import LowRankAutoencoder, RunConfig
+from latentrank.randomness import isolated, on_cpu
+
+X = np.sin(np.random.default_rng(0).normal(size=(60, 2)) @ np.ones((2, 6)))
+
+
+@pytest.fixture
+def elsewhere():
+    """A default device that is not the CPU; on this one, no tensor has values."""
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device(None)
+
+
+def estimator(method):
+    rank = 2 if method in ("rrae", "vrrae") else None
+    return LowRankAutoencoder(method, latent_dim=4, rank=rank, epochs=1, random_state=0)
+
+
+def results(fitted):
+    """What an estimator computes, and what it does after it was stored."""
+    codes = fitted.transform(X[:5])
+    found = [codes, fitted.inverse_transform(codes), fitted.sample(3, random_state=0)]
+    if fitted.method != "gan":
+        found.append(fitted.score(X))
+    return [*found, pickle.loads(pickle.dumps(fitted)).transform(X[:5])]
+
+
+@pytest.mark.parametrize("method", ["pca", "rrae", "vrrae", "vae-flow", "rae-sn", "gan"])
+def test_the_default_device_changes_nothing(method, request):
+    expected = results(estimator(method).fit(X))
+    request.getfixturevalue("elsewhere")
+    for found, one in zip(results(estimator(method).fit(X)), expected, strict=True):
+        np.testing.assert_array_equal(found, one)
+    assert torch.get_default_device().type == "meta"
+
+
+def test_models_are_trained_stored_and_changed_on_the_cpu(elsewhere, tmp_path):
+    settings = {"latent_dim": 4, "epochs": 1, "train_size": 36, "test_size": 4}
+    config = RunConfig(method="rrae", data="gaussian2d", options={"rank": 2}, **settings)
+    run = latentrank.train(config, tmp_path / "run", progress=False)
+    model, x = latentrank.load(tmp_path / "run"), run.dataset().test.x
+    codes = model.encode_array(x)
+    assert run.metrics["rank"] == 2
+    np.testing.assert_allclose(model.fold().encode_array(x), codes, rtol=1e-4, atol=1e-5)
+    assert model.compress(1e-2).encode_array(x).shape[1] <= 2
+    made = latentrank.export.export_safetensors(model, tmp_path / "e.safetensors", "encoder")
+    assert made.difference.relative < 1e-5
+
+
+def test_tensors_are_made_where_the_user_wants_them_outside(elsewhere):
+    with isolated(seed=0), on_cpu():
+        assert torch.zeros(1).device.type == "cpu"
+    assert torch.zeros(1).device.type == "meta"
