@@ -21,6 +21,7 @@ def test_evaluate(folder, capfd):
     out = capfd.readouterr().out
     assert "FD-classifier" in out
     assert "FID" not in out
+    assert "validation error" in out  # as train and report call it
     found = metrics.read(run_of(folder))
     densities = ["reconstruction", "gaussian", "prior"]
     assert [v.identity["density"] for v in found if v.name == "FD-classifier"] == densities

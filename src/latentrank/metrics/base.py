@@ -39,7 +39,11 @@ class Metric:
             features, their name.
         better: which direction is better; None if neither.
         needs: what the data or the model must have, checked before anything is computed.
-        argument: placeholder of the argument, such as `"DENSITY"`; empty if there is none.
+        argument: placeholder of the argument, such as `"SHARE"`; empty if there is none.
+            `"DENSITY"` stands for a density, `"LABELS"` for a number of labels, and `"A|B"` for one
+            of several.
+        check: called with the argument before anything is trained; raises `InputError`, or
+            `ValueError` as `float` does, if it cannot be used.
         uses: settings that the value depends on, which become part of its identity.
         usual: default arguments for `evaluate`; if empty, the metric is measured only if it takes
             no argument.
@@ -67,6 +71,7 @@ class Metric:
     stored: bool = True
     unit: str = ""
     of: str = ""
+    check: Callable[[str], object] | None = None
 
     def __post_init__(self) -> None:
         if self.usual is None:

@@ -122,6 +122,7 @@ METRICS = tuple(
         "accuracy" if name.endswith("accuracy") else "errors",
         f"{text}, in percent of the test samples.",
         unit=" %",
+        check=label_count,
         of=name.replace("mistakes", "accuracy") if compute is _wrong else "",
     )
     for name, compute, better, usual, text in _ROWS

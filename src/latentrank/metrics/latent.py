@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_count
 from latentrank.evaluation.collapse import active_units, kl_per_unit
 from latentrank.evaluation.prediction import fold_error, parameter_error, reconstruction_error
 from latentrank.evaluation.theory import (
@@ -62,6 +62,10 @@ def _contrast(subject: Subject, argument: str) -> float:
     return float(found.min() if argument == "lowest" else np.median(found))
 
 
+def _check_steps(argument: str) -> None:
+    check_count(int(argument) if argument.isdecimal() else argument, "steps")
+
+
 def _gradient(subject: Subject, argument: str) -> float:
     """Smallest gradient norm of `argument` steps of theorem 1, from an untrained model.
 
@@ -106,6 +110,7 @@ METRICS = (
         "lower",
         ("parameters", "codes"),
         help="Error of codes interpolated over the parameters, in percent.",
+        unit=" %",
     ),
     Metric(
         "training-error",
@@ -114,6 +119,7 @@ METRICS = (
         ("codes",),
         usual=(),
         help="Relative error of the reconstructed training samples, in percent.",
+        unit=" %",
     ),
     Metric(
         "seconds-per-100-batches",
@@ -131,6 +137,7 @@ METRICS = (
         ("parameters", "codes"),
         argument=_KINDS,
         help="Error at the parameters of the test split in percent, by kind of interpolation.",
+        unit=" %",
     ),
     Metric(
         "fold-error",
@@ -139,6 +146,7 @@ METRICS = (
         ("parameters", "codes"),
         argument=_KINDS,
         help="Error at training parameters held out of the interpolation, by kind, in percent.",
+        unit=" %",
     ),
     Metric(
         "active-units",
@@ -173,6 +181,7 @@ METRICS = (
         _gradient,
         "lower",
         argument="STEPS",
+        check=_check_steps,
         title="gradient norm",
         help="Smallest gradient norm over a number of steps of the convergence theorem.",
     ),
