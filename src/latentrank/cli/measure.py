@@ -47,7 +47,10 @@ def evaluate(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        option("Measure this metric instead of the defaults; repeatable.", "METRIC"),
+        option(
+            "Measure this metric instead of the defaults, see `latentrank metrics`; repeatable.",
+            "METRIC",
+        ),
     ] = None,
     n: Annotated[int, option("Number of samples from each density.", min=6)] = SAMPLES,
     weights: Weights = None,

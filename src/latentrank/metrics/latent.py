@@ -88,10 +88,15 @@ def _gradient(subject: Subject, argument: str) -> float:
     return float(norms(model, step_size, horizon).min())
 
 
-_OF_TRAINING = (
-    "rank", "validation_error", "seconds", "rank_training_codes", "effective_rank",
-    "participation_ratio", "gap_rank",
-)  # fmt: skip
+_OF_TRAINING = {
+    "rank": "Rank by count of the test codes.",
+    "validation_error": "Mean squared error of the reconstructed test samples.",
+    "seconds": "Training time.",
+    "rank_training_codes": "Rank by count of the training codes.",
+    "effective_rank": "Exponential of the entropy of the spectrum.",
+    "participation_ratio": "Squared sum of the spectrum over its sum of squares.",
+    "gap_rank": "Values before the largest ratio of consecutive values of the spectrum.",
+}
 
 METRICS = (
     *(
@@ -100,9 +105,10 @@ METRICS = (
             _of_training(name),
             "lower" if name == "validation_error" else None,
             ("codes",) if name == "validation_error" else (),
+            help=text,
             stored=False,
         )
-        for name in _OF_TRAINING
+        for name, text in _OF_TRAINING.items()
     ),
     Metric(
         "relative-error",
