@@ -1,5 +1,6 @@
 """Values that evaluate measures, prints and keeps."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,13 @@ def test_evaluate(folder, capfd):
 
 
 def test_evaluate_measures_what_is_asked_for(folder, capfd):
-    assert main(["evaluate", run_of(folder), "--metric", "linear-accuracy:10"]) == 0
+    asked = [part for name in ("linear-accuracy:10", "effective_rank", "seconds")
+             for part in ("--metric", name)]  # fmt: skip
+    assert main(["evaluate", run_of(folder), *asked]) == 0
     out, err = capfd.readouterr()
     assert "linear" in out
+    assert re.search(r"^ effective rank  ", out, re.MULTILINE)  # as compare calls it
+    assert re.search(r"^ training time +\S+ s *$", out, re.MULTILINE)
     assert "--features" not in err
 
 

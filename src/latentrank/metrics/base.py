@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -47,7 +48,8 @@ class Metric:
         uses: settings that the value depends on, which become part of its identity.
         usual: default arguments for `evaluate`; if empty, the metric is measured only if it takes
             no argument.
-        title: name in tables; by default `name`, with spaces in place of hyphens.
+        title: name in tables; by default `name`, with spaces in place of hyphens
+            and underscores.
         help: description, in one sentence.
         stored: false if the run's metrics already hold the number.
         unit: what follows the number, such as `" %"`.
@@ -77,7 +79,7 @@ class Metric:
         if self.usual is None:
             object.__setattr__(self, "usual", () if self.argument else ("",))
         if not self.title:
-            object.__setattr__(self, "title", self.name.replace("-", " "))
+            object.__setattr__(self, "title", re.sub("[-_]", " ", self.name))
 
     @property
     def form(self) -> str:

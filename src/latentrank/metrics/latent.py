@@ -105,6 +105,8 @@ METRICS = (
             _of_training(name),
             "lower" if name == "validation_error" else None,
             ("codes",) if name == "validation_error" else (),
+            title="training time" if name == "seconds" else "",
+            unit=" s" if name == "seconds" else "",
             help=text,
             stored=False,
         )
