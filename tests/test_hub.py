@@ -18,6 +18,7 @@ from latentrank.__main__ import main
 from latentrank.errors import InputError
 from latentrank.filenames import WEIGHTS
 from latentrank.hub import CARD
+from latentrank.report.errors import percent
 from tests.local_server import Handler, LocalServer
 
 pytest.importorskip("huggingface_hub")
@@ -187,8 +188,7 @@ def test_a_card_states_what_the_run_knows(run, tmp_path):
     error = run_metrics["validation_error"]
     assert float(rows["mean squared error of test samples"]) == pytest.approx(error, rel=1e-3)
     variance = "the same, as a share of their variance about the mean training sample"
-    share = float(rows[variance].removesuffix(" %"))
-    assert share == pytest.approx(100 * error / run_metrics["error_of_the_mean"], rel=1e-2)
+    assert rows[variance] == percent(error / run_metrics["error_of_the_mean"])
     assert 'from_pretrained("user/photos")' in body
 
 

@@ -65,6 +65,8 @@ def test_what_is_added_is_listed(latentrank):
     assert "box" in latentrank("densities")
     assert "--penalty" in latentrank("train", "schatten", "--help")
     assert "margin" in latentrank("densities")
+    assert "One dense layer each way." in latentrank("networks")
+    assert "largest number in any code" in latentrank("metrics")
 
 
 def test_a_run_of_it_is_like_any_other(latentrank, runs):

@@ -259,7 +259,9 @@ class RunConfig(_Section):
     latent_dim: int | None = _setting(
         None, "width of the code; by default the data set's, or 32 for other data", ge=1
     )
-    net: str | None = _setting(None, "family of networks; by default the data set's, or auto")
+    net: str | None = _setting(
+        None, "family of networks, see `latentrank networks`; by default the data set's, or auto"
+    )
     data: DataConfig = Field(description="which data to use, and how to read them")
     training: TrainConfig = Field(default_factory=TrainConfig, description="training settings")
 

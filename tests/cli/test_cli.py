@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -158,29 +157,6 @@ def test_a_mistake_with_a_closed_terminal_keeps_its_status(monkeypatch):
     assert main(["methods", "lorea"]) == 2
 
 
-# --- what there is ------------------------------------------------------------------------------
-
-
-def test_methods_lists_all_of_them(capfd):
-    assert main(["methods"]) == 0
-    out = capfd.readouterr().out
-    assert all(name in out for name in latentrank.methods.names())
-
-
-@pytest.mark.parametrize("name", latentrank.methods.names())
-def test_a_method_shows_its_options(name, capfd):
-    assert main(["methods", name]) == 0
-    out = capfd.readouterr().out
-    for option in latentrank.methods.get(name).options.model_fields:
-        assert f"--{option.replace('_', '-')}" in out
-
-
-def test_datasets_lists_all_of_them(capfd):
-    assert main(["datasets"]) == 0
-    out = capfd.readouterr().out
-    assert all(name in out for name in latentrank.data.names())
-
-
 @pytest.mark.parametrize("name", ["velocity [m/s]", "[bold]"])
 def test_brackets_in_names_are_printed(name, folder, capfd):
     shutil.copytree(run_of(folder), name)
@@ -191,17 +167,6 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
     output.messages.print(name)
     told = capfd.readouterr()
     assert (told.out + told.err).count(name) == 5
-
-
-@pytest.mark.parametrize("command", ["methods", "datasets", "densities"])
-@pytest.mark.parametrize("width", [20, 40, 60])
-def test_a_narrow_terminal_hides_no_letter(command, width, monkeypatch, capfd):
-    monkeypatch.setattr(output.console, "width", 200)
-    assert main(command.split()) == 0
-    letters = Counter(filter(str.isalnum, capfd.readouterr().out))
-    monkeypatch.setattr(output.console, "width", width)
-    assert main(command.split()) == 0
-    assert Counter(filter(str.isalnum, capfd.readouterr().out)) == letters
 
 
 # --- mistakes -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def test_evaluate(folder, capfd):
     out = capfd.readouterr().out
     assert "FD-classifier" in out
     assert "FID" not in out
+    assert "validation error" in out  # as train and report call it
     found = metrics.read(run_of(folder))
     densities = ["reconstruction", "gaussian", "prior"]
     assert [v.identity["density"] for v in found if v.name == "FD-classifier"] == densities
@@ -32,9 +34,13 @@ def test_evaluate(folder, capfd):
 
 
 def test_evaluate_measures_what_is_asked_for(folder, capfd):
-    assert main(["evaluate", run_of(folder), "--metric", "linear-accuracy:10"]) == 0
+    asked = [part for name in ("linear-accuracy:10", "effective_rank", "seconds")
+             for part in ("--metric", name)]  # fmt: skip
+    assert main(["evaluate", run_of(folder), *asked]) == 0
     out, err = capfd.readouterr()
     assert "linear" in out
+    assert re.search(r"^ effective rank  ", out, re.MULTILINE)  # as compare calls it
+    assert re.search(r"^ training time +\S+ s *$", out, re.MULTILINE)
     assert "--features" not in err
 
 

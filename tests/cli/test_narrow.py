@@ -29,6 +29,7 @@ def test_every_option_is_named_and_described_in_full(name, capfd):
     assert main([name, "--help"]) == 0
     told = capfd.readouterr().out
     assert "\N{HORIZONTAL ELLIPSIS}" not in told
+    assert "...." not in told
     assert max(map(len, told.splitlines())) <= WIDTH
     for one in COMMANDS[name].params:
         described = one.help.replace("NAMES", "")[:20] if one.name == "density" else one.help

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 import latentrank
-from latentrank import density, inference, runs
+from latentrank import inference, runs
 from latentrank.__main__ import main
 from tests.cli.commands import SMALL, run_of, squares
 
@@ -56,15 +56,6 @@ def test_a_run_can_be_sampled_without_its_data(folder):
         assert main(["sample", "moved", "--density", spec, "--n", "5"]) == 0
         assert main(["sample", "moved", "--density", spec, "--out", f"{spec}.png"]) == 0
     assert main(["embed", "moved"]) == 0
-
-
-def test_densities_are_listed_with_their_options(capfd):
-    assert main(["densities"]) == 0
-    told = capfd.readouterr().out
-    for name in density.names():
-        assert re.search(rf"^ *{name} ", told, re.MULTILINE)
-        for option in density.options(name).values():
-            assert re.search(rf" {option.name} +{option.default} ", told)
 
 
 def test_export(folder, capfd):

@@ -29,6 +29,21 @@ def test_description_is_what_loading_gives(row):
     assert (loaded.true_dimension, loaded.latent_dim) == (row.true_dimension, row.latent_dim)
 
 
+@pytest.mark.parametrize("computed", [True, False])
+def test_the_description_decides_the_width_and_the_dimension(monkeypatch, computed):
+    """Runs are named by the description; data with a width of their own would share their names."""
+
+    def load(request):
+        x = np.random.default_rng(0).normal(size=(9, 5))
+        return data.Dataset("mine", data.Split(x), data.Split(x[:4]))
+
+    described = data.Description("mine", (5,), 9, 4, 2, 3, "mine", "mine")
+    entry = data.NamedData(described, load, computed)
+    monkeypatch.setitem(data.DATASETS._values, "mine", entry)
+    found = data.load("mine")
+    assert (found.latent_dim, found.true_dimension) == (3, 2)
+
+
 def test_unknown_names_and_paths():
     with pytest.raises(InputError, match="data set or path 'mnits'; did you mean 'mnist'"):
         data.load("mnits")

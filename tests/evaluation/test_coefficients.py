@@ -8,6 +8,7 @@ import torch
 
 import latentrank
 from latentrank.data import Dataset, Split
+from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
 from latentrank.evaluation import coefficients
 from latentrank.evaluation.coefficients import error_by_coefficients, pca_error_by_coefficients
@@ -68,6 +69,34 @@ def test_pca_with_every_direction_has_no_error(dataset):
     assert len(errors) == SIZE
     assert errors[-1] < 1e-6
     assert (np.diff(errors) <= 0).all()
+
+
+def test_few_samples_have_fewer_directions_and_no_error_is_negative(dataset):
+    """`N` centred samples span `N - 1` dimensions; rounding leaves errors of either sign there."""
+    for n in range(3, SIZE + 3):
+        few = Dataset("few", Split(dataset.train.x[:n]), Split(dataset.train.x[1:n]), bounded=False)
+        ks, errors = pca_error_by_coefficients(few)
+        assert ks[-1] == min(n - 1, SIZE)
+        assert (errors >= 0).all()
+        assert errors[-1] < 1e-6  # float32 components
+
+
+def test_errors_of_many_test_samples_are_those_of_an_even_part_of_them(dataset, monkeypatch):
+    monkeypatch.setattr(coefficients, "MOST_SAMPLES", 20)
+    model = linear_autoencoder(dataset, WIDTH)
+    part = Split(dataset.test.x[spread_evenly(len(dataset.test), 20)])
+    expected = error_by_coefficients(model, Dataset("x", dataset.train, part, bounded=False))
+    np.testing.assert_array_equal(error_by_coefficients(model, dataset).errors, expected.errors)
+
+
+def test_the_mean_of_a_part_of_the_training_samples_is_divided_by_its_size(dataset, monkeypatch):
+    """A model that returns the mean of 50 samples has the error 1 about the mean of these."""
+    monkeypatch.setattr(coefficients, "MOST_NUMBERS", 50 * SIZE)
+    rows = spread_evenly(len(dataset.train), 50)
+    mean = torch.from_numpy(dataset.train.x[rows]).double().mean(0)
+    model = linear_autoencoder(dataset, WIDTH)
+    model.decode = lambda z: mean.expand(len(z), -1)
+    np.testing.assert_allclose(error_by_coefficients(model, dataset).errors, 1, rtol=1e-12)
 
 
 def test_statistics_that_the_model_does_not_know_are_taken_from_the_training_split(dataset):

@@ -1,3 +1,4 @@
+import inspect
 from importlib import import_module
 
 import numpy as np
@@ -142,6 +143,22 @@ def test_kernel_distance_agrees_with_torch_fidelity(rng):
     assert ours.std == pytest.approx(theirs[metric.KEY_METRIC_KID_STD], rel=1e-3)
 
 
+def test_kernel_distance_has_the_subsets_of_torch_fidelity_by_default():
+    usual = pytest.importorskip("torch_fidelity.defaults").DEFAULTS
+    own = inspect.signature(kernel_distance).parameters
+    for name in ("subsets", "subset_size"):
+        assert own[name].default == usual[f"kid_{name}"]
+    assert own["seed"].default == usual["rng_seed"]
+
+
+@pytest.mark.parametrize("sizes", [(5, 8), (8, 5)])
+def test_kernel_distance_takes_subsets_as_large_as_the_smaller_set(rng, sizes):
+    a, b = (rng.normal(size=(n, 3)) for n in sizes)
+    found = kernel_distance(a, b, subsets=4)
+    assert found == kernel_distance(a, b, subsets=4, subset_size=5)
+    assert found.std > 0  # the larger set is drawn from
+
+
 def test_kernel_distance_is_unbiased_for_equal_distributions(rng):
     found = [
         kernel_distance(rng.normal(size=(30, 4)), rng.normal(size=(30, 4)), subsets=1).mean
@@ -243,10 +260,27 @@ def test_unusable_features_are_explained(measure, bad, message):
         measure(np.zeros((9, 3)), bad)
 
 
-@pytest.mark.parametrize(("measure", "k"), [(precision_recall, 4), (density_coverage, 9)])
-def test_too_few_samples_for_the_neighbours_are_explained(measure, k):
+@pytest.mark.parametrize(
+    ("measure", "sizes", "k"),
+    [
+        (precision_recall, (9, 4), 4),
+        (precision_recall, (4, 9), 4),
+        (density_coverage, (9, 4), 9),
+        (density_coverage, (4, 9), 4),
+    ],
+)
+def test_too_few_samples_for_the_neighbours_are_explained(measure, sizes, k):
+    real, generated = (np.zeros((n, 3)) for n in sizes)
     with pytest.raises(InputError, match=f"k is {k}, expected .* below the number of samples"):
-        measure(np.zeros((9, 3)), np.zeros((4, 3)), k=k)
+        measure(real, generated, k=k)
+    measure(real, generated, k=k - 1)
+
+
+def test_density_has_neighbourhoods_of_real_samples_alone():
+    """Two generated samples on one of nine points of a line."""
+    real = np.arange(9.0)[:, None]
+    hits = int((balls_by_loops(real, 5) >= np.abs(real[:, 0] - 4)).sum())
+    assert density_coverage(real, [[4.0], [4.0]]) == (hits / 5, hits / 9)
 
 
 def test_wide_distance_agrees_with_the_matrix_square_root(rng):

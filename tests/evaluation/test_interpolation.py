@@ -61,6 +61,16 @@ def test_linear_is_equidistant_and_straight(rng):
     np.testing.assert_allclose(np.diff(linear(a, b, 7), axis=1), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("way", [linear, spherical])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_paths_have_the_type_of_the_codes_and_end_exactly_at_them(rng, way, kind):
+    a, b = rng.normal(size=(2, 6, 5)).astype(kind)
+    path = way(a, b, 4)
+    assert path.dtype == kind
+    np.testing.assert_array_equal(path[:, 0], a)
+    np.testing.assert_array_equal(path[:, -1], b)
+
+
 class TestSpherical:
     def test_stays_on_the_sphere_at_equal_angles(self, rng):
         a, b = rng.normal(size=(2, 5, 4))

@@ -1,4 +1,5 @@
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ def test_a_constant_is_a_power_law_of_exponent_zero():
 
 
 @pytest.mark.parametrize(
-    ("x", "y"), [([1, 0], [1, 1]), ([1, 2], [1, -1]), ([1, 1], [1, 2]), ([1, 2], [1, 2, 3])]
+    ("x", "y"),
+    [([1, 0], [1, 1]), ([1, 2], [1, -1]), ([1, 2], [1, 0]), ([1, 1], [1, 2]), ([1, 2], [1, 2, 3])],
 )
 def test_what_has_no_power_law_is_refused(x, y):
     with pytest.raises(InputError, match="pairs of positive numbers"):
@@ -46,6 +48,12 @@ def test_the_step_size_falls_with_the_root_of_the_horizon():
     assert sizes[0] == pytest.approx(2 * sizes[1])
     delta_squared = (1.5 / 0.1) ** 2
     assert sizes[0] == pytest.approx(math.sqrt(2 * 0.3 / (2.0 * delta_squared * 10)))
+
+
+def test_a_loss_at_its_minimum_takes_no_step():
+    assert theorem_step_size(0.0, 2.0, 1.5, 10, 0.1) == 0
+    with pytest.raises(InputError, match=r"gap -0\.1"):
+        theorem_step_size(-0.1, 2.0, 1.5, 10, 0.1)
 
 
 def test_a_step_size_without_a_gradient_bound_is_refused():
@@ -82,6 +90,13 @@ def test_adam_agrees_with_its_formulas_in_numpy():
     np.testing.assert_allclose(end, theta)
 
 
+def test_the_norm_is_that_of_all_gradients_together():
+    several = [torch.full((n,), 2.0, requires_grad=True) for n in (1, 2, 3)]
+    (norm,) = adam_gradient_norms(lambda: sum(p.sum() * p.numel() for p in several),
+                                  several, 0.1, steps=1)  # fmt: skip
+    assert norm == pytest.approx(math.sqrt(1 + 2 * 2**2 + 3 * 3**2))
+
+
 def test_parameters_that_the_loss_does_not_use_stay():
     used, unused = (torch.ones(2, requires_grad=True) for _ in range(2))
     adam_gradient_norms(lambda: used.square().sum(), [used, unused], 0.1, steps=1)
@@ -98,6 +113,12 @@ def test_contrasts_of_three_points_on_a_line():
     """From 0, 1 and 3 the distances are (1, 3), (1, 2) and (3, 2)."""
     found = relative_contrasts([[0.0], [1.0], [3.0]], draws=200)
     assert set(found.round(12)) == {2.0, 1.0, 0.5}
+    pairs = relative_contrasts([[0.0], [1.0], [3.0], [7.0]], draws=300, neighbours=2)
+    assert set(pairs.round(12)) == {
+        round(max(far) / min(far) - 1, 12)
+        for x in (0, 1, 3, 7)
+        for far in combinations([abs(x - y) for y in (0, 1, 3, 7) if y != x], 2)
+    }
 
 
 def test_contrast_fades_with_the_dimension(rng):

@@ -156,6 +156,19 @@ def test_densities_are_measured_as_given_or_as_usual_for_the_method(trained):
         usual(subject, None, ["prior"])
 
 
+def test_a_metric_that_uses_no_number_of_samples_is_measured_once_a_density(trained, monkeypatch):
+    """One of another package, of generated samples without features, and with a usual density."""
+    mine = Metric("spread", lambda subject, _: 1.0, argument="DENSITY", usual=("gaussian",))
+    monkeypatch.setitem(metrics.METRICS._values, "spread", mine)
+    subject = subject_of(trained("ae", "images.npz"))
+    found = usual(subject, "classifier", ["gaussian"], probes=False)
+    of = [text for text in found if text.startswith("spread")]
+    assert of == ["spread:reconstruction", "spread:gaussian"]
+    assert [measure(subject, text).label for text in of] == [
+        "reconstruction: spread", "gaussian: spread",
+    ]  # fmt: skip
+
+
 def test_a_kept_value_is_not_computed_again(trained, monkeypatch):
     run = trained("ae", "images.npz")
     asked = (DISTANCE, "fd:reconstruction", "linear-accuracy:10")
@@ -273,6 +286,17 @@ def test_probes_see_all_labels_of_the_data(trained):
 def test_mistakes_are_reported(trained, method, data, metric, told):
     with pytest.raises(InputError, match=told):
         measure(subject_of(trained(method, data)), metric)
+
+
+def test_arguments_of_a_metric_of_ones_own_are_checked_before_a_training(monkeypatch):
+    def never(subject, argument):
+        raise AssertionError
+
+    mine = Metric("quantile", never, argument="SHARE", check=float)
+    monkeypatch.setitem(metrics.METRICS._values, "quantile", mine)
+    assert metrics.check("quantile:0.5").argument == "0.5"
+    with pytest.raises(InputError, match=r"expected quantile:SHARE \(could not"):
+        metrics.check("quantile:half")
 
 
 def test_a_metric_of_ones_own_is_measured_kept_and_compared(trained, tmp_path, monkeypatch):

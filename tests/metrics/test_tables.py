@@ -13,7 +13,7 @@ def test_a_table_has_a_column_for_every_density_and_number_of_labels():
     assert "The column reconstruction" in distances.note
     generated = [v for v in EVALUATION if v.identity.get("density") != "reconstruction"]
     assert "The column reconstruction" not in tables(generated)[0].note
-    assert (accuracies.header, accuracies.rows) == (["", "10 labels"], [["mlp", "50.0 ± 0.5 %"]])
+    assert (accuracies.header, accuracies.rows) == (["", "10 labels"], [["mlp", "50.00 ± 0.50 %"]])
 
 
 def test_what_is_not_known_stays_empty():
@@ -25,6 +25,6 @@ def test_what_is_not_known_stays_empty():
         Value("own[x]", "own x", 0.5, identity={"features": {"name": "x"}}),
     ]
     accuracies, others = tables(values)
-    assert accuracies.rows == [["mlp", "50.0 %", ""], ["knn", "", "90.0 ± 0.1 %"]]
+    assert accuracies.rows == [["mlp", "50 %", ""], ["knn", "", "90.00 ± 0.10 %"]]
     assert others.rows == [["own", "0.25"], ["own x", "0.5"]]
     assert tables([]) == []

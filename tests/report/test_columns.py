@@ -7,6 +7,7 @@ import pytest
 
 from latentrank import metrics
 from latentrank.errors import InputError
+from latentrank.metrics import Value
 from latentrank.report.columns import Measure, best_of, columns_of, measures, metric_rows
 from tests.report.fake import fake_run, measured
 
@@ -214,3 +215,24 @@ def test_a_shift_leaves_the_units_of_errors(tmp_path):
     first, second = fake_run(tmp_path, (12,)), fake_run(tmp_path, (12,), method="ae")
     second.the_model.preprocessing = replace(second.the_model.preprocessing, offset=4.0)
     assert all(column.same_units for column in columns_of([first, second]))
+
+
+def test_a_measured_value_is_called_as_it_was_measured_and_has_its_unit(tmp_path):
+    """A density's options may hold dots and underscores, which are not those of nested numbers."""
+    values = [
+        Value("fd[timm:tf_net]:kde:bandwidth=0.5", "FD-tf_net", 2.5,
+              identity={"density": "kde:bandwidth=0.5", "samples": 100}),
+        Value("accuracy:10", "accuracy", 50.0, identity={"probe": "mlp", "labels": 10}),
+        Value("relative-error", "relative error", 1.875),
+    ]  # fmt: skip
+    metrics.add(tmp_path / "a", values)
+    run = fake_run(tmp_path / "a")
+    run.metrics["nested"] = {"a_number": 3}
+    rows = dict(metric_rows(columns_of([run]))[0])
+    assert rows["kde:bandwidth=0.5, 100 samples: FD-tf_net"] == "2.5"
+    assert rows["mlp, 10 labels: accuracy"] == "50 %"
+    assert rows["relative error"] == "1.875 %"
+    assert rows["nested: a number"] == "3"
+    told = [row for table in metrics.tables(values) for row in table.rows]
+    assert ["mlp", rows["mlp, 10 labels: accuracy"]] in told
+    assert ["relative error", rows["relative error"]] in told

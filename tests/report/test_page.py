@@ -129,7 +129,7 @@ def test_measured_values_are_shown_where_there_are_some(tmp_path):
     assert "Generated samples" not in read(write_report(run))
     metrics.add(tmp_path, EVALUATION)
     text = read(write_report(run))
-    for fact in ("FID5.500 ± 0.055", "the best that the decoder can do", "mlp50.0 ± 0.5 %"):
+    for fact in ("FID5.500 ± 0.055", "the best that the decoder can do", "mlp50.00 ± 0.50 %"):
         assert fact in text
 
 

@@ -1,10 +1,11 @@
 import threading
+from importlib.metadata import EntryPoint
 
 from filelock import FileLock
 from pydantic import Field
 
 import latentrank.config
-from latentrank import runs
+from latentrank import data, runs
 from latentrank.config import RunConfig, TrainConfig
 from latentrank.runs import cache
 from latentrank.runs.cache import content, folder_name, train
@@ -18,6 +19,14 @@ def test_folders_are_named_by_content_and_not_by_machine():
     for change in ({"seed": 1}, {"epochs": 11}, {"options": {"penalty": 0.1}}):
         assert folder_name(RunConfig(**{**base, **change})) != one
     assert content(RunConfig(**base))["options"] == content(RunConfig(**base))["settings"] == {}
+
+
+def test_a_data_set_that_cannot_be_imported_names_no_other_run(monkeypatch):
+    broken = EntryPoint("broken", "no_such_package:DATA", "latentrank.datasets")
+    points = data.DATASETS._entry_points
+    monkeypatch.setitem(data.DATASETS.__dict__, "_entry_points", {**points, "broken": broken})
+    wide = RunConfig(method="ae", data="blobs", latent_dim=32)
+    assert content(wide) == content(RunConfig(method="ae", data="blobs"))
 
 
 def test_a_training_that_another_process_does_is_waited_for(wanted, tmp_path, monkeypatch):

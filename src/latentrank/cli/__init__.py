@@ -1,6 +1,12 @@
 """The command line: `latentrank COMMAND`."""
 
-from latentrank.cli import inspect, measure, train, use  # each adds its commands to the app
+from latentrank.cli import (  # each adds its commands to the app
+    catalogue,
+    inspect,
+    measure,
+    train,
+    use,
+)
 from latentrank.cli.app import Stopped, app
 
-__all__ = ["Stopped", "app", "inspect", "measure", "train", "use"]
+__all__ = ["Stopped", "app", "catalogue", "inspect", "measure", "train", "use"]

@@ -1,4 +1,4 @@
-"""Commands that inspect: methods, datasets, report, compare, interpolate, explore."""
+"""Commands that inspect: report, compare, interpolate, explore."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from latentrank.cli.app import CATALOGUE, INSPECT, Stopped, app, flag, option
-from latentrank.cli.method_help import show
+from latentrank.cli.app import INSPECT, Stopped, app, flag, option
 from latentrank.cli.options import Data, Networks, RunFolder, all_opened, opened
 from latentrank.cli.output import (
-    bold,
     console,
     free_path,
     messages,
-    new_table,
-    print_complete,
     print_notes,
     print_table,
 )
@@ -62,59 +58,6 @@ def report(
         found = opened(run, data, networks)
         console.print(str(write_run_report(found, figure_format)), soft_wrap=True)
     print_notes(found)
-
-
-@app.command(rich_help_panel=CATALOGUE)
-def methods(
-    name: Annotated[
-        str | None, typer.Argument(metavar="METHOD", help="Show the options of this method.")
-    ] = None,
-) -> None:
-    """List the methods, or one method's options, defaults and paper.
-
-    latentrank methods
-    latentrank methods irmae
-    """
-    from latentrank import methods as known
-
-    if name is None:
-        table = new_table("method", "summary")
-        for method in map(known.get, known.names()):
-            table.add_row(bold(method.name), method.summary)
-        print_complete(table)
-        console.print("latentrank methods METHOD shows one method's options.", style="dim")
-        return
-    show(known.get(name))
-
-
-@app.command(rich_help_panel=CATALOGUE)
-def datasets() -> None:
-    """List the named data sets. Folders of images and array files can be used as well.
-
-    latentrank train lorae --data photographs/       a folder or .zip of images
-    latentrank train rrae --data curves.npy          an array (N, ...), .npy or .npz
-    """
-    from latentrank.data import describe
-
-    table = new_table(
-        "data", "sample", "train", "test", "dim", "description",
-        numbers=("sample", "train", "test", "dim"),
-    )  # fmt: skip
-    for row in describe():
-        table.add_row(
-            bold(row.name),
-            "\N{MULTIPLICATION SIGN}".join(map(str, row.shape)),
-            f"{row.train_size:,}",
-            f"{row.test_size:,}",
-            "" if row.true_dimension is None else str(row.true_dimension),
-            row.summary,
-        )
-    print_complete(table)
-    console.print(
-        "dim: number of parameters that generated the data. Files are searched for in --data-root "
-        "(LATENTRANK_DATA), and downloaded only with --download.",
-        style="dim",
-    )
 
 
 @app.command(rich_help_panel=INSPECT)

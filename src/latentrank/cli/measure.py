@@ -48,7 +48,10 @@ def evaluate(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        option("Measure this metric instead of the defaults; repeatable.", "METRIC"),
+        option(
+            "Measure this metric instead of the defaults, see `latentrank metrics`; repeatable.",
+            "METRIC",
+        ),
     ] = None,
     n: Annotated[int, option("Number of samples from each density.", min=6)] = SAMPLES,
     weights: Weights = None,
@@ -127,7 +130,7 @@ def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
     print_pairs(
         {
             "rank": bold(str(trained["rank"])) + f" of {trained['latent_dim']}",
-            "reconstruction error": as_text(trained["validation_error"]),
+            "validation error": as_text(trained["validation_error"]),
         }
     )
     for table in tables(found):

@@ -125,7 +125,7 @@ def _option(name: str) -> inspect.Parameter:
         more = {"metavar": ""}
     info = typer.Option(
         *declared,
-        help=text[:1].upper() + text[1:] + ".",
+        help=text[:1].upper() + text[1:] + "." * (not text.endswith(".")),
         rich_help_panel=_PANELS[section_of(name)],
         **more,
     )

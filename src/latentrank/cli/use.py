@@ -1,4 +1,4 @@
-"""Commands that use a run: embed, sample, predict, export; and the densities to sample from."""
+"""Commands that use a run: embed, sample, predict, export."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from latentrank.cli.app import CATALOGUE, GENERATE, app, flag, option
+from latentrank.cli.app import GENERATE, app, flag, option
 from latentrank.cli.options import Data, DensityCommand, Networks, RunFolder, Seed, opened
 from latentrank.cli.output import (
-    bold,
     console,
     free_path,
     messages,
-    new_table,
-    print_complete,
     write_csv,
     write_npz,
 )
@@ -181,24 +178,6 @@ def predict(
     kept = {"fields": fields, "parameters": values, "codes": codes, "extrapolated": outside}
     write_npz(path, kept)
     console.print(f"{path}: fields {fields.shape}, by {fitted.kind}", soft_wrap=True)
-
-
-@app.command(rich_help_panel=CATALOGUE)
-def densities() -> None:
-    """List the densities for sampling, with their options.
-
-    latentrank sample RUN --density gmm:components=10,covariance=diag
-    """
-    from latentrank import density
-
-    table = new_table("density", "option", "default", "description")
-    for name in density.names():
-        table.add_row(bold(name), "", "", density.summary(name))
-        for one in density.options(name).values():
-            default = "null" if one.default is None else str(one.default)
-            table.add_row("", one.name, default, one.help)
-    print_complete(table)
-    console.print("Written as NAME or NAME:OPTION=VALUE,OPTION=VALUE.", style="dim")
 
 
 @app.command(rich_help_panel=GENERATE)

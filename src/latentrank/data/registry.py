@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class Description(NamedTuple):
     """The description of a named data set.
 
+    What it says of the default width and of the dimension holds for the loaded data too.
+
     Args:
         name: its name.
         shape: shape of one sample.
@@ -239,7 +241,7 @@ def load(
         refuse_unused(entry.description.name, image_size=image_size)
     found = entry.load(request)
     check_returned(found, Dataset, entry.load)
-    return found if entry.computed else _part(found, request)
+    return _as_described(found if entry.computed else _part(found, request), entry.description)
 
 
 def load_samples(
@@ -357,6 +359,15 @@ def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
     if isinstance(names, str):
         names = [name.strip() for name in names.split(",") if name.strip()]
     return tuple(names) if names else None
+
+
+def _as_described(data: Dataset, described: Description) -> Dataset:
+    """The data with the description's default width and dimension.
+
+    A run is named before its data are loaded, by how it differs from the description.
+    """
+    dimension = described.true_dimension or data.true_dimension
+    return replace(data, latent_dim=described.latent_dim, true_dimension=dimension)
 
 
 def _part(data: Dataset, request: Request) -> Dataset:

@@ -53,7 +53,7 @@ def linear(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
         [[[0.0, 4.0], [1.0, 2.0], [2.0, 0.0]]]
     """
     start, end, t = _ends(a, b, steps)
-    return _with_ends((1 - t) * start + t * end, a, b)
+    return _typed((1 - t) * start + t * end, a, b)
 
 
 def spherical(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
@@ -84,7 +84,7 @@ def spherical(a: ArrayLike, b: ArrayLike, steps: int) -> Array:
     sine = np.where(curved, np.sin(angle), 1.0)
     from_start = np.where(curved, np.sin((1 - t) * angle) / sine, 1 - t)
     from_end = np.where(curved, np.sin(t * angle) / sine, t)
-    return _with_ends(from_start * start + from_end * end, a, b)
+    return _typed(from_start * start + from_end * end, a, b)
 
 
 def pca_grid(
@@ -136,11 +136,9 @@ def _ends(a: ArrayLike, b: ArrayLike, steps: int) -> tuple[Array, Array, Array]:
     return start[:, None], end[:, None], np.linspace(0, 1, steps)[:, None]
 
 
-def _with_ends(path: Array, a: ArrayLike, b: ArrayLike) -> Array:
-    kind = np.result_type(np.asarray(a), np.asarray(b), np.float16)
-    path = path.astype(kind)
-    path[:, 0], path[:, -1] = np.asarray(a), np.asarray(b)
-    return path
+def _typed(path: Array, a: ArrayLike, b: ArrayLike) -> Array:
+    """The path in the type of its ends, which both weights of 0 and 1 give exactly."""
+    return path.astype(np.result_type(np.asarray(a), np.asarray(b), np.float16))
 
 
 def _angle(a: Array, b: Array) -> Array:

@@ -34,7 +34,7 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
     The derivative does not exist in two cases; the gradient returned there is finite:
 
     - The last kept value equals the first dropped one: for such a pair the kept directions are
-    treated as constant (its part of `dP` is zero).
+      treated as constant (its part of `dP` is zero).
     - `y` has rank below `rank`, so that kept values are zero: truncation changes nothing there,
       and the gradient passes through unchanged.
 

@@ -13,7 +13,7 @@ from latentrank.metrics.measure import (
 from latentrank.metrics.registry import METRICS, Spec, names, parse
 from latentrank.metrics.store import Value, add, read
 from latentrank.metrics.subject import Subject
-from latentrank.metrics.tables import comparable, tables
+from latentrank.metrics.tables import comparable, tables, unit_of, with_spread
 
 __all__ = [
     "METRICS",
@@ -34,5 +34,7 @@ __all__ = [
     "parse",
     "read",
     "tables",
+    "unit_of",
     "usual",
+    "with_spread",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -39,11 +40,16 @@ class Metric:
             features, their name.
         better: which direction is better; None if neither.
         needs: what the data or the model must have, checked before anything is computed.
-        argument: placeholder of the argument, such as `"DENSITY"`; empty if there is none.
+        argument: placeholder of the argument, such as `"SHARE"`; empty if there is none.
+            `"DENSITY"` stands for a density, `"LABELS"` for a number of labels, and `"A|B"` for one
+            of several.
+        check: called with the argument before anything is trained; raises `InputError`, or
+            `ValueError` as `float` does, if it cannot be used.
         uses: settings that the value depends on, which become part of its identity.
         usual: default arguments for `evaluate`; if empty, the metric is measured only if it takes
             no argument.
-        title: name in tables; by default `name`, with spaces in place of hyphens.
+        title: name in tables; by default `name`, with spaces in place of hyphens
+            and underscores.
         help: description, in one sentence.
         stored: false if the run's metrics already hold the number.
         unit: what follows the number, such as `" %"`.
@@ -67,12 +73,13 @@ class Metric:
     stored: bool = True
     unit: str = ""
     of: str = ""
+    check: Callable[[str], object] | None = None
 
     def __post_init__(self) -> None:
         if self.usual is None:
             object.__setattr__(self, "usual", () if self.argument else ("",))
         if not self.title:
-            object.__setattr__(self, "title", self.name.replace("-", " "))
+            object.__setattr__(self, "title", re.sub("[-_]", " ", self.name))
 
     @property
     def form(self) -> str:

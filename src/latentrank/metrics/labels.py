@@ -103,11 +103,29 @@ def _wrong(subject: Subject, argument: str, right: Value) -> Measured:
 
 _ROWS = (
     ("accuracy", _accuracy("mlp"), "higher", _SIZES, "Accuracy of an MLP on the codes"),
-    ("linear-accuracy", _accuracy("linear"), "higher", _SIZES, "Of a logistic regression"),
-    ("knn-accuracy", _accuracy("knn"), "higher", _SIZES, "Of nearest neighbours"),
+    (
+        "linear-accuracy",
+        _accuracy("linear"),
+        "higher",
+        _SIZES,
+        "Accuracy of a logistic regression on the codes",
+    ),
+    (
+        "knn-accuracy",
+        _accuracy("knn"),
+        "higher",
+        _SIZES,
+        "Accuracy of nearest neighbours on the codes",
+    ),
     ("mistakes", _wrong, "lower", (), "Errors of an MLP on the codes"),
-    ("supervised-accuracy", _supervised, "higher", (), "Of a network trained on labels alone"),
-    ("supervised-mistakes", _wrong, "lower", (), "Its errors"),
+    (
+        "supervised-accuracy",
+        _supervised,
+        "higher",
+        (),
+        "Accuracy of an encoder trained on labels alone",
+    ),
+    ("supervised-mistakes", _wrong, "lower", (), "Errors of an encoder trained on labels alone"),
 )
 
 METRICS = tuple(
@@ -122,6 +140,7 @@ METRICS = tuple(
         "accuracy" if name.endswith("accuracy") else "errors",
         f"{text}, in percent of the test samples.",
         unit=" %",
+        check=label_count,
         of=name.replace("mistakes", "accuracy") if compute is _wrong else "",
     )
     for name, compute, better, usual, text in _ROWS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_count
 from latentrank.evaluation.collapse import active_units, kl_per_unit
 from latentrank.evaluation.prediction import fold_error, parameter_error, reconstruction_error
 from latentrank.evaluation.theory import (
@@ -62,6 +62,10 @@ def _contrast(subject: Subject, argument: str) -> float:
     return float(found.min() if argument == "lowest" else np.median(found))
 
 
+def _check_steps(argument: str) -> None:
+    check_count(int(argument) if argument.isdecimal() else argument, "steps")
+
+
 def _gradient(subject: Subject, argument: str) -> float:
     """Smallest gradient norm of `argument` steps of theorem 1, from an untrained model.
 
@@ -84,10 +88,15 @@ def _gradient(subject: Subject, argument: str) -> float:
     return float(norms(model, step_size, horizon).min())
 
 
-_OF_TRAINING = (
-    "rank", "validation_error", "seconds", "rank_training_codes", "effective_rank",
-    "participation_ratio", "gap_rank",
-)  # fmt: skip
+_OF_TRAINING = {
+    "rank": "Rank by count of the test codes.",
+    "validation_error": "Mean squared error of the reconstructed test samples.",
+    "seconds": "Training time.",
+    "rank_training_codes": "Rank by count of the training codes.",
+    "effective_rank": "Exponential of the entropy of the spectrum.",
+    "participation_ratio": "Squared sum of the spectrum over its sum of squares.",
+    "gap_rank": "Values before the largest ratio of consecutive values of the spectrum.",
+}
 
 METRICS = (
     *(
@@ -96,9 +105,12 @@ METRICS = (
             _of_training(name),
             "lower" if name == "validation_error" else None,
             ("codes",) if name == "validation_error" else (),
+            title="training time" if name == "seconds" else "",
+            unit=" s" if name == "seconds" else "",
+            help=text,
             stored=False,
         )
-        for name in _OF_TRAINING
+        for name, text in _OF_TRAINING.items()
     ),
     Metric(
         "relative-error",
@@ -106,6 +118,7 @@ METRICS = (
         "lower",
         ("parameters", "codes"),
         help="Error of codes interpolated over the parameters, in percent.",
+        unit=" %",
     ),
     Metric(
         "training-error",
@@ -114,6 +127,7 @@ METRICS = (
         ("codes",),
         usual=(),
         help="Relative error of the reconstructed training samples, in percent.",
+        unit=" %",
     ),
     Metric(
         "seconds-per-100-batches",
@@ -131,6 +145,7 @@ METRICS = (
         ("parameters", "codes"),
         argument=_KINDS,
         help="Error at the parameters of the test split in percent, by kind of interpolation.",
+        unit=" %",
     ),
     Metric(
         "fold-error",
@@ -139,6 +154,7 @@ METRICS = (
         ("parameters", "codes"),
         argument=_KINDS,
         help="Error at training parameters held out of the interpolation, by kind, in percent.",
+        unit=" %",
     ),
     Metric(
         "active-units",
@@ -173,6 +189,7 @@ METRICS = (
         _gradient,
         "lower",
         argument="STEPS",
+        check=_check_steps,
         title="gradient norm",
         help="Smallest gradient norm over a number of steps of the convergence theorem.",
     ),

@@ -8,12 +8,11 @@ from numbers import Real
 from typing import Any, Final
 
 from latentrank import density as densities
-from latentrank.errors import InputError, check_count, check_known, check_returned
+from latentrank.errors import InputError, check_known, check_returned
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.features import check_features, distance_name, weights_of
 from latentrank.evaluation.generation import kernel_distance_name
 from latentrank.metrics.base import Measured, Need
-from latentrank.metrics.labels import label_count
 from latentrank.metrics.registry import METRICS, Spec, parse
 from latentrank.metrics.store import Value, add, read
 from latentrank.metrics.subject import FROM_TEST_CODES, Subject
@@ -40,12 +39,17 @@ def check(text: str) -> Spec:
     kind, argument = spec.metric.argument, spec.argument
     if kind == "DENSITY":
         _known_density(argument)
-    elif kind == "LABELS":
-        label_count(argument)
-    elif kind == "STEPS":
-        check_count(int(argument) if argument.isdecimal() else argument, "steps")
     elif "|" in kind:
         check_known(f"argument of {spec.metric.name}", argument, kind.split("|"))
+    if spec.metric.check is not None:
+        try:
+            spec.metric.check(argument)
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(
+                f"The metric is '{text}', expected {spec.metric.form} ({error}); correct it."
+            ) from None
     return spec
 
 
@@ -147,7 +151,7 @@ def usual(
             spec = Spec(metric, "classifier" if "features" in metric.uses else "", argument)
             if is_possible(subject, spec):
                 found.append(spec.text)
-    return found
+    return list(dict.fromkeys(found))
 
 
 def is_possible(subject: Subject, spec: Spec) -> bool:
@@ -191,7 +195,7 @@ def _request(subject: Subject, spec: Spec) -> dict[str, Any]:
 
 def _identity(subject: Subject, spec: Spec) -> dict[str, Any]:
     known = _request(subject, spec)
-    if spec.argument == "reconstruction":
+    if spec.argument == "reconstruction" and "samples" in spec.metric.uses:
         known["samples"] = len(subject.dataset.test)
     if spec.features:
         network = subject.extractor(spec.features)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from latentrank.formatting import as_text, mean_and_spread
+from latentrank.metrics.registry import METRICS
 from latentrank.metrics.store import Value
 
 
@@ -119,7 +121,7 @@ def _accuracies(values: Sequence[Value]) -> Table:
     rows = [
         [
             f"{probe}, {name}" if name != "accuracy" else probe,
-            *(with_spread(found.get((probe, name, count)), " %") for count in counts),
+            *(with_spread(found.get((probe, name, count))) for count in counts),
         ]
         for probe, name in kinds
     ]
@@ -136,16 +138,24 @@ def _others(values: Sequence[Value]) -> Table:
     return Table("Other metrics", ["", ""], [[v.label, with_spread(v)] for v in values], "")
 
 
-def with_spread(value: Value | None, unit: str = "") -> str:
-    """A value, with its spread if any.
+def unit_of(value: Value) -> str:
+    """What follows the number, such as `" %"`; empty for a metric that is not installed.
 
     Example:
-        >>> with_spread(Value("x", "x", 50.0, 2.0), " %")
+        >>> unit_of(Value("accuracy:10", "accuracy", 50.0)), unit_of(Value("gone", "gone", 1.0))
+        (' %', '')
+    """
+    name = re.split(r"[:\[]", value.metric)[0]
+    return METRICS.get(name).unit if name in METRICS else ""
+
+
+def with_spread(value: Value | None) -> str:
+    """A value with its unit, and its spread if any.
+
+    Example:
+        >>> with_spread(Value("accuracy:10", "accuracy", 50.0, 2.0))
         '50.0 ± 2.0 %'
     """
     if value is None:
         return ""
-    if unit:
-        spread = "" if value.spread is None else f" \N{PLUS-MINUS SIGN} {value.spread:.1f}"
-        return f"{value.value:.1f}{spread}{unit}"
-    return mean_and_spread(float(value.value), value.spread)
+    return mean_and_spread(float(value.value), value.spread) + unit_of(value)

@@ -13,6 +13,7 @@ from latentrank.config import RunConfig, section_of, settings
 from latentrank.formatting import as_text, duration
 from latentrank.models.spec import Spec
 from latentrank.report import html
+from latentrank.report.errors import percent
 from latentrank.runs import Run
 from latentrank.runs.configure import shown_name
 from latentrank.runs.measured import share_of_variance
@@ -82,8 +83,8 @@ def _numbers(run: Run) -> dict[str, str]:
         numbers["mean squared error of test samples"] = as_text(error)
         if (share := share_of_variance(found)) is not None:
             about = "the same, as a share of their variance about the mean training sample"
-            numbers[about] = f"{100 * share:.3g} %"
-    numbers |= {value.label: as_text(value.value) for value in metrics.read(run.folder)}
+            numbers[about] = percent(share)
+    numbers |= {value.label: metrics.with_spread(value) for value in metrics.read(run.folder)}
     return {**numbers, "training time": duration(found["seconds"])}
 
 

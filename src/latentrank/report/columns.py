@@ -17,7 +17,7 @@ from latentrank.config import settings
 from latentrank.errors import InputError
 from latentrank.evaluation.coefficients import ErrorCurve
 from latentrank.formatting import as_text, duration, mean_and_spread
-from latentrank.metrics import METRICS, Value, comparable, read
+from latentrank.metrics import METRICS, Value, comparable, read, unit_of
 from latentrank.report.same import check_same_data, same_units
 from latentrank.report.view import View, flat_settings
 from latentrank.runs import Run
@@ -291,6 +291,7 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
     """
     measured = _measured(columns)
     found, better = _measures(columns, measured), _better(measured)
+    labels = {name: (name, unit_of(one)) for table in measured for name, one in table.items()}
     counted = len({len(column.views) for column in columns}) > 1
     rows: list[list[str]] = []
     best: dict[int, int] = {}
@@ -299,8 +300,8 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
         winner = _winner(better.get(name), values)
         if winner is not None:
             best[len(rows)] = winner + 1
-        cells = [_text(name, value, counted) for value in values]
-        rows.append([_NAMES.get(name, name.replace("_", " ").replace(".", ": ")), *cells])
+        label, unit = labels.get(name) or (_words(name), "")
+        rows.append([label, *(_text(name, value, unit, counted) for value in values)])
     return rows, best
 
 
@@ -320,12 +321,12 @@ def _winner(better: str | None, values: Sequence[Measure | None]) -> int | None:
     return None if place is None else having[place]
 
 
-def _unit(name: str) -> str:
-    base = name.partition(":")[0]
-    return METRICS.get(base).unit if base in METRICS else ""
+def _words(name: str) -> str:
+    """A number that training wrote, in words."""
+    return _NAMES.get(name, name.replace("_", " ").replace(".", ": "))
 
 
-def _text(name: str, value: Measure | None, counted: bool) -> str:
+def _text(name: str, value: Measure | None, unit: str, counted: bool) -> str:
     """Mean and spread."""
     if value is None:
         return "\N{EN DASH}"
@@ -334,5 +335,5 @@ def _text(name: str, value: Measure | None, counted: bool) -> str:
         if value.spread >= 0.05:  # below, it would be shown as 0.0 s
             text += f" \N{PLUS-MINUS SIGN} {duration(value.spread)}"
     else:
-        text = mean_and_spread(value.mean, value.spread) + _unit(name)
+        text = mean_and_spread(value.mean, value.spread) + unit
     return f"{text} ({value.n})" if counted else text

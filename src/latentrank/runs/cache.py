@@ -100,8 +100,7 @@ def content(config: RunConfig) -> dict[str, Any]:
 
 
 def _usual_width(source: str) -> int | None:
-    widths = {described.name: described.latent_dim for described in data.describe()}
-    return widths.get(source)
+    return data.DATASETS.get(source).description.latent_dim if source in data.DATASETS else None
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,115 @@
+"""Commands that list what is available: methods, datasets, networks, densities, metrics."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated
+
+import typer
+
+from latentrank.cli.app import CATALOGUE, app
+from latentrank.cli.method_help import show
+from latentrank.cli.output import bold, console, new_table, print_complete
+
+
+@app.command(rich_help_panel=CATALOGUE)
+def methods(
+    name: Annotated[
+        str | None, typer.Argument(metavar="METHOD", help="Show the options of this method.")
+    ] = None,
+) -> None:
+    """List the methods, or one method's options, defaults and paper.
+
+    latentrank methods
+    latentrank methods irmae
+    """
+    from latentrank import methods as known
+
+    if name is None:
+        table = new_table("method", "summary")
+        for method in map(known.get, known.names()):
+            table.add_row(bold(method.name), method.summary)
+        print_complete(table)
+        console.print("latentrank methods METHOD shows one method's options.", style="dim")
+        return
+    show(known.get(name))
+
+
+@app.command(rich_help_panel=CATALOGUE)
+def datasets() -> None:
+    """List the named data sets. Folders of images and array files can be used as well.
+
+    latentrank train lorae --data photographs/       a folder or .zip of images
+    latentrank train rrae --data curves.npy          an array (N, ...), .npy or .npz
+    """
+    from latentrank.data import describe
+
+    table = new_table(
+        "data", "sample", "train", "test", "dim", "description",
+        numbers=("sample", "train", "test", "dim"),
+    )  # fmt: skip
+    for row in describe():
+        table.add_row(
+            bold(row.name),
+            "\N{MULTIPLICATION SIGN}".join(map(str, row.shape)),
+            f"{row.train_size:,}",
+            f"{row.test_size:,}",
+            "" if row.true_dimension is None else str(row.true_dimension),
+            row.summary,
+        )
+    print_complete(table)
+    console.print(
+        "dim: number of parameters that generated the data. Files are searched for in --data-root "
+        "(LATENTRANK_DATA), and downloaded only with --download.",
+        style="dim",
+    )
+
+
+@app.command(rich_help_panel=CATALOGUE)
+def networks() -> None:
+    """List the families of networks.
+
+    latentrank train lorae --data blobs --net mlp
+    """
+    from latentrank.nets import NETWORKS
+
+    table = new_table("network", "description")
+    for name in NETWORKS:
+        table.add_row(bold(name), (inspect.getdoc(NETWORKS.get(name)) or "").partition("\n")[0])
+    print_complete(table)
+
+
+@app.command(rich_help_panel=CATALOGUE)
+def densities() -> None:
+    """List the densities for sampling, with their options.
+
+    latentrank sample RUN --density gmm:components=10,covariance=diag
+    """
+    from latentrank import density
+
+    table = new_table("density", "option", "default", "description")
+    for name in density.names():
+        table.add_row(bold(name), "", "", density.summary(name))
+        for one in density.options(name).values():
+            default = "null" if one.default is None else str(one.default)
+            table.add_row("", one.name, default, one.help)
+    print_complete(table)
+    console.print("Written as NAME or NAME:OPTION=VALUE,OPTION=VALUE.", style="dim")
+
+
+@app.command(rich_help_panel=CATALOGUE)
+def metrics() -> None:
+    """List the metrics of a run.
+
+    latentrank evaluate RUN --metric contrast:median
+    """
+    from latentrank.metrics import METRICS
+    from latentrank.metrics.registry import ALIASES
+
+    table = new_table("metric", "better", "description")
+    for metric in map(METRICS.get, METRICS):
+        table.add_row(bold(metric.form), metric.better or "", metric.help)
+    for alias, (name, features) in ALIASES.items():
+        form = METRICS.get(name).form.replace("FEATURES", features)
+        table.add_row(bold(alias), "", f"The same as {form}.")
+    print_complete(table)

@@ -1,0 +1,77 @@
+"""Commands that list what is available."""
+
+import re
+from collections import Counter
+
+import pytest
+
+import latentrank
+from latentrank import density
+from latentrank.__main__ import main
+from latentrank.cli import output
+from latentrank.metrics import METRICS, parse
+from latentrank.metrics import names as metric_names
+from latentrank.nets import families
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+
+def test_methods_lists_all_of_them(capfd):
+    assert main(["methods"]) == 0
+    out = capfd.readouterr().out
+    assert all(name in out for name in latentrank.methods.names())
+
+
+@pytest.mark.parametrize("name", latentrank.methods.names())
+def test_a_method_shows_its_options(name, capfd):
+    assert main(["methods", name]) == 0
+    out = capfd.readouterr().out
+    for option in latentrank.methods.get(name).options.model_fields:
+        assert f"--{option.replace('_', '-')}" in out
+
+
+def test_datasets_lists_all_of_them(capfd):
+    assert main(["datasets"]) == 0
+    out = capfd.readouterr().out
+    assert all(name in out for name in latentrank.data.names())
+
+
+def test_networks_are_listed(capfd):
+    assert main(["networks"]) == 0
+    told = capfd.readouterr().out
+    for name in families():
+        assert re.search(rf"^ *{name} +\S", told, re.MULTILINE)
+
+
+def test_metrics_are_listed_with_what_they_take_and_what_they_mean(capfd, monkeypatch):
+    monkeypatch.setattr(output.console, "width", 200)
+    assert main(["metrics"]) == 0
+    rows = {row.split()[0]: row for row in capfd.readouterr().out.splitlines() if row.strip()}
+    for metric in map(METRICS.get, METRICS):
+        assert metric.help
+        assert metric.help in rows[metric.form]
+        assert (metric.better or "") in rows[metric.form]
+    aliases = set(metric_names()) - set(METRICS)
+    for alias in aliases:
+        written = re.search(r"The same as (\S+)\.", rows[alias])[1]
+        assert parse(alias + ":gmm" * (":" in written)).text == written.replace("DENSITY", "gmm")
+
+
+def test_densities_are_listed_with_their_options(capfd):
+    assert main(["densities"]) == 0
+    told = capfd.readouterr().out
+    for name in density.names():
+        assert re.search(rf"^ *{name} ", told, re.MULTILINE)
+        for option in density.options(name).values():
+            assert re.search(rf" {option.name} +{option.default} ", told)
+
+
+@pytest.mark.parametrize("command", ["methods", "datasets", "networks", "densities", "metrics"])
+@pytest.mark.parametrize("width", [20, 40, 60])
+def test_a_narrow_terminal_hides_no_letter(command, width, monkeypatch, capfd):
+    monkeypatch.setattr(output.console, "width", 200)
+    assert main(command.split()) == 0
+    letters = Counter(filter(str.isalnum, capfd.readouterr().out))
+    monkeypatch.setattr(output.console, "width", width)
+    assert main(command.split()) == 0
+    assert Counter(filter(str.isalnum, capfd.readouterr().out)) == letters
