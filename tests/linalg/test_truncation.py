@@ -273,6 +273,7 @@ def test_principal_directions_and_variances_are_those_of_the_centred_rows(n_rows
     sums = GramAccumulator(100)
     sums.update(rows)
     values, directions = sums.principal()
+    assert torch.allclose(sums.variances(), values, atol=1e-12 * float(values[0]))
     _, expected, vh = torch.linalg.svd(rows - rows.mean(dim=0), full_matrices=False)
     known = min(n_rows - 1, 100)
     assert torch.allclose(values[:known], expected[:known] ** 2 / (n_rows - 1), atol=1e-10)
@@ -324,3 +325,4 @@ def test_rows_that_are_all_alike_have_no_principal_direction(value, n_rows):
     for batch in torch.full((n_rows, 5), value).split(64):
         sums.update(batch)
     assert set(sums.principal()[0].tolist()) == {0.0}
+    assert set(sums.variances().tolist()) == {0.0}

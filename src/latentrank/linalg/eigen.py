@@ -269,6 +269,16 @@ def symmetric_eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
     return values, vectors
 
 
+def symmetric_eigenvalues(gram: Tensor) -> Tensor:
+    """The eigenvalues of `symmetric_eigen` alone, in a fraction of its time."""
+    check_finite(gram.diagonal())
+    try:
+        values: Tensor = torch.linalg.eigvalsh(gram.mT, UPLO="U")
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        values = symmetric_eigen(gram)[0]  # which has another way
+    return values
+
+
 def warn_of_fallback(what: str, error: Exception) -> None:
     """Warn that divide and conquer failed, and that QR iteration takes its place."""
     warnings.warn(

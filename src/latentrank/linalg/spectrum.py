@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentrank.errors import InputError, check_known
-from latentrank.linalg.eigen import symmetric_eigen
+from latentrank.linalg.eigen import symmetric_eigenvalues
 from latentrank.linalg.precision import check_matrix, to_float64
 
 #: Ratios are not computed below this fraction of the largest value, a standard deviation of 1e-4.
@@ -62,7 +62,7 @@ def spectrum(codes: Tensor | np.ndarray) -> Tensor:
     n, width = z.shape
     values = torch.zeros(width, dtype=torch.float64, device="cpu")
     small = z.mT @ z if width <= n else z @ z.mT  # times N - 1, which cancels
-    values[: len(small)] = _descending_eigenvalues(small)
+    values[: len(small)] = symmetric_eigenvalues(small).flip(-1).clamp_min(0).cpu()
     return values / values[0] if values[0] > 0 else torch.zeros_like(values)
 
 
@@ -169,14 +169,6 @@ def gap(values: Tensor | np.ndarray) -> Gap:
 def _as_tensor(x: Tensor | np.ndarray) -> Tensor:
     # The copy supports read-only (memory-mapped) and reversed arrays, which torch rejects.
     return x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, order="C"))
-
-
-def _descending_eigenvalues(matrix: Tensor) -> Tensor:
-    try:
-        values: Tensor = torch.linalg.eigvalsh(matrix)
-    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        values = symmetric_eigen(matrix)[0]  # which has another way
-    return values.flip(-1).clamp_min(0).cpu()
 
 
 def _check_codes(codes: Tensor) -> None:

@@ -9,7 +9,13 @@ from torch import Tensor
 from torch.autograd import Function
 
 from latentrank.errors import InputError, check_count
-from latentrank.linalg.eigen import GramEigen, gram, gram_eigen, symmetric_eigen
+from latentrank.linalg.eigen import (
+    GramEigen,
+    gram,
+    gram_eigen,
+    symmetric_eigen,
+    symmetric_eigenvalues,
+)
 from latentrank.linalg.first_order import first_order_only
 from latentrank.linalg.precision import at_least_float32, check_matrix, to_float64
 
@@ -240,16 +246,40 @@ class GramAccumulator:
             [1.0, 0.0]
         """
         covariance = self.covariance()
-        rows = int(self.count)
-        if 2 * rows < len(covariance):
-            values, vectors = _sketched_eigen(covariance, 2 * rows)
-        else:
-            values, vectors = symmetric_eigen(covariance)
+        width = 2 * int(self.count)
+        eigen = _sketched_eigen(covariance, width) if width < len(covariance) else None
+        values, vectors = eigen or symmetric_eigen(covariance)
+        return self._above_noise(values), vectors.flip(1)
+
+    def variances(self) -> Tensor:
+        """The variances of `principal` alone, in a fraction of its time.
+
+        Returns:
+            `(m,)` float64, descending and not negative.
+
+        Raises:
+            InputError: as `principal`.
+
+        Example:
+            >>> sums = GramAccumulator(2)
+            >>> sums.update(torch.tensor([[1.0, 3.0], [1.0, 1.0], [1.0, 2.0]]))
+            >>> sums.variances().tolist()
+            [1.0, 0.0]
+        """
+        covariance = self.covariance()
+        width = 2 * int(self.count)
+        if width < len(covariance):
+            basis = _range_basis(covariance, width)
+            covariance = basis.mT @ covariance @ basis
+        return self._above_noise(symmetric_eigenvalues(covariance))
+
+    def _above_noise(self, values: Tensor) -> Tensor:
+        """Eigenvalues of the covariance, smallest first, as variances, largest first."""
         values = values.flip(0)
         # For identical rows, subtracting the mean leaves only rounding errors of the sums.
         total = self.matrix.diagonal().sum() / (self.count - 1)
         noise = total * torch.finfo(torch.float64).eps * self.count
-        return torch.where(values > noise, values, 0.0), vectors.flip(1)
+        return torch.where(values > noise, values, 0.0)
 
     def _check_rows(self, needed: int) -> None:
         if self.count < needed:
@@ -326,17 +356,24 @@ def _eigenvectors(gram: Tensor, rank: int) -> Tensor:
 def _sketched_eigen(gram: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """The `width` largest eigenvalues, smallest first, and eigenvectors of a large Gram matrix.
 
-    Its rank is known to be at most `width / 2`.
+    Its rank is known to be at most `width / 2`. This leaves an eigenproblem of that width: for 225
+    rows of length 2800, a third of a second instead of six.
+    """
+    basis = _range_basis(gram, width)
+    values, vectors = symmetric_eigen(basis.mT @ gram @ basis)
+    return values, basis @ vectors
 
-    Its products with `width` random vectors span its range exactly, twice as many as needed keep
-    them well conditioned, leaving an eigenproblem of that width: for 225 rows of length 2800, a
-    third of a second instead of six.
+
+def _range_basis(gram: Tensor, width: int) -> Tensor:
+    """An orthonormal basis of the range of a Gram matrix whose rank is at most `width / 2`.
+
+    Its products with `width` random vectors span its range exactly, and twice as many as needed
+    keep them well conditioned.
     """
     generator = torch.Generator().manual_seed(0)
     probes = torch.randn(len(gram), width, dtype=gram.dtype, generator=generator)
-    range_basis = torch.linalg.qr(gram @ probes.to(gram.device)).Q
-    values, vectors = symmetric_eigen(range_basis.mT @ gram @ range_basis)
-    return values, range_basis @ vectors
+    basis: Tensor = torch.linalg.qr(gram @ probes.to(gram.device)).Q
+    return basis
 
 
 def _signed(basis: Tensor) -> Tensor:

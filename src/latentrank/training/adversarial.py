@@ -101,11 +101,10 @@ class AdversarialModule(TrainingModule):
     def on_validation_epoch_end(self) -> None:
         """Log the rank of the features and the health of the game; warn of a collapse once."""
         distributed.reduce_gram_(self._gram)
-        variances, _ = self._gram.principal()
         health = self._health()
         self.log_dict(
             {
-                "rank": float(rank_of_spectrum(variances)),
+                "rank": float(rank_of_spectrum(self._gram.variances())),
                 "diversity": health.diversity,
                 "discriminator_accuracy": health.accuracy,
                 "collapsed": float(health.collapsed),

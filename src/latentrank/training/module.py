@@ -253,9 +253,8 @@ class TrainingModule(LightningModule):
                 f"The validation error or the codes were too large for float32 after step "
                 f"{self.global_step}."
             )
-        variances, _ = self._gram.principal()
         self.log("validation_error", error / count)
-        self.log("rank", float(rank_of_spectrum(variances)))
+        self.log("rank", float(rank_of_spectrum(self._gram.variances())))
 
     def check_finite(self) -> None:
         """Stop at a loss or weights that are not finite.
