@@ -49,8 +49,10 @@ def test_metrics_are_listed_with_what_they_take_and_what_they_mean(capfd, monkey
     rows = {row.split()[0]: row for row in capfd.readouterr().out.splitlines() if row.strip()}
     for metric in map(METRICS.get, METRICS):
         assert metric.help
-        assert metric.help in rows[metric.form]
-        assert (metric.better or "") in rows[metric.form]
+        row = rows[metric.form.partition(":")[0]]
+        assert metric.help in row
+        assert (metric.better or "") in row
+        assert all(choice in row for choice in metric.argument.split("|"))
     aliases = set(metric_names()) - set(METRICS)
     for alias in aliases:
         written = re.search(r"The same as (\S+)\.", rows[alias])[1]

@@ -106,10 +106,13 @@ def metrics() -> None:
     from latentrank.metrics import METRICS
     from latentrank.metrics.registry import ALIASES
 
-    table = new_table("metric", "better", "description")
+    table = new_table("metric", "argument", "better", "description")
     for metric in map(METRICS.get, METRICS):
-        table.add_row(bold(metric.form), metric.better or "", metric.help)
+        argument = metric.argument.replace("|", ", ")
+        name = metric.form.partition(":")[0]
+        table.add_row(bold(name), argument, metric.better or "", metric.help)
     for alias, (name, features) in ALIASES.items():
         form = METRICS.get(name).form.replace("FEATURES", features)
-        table.add_row(bold(alias), "", f"The same as {form}.")
+        table.add_row(bold(alias), "", "", f"The same as {form}.")
     print_complete(table)
+    console.print("Written as NAME or NAME:ARGUMENT.", style="dim")

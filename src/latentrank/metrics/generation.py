@@ -55,7 +55,7 @@ def _distance(name: str, compute: object, better: Better, title: str, text: str)
         ("samples", "seed", "features"),
         (),
         title,
-        f"{text}, of generated and real images on features.",
+        f"{text} of generated against real images, on their features.",
     )
 
 
