@@ -39,7 +39,7 @@ def counted(verdicts: Sequence[str]) -> str:
     return (
         f"Of {total + failed} claims measured, {total} are reproduced: {clear} by more than the "
         f"spread over seeds, {within} within it, {one_seed} with a single seed in some row. "
-        f"Not reproduced: {failed}. Not measured, for want of FID: {number['not measured']}."
+        f"Not reproduced: {failed}. Not measured: {number['not measured']}."
     )
 
 

@@ -69,7 +69,7 @@ def test_claims_are_counted_by_verdict():
     verdicts += [f"reproduced; {seeds}", "reproduced with one seed", "**not reproduced**; tied"]
     assert claims.counted(verdicts) == (
         "Of 6 claims measured, 5 are reproduced: 2 by more than the spread over seeds, 1 within "
-        "it, 2 with a single seed in some row. Not reproduced: 1. Not measured, for want of FID: 1."
+        "it, 2 with a single seed in some row. Not reproduced: 1. Not measured: 1."
     )
 
 
