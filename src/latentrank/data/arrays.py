@@ -50,6 +50,12 @@ class Meaning(NamedTuple):
         return {name: getattr(self, name) for name in names}
 
     @property
+    def asked(self) -> list[str]:
+        """The names of columns or arrays that the user gave."""
+        given = (self.labels, *(self.parameters or ()), *(self.columns or ()))
+        return [name for name in given if name is not None]
+
+    @property
     def shapes(self) -> dict[str, object]:
         """The settings that describe arrays of unknown layout."""
         return {"kind": self.kind, "layout": self.layout}

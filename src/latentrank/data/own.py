@@ -106,8 +106,8 @@ def load_like(
         x = as_samples(split.x, Preprocessing(), shape, text)
         check_range(x, preprocessing, text)
         found = replace(split, x=x)
-        known_names = [] if whole or found.names is None else found.names.tolist()
-        rows = folders.parts_of(known_names, text) if known_names else None
+        names_of_rows = None if whole else found.names
+        rows = None if names_of_rows is None else folders.parts_of(names_of_rows.tolist(), text)
         return ([found] if rows is None else list(map(found.take, rows))), Named(names)
     contents = _contents(text, request, known)
     class_names, labels = encode_labels(contents.parts)

@@ -20,8 +20,8 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         found = file.get(inner) if inner else file
         group = found if isinstance(found, h5py.Group) else file if found is None else found.parent
         held = arrays(group, h5py)
-        for name in (meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())):
-            if name is not None and name not in held and name in file:
+        for name in meaning.asked:
+            if name not in held and name in file:
                 held[name] = file[name]  # by its path from the root
         inner = inner.rpartition("/")[2] if inner and group is not found else None
         return named.contents(str(path), held, meaning, inner, lambda x: values(x, path))

@@ -34,12 +34,8 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     group = f"{(inner or '').strip('/')}/"
     within = {name.removeprefix(group): x for name, x in held.items() if name.startswith(group)}
     if within:  # a structure; labels and parameters may be named by their whole path
-        held, inner = {**within, **{n: x for n, x in held.items() if n in _asked(meaning)}}, None
+        held, inner = {**within, **{n: x for n, x in held.items() if n in meaning.asked}}, None
     return named.contents(str(path), held, meaning, inner)
-
-
-def _asked(meaning: Meaning) -> set[str | None]:
-    return {meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())}
 
 
 def _arrays(name: str, value: Any) -> Iterator[tuple[str, Array]]:

@@ -215,8 +215,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     if meaning.lenient and not headed:  # columns are in the order of training
         meaning = meaning._replace(columns=None)
     meaning = meaning.within(names)
-    wanted = [meaning.labels, *(meaning.parameters or ()), *(meaning.columns or ())]
-    check("column", what, wanted, names)
+    check("column", what, meaning.asked, names)
     labels = meaning.labels or _called(names, LABELS)
     split = _split_column(frame, names)
     named = {labels, split, *(meaning.parameters or ())}
