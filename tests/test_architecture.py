@@ -14,7 +14,7 @@ PACKAGE = Path(latentrank.__file__).parent
 # Lowest first. A module imports from the layers below its own, and from its own package.
 LAYERS = (
     ("errors",),
-    ("filenames", "formatting", "io", "linalg", "preprocessing", "randomness", "registry", "term"),
+    ("filenames", "formatting", "io", "linalg", "preprocessing", "registry", "term", "torch_state"),
     ("distributed",),
     ("nets", "losses"),
     ("bottlenecks",),

@@ -27,7 +27,7 @@ from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.nets import surgery
-from latentrank.randomness import on_cpu
+from latentrank.torch_state import on_cpu
 
 FORMAT = 2
 

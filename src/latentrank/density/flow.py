@@ -21,7 +21,7 @@ from latentrank.density.base import (
 )
 from latentrank.density.gaussian import Normal
 from latentrank.errors import check_count, need
-from latentrank.randomness import isolated, on_cpu
+from latentrank.torch_state import isolated, on_cpu
 
 _BATCH = 512
 _LEARNING_RATE = 2e-3

@@ -21,7 +21,7 @@ from latentrank.estimator.storage import Stored
 from latentrank.formatting import first_of
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
-from latentrank.randomness import on_cpu
+from latentrank.torch_state import on_cpu
 
 Array = NDArray[Any]
 

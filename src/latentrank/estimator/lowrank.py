@@ -30,8 +30,8 @@ from latentrank.estimator.fitted import (
 from latentrank.estimator.parameters import check, random_generator
 from latentrank.estimator.storage import PackedModel
 from latentrank.models.base import LatentModel
-from latentrank.randomness import isolated, on_cpu
 from latentrank.runs.restarts import check as check_restarts
+from latentrank.torch_state import isolated, on_cpu
 
 if TYPE_CHECKING:
     from latentrank.training.callbacks import History  # and with it Lightning

@@ -23,10 +23,10 @@ from latentrank.filenames import ESTIMATOR, ESTIMATOR_ARRAYS
 from latentrank.io import atomic_write, expanded, write_text
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
-from latentrank.randomness import on_cpu
 from latentrank.serialization import load as load_model
 from latentrank.serialization import save as save_model
 from latentrank.serialization import skeleton
+from latentrank.torch_state import on_cpu
 
 Networks = tuple[nn.Module | None, nn.Module | None] | None
 

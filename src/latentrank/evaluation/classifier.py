@@ -27,7 +27,7 @@ from latentrank.evaluation.fitting import fit_classes
 from latentrank.evaluation.images import batch_size
 from latentrank.evaluation.labelled import labelled
 from latentrank.io import atomic_write
-from latentrank.randomness import isolated
+from latentrank.torch_state import isolated
 
 FEATURES = 128
 BATCH = 128

@@ -19,7 +19,7 @@ from latentrank.errors import InputError, check_known
 from latentrank.evaluation.fitting import fit_classes
 from latentrank.evaluation.labelled import Labelled, checked_budget, draw_labels, labelled
 from latentrank.linalg.threads import threads
-from latentrank.randomness import isolated
+from latentrank.torch_state import isolated
 
 Kind = Literal["mlp", "linear", "knn"]
 KINDS: tuple[Kind, ...] = ("mlp", "linear", "knn")

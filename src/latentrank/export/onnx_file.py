@@ -32,7 +32,7 @@ from latentrank.export.parts import NAMES, OwnUnits, deployed, dtype_of, in_own_
 from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
-from latentrank.randomness import on_cpu
+from latentrank.torch_state import on_cpu
 
 OPSET = 18
 PRECISIONS = ("float32", "float16", "int8")

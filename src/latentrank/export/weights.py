@@ -23,8 +23,8 @@ from latentrank.export.parts import deployed, in_own_units, part_of
 from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
-from latentrank.randomness import on_cpu
 from latentrank.serialization import restore, skeleton
+from latentrank.torch_state import on_cpu
 
 
 @on_cpu()

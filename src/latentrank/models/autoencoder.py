@@ -15,7 +15,7 @@ from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.nets import evaluating, surgery
-from latentrank.randomness import on_cpu
+from latentrank.torch_state import on_cpu
 
 
 class Autoencoder(LatentModel):

@@ -20,7 +20,7 @@ from latentrank.models.statistics import CodeStatistics
 from latentrank.models.threads import count_operations, threads
 from latentrank.nets import evaluating
 from latentrank.preprocessing import Preprocessing
-from latentrank.randomness import on_cpu
+from latentrank.torch_state import on_cpu
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ from latentrank.errors import InputError
 from latentrank.formatting import first_of
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
-from latentrank.randomness import on_cpu
+from latentrank.torch_state import on_cpu
 
 #: Maximum number of channels, or table columns, reported individually.
 _MOST_CHANNELS: Final = 64

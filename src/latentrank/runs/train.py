@@ -32,13 +32,13 @@ from latentrank.filenames import (
 from latentrank.io import expanded, remove_leftovers, write_yaml
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import READING
-from latentrank.randomness import isolated
 from latentrank.runs import restarts
 from latentrank.runs.configure import resolve, with_one_length
 from latentrank.runs.folder import Run, load_data
 from latentrank.runs.locking import locked
 from latentrank.runs.measured import measured
 from latentrank.serialization import save
+from latentrank.torch_state import isolated
 
 if TYPE_CHECKING:
     # importing Lightning takes seconds, which using a trained model should not

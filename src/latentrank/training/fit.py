@@ -26,7 +26,7 @@ from latentrank.errors import InputError
 from latentrank.filenames import CHECKPOINTS, HISTORY, LAST_CHECKPOINT
 from latentrank.models.base import LatentModel
 from latentrank.models.pca import PCA
-from latentrank.randomness import isolated
+from latentrank.torch_state import isolated
 from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, LogTerms, ProgressLine, checked
 from latentrank.training.checkpoints import Checkpoint, CheckpointFiles

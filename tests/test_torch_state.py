@@ -8,7 +8,7 @@ import torch
 
 import latentrank
 from latentrank import LowRankAutoencoder, RunConfig
-from latentrank.randomness import isolated, on_cpu
+from latentrank.torch_state import isolated, on_cpu
 
 X = np.sin(np.random.default_rng(0).normal(size=(60, 2)) @ np.ones((2, 6)))
 
