@@ -13,7 +13,7 @@ PACKAGE = Path(latentrank.__file__).parent
 
 # Lowest first. A module imports from the layers below its own, and from its own package.
 LAYERS = (
-    ("errors",),
+    ("advice", "errors"),
     ("filenames", "formatting", "io", "linalg", "preprocessing", "registry", "term", "torch_state"),
     ("distributed",),
     ("nets", "losses"),

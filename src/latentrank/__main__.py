@@ -15,8 +15,8 @@ from typing import Any
 try:
     import typer
 
+    from latentrank.advice import naming_options_of, spoken
     from latentrank.cli import Stopped, app
-    from latentrank.cli.advice import with_options
     from latentrank.errors import InputError, described, own_failure
 except KeyboardInterrupt:  # imports take a moment
     sys.stderr.write("latentrank: Stopped.\n")
@@ -43,9 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # --debug in any position: it is usually appended to a failed command.
     arguments_left = [argument for argument in given if argument != "--debug"]
-    command = typer.main.get_command(app)
     debug = len(arguments_left) < len(given)
     _print_any_character()
+    group: Any = typer.main.get_command(app)
+    with naming_options_of(group.commands.get(next(iter(arguments_left), None))):
+        return _run(group, arguments_left, debug)
+
+
+def _run(command: Any, arguments_left: Sequence[str], debug: bool) -> int:
     try:
         _check_not_empty(arguments_left)
         # Typer's own `main` would turn Ctrl-C and a closed pipe into a status without a word.
@@ -56,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, _UsageError) as error:
         if debug:
             traceback.print_exc()
-        return _say(_sentence(error, command, arguments_left), 2)
+        return _say(_sentence(error), 2)
     except Stopped as stop:
         return _say(str(stop), 130)
     except KeyboardInterrupt:
@@ -103,12 +108,10 @@ def _say(sentence: str, status: int) -> int:
     return status
 
 
-def _sentence(error: Exception, group: Any, arguments: Sequence[str]) -> str:
+def _sentence(error: Exception) -> str:
     """The error on one line, with advice in the options of the command."""
     message = getattr(error, "format_message", error.__str__)
-    sentence = " ".join(message().split())
-    command = group.commands.get(arguments[0]) if arguments else None
-    return with_options(sentence, command) if command else sentence
+    return spoken(" ".join(message().split()))
 
 
 def _where(debug: bool) -> str:

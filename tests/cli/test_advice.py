@@ -146,3 +146,20 @@ def test_refusals_advise_options_of_their_command(
                 advice[sentence] = found
     assert advice == {}
     assert refusals >= len(sources) - 3  # in three of them, predict finds all that it needs
+
+
+def test_notes_advise_options_too(folder, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    # An empty cache, without the weights.
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    part = {"data": str(folder / "i"), "metrics": {"FID": "fid:gmm", "error": "error"}}
+    Path("mine.yaml").write_text(
+        yaml.safe_dump({"title": "Mine", "seeds": 1, "parts": [part], "rows": ["pca"]})
+    )
+    assert main(["reproduce", "mine.yaml"]) == 0
+    told = capfd.readouterr()
+    page = Path("reproductions/mine/table.md").read_text()
+    for text in (told.out, told.err, page):
+        assert "--weights PATH" in " ".join(text.split())
+        assert "--download" in text
+        assert "download=" not in text

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from latentrank.advice import spoken
 from latentrank.errors import InputError
 from latentrank.io import atomic_write, csv_text, write_text
 
@@ -36,6 +37,11 @@ def print_pairs(lines: Mapping[str, str | Text]) -> None:
     width = max(map(len, lines))
     for name, value in lines.items():
         console.print(Text.assemble("  ", (f"{name:<{width}}", "dim"), "  ", value), soft_wrap=True)
+
+
+def print_status(text: str) -> None:
+    """Print to stderr what a long command is doing, or cannot do."""
+    messages.print(spoken(text), style="dim", soft_wrap=True)
 
 
 def print_notes(run: Run) -> None:

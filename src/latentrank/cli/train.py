@@ -13,7 +13,15 @@ from latentrank.cli.app import TRAIN, Stopped, app, flag, option
 from latentrank.cli.features import Weights, weights_by_name
 from latentrank.cli.method_help import MethodCommand
 from latentrank.cli.options import extra_options, with_settings
-from latentrank.cli.output import bold, console, messages, new_table, print_complete, print_pairs
+from latentrank.cli.output import (
+    bold,
+    console,
+    messages,
+    new_table,
+    print_complete,
+    print_pairs,
+    print_status,
+)
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, REPORT
 from latentrank.formatting import as_text, duration
@@ -207,7 +215,7 @@ def reproduce(
             device=device,
             cluster=cluster,
             train=train,
-            say=lambda text: messages.print(text, style="dim", soft_wrap=True),
+            say=print_status,
             progress=True,
         )
     except KeyboardInterrupt:
@@ -296,7 +304,7 @@ def sweep(
             storage=storage,
             out=out,
             cluster=cluster,
-            say=lambda text: messages.print(text, style="dim", soft_wrap=True),
+            say=print_status,
             progress=True,
         )
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from latentrank import metrics
+from latentrank.advice import spoken
 from latentrank.errors import InputError
 from latentrank.recipes import Budget, Part, Recipe, load, only
 from latentrank.report import write_comparison
@@ -183,7 +184,7 @@ def _notes(jobs: Sequence[Job], found: Sequence[Found]) -> list[str]:
                 rows[reason, column].append(label)
     columns: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (reason, column), about in rows.items():
-        columns[reason, ", ".join(about)].append(column)
+        columns[spoken(reason), ", ".join(about)].append(column)
     return [
         f"{' and '.join(names)} of {about}: {reason}" for (reason, about), names in columns.items()
     ]

@@ -17,6 +17,7 @@ from rich.console import Console
 from torch import nn
 
 from latentrank import methods
+from latentrank.advice import spoken
 from latentrank.config import RunConfig, settings
 from latentrank.data import Dataset
 from latentrank.distributed import is_first_process
@@ -318,7 +319,7 @@ def _say(dataset: Dataset) -> None:
 @cache
 def _say_once(name: str, note: str) -> None:
     """Print a note on data once, not for each training of a search or an experiment."""
-    Console(stderr=True).print(note, highlight=False, markup=False)
+    Console(stderr=True).print(spoken(note), highlight=False, markup=False)
 
 
 def _remove_if_nothing_was_done(folder: Path) -> None:

@@ -1,9 +1,15 @@
-"""Advice for the command line: messages name settings as in Python, such as `layout=NHW`."""
+"""How settings are named in messages: as in Python, such as `layout=NHW`, or as options."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+#: The command that the user gave, as Typer builds it; None in Python.
+_command: ContextVar[Any] = ContextVar("command", default=None)
 
 #: A setting in a message, except inside a call and among the options of a density.
 _SETTING = re.compile(r"(?<![\w.(:,])([a-z_]+)=(?!\.\.\.)([\w/:-]*)")
@@ -39,3 +45,31 @@ def with_options(sentence: str, command: Any) -> str:
         return option.opts[0] if option.is_flag else f"{option.opts[0]} {match[2]}".rstrip()
 
     return _SETTING.sub(written, sentence)
+
+
+@contextmanager
+def naming_options_of(command: Any) -> Iterator[None]:
+    """Within the context, `spoken` names settings as options of a command.
+
+    Args:
+        command: the command that the user gave, as Typer builds it; None if there is none.
+    """
+    token = _command.set(command)
+    try:
+        yield
+    finally:
+        _command.reset(token)
+
+
+def spoken(sentence: str) -> str:
+    """A message in the user's terms: with options while a command runs, else unchanged.
+
+    Args:
+        sentence: the message.
+
+    Example:
+        >>> spoken("allow it with download=True.")
+        'allow it with download=True.'
+    """
+    command = _command.get()
+    return sentence if command is None else with_options(sentence, command)
