@@ -164,5 +164,5 @@ def test_interpolate_prints_both_errors_by_kind(tmp_path, capsys):
     from latentrank.metrics import Subject, measure
 
     subject = Subject(run.settings, run.folder)
-    for name in ("relative-error", "prediction-error:radial", "fold-error:linear"):
+    for name in ("prediction-error:auto", "prediction-error:radial", "fold-error:linear"):
         assert measure(subject, name).value < 1e-3

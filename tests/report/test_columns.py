@@ -223,7 +223,7 @@ def test_a_measured_value_is_called_as_it_was_measured_and_has_its_unit(tmp_path
         Value("fd[timm:tf_net]:kde:bandwidth=0.5", "FD-tf_net", 2.5,
               identity={"density": "kde:bandwidth=0.5", "samples": 100}),
         Value("accuracy:10", "accuracy", 50.0, identity={"probe": "mlp", "labels": 10}),
-        Value("relative-error", "relative error", 1.875),
+        Value("prediction-error:auto", "prediction error", 1.875),
     ]  # fmt: skip
     metrics.add(tmp_path / "a", values)
     run = fake_run(tmp_path / "a")
@@ -231,8 +231,8 @@ def test_a_measured_value_is_called_as_it_was_measured_and_has_its_unit(tmp_path
     rows = dict(metric_rows(columns_of([run]))[0])
     assert rows["kde:bandwidth=0.5, 100 samples: FD-tf_net"] == "2.5"
     assert rows["mlp, 10 labels: accuracy"] == "50 %"
-    assert rows["relative error"] == "1.875 %"
+    assert rows["auto: prediction error"] == "1.875 %"
     assert rows["nested: a number"] == "3"
     told = [row for table in metrics.tables(values) for row in table.rows]
     assert ["mlp", rows["mlp, 10 labels: accuracy"]] in told
-    assert ["relative error", rows["relative error"]] in told
+    assert ["auto: prediction error", rows["auto: prediction error"]] in told

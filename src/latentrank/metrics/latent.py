@@ -113,14 +113,6 @@ METRICS = (
         for name, text in _OF_TRAINING.items()
     ),
     Metric(
-        "relative-error",
-        lambda s, _: parameter_error(s.model, s.dataset),
-        "lower",
-        ("parameters", "codes"),
-        help="Error of codes interpolated over the parameters, in percent.",
-        unit=" %",
-    ),
-    Metric(
         "training-error",
         lambda s, _: reconstruction_error(s.model, s.dataset, "train"),
         "lower",
@@ -144,6 +136,7 @@ METRICS = (
         "lower",
         ("parameters", "codes"),
         argument=_KINDS,
+        usual=("auto",),
         help="Error at the parameters of the test split in percent, by kind of interpolation.",
         unit=" %",
     ),
