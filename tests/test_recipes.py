@@ -78,9 +78,9 @@ def test_the_comparison_has_every_method(tmp_path):
 def test_one_part_of_a_recipe_has_its_own_claims_and_command():
     whole, faces = load("lorae-table-3"), only(load("lorae-table-3"), ["celeba"])
     assert [part.preset for part in faces.parts] == ["celeba"]
-    assert whole.claims
-    assert not faces.claims  # they are about the first part
-    assert only(whole, ["mnist"]).claims == whole.claims
+    assert {claim.part for claim in faces.claims} == {"celeba"}
+    assert {claim.part for claim in only(whole, ["mnist"]).claims} == {""}  # of the first part
+    assert len(faces.claims) + len(only(whole, ["mnist"]).claims) == len(whole.claims)
     assert reproduce.command("x", 1, "small", ["a b"]).endswith("--part 'a b'")
     with pytest.raises(InputError, match="mnist"):
         only(whole, ["mnits"])
