@@ -57,7 +57,7 @@ def load(
     source = find(path)
     found = arrange(source.names, str(path), validation)
     order = np.concatenate([found.train, found.test])
-    x, notes = decode_with_notes(source, order, image_size, progress=progress)
+    x, notes = decode(source, order, image_size, progress=progress)
     classes = source.labels or found.classes
     class_names, labels = (None, None) if classes is None else number(classes)
     split = Split(
@@ -99,7 +99,7 @@ def load_all(
     order = np.arange(len(source.names))
     wanted = (channels if channels == 3 else None, like.dtype)
     remedy = "give images of the size that the model was trained on"
-    x, _ = decode_with_notes(source, order, image_size, 1.0, progress, wanted, remedy)
+    x, _ = decode(source, order, image_size, 1.0, progress, wanted, remedy)
     classes = source.labels or classes_of(source.names)
     class_names, labels = (None, None) if classes is None else number(classes)
     return Split(x, labels, rows=order, names=np.array(source.names)), class_names
@@ -135,7 +135,9 @@ def decode(
     image_size: int | None = None,
     crop: float = 1.0,
     progress: bool = True,
-) -> Array:
+    wanted: tuple[int | None, str | None] = (None, None),
+    remedy: str = _RESIZE,
+) -> tuple[Array, list[str]]:
     """The images as one array, decoded once and memory-mapped from the cache afterwards.
 
     Args:
@@ -144,29 +146,15 @@ def decode(
         image_size: height and width to resize the central square to, or None for no change.
         crop: with `image_size`, the side of that square over the image's shorter side.
         progress: show a progress bar.
+        wanted: channels and dtype that a model needs, where it needs certain ones.
+        remedy: what to do about different sizes.
 
     Returns:
-        `(N, C, H, W)`, uint8 unless files have a higher bit depth.
+        `(N, C, H, W)`, uint8 unless files have a higher bit depth; and notes for the user.
 
     Raises:
         InputError: when an image cannot be read, sizes differ without `image_size`, or the
             cache cannot be written.
-    """
-    return decode_with_notes(source, order, image_size, crop, progress)[0]
-
-
-def decode_with_notes(
-    source: Source,
-    order: NDArray[np.int64],
-    image_size: int | None = None,
-    crop: float = 1.0,
-    progress: bool = True,
-    wanted: tuple[int | None, str | None] = (None, None),
-    remedy: str = _RESIZE,
-) -> tuple[Array, list[str]]:
-    """Like `decode`, with notes for the user on the files.
-
-    `wanted` are channels and dtype, and `remedy` is what to do about different sizes.
     """
     names = [source.names[i] for i in order]
     key = (str(source.path.resolve()), source.stamp, names, image_size, crop, wanted, "v4")
