@@ -67,7 +67,7 @@ class Split:
         if self.labels is not None:
             object.__setattr__(self, "labels", _as_labels(self.labels))
         if self.parameters is not None:
-            object.__setattr__(self, "parameters", _as_parameters(self.parameters))
+            object.__setattr__(self, "parameters", as_parameters(self.parameters, "The split"))
         if self.names is not None:
             object.__setattr__(self, "names", np.array(readable(self.names), dtype=str))
         for what, values in self.metadata.items():
@@ -131,15 +131,22 @@ def _as_labels(given: Any) -> NDArray[np.int64]:
     return labels.astype(np.int64, copy=False)
 
 
-def _as_parameters(given: Any) -> NDArray[np.float64]:
+def as_parameters(given: Any, what: str) -> NDArray[np.float64]:
+    """Parameters of samples, `(N,)` or `(N, P)`, as `(N, P)` float64.
+
+    Raises:
+        InputError: they are not finite numbers; `what` names their origin.
+    """
     values = np.asarray(unwrapped(given, "parameters"))
     if values.ndim not in (1, 2) or values.dtype.kind not in "biuf":
         raise InputError(
-            f"The parameters have shape {values.shape} and dtype {values.dtype}, expected (N, P) "
-            "real numbers; give one row for each sample."
+            f"{what} has parameters of shape {values.shape} and dtype {values.dtype}; expected "
+            "(N, P) real numbers, one row for each sample."
         )
     if not np.isfinite(values).all():
-        raise InputError("The parameters of some samples are NaN or infinite; leave these out.")
+        raise InputError(
+            f"{what} has parameters that are NaN or infinite; leave those samples out."
+        )
     return values.reshape(len(values), -1).astype(np.float64, copy=False)
 
 
@@ -221,7 +228,8 @@ class Dataset:
                 units.check_unchanged(part.x, made, self.name)
             said += units.doubts(train.x, made)
         elif made is None:
-            made, told = units.infer(train.x, test.x, what=self.name)
+            rows = (train.rows, test.rows)
+            made, told = units.infer(train.x, test.x, what=self.name, rows=rows)
             said += told
         dimension = self.true_dimension or _varying(train.parameters)
         settled: dict[str, Any] = {"train": train, "test": test, "preprocessing": made}

@@ -17,7 +17,6 @@ from latentrank.data.arrays import number
 from latentrank.data.base import Dataset, Split
 from latentrank.data.folders import Source, arrange, classes_of
 from latentrank.data.pages import SUFFIXES
-from latentrank.data.units import infer
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
@@ -67,15 +66,12 @@ def load(
         names=np.array([source.names[i] for i in order]),
     )
     cut = len(found.train)
-    train, test = split.take(slice(cut)), split.take(slice(cut, len(order)))
-    made, said = infer(train.x, test.x, what=str(path))
     return Dataset(
         str(path),
-        train,
-        test,
-        made,
+        split.take(slice(cut)),
+        split.take(slice(cut, len(order))),
         class_names=class_names,
-        notes=(*source.notes, *found.notes, *notes, *said),
+        notes=(*source.notes, *found.notes, *notes),
     )
 
 
