@@ -223,10 +223,8 @@ class Dataset:
         if mean is not None or std is not None:
             train, test, made = _restored(train, test, mean, std, bool(bounded))
         elif made is None and bounded is not None:
-            made = units.unchanged(train.x, bounded)
-            for part in (train, test):
-                units.check_unchanged(part.x, made, self.name)
-            said += units.doubts(train.x, made)
+            made, told = units.unchanged(train.x, test.x, bounded=bounded, what=self.name)
+            said += told
         elif made is None:
             rows = (train.rows, test.rows)
             made, told = units.infer(train.x, test.x, what=self.name, rows=rows)
