@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
@@ -166,8 +167,8 @@ def decode(
             pages.check_sizes(names, heads, remedy)
         cache.note(key, pages.notes(heads))
 
-        def pixels(source: Source, name: str) -> Array:
-            return pages.pixels(source, name, channels, dtype, image_size, crop)
+        def pixels(image: Image.Image) -> Array:
+            return pages.pixels(image, channels, dtype, image_size, crop)
 
         decoded = _readable(pixels, source, names, "Decoding images", progress)
         return (len(names), channels, height, width), dtype, decoded
@@ -176,19 +177,20 @@ def decode(
 
 
 def _readable(
-    function: Callable[[Source, str], _T],
+    function: Callable[[Image.Image], _T],
     source: Source,
     names: Sequence[str],
     title: str,
     progress: bool,
 ) -> Iterator[_T]:
-    """`function` of every name in order; those that cannot be read are all named in one error."""
+    """`function` of every image in order; those that cannot be read are all named in one error."""
     damaged = []
 
     def attempt(name: str) -> _T | None:
         try:
-            return function(source, name)
-        except pages.UnreadableError:
+            with source.open(name) as file, Image.open(file) as image:
+                return function(image)
+        except Exception:  # decoders raise various errors
             damaged.append(name)
             return None
 

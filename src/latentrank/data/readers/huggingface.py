@@ -196,14 +196,14 @@ def _images(table: Any, column: str, what: str) -> tuple[Array, list[str]]:
     key = (table._fingerprint, column, "hf v1")
 
     def build() -> tuple[tuple[int, ...], str, Iterator[Array]]:
-        heads = [pages.head_of(row[column]) for row in table]
+        heads = [pages.head(row[column]) for row in table]
         names = [f"{what}[{i}]" for i in range(len(heads))]
         dtype = pages.common_dtype(names, heads)
         pages.check_sizes(names, heads)
         channels = 1 if all(head.grey for head in heads) else 3
         width, height = heads[0].size
         cache.note(key, pages.notes(heads))
-        pixels = (pages.pixels_of(row[column], channels, dtype) for row in table)
+        pixels = (pages.pixels(row[column], channels, dtype) for row in table)
         return (len(heads), channels, height, width), dtype, pixels
 
     x = cache.cached(key, build)
