@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.axes import UNNAMED, Axes
-from latentrank.data.base import Dataset, Split, are_integers, as_parameters, holdout
+from latentrank.data.base import Dataset, Split, are_integers, holdout
 from latentrank.data.layout import recognise
+from latentrank.data.plain import real_parameters
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 from latentrank.preprocessing import LAYOUTS, Preprocessing
@@ -197,7 +198,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         check_both(found[0], other, ("labels", "parameters"))
     class_names, labels = encode_labels(found)
     splits = [
-        Split(part.x, label, parameters_of(part), part.rows, part.names)
+        Split(part.x, label, real_parameters(part.parameters, part.what), part.rows, part.names)
         for part, label in zip(found, labels, strict=True)
     ]
     train, test = splits if len(splits) == 2 else held_out(splits[0], name)
@@ -350,12 +351,3 @@ def text_of(value: object) -> str:
     if value is None or value != value:  # NaN stands for missing text in tables
         return ""
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
-
-
-def parameters_of(part: Part) -> NDArray[np.float64] | None:
-    """Parameters as `(N, P)` float64, or None.
-
-    Raises:
-        InputError: they are not finite numbers.
-    """
-    return None if part.parameters is None else as_parameters(part.parameters, part.what)

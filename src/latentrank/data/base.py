@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes, listable
-from latentrank.data.plain import unwrapped
+from latentrank.data.plain import real_parameters, unwrapped
 from latentrank.data.views import Array, RowView, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.formatting import counted, readable
@@ -66,8 +66,7 @@ class Split:
         object.__setattr__(self, "x", lazily(x))
         if self.labels is not None:
             object.__setattr__(self, "labels", _as_labels(self.labels))
-        if self.parameters is not None:
-            object.__setattr__(self, "parameters", as_parameters(self.parameters, "The split"))
+        object.__setattr__(self, "parameters", real_parameters(self.parameters, "The split"))
         if self.names is not None:
             object.__setattr__(self, "names", np.array(readable(self.names), dtype=str))
         for what, values in self.metadata.items():
@@ -129,25 +128,6 @@ def _as_labels(given: Any) -> NDArray[np.int64]:
             "integers; number the classes, and give their names as class_names of the Dataset."
         )
     return labels.astype(np.int64, copy=False)
-
-
-def as_parameters(given: Any, what: str) -> NDArray[np.float64]:
-    """Parameters of samples, `(N,)` or `(N, P)`, as `(N, P)` float64.
-
-    Raises:
-        InputError: they are not finite numbers; `what` names their origin.
-    """
-    values = np.asarray(unwrapped(given, "parameters"))
-    if values.ndim not in (1, 2) or values.dtype.kind not in "biuf":
-        raise InputError(
-            f"{what} has parameters of shape {values.shape} and dtype {values.dtype}; expected "
-            "(N, P) real numbers, one row for each sample."
-        )
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"{what} has parameters that are NaN or infinite; leave those samples out."
-        )
-    return values.reshape(len(values), -1).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
