@@ -20,7 +20,7 @@ from latentrank.estimator import LowRankAutoencoder
 from latentrank.filenames import CONFIG, ESTIMATOR, ESTIMATOR_ARRAYS, SPEC, WEIGHTS
 from latentrank.io import expanded, make_folder, write_text
 from latentrank.models.base import LatentModel
-from latentrank.report.card import card, facts_of
+from latentrank.report.card import card
 from latentrank.runs import Run, finished_run
 from latentrank.serialization import load, save
 
@@ -75,7 +75,7 @@ def save_pretrained(
     else:
         _copy(run.folder if run else Path(str(model)), folder)
     if not (folder / CARD).is_file():
-        write_text(folder / CARD, card(facts_of(folder, run), name, license))
+        write_text(folder / CARD, card(folder, run, name, license))
     return folder
 
 

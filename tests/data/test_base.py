@@ -221,7 +221,7 @@ def test_names_are_a_list_in_the_order_of_their_numbers():
 def test_parameters_of_all_samples_are_known():
     x = np.random.default_rng(0).normal(size=(6, 3))
     for missing in (np.nan, np.inf):
-        with pytest.raises(InputError, match="parameters of some samples are NaN or infinite"):
+        with pytest.raises(InputError, match="parameters that are NaN or infinite"):
             Split(x, parameters=np.where(x > x.min(), x, missing))
     with pytest.raises(InputError, match="2 parameters for training samples and 1 for test"):
         Dataset("mine", Split(x, parameters=x[:, :2]), Split(x, parameters=x[:, :1]))

@@ -85,7 +85,7 @@ def test_crop_takes_a_part_of_the_shorter_side(tmp_path):
     picture = np.zeros((20, 10, 3), np.uint8)
     picture[8:12, 3:7] = 200
     save(tmp_path / "0.png", picture)
-    x = images.decode(images.find(tmp_path), np.array([0]), 4, crop=0.4, progress=False)
+    x, _ = images.decode(images.find(tmp_path), np.array([0]), 4, crop=0.4, progress=False)
     assert (x == 200).all()
 
 
@@ -163,7 +163,7 @@ def test_more_images_than_one_block_stay_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "_BLOCK", 3)
     for i in range(10):
         save(tmp_path / f"{i}.png", np.full((2, 2), i, np.uint8))
-    x = images.decode(images.find(tmp_path), np.arange(10)[::-1], progress=False)
+    x, _ = images.decode(images.find(tmp_path), np.arange(10)[::-1], progress=False)
     assert x[:, 0, 0, 0].tolist() == list(range(9, -1, -1))
 
 

@@ -287,7 +287,7 @@ def test_real_celeba(real_data):
     place = real_data / "celeba10k.zip"
     if not place.exists():
         pytest.skip(f"no CelebA images in {real_data}")
-    x = images.decode(images.find(place), np.arange(200), 64, crop=148 / 178, progress=False)
+    x, _ = images.decode(images.find(place), np.arange(200), 64, crop=148 / 178, progress=False)
     assert x.shape == (200, 3, 64, 64)
     # faces fill the middle: its mean is that of skin, red above green above blue
     red, green, blue = x[:, :, 24:40, 24:40].mean(axis=(0, 2, 3))

@@ -221,8 +221,11 @@ def test_a_single_result_has_no_spread():
         ({"kind": "knnn"}, "no kind of probe 'knnn'; did you mean 'knn'"),
         ({"n_labels": 401}, "401 labels were requested, expected 2 to 400"),
         ({"codes_test": np.zeros((160, 5))}, r"shape \(6,\) and test samples \(5,\)"),
-        ({"codes_train": np.r_[np.zeros(2399), np.nan].reshape(400, 6)}, "with finite values"),
-        ({"codes_train": np.zeros((400, 6, 1))}, r"shape \(400, 6, 1\) were given"),
+        (
+            {"codes_train": np.r_[np.zeros(2399), np.nan].reshape(400, 6)},
+            "codes hold NaN or infinity",
+        ),
+        ({"codes_train": np.zeros((400, 6, 1))}, r"codes have shape \(400, 6, 1\)"),
     ],
 )
 def test_unusable_input_is_explained(clusters, change, message):

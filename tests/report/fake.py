@@ -39,6 +39,12 @@ class LinearModel:
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         return (z @ self.basis.mT + 0.5).reshape(len(z), *self.shape)
 
+    def encode_array(self, x: np.ndarray) -> np.ndarray:
+        return self.encode(self.preprocessing.normalise(x)).numpy()
+
+    def decode_array(self, z: np.ndarray) -> np.ndarray:
+        return self.preprocessing.denormalise(self.decode(torch.from_numpy(z.astype(np.float32))))
+
 
 @dataclass
 class FakeRun:

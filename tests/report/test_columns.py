@@ -1,3 +1,5 @@
+import csv
+import io
 import math
 import statistics
 from dataclasses import replace
@@ -9,6 +11,7 @@ from latentrank import metrics
 from latentrank.errors import InputError
 from latentrank.metrics import Value
 from latentrank.report.columns import Measure, best_of, columns_of, measures, metric_rows
+from latentrank.report.tables import to_csv
 from tests.report.fake import fake_run, measured
 
 
@@ -60,9 +63,9 @@ def test_mean_and_spread_are_those_of_the_seeds(tmp_path):
     errors = [0.1, 0.2, 0.6]
     runs = [fake_run(tmp_path, seed=seed, error=error) for seed, error in enumerate(errors)]
     (column,) = columns_of(runs)
-    found = measures(column)["validation_error"]
+    found = measures([column])[0]["validation_error"]
     assert found == pytest.approx((0.3, statistics.stdev(errors), 3))
-    assert math.isnan(measures(columns_of(runs[:1])[0])["rank"].spread)
+    assert math.isnan(measures(columns_of(runs[:1]))[0]["rank"].spread)
 
 
 def test_numbers_that_a_method_does_not_have_are_a_dash(tmp_path):
@@ -95,11 +98,14 @@ def test_values_are_compared_by_what_they_depend_on(tmp_path):
         metrics.add(tmp_path / name, [measured("fd[timm:x]:gmm", "FD-x", 1.0, "lower", **identity)])
     methods = {"a": "ae", "b": "lorae", "c": "irmae", "d": "vae"}
     runs = [fake_run(tmp_path / name, method=method) for name, method in methods.items()]
-    table = {row[0]: row[1:] for row in metric_rows(columns_of(runs))[0] if "FD-x" in row[0]}
+    columns = columns_of(runs)
+    table = {row[0]: row[1:] for row in metric_rows(columns)[0] if "FD-x" in row[0]}
     assert sorted(table.values()) == sorted(
         [["1", "1", "–", "–"], ["–", "–", "1", "–"], ["–", "–", "–", "1"]]
     )
     assert "gmm, 5\u202f000 samples: FD-x" in table
+    written = {row[1] for row in csv.reader(io.StringIO(to_csv(columns))) if "FD-x" in row[1]}
+    assert written == table.keys()
 
 
 @pytest.mark.parametrize("less", [True, False])
@@ -208,7 +214,7 @@ def test_errors_of_models_that_scale_data_differently_are_shares_of_the_variance
     table = {row[0]: row[1:] for row in metric_rows(columns)[0]}
     assert table["error, share of the variance"] == ["0.25", "0.5"]
     assert not {"validation error", "error of the mean sample"} & set(table)
-    assert measures(columns[1])["error_share"].mean == 0.5
+    assert measures(columns)[1]["error_share"].mean == 0.5
 
 
 def test_a_shift_leaves_the_units_of_errors(tmp_path):

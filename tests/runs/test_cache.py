@@ -47,13 +47,13 @@ def test_a_training_that_another_process_does_is_waited_for(wanted, tmp_path, mo
 
 def test_the_completed_fraction_is_that_of_the_history(wanted):
     training = wanted(epochs=8)
-    assert training.fraction == 0
+    assert training.so_far[0] == 0
     training.folder.mkdir()
     (training.folder / "config.yaml").touch()
     (training.folder / "history.csv").write_text("epoch,step\n1,10\n2,20\n")
-    assert training.fraction == 0.25
+    assert training.so_far[0] == 0.25
     steps = training._replace(config=training.config.updated({"steps": 25}))
-    assert steps.fraction == 0.8
+    assert steps.so_far[0] == 0.8
 
 
 def test_a_new_setting_with_a_default_leaves_every_name_as_it_was(monkeypatch):

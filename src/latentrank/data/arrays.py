@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.base import Dataset, Split, are_integers, holdout
 from latentrank.data.layout import recognise
+from latentrank.data.plain import real_parameters
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 from latentrank.preprocessing import LAYOUTS, Preprocessing
@@ -194,27 +194,26 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     kind = meaning.kind or contents.kind
     layout = meaning.layout or (None if meaning.kind else contents.layout)
     found, layouts = zip(*(_checked(part, kind, layout) for part in contents.parts), strict=True)
-    _check_alike(found)
+    for other in found[1:]:
+        check_both(found[0], other, ("labels", "parameters"))
     class_names, labels = encode_labels(found)
     splits = [
-        Split(part.x, label, parameters_of(part), part.rows, part.names)
+        Split(part.x, label, real_parameters(part.parameters, part.what), part.rows, part.names)
         for part, label in zip(found, labels, strict=True)
     ]
     train, test = splits if len(splits) == 2 else held_out(splits[0], name)
-    made, said = units.infer(train.x, test.x, what=name, rows=(train.rows, test.rows))
-    if layouts[0] != LAYOUTS[layouts[0]]:
-        said = [f"Axes are read as {layouts[0]}.", *said]
-    return Dataset(
+    usual = layouts[0] == LAYOUTS[layouts[0]]
+    made = Dataset(
         name,
         train,
         test,
-        replace(made, layout=layouts[0]),
         latent_dim=min(32, math.prod(train.x.shape[1:])),
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
-        notes=(*contents.notes, *said),
+        notes=(*contents.notes, *(() if usual else (f"Axes are read as {layouts[0]}.",))),
         axes=contents.axes,
     )
+    return replace(made, preprocessing=replace(made.preprocessing, layout=layouts[0]))
 
 
 def held_out(split: Split, name: str) -> tuple[Split, Split]:
@@ -244,21 +243,6 @@ def _checked(part: Part, kind: str | None, layout: str | None) -> tuple[Part, st
     if x.dtype.kind == "f" and x.dtype.itemsize > 8:  # not every platform has such floats
         x = x.astype(np.float64)
     return replace(part, x=x), name
-
-
-def _check_alike(parts: Sequence[Part]) -> None:
-    first = parts[0]
-    for other in parts[1:]:
-        for what, mine, yours in (
-            ("dtype", first.x.dtype, other.x.dtype),
-            ("sample shape", first.x.shape[1:], other.x.shape[1:]),
-        ):
-            if mine != yours:
-                raise InputError(
-                    f"{first.what} has {what} {mine} and {other.what} has {yours}; give both the "
-                    "same."
-                )
-        check_both(first, other, ("labels", "parameters"))
 
 
 def check_both(first: Part, second: Part, names: Iterable[str]) -> None:
@@ -367,25 +351,3 @@ def text_of(value: object) -> str:
     if value is None or value != value:  # NaN stands for missing text in tables
         return ""
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
-
-
-def parameters_of(part: Part) -> NDArray[np.float64] | None:
-    """Parameters as `(N, P)` float64, or None.
-
-    Raises:
-        InputError: they are not finite numbers, or their number differs from that of samples.
-    """
-    if part.parameters is None:
-        return None
-    values = np.asarray(part.parameters)
-    if values.dtype.kind not in "biuf" or values.ndim > 2 or values.shape[:1] != (len(part),):
-        raise InputError(
-            f"{part.what} has parameters of shape {values.shape} and dtype {values.dtype} for "
-            f"{len(part)} samples; expected ({len(part)}, P) real numbers."
-        )
-    values = values.reshape(len(part), -1).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"{part.what} has parameters that are NaN or infinite; leave those samples out."
-        )
-    return values

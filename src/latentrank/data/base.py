@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes, listable
-from latentrank.data.plain import unwrapped
+from latentrank.data.plain import real_parameters, unwrapped
 from latentrank.data.views import Array, RowView, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.formatting import counted, readable
@@ -66,8 +66,7 @@ class Split:
         object.__setattr__(self, "x", lazily(x))
         if self.labels is not None:
             object.__setattr__(self, "labels", _as_labels(self.labels))
-        if self.parameters is not None:
-            object.__setattr__(self, "parameters", _as_parameters(self.parameters))
+        object.__setattr__(self, "parameters", real_parameters(self.parameters, "The split"))
         if self.names is not None:
             object.__setattr__(self, "names", np.array(readable(self.names), dtype=str))
         for what, values in self.metadata.items():
@@ -129,18 +128,6 @@ def _as_labels(given: Any) -> NDArray[np.int64]:
             "integers; number the classes, and give their names as class_names of the Dataset."
         )
     return labels.astype(np.int64, copy=False)
-
-
-def _as_parameters(given: Any) -> NDArray[np.float64]:
-    values = np.asarray(unwrapped(given, "parameters"))
-    if values.ndim not in (1, 2) or values.dtype.kind not in "biuf":
-        raise InputError(
-            f"The parameters have shape {values.shape} and dtype {values.dtype}, expected (N, P) "
-            "real numbers; give one row for each sample."
-        )
-    if not np.isfinite(values).all():
-        raise InputError("The parameters of some samples are NaN or infinite; leave these out.")
-    return values.reshape(len(values), -1).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,12 +203,11 @@ class Dataset:
         if mean is not None or std is not None:
             train, test, made = _restored(train, test, mean, std, bool(bounded))
         elif made is None and bounded is not None:
-            made = units.unchanged(train.x, bounded)
-            for part in (train, test):
-                units.check_unchanged(part.x, made, self.name)
-            said += units.doubts(train.x, made)
+            made, told = units.unchanged(train.x, test.x, bounded=bounded, what=self.name)
+            said += told
         elif made is None:
-            made, told = units.infer(train.x, test.x, what=self.name)
+            rows = (train.rows, test.rows)
+            made, told = units.infer(train.x, test.x, what=self.name, rows=rows)
             said += told
         dimension = self.true_dimension or _varying(train.parameters)
         settled: dict[str, Any] = {"train": train, "test": test, "preprocessing": made}

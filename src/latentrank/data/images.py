@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
@@ -17,7 +18,6 @@ from latentrank.data.arrays import number
 from latentrank.data.base import Dataset, Split
 from latentrank.data.folders import Source, arrange, classes_of
 from latentrank.data.pages import SUFFIXES
-from latentrank.data.units import infer
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
@@ -57,7 +57,7 @@ def load(
     source = find(path)
     found = arrange(source.names, str(path), validation)
     order = np.concatenate([found.train, found.test])
-    x, notes = decode_with_notes(source, order, image_size, progress=progress)
+    x, notes = decode(source, order, image_size, progress=progress)
     classes = source.labels or found.classes
     class_names, labels = (None, None) if classes is None else number(classes)
     split = Split(
@@ -67,15 +67,12 @@ def load(
         names=np.array([source.names[i] for i in order]),
     )
     cut = len(found.train)
-    train, test = split.take(slice(cut)), split.take(slice(cut, len(order)))
-    made, said = infer(train.x, test.x, what=str(path))
     return Dataset(
         str(path),
-        train,
-        test,
-        made,
+        split.take(slice(cut)),
+        split.take(slice(cut, len(order))),
         class_names=class_names,
-        notes=(*source.notes, *found.notes, *notes, *said),
+        notes=(*source.notes, *found.notes, *notes),
     )
 
 
@@ -99,7 +96,7 @@ def load_all(
     order = np.arange(len(source.names))
     wanted = (channels if channels == 3 else None, like.dtype)
     remedy = "give images of the size that the model was trained on"
-    x, _ = decode_with_notes(source, order, image_size, 1.0, progress, wanted, remedy)
+    x, _ = decode(source, order, image_size, 1.0, progress, wanted, remedy)
     classes = source.labels or classes_of(source.names)
     class_names, labels = (None, None) if classes is None else number(classes)
     return Split(x, labels, rows=order, names=np.array(source.names)), class_names
@@ -135,7 +132,9 @@ def decode(
     image_size: int | None = None,
     crop: float = 1.0,
     progress: bool = True,
-) -> Array:
+    wanted: tuple[int | None, str | None] = (None, None),
+    remedy: str = _RESIZE,
+) -> tuple[Array, list[str]]:
     """The images as one array, decoded once and memory-mapped from the cache afterwards.
 
     Args:
@@ -144,29 +143,15 @@ def decode(
         image_size: height and width to resize the central square to, or None for no change.
         crop: with `image_size`, the side of that square over the image's shorter side.
         progress: show a progress bar.
+        wanted: channels and dtype that a model needs, where it needs certain ones.
+        remedy: what to do about different sizes.
 
     Returns:
-        `(N, C, H, W)`, uint8 unless files have a higher bit depth.
+        `(N, C, H, W)`, uint8 unless files have a higher bit depth; and notes for the user.
 
     Raises:
         InputError: when an image cannot be read, sizes differ without `image_size`, or the
             cache cannot be written.
-    """
-    return decode_with_notes(source, order, image_size, crop, progress)[0]
-
-
-def decode_with_notes(
-    source: Source,
-    order: NDArray[np.int64],
-    image_size: int | None = None,
-    crop: float = 1.0,
-    progress: bool = True,
-    wanted: tuple[int | None, str | None] = (None, None),
-    remedy: str = _RESIZE,
-) -> tuple[Array, list[str]]:
-    """Like `decode`, with notes for the user on the files.
-
-    `wanted` are channels and dtype, and `remedy` is what to do about different sizes.
     """
     names = [source.names[i] for i in order]
     key = (str(source.path.resolve()), source.stamp, names, image_size, crop, wanted, "v4")
@@ -182,8 +167,8 @@ def decode_with_notes(
             pages.check_sizes(names, heads, remedy)
         cache.note(key, pages.notes(heads))
 
-        def pixels(source: Source, name: str) -> Array:
-            return pages.pixels(source, name, channels, dtype, image_size, crop)
+        def pixels(image: Image.Image) -> Array:
+            return pages.pixels(image, channels, dtype, image_size, crop)
 
         decoded = _readable(pixels, source, names, "Decoding images", progress)
         return (len(names), channels, height, width), dtype, decoded
@@ -192,19 +177,20 @@ def decode_with_notes(
 
 
 def _readable(
-    function: Callable[[Source, str], _T],
+    function: Callable[[Image.Image], _T],
     source: Source,
     names: Sequence[str],
     title: str,
     progress: bool,
 ) -> Iterator[_T]:
-    """`function` of every name in order; those that cannot be read are all named in one error."""
+    """`function` of every image in order; those that cannot be read are all named in one error."""
     damaged = []
 
     def attempt(name: str) -> _T | None:
         try:
-            return function(source, name)
-        except pages.UnreadableError:
+            with source.open(name) as file, Image.open(file) as image:
+                return function(image)
+        except Exception:  # decoders raise various errors
             damaged.append(name)
             return None
 

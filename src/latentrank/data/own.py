@@ -17,12 +17,12 @@ from latentrank.data.arrays import (
     assemble,
     concatenated,
     encode_labels,
-    parameters_of,
     refuse_unused,
 )
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
+from latentrank.data.plain import real_parameters
 from latentrank.data.readers import huggingface
 from latentrank.data.units import Moments, check_range
 from latentrank.errors import InputError, unknown
@@ -115,7 +115,7 @@ def load_like(
         Split(
             as_samples(part.x, preprocessing, shape, part.what),
             label,
-            parameters_of(part),
+            real_parameters(part.parameters, part.what),
             names=part.names,
         )
         for part, label in zip(contents.parts, labels, strict=True)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence
 
 from latentrank.data.arrays import Contents, Meaning, Part
-from latentrank.data.folders import Source
 from latentrank.data.plain import GROUND, opaque
 from latentrank.data.views import Array
 from latentrank.errors import InputError
@@ -51,21 +50,8 @@ class Head:
     cut: bool
 
 
-def head(source: Source, name: str) -> Head:
-    """Properties of an image, read without decoding it.
-
-    Raises:
-        UnreadableError: it cannot be read.
-    """
-    try:
-        with source.open(name) as file, Image.open(file) as image:
-            return head_of(image)
-    except Exception as error:  # decoders raise various errors
-        raise unreadable(source.path, [name]) from error
-
-
-def head_of(image: Image.Image) -> Head:
-    """Properties of an opened image."""
+def head(image: Image.Image) -> Head:
+    """Properties of an opened image, read without decoding it."""
     width, height = image.size
     stored = repr(getattr(image, "tile", ""))  # reading the orientation may empty it
     sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
@@ -79,15 +65,11 @@ def head_of(image: Image.Image) -> Head:
     )
 
 
-class UnreadableError(InputError):
-    """An image file that cannot be read."""
-
-
-def unreadable(folder: Path, names: Sequence[str]) -> UnreadableError:
+def unreadable(folder: Path, names: Sequence[str]) -> InputError:
     """The error for image files that cannot be read, in the order given."""
     listed = first_of([folder / name for name in names], _NAMED)
     what = listed if len(names) == 1 else f"{len(names)} files ({listed})"
-    return UnreadableError(
+    return InputError(
         f"{what} cannot be read as images: damaged or truncated, or in a format that Pillow does "
         "not support; replace or remove them."
     )
@@ -160,36 +142,21 @@ def notes(heads: Sequence[Head]) -> list[str]:
 
 
 def pixels(
-    source: Source, name: str, channels: int, dtype: str, image_size: int | None, crop: float
-) -> Array:
-    """One decoded image, `(1, C, H, W)`.
-
-    Args:
-        source: folder or zip that contains it.
-        name: its name there.
-        channels: 1 or 3.
-        dtype: dtype of the result.
-        image_size: height and width to resize the central square to, or None.
-        crop: side of that square over the shorter side.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        with source.open(name) as file, Image.open(file) as opened:
-            return pixels_of(opened, channels, dtype, image_size, crop)
-    except Exception as error:  # decoders raise various errors
-        raise unreadable(source.path, [name]) from error
-
-
-def pixels_of(
     image: Image.Image,
     channels: int,
     dtype: str,
     image_size: int | None = None,
     crop: float = 1.0,
 ) -> Array:
-    """An opened image, `(1, C, H, W)`; see `pixels`."""
+    """An opened image as an array, `(1, C, H, W)`.
+
+    Args:
+        image: the image.
+        channels: 1 or 3.
+        dtype: dtype of the result.
+        image_size: height and width to resize the central square to, or None.
+        crop: side of that square over the shorter side.
+    """
     bands = _bands(ImageOps.exif_transpose(image), channels, dtype)
     if image_size is not None:
         bands = [_resized(band, image_size, crop) for band in bands]
@@ -228,11 +195,11 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     try:
         with Image.open(path) as image:
             frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
-            heads = [replace(head_of(frame), pages=1) for frame in frames]
+            heads = [replace(head(frame), pages=1) for frame in frames]
     except Exception as error:  # decoders raise various errors
         raise unreadable(path.parent, [path.name]) from error
     names = [f"{path.name} page {i + 1}" for i in range(len(heads))]
     check_sizes(names, heads)
     dtype, channels = common_dtype(names, heads), 1 if all(head.grey for head in heads) else 3
-    x = np.concatenate([pixels_of(frame, channels, dtype) for frame in frames])
+    x = np.concatenate([pixels(frame, channels, dtype) for frame in frames])
     return Contents([Part(str(path), x)], notes=tuple(notes(heads)), layout="NCHW")

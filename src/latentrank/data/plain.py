@@ -154,3 +154,24 @@ def as_array(values: Any, what: str) -> Array:
             f"A sample of {what} has parts of different shapes, expected an array, or a tuple of "
             "an array and its label or parameters; give one of these."
         ) from error
+
+
+def real_parameters(values: Any, what: str) -> NDArray[np.float64] | None:
+    """Parameters of samples, `(N,)` or `(N, P)` or None, as `(N, P)` float64 or None.
+
+    Raises:
+        InputError: they are not finite numbers; `what` names their origin.
+    """
+    if values is None:
+        return None
+    array = np.asarray(unwrapped(values, "parameters"))
+    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+        raise InputError(
+            f"{what} has parameters of shape {array.shape} and dtype {array.dtype}; expected "
+            "(N, P) real numbers, one row for each sample."
+        )
+    if not np.isfinite(array).all():
+        raise InputError(
+            f"{what} has parameters that are NaN or infinite; leave those samples out."
+        )
+    return array.reshape(len(array), -1).astype(np.float64, copy=False)

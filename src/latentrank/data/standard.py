@@ -156,7 +156,7 @@ def load_celeba(
         raise _missing("celeba", "the aligned JPEG images", [aligned, root / "celeba*.zip"])
     source = images.find(place)
     train, test = _celeba_parts(source.names, root / "celeba" / "list_eval_partition.txt")
-    x = images.decode(
+    x, _ = images.decode(
         source, np.concatenate([train, test]), image_size, crop=148 / 178, progress=progress
     )
     return Dataset(

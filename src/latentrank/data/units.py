@@ -76,50 +76,47 @@ def infer(
     return made, [_said(ranges, None)] if x.ndim >= 4 else []
 
 
-def unchanged(x: Array, bounded: bool) -> Preprocessing:
-    """Preprocessing of samples already normalised: uint8 divided by 255, the rest unchanged."""
-    dtype = x.dtype.newbyteorder("=").name
-    if dtype == "uint8":
-        return BYTES
-    low, high = (0.0, 1.0) if bounded else (None, None)
-    return Preprocessing(low=low, high=high, dtype=dtype)
-
-
-def check_unchanged(x: Array, made: Preprocessing, what: str) -> None:
-    """Refuse samples that are not what their owner says of them.
+def unchanged(
+    x: Array, *others: Array, bounded: bool, what: str
+) -> tuple[Preprocessing, list[str]]:
+    """Preprocessing of samples that are used as they are, except that uint8 is divided by 255.
 
     Args:
-        x: `(N, ...)`, samples that are used unchanged.
-        made: their preprocessing.
+        x: `(N, ...)`, the training samples.
+        *others: test samples.
+        bounded: whether all values are in [0, 1], as their owner says.
         what: description of their origin, for messages.
 
+    Returns:
+        The preprocessing, and a warning if they are too large for a network to learn.
+
     Raises:
-        InputError: a value is NaN or infinite, or beyond the bounds that were given.
+        InputError: a value is NaN or infinite, or beyond the bounds.
 
     Example:
-        >>> check_unchanged(np.array([[-1.0, 1.0]]), unchanged(np.ones(1), bounded=True), "X")
+        >>> unchanged(np.array([[-1.0, 1.0]]), bounded=True, what="X")
         Traceback (most recent call last):
         latentrank.errors.InputError: X has values from -1 to 1 and bounded is True, expected ...
     """
-    if made == BYTES or not len(x):
-        return
-    found = Moments.of(x, what, exact=False)
-    low, high = float(found.low.min()), float(found.high.max())
-    if made.bounded and (low < -SLACK or high > 1 + SLACK):
-        raise InputError(
-            f"{what} has values from {low:g} to {high:g} and bounded is True, expected 0 to 1; "
-            "leave bounded out, so that they are normalised."
-        )
-
-
-def doubts(x: Array, made: Preprocessing) -> list[str]:
-    """A warning if samples used unchanged are too large for a network to learn."""
-    found = Moments.of(np.asarray(x[:512]), "The data", exact=True)
-    assert found.squares is not None
-    spread = float(np.sqrt((found.squares / found.count).mean() + np.square(found.mean).mean()))
-    if not made.identity or spread < 100:
-        return []
-    return [
+    dtype = x.dtype.newbyteorder("=").name
+    if dtype == "uint8":
+        return BYTES, []
+    parts = [part for part in (x, *others) if len(part)]
+    for part in parts:
+        found = Moments.of(part, what, exact=False)
+        low, high = float(found.low.min()), float(found.high.max())
+        if bounded and (low < -SLACK or high > 1 + SLACK):
+            raise InputError(
+                f"{what} has values from {low:g} to {high:g} and bounded is True, expected 0 to 1; "
+                "leave bounded out, so that they are normalised."
+            )
+    if bounded:
+        return Preprocessing(low=0.0, high=1.0, dtype=dtype), []
+    made, first = Preprocessing(dtype=dtype), np.asarray(x[:512], dtype=np.float64)
+    spread = float(np.sqrt(np.square(first).mean())) if len(first) else 0.0
+    if spread < 100:
+        return made, []
+    return made, [
         f"The values are used unchanged, and they are large (about {spread:.2g}); leave "
         "bounded out, so that they are normalised."
     ]

@@ -13,8 +13,7 @@ from latentrank.evaluation.distances import (
 )
 from latentrank.evaluation.embedding import tsne
 from latentrank.evaluation.entropy import Entropy, interpolation_entropy, mean_entropy
-from latentrank.evaluation.features import Extractor, extractor, features, place
-from latentrank.evaluation.generation import real_features
+from latentrank.evaluation.features import Extractor, extractor, features, place, real_features
 from latentrank.evaluation.prediction import (
     errors_by_kind,
     fold_error,

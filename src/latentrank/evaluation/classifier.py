@@ -102,16 +102,13 @@ class Classifier:
             f"(test accuracy {100 * self.accuracy:.2f} %), images {size} in [0, 1], not resized"
         )
 
-    def _checked(self, images: Images) -> Images:
+    def _infer(self, images: Images, network: nn.Module, width: int) -> NDArray[np.float32]:
         if images.ndim != 4 or images.shape[1:] != self.shape:
             raise InputError(
                 f"Images of shape {tuple(images.shape)} were given to a classifier of "
                 f"{self.shape} images; give (N, {', '.join(map(str, self.shape))})."
             )
-        return images
-
-    def _infer(self, images: Images, network: nn.Module, width: int) -> NDArray[np.float32]:
-        out = np.empty((len(self._checked(images)), width), dtype=np.float32)
+        out = np.empty((len(images), width), dtype=np.float32)
         device, step = self.head.weight.device, self.batch_size
         with torch.inference_mode():
             for start in range(0, len(images), step):

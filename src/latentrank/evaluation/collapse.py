@@ -5,17 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from latentrank.density.base import as_matrix
 from latentrank.errors import InputError
-
-
-def _rows(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    rows = np.asarray(values, dtype=np.float64)
-    if rows.ndim != 2 or len(rows) < 1:
-        raise InputError(
-            f"The {name} have shape {rows.shape}, expected (samples, latent width); "
-            "give one row for each sample."
-        )
-    return rows
 
 
 def active_units(means: ArrayLike, threshold: float = 0.01) -> int:
@@ -33,13 +24,13 @@ def active_units(means: ArrayLike, threshold: float = 0.01) -> int:
         From 0 to L.
 
     Raises:
-        InputError: an array that does not have two axes.
+        InputError: an array that does not have two axes, or is not finite.
 
     Example:
         >>> active_units([[0.0, 5.0], [1.0, 5.0]])
         1
     """
-    return int((_rows(means, "posterior means").var(axis=0) > threshold).sum())
+    return int((as_matrix(means, "posterior means", "(N, L)").var(axis=0) > threshold).sum())
 
 
 def kl_per_unit(means: ArrayLike, logvars: ArrayLike) -> NDArray[np.float64]:
@@ -57,13 +48,14 @@ def kl_per_unit(means: ArrayLike, logvars: ArrayLike) -> NDArray[np.float64]:
         `(L,)` float64, at least 0.
 
     Raises:
-        InputError: arrays that do not have two axes, or differ in shape.
+        InputError: arrays that do not have two axes, are not finite, or differ in shape.
 
     Example:
         >>> kl_per_unit([[0.0, 2.0], [0.0, -2.0]], np.zeros((2, 2))).tolist()
         [0.0, 2.0]
     """
-    mean, logvar = _rows(means, "posterior means"), _rows(logvars, "posterior log-variances")
+    mean = as_matrix(means, "posterior means", "(N, L)")
+    logvar = as_matrix(logvars, "posterior log-variances", "(N, L)")
     if mean.shape != logvar.shape:
         raise InputError(
             f"The posterior means have shape {mean.shape} and the log-variances {logvar.shape}, "

@@ -14,11 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank.data.base import Dataset, Split
+from latentrank.data.cache import ADVICE
 from latentrank.errors import InputError, unknown
+from latentrank.evaluation.cache import content_key
 from latentrank.evaluation.classifier import train_classifier
 from latentrank.evaluation.images import Images, as_images
 from latentrank.evaluation.inception import Inception, inception_weights
 from latentrank.evaluation.timm_network import TimmNetwork, short_name, timm_weights
+from latentrank.io import atomic_write
 
 NAMES = ("inception", "classifier", "timm:NAME")
 
@@ -226,3 +229,31 @@ def features(
     batch_size = batch_size or extractor.batch_size
     starts = range(0, len(images), batch_size)
     return np.concatenate([extractor.features(images[i : i + batch_size]) for i in starts])
+
+
+def real_features(
+    images: Images, extractor: Extractor, *, cache: Path | None = None
+) -> NDArray[np.float32]:
+    """Features of real images, computed once for given images and weights.
+
+    Args:
+        images: `(N, C, H, W)` uint8, or floats in [0, 1].
+        extractor: from `latentrank.evaluation.extractor`.
+        cache: folder for cached features; None disables caching.
+
+    Returns:
+        `(N, d)` float32.
+
+    Raises:
+        InputError: images that the extractor does not accept, or a cache that cannot be written.
+    """
+    if cache is None:
+        return features(images, extractor)
+    key = content_key({"images": images}, {"extractor": extractor.name, "weights": extractor.key})
+    path = cache / f"features-{key}.npy"
+    if path.exists():
+        return np.asarray(np.load(path), dtype=np.float32)
+    values = features(images, extractor)
+    with atomic_write(path, ADVICE) as temporary:
+        np.save(temporary, values)
+    return values

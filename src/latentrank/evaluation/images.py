@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,12 @@ def to_rgb(images: Images) -> torch.Tensor:
 
 
 def weights_digest(path: Path) -> str:
-    """A hash of a weights file, 24 hexadecimal digits."""
+    """A hash of a weights file, 24 hexadecimal digits; computed again only if the file changes."""
+    return _digest(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, changed: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
 

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from latentrank.data.base import to_float
-from latentrank.data.plain import unwrapped
-from latentrank.errors import InputError, check_known
+from latentrank.density.base import as_codes
+from latentrank.errors import check_known
 from latentrank.evaluation.fitting import fit_classes
 from latentrank.evaluation.labelled import Labelled, checked_budget, draw_labels, labelled
 from latentrank.linalg.threads import threads
@@ -59,16 +59,6 @@ class ProbeResult:
     def accuracy_std(self) -> float:
         """Standard deviation over the draws, 0 for a single one."""
         return float(np.std(self.accuracies))
-
-
-def _checked_codes(codes: Codes) -> Codes:
-    values = np.asarray(unwrapped(codes, "codes"), dtype=np.float32)
-    if values.ndim != 2 or not np.isfinite(values).all():
-        raise InputError(
-            f"Codes of shape {values.shape} were given, expected (samples, latent width) with "
-            "finite values; look for an encoder that diverged."
-        )
-    return values
 
 
 def _head(inputs: int, classes: int) -> nn.Sequential:
@@ -221,9 +211,8 @@ def probe(
         (1.0, 0.0, 10)
     """
     check_known("kind of probe", kind, KINDS)
-    train, test, classes = labelled(
-        _checked_codes(codes_train), labels_train, _checked_codes(codes_test), labels_test
-    )
+    train_x, test_x = (as_codes(codes).astype(np.float32) for codes in (codes_train, codes_test))
+    train, test, classes = labelled(train_x, labels_train, test_x, labels_test)
     count = checked_budget(n_labels, len(train.y), draws)
     if kind != "mlp" and count == len(train.y):
         draws = 1

@@ -7,7 +7,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from latentrank import __version__
-from latentrank.errors import InputError, check_known
+from latentrank.errors import InputError, check_known, need
 from latentrank.export.description import description
 from latentrank.export.measure import (
     Array,
@@ -88,7 +87,8 @@ def export_onnx(
             cannot be compressed or computed in this precision, or the extra `onnx` is missing.
         RuntimeError: the outputs of the file differ from those of the model.
     """
-    _need_libraries()
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        need(package, "onnx", "ONNX export")
     check_known("precision", precision, PRECISIONS)
     shipped = deployed(model, compress)
     module = in_own_units(_plain(part_of(shipped, part)), shipped.spec, part)
@@ -111,14 +111,6 @@ def export_onnx(
         None if compress is None else compression_change(deployed(model), shipped),
         difference,
     )
-
-
-def _need_libraries() -> None:
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        if find_spec(name) is None:
-            raise InputError(
-                f"ONNX export needs {name}; install it with: pip install 'latentrank[onnx]'"
-            )
 
 
 def _plain(module: nn.Module) -> nn.Module:

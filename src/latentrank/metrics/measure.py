@@ -11,10 +11,9 @@ from latentrank import density as densities
 from latentrank.errors import InputError, check_known, check_returned
 from latentrank.evaluation.classifier import Classifier
 from latentrank.evaluation.features import check_features, distance_name, weights_of
-from latentrank.evaluation.generation import kernel_distance_name
 from latentrank.metrics.base import Measured, Need
 from latentrank.metrics.registry import METRICS, Spec, parse
-from latentrank.metrics.store import Value, add, read
+from latentrank.metrics.store import Value, add, model_digest, read
 from latentrank.metrics.subject import FROM_TEST_CODES, Subject
 
 
@@ -92,7 +91,7 @@ def measure(subject: Subject, text: str) -> Value:
         measured.spread,
         spec.metric.better,
         {**_identity(subject, spec), **measured.details},
-        subject.model_digest,
+        model_digest(subject.folder),
     )
     if spec.metric.stored:
         add(subject.folder, [value])
@@ -171,7 +170,8 @@ def _title(spec: Spec) -> str:
     if not spec.features:
         return spec.metric.title
     distance = distance_name(spec.features)
-    return spec.metric.title.format(distance=distance, kernel=kernel_distance_name(distance))
+    kernel = "KID" if distance == "FID" else distance.replace("FD-", "KD-", 1)
+    return spec.metric.title.format(distance=distance, kernel=kernel)
 
 
 def _request(subject: Subject, spec: Spec) -> dict[str, Any]:

@@ -95,7 +95,8 @@ def _values(content: Mapping[str, Any]) -> dict[str, Value]:
     return found
 
 
-def _model(folder: Path) -> str | None:
+def model_digest(folder: Path) -> str | None:
+    """Identifies the trained model in a folder; None if none is trained."""
     path = folder / WEIGHTS
     return weights_digest(path) if path.is_file() else None
 
@@ -115,7 +116,7 @@ def read(folder: str | Path, measured_on: str | None = None) -> list[Value]:
     values = _values(read_json(Path(folder) / METRICS) or {})
     if not values:
         return []
-    model = _model(Path(folder))
+    model = model_digest(Path(folder))
     return [
         value
         for value in values.values()
@@ -142,7 +143,7 @@ def add(folder: str | Path, values: Sequence[Value]) -> None:
     except OSError as error:
         raise unwritable(folder / METRICS, error) from None
     with held:
-        content, model = read_json(folder / METRICS) or {}, _model(folder)
+        content, model = read_json(folder / METRICS) or {}, model_digest(folder)
         if not content and (folder / CONFIG).is_file():
             return  # it is being trained; writing the file would mark it as finished
         known = {**_values(content), **{value.key: value for value in values}}

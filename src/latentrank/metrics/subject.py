@@ -19,11 +19,17 @@ from latentrank.config import SAMPLES, RunConfig
 from latentrank.data import Dataset
 from latentrank.data.cache import folder as cache_folder
 from latentrank.errors import InputError
-from latentrank.evaluation.features import Extractor, extractor, features, place, weights_of
-from latentrank.evaluation.generation import real_features
+from latentrank.evaluation.features import (
+    Extractor,
+    extractor,
+    features,
+    place,
+    real_features,
+    weights_of,
+)
 from latentrank.evaluation.images import as_images, weights_digest
 from latentrank.evaluation.interpolation import random_pairs
-from latentrank.filenames import CONFIG, METRICS, WEIGHTS
+from latentrank.filenames import CONFIG, METRICS
 from latentrank.models.base import LatentModel
 from latentrank.runs import Run, finished_run, load_data
 from latentrank.runs.train import new_model
@@ -107,12 +113,6 @@ class Subject:
     def measured_on(self) -> str | None:
         """The fingerprint of the data, if they are not those of the run's training."""
         return self.opened.measured_on if self.opened else None
-
-    @property
-    def model_digest(self) -> str | None:
-        """Identifies the trained model; None if none is trained."""
-        path = self.folder / WEIGHTS
-        return _digest(path, path.stat().st_mtime_ns) if path.is_file() else None
 
     @property
     def reconstructs(self) -> bool:
@@ -224,7 +224,7 @@ class Subject:
             if name in self.weights:
                 raise
             return None
-        return _digest(path, path.stat().st_mtime_ns)
+        return weights_digest(path)
 
 
 def _between(codes: Array, n: int, seed: int) -> Array:
@@ -235,11 +235,6 @@ def _between(codes: Array, n: int, seed: int) -> Array:
     start, end = random_pairs(len(codes), n, rng)
     share = rng.random((n, 1)).astype(codes.dtype)
     return np.asarray(codes[start] + share * (codes[end] - codes[start]))
-
-
-@lru_cache(maxsize=64)
-def _digest(path: Path, changed: int) -> str:
-    return weights_digest(path)
 
 
 @lru_cache(maxsize=2)

@@ -143,7 +143,7 @@ class GAN(LatentModel):
 
     def noise(self, n: int) -> Tensor:
         """The generator's input: `(n, L)` draws from N(0, I)."""
-        return noise_like(self._reference().new_empty(n, self.latent_dim))
+        return noise_like(next(self.decoder.parameters()).new_empty(n, self.latent_dim))
 
     def score(self, x: Tensor) -> Tensor:
         """The discriminator's scores, `(B,)`; higher means more real."""
@@ -187,7 +187,7 @@ class GAN(LatentModel):
             x: `(N, *input_shape)`, real samples; `HEALTH_SAMPLES` suffice.
         """
         z = torch.randn(len(x), self.latent_dim, generator=torch.Generator().manual_seed(0))
-        fake = self.decode(z.to(self._reference()))
+        fake = self.decode(self._as_weights(z))
         right = [self.score(x) >= self.game.threshold, self.score(fake) < self.game.threshold]
         return Health(diversity(fake, x), float(torch.cat(right).float().mean()))
 
@@ -205,7 +205,3 @@ class GAN(LatentModel):
             "collapsed": health.collapsed,
             "warning": health.warning,
         }
-
-    def _reference(self) -> Tensor:
-        """A tensor with the model's device and type."""
-        return next(self.decoder.parameters())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -20,60 +18,62 @@ from latentrank.runs.measured import share_of_variance
 from latentrank.serialization import rank_of, spec_of
 
 
-@dataclass(frozen=True)
-class Facts:
-    """The contents of a card.
-
-    Attributes:
-        spec: of the model.
-        rank: of its codes; None if unknown.
-        data: name of the data, without a path; empty if unknown.
-        numbers: metrics by name, as text.
-        training: settings of the training by name, as text.
-        warning: a reason to doubt the run's results; empty for none.
-    """
-
-    spec: Spec
-    rank: int | None = None
-    data: str = ""
-    numbers: Mapping[str, str] = field(default_factory=dict)
-    training: Mapping[str, str] = field(default_factory=dict)
-    warning: str = ""
-
-
-def facts_of(folder: Path, run: Run | None = None) -> Facts:
-    """What is known about a saved model, and about the run that trained it.
+def card(folder: Path, run: Run | None = None, name: str = "", licence: str | None = None) -> str:
+    """The card of a saved model, as Markdown with the metadata that the Hub reads.
 
     Args:
         folder: folder of the model.
-        run: the finished run.
+        run: the finished run that trained it, for its numbers and settings.
+        name: of the model, `"user/name"`.
+        licence: of the weights as the Hub knows it, such as `"mit"`.
 
     Raises:
         InputError: the model is damaged.
+
+    Example:
+        >>> import tempfile, latentrank
+        >>> model = latentrank.build("lorae", (6,), latent_dim=3)
+        >>> text = card(latentrank.save(model, tempfile.mkdtemp()), licence="mit")
+        >>> text.splitlines()[:3], "| numbers in a code | 3 |" in text
+        (['---', 'library_name: latentrank', 'license: mit'], True)
     """
     spec = spec_of(folder)
-    if run is None:
-        return Facts(spec, rank_of(folder))
-    found, config = run.metrics, run.config
-    training = {name: as_text(config[name]) for name in _settings() if config[name] is not None}
+    row = methods.get(spec.method)
+    about = {
+        "library_name": "latentrank",
+        **({"license": licence} if licence else {}),
+        "pipeline_tag": "feature-extraction",
+        "tags": ["latentrank", "autoencoder", "dimensionality-reduction", row.name],
+    }
+    options = {name: as_text(value) for name, value in spec.options.items() if value is not None}
+    sections = [
+        ("Metrics", _numbers(run) if run else {}, "metric"),
+        ("Options of the method", options, "option"),
+        ("Training", _training(run) if run else {}, "setting"),
+    ]
+    return html.render(
+        "card.md.j2",
+        about=yaml.safe_dump(about, sort_keys=False, allow_unicode=True),
+        warning=run.metrics.get("warning", "") if run else "",
+        name=name,
+        licence=licence,
+        row=row,
+        model=_model(spec, run.metrics["rank"] if run else rank_of(folder), run),
+        sections=sections,
+        own=spec.net == "custom",
+    )
+
+
+def _training(run: Run) -> dict[str, str]:
+    """Settings of data and training that can change the result; the data are named elsewhere."""
+    config, apart = run.config, {"data", *settings("place")}
+    names = [name for name in settings() if section_of(name) is not RunConfig and name not in apart]
+    training = {name: as_text(config[name]) for name in names if config[name] is not None}
     if "steps" in training:
         del training["epochs"]
     if config["init"] == "random":
         del training["init_steps"]
-    return Facts(
-        spec,
-        found["rank"],
-        shown_name(found["data"]),
-        _numbers(run),
-        training,
-        found.get("warning", ""),
-    )
-
-
-def _settings() -> list[str]:
-    """Settings of data and training that can change the result; the data are named elsewhere."""
-    apart = {"data", *settings("place")}
-    return [name for name in settings() if section_of(name) is not RunConfig and name not in apart]
+    return training
 
 
 def _numbers(run: Run) -> dict[str, str]:
@@ -88,59 +88,17 @@ def _numbers(run: Run) -> dict[str, str]:
     return {**numbers, "training time": duration(found["seconds"])}
 
 
-def card(facts: Facts, name: str = "", licence: str | None = None) -> str:
-    """The card, as Markdown with the metadata that the Hub reads.
-
-    Args:
-        facts: its contents.
-        name: of the model, `"user/name"`.
-        licence: of the weights as the Hub knows it, such as `"mit"`.
-
-    Example:
-        >>> text = card(Facts(Spec(method="lorae", input_shape=(6,), latent_dim=3), rank=2))
-        >>> text.splitlines()[0], "| rank | 2 of 3 |" in text
-        ('---', True)
-    """
-    row = methods.get(facts.spec.method)
-    about = {
-        "library_name": "latentrank",
-        **({"license": licence} if licence else {}),
-        "pipeline_tag": "feature-extraction",
-        "tags": ["latentrank", "autoencoder", "dimensionality-reduction", row.name],
-    }
-    sections = [
-        ("Metrics", facts.numbers, "metric"),
-        ("Options of the method", _options(facts.spec), "option"),
-        ("Training", facts.training, "setting"),
-    ]
-    return html.render(
-        "card.md.j2",
-        about=yaml.safe_dump(about, sort_keys=False, allow_unicode=True),
-        facts=facts,
-        name=name,
-        licence=licence,
-        row=row,
-        model=_model(facts),
-        sections=sections,
-        own=facts.spec.net == "custom",
-    )
-
-
-def _model(facts: Facts) -> dict[str, str]:
-    spec = facts.spec
-    width = spec.code_dim or spec.latent_dim
-    rank = {} if facts.rank is None else {"rank": f"{facts.rank} of {spec.latent_dim}"}
-    data = {"data": facts.data} if facts.data else {}
-    print_ = {"fingerprint of the data": spec.data_fingerprint} if spec.data_fingerprint else {}
-    return {
-        **rank,
-        "numbers in a code": str(width),
+def _model(spec: Spec, rank: int | None, run: Run | None) -> dict[str, str]:
+    known = {
+        "rank": None if rank is None else f"{rank} of {spec.latent_dim}",
+        "numbers in a code": str(spec.code_dim or spec.latent_dim),
         "samples": _samples(spec),
         "networks": spec.net,
-        **data,
-        **print_,
+        "data": shown_name(run.metrics["data"]) if run else None,
+        "fingerprint of the data": spec.data_fingerprint,
         "latentrank": __version__,
     }
+    return {name: text for name, text in known.items() if text}
 
 
 def _samples(spec: Spec) -> str:
@@ -151,7 +109,3 @@ def _samples(spec: Spec) -> str:
         return shape
     bounds = f", {made.low:g} to {made.high:g}" if made.bounded else ""
     return f"{shape} {made.dtype}{bounds}"
-
-
-def _options(spec: Spec) -> dict[str, str]:
-    return {name: as_text(value) for name, value in spec.options.items() if value is not None}

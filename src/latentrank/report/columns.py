@@ -69,6 +69,11 @@ class Column:
         return self.views[0]
 
     @property
+    def rank(self) -> Measure:
+        """The rank over the repetitions."""
+        return _measure([view.metrics["rank"] for view in self.views])
+
+    @property
     def measures_errors(self) -> bool:
         """Whether every repetition has a reconstruction error; a GAN has none."""
         return all(view.errors_if_known is not None for view in self.views)
@@ -183,16 +188,17 @@ def _setting(name: str, value: Any) -> str:
     return f"{words} {as_text(value)}"
 
 
-def measures(column: Column) -> dict[str, Measure]:
-    """Every number that was measured in all repetitions.
+def measures(columns: Sequence[Column]) -> list[dict[str, Measure]]:
+    """The numbers that were measured in all repetitions of a method.
 
     Args:
-        column: a method.
+        columns: the methods.
 
     Returns:
-        Name to mean, spread and number of seeds.
+        For each method, name to mean, spread and number of seeds; numbers of one name can be
+        compared.
     """
-    return _measures([column], _measured([column]))[0]
+    return _measures(columns, _measured(columns))
 
 
 def _measured(columns: Sequence[Column]) -> list[dict[str, Value]]:
@@ -204,22 +210,16 @@ def _measured(columns: Sequence[Column]) -> list[dict[str, Value]]:
 def _measures(
     columns: Sequence[Column], measured: Sequence[Mapping[str, Value]]
 ) -> list[dict[str, Measure]]:
-    runs = iter(measured)
-    return [
-        _shared(
-            [
-                _numbers(view.metrics, column.same_units)
-                | {name: v.value for name, v in next(runs).items()}
-                for view in column.views
-            ]
-        )
-        for column in columns
-    ]
-
-
-def _shared(tables: Sequence[Mapping[str, float]]) -> dict[str, Measure]:
-    shared = [name for name in tables[0] if all(name in table for table in tables)]
-    return {name: _measure([table[name] for table in tables]) for name in shared}
+    runs, found = iter(measured), []
+    for column in columns:
+        tables = [
+            _numbers(view.metrics, column.same_units)
+            | {name: value.value for name, value in next(runs).items()}
+            for view in column.views
+        ]
+        shared = [name for name in tables[0] if all(name in table for table in tables)]
+        found.append({name: _measure([table[name] for table in tables]) for name in shared})
+    return found
 
 
 def _numbers(metrics: Mapping[str, Any], same_units: bool) -> dict[str, float]:

@@ -15,7 +15,7 @@ from latentrank.io import write_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
-from latentrank.report.columns import Column, columns_of, measures, metric_rows
+from latentrank.report.columns import Column, columns_of, metric_rows
 from latentrank.report.errors import percent
 from latentrank.report.page import embedded
 from latentrank.report.panels import (
@@ -169,13 +169,12 @@ def _headline(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
     """Rank and error of every method, and how many parameters the data have, if known."""
     facts: dict[str, str | tuple[str, str]] = {}
     for column in columns:
-        rank = measures(column)["rank"]
         rest = f"of {as_text(column.view.metrics['latent_dim'])}"
         if column.view.rank_is_given:
             rest += ", given"
         if column.measures_errors:
             rest += f"; error {percent(float(column.shares.mean()))}"
-        facts[column.name] = (f"rank {mean_and_spread(rank.mean, rank.spread)}", rest)
+        facts[column.name] = (f"rank {mean_and_spread(column.rank.mean, column.rank.spread)}", rest)
     true = columns[0].view.metrics.get("true_dimension")
     if true is not None:
         facts["parameters of the data"] = as_text(true)
@@ -192,7 +191,7 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
         figures.error_by_coefficients(
             {column.name: column.errors for column in having},
             None if any(column.view.config["method"] == "pca" for column in having) else pca,
-            {column.name: measures(column)["rank"].mean for column in having},
+            {column.name: column.rank.mean for column in having},
         ),
         f"Falling curves of the errors of {counted(len(having), 'method')} and of PCA.",
         f"{ERRORS_CAPTION} Dots mark the ranks{_bands(columns)}.",
@@ -236,7 +235,7 @@ def _numbers(columns: Sequence[Column], files: _Files) -> list[Markup]:
 
 def _spectra(columns: Sequence[Column]) -> Drawn:
     """All spectra in one plot."""
-    ranks = {column.name: measures(column)["rank"].mean for column in columns}
+    ranks = {column.name: column.rank.mean for column in columns}
     true = columns[0].view.metrics.get("true_dimension")
     return Drawn(
         figures.spectrum({c.name: c.spectra for c in columns}, ranks, true, RANK_THRESHOLD),

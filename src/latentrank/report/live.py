@@ -46,7 +46,7 @@ class Explorer:
         plane, count = self.view.plane, self.view.directions
         self._mean, self._scales = plane.mean, plane.scales[:count]
         self._directions = plane.basis[:, :count]
-        self._map, self._model = _known_map(run), run.model()
+        self._map = _known_map(run)
         self.decoded(np.zeros(count))  # a warm-up, since the first call is the slowest
 
     @property
@@ -69,8 +69,7 @@ class Explorer:
             the values of a row of a table, float32.
         """
         code = self._mean + (self._scales * coordinates) @ self._directions.T
-        with self._model.threads(1):
-            sample = self.view.decode(code[None])
+        sample = self.view.decode(code[None])
         if self.view.noun in ("image", "volume"):
             shown = rgb(displayable(sample), self.view.limits)[0].transpose(1, 2, 0)
         elif lines.named_rows(sample[0], self.view.axes):

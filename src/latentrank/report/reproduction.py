@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -13,15 +13,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from latentrank.evaluation import tsne
 from latentrank.formatting import as_text, mean_and_spread
 from latentrank.io import write_json, write_text
-from latentrank.linalg import RANK_THRESHOLD
-from latentrank.report import figures, html, pictures
+from latentrank.report import html
 from latentrank.report.style import to_svg, write_figure
-from latentrank.runs import Run
 
 _PLUS = "\N{PLUS-MINUS SIGN}"
 _NONE = "\N{EN DASH}"
@@ -153,66 +149,6 @@ class Drawn(NamedTuple):
     name: str
     figure: Figure
     caption: str
-
-
-# --- figures ------------------------------------------------------------------------------------
-
-
-def bars(grid: Grid, column: str) -> Drawn:
-    """One column as bars, with published values as marks."""
-    cells = {row: columns[column] for row, columns in grid.rows.items() if columns[column].values}
-    known = {row: cell.published[0] for row, cell in cells.items() if cell.published}
-    figure = figures.bars({r: (c.mean, c.spread) for r, c in cells.items()}, column, known or None)
-    return Drawn(f"{column} {grid.name}", figure, f"{column}, {grid.name}: mean and spread.")
-
-
-def seeds(grid: Grid, column: str) -> Drawn:
-    """One column with a dot for each seed, the published values as marks."""
-    cells = {row: columns[column] for row, columns in grid.rows.items() if columns[column].values}
-    known = {row: cell.published[0] for row, cell in cells.items() if cell.published}
-    figure = figures.dots({row: cell.values for row, cell in cells.items()}, column, known or None)
-    return Drawn(f"{column} {grid.name}", figure, f"{column}, {grid.name}: a dot for each seed.")
-
-
-def spectra(name: str, runs: Mapping[str, Run]) -> Drawn:
-    """The spectra of all rows in one plot."""
-    values = {row: np.asarray(run.metrics["singular_values"]) for row, run in runs.items()}
-    ranks = {row: run.metrics["rank"] for row, run in runs.items()}
-    true = next(iter(runs.values())).metrics.get("true_dimension")
-    return Drawn(
-        f"spectrum {name}",
-        figures.spectrum(values, ranks, true, RANK_THRESHOLD),
-        f"Singular values of the covariance of the test codes, {name}, seed 0.",
-    )
-
-
-def walk(kind: str, name: str, run: Run) -> Drawn:
-    """An interpolation between test samples, or the plane of two principal directions."""
-    figure = pictures.interpolation(run, "linear" if kind == "interpolation" else kind)
-    return Drawn(f"{kind} {name}", figure, f"{name}, seed 0.")
-
-
-def generated(kind: str, density: str, name: str, run: Run, samples: NDArray[Any]) -> Drawn:
-    """Samples in a grid, or embedded together with test samples."""
-    if kind == "tsne":
-        real = run.dataset().test.x[: len(samples)]
-        figure = figures.tsne(*tsne(real, samples))
-    else:
-        figure = pictures.sample_grid(run, samples)
-    return Drawn(f"{kind} {density} {name}", figure, f"{name}, density {density}, seed 0.")
-
-
-def power_law(
-    points: Sequence[tuple[float, float]],
-    fit: tuple[float, float, float],
-    column: str,
-    x_label: str,
-    expected: float,
-) -> Drawn:
-    """Measured means on two logarithmic axes, with fitted and expected power laws."""
-    x, y = (np.array(values) for values in zip(*points, strict=True))
-    figure = figures.power_law(x, y, fit[:2], x_label, column, expected)
-    return Drawn(f"power law {column}", figure, f"{column} against {x_label}: means over seeds.")
 
 
 # --- files --------------------------------------------------------------------------------------

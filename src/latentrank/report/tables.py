@@ -34,8 +34,8 @@ def to_csv(columns: Sequence[Column]) -> str:
             repr(value.spread) if math.isfinite(value.spread) else "",
             value.n,
         )
-        for column in columns
-        for name, value in measures(column).items()
+        for column, found in zip(columns, measures(columns), strict=True)
+        for name, value in found.items()
     )
     return csv_text(("method", "metric", "mean", "std", "seeds"), rows)
 

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from latentrank.data.axes import Axes
@@ -34,7 +33,6 @@ from latentrank.runs.kept import Kept
 Floats = NDArray[np.floating]
 
 ERRORS: Final = f"{FIGURES}/coefficients.csv"
-_BATCH: Final = 256
 _STARTS: Final = 12
 _CLOUD: Final = 1000
 _KINDS: Final = {1: "row", 2: "curve", 3: "image", 4: "volume"}
@@ -225,7 +223,6 @@ class View:
         labels = {axis.name: axis.label for axis in self.axes.parameters}
         return [labels.get(name, name) for name in self.parameter_names]
 
-    @torch.no_grad()
     def codes_of_shown(self, first: View | None = None) -> Floats:
         """Codes of the test samples shown.
 
@@ -235,10 +232,8 @@ class View:
         Returns:
             `(n, L)` float32.
         """
-        seen = self.preprocessing.normalise((first or self).kept.x)
-        return self.run.model().encode(seen).cpu().numpy()
+        return self.run.model().encode_array((first or self).kept.x)
 
-    @torch.no_grad()
     def decode(self, codes: NDArray[Any]) -> Floats:
         """Decode codes.
 
@@ -248,11 +243,8 @@ class View:
         Returns:
             `(..., *shape)`.
         """
-        flat = torch.from_numpy(codes.reshape(-1, codes.shape[-1]).astype(np.float32))
-        model = self.run.model()
-        decoded = torch.cat([model.decode(batch) for batch in torch.split(flat, _BATCH)])
-        shown = self.as_drawn(self.preprocessing.denormalise(decoded))
-        return shown.reshape(*codes.shape[:-1], *self.shape)
+        decoded = self.run.model().decode_array(codes.reshape(-1, codes.shape[-1]))
+        return self.as_drawn(decoded).reshape(*codes.shape[:-1], *self.shape)
 
     @property
     def test(self) -> Mapping[str, NDArray[Any]]:

@@ -42,11 +42,6 @@ class PlannedRun(NamedTuple):
     folder: Path
 
     @property
-    def fraction(self) -> float:
-        """The completed share, from 0 to 1, as of its last validation."""
-        return self.so_far[0]
-
-    @property
     def so_far(self) -> tuple[float, float]:
         """The completed share, and the seconds that it took; zeros if it has not begun."""
         try:

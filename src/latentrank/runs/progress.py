@@ -98,7 +98,7 @@ class Board:
         for training in running:
             if training.folder not in self._lines:
                 self._lines[training.folder] = self._progress.add_task(training.name, total=1.0)
-            fraction = training.fraction
+            fraction, _ = training.so_far
             self._progress.update(self._lines[training.folder], completed=fraction)
             total += fraction
         self._progress.update(self._all, completed=total)

@@ -104,11 +104,11 @@ def test_npz_with_one_part_is_split(tmp_path):
         ({"x_train": np.zeros((4, 2))}, "holds x_train and lacks x_test"),
         (
             {"x_train": np.zeros((4, 2)), "x_test": np.zeros((4, 3))},
-            r"x_train has sample shape \(2,\) and .*x_test has \(3,\)",
+            r"training samples of .* shape \(2,\), and the test samples .* shape \(3,\)",
         ),
         (
             {"x_train": np.zeros((4, 2)), "x_test": np.zeros((4, 2), np.uint8)},
-            "x_train has dtype float64 and .*x_test has uint8",
+            "training samples of .* dtype float64 .*, and the test samples dtype uint8",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from latentrank.data.readers import (
     tensors,
     zarr_files,
 )
-from latentrank.data.readers.optional import reading
+from latentrank.data.readers.reading import reading
 
 
 class Reader(NamedTuple):

@@ -9,13 +9,13 @@ import numpy as np
 
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.readers import lazy, named
-from latentrank.data.readers.optional import need
 from latentrank.data.views import Array
+from latentrank.errors import need
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Arrays by name, at any depth; `FILE.h5:/GROUP` reads only those in a group."""
-    h5py = need("h5py", "fields", path)
+    h5py = need("h5py", "fields", f"Reading {path}")
     with h5py.File(path, "r") as file:
         found = file.get(inner) if inner else file
         group = found if isinstance(found, h5py.Group) else file if found is None else found.parent

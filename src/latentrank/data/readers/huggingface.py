@@ -14,10 +14,10 @@ import numpy as np
 from latentrank.data import cache, pages, views
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import named
-from latentrank.data.readers.optional import need, reading
+from latentrank.data.readers.reading import reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.formatting import counted
 
 PREFIX = "hf:"
@@ -30,7 +30,7 @@ def is_saved(path: Path) -> bool:
 
 def read(path: Path, meaning: Meaning) -> Contents:
     """A data set written by `save_to_disk`."""
-    datasets = need("datasets", "huggingface", path)
+    datasets = need("datasets", "huggingface", f"Reading {path}")
     with reading(path, "a data set"):
         found = datasets.load_from_disk(str(path))
     return _contents(datasets, found, str(path), meaning)
@@ -38,7 +38,7 @@ def read(path: Path, meaning: Meaning) -> Contents:
 
 def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
     """A data set from the hub; without `download` from the local cache, and nobody is asked."""
-    datasets = need("datasets", "huggingface", PREFIX + name)
+    datasets = need("datasets", "huggingface", f"Reading {PREFIX}{name}")
     try:
         with contextlib.nullcontext() if download else _offline(datasets):
             found = datasets.load_dataset(name)
@@ -196,14 +196,14 @@ def _images(table: Any, column: str, what: str) -> tuple[Array, list[str]]:
     key = (table._fingerprint, column, "hf v1")
 
     def build() -> tuple[tuple[int, ...], str, Iterator[Array]]:
-        heads = [pages.head_of(row[column]) for row in table]
+        heads = [pages.head(row[column]) for row in table]
         names = [f"{what}[{i}]" for i in range(len(heads))]
         dtype = pages.common_dtype(names, heads)
         pages.check_sizes(names, heads)
         channels = 1 if all(head.grey for head in heads) else 3
         width, height = heads[0].size
         cache.note(key, pages.notes(heads))
-        pixels = (pages.pixels_of(row[column], channels, dtype) for row in table)
+        pixels = (pages.pixels(row[column], channels, dtype) for row in table)
         return (len(heads), channels, height, width), dtype, pixels
 
     x = cache.cached(key, build)

@@ -13,8 +13,8 @@ from scipy.io import loadmat
 
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.readers import hdf5, named
-from latentrank.data.readers.optional import need
 from latentrank.data.views import Array
+from latentrank.errors import need
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -50,7 +50,7 @@ def _arrays(name: str, value: Any) -> Iterator[tuple[str, Array]]:
 
 
 def _arrays_of_hdf5(path: Path) -> dict[str, Array]:
-    h5py = need("h5py", "fields", path)
+    h5py = need("h5py", "fields", f"Reading {path}")
     with h5py.File(path, "r") as file:
         # MATLAB writes arrays in column-major order, so HDF5 sees their axes reversed
         return {

@@ -14,16 +14,15 @@ from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
 from latentrank.data.readers.named import LABELS, check, columns, unused
-from latentrank.data.readers.optional import need
 from latentrank.data.views import Array
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 
 _PARAMETERS = "parameters"
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Variables of a netCDF file, see `from_xarray`."""
-    xarray = need("xarray", "fields", path)
+    xarray = need("xarray", "fields", f"Reading {path}")
     try:
         # times stay numeric
         opened = xarray.open_dataset(path, decode_times=False)

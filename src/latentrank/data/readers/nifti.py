@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused
-from latentrank.data.readers.optional import need, reading
+from latentrank.data.readers.reading import reading
 from latentrank.data.views import Array
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -26,7 +26,7 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 
 def volume(path: Path) -> Array:
     """The values of a NIfTI file, scaled according to its header."""
-    nibabel = need("nibabel", "nifti", path)
+    nibabel = need("nibabel", "nifti", f"Reading {path}")
     with reading(path, "a NIfTI volume"):
         scaled: Array = np.asanyarray(nibabel.load(path).dataobj)
     return scaled

@@ -22,10 +22,10 @@ from latentrank.data.axes import Axes, Axis
 from latentrank.data.plain import stacked
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.named import columns as columns_of
-from latentrank.data.readers.optional import need, reading
+from latentrank.data.readers.reading import reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError
+from latentrank.errors import InputError, need
 from latentrank.formatting import first_of
 
 _SPLIT = ("split", "subset", "partition")
@@ -40,7 +40,7 @@ _GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
 
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns separated by comma, semicolon or tab, with or without a header."""
-    pandas = need("pandas", "tables", path)
+    pandas = need("pandas", "tables", f"Reading {path}")
     start = _Start.of(path)
     frame = pandas.read_csv(
         path,
@@ -57,8 +57,8 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 
 def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns of numbers, or one column of lists of them."""
-    pandas = need("pandas", "tables", path)
-    need("pyarrow", "tables", path)
+    pandas = need("pandas", "tables", f"Reading {path}")
+    need("pyarrow", "tables", f"Reading {path}")
     return from_frame(str(path), pandas.read_parquet(path), meaning)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import lazy, named, netcdf
-from latentrank.data.readers.optional import need
+from latentrank.errors import need
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """One array, arrays by name, or variables of xarray; `STORE.zarr:/GROUP` reads a group."""
-    zarr = need("zarr", "fields", path)
+    zarr = need("zarr", "fields", f"Reading {path}")
     place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
     store = zarr.open(place, mode="r")
     found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
@@ -23,7 +23,7 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     else:
         inner = None
     if inner is None and any(_has_dimensions(array) for _, array in found.arrays()):
-        xarray = need("xarray", "fields", path)
+        xarray = need("xarray", "fields", f"Reading {path}")
         with xarray.open_zarr(place, found.path or None, decode_times=False, chunks=None) as opened:
             return netcdf.from_xarray(opened, path, None, meaning)
     held = {name: a for name, a in found.members(max_depth=None) if isinstance(a, zarr.Array)}

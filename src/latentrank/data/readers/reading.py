@@ -1,28 +1,12 @@
-"""Optional packages for some formats."""
+"""Errors of the libraries that read files, in one sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
-from latentrank import errors
 from latentrank.errors import InputError
-
-
-def need(package: str, extra: str, path: Path | str) -> ModuleType:
-    """Import an optional package.
-
-    Args:
-        package: name to import.
-        extra: extra of latentrank that installs it.
-        path: the file that needs it.
-
-    Raises:
-        InputError: it is not installed, or cannot be imported.
-    """
-    return errors.need(package, extra, f"Reading {path}")
 
 
 @contextmanager
