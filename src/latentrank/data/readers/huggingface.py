@@ -109,7 +109,8 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
         said.append(f"Labels are read from the column {labels}.")
     meaning = meaning.within(features)._replace(labels=labels)
     check("column", what, meaning.asked, features)
-    parts, read = {}, []
+    parts: dict[str, Part] = {}
+    read = []
     for name, table in by_name.items():
         if (place := places[name]) is None:
             said.append(f"Skipped samples of the split {name} ({len(table)}).")
@@ -184,19 +185,18 @@ def _read(datasets: Any, table: Any, what: str, meaning: Meaning) -> Contents:
 
 def _frame(datasets: Any, table: Any, meaning: Meaning) -> Any:
     """A data frame, with lists as objects; only of columns that are numbers, text or lists."""
-    import pandas
-
+    pandas = need("pandas", "huggingface", "a Hugging Face data set")
     # the NumPy format would convert all floats to float32
     arrow = table.with_format("arrow")[:]
-    many = (datasets.List, datasets.LargeList)
-    many += (datasets.Array2D, datasets.Array3D, datasets.Array4D, datasets.Array5D)
+    lists = (datasets.List, datasets.LargeList)
+    arrays = (datasets.Array2D, datasets.Array3D, datasets.Array4D, datasets.Array5D)
     columns = {}
     for name, kind in table.features.items():
         if isinstance(kind, datasets.ClassLabel) and name not in meaning.asked:
             columns[name] = pandas.Series(dtype=object)  # no number
         elif isinstance(kind, datasets.Value | datasets.ClassLabel):
             columns[name] = arrow[name].to_pandas()
-        elif isinstance(kind, many):
+        elif isinstance(kind, (*lists, *arrays)):
             columns[name] = pandas.Series(arrow[name].to_pylist(), dtype=object)
         else:
             columns[name] = pandas.Series(dtype=object)
