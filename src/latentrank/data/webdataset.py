@@ -120,7 +120,7 @@ def _labels(
     path: Path, names: list[str], other: list[str], members: Mapping[str, _Member]
 ) -> tuple[list[str] | None, list[str]]:
     """The label of each image or None, and the other files without a label in them."""
-    known = {}
+    known: dict[str, str] = {}
     for name in other:
         if name.lower().endswith((".cls", ".json")):
             label = _label(path, name, members[name].read())
