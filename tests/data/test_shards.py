@@ -76,8 +76,54 @@ def test_volumes_of_nifti(tmp_path):
         data = load(tmp_path / path)
         assert data.shape == (1, 4, 5, 7)
         np.testing.assert_array_equal(np.asarray(data.train.x)[:, 0], volumes[data.train.rows])
-    with pytest.raises(InputError, match=r"one volume of shape \(4, 5, 7\); .* folder"):
+    with pytest.raises(InputError, match=r"0.nii.gz holds 1 sample; at least 2"):
         load(tmp_path / "each" / "0.nii.gz")
+
+
+def test_volumes_of_different_orientation_are_turned_to_one(tmp_path):
+    """As an orientation tag turns a picture: every file below describes the same places."""
+    volumes = GENERATOR.normal(size=(4, 4, 5, 6)).astype(np.float32)
+    stored = [
+        (volumes[0], np.eye(4)),
+        (volumes[1][::-1], np.diag([-1, 1, 1, 1])),
+        (volumes[2].transpose(2, 0, 1), np.eye(4)[:, [2, 0, 1, 3]]),
+        (volumes[3], None),  # an orientation that the file does not state is not guessed
+    ]
+    for i, (values, affine) in enumerate(stored):
+        nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / f"{i}.nii")
+    data = load(tmp_path)
+    for split in (data.train, data.test):
+        np.testing.assert_array_equal(np.asarray(split.x)[:, 0], volumes[split.rows])
+    assert "NIfTI files whose axes were turned to RAS: 2." in data.notes
+
+
+@pytest.mark.parametrize("names", ["train-{}.nii.gz", "x_train.nii", "{}.nii"])
+def test_volumes_by_name(tmp_path, names):
+    """One volume or a series for a split, and several values at each place."""
+    volumes = GENERATOR.normal(size=(3, 4, 5, 6)).astype(np.float32)
+    for i, volume in enumerate(volumes):
+        series, several = "x_" in names, names.startswith("{")
+        values = np.moveaxis(volumes, 0, 3) if series else volume
+        values = np.stack([volume, -volume], axis=3) if several else values
+        for split in ("train", "test"):
+            name = names.format(i).replace("train", split)
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / name)
+    data = load(tmp_path)
+    expected = np.stack([volumes, -volumes], 1) if several else volumes[:, None]
+    rows = slice(None) if data.train.rows is None else data.train.rows
+    np.testing.assert_array_equal(data.train.x, expected[rows])
+
+
+def test_large_volumes_are_read_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("latentrank.data.views.LARGE", 100)
+    monkeypatch.setenv("LATENTRANK_CACHE", str(tmp_path / "cache"))
+    volumes = GENERATOR.normal(size=(4, 4, 5, 6)).astype(np.float32)
+    (tmp_path / "d").mkdir()
+    for i, volume in enumerate(volumes):
+        nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "d" / f"{i}.nii.gz")
+    data = load(tmp_path / "d")
+    np.testing.assert_array_equal(np.asarray(data.train.x)[:, 0], volumes[data.train.rows])
+    assert list((tmp_path / "cache").iterdir())
 
 
 def test_pages_of_one_file_are_samples(tmp_path):

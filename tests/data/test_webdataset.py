@@ -99,3 +99,40 @@ def test_what_a_file_manager_keeps_beside_shards_is_none(tmp_path):
     shard(tmp_path / "a.tar", 10)
     (tmp_path / "._a.tar").write_bytes(b"\0\5\x16\7Mac OS X")
     assert len(load(tmp_path).train) == 8
+
+
+def test_two_images_of_one_sample_are_noted(tmp_path):
+    picture = io.BytesIO()
+    Image.new("L", (4, 4)).save(picture, "png")
+    content = picture.getvalue()
+
+    def write(names):
+        with tarfile.open(tmp_path / "a.tar", "w") as archive:
+            for name in names:
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        return load(tmp_path / "a.tar").notes
+
+    note = "Each image is read as a sample, although some share a key: .png, .seg.png."
+    assert note in write([f"{i}{end}" for i in range(3) for end in (".png", ".seg.png")])
+    assert not any("share a key" in text for text in write([f"film.{i}.png" for i in range(3)]))
+
+
+def test_a_shard_cut_between_two_files_is_noted(tmp_path):
+    """As a download can be that was interrupted; tar itself reads it without a word."""
+    path = shard(tmp_path / "a.tar", 6)
+    with tarfile.open(path) as archive:
+        middle = archive.getmembers()[6].offset
+    assert not any("may lack" in note for note in load(path).notes)
+    path.write_bytes(path.read_bytes()[:middle])
+    data = load(path)
+    assert len(data.train) + len(data.test) == 3
+    assert (
+        "Tar files without the mark at their end (1), which may lack samples: a.tar." in data.notes
+    )
+
+
+def test_labels_in_capitals_and_before_those_in_json(tmp_path):
+    path = shard(tmp_path / "a.tar", 4, label=lambda i: {"CLS": "a", "json": '{"label": "b"}'})
+    assert load(path).class_names == ("a",)

@@ -42,6 +42,13 @@ def test_an_empty_range_is_refused(text):
         parse_search(text)
 
 
+@pytest.mark.parametrize("text", ["penalty=0.1,0.2,1e-1", "rank=2,2.0"])
+def test_a_choice_that_is_there_twice_is_refused(text):
+    """The search for a third value would not end."""
+    with pytest.raises(InputError, match=r"has the choice \S+ twice; leave one out"):
+        parse_search(text)
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [

@@ -230,6 +230,11 @@ def test_an_aim_given_twice_is_refused(tmp_path):
         sweep(BASE, [PENALTY], 1, minimise=["rank"], maximise=["rank"], out=tmp_path)
 
 
+def test_a_setting_searched_twice_is_refused(tmp_path):
+    with pytest.raises(InputError, match="penalty is searched twice; give one search for it"):
+        sweep(BASE, [PENALTY, PENALTY], 1, out=tmp_path)
+
+
 def test_data_that_cannot_be_read_are_refused_before_the_first_trial(tmp_path):
     with pytest.raises(InputError, match=r"^There is no none\.npy; check the path\.$"):
         sweep({**BASE, "data": "none.npy"}, [PENALTY], 20, out=tmp_path)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -68,8 +69,13 @@ def _read(path: Path, name: str, meaning: Meaning) -> Contents:
 
 
 def _by_role(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
-    held = {stem: _read(path, name, meaning).parts[0].x for name, stem in stems.items()}
-    return named.contents(str(path), held, meaning)
+    read = {stem: _read(path, name, meaning) for name, stem in stems.items()}
+    held = {stem: contents.parts[0].x for stem, contents in read.items()}
+    found = named.contents(str(path), held, meaning)
+    layouts = {contents.layout for contents in read.values()}
+    notes = dict.fromkeys(note for contents in read.values() for note in contents.notes)
+    layout = layouts.pop() if len(layouts) == 1 else None
+    return replace(found, notes=(*notes, *found.notes), layout=layout)
 
 
 def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
@@ -116,8 +122,8 @@ def _concatenated(arrays: Sequence[Array], path: Path, names: Sequence[str]) -> 
 
 def _one_each(path: Path, source: folders.Source, meaning: Meaning) -> Contents:
     found = folders.arrange(source.names, str(path), meaning.validation)
-    samples = [_sample(path / name)[None] for name in source.names]
-    x = _concatenated(samples, path, source.names)
+    samples = [_sample(path / name) for name in source.names]
+    x = np.asarray(_concatenated(cast(list[Array], samples), path, source.names))
     names = np.array(source.names)
     classes = None if found.classes is None else np.array(found.classes)
     parts = [
@@ -130,9 +136,14 @@ def _one_each(path: Path, source: folders.Source, meaning: Meaning) -> Contents:
         )
         for rows in (found.train, found.test)
     ]
-    volumes = all(".nii" in name.lower() for name in source.names) and x.ndim == 4
-    return Contents(parts, notes=found.notes, kind="volumes" if volumes else None)
+    volumes = [sample for sample in samples if isinstance(sample, nifti.File)]
+    layout = nifti.LAYOUTS.get(x.ndim) if len(volumes) == len(samples) else None
+    notes = (*found.notes, *nifti.notes(volumes))
+    return Contents(parts, notes=notes, layout=layout)
 
 
-def _sample(path: Path) -> Array:
-    return nifti.volume(path) if ".nii" in path.name.lower() else readers.numpy_files.open_npy(path)
+def _sample(path: Path) -> Array | nifti.File:
+    """One sample, `(1, ...)`."""
+    if ".nii" in path.name.lower():
+        return nifti.File(path)
+    return readers.numpy_files.open_npy(path)[None]

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Collection, Mapping
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -13,8 +14,10 @@ from latentrank.data.arrays import text_of
 from latentrank.data.folders import Source, is_hidden, passed_over, sort_out, stamp_of
 from latentrank.data.splits import split_in
 from latentrank.errors import InputError
+from latentrank.formatting import first_of
 
 _LABELS = ("label", "labels", "class", "class_name", "target")
+_NAMED = 5  # maximum number of names to list
 
 
 class _Member(NamedTuple):
@@ -53,8 +56,11 @@ def find(path: Path, suffixes: Collection[str]) -> Source:
     """
     found = shards(path)
     members: dict[str, _Member] = {}
+    cut = []
     for shard in found:
-        members |= _members(shard, alone=len(found) == 1)
+        inside, whole = _members(shard, alone=len(found) == 1)
+        members |= inside
+        cut += [] if whole else [shard.name]
     names, other = sort_out(sorted(members), suffixes)
     labels, unread = _labels(path, names, other, members)
     return Source(
@@ -62,16 +68,38 @@ def find(path: Path, suffixes: Collection[str]) -> Source:
         names,
         [stamp_of(shard) for shard in found],
         lambda name: io.BytesIO(members[name].read()),
-        passed_over("files of other types", unread),
+        (*passed_over("files of other types", unread), *_doubts(names, cut)),
         labels,
     )
 
 
-def _members(shard: Path, alone: bool) -> dict[str, _Member]:
-    """The files in a shard, by a name that is unique and begins with the shard's split."""
+def _doubts(names: list[str], cut: list[str]) -> tuple[str, ...]:
+    """Notes on what may be read other than meant."""
+    kinds: dict[str, set[str]] = {}  # of files, by what follows the key
+    for name in names:
+        kinds.setdefault(name.removeprefix(_key(name)), set()).add(_key(name))
+    shared = [kind for kind, keys in kinds.items() if len(keys) > 1]
+    said = []
+    if any(kinds[one] & kinds[other] for one, other in combinations(shared, 2)):
+        listed = first_of(sorted(shared), _NAMED)
+        said.append(f"Each image is read as a sample, although some share a key: {listed}.")
+    if cut:
+        said.append(
+            f"Tar files without the mark at their end ({len(cut)}), which may lack samples: "
+            f"{first_of(cut, _NAMED)}."
+        )
+    return tuple(said)
+
+
+def _members(shard: Path, alone: bool) -> tuple[dict[str, _Member], bool]:
+    """The files in a shard, by a name that is unique and begins with the shard's split.
+
+    Also whether the tar has its end.
+    """
     try:
         with tarfile.open(shard, "r:") as archive:
             files = [member for member in archive if member.isfile()]
+            whole = archive.offset < shard.stat().st_size  # two empty blocks
     except (tarfile.TarError, OSError) as error:
         raise InputError(
             f"{shard} is not a complete tar file without compression ({error}); copy or download "
@@ -85,19 +113,19 @@ def _members(shard: Path, alone: bool) -> dict[str, _Member]:
             name = name.with_name(f"{shard.stem}-{name.name}")
             name = name if split is None else PurePosixPath(split) / name
         found[str(name)] = _Member(shard, member.offset_data, member.size)
-    return found
+    return found, whole
 
 
 def _labels(
     path: Path, names: list[str], other: list[str], members: Mapping[str, _Member]
 ) -> tuple[list[str] | None, list[str]]:
     """The label of each image or None, and the other files without a label in them."""
-    known = {}
+    known: dict[str, str] = {}
     for name in other:
-        if name.endswith((".cls", ".json")):
+        if name.lower().endswith((".cls", ".json")):
             label = _label(path, name, members[name].read())
             if label:
-                known[_key(name)] = label
+                known.setdefault(_key(name), label)
     labels = [known.get(_key(name), "") for name in names]
     missing = [name for name, label in zip(names, labels, strict=True) if not label]
     if known and missing:
@@ -117,7 +145,7 @@ def _key(name: str) -> str:
 
 def _label(path: Path, name: str, content: bytes) -> str:
     text = content.decode("utf-8", "replace")
-    if name.endswith(".cls"):
+    if name.lower().endswith(".cls"):
         return text.strip()
     try:
         values = json.loads(text)

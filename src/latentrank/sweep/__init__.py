@@ -112,6 +112,9 @@ def sweep(
             f"{trials} trials over {len(searches)} searches were requested; give at least one "
             "of each, such as --search penalty=1e-5..1e-1:log."
         )
+    for index, search in enumerate(searches):
+        if search.name in (other.name for other in searches[:index]):
+            raise InputError(f"{search.name} is searched twice; give one search for it.")
     base = configured(given, searches, {search.name: search.first for search in searches})
     name = study_name(base, searches, ", ".join(f"{aim.direction} {aim.metric}" for aim in aims))
     folder = Path(out) / name

@@ -24,6 +24,9 @@ class Search:
         high: upper bound.
         log: whether to search on a log scale.
         choices: the values, if it is not a range.
+
+    Raises:
+        InputError: a choice is there twice.
     """
 
     name: str
@@ -31,6 +34,13 @@ class Search:
     high: float | int | None = None
     log: bool = False
     choices: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        for place, choice in enumerate(self.choices):
+            if choice in self.choices[:place]:  # a search for the missing one would never end
+                raise InputError(
+                    f"The search over {self.name} has the choice {choice} twice; leave one out."
+                )
 
     @property
     def first(self) -> Any:

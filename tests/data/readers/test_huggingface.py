@@ -68,6 +68,75 @@ def test_columns_of_numbers_and_of_arrays(tmp_path):
     assert load(tmp_path / "f", kind="curves").shape == (1, 4)
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("float32", (4, 5)), ("uint8", (2, 4, 5)), ("float64", (2, 3, 4, 5))]
+)
+def test_arrays_of_fixed_shape(kind, shape):
+    x = GENERATOR.integers(0, 9, (6, *shape)).astype(kind)
+    arrays = {2: datasets.Array2D, 3: datasets.Array3D, 4: datasets.Array4D}
+    features = datasets.Features({"u": arrays[len(shape)](shape, kind)})
+    made = datasets.Dataset.from_dict({"u": list(x)}, features)
+    data = load(made, layout="NHW" if len(shape) == 2 else None)
+    np.testing.assert_array_equal(data.train.x.reshape(-1, *shape), x[data.train.rows])
+
+
+def test_columns_have_the_roles_that_they_have_in_any_table():
+    x = GENERATOR.normal(size=(10, 2))
+    features = datasets.Features(
+        id=datasets.Value("int64"),
+        a=datasets.Value("float64"),
+        species=datasets.ClassLabel(names=["oak", "ash"]),
+        note=datasets.Value("string"),
+        b=datasets.Value("float64"),
+    )
+    columns = {"id": range(10), "a": x[:, 0], "species": [1, 0] * 5, "note": ["n"] * 10}
+    data = load(datasets.Dataset.from_dict({**columns, "b": x[:, 1]}, features))
+    np.testing.assert_array_equal(data.train.x, x[data.train.rows])
+    assert data.train.names.tolist() == [str(row) for row in data.train.rows]
+    np.testing.assert_array_equal(data.train.labels, (data.train.rows + 1) % 2)
+    assert data.class_names == ("oak", "ash")
+    assert [axis.name for axis in data.axes.channels] == ["a", "b"]
+    assert {
+        "Labels are read from the column species.",
+        "Unused columns: id, note.",
+    } <= {*data.notes}
+
+
+def test_images_are_not_read_from_masks_unnoticed():
+    x, masks = pictures(4), pictures(4)
+    made = datasets.Dataset.from_dict(
+        {n: [Image.fromarray(p) for p in held] for n, held in (("mask", masks), ("image", x))}
+    )
+    data = load(made)
+    np.testing.assert_array_equal(data.train.x, np.moveaxis(np.stack(x), 3, 1)[data.train.rows])
+    assert "Images are read from the column image, not from mask." in data.notes
+
+
+def test_splits_by_less_usual_names():
+    parts = {n: datasets.Dataset.from_dict({"u": [[1.0, 2.0]] * n}) for n in (3, 2)}
+    data = load(datasets.DatasetDict(train_small=parts[3], test_small=parts[2]))
+    assert (len(data.train), len(data.test)) == (3, 2)
+    with pytest.raises(InputError, match="has the splits en, de, none of which is for training"):
+        load(datasets.DatasetDict(en=parts[3], de=parts[2]))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"u": [[1.0], [1.0, 2.0]]}, r"in its column u, have shapes \(1,\), \(2,\)"),
+        ({"a": [1.0, 2.0], "p": ["x", "y"]}, "text in its column p .'x' in row 0"),
+        ({"image": [Image.new("L", (4, 4)), None]}, r"data: train\[1\] has no image"),
+        ({"a": [1.0, None]}, r"lacks values in 1 of its columns, a \(1\)"),
+    ],
+)
+def test_columns_that_cannot_be_used_are_named(columns, message):
+    part = datasets.Dataset.from_dict(columns)
+    with pytest.raises(InputError, match=message):
+        load(
+            datasets.DatasetDict(train=part, test=part), parameters="p" if "p" in columns else None
+        )
+
+
 class FakeHub(LocalServer):
     """The few addresses of the Hub that loading of one data set, `me/pulses`, uses."""
 

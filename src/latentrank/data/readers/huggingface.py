@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,17 @@ import numpy as np
 
 from latentrank.data import cache, pages, views
 from latentrank.data.arrays import Contents, Meaning, Part
-from latentrank.data.readers import named
+from latentrank.data.readers import tables
+from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.reading import reading
-from latentrank.data.splits import join, split_of
+from latentrank.data.splits import join, split_in, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, need
 from latentrank.formatting import counted
 
 PREFIX = "hf:"
+# Of several columns of images, those that are likelier the samples than masks
+_IMAGES = ("image", "images", "img")
 
 
 def is_saved(path: Path) -> bool:
@@ -39,6 +42,8 @@ def read(path: Path, meaning: Meaning) -> Contents:
 def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
     """A data set from the hub; without `download` from the local cache, and nobody is asked."""
     datasets = need("datasets", "huggingface", f"Reading {PREFIX}{name}")
+    if not name:
+        raise InputError(f"{PREFIX} lacks the name of a data set; give one after it.")
     try:
         with contextlib.nullcontext() if download else _offline(datasets):
             found = datasets.load_dataset(name)
@@ -79,8 +84,8 @@ def is_loaded(source: Any) -> bool:
     datasets = sys.modules.get("datasets")  # else there are none
     if datasets is None or not isinstance(source, datasets.Dataset | datasets.DatasetDict):
         return False
-    tables = source.values() if isinstance(source, dict) else [source]
-    return all(table.format["type"] != "custom" for table in tables)
+    every = source.values() if isinstance(source, dict) else [source]
+    return all(table.format["type"] != "custom" for table in every)
 
 
 def from_loaded(source: Any, what: str, meaning: Meaning) -> Contents:
@@ -95,117 +100,130 @@ def from_loaded(source: Any, what: str, meaning: Meaning) -> Contents:
 
 
 def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Contents:
-    tables = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
-    places = {name: "" if len(tables) == 1 else split_of(name) for name in tables}
-    features = next(iter(tables.values())).features
-    meaning = meaning.within(features)
-    labels = meaning.labels or next((name for name in named.LABELS if name in features), None)
-    columns = _columns(datasets, features, what, meaning, labels)
-    parts, said = {}, []
-    for name, table in tables.items():
-        place = places[name]
-        if place is None:
+    by_name = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
+    places = _places(by_name, what)
+    features = next(iter(by_name.values())).features
+    asked = meaning.within(features).labels
+    labels, said = asked or _labels(datasets, features), []
+    if labels != asked:
+        said.append(f"Labels are read from the column {labels}.")
+    meaning = meaning.within(features)._replace(labels=labels)
+    check("column", what, meaning.asked, features)
+    parts: dict[str, Part] = {}
+    read = []
+    for name, table in by_name.items():
+        if (place := places[name]) is None:
             said.append(f"Skipped samples of the split {name} ({len(table)}).")
             continue
-        parts[place], notes = _part(datasets, table, f"{what}: {name}", columns, labels, meaning)
-        said += notes
+        read.append(_read(datasets, table, f"{what}: {name}" if name else what, meaning))
+        said += read[-1].notes
+        if len(by_name) == 1:  # a column may name the splits
+            parts |= dict(zip(("", "test"), read[-1].parts, strict=False))
+        else:
+            parts[place] = read[-1].parts[0]
     joined, more = join(parts, meaning.validation, what)
     kind = features.get(labels)
     class_names = tuple(kind.names) if isinstance(kind, datasets.ClassLabel) else None
-    if class_names is not None and meaning.labels is None:
+    if class_names is not None and asked is None:
         without = sum(int((np.asarray(part.labels) < 0).sum()) for part in joined)
         if without:  # the convention for the test samples of a challenge
             joined, class_names = [replace(part, labels=None) for part in joined], None
             said.append(
                 f"The labels are left out: {counted(without, 'sample')} of {what} have none."
             )
-    images = isinstance(features[columns[0]], datasets.Image)
-    return Contents(
-        joined,
-        tuple(_parameters(next(iter(tables.values())), meaning)) or None,
-        tuple(dict.fromkeys([*said, *more])),
-        layout="NCHW" if images else None,
-        class_names=class_names,
+    notes = tuple(dict.fromkeys([*said, *more]))
+    return replace(read[0], parts=joined, notes=notes, class_names=class_names)
+
+
+def _places(by_name: Mapping[str, Any], what: str) -> dict[str, str | None]:
+    """The split that each table is, `""` for all samples; None if it is none."""
+    if len(by_name) == 1:
+        return dict.fromkeys(by_name, "")
+    for known in (split_of, split_in):
+        places = {name: known(name) for name in by_name}
+        if "train" in places.values():
+            return places
+    raise InputError(
+        f"{what} has the splits {', '.join(by_name)}, none of which is for training; give one of "
+        "them alone, such as data['NAME']."
     )
 
 
-def _columns(
-    datasets: Any, features: Any, what: str, meaning: Meaning, labels: str | None
-) -> tuple[str, ...]:
-    asked = [labels, *(meaning.parameters or ()), *(meaning.columns or ())]
-    named.check("column", what, asked, features)
-    if meaning.columns:
-        return meaning.columns
-    rest = [name for name in features if name not in {labels, *(meaning.parameters or ())}]
-    arrays = (datasets.Image, datasets.Array2D, datasets.Array3D, datasets.Array4D)
-    for wanted in (datasets.Image, arrays, (datasets.List, datasets.LargeList)):
-        found = [name for name in rest if isinstance(features[name], wanted)]
-        if found:
-            return (found[0],)
-    numbers = [name for name in rest if _is_number(features[name])]
-    if not numbers:
+def _labels(datasets: Any, features: Mapping[str, Any]) -> str | None:
+    """The column of labels by its name, or else the only one of classes."""
+    named = [name for name in features if name.strip().lower() in LABELS]
+    classes = [name for name in features if isinstance(features[name], datasets.ClassLabel)]
+    return named[0] if named else classes[0] if len(classes) == 1 else None
+
+
+def _read(datasets: Any, table: Any, what: str, meaning: Meaning) -> Contents:
+    """One table: its images, or else its columns of lists or numbers as those of any table."""
+    pictures = [n for n, kind in table.features.items() if isinstance(kind, datasets.Image)]
+    chosen = [name for name in meaning.columns or pictures if name in pictures]
+    if not chosen:
+        return tables.from_frame(what, _frame(datasets, table, meaning), meaning)
+    if len(meaning.columns or ()) > 1:
         raise InputError(
-            f"{what} has no column of images or numbers; it has {', '.join(features)}."
+            f"columns names {', '.join(meaning.columns or ())} of {what}, expected one column of "
+            "images alone; leave out the others."
         )
-    return tuple(numbers)
-
-
-def _is_number(feature: Any) -> bool:
-    dtype = getattr(feature, "dtype", "")
-    return dtype.startswith(("int", "uint", "float", "bool"))
-
-
-def _part(
-    datasets: Any,
-    table: Any,
-    what: str,
-    columns: Sequence[str],
-    labels: str | None,
-    meaning: Meaning,
-) -> tuple[Part, list[str]]:
-    notes: list[str] = []
-    if isinstance(table.features[columns[0]], datasets.Image):
-        x, notes = _images(table, columns[0], what)
-    else:
-        arrays = [_values(table, name) for name in columns]
-        x = arrays[0] if len(arrays) == 1 and arrays[0].ndim > 1 else np.stack(arrays, axis=1)
+    column = next((name for name in chosen if name.lower() in _IMAGES), chosen[0])
+    x, notes = _images(table, column, what)
+    frame = _frame(datasets, table, meaning)
+    along = tables.parameters_of(what, frame, meaning)
+    if len(pictures) > 1:
+        others = ", ".join(name for name in pictures if name != column)
+        notes = [f"Images are read from the column {column}, not from {others}.", *notes]
     part = Part(
         what,
         x,
-        None if labels is None else _values(table, labels),
-        np.stack(list(_parameters(table, meaning).values()), axis=1)
-        if meaning.parameters
-        else None,
+        None if meaning.labels is None else frame[meaning.labels].to_numpy(),
+        np.stack(list(along.values()), axis=1, dtype=float) if along else None,
     )
-    return part, notes
+    return Contents([part], tuple(along) or None, tuple(notes), layout="NCHW")
 
 
-def _parameters(table: Any, meaning: Meaning) -> dict[str, Array]:
-    """The parameters of each sample, `(N,)`, by name."""
-    return named.columns({n: _values(table, n).astype(float) for n in meaning.parameters or ()})
-
-
-def _values(table: Any, column: str) -> Array:
+def _frame(datasets: Any, table: Any, meaning: Meaning) -> Any:
+    """A data frame, with lists as objects; only of columns that are numbers, text or lists."""
+    pandas = need("pandas", "huggingface", "a Hugging Face data set")
     # the NumPy format would convert all floats to float32
-    found = table.with_format("arrow")[:][column]
-    plain = hasattr(table.features[column], "dtype")
-    return np.asarray(found.to_numpy() if plain else found.to_pylist())
+    arrow = table.with_format("arrow")[:]
+    lists = (datasets.List, datasets.LargeList)
+    arrays = (datasets.Array2D, datasets.Array3D, datasets.Array4D, datasets.Array5D)
+    columns = {}
+    for name, kind in table.features.items():
+        if isinstance(kind, datasets.ClassLabel) and name not in meaning.asked:
+            columns[name] = pandas.Series(dtype=object)  # no number
+        elif isinstance(kind, datasets.Value | datasets.ClassLabel):
+            columns[name] = arrow[name].to_pandas()
+        elif isinstance(kind, (*lists, *arrays)):
+            columns[name] = pandas.Series(arrow[name].to_pylist(), dtype=object)
+        else:
+            columns[name] = pandas.Series(dtype=object)
+    return pandas.DataFrame(columns, index=range(len(table)))
 
 
 def _images(table: Any, column: str, what: str) -> tuple[Array, list[str]]:
     key = (table._fingerprint, column, "hf v1")
+    pictures = table.select_columns([column])
 
     def build() -> tuple[tuple[int, ...], str, Iterator[Array]]:
-        heads = [pages.head(row[column]) for row in table]
-        names = [f"{what}[{i}]" for i in range(len(heads))]
+        names = [f"{what}[{i}]" for i in range(len(table))]
+        heads = [_head(row[column], name) for row, name in zip(pictures, names, strict=True)]
         dtype = pages.common_dtype(names, heads)
         pages.check_sizes(names, heads)
         channels = 1 if all(head.grey for head in heads) else 3
         width, height = heads[0].size
         cache.note(key, pages.notes(heads))
-        pixels = (pages.pixels(row[column], channels, dtype) for row in table)
+        pixels = (pages.pixels(row[column], channels, dtype) for row in pictures)
         return (len(heads), channels, height, width), dtype, pixels
 
     x = cache.cached(key, build)
     small = x.nbytes <= views.LARGE
     return (np.asarray(x) if small else x), cache.noted(key)
+
+
+def _head(image: Any, name: str) -> pages.Head:
+    if image is None:
+        raise InputError(f"{name} has no image; leave such samples out.")
+    return pages.head(image)

@@ -232,13 +232,13 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         raise InputError(
             f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
         )
-    _check_numbers(what, frame, (*columns, *(meaning.parameters or ())), meaning)
+    _check_numbers(what, frame, columns, meaning)
     x = (
         stacked(frame[columns[0]].to_list(), f"{what}, in its column {columns[0]},")
         if lists
         else _matrix(what, frame, columns, meaning)
     )
-    along = columns_of({n: _along(what, frame[n]) for n in meaning.parameters or ()})
+    along = parameters_of(what, frame, meaning)
     over = [name for name in names if name not in {*columns, *named}]
     part = Part(
         what,
@@ -254,6 +254,17 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
     return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
+
+
+def parameters_of(what: str, frame: Any, meaning: Meaning) -> dict[str, Array]:
+    """The parameters of each sample, `(N,)`, by name.
+
+    Raises:
+        InputError: a column holds no numbers.
+    """
+    names = meaning.parameters or ()
+    _check_numbers(what, frame, names, meaning)
+    return columns_of({name: _along(what, frame[name]) for name in names})
 
 
 def _along(what: str, column: Any) -> Array:
@@ -328,7 +339,8 @@ def _has_numbers(frame: Any, name: str) -> bool:
 
 
 def _are_lists(column: Any) -> bool:
-    return column.dtype == object and isinstance(column.iloc[0], list | np.ndarray | Tensor)
+    first = column.dropna().iloc[:1] if column.dtype == object else ()
+    return any(isinstance(value, list | np.ndarray | Tensor) for value in first)
 
 
 def _are_numbers(column: Any) -> bool:
