@@ -150,17 +150,22 @@ def residual_variance(geodesic: Array, embedded: Array) -> float:
         embedded: `(N, k)` coordinates.
 
     Returns:
-        From 0 to 1.
+        From 0 to 1; 1 where all distances of either kind are equal, which determine no correlation.
 
     Example:
         >>> points = np.array([[0.0], [1.0], [3.0]])
         >>> round(residual_variance(np.abs(points - points.T), points), 9)
         0.0
+        >>> residual_variance(np.zeros((3, 3)), np.zeros((3, 1)))  # samples that are all equal
+        1.0
     """
     pairs = np.triu_indices(len(embedded), 1)
     if len(pairs[0]) < 2:
         return 0.0
-    return float(1 - np.corrcoef(geodesic[pairs], pdist(embedded))[0, 1] ** 2)
+    distances = np.stack([geodesic[pairs], pdist(embedded)])
+    if np.ptp(distances, axis=1).min() == 0:
+        return 1.0
+    return float(1 - np.corrcoef(distances)[0, 1] ** 2)
 
 
 class GeodesicStart(KeptCallback):
