@@ -68,9 +68,12 @@ def claims(name: str, text: str) -> list[list[str]]:
 
 
 def sections(text: str) -> list[tuple[str, str]]:
-    """The reproductions of recipes on a page: name and text."""
+    """The reproductions of recipes on a page, or of a part of them: the recipe's name, and text."""
+    known = {name: name for name in recipes.names()}
+    for name in recipes.names():
+        known |= {f"{name}-{part.heading}": name for part in recipes.load(name).parts}
     found = re.findall("<!-- ([^ ]+) -->(.*?)<!-- /\\1 -->", text, re.DOTALL)
-    return [(name, inner) for name, inner in found if name in recipes.names()]
+    return [(known[name], inner) for name, inner in found if name in known]
 
 
 def listed(text: str, heading: str) -> list[str]:
@@ -84,7 +87,7 @@ def compared(claim: recipes.Claim, text: str) -> list[str]:
     headings = ["", *re.findall("^### (.*)$", text, re.MULTILINE)]
     parts = [read_table(part) for part in re.split("^### .*$", text, flags=re.MULTILINE)]
     grids = {heading: grid for heading, grid in zip(headings, parts, strict=True) if grid}
-    grid = grids[claim.part] if claim.part else next(iter(grids.values()))
+    grid = grids.get(claim.part, next(iter(grids.values())))
     measured = column(grid, f"{claim.column}, measured") or column(grid, claim.column)
     own = column(grid, f"{claim.column}, published")
     fid = {} if own else column(grid, re.sub("^FD-[^,]*", "FID", f"{claim.column}, published"))

@@ -83,3 +83,8 @@ def test_every_verdict_has_a_short_form(low, high):
     told = verdict(Claim(text="Claim.", column="rank", rising=["a", "b"]), page)
     assert claims._claim_and_verdict(told)[0] == "Claim."
     assert claims._claim_and_verdict(told)[1] in claims.VERDICTS.values()
+
+
+def test_a_part_of_a_recipe_has_a_section_of_its_own():
+    page = "<!-- lorae-table-3-celeba -->faces<!-- /lorae-table-3-celeba --><!-- x -->y<!-- /x -->"
+    assert claims.sections(page) == [("lorae-table-3", "faces")]

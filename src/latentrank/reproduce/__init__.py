@@ -84,7 +84,7 @@ def reproduce(
     size = budget if any(part.preset for part in recipe.parts) else ""
     page = Page(
         name=stem,
-        title=recipe.title,
+        title=f"{recipe.title}: {', '.join(parts)}" if parts else recipe.title,
         paper=recipe.paper,
         budget=size,
         summary=recipe.summary,
