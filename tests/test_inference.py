@@ -93,7 +93,10 @@ def test_other_data_beyond_the_bounds_are_refused(tmp_path, split):
     with pytest.raises(InputError, match=r"b\.npy has values from 0 to 255, .* from 0 to 1; scale"):
         inference.embed(run, split, tmp_path / "b.npy")
     same = inference.embed(run, split, tmp_path / "c.npy")["codes"]
-    np.testing.assert_array_equal(same, inference.embed(run, split)["codes"])
+    # Twice the error bound of a product of 64 terms, whose order depends on the size of a batch,
+    # for samples of a norm of at most 8 and directions of norm 1.
+    rounding = 2 * 64 * np.finfo(np.float32).eps / 2 * 8
+    np.testing.assert_allclose(same, inference.embed(run, split)["codes"], 0, rounding)
 
 
 def test_samples_are_decoded_codes_in_the_datas_own_units(table_run):
