@@ -50,12 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(group, arguments_left, debug)
 
 
-def _run(command: Any, arguments_left: Sequence[str], debug: bool) -> int:
+def _run(group: Any, arguments_left: Sequence[str], debug: bool) -> int:
+    """Run a command of the group; an error becomes a sentence, and the exit status says whose."""
     try:
         _check_not_empty(arguments_left)
         # Typer's own `main` would turn Ctrl-C and a closed pipe into a status without a word.
-        with command.make_context("latentrank", arguments_left) as context:
-            command.invoke(context)
+        with group.make_context("latentrank", arguments_left) as context:
+            group.invoke(context)
     except typer.Exit as end:
         return end.exit_code
     except (InputError, _UsageError) as error:

@@ -103,24 +103,25 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     by_name = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
     places = _places(by_name, what)
     features = next(iter(by_name.values())).features
-    asked = meaning.within(features).labels
+    meaning = meaning.within(features)
+    asked = meaning.labels
     labels, said = asked or _labels(datasets, features), []
     if labels != asked:
         said.append(f"Labels are read from the column {labels}.")
-    meaning = meaning.within(features)._replace(labels=labels)
+    meaning = meaning._replace(labels=labels)
     check("column", what, meaning.asked, features)
     parts: dict[str, Part] = {}
-    read = []
+    contents = []
     for name, table in by_name.items():
         if (place := places[name]) is None:
             said.append(f"Skipped samples of the split {name} ({len(table)}).")
             continue
-        read.append(_read(datasets, table, f"{what}: {name}" if name else what, meaning))
-        said += read[-1].notes
+        contents.append(_read(datasets, table, f"{what}: {name}" if name else what, meaning))
+        said += contents[-1].notes
         if len(by_name) == 1:  # a column may name the splits
-            parts |= dict(zip(("", "test"), read[-1].parts, strict=False))
+            parts |= dict(zip(("", "test"), contents[-1].parts, strict=False))
         else:
-            parts[place] = read[-1].parts[0]
+            parts[place] = contents[-1].parts[0]
     joined, more = join(parts, meaning.validation, what)
     kind = features.get(labels)
     class_names = tuple(kind.names) if isinstance(kind, datasets.ClassLabel) else None
@@ -132,7 +133,7 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
                 f"The labels are left out: {counted(without, 'sample')} of {what} have none."
             )
     notes = tuple(dict.fromkeys([*said, *more]))
-    return replace(read[0], parts=joined, notes=notes, class_names=class_names)
+    return replace(contents[0], parts=joined, notes=notes, class_names=class_names)
 
 
 def _places(by_name: Mapping[str, Any], what: str) -> dict[str, str | None]:
@@ -169,11 +170,12 @@ def _read(datasets: Any, table: Any, what: str, meaning: Meaning) -> Contents:
         )
     column = next((name for name in chosen if name.lower() in _IMAGES), chosen[0])
     x, notes = _images(table, column, what)
-    frame = _frame(datasets, table, meaning)
+    others = [name for name in dict.fromkeys(meaning.asked) if name != column]
+    frame = _frame(datasets, table.select_columns(others), meaning)
     along = tables.parameters_of(what, frame, meaning)
     if len(pictures) > 1:
-        others = ", ".join(name for name in pictures if name != column)
-        notes = [f"Images are read from the column {column}, not from {others}.", *notes]
+        left = ", ".join(name for name in pictures if name != column)
+        notes = [f"Images are read from the column {column}, not from {left}.", *notes]
     part = Part(
         what,
         x,
@@ -184,22 +186,22 @@ def _read(datasets: Any, table: Any, what: str, meaning: Meaning) -> Contents:
 
 
 def _frame(datasets: Any, table: Any, meaning: Meaning) -> Any:
-    """A data frame, with lists as objects; only of columns that are numbers, text or lists."""
-    pandas = need("pandas", "huggingface", "a Hugging Face data set")
-    # the NumPy format would convert all floats to float32
-    arrow = table.with_format("arrow")[:]
+    """A data frame, with lists as objects; columns that are no numbers, text or lists are empty."""
+    pandas = need("pandas", "huggingface", "Reading Hugging Face data")
     lists = (datasets.List, datasets.LargeList)
     arrays = (datasets.Array2D, datasets.Array3D, datasets.Array4D, datasets.Array5D)
-    columns = {}
-    for name, kind in table.features.items():
-        if isinstance(kind, datasets.ClassLabel) and name not in meaning.asked:
-            columns[name] = pandas.Series(dtype=object)  # no number
-        elif isinstance(kind, datasets.Value | datasets.ClassLabel):
-            columns[name] = arrow[name].to_pandas()
-        elif isinstance(kind, (*lists, *arrays)):
-            columns[name] = pandas.Series(arrow[name].to_pylist(), dtype=object)
-        else:
-            columns[name] = pandas.Series(dtype=object)
+    single = [
+        name
+        for name, kind in table.features.items()
+        if isinstance(kind, datasets.Value)
+        or (isinstance(kind, datasets.ClassLabel) and name in meaning.asked)  # else no number
+    ]
+    many = [name for name, kind in table.features.items() if isinstance(kind, (*lists, *arrays))]
+    # The NumPy format would convert all floats to float32. Images are not gathered.
+    arrow = table.select_columns([*single, *many]).with_format("arrow")[:]
+    columns = dict.fromkeys(table.features, pandas.Series(dtype=object))
+    columns |= {name: arrow[name].to_pandas() for name in single}
+    columns |= {name: pandas.Series(arrow[name].to_pylist(), dtype=object) for name in many}
     return pandas.DataFrame(columns, index=range(len(table)))
 
 
