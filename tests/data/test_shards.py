@@ -45,6 +45,46 @@ def test_pieces_of_one_table_are_joined(tmp_path, size):
     np.testing.assert_array_equal(np.asarray(data.test.x), X[data.test.rows])
 
 
+def test_pieces_that_name_their_splits_keep_them(tmp_path, size):
+    for piece in range(2):
+        (tmp_path / f"{piece}.csv").write_text(
+            "a,b,split\n"
+            + "".join(f"{piece},{i},{'test' if i > 7 else 'train'}\n" for i in range(10))
+        )
+    data = load(tmp_path)
+    assert data.train.x[:, 1].max() == 7
+    assert (len(data.train), len(data.test)) == (16, 4)
+    assert data.test.x[:, 0].tolist() == [0, 0, 1, 1]
+
+
+def test_pieces_with_training_and_test_samples_keep_them_apart(tmp_path, size):
+    x = np.arange(40, dtype=np.float32).reshape(20, 2)
+    for piece in range(2):
+        np.savez(tmp_path / f"part-{piece}.npz", x=x + piece, x_test=-x[:5])
+    data = load(tmp_path)
+    np.testing.assert_array_equal(data.train.x, np.concatenate([x, x + 1]))
+    np.testing.assert_array_equal(data.test.x, np.concatenate([-x[:5], -x[:5]]))
+    np.savez(tmp_path / "part-2.npz", x=x)
+    with pytest.raises(InputError, match=r"part-0.npz holds training and test samples, and other"):
+        load(tmp_path)
+
+
+def test_splits_named_twice(tmp_path):
+    for split in ("train", "test"):
+        rows = "".join(f"{i},{-i},{split}\n" for i in range(10))
+        (tmp_path / f"{split}.csv").write_text(f"a,b,split\n{rows}")
+    data = load(tmp_path)
+    assert (len(data.train), len(data.test), data.shape) == (10, 10, (2,))
+
+
+def test_a_file_named_after_a_split_that_holds_both_is_refused(tmp_path):
+    x = np.arange(40, dtype=np.float32).reshape(20, 2)
+    np.savez(tmp_path / "train.npz", x=x, x_test=x)
+    np.savez(tmp_path / "test.npz", x=x)
+    with pytest.raises(InputError, match=r"train\.npz holds training and test samples, and"):
+        load(tmp_path)
+
+
 def test_pieces_of_different_shapes_are_refused(tmp_path):
     pd.DataFrame(X).to_csv(tmp_path / "a.csv", index=False)
     pd.DataFrame(X[:, :2]).to_csv(tmp_path / "b.csv", index=False)

@@ -31,6 +31,7 @@ class Meaning(NamedTuple):
         columns: names of the columns that form a sample.
         validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
         lenient: labels and parameters may be absent, as in new samples.
+        is_split: the samples are one of several splits, so that no column names these.
         trained: the conventions of the training data, see `latentrank.data.axes.Axes`.
     """
 
@@ -41,6 +42,7 @@ class Meaning(NamedTuple):
     columns: tuple[str, ...] | None = None
     validation: str = "train"
     lenient: bool = False
+    is_split: bool = False
     trained: Mapping[str, str] = MappingProxyType({})
 
     @property

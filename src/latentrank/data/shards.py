@@ -83,7 +83,12 @@ def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
     for split in ("train", "validation", "test"):
         names = [name for name, stem in stems.items() if _split(stem) == split]
         if names:
-            found = _together(path, names, meaning)
+            found = _together(path, names, meaning._replace(is_split=True))
+            if len(found.parts) > 1:
+                raise InputError(
+                    f"{path / names[0]} holds training and test samples, and its name says that "
+                    f"they are for {split}; keep them in different files."
+                )
             parts[split], first = found.parts[0], first or found
     joined, said = join(parts, meaning.validation, str(path))
     assert first is not None  # every file has a split
@@ -92,14 +97,25 @@ def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
 
 def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
     found = [_read(path, name, meaning) for name in names]
-    parts = [part for contents in found for part in contents.parts]
-    values = concatenated([part.metadata for part in parts])
-    x = _concatenated([part.x for part in parts], path, names)
+    for contents, name in zip(found, names, strict=True):
+        if len(contents.parts) != len(found[0].parts):
+            with_test = name if len(contents.parts) > 1 else names[0]
+            raise InputError(
+                f"{path / with_test} holds training and test samples, and other files of the "
+                "folder do not say which these are; let all or none of them hold both."
+            )
+    parts = []
+    for index, alike in enumerate(zip(*(contents.parts for contents in found), strict=True)):
+        values = concatenated([part.metadata for part in alike])
+        x = _concatenated([part.x for part in alike], path, names, index)
+        parts.append(Part(str(path), x, **values))
     notes = dict.fromkeys(note for contents in found for note in contents.notes)
-    return replace(found[0], parts=[Part(str(path), x, **values)], notes=tuple(notes))
+    return replace(found[0], parts=parts, notes=tuple(notes))
 
 
-def _concatenated(arrays: Sequence[Array], path: Path, names: Sequence[str]) -> Array:
+def _concatenated(
+    arrays: Sequence[Array], path: Path, names: Sequence[str], part: int = 0
+) -> Array:
     if len(arrays) == 1:
         return arrays[0]
     for name, array in zip(names, arrays, strict=False):
@@ -116,7 +132,7 @@ def _concatenated(arrays: Sequence[Array], path: Path, names: Sequence[str]) -> 
     def pieces() -> Iterator[Array]:
         return (block.astype(dtype) for array in arrays for block in blocks(array))
 
-    key = (str(path.resolve()), lazy.stamp(path), list(names), "shards v1")
+    key = (str(path.resolve()), lazy.stamp(path), list(names), part, "shards v2")
     return cache.cached(key, lambda: (shape, dtype, pieces()))
 
 

@@ -112,6 +112,15 @@ def test_images_are_not_read_from_masks_unnoticed():
     assert "Images are read from the column image, not from mask." in data.notes
 
 
+def test_tables_that_are_splits_may_name_them_in_a_column_as_well():
+    def table(n, split):
+        x = np.arange(n, dtype=float)
+        return datasets.Dataset.from_dict({"a": x, "b": -2 * x, "split": [split] * n})
+
+    data = load(datasets.DatasetDict(train=table(40, "train"), test=table(10, "test")))
+    assert (len(data.train), len(data.test), data.shape) == (40, 10, (2,))
+
+
 def test_splits_by_less_usual_names():
     parts = {n: datasets.Dataset.from_dict({"u": [[1.0, 2.0]] * n}) for n in (3, 2)}
     data = load(datasets.DatasetDict(train_small=parts[3], test_small=parts[2]))

@@ -108,7 +108,7 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     labels, said = asked or _labels(datasets, features), []
     if labels != asked:
         said.append(f"Labels are read from the column {labels}.")
-    meaning = meaning._replace(labels=labels)
+    meaning = meaning._replace(labels=labels, is_split=len(by_name) > 1)
     check("column", what, meaning.asked, features)
     parts: dict[str, Part] = {}
     contents = []
@@ -118,10 +118,8 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
             continue
         contents.append(_read(datasets, table, f"{what}: {name}" if name else what, meaning))
         said += contents[-1].notes
-        if len(by_name) == 1:  # a column may name the splits
-            parts |= dict(zip(("", "test"), contents[-1].parts, strict=False))
-        else:
-            parts[place] = contents[-1].parts[0]
+        # A column of the only table may name the splits.
+        parts |= dict(zip((place, "test"), contents[-1].parts, strict=False))
     joined, more = join(parts, meaning.validation, what)
     kind = features.get(labels)
     class_names = tuple(kind.names) if isinstance(kind, datasets.ClassLabel) else None

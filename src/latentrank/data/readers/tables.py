@@ -217,7 +217,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     meaning = meaning.within(names)
     check("column", what, meaning.asked, names)
     labels = meaning.labels or _called(names, LABELS)
-    split = _split_column(frame, names)
+    split = None if meaning.is_split else _split_column(frame, names)
     named = {labels, split, *(meaning.parameters or ())}
     identifiers = [name for name in names if name not in named and _identifies(frame, name)]
     rest = [name for name in names if name not in {*named, *identifiers}]
