@@ -92,9 +92,12 @@ def test_the_distance_on_imagenet_features_is_that_of_timm_and_scipy(rng):
     assert distance == pytest.approx(published_formula(*(x[:, kept] for x in expected)), rel=1e-3)
 
 
-def test_dinov2_of_any_size_is_called_dinov2():
+def test_every_network_has_a_name_of_its_own():
+    timm = pytest.importorskip("timm")
+    names = timm.list_models(pretrained=True)
+    assert len({short_name(name) for name in names}) == len(names)
     assert short_name("vit_large_patch14_dinov2.lvd142m") == "dinov2"
-    assert short_name("tf_efficientnet_lite0.in1k") == "efficientnet_lite0"
+    assert short_name("tf_efficientnet_lite0") == "efficientnet_lite0"
 
 
 @pytest.mark.parametrize(

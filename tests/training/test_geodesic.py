@@ -194,7 +194,7 @@ def test_a_resumed_run_does_not_start_again(tmp_path, monkeypatch):
     ("method", "options", "told"),
     [
         ("lorae", {}, "lorae has no basis of a given rank"),
-        ("ae", {}, "choose rrae, rrae-weak or vrrae"),
+        ("ae", {}, "choose a method such as rrae"),
         ("pca", {}, "pca has no basis of a given rank"),
         ("rrae", {"rank": "auto"}, "give the rank as a number"),
         ("rrae", {"rank": 12}, "on 8 samples, expected a rank of at most 7"),

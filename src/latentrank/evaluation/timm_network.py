@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -80,13 +81,21 @@ class TimmNetwork:
 def short_name(network: str) -> str:
     """The name of a network, as it appears in the name of a distance.
 
+    Weights of the same architecture that were trained on other data, and DINOv2 in other sizes than
+    the ViT-L/14 that is used for evaluation (Stein et al., NeurIPS 2023), have names of their own,
+    since their distances cannot be compared.
+
     Example:
-        >>> short_name("tf_efficientnet_lite0"), short_name("vit_small_patch14_dinov2.lvd142m")
+        >>> short_name("tf_efficientnet_lite0"), short_name("vit_large_patch14_dinov2.lvd142m")
         ('efficientnet_lite0', 'dinov2')
+        >>> short_name("vit_small_patch14_dinov2.lvd142m"), short_name("resnet50.a1_in1k")
+        ('dinov2-small', 'resnet50.a1_in1k')
     """
-    if "dinov2" in network:
-        return "dinov2"
-    return network.partition(".")[0].removeprefix("tf_")
+    size = re.match(r"vit_(\w+)_patch14_(reg4_)?dinov2", network)
+    if size is None:
+        return network.removeprefix("tf_")
+    variant = "-".join(part for part in (size[1], (size[2] or "").rstrip("_")) if part)
+    return "dinov2" if variant == "large" else f"dinov2-{variant}"
 
 
 def timm_weights(network: str, download: bool) -> Path:

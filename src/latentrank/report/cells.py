@@ -99,7 +99,10 @@ def value_limits(samples: Array) -> Limits:
     if not values.size:
         return Limits(0.0, 1.0)
     low, high = float(values.min()), float(values.max())
-    return Limits(low, high) if high > low else Limits(low - 0.5, low + 0.5)
+    if low < high:
+        return Limits(low, high)
+    half = max(0.5, 1e-6 * abs(low))  # 0.5 alone is lost beside a large number
+    return Limits(low - half, low + half)
 
 
 def widened(limits: Limits, samples: Array) -> Limits:

@@ -346,7 +346,7 @@ def start_of(model: LatentModel, config: TrainConfig) -> GeodesicStart | None:
     if not model.bottleneck.begins_with_basis:
         raise InputError(
             f"init is geodesic, but the code of {method} has no basis of a given rank to start "
-            "from; choose rrae, rrae-weak or vrrae, or leave init out."
+            "from; choose a method such as rrae, or leave init out."
         )
     if search_for(model, config) is not None:
         raise InputError(

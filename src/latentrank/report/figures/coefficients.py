@@ -80,6 +80,9 @@ def _draw_curve(axes: Axes, name: str, curve: Curve, rank: float | None, index: 
 
 def _scale(axes: Axes, longest: int) -> None:
     """A percent axis, and a base-2 coefficient axis unless they are few."""
+    lowest, highest = axes.dataLim.intervaly
+    if np.isclose(lowest, highest, rtol=1e-6, atol=0):  # matplotlib finds no margin for one height
+        axes.set_ylim(lowest / 10, highest * 10)
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     if high / low < 100:  # so that ticks at 1, 2 and 5 suffice
