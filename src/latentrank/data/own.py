@@ -56,7 +56,7 @@ def load(text: str, request: Request, known: Sequence[str]) -> Dataset:
 
     Args:
         text: a file, a folder, `FILE:/NAME` for one of several arrays in a file, or `hf:NAME`
-            for a Hugging Face data set.
+            or `hf:NAME:CONFIGURATION` for a Hugging Face data set.
         request: how to read it.
         known: names of data sets, for suggestions.
 

@@ -192,7 +192,8 @@ def load_in_a_new_process(name, download, home, endpoint):
     program = (
         "from latentrank.data import load\n"
         f"data = load({name!r}, download={download}, kind='curves')\n"
-        "print(data.train.x.sum(), data.train.labels.tolist(), len(data.test), data.shape)"
+        "print(data.train.x.sum(), data.train.labels.tolist(), len(data.test), data.shape)\n"
+        "print(*data.notes)"
     )
     # the libraries read these when they are imported
     environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": endpoint}
@@ -217,11 +218,36 @@ def test_a_data_set_comes_by_name_and_then_from_the_cache_without_network(tmp_pa
     assert hub.asked == 0, "nothing is fetched unless asked"
     expected = f"{x[:6].sum()} {labels[:6]} 2 (1, 5)"
     fetched = load_in_a_new_process("hf:me/pulses", True, *where)
-    assert fetched.stdout.strip() == expected, fetched.stderr
+    assert fetched.stdout.splitlines()[0] == expected, fetched.stderr
     requests = hub.asked
     again = load_in_a_new_process("hf:me/pulses", False, *where)
-    assert again.stdout.strip() == expected, again.stderr
+    assert again.stdout.splitlines()[0] == expected, again.stderr
     assert hub.asked == requests
+    hub.close()
+
+
+@pytest.mark.slow
+def test_of_several_configurations_one_is_named(tmp_path):
+    about = "---\nconfigs:\n"
+    files = {}
+    for scale, name in enumerate(["low", "high"], 1):
+        about += f"- config_name: {name}\n  data_files: {name}/*.parquet\n"
+        table = {"signal": (np.ones((8, 5)) * scale).tolist(), "label": [0, 1] * 4}
+        datasets.Dataset.from_dict(table).to_parquet(tmp_path / "part.parquet")
+        files[f"{name}/train-00000-of-00001.parquet"] = (tmp_path / "part.parquet").read_bytes()
+    hub = FakeHub({**files, "README.md": f"{about}---\n".encode()})
+    where = (tmp_path / "home", hub.url)
+    for wrong in ("hf:me/pulses", "hf:me/pulses:middle"):
+        refused = load_in_a_new_process(wrong, True, *where).stderr
+        assert "'low', 'high'" in refused
+        assert "as in hf:me/pulses:CONFIGURATION" in refused
+    kept = (4 + 4 // 2) * 5  # samples for training times their length
+    fetched = load_in_a_new_process("hf:me/pulses:high", True, *where)
+    assert fetched.stdout.startswith(f"{2.0 * kept} "), fetched.stderr
+    for name, told in {"hf:me/pulses:high": False, "hf:me/pulses": True}.items():
+        again = load_in_a_new_process(name, False, *where)
+        assert again.stdout.splitlines()[0] == fetched.stdout.splitlines()[0], again.stderr
+        assert ("The configuration high is read." in again.stdout) == told
     hub.close()
 
 

@@ -40,15 +40,30 @@ def read(path: Path, meaning: Meaning) -> Contents:
 
 
 def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
-    """A data set from the hub; without `download` from the local cache, and nobody is asked."""
+    """A data set from the hub; without `download` from the local cache, and nobody is asked.
+
+    Args:
+        name: as on the hub, followed by `:CONFIGURATION` where the data set has several.
+        download: whether it may be downloaded.
+        meaning: roles of the columns.
+
+    Raises:
+        InputError: there is no such data set here or on the hub, or it cannot be read.
+    """
     datasets = need("datasets", "huggingface", f"Reading {PREFIX}{name}")
-    if not name:
+    repository, _, configuration = name.partition(":")
+    if not repository:
         raise InputError(f"{PREFIX} lacks the name of a data set; give one after it.")
     try:
         with contextlib.nullcontext() if download else _offline(datasets):
-            found = datasets.load_dataset(name)
+            found = datasets.load_dataset(repository, configuration or None)
     except Exception as error:  # the hub client raises various errors
-        reason = " ".join(str(error).split()).rstrip(".")
+        reason = " ".join(" ".join(str(error).splitlines()[:2]).split()).rstrip(".")
+        if "configs" in reason or "configuration" in reason or "Config" in reason:
+            raise InputError(
+                f"{PREFIX}{name} names none of the data set's configurations ({reason}); give one "
+                f"after the name, as in {PREFIX}{repository}:CONFIGURATION."
+            ) from error
         if not download:
             raise InputError(
                 f"{PREFIX}{name} is not on this machine ({reason}); download it with --download of "
@@ -57,7 +72,12 @@ def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
         raise InputError(
             f"{PREFIX}{name} cannot be loaded ({reason}); check the name and the connection."
         ) from error
-    return _contents(datasets, found, PREFIX + name, meaning)
+    contents = _contents(datasets, found, PREFIX + name, meaning)
+    read = next(iter(found.values())).config_name
+    if configuration or read in {None, "default"}:
+        return contents
+    # the cache may hold only one of several
+    return replace(contents, notes=(f"The configuration {read} is read.", *contents.notes))
 
 
 @contextlib.contextmanager
