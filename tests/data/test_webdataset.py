@@ -59,6 +59,35 @@ def test_shards_named_after_splits_become_the_splits(tmp_path):
     assert [i % 3 for i in numbers(data.train)] == data.train.labels.tolist()
 
 
+def test_shards_in_folders_named_after_splits_become_the_splits(tmp_path):
+    for folder, count, first in (("train", 5, 0), ("test", 3, 20)):
+        (tmp_path / folder).mkdir()
+        shard(tmp_path / folder / "0000.tar", count, first=first)
+        shard(tmp_path / folder / "0001.tar", count, first=first)  # the same keys
+    data = load(tmp_path, progress=False)
+    assert numbers(data.train) == [*range(5), *range(5)]
+    assert numbers(data.test) == [20, 21, 22, 20, 21, 22]
+    assert data.class_names == ("0", "1", "2")
+
+
+def test_shards_in_folders_of_classes_have_these_as_labels(tmp_path):
+    for number, folder in enumerate(["cat", "dog"]):
+        (tmp_path / folder).mkdir()
+        shard(tmp_path / folder / "0000.tar", 6, first=10 * number, label=lambda _: {})
+    data = load(tmp_path, progress=False)
+    assert data.class_names == ("cat", "dog")
+    assert [number // 10 for number in numbers(data.train)] == data.train.labels.tolist()
+
+
+def test_a_tar_among_arrays_is_skipped(tmp_path):
+    np.save(tmp_path / "x_train.npy", GENERATOR.normal(size=(8, 3)))
+    np.save(tmp_path / "x_test.npy", GENERATOR.normal(size=(4, 3)))
+    shard(tmp_path / "backup.tar", 2)
+    data = load(tmp_path, progress=False)
+    assert (len(data.train), len(data.test)) == (8, 4)
+    assert "Skipped files of other types (1): backup.tar." in data.notes
+
+
 def test_other_shards_are_held_out_from_together_and_resized(tmp_path):
     for i in range(3):
         shard(tmp_path / f"{i:05d}.tar", 5, first=5 * i, label=lambda i: {})

@@ -150,7 +150,10 @@ def holds_images(path: Path) -> bool:
         )
     if not path.is_dir() or readers.find(path) is not None or huggingface.is_saved(path):
         return False
-    return bool(webdataset.shards(path) or folders.find(path, pages.SUFFIXES).names)
+    if folders.find(path, pages.SUFFIXES).names:
+        return True
+    arrays = folders.find(path, readers.suffixes()).names
+    return not arrays and bool(webdataset.shards(path))
 
 
 def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:

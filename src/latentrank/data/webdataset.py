@@ -10,8 +10,9 @@ from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from latentrank.data import folders
 from latentrank.data.arrays import text_of
-from latentrank.data.folders import Source, is_hidden, passed_over, sort_out, stamp_of
+from latentrank.data.folders import Source, passed_over, sort_out, stamp_of
 from latentrank.data.splits import split_in
 from latentrank.errors import InputError
 from latentrank.formatting import first_of
@@ -34,21 +35,20 @@ class _Member(NamedTuple):
 
 
 def shards(path: Path) -> list[Path]:
-    """The tar files at a path: it is one, or a folder of them; empty if it is neither."""
+    """The tar files at a path: it is one, or a folder with some at any depth; or else none."""
     if path.is_dir():
-        tars = (file for file in path.iterdir() if file.suffix.lower() == ".tar")
-        return sorted(file for file in tars if not is_hidden(file.name))
+        return [path / name for name in folders.find(path, {".tar"}).names]
     return [path] if path.suffix.lower() == ".tar" and path.is_file() else []
 
 
 def find(path: Path, suffixes: Collection[str]) -> Source:
     """The images in tar files, with labels from `KEY.cls` or `KEY.json` for `KEY.png`.
 
-    Of several shards those named after splits, such as `train-0001.tar`, form these. In JSON, a
-    label is called `label`, `class` or the like.
+    Of several shards those named after splits, such as `train-0001.tar` or `train/0001.tar`, form
+    these. In JSON, a label is called `label`, `class` or the like.
 
     Args:
-        path: a tar file, or a folder of them.
+        path: a tar file, or a folder with some at any depth.
         suffixes: accepted suffixes of images, in lower case.
 
     Raises:
@@ -58,7 +58,7 @@ def find(path: Path, suffixes: Collection[str]) -> Source:
     members: dict[str, _Member] = {}
     cut = []
     for shard in found:
-        inside, whole = _members(shard, alone=len(found) == 1)
+        inside, whole = _members(shard, None if len(found) == 1 else path)
         members |= inside
         cut += [] if whole else [shard.name]
     names, other = sort_out(sorted(members), suffixes)
@@ -91,8 +91,8 @@ def _doubts(names: list[str], cut: list[str]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _members(shard: Path, alone: bool) -> tuple[dict[str, _Member], bool]:
-    """The files in a shard, by a name that is unique and begins with the shard's split.
+def _members(shard: Path, folder: Path | None) -> tuple[dict[str, _Member], bool]:
+    """The files in a shard, by a name that is unique in the folder and begins with the split.
 
     Also whether the tar has its end.
     """
@@ -105,13 +105,14 @@ def _members(shard: Path, alone: bool) -> tuple[dict[str, _Member], bool]:
             f"{shard} is not a complete tar file without compression ({error}); copy or download "
             "it again."
         ) from error
-    split = split_in(shard.stem)
     found = {}
     for member in files:
         name = PurePosixPath(member.name)
-        if not alone:
-            name = name.with_name(f"{shard.stem}-{name.name}")
-            name = name if split is None else PurePosixPath(split) / name
+        if folder is not None:
+            place = PurePosixPath(shard.relative_to(folder).with_suffix(""))
+            split = split_in(place.name)
+            name = name.with_name(f"{'-'.join(place.parts)}-{name.name}")
+            name = (place.parent if split is None else PurePosixPath(split)) / name
         found[str(name)] = _Member(shard, member.offset_data, member.size)
     return found, whole
 
