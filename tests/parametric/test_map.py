@@ -65,7 +65,9 @@ def test_rows_outside_are_named():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_map_that_has_been_used_can_be_pickled(kind):
     known = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    made = ParameterMap.fit(known, np.sin(known @ [[1.0, 2.0], [3.0, -1.0]]), kind, names=["a", "b"])
+    made = ParameterMap.fit(
+        known, np.sin(known @ [[1.0, 2.0], [3.0, -1.0]]), kind, names=["a", "b"]
+    )
     again = pickle.loads(pickle.dumps(made))
     np.testing.assert_array_equal(again(known * 0.3), made(known * 0.3))
     assert again.names == ("a", "b")

@@ -130,9 +130,9 @@ def fold_error(
     held_out = min(folds, count)
     if count - math.ceil(count / max(held_out, 1)) < _FEWEST:
         raise UnsuitableError(
-            f"{counted(count, 'different training parameter')} in {counted(held_out, 'part')} "
-            "leave fewer than two to interpolate between when a part is held out; give more, or "
-            "measure the error at the test parameters."
+            f"The training samples have {counted(count, 'different parameter')}, too few to hold "
+            f"out one of {counted(held_out, 'part')} and interpolate between the others; give "
+            "more, or measure the error at the test parameters."
         )
     parts = GroupKFold(held_out, shuffle=True, random_state=seed)
     predicted = np.empty(codes.shape)
