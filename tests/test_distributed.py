@@ -88,11 +88,21 @@ def test_in_a_single_process_every_function_is_the_identity():
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["rrae", "wae", "ae"])
 def test_any_number_of_samples_can_be_spread_over_processes(method, tmp_path):
+    trained_by_two(tmp_path, method, "--strategy", "ddp")
+
+
+@pytest.mark.slow
+def test_a_second_stage_is_spread_over_processes_whatever_the_strategy_is_called(tmp_path):
+    """The encoder has no gradient there, of which data parallelism must know."""
+    trained_by_two(tmp_path, "rrae", "--second-stage-epochs", "1")
+
+
+def trained_by_two(tmp_path, method, *options):
     command = [
         *(sys.executable, "-m", "latentrank", "train", method, "--data", "blobs"),
         *("--train-size", "21", "--test-size", "7", "--batch-size", "4", "--latent-dim", "4"),
         *("--net", "mlp", "--epochs", "2", "--device", "cpu", "--devices", "2"),
-        *("--strategy", "ddp", "--no-report", "--out", str(tmp_path / "run")),
+        *("--no-report", "--out", str(tmp_path / "run"), *options),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
