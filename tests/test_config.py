@@ -68,8 +68,14 @@ def test_a_setting_may_be_given_by_its_name_or_in_its_section():
 
 
 def test_data_and_their_folder_may_be_given_as_paths():
-    data = RunConfig(method="ae", data=Path("x.npy"), data_root=Path("there")).data
-    assert (data.source, data.data_root) == ("x.npy", "there")
+    data = RunConfig(method="ae", data=Path("in/x.npy"), data_root=Path("there")).data
+    assert (data.source, data.data_root) == ("in/x.npy", "there")
+
+
+def test_a_path_is_never_the_name_of_a_data_set():
+    assert RunConfig(method="ae", data="shapes").data.source == "shapes"
+    assert RunConfig(method="ae", data=Path("./shapes")).data.source == "./shapes"
+    assert RunConfig(method="ae", data=Path("/shapes")).data.source == "/shapes"
 
 
 def test_type_checkers_know_the_settings_of_the_machine_by_name_alone():

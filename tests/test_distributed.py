@@ -1,5 +1,6 @@
 """Two processes with half a batch each do what one does with the whole batch."""
 
+import json
 import os
 import socket
 import subprocess
@@ -88,17 +89,41 @@ def test_in_a_single_process_every_function_is_the_identity():
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["rrae", "wae", "ae"])
 def test_any_number_of_samples_can_be_spread_over_processes(method, tmp_path):
+    trained_by_two(tmp_path, method, "--strategy", "ddp")
+
+
+@pytest.mark.slow
+def test_a_second_stage_is_spread_over_processes_whatever_the_strategy_is_called(tmp_path):
+    """The encoder has no gradient there, of which data parallelism must know."""
+    trained_by_two(tmp_path, "rrae", "--second-stage-epochs", "1")
+
+
+@pytest.mark.slow
+def test_a_geodesic_start_takes_the_batches_of_all_processes(tmp_path):
+    options = ("--rank", "2", "--init", "geodesic", "--init-steps", "30", "--precision", "64-true")
+    together = trained_by_two(tmp_path / "two", "rrae", *options)
+    alone = trained(tmp_path / "one", "rrae", "--batch-size", "8", *options)
+    for name in ("validation_error", "effective_rank"):
+        assert together[name] == pytest.approx(alone[name], rel=1e-6), name
+
+
+def trained_by_two(folder, method, *options):
+    return trained(folder, method, "--batch-size", "4", "--devices", "2", *options)
+
+
+def trained(folder, method, *options):
+    """The metrics of a run that the command trains."""
+    folder.mkdir(exist_ok=True)
     command = [
         *(sys.executable, "-m", "latentrank", "train", method, "--data", "blobs"),
-        *("--train-size", "21", "--test-size", "7", "--batch-size", "4", "--latent-dim", "4"),
-        *("--net", "mlp", "--epochs", "2", "--device", "cpu", "--devices", "2"),
-        *("--strategy", "ddp", "--no-report", "--out", str(tmp_path / "run")),
+        *("--train-size", "21", "--test-size", "7", "--latent-dim", "4", "--net", "mlp"),
+        *("--epochs", "2", "--device", "cpu", "--no-report", "--out", "run", *options),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run" / "metrics.json").is_file()
     for noise in ("sync_dist", "deprecated", "FutureWarning"):
         assert noise not in done.stderr
+    return json.loads((folder / "run" / "metrics.json").read_text())
 
 
 def test_sums_over_graphics_cards_are_sent_from_a_card(monkeypatch):

@@ -46,6 +46,10 @@ def test_data_are_found_beside_the_file(own, tmp_path, monkeypatch):
     assert list(jobs[0].metrics) == ["error", "rank"]
 
 
+def test_a_suffix_may_be_in_capitals(own):
+    assert load(str(own.rename(own.with_name("OWN.YAML")))).parts
+
+
 def test_the_file_decides_the_seeds_and_the_command_overrides_it(own, tmp_path):
     own.write_text(yaml.safe_dump({**OWN, "paper": "None", "rows": ["pca"]}))  # no comparison
     page = reproduce.reproduce(str(own), out=tmp_path / "out", device="cpu")

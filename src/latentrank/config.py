@@ -241,7 +241,9 @@ class DataConfig(_Section):
                 f"The data '{str(source)[:60]}' cannot be looked up ({error.strerror}); give the "
                 "name of a data set or a path."
             ) from None
-        return str(source)
+        # As text, a single word would be the name of a data set.
+        word = isinstance(source, Path) and source.parts == (source.name,)
+        return f"./{source}" if word else str(source)
 
     @field_validator("data_root", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ PARAMETER_MAP = "parameters-{kind}.safetensors"
 CHECKPOINTS = "checkpoints"
 LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 FIGURES = "figures"
+ERRORS = f"{FIGURES}/coefficients.csv"
 RESTARTS = "restarts"
 REPORT = "report.html"
 

@@ -129,15 +129,32 @@ def test_an_array_of_parameters_and_one_row(folder, tmp_path, capsys):
     assert np.load(tmp_path / "out.npz")["extrapolated"].tolist() == [True]
 
 
+@pytest.mark.parametrize(
+    ("arrays", "name"),
+    [
+        ({"parameters": NEW}, "new.npz"),
+        ({"x": np.zeros((7, 2)), "parameters": NEW}, "new.npz"),
+        ({"x": np.zeros((7, 2)), "new": NEW}, "new.npz:/new"),
+    ],
+)
+def test_parameters_are_found_among_the_arrays_of_a_file(folder, tmp_path, arrays, name):
+    np.savez(tmp_path / "new.npz", **arrays)
+    command = ["predict", str(folder / "run"), "--parameters", str(tmp_path / name)]
+    assert main([*command, "--out", str(tmp_path / "out.npz")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["parameters"], NEW)
+
+
 def test_what_does_not_fit_is_refused_in_one_sentence(folder, tmp_path, capsys, run):
     (tmp_path / "wrong.csv").write_text("mach,pressure\n1,2\n")
+    (tmp_path / "notes.txt").write_text("1 2")
     np.save(tmp_path / "wide.npy", np.zeros((2, 3)))
     np.save(tmp_path / "nan.npy", np.full((2, 2), np.nan))
     for name, said in (
         ("wrong.csv", "There is no column in"),
         ("wide.npy", "has shape (2, 3), expected (N, 2), a row of parameters (mach, angle)"),
         ("nan.npy", "2 of 2 parameters hold NaN or infinity"),
-        ("absent.npy", "There is no file of parameters"),
+        ("notes.txt", "notes.txt cannot be read as parameters; give a .npy or .csv file"),
+        ("absent.npy", "absent.npy does not exist; give a .npy or .csv file"),
     ):
         command = ["predict", str(folder / "run"), "--parameters", str(tmp_path / name)]
         assert main([*command, "--out", str(tmp_path / "x.npz")]) == 2

@@ -78,3 +78,10 @@ def test_folders_of_splits_are_the_parts_of_data_like_those_of_a_model(tmp_path)
     assert data.test.x[:, 0, 0, 0].tolist() == data.test.labels.tolist() == [0, 1]
     every, _ = load_samples(tmp_path, Preprocessing(), (1, 4, 4), progress=False)
     assert every.x[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_size_that_images_were_resized_to_says_nothing_of_samples_that_are_arrays(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 64, 64)))
+    for source, count in ((tmp_path / "a.npy", 3), ("gaussian2d", 1100)):
+        split, _ = load_samples(source, Preprocessing(), (1, 64, 64), image_size=64)
+        assert split.x.shape == (count, 1, 64, 64)

@@ -91,6 +91,20 @@ def test_samples_with_the_same_parameters_are_held_out_together():
     assert fold_error(coder(), data, "linear", folds=3) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize(("known", "folds"), [([0, 0, 0], 5), ([0, 1, 1], 5), ([0, 1, 2], 2)])
+def test_too_few_parameters_to_hold_some_out_are_refused(known, folds):
+    split = Split(np.eye(3), parameters=known)
+    with pytest.raises(InputError, match=f"{len(set(known))} different parameter.* too few"):
+        fold_error(coder(), Dataset("few", split, split), "linear", folds)
+
+
+def test_two_parameters_have_an_error_at_test_parameters_alone():
+    split = Split(np.eye(2), parameters=[0, 1])
+    linear = errors_by_kind(coder(), Dataset("two", split, split))[0]
+    assert linear.test < 1e-8
+    assert linear.folds is None
+
+
 def test_a_kind_that_does_not_suit_has_no_error():
     known = np.random.default_rng(0).uniform(size=(20, 2))
     split = Split(known @ [[1.0, 2.0], [3.0, 4.0]], parameters=known)

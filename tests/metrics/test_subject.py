@@ -1,11 +1,13 @@
 """What a subject takes from the run, and what from its own settings."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from latentrank import runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.metrics import Subject
@@ -49,6 +51,24 @@ def test_all_of_the_data_are_seen_whatever_part_was_trained_on(folder, tmp_path,
     assert len(of_run.test) == part.get("test_size", len(every.test))
     with np.load(folder / "images.npz") as file:
         assert len(every.train) + len(every.test) == len(file["x"])
+
+
+def test_the_complete_data_are_read_again_where_they_have_changed(tmp_path):
+    for time in (1, 2):
+        np.save(tmp_path / "x.npy", np.full((20, 3), float(time)))
+        os.utime(tmp_path / "x.npy", (time, time))
+        config = RunConfig(method="ae", data=str(tmp_path / "x.npy"), train_size=4)
+        assert Subject(config, tmp_path / "run").full_dataset.train.x.min() == time
+
+
+def test_of_a_run_on_a_part_of_the_data_changed_data_are_refused(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    np.save(tmp_path / "x.npy", x)
+    settings = {"data": str(tmp_path / "x.npy"), "train_size": 20, "latent_dim": 2}
+    run = runs.train(RunConfig(method="pca", **settings), tmp_path / "run", progress=False)
+    np.save(tmp_path / "x.npy", 2 * x)
+    with pytest.raises(InputError, match="has changed since the run"):
+        _ = Subject(run.settings, run.folder).full_dataset
 
 
 def test_the_data_of_an_opened_run_are_its_own(folder, tmp_path):

@@ -1,5 +1,7 @@
 """The map from parameters to codes: coefficients, files, refusals."""
 
+import pickle
+
 import numpy as np
 import pytest
 from safetensors import safe_open
@@ -58,6 +60,17 @@ def test_rows_outside_are_named():
     assert told.startswith("5 of 6 rows are extrapolated")
     assert "row 1 (mach 1, angle 0.5)" in told
     assert told.endswith("and 2 more.")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_map_that_has_been_used_can_be_pickled(kind):
+    known = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    made = ParameterMap.fit(
+        known, np.sin(known @ [[1.0, 2.0], [3.0, -1.0]]), kind, names=["a", "b"]
+    )
+    again = pickle.loads(pickle.dumps(made))
+    np.testing.assert_array_equal(again(known * 0.3), made(known * 0.3))
+    assert again.names == ("a", "b")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from latentrank import metrics, runs
 from latentrank.config import MachineConfig, RunConfig, TrainConfig, section_of, settings
 from latentrank.errors import InputError
 from latentrank.report import page, style, write_report
+from latentrank.report.view import View
 from tests.report.fake import EVALUATION, fake_gan, fake_run
 from tests.report.test_html import checked
 
@@ -189,6 +190,18 @@ def test_the_report_does_not_need_data_that_have_moved(tmp_path):
     before = write_report(run).read_bytes()
     (tmp_path / "x.npz").unlink()
     assert write_report(runs.Run(run.folder)).read_bytes() == before
+
+
+def test_nothing_of_the_earlier_weights_is_shown_after_training_further(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(30, 1, 20)))
+    settings = RunConfig(method="ae", data=str(tmp_path / "x.npz"), latent_dim=4, epochs=1)
+    run = runs.train(settings, tmp_path / "run", progress=False)
+    written = write_report(run)
+    run = runs.resume(run.folder, {"epochs": 3}, progress=False)
+    assert not written.exists()
+    (tmp_path / "x.npz").unlink()
+    with pytest.raises(runs.MissingDataError):  # not the errors of the earlier weights
+        _ = View(runs.Run(run.folder)).errors
 
 
 def test_what_cannot_be_drawn_again_stays(tmp_path):

@@ -1,6 +1,8 @@
+import os
 import threading
 from importlib.metadata import EntryPoint
 
+import pytest
 from filelock import FileLock
 from pydantic import Field
 
@@ -78,3 +80,17 @@ def test_a_new_setting_with_a_default_leaves_every_name_as_it_was(monkeypatch):
     given = {"method": "lorae", "data": "blobs", "options": {"penalty": 0.1}, "epochs": 3}
     assert folder_name(LaterRunConfig(**given)) == before
     assert folder_name(LaterRunConfig(**given, momentum=0.9)) != before
+
+
+@pytest.mark.parametrize("place", ["x.npy", "folder"])
+def test_data_that_change_while_the_program_runs_give_another_name(place, tmp_path):
+    """As in a notebook that writes its data anew and searches once more."""
+    (tmp_path / "folder").mkdir()
+    file = tmp_path / ("x.npy" if place == "x.npy" else "folder/x.npy")
+    config = RunConfig(method="ae", data=str(tmp_path / place))
+    names = []
+    for time, content_of_file in enumerate((b"one", b"two", b"one")):
+        file.write_bytes(content_of_file)
+        os.utime(file, (time, time))
+        names.append(folder_name(config))
+    assert names[0] == names[2] != names[1]

@@ -1,13 +1,15 @@
 """Where a run's data are located, and what a new run is called."""
 
+import shutil
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 import latentrank
-from latentrank import data
+from latentrank import data, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.runs import Run, default_folder
@@ -89,3 +91,24 @@ def test_a_known_data_set_is_found_where_its_files_have_moved(monkeypatch):
         run.read_data(place)
         assert run.dataset().fingerprint == trained.fingerprint
         monkeypatch.setenv("LATENTRANK_DATA", "here")
+
+
+def test_a_path_of_data_is_not_a_name_that_it_happens_to_equal(monkeypatch):
+    for folder in ("shapes", "new/shapes"):
+        Path(folder).mkdir(parents=True)
+        np.save(f"{folder}/x.npy", X)
+    config = RunConfig(method="pca", data=Path("shapes"), latent_dim=2)
+    latentrank.train(config, "run", progress=False)
+    assert Run("run").dataset().fingerprint == data.load("./shapes").fingerprint
+    shutil.rmtree("shapes")
+    monkeypatch.chdir("new")
+    run = Run("../run")
+    run.read_data(Path("shapes"))
+    assert run.dataset().shape == X.shape[1:]
+
+
+def test_a_name_of_data_is_not_a_folder_that_it_happens_to_equal():
+    folder = latentrank.save(latentrank.build("ae", (1, 64, 64), latent_dim=2), "saved")
+    Path("gaussian2d").mkdir()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save("gaussian2d/0.png")
+    assert len(runs.opened(folder, "gaussian2d").dataset().test) == 1000

@@ -173,7 +173,8 @@ def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
             "a .zip or a .tar of images, an image, or a file ending in "
             f"{', '.join(readers.suffixes())}."
         )
-    refuse_unused(str(path), image_size=request.image_size)
+    if not request.meaning.lenient:  # else it is that of the images trained on
+        refuse_unused(str(path), image_size=request.image_size)
     if reader is not None:
         return reader.read(path, inner, request.meaning)
     if huggingface.is_saved(path):

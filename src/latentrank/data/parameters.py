@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from latentrank.data import readers
 from latentrank.data.arrays import UNSAID
-from latentrank.data.readers import tables
+from latentrank.data.own import place
+from latentrank.data.readers import hdf5, matlab, numpy_files, tables, tensors
 from latentrank.errors import InputError
+
+_TABLES = (tables.read_csv, tables.read_parquet)
+_OF_NAMED_ARRAYS = (
+    numpy_files.read_npz, hdf5.read, matlab.read, tensors.read_torch, tensors.read_safetensors,
+)  # fmt: skip
 
 
 def parameter_names(known: Sequence[str] | None, count: int) -> list[str]:
@@ -27,8 +33,9 @@ def parameter_names(known: Sequence[str] | None, count: int) -> list[str]:
 def read(path: str | Path, width: int, names: Sequence[str] | None = None) -> NDArray[np.float64]:
     """Parameters from a `.npy` file or a table such as `.csv`, one row for each sample.
 
-    Columns of a table that have names are taken by them, in any order, where the names of the
-    parameters are known.
+    Of a file of several arrays, `parameters` is taken, or `NAME` of `FILE:/NAME`. Columns of a
+    table that have names are taken by them, in any order, where the names of the parameters are
+    known.
 
     Args:
         path: the file.
@@ -42,17 +49,18 @@ def read(path: str | Path, width: int, names: Sequence[str] | None = None) -> ND
         InputError: there is no such file, it cannot be read, a named column is absent, or it does
             not hold `P` numbers in a row.
     """
-    path = Path(path)
+    path, inner = place(str(path))
     reader = readers.find(path)
     if not path.is_file() or reader is None:
-        raise InputError(
-            f"There is no file of parameters {path}; give a .npy or .csv file with {width} "
-            "numbers in a row."
-        )
+        wrong = "cannot be read as parameters" if path.is_file() else "does not exist"
+        raise InputError(f"{path} {wrong}; give a .npy or .csv file with {width} numbers in a row.")
     meaning = UNSAID._replace(kind="table", lenient=True)
-    if names and reader.parse in (tables.read_csv, tables.read_parquet) and tables.has_names(path):
+    if reader.parse in _OF_NAMED_ARRAYS:
+        meaning = meaning._replace(columns=("parameters",))  # rather than samples beside them
+    elif names and reader.parse in _TABLES and tables.has_names(path):
         meaning = meaning._replace(columns=tuple(names))
-    values = np.concatenate([np.asarray(part.x) for part in reader.read(path, None, meaning).parts])
+    parts = reader.read(path, inner, meaning).parts
+    values = np.concatenate([np.asarray(part.x) for part in parts])
     if values.dtype.kind not in "biuf":
         raise InputError(f"{path} has dtype {values.dtype}, expected real numbers; convert it.")
     if values.ndim == 1:

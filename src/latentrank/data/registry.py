@@ -328,7 +328,8 @@ def _like(
     from latentrank.preprocessing import Preprocessing
 
     if not isinstance(name_or_path, Path) and name_or_path in DATASETS:
-        data = load(name_or_path, root, download, image_size=image_size, progress=progress)
+        size = None if DATASETS.get(name_or_path).computed else image_size
+        data = load(name_or_path, root, download, image_size=size, progress=progress)
         splits = [
             replace(part, x=as_samples(part.x, Preprocessing(), shape))
             for part in (data.train, data.test)

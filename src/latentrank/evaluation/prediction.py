@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.model_selection import GroupKFold
 from latentrank.data import Dataset, Split
 from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError
+from latentrank.formatting import counted
 from latentrank.models.base import LatentModel
 from latentrank.parametric import KINDS, ParameterMap, UnsuitableError
 
@@ -18,6 +20,7 @@ Array = NDArray[Any]
 
 #: Parts of the training parameters, each of which is held out once.
 FOLDS = 5
+_FEWEST = 2  # parameters that a map is fitted to
 
 
 class Prediction(NamedTuple):
@@ -111,7 +114,7 @@ def fold_error(
     Args:
         model: see `parameter_error`.
         dataset: with parameters in the training split.
-        kind: see `parameter_error`.
+        kind: see `parameter_error`; what is left of a grid is none, so that `"auto"` is radial.
         folds: number of parts, at least 2; at most as many as there are different parameters.
         seed: of the parts.
 
@@ -123,7 +126,15 @@ def fold_error(
     """
     known, codes = _parameters(dataset, dataset.train), model.encode_array(dataset.train.x)
     groups = np.unique(known, axis=0, return_inverse=True)[1].reshape(-1)
-    parts = GroupKFold(min(folds, groups.max() + 1), shuffle=True, random_state=seed)
+    count = int(groups.max()) + 1
+    held_out = min(folds, count)
+    if count - math.ceil(count / max(held_out, 1)) < _FEWEST:
+        raise UnsuitableError(
+            f"The training samples have {counted(count, 'different parameter')}, too few to hold "
+            f"out one of {counted(held_out, 'part')} and interpolate between the others; give "
+            "more, or measure the error at the test parameters."
+        )
+    parts = GroupKFold(held_out, shuffle=True, random_state=seed)
     predicted = np.empty(codes.shape)
     for kept, held in parts.split(codes, groups=groups):
         predicted[held] = _fit(model, known[kept], codes[kept], kind)(known[held])

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentrank import inference, methods
+from latentrank import data, inference, methods
 from latentrank.config import SAMPLES, RunConfig
 from latentrank.data import Dataset
 from latentrank.data.cache import folder as cache_folder
@@ -32,6 +32,7 @@ from latentrank.evaluation.interpolation import random_pairs
 from latentrank.filenames import CONFIG, METRICS
 from latentrank.models.base import LatentModel
 from latentrank.runs import Run, finished_run, load_data
+from latentrank.runs.cache import Stamps, stamps
 from latentrank.runs.train import new_model
 
 Array = NDArray[Any]
@@ -98,16 +99,18 @@ class Subject:
     @cached_property
     def full_dataset(self) -> Dataset:
         """The complete data, so that evaluation does not depend on the subset trained on."""
-        about = self.config.data
+        about, own = self.config.data, self.dataset  # refuses data that have changed
         if about.train_size is None and about.test_size is None:
-            return self.dataset
-        return _full_dataset(self._all_of_it)
+            return own
+        return _full_dataset(*self._all_of_it)
 
     @property
-    def _all_of_it(self) -> str:
-        """The configuration of the complete data as text, for a cache key."""
+    def _all_of_it(self) -> tuple[str, Stamps]:
+        """The configuration of the complete data as text, and their files, for a cache key."""
         every = {"train_size": None, "test_size": None, "seed": 0}
-        return self.config.updated(every).model_dump_json()
+        source = self.config.data.source
+        files = () if source in data.names() else stamps(source)
+        return self.config.updated(every).model_dump_json(), files
 
     @property
     def measured_on(self) -> str | None:
@@ -189,7 +192,7 @@ class Subject:
         self.say(f"features, {name}")
         return _extractor(
             name,
-            self._all_of_it if name == "classifier" else "",
+            self._all_of_it if name == "classifier" else None,
             self.weights.get(name),
             self.download and name != "classifier",
             place(self.config.machine.device),
@@ -238,19 +241,19 @@ def _between(codes: Array, n: int, seed: int) -> Array:
 
 
 @lru_cache(maxsize=2)
-def _full_dataset(config: str) -> Dataset:
+def _full_dataset(config: str, files: Stamps) -> Dataset:
     return load_data(RunConfig(**json.loads(config)))
 
 
 @lru_cache(maxsize=4)
 def _extractor(
     name: str,
-    trained_on: str,
+    trained_on: tuple[str, Stamps] | None,
     weights: Path | None,
     download: bool,
     device: str,
 ) -> Extractor:
-    full_dataset = _full_dataset(trained_on) if trained_on else None
+    full_dataset = _full_dataset(*trained_on) if trained_on else None
     return extractor(
         name, full_dataset, weights=weights, download=download, cache=cache_folder(), device=device
     )

@@ -142,6 +142,10 @@ class ParameterMap:
             return kinds.gaussian_process(points, self.coefficients, self.kernel)
         return _WITHOUT_KERNEL[self.kind](points, self.coefficients)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What `save` writes; the interpolant, which pickle cannot hold, is made again from it."""
+        return {name: getattr(self, name) for name in ("kind", "names", *_ARRAYS)}
+
     def __call__(self, parameters: ArrayLike) -> Array:
         """Codes at parameters.
 

@@ -304,7 +304,7 @@ def load(name: str) -> Recipe:
         >>> load("lorae-table-7").parts[0].published["rank"]["1e-3"]
         18.0
     """
-    own = Path(name).suffix in (".yaml", ".yml")
+    own = Path(name).suffix.lower() in (".yaml", ".yml")
     if not own:
         check_known("recipe", name, names())
     path = Path(name) if own else _FOLDER / f"{name}.yaml"

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from latentrank import __version__, methods
 from latentrank.config import MachineConfig, TrainConfig, section_of, settings
 from latentrank.errors import InputError
-from latentrank.filenames import FIGURES, REPORT
+from latentrank.filenames import ERRORS, FIGURES, REPORT
 from latentrank.formatting import as_text, duration
 from latentrank.io import write_text
 from latentrank.metrics import read, tables
@@ -18,7 +18,7 @@ from latentrank.report import html
 from latentrank.report.errors import percent
 from latentrank.report.panels import PANELS, Drawn
 from latentrank.report.style import Format, to_svg, write_figure
-from latentrank.report.view import ERRORS, View, flat_settings
+from latentrank.report.view import View, flat_settings
 from latentrank.runs import MissingDataError, Run
 from latentrank.runs.measured import share_of_variance
 

@@ -18,7 +18,7 @@ from latentrank.evaluation.coefficients import (
     error_by_coefficients,
     pca_error_by_coefficients,
 )
-from latentrank.filenames import FIGURES
+from latentrank.filenames import ERRORS
 from latentrank.inference import fit_density
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.methods import METHODS
@@ -32,7 +32,6 @@ from latentrank.runs.kept import Kept
 
 Floats = NDArray[np.floating]
 
-ERRORS: Final = f"{FIGURES}/coefficients.csv"
 _STARTS: Final = 12
 _CLOUD: Final = 1000
 _KINDS: Final = {1: "row", 2: "curve", 3: "image", 4: "volume"}

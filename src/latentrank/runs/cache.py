@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentrank import data, runs
 from latentrank.config import SCHEMA, RunConfig, settings
+from latentrank.data.folders import stamp_of
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG
 from latentrank.io import digest
@@ -24,6 +25,8 @@ from latentrank.runs.locking import locked
 if TYPE_CHECKING:
     # importing Lightning takes seconds, which using a trained model should not
     from lightning.pytorch import Callback
+
+Stamps = tuple[tuple[Path, tuple[int, int] | None], ...]
 
 
 class PlannedRun(NamedTuple):
@@ -98,7 +101,6 @@ def _usual_width(source: str) -> int | None:
     return data.DATASETS.get(source).description.latent_dim if source in data.DATASETS else None
 
 
-@lru_cache(maxsize=64)
 def fingerprint(source: str) -> str:
     """A digest of the content of a file, or of all files in a folder.
 
@@ -108,12 +110,26 @@ def fingerprint(source: str) -> str:
     Returns:
         Hexadecimal digits; a digest of the path if nothing exists there.
     """
+    return _digest_of(data.place(source)[0].parent, stamps(source))
+
+
+def stamps(source: str) -> Stamps:
+    """The files at a path, each with a stamp that changes with it; None if there is none.
+
+    Args:
+        source: a path.
+    """
     path, _ = data.place(source)
-    digest = hashlib.blake2b(digest_size=12)
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
-        digest.update(str(file.relative_to(path.parent)).encode())
-        if file.is_file():
+    return tuple((file, stamp_of(file) if file.is_file() else None) for file in files)
+
+
+@lru_cache(maxsize=16)
+def _digest_of(parent: Path, files: Stamps) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for file, stamp in files:
+        digest.update(str(file.relative_to(parent)).encode())
+        if stamp is not None:
             with file.open("rb") as opened:
                 hashlib.file_digest(opened, lambda: digest)
     return digest.hexdigest()

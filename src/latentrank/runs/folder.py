@@ -156,13 +156,13 @@ class Run:
         if isinstance(source, Dataset):
             self._dataset = self._accepted(source)
         else:
-            self._place = None if source is None else self._moved(str(source))
+            self._place = None if source is None else self._moved(source)
             self._dataset = self._read()
 
-    def _moved(self, source: str) -> RunConfig:
+    def _moved(self, source: str | Path) -> RunConfig:
         """The settings with the new location of the data, as `data_root` for a named data set."""
         if self.settings.data.source in data.names() and Path(source).is_dir():
-            return self.settings.updated({"data_root": source})
+            return self.settings.updated({"data_root": str(source)})
         return self.settings.updated({"data": source, "data_root": None})
 
     def expect_data(self, place: RunConfig) -> Run:

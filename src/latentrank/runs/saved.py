@@ -133,7 +133,7 @@ class SavedModel(Run):
             options=spec.options,
             latent_dim=spec.latent_dim,
             net=spec.net,
-            data=str(name or ""),
+            data=name or "",
             **spec.reading,
         )
 
@@ -219,7 +219,8 @@ class SavedModel(Run):
             return replace(self._source, preprocessing=units)
         spec = self._bare.spec
         how: dict[str, Any] = {**spec.reading, "conventions": spec.conventions}
-        if holds_images(Path(self._source)):
+        named = isinstance(self._source, str) and self._source in data.names()
+        if not named and holds_images(Path(self._source)):
             square = len(shape) == 3 and shape[1] == shape[2]
             how = {"image_size": shape[-1]} if square else {}
         return data.load_like(self._source, units, shape, **how)

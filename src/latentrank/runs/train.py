@@ -26,8 +26,10 @@ from latentrank.filenames import (
     CHECKPOINTS,
     CODES,
     CONFIG,
+    ERRORS,
     METRICS,
     PARTS_OF_A_RUN,
+    REPORT,
     RESTARTS,
 )
 from latentrank.io import expanded, remove_leftovers, write_yaml
@@ -198,8 +200,8 @@ class _Trainings:
             """Change the run's files, right before the first step: a failed start changes none."""
             if is_first_process():
                 write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
-                (run.folder / METRICS).unlink(missing_ok=True)
-                (run.folder / CODES).unlink(missing_ok=True)
+                for name in (METRICS, CODES, REPORT, ERRORS):  # of the earlier weights
+                    (run.folder / name).unlink(missing_ok=True)
                 for place in (run.folder, run.folder / CHECKPOINTS):
                     remove_leftovers(place)
 

@@ -17,7 +17,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.callbacks import Checkpoint as AnyCheckpoint
-from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
@@ -48,9 +48,6 @@ MODULES: dict[str, Callable[[Any, TrainConfig], TrainingModule]] = {
     "gradient": TrainingModule,
     "adversarial": AdversarialModule,
 }
-
-# Data parallelism needs to know that parameters may have no gradient.
-_WITH_UNUSED = {"ddp": "ddp_find_unused_parameters_true"}
 
 
 def fit(
@@ -151,6 +148,10 @@ def fit(
         watching.append(Checkpoint(folder / CHECKPOINTS))
     with _quiet():
         trainer = _trainer(_lengthened(config, module.second_stage), folder, watching)
+    if module.second_stage is not None and isinstance(trainer.strategy, DDPStrategy):
+        # In the second stage the encoder has no gradient. Which name Lightning gives to data
+        # parallelism depends on the device and on who asks, if the strategy is auto.
+        trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
     data = DataModule(
         dataset, config.batch_size, seed=config.seed, preprocessing=model.preprocessing
     )
@@ -227,12 +228,10 @@ def _stopping(module: TrainingModule) -> list[Callback]:
 
 
 def _lengthened(config: TrainConfig, stage: SecondStage | None) -> TrainConfig:
-    """The configuration extended by a second stage, in which the encoder has no gradient."""
+    """The configuration extended by a second stage."""
     if stage is None:
         return config
-    strategy = _WITH_UNUSED.get(config.machine.strategy, config.machine.strategy)
-    machine = config.machine.model_copy(update={"strategy": strategy})
-    return config.model_copy(update={"epochs": config.epochs + stage.epochs, "machine": machine})
+    return config.model_copy(update={"epochs": config.epochs + stage.epochs})
 
 
 def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]) -> pl.Trainer:

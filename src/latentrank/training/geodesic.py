@@ -171,8 +171,9 @@ def residual_variance(geodesic: Array, embedded: Array) -> float:
 class GeodesicStart(KeptCallback):
     """Trains encoder and decoder towards the chart before the first step of a run.
 
-    Each of several processes does the same, with all of the data. A checkpoint records that it is
-    done; a run that was interrupted before its first checkpoint starts again.
+    Each of several processes does the same, with all of the data, in batches of the size that all
+    of them have together. A checkpoint records that it is done; a run that was interrupted before
+    its first checkpoint starts again.
 
     Args:
         steps: batches of the start, at least 1.
@@ -193,8 +194,9 @@ class GeodesicStart(KeptCallback):
         """Train towards the chart, unless a resumed run has done so."""
         if not self.report:
             own = data_of(trainer)
+            together = own.batch_size * trainer.world_size
             data = DataModule(
-                own.dataset, own.batch_size, seed=self.seed, preprocessing=own.preprocessing
+                own.dataset, together, seed=self.seed, preprocessing=own.preprocessing
             )
             callbacks: list[Callback] = cast(Any, trainer).callbacks
             lines = [one for one in callbacks if isinstance(one, ProgressLine)]
