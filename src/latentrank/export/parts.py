@@ -107,13 +107,10 @@ def dtype_of(made: Preprocessing) -> torch.dtype:
 def needs_watching(spec: Spec, part: str) -> bool:
     """Whether samples of the right dtype can be out of bounds, and the output can be NaN."""
     made = spec.preprocessing or Preprocessing()
-    bounds, dtype = made.bounds, np.dtype(made.dtype)
-    if bounds is None or dtype.kind == "b" or part == "decoder":
+    dtype = np.dtype(made.dtype)
+    if part == "decoder" or (part == "autoencoder" and dtype.kind != "f"):
         return False
-    if part == "autoencoder" and dtype.kind != "f":
-        return False
-    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
-    return bounds[0] > limits.min or bounds[1] < limits.max
+    return made.can_be_exceeded(dtype)
 
 
 class OwnUnits(nn.Module):

@@ -214,9 +214,16 @@ class LatentModel(nn.Module):
 
         Returns:
             `(N, L)` float32.
+
+        Raises:
+            InputError: samples of a different shape, or beyond the bounds of the training data.
         """
+        batches = self.batches(x)
+        if isinstance(x, Tensor) or self.preprocessing.can_be_exceeded(x.dtype):
+            parts = (x[start : start + BATCH] for start in range(0, len(x), BATCH))
+            self.preprocessing.check_range(parts, "x")
         with self.threads(min(BATCH, len(x))):
-            codes = [self.encode(self._as_weights(part)).float().cpu() for part in self.batches(x)]
+            codes = [self.encode(self._as_weights(part)).float().cpu() for part in batches]
         return np.asarray(torch.cat(codes).numpy())
 
     @torch.no_grad()
