@@ -34,7 +34,8 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
             relative change; None keeps the code.
 
     Raises:
-        InputError: the model has no basis yet, or it cannot be compressed and `compress` is given.
+        InputError: the model has no basis yet, or it cannot be compressed and `compress` is given,
+            or that is not a positive number.
 
     Example:
         >>> import latentrank
@@ -46,6 +47,11 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
         raise InputError(
             "The model has no basis yet, so it cannot be exported; train it with fit, or call "
             "finalize with the training data."
+        )
+    if compress is not None and not compress > 0:
+        raise InputError(
+            f"The change by compression is {compress:g}, expected a number above 0; give more, such "
+            "as compress=0.001."
         )
     model = copy.deepcopy(model).cpu().eval()
     if compress is not None:

@@ -164,9 +164,7 @@ def _divergence(module: TrainingModule, error: Exception) -> DivergenceError | N
     except DivergenceError as diverged:
         return diverged
     if isinstance(error, NotFiniteError):  # large weights, and codes that overflow
-        return DivergenceError(
-            f"The codes were no longer finite after step {module.global_step}."
-        )
+        return DivergenceError(f"The codes were no longer finite after step {module.global_step}.")
     return None
 
 
