@@ -1,6 +1,7 @@
 """The model around the bottleneck: statistics of the codes, rank, fold, compress."""
 
 import copy
+import json
 import warnings
 
 import numpy as np
@@ -222,3 +223,10 @@ def test_samples_on_another_scale_than_the_training_datas_have_no_codes():
     for wrong in ((x / 255).astype(np.float32), 257.0 * x, torch.from_numpy(x) / 255):
         with pytest.raises(InputError, match="trained on values from 0 to 255; scale them as"):
             model.encode_array(wrong)
+
+
+def test_a_saved_model_states_the_versions_that_wrote_it(tmp_path):
+    model = latentrank.build("ae", (3,), latent_dim=2).eval()
+    about = json.loads((latentrank.save(model, tmp_path) / "model.json").read_text())
+    assert (about["latentrank"], about["torch"]) == (latentrank.__version__, torch.__version__)
+    assert latentrank.load(tmp_path).spec == model.spec

@@ -50,8 +50,8 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
         )
     if compress is not None and not compress > 0:
         raise InputError(
-            f"The change by compression is {compress:g}, expected a number above 0; give more, such "
-            "as compress=0.001."
+            f"The change by compression is {compress:g}, expected a number above 0; give more, "
+            "such as compress=0.001."
         )
     model = copy.deepcopy(model).cpu().eval()
     if compress is not None:

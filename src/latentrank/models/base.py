@@ -206,7 +206,7 @@ class LatentModel(nn.Module):
         return self.bottleneck.basis()
 
     @torch.no_grad()
-    def encode_array(self, x: Array) -> NDArray[np.float32]:
+    def encode_array(self, x: Array | Tensor) -> NDArray[np.float32]:
         """Encode samples in the units of the training data.
 
         Args:
@@ -247,7 +247,7 @@ class LatentModel(nn.Module):
         with self.threads(min(BATCH, len(z))):
             return np.concatenate([undo(self.decode(self._as_weights(part))) for part in parts])
 
-    def batches(self, x: Array) -> Iterator[Tensor]:
+    def batches(self, x: Array | Tensor) -> Iterator[Tensor]:
         """Preprocessed batches of samples given in the units of the training data.
 
         Args:
