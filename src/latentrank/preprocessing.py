@@ -109,7 +109,9 @@ class Preprocessing:
         """Whether values of a dtype can be out of bounds."""
         if self.bounds is None or dtype.kind == "b":
             return False
-        limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+        if dtype.kind not in "iu":
+            return True
+        limits = np.iinfo(dtype)
         return self.bounds[0] > limits.min or self.bounds[1] < limits.max
 
     def check_range(self, blocks: Iterable[Array | Tensor], what: str) -> None:
