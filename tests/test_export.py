@@ -123,14 +123,21 @@ def test_an_export_takes_and_gives_samples_as_their_owner_has_them(name, tmp_pat
                 np.testing.assert_allclose(found, wanted, atol=1e-4 * scale)
 
 
-def test_other_types_and_shapes_are_refused_by_the_runtime(tmp_path):
+@pytest.mark.parametrize("part", export.PARTS)
+def test_other_types_and_shapes_are_refused(part, tmp_path):
     shape, made = UNITS["bytes"]
     model, _ = trained("ae", shape, True, made)
-    path = export.export_onnx(model, tmp_path / "a.onnx").path
-    x = measure.typical_inputs(model, "encoder")
-    for wrong in (x.astype(np.float32), x.transpose(0, 3, 1, 2)):
+    path = export.export_onnx(model, tmp_path / "a.onnx", part).path
+    module = export.load_safetensors(export.export_safetensors(model, tmp_path / "a.st", part))
+    x, type_, axes = measure.typical_inputs(model, part), "uint8", "8, 9, 3"
+    wrong = [x.astype(np.float32) / 255, np.ascontiguousarray(x.swapaxes(1, -1))]
+    if part == "decoder":
+        type_, axes, wrong = "float32", "5", [x.astype(np.uint8), x[:, :4]]
+    for given in wrong:
         with pytest.raises(Invalid.InvalidArgument):
-            outputs(path, wrong)
+            outputs(path, given)
+        with pytest.raises(InputError, match=rf"expected {type_} of shape \(N, {axes}\); give"):
+            module(torch.from_numpy(given))
 
 
 @pytest.mark.parametrize(
@@ -157,6 +164,19 @@ def test_a_compressed_encoder_gives_fewer_numbers_and_says_what_that_costs(tmp_p
     assert made.widths == (5, 2)
     assert made.change <= 1e-3
     assert export.export_onnx(model, tmp_path / "large.onnx").change is None
+
+
+@torch.no_grad()
+def test_what_compression_changes_is_that_of_codes_like_the_training_datas():
+    model, _ = trained("ae")
+    small = export.deployed(model, 0.02)
+    assert small.latent_dim < 5
+    stats = model.statistics
+    drawn = torch.randn(4000, 5) * stats.variances.sqrt()
+    fewer = drawn * (torch.arange(5) < small.latent_dim)
+    before, after = (model.decode(stats.mean + z @ stats.directions.T) for z in (drawn, fewer))
+    expected = float((after - before).norm() / before.norm())
+    assert export.compression_change(model, small) == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.parametrize(("precision", "relative"), [("float16", 1e-2), ("int8", 0.2)])
@@ -317,11 +337,8 @@ def test_the_description_is_in_the_file(tmp_path):
     path = export.export_safetensors(trained("lorae")[0], tmp_path / "a.safetensors")
     with safe_open(path, "pt") as file:
         about = json.loads(file.metadata()["latentrank"])
-    assert (about["method"], about["part"], about["input"]["shape"]) == (
-        "lorae",
-        "encoder",
-        ["N", 6],
-    )
+    assert (about["method"], about["part"]) == ("lorae", "encoder")
+    assert about["input"]["shape"] == ["N", 6]
 
 
 def test_custom_networks_are_exported_but_not_rebuilt(tmp_path):
@@ -352,7 +369,10 @@ def test_an_unknown_part_and_a_bad_path_are_refused(tmp_path):
         export.export_safetensors(model, tmp_path / "file" / "a.safetensors")
 
 
-def test_what_is_not_linear_cannot_be_compressed(tmp_path):
+def test_what_cannot_be_compressed_is_refused(tmp_path):
+    for tol in (0.0, -1.0, float("nan")):
+        with pytest.raises(InputError, match=f"compression is {tol:g}, .* such as compress=0.001"):
+            export.export_safetensors(trained("ae")[0], tmp_path / "a.safetensors", compress=tol)
     model, _ = trained("irmae", nonlinear=True)
     with pytest.raises(InputError, match="compress needs a code that is linear"):
         export.export_safetensors(model, tmp_path / "a.safetensors", compress=1e-3)

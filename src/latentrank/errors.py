@@ -43,6 +43,10 @@ class InputError(ValueError):
         super().__init__("".join(letter if letter.isprintable() else "?" for letter in line))
 
 
+class NotFiniteError(InputError):
+    """Numbers that are NaN or infinite; while a model is trained, it has diverged."""
+
+
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     """Build the error for an unknown name, with suggestions.
 

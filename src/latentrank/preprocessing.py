@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,6 +19,9 @@ Number = float | tuple[float, ...]
 
 #: Values beyond the bounds by this share of the range still count as inside: rounding, no more.
 SLACK = 1e-4
+
+# Integers up to here are classes or counts rather than dark 8-bit pixels
+FEW = 31
 
 #: The network layout of each layout, `N` first. Networks take `(N, F)`, `(N, C, T)`, `(N, C, H, W)`
 #: and `(N, C, D, H, W)`.
@@ -100,6 +104,45 @@ class Preprocessing:
     def bounds(self) -> tuple[float, float] | None:
         """The lowest and highest value; None if unbounded."""
         return None if self.low is None or self.high is None else (self.low, self.high)
+
+    def can_be_exceeded(self, dtype: np.dtype[Any]) -> bool:
+        """Whether values of a dtype can be out of bounds."""
+        if self.bounds is None or dtype.kind == "b":
+            return False
+        if dtype.kind not in "iu":
+            return True
+        limits = np.iinfo(dtype)
+        return self.bounds[0] > limits.min or self.bounds[1] < limits.max
+
+    def check_range(self, blocks: Iterable[Array | Tensor], what: str) -> None:
+        """Refuse samples beyond the bounds of those that a model was trained on, or rescaled ones.
+
+        Args:
+            blocks: the samples, in parts, in their own units.
+            what: description of their origin, for the message.
+
+        Raises:
+            InputError: a value is beyond the bounds by more than rounding, or they are real
+                numbers up to 1 for a model of integers.
+
+        Example:
+            >>> Preprocessing(low=0.0, high=1.0).check_range([np.array([0, 255])], "X")
+            Traceback (most recent call last):
+            latentrank.errors.InputError: X has values from 0 to 255, and the model was trained ...
+        """
+        if self.bounds is None:
+            return
+        extremes = [(float(x.min()), float(x.max()), _is_real(x)) for x in blocks]
+        lows, highs, real = zip(*extremes, strict=True)
+        low, high, (lowest, highest) = min(lows), max(highs), self.bounds
+        slack = SLACK * (highest - lowest)
+        # fractions in place of the levels of a pixel, of which 1 is nearly black
+        rescaled = np.dtype(self.dtype).kind in "iu" and highest > FEW and 0 < high <= 1
+        if low < lowest - slack or high > highest + slack or (rescaled and any(real)):
+            raise InputError(
+                f"{what} has values from {low:g} to {high:g}, and the model was trained on values "
+                f"from {lowest:g} to {highest:g}; scale them as the training data were."
+            )
 
     @property
     def identity(self) -> bool:
@@ -213,6 +256,10 @@ class Preprocessing:
             (8, 9, 3)
         """
         return self.to_own_layout(np.empty((0, *shape))).shape[1:]
+
+
+def _is_real(x: Array | Tensor) -> bool:
+    return x.is_floating_point() if isinstance(x, Tensor) else x.dtype.kind == "f"
 
 
 def _integer_limits(dtype: np.dtype[Any]) -> tuple[float, float]:

@@ -30,6 +30,8 @@ from latentrank.nets import surgery
 from latentrank.torch_state import on_cpu
 
 FORMAT = 2
+# Packages whose versions a description names
+_WRITERS = ("latentrank", "torch")
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -64,7 +66,8 @@ def save(model: LatentModel, folder: str | Path) -> Path:
     }
     with atomic_write(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary)
-    written_by = {"format": FORMAT, "latentrank": __version__}
+    versions = dict(zip(_WRITERS, (__version__, torch.__version__), strict=True))
+    written_by = {"format": FORMAT, **versions}
     description = {**written_by, **model.spec.model_dump(mode="json")}
     write_json(folder / SPEC, description)
     return folder
@@ -216,7 +219,8 @@ def read_spec(description: Any, source: str) -> Spec:
     if not isinstance(description, dict) or "format" not in description:
         raise InputError(f"{source} does not describe a model; give the folder of a finished run.")
     found = description.pop("format")
-    description.pop("latentrank", None)
+    for name in _WRITERS:
+        description.pop(name, None)
     if found != FORMAT:
         age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
         remedy = "train it again" if age == "an older" else "update latentrank"

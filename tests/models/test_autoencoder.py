@@ -1,6 +1,7 @@
 """The model around the bottleneck: statistics of the codes, rank, fold, compress."""
 
 import copy
+import json
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import latentrank
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 
 def finalized(x, **options):
@@ -210,3 +212,21 @@ def test_arrays_are_encoded_in_the_precision_of_the_weights(dtype):
     assert made.dtype == np.float32
     np.testing.assert_allclose(made, codes, rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(model.decode_array(made), back, rtol=tolerance, atol=tolerance)
+
+
+def test_samples_on_another_scale_than_the_training_datas_have_no_codes():
+    model = latentrank.build("ae", (1, 4, 4), latent_dim=2).eval()
+    model.preprocessing = Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")
+    x = np.random.default_rng(0).integers(0, 256, (200, 1, 4, 4)).astype(np.uint8)
+    codes = model.encode_array(x)
+    assert np.array_equal(model.encode_array(x.astype(np.float64)), codes)
+    for wrong in ((x / 255).astype(np.float32), 257.0 * x, torch.from_numpy(x) / 255):
+        with pytest.raises(InputError, match="trained on values from 0 to 255; scale them as"):
+            model.encode_array(wrong)
+
+
+def test_a_saved_model_states_the_versions_that_wrote_it(tmp_path):
+    model = latentrank.build("ae", (3,), latent_dim=2).eval()
+    about = json.loads((latentrank.save(model, tmp_path) / "model.json").read_text())
+    assert (about["latentrank"], about["torch"]) == (latentrank.__version__, torch.__version__)
+    assert latentrank.load(tmp_path).spec == model.spec

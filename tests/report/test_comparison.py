@@ -84,6 +84,13 @@ def test_errors_lead_the_page_and_their_bands_cover_all_seeds(tmp_path):
     assert "variance about the mean training sample" in text
 
 
+def test_what_pca_needs_is_said_of_the_mean_error_over_seeds(tmp_path):
+    runs = [fake_run(tmp_path, seed=seed) for seed in (0, 1)]
+    runs[1].metrics["error_of_the_mean"] = 0.1 * runs[1].metrics["validation_error"]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert "with the complete code; the mean of the data is no worse." in text
+
+
 def test_given_ranks_are_marked(tmp_path):
     runs = [fake_run(tmp_path, method="rrae", options={"rank": 4}), fake_run(tmp_path)]
     text = read(write_comparison(runs, tmp_path / "comparison.html"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from latentrank import metrics
+from latentrank.cli.train import _print_trials
 from latentrank.errors import InputError
 from latentrank.filenames import HISTORY, LAST_CHECKPOINT
 from latentrank.runs import Run
@@ -218,9 +219,11 @@ def test_two_aims_give_their_pareto_front(tmp_path):
     assert sweep(base, [width], 1, minimise=aims, out=tmp_path) == found  # nothing is left to try
 
 
-def test_columns_of_the_table_have_different_names(tmp_path):
+def test_columns_of_the_table_have_different_names(tmp_path, capsys):
     """Where a setting is searched whose name is that of an aim."""
     trials = [Trial(0, (3.0,), True, {"rank": 4}, "a")]
+    _print_trials(trials, ["rank"])
+    assert capsys.readouterr().out.split()[:5] == ["trial", "rank", "rank", "(searched)", "run"]
     (table,) = _write(trials, [Aim("rank")], tmp_path)
     assert table.read_text().splitlines()[0] == "trial,rank,best,rank (searched),run"
 

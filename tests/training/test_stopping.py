@@ -141,6 +141,23 @@ class TestDivergence:
         for (name, kept), expected in zip(model.named_parameters(), good.parameters(), strict=True):
             assert torch.equal(kept, expected), name
 
+    @pytest.mark.parametrize("method", ["rrae", "vrrae", "lorae"])
+    def test_they_are_kept_too_if_codes_overflow_before_the_loss(self, method, noise):
+        """The weights are still finite then, and the bottleneck refuses to factorise the codes."""
+
+        class Enlarge(Callback):
+            def on_train_batch_start(self, trainer, module, *args):
+                if trainer.global_step == 7:
+                    with torch.no_grad():
+                        for weights in module.model.encoder.parameters():
+                            weights.fill_(1e30)
+
+        model = build(method)
+        config = TrainConfig(epochs=4, batch_size=16)
+        with pytest.raises(InputError, match=r"step \d.*; give a lower one \(.* epoch 2 are kept"):
+            fit(model, noise, config, progress=False, callbacks=[Enlarge()])
+        assert all(float(weights.detach().abs().max()) < 10 for weights in model.parameters())
+
     def test_other_errors_stay_what_they_are(self, noise):
         class Fail(Callback):
             def on_train_batch_start(self, trainer, *args):

@@ -314,7 +314,9 @@ def sweep(
 
 def _print_trials(found: Sequence[Trial], aims: Sequence[str]) -> None:
     """The Pareto front of two objectives; every trial for one."""
-    names = list(found[0].settings)
+    from latentrank.sweep import searched_names
+
+    names = searched_names(found, aims)
     table = new_table("trial", *aims, *names, "run", numbers=["trial", *aims, *names])
     shown = [trial for trial in found if trial.best or len(aims) == 1]
     for trial in shown:

@@ -19,6 +19,7 @@ from latentrank.cli.output import (
     write_npz,
 )
 from latentrank.errors import InputError
+from latentrank.formatting import counted
 
 if TYPE_CHECKING:
     from latentrank.export import Exported
@@ -235,9 +236,9 @@ def _costs(made: Exported, precision: str, check: bool) -> Iterator[str]:
     if made.change is not None:
         before, after = made.widths
         kept = (
-            f"has {after} numbers instead of {before}"
+            f"has {counted(after, 'number')} instead of {before}"
             if after < before
-            else f"keeps its {before} numbers"
+            else f"keeps its {counted(before, 'number')}"
         )
         yield f"compressed: a code {kept}, and reconstructions change by {100 * made.change:.2g} %"
     if made.difference is None:

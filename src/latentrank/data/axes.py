@@ -26,8 +26,8 @@ class Axis:
         key: name of the variable or dimension in its file, where `name` may be written out.
 
     Example:
-        >>> Axis("T", "K").label, Axis("dose").label
-        ('T (K)', 'dose')
+        >>> Axis("T", "K").label, Axis("dose").label, Axis("mach", "1").label
+        ('T (K)', 'dose', 'mach')
     """
 
     name: str
@@ -37,8 +37,8 @@ class Axis:
 
     @property
     def label(self) -> str:
-        """The name with the unit."""
-        return f"{self.name} ({self.unit})" if self.unit else self.name
+        """The name with the unit, unless that is 1, as files state of pure numbers."""
+        return self.name if self.unit in ("", "1") else f"{self.name} ({self.unit})"
 
     @property
     def direction(self) -> str:

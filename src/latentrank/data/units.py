@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latentrank.data.views import Array, Rows, blocks
 from latentrank.errors import InputError
-from latentrank.preprocessing import SLACK, Preprocessing
+from latentrank.preprocessing import FEW, SLACK, Preprocessing
 
 Floats = NDArray[np.float64]
 
@@ -21,8 +21,6 @@ _SMALLEST = 1e-150
 _ROUNDING = 4 * np.finfo(np.float64).eps
 # Maximum values of 8, 10, 12, 14 and 16-bit pixels
 _DEPTHS = (2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
-# Integers up to here are classes or counts rather than dark 8-bit pixels
-_FEW = 31
 # If one channel stays below this share of the range, the channels are not colours of one image
 _LEAST_SHARE = 0.1
 
@@ -248,7 +246,7 @@ def _bound(ranges: list[Moments]) -> float | None:
 
 
 def _depth(most: float) -> float | None:
-    if most <= _FEW:
+    if most <= FEW:
         return max(most, 1.0)
     return next((float(depth) for depth in _DEPTHS if most <= depth), None)
 
@@ -282,20 +280,5 @@ def check_range(x: Array, made: Preprocessing, what: str) -> None:
         Traceback (most recent call last):
         latentrank.errors.InputError: X has values from 0 to 255, and the model was trained on ...
     """
-    if made.bounds is None or not len(x):
-        return
-    lowest, highest = made.bounds
-    if x.dtype.kind in "iu":
-        limits = np.iinfo(x.dtype)
-        if lowest <= limits.min and limits.max <= highest:
-            return
-    lows, highs = zip(*((block.min(), block.max()) for block in blocks(x)), strict=True)
-    low, high = float(min(lows)), float(max(highs))
-    slack = SLACK * (highest - lowest)
-    # fractions in place of the levels of a pixel, of which 1 is nearly black
-    rescaled = np.dtype(made.dtype).kind in "iu" and highest > _FEW and 0 < high <= 1
-    if low < lowest - slack or high > highest + slack or (rescaled and x.dtype.kind == "f"):
-        raise InputError(
-            f"{what} has values from {low:g} to {high:g}, and the model was trained on values "
-            f"from {lowest:g} to {highest:g}; scale them as the training data were."
-        )
+    if len(x) and made.can_be_exceeded(x.dtype):  # others are not read
+        made.check_range(blocks(x), what)

@@ -20,6 +20,8 @@ Array = NDArray[Any]
 
 #: Samples on which a file is compared with the model.
 SAMPLES = 64
+# Codes on which the change by compression is measured, as many as `compress` itself draws
+_CODES = 512
 
 
 def units_of(model: LatentModel, part: str) -> Preprocessing | None:
@@ -162,15 +164,20 @@ def typical_inputs(model: LatentModel, part: str) -> Array:
 
 @torch.no_grad()
 def compression_change(model: LatentModel, small: LatentModel) -> float:
-    """`||x' - x''|| / ||x'||`, by which compression changes typical reconstructions.
+    """`||D(z) - D(z_k)|| / ||D(z)||`, by which compression changes typical reconstructions.
+
+    The codes `z` are like those of the training data, as in the criterion of `compress`. Encoding
+    decoded samples again would not do: unless reconstructions are good, their codes are others.
 
     Args:
         model: before, on the CPU and in evaluation mode.
         small: after.
     """
-    x = typical_samples(model)
-    before = model(x)
-    return float((small(x) - before).norm() / before.norm())
+    codes, k = typical_codes(model, _CODES), small.latent_dim
+    statistics = model.statistics
+    before = model.decode(codes)
+    after = small.decode((codes - statistics.mean) @ statistics.directions[:, :k])
+    return float((after - before).norm() / before.norm())
 
 
 @torch.no_grad()

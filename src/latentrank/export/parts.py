@@ -34,7 +34,8 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
             relative change; None keeps the code.
 
     Raises:
-        InputError: the model has no basis yet, or it cannot be compressed and `compress` is given.
+        InputError: the model has no basis yet, or it cannot be compressed and `compress` is given,
+            or that is not a positive number.
 
     Example:
         >>> import latentrank
@@ -46,6 +47,11 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
         raise InputError(
             "The model has no basis yet, so it cannot be exported; train it with fit, or call "
             "finalize with the training data."
+        )
+    if compress is not None and not compress > 0:
+        raise InputError(
+            f"The change by compression is {compress:g}, expected a number above 0; give more, "
+            "such as compress=0.001."
         )
     model = copy.deepcopy(model).cpu().eval()
     if compress is not None:
@@ -107,13 +113,10 @@ def dtype_of(made: Preprocessing) -> torch.dtype:
 def needs_watching(spec: Spec, part: str) -> bool:
     """Whether samples of the right dtype can be out of bounds, and the output can be NaN."""
     made = spec.preprocessing or Preprocessing()
-    bounds, dtype = made.bounds, np.dtype(made.dtype)
-    if bounds is None or dtype.kind == "b" or part == "decoder":
+    dtype = np.dtype(made.dtype)
+    if part == "decoder" or (part == "autoencoder" and dtype.kind != "f"):
         return False
-    if part == "autoencoder" and dtype.kind != "f":
-        return False
-    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
-    return bounds[0] > limits.min or bounds[1] < limits.max
+    return made.can_be_exceeded(dtype)
 
 
 class OwnUnits(nn.Module):
@@ -141,13 +144,21 @@ class OwnUnits(nn.Module):
         self.takes, self.gives = part != "decoder", part != "encoder"
         self.watched = needs_watching(spec, part)
         self.half_precision = half
+        own = self.made.own_shape(spec.input_shape)
+        self.shape = own if self.takes else (spec.code_dim or spec.latent_dim,)
+        self.dtype = dtype_of(self.made) if self.takes else torch.float32
         axes = [1] * (len(spec.input_shape) - 1)
         for name in ("offset", "scale"):
             values = torch.tensor(getattr(self.made, name), dtype=torch.float64)
             self.register_buffer(name, values.reshape(-1, *axes), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Samples or codes, `(B, ...)`, to codes or samples."""
+        """Samples or codes, `(B, ...)`, to codes or samples.
+
+        Raises:
+            InputError: another shape or kind of dtype than stated; ONNX runtimes refuse these.
+        """
+        self._check(x)
         x = self.made.normalise(self._to_network(x)) if self.takes else x
         y: Tensor = self.inner(x.half()).float() if self.half_precision else self.inner(x)
         y = self._own_values(y) if self.gives else y
@@ -155,6 +166,16 @@ class OwnUnits(nn.Module):
             beyond = (x - 0.5).abs().flatten(1).amax(dim=1) > 0.5 + SLACK
             y = torch.where(beyond.reshape(-1, *[1] * (y.ndim - 1)), torch.nan, y)
         return self._to_own(y) if self.gives else y
+
+    def _check(self, x: Tensor) -> None:
+        same = x.dtype == self.dtype or (x.is_floating_point() and self.dtype.is_floating_point)
+        if not same or tuple(x.shape[1:]) != self.shape:
+            kinds = [str(dtype).removeprefix("torch.") for dtype in (x.dtype, self.dtype)]
+            raise InputError(
+                f"The model got {kinds[0]} of shape {tuple(x.shape)}, expected {kinds[1]} of shape "
+                f"(N, {', '.join(map(str, self.shape))}); give "
+                f"{'samples as they were for training' if self.takes else 'codes of its encoder'}."
+            )
 
     def _own_values(self, y: Tensor) -> Tensor:
         """`Preprocessing.denormalise`, for tensors."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 from torch import Tensor
 
-from latentrank.errors import InputError
+from latentrank.errors import NotFiniteError
 from latentrank.linalg.precision import to_float64
 from latentrank.linalg.threads import threads
 
@@ -292,7 +292,7 @@ def check_finite(diagonal: Tensor) -> None:
     A value that is not finite makes its row's sum of squares not finite: the diagonal suffices.
     """
     if not bool(torch.isfinite(diagonal).all()):
-        raise InputError(
+        raise NotFiniteError(
             "The codes hold NaN or infinite values, expected finite ones; lower "
             "the learning rate, or look for such values in the data."
         )

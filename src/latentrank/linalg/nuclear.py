@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from latentrank.errors import InputError, check_known
+from latentrank.errors import NotFiniteError, check_known
 from latentrank.linalg.eigen import gram, symmetric_eigen, warn_of_fallback
 from latentrank.linalg.first_order import first_order_only
 from latentrank.linalg.precision import check_matrix, to_float64
@@ -191,7 +191,7 @@ def _relative_cutoff(m: Tensor) -> float:
 
 def _check_finite(m: Tensor) -> None:
     if not bool(torch.isfinite(m).all()):
-        raise InputError(
+        raise NotFiniteError(
             "m holds NaN or infinite values, expected finite ones; lower the learning rate."
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentrank.errors import InputError, check_known
+from latentrank.errors import InputError, NotFiniteError, check_known
 from latentrank.linalg.eigen import symmetric_eigenvalues
 from latentrank.linalg.precision import check_matrix, to_float64
 
@@ -179,7 +179,7 @@ def _check_codes(codes: Tensor) -> None:
             "a covariance needs more samples."
         )
     if not bool(torch.isfinite(codes).all()):
-        raise InputError(
+        raise NotFiniteError(
             "codes holds NaN or infinite values, expected finite ones; lower "
             "the learning rate of the run that made them."
         )

@@ -206,7 +206,7 @@ class LatentModel(nn.Module):
         return self.bottleneck.basis()
 
     @torch.no_grad()
-    def encode_array(self, x: Array) -> NDArray[np.float32]:
+    def encode_array(self, x: Array | Tensor) -> NDArray[np.float32]:
         """Encode samples in the units of the training data.
 
         Args:
@@ -214,9 +214,16 @@ class LatentModel(nn.Module):
 
         Returns:
             `(N, L)` float32.
+
+        Raises:
+            InputError: samples of a different shape, or beyond the bounds of the training data.
         """
+        batches = self.batches(x)
+        if isinstance(x, Tensor) or self.preprocessing.can_be_exceeded(x.dtype):
+            parts = (x[start : start + BATCH] for start in range(0, len(x), BATCH))
+            self.preprocessing.check_range(parts, "x")
         with self.threads(min(BATCH, len(x))):
-            codes = [self.encode(self._as_weights(part)).float().cpu() for part in self.batches(x)]
+            codes = [self.encode(self._as_weights(part)).float().cpu() for part in batches]
         return np.asarray(torch.cat(codes).numpy())
 
     @torch.no_grad()
@@ -240,7 +247,7 @@ class LatentModel(nn.Module):
         with self.threads(min(BATCH, len(z))):
             return np.concatenate([undo(self.decode(self._as_weights(part))) for part in parts])
 
-    def batches(self, x: Array) -> Iterator[Tensor]:
+    def batches(self, x: Array | Tensor) -> Iterator[Tensor]:
         """Preprocessed batches of samples given in the units of the training data.
 
         Args:

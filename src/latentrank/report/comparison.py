@@ -16,7 +16,7 @@ from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
 from latentrank.report.columns import Column, columns_of, metric_rows
-from latentrank.report.errors import percent
+from latentrank.report.errors import pca_needs, percent
 from latentrank.report.page import embedded
 from latentrank.report.panels import (
     ERRORS_CAPTION,
@@ -196,10 +196,10 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
         f"Falling curves of the errors of {counted(len(having), 'method')} and of PCA.",
         f"{ERRORS_CAPTION} Dots mark the ranks{_bands(columns)}.",
     )
+    shares = {column.name: float(column.shares.mean()) for column in having}
     notes = [
-        f"{c.name}: {percent(float(c.shares.mean()))} of the variance with the complete code; "
-        f"{c.view.errors.pca_needs}."
-        for c in having
+        f"{name}: {percent(share)} of the variance with the complete code; {pca_needs(share, pca)}."
+        for name, share in shares.items()
     ]
     return [files.figure("coefficients", drawn), html.note(*notes)]
 

@@ -43,12 +43,7 @@ class Errors(NamedTuple):
             >>> Errors(curve, full).pca_needs
             'PCA does not reach that with 2 coefficients'
         """
-        if self.share >= 1:
-            return "the mean of the data is no worse"
-        needed = self.pca.needed(self.share)
-        if needed is None:
-            return f"PCA does not reach that with {counted(int(self.pca.ks[-1]), 'coefficient')}"
-        return f"PCA needs {counted(needed, 'coefficient')} for that"
+        return pca_needs(self.share, self.pca)
 
     def write(self, path: Path) -> None:
         """Write the curves as CSV, so that they can be drawn without the data.
@@ -87,6 +82,28 @@ class Errors(NamedTuple):
             for name in cls._fields
         }
         return cls(**curves)
+
+
+def pca_needs(share: float, pca: ErrorCurve) -> str:
+    """The number of coefficients PCA needs for an error, in words.
+
+    Args:
+        share: the error as a share of the variance, such as the mean over seeds.
+        pca: curve of PCA.
+
+    Example:
+        >>> curve = ErrorCurve(np.arange(1, 3), np.array([0.5, 0.2]))
+        >>> pca_needs(0.3, curve)
+        'PCA needs 2 coefficients for that'
+        >>> pca_needs(1.1, curve)
+        'the mean of the data is no worse'
+    """
+    if share >= 1:
+        return "the mean of the data is no worse"
+    needed = pca.needed(share)
+    if needed is None:
+        return f"PCA does not reach that with {counted(int(pca.ks[-1]), 'coefficient')}"
+    return f"PCA needs {counted(needed, 'coefficient')} for that"
 
 
 def percent(share: float) -> str:

@@ -200,14 +200,23 @@ def _finished(study: Any, first: Aim) -> list[Trial]:
     return sorted(found, key=lambda trial: (not trial.best, sign * trial.values[0]))
 
 
+def searched_names(found: Sequence[Trial], aims: Sequence[str]) -> list[str]:
+    """Headings of the searched settings, distinct from those of the aims.
+
+    Example:
+        >>> searched_names([Trial(0, (2.0,), True, {"rank": 2, "seed": 0}, "")], ["rank"])
+        ['rank (searched)', 'seed']
+    """
+    return [f"{name} (searched)" if name in aims else name for name in found[0].settings]
+
+
 def _write(found: Sequence[Trial], aims: Sequence[Aim], folder: Path) -> list[Path]:
     """Write the trials as CSV and, for two aims, the front as a figure."""
     from latentrank.report import figures
     from latentrank.report.style import write_figure
 
     names = [aim.metric for aim in aims]
-    searched = [f"{name} (searched)" if name in names else name for name in found[0].settings]
-    header = ("trial", *names, "best", *searched, "run")
+    header = ("trial", *names, "best", *searched_names(found, names), "run")
     rows = ((t.number, *t.values, t.best, *t.settings.values(), t.folder) for t in found)
     write_text(folder / "trials.csv", csv_text(header, rows))
     if len(aims) != 2:

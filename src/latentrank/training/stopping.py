@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import MultiStepLR
 
 from latentrank.distributed import is_first_process
+from latentrank.errors import NotFiniteError
 from latentrank.serialization import save
 from latentrank.training.context import model_of, total_steps
 from latentrank.training.module import TrainingModule
@@ -137,9 +138,10 @@ class FiniteWeights(Callback):
             error: the error that ended training.
 
         Raises:
-            DivergenceError: the loss or the weights are not finite; otherwise nothing happens.
+            DivergenceError: the loss, the weights or the codes are not finite; otherwise nothing
+                happens.
         """
-        found = error if isinstance(error, DivergenceError) else _divergence(module)
+        found = error if isinstance(error, DivergenceError) else _divergence(module, error)
         if found is None or not self._weights:
             return
         model = module.model.float()
@@ -155,12 +157,14 @@ class FiniteWeights(Callback):
         ) from error
 
 
-def _divergence(module: TrainingModule) -> DivergenceError | None:
+def _divergence(module: TrainingModule, error: Exception) -> DivergenceError | None:
     """The divergence that caused another error, if any."""
     try:
         module.check_finite()
     except DivergenceError as diverged:
         return diverged
+    if isinstance(error, NotFiniteError):  # large weights, and codes that overflow
+        return DivergenceError(f"The codes were no longer finite after step {module.global_step}.")
     return None
 
 

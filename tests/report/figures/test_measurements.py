@@ -76,3 +76,6 @@ def test_a_front_is_drawn_from_left_to_right_beside_the_other_trials():
     assert front.get_xydata().tolist() == [[1.0, 0.5], [3.0, 0.01]]
     assert others.get_xydata().tolist() == [[2.0, 0.6]]
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+    alone = figures.pareto_front(points[[0, 2]], np.ones(2, bool), ["rank", "error"]).axes[0]
+    assert [text.get_text() for text in alone.get_legend().get_texts()] == ["Pareto front"]

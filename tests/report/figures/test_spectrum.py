@@ -1,8 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 
 from latentrank.errors import InputError
-from latentrank.report import figures
+from latentrank.report import figures, style
 from tests.report.figures.drawing import draws
 
 
@@ -56,6 +58,15 @@ def test_level_of_the_count_is_always_seen():
     figure = figures.spectrum({"a": np.array([1.0, 0.5])}, tolerance=1e-4)
     low, high = figure.axes[1].get_ylim()
     assert low < 1e-4 < high
+
+
+def test_powers_of_ten_are_in_the_font_of_the_other_labels(tmp_path):
+    file = tmp_path / "a.mplstyle"
+    file.write_text("font.family: serif\n", encoding="utf-8")
+    with style.own_style(file):
+        figure = figures.spectrum({"a": np.array([1.0, 1e-3, 0.0])})
+        fonts = set(re.findall(rb"/BaseFont /\w+\+(\w+)", style.to_bytes(figure, "pdf")))
+    assert fonts == {b"DejaVuSerif"}
 
 
 def test_spectra_may_differ_in_length():

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import (
     AutoLocator,
     LogLocator,
+    MaxNLocator,
     NullFormatter,
     NullLocator,
     ScalarFormatter,
@@ -210,12 +211,16 @@ def pareto_front(points: Floats, best: NDArray[np.bool_], labels: Sequence[str])
     figure, axes = one_panel(5.2, 3.6)
     front = points[best]
     front = front[np.lexsort((front[:, 1], front[:, 0]))]
-    axes.plot(*points[~best].T, "o", color=INK, alpha=0.4, markersize=5, label="other trials")
+    if not best.all():
+        axes.plot(*points[~best].T, "o", color=INK, alpha=0.4, markersize=5, label="other trials")
     axes.plot(*front.T, "o-", color=PALETTE[0], linewidth=1, markersize=6, label="Pareto front")
     axes.set(xlabel=labels[0].replace("_", " "), ylabel=labels[1].replace("_", " "))
-    for scale, values in ((axes.set_xscale, points[:, 0]), (axes.set_yscale, points[:, 1])):
-        counted = (values == values.round()).all()
-        if min(values) > 0 and max(values) > _DECADE * min(values) and not counted:
+    for axis, scale, values in zip(
+        (axes.xaxis, axes.yaxis), (axes.set_xscale, axes.set_yscale), points.T, strict=True
+    ):
+        if (values == values.round()).all():
+            axis.set_major_locator(MaxNLocator(integer=True))
+        elif min(values) > 0 and max(values) > _DECADE * min(values):
             scale("log")
     axes.legend()
     return figure

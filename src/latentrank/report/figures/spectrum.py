@@ -119,4 +119,4 @@ def _power_of_ten(value: float, _: int | None = None) -> str:
         return ""
     exponent = round(math.log10(value))
     below = r"\leq " if value <= SPECTRUM_FLOOR * 1.01 else ""
-    return f"${below}10^{{{exponent}}}$"
+    return rf"$\mathdefault{{{below}10^{{{exponent}}}}}$"  # in the font of other labels
