@@ -249,7 +249,7 @@ def test_density_is_one_on_average_for_equal_distributions(rng):
     ("bad", "message"),
     [
         (np.zeros((4, 3, 2)), r"shape \(4, 3, 2\), expected \(samples, features\)"),
-        (np.zeros((1, 3)), "1 samples, expected at least 2"),
+        (np.zeros((1, 3)), "1 sample, expected at least 2"),
         (np.full((9, 3), np.nan), "NaN or infinite"),
         (np.where(np.eye(9, 3), np.inf, 0.0), "NaN or infinite"),
         (np.zeros((9, 4)), "3 and 4 features, expected the same"),

@@ -18,7 +18,7 @@ from latentrank.data.readers.netcdf import places
 from latentrank.data.units import LARGEST, check_range
 from latentrank.data.views import blocks
 from latentrank.errors import InputError
-from latentrank.formatting import first_of
+from latentrank.formatting import counted, first_of
 from latentrank.models.base import LatentModel
 
 Array = NDArray[Any]
@@ -222,8 +222,8 @@ def split(x: Array, fraction: float, rng: np.random.Generator) -> tuple[Array, A
     held = max(2, round(fraction * len(x)))
     if len(x) - held < 2:
         raise InputError(
-            f"X has {len(x)} samples, too few to hold out {held} of them for validation; give "
-            "more, or leave n_iter_no_change and n_init out."
+            f"X has {counted(len(x), 'sample')}, too few to hold out {held} of them for "
+            "validation; give more, or leave n_iter_no_change and n_init out."
         )
     order = rng.permutation(len(x))
     return x[np.sort(order[held:])], x[np.sort(order[:held])]

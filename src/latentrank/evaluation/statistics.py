@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError
+from latentrank.formatting import counted
 
 Array = NDArray[np.float64]
 
@@ -40,8 +41,8 @@ def check_matrix(values: NDArray[Any], name: str) -> None:
         )
     if len(values) < 2:
         raise InputError(
-            f"{name} has {len(values)} samples, expected at least 2 to estimate a covariance; add "
-            f"more."
+            f"{name} has {counted(len(values), 'sample')}, expected at least 2 to estimate a "
+            "covariance; add more."
         )
     if not np.isfinite(values).all():
         raise InputError(

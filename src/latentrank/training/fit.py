@@ -24,6 +24,7 @@ from latentrank.data import DataModule, Dataset
 from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.filenames import CHECKPOINTS, HISTORY, LAST_CHECKPOINT
+from latentrank.formatting import counted
 from latentrank.models.base import LatentModel
 from latentrank.models.pca import PCA
 from latentrank.torch_state import isolated
@@ -105,8 +106,8 @@ def fit(
         )
     if min(len(dataset.train), len(dataset.test)) < 2:
         raise InputError(
-            f"{dataset.name} has {len(dataset.train)} samples to train on and {len(dataset.test)} "
-            "to test on, expected at least two of each; give more."
+            f"{dataset.name} has {counted(len(dataset.train), 'sample')} to train on and "
+            f"{len(dataset.test)} to test on, expected at least two of each; give more."
         )
     if model.spec.bounded and not dataset.preprocessing.bounded and model.spec.net != "custom":
         warnings.warn(
