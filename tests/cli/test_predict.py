@@ -6,6 +6,7 @@ import pytest
 from latentrank import inference, runs
 from latentrank.__main__ import main
 from latentrank.config import RunConfig
+from latentrank.data import parameters
 from latentrank.errors import InputError
 from latentrank.parametric import KINDS, ExtrapolationWarning, ParameterMap
 
@@ -142,6 +143,13 @@ def test_parameters_are_found_among_the_arrays_of_a_file(folder, tmp_path, array
     command = ["predict", str(folder / "run"), "--parameters", str(tmp_path / name)]
     assert main([*command, "--out", str(tmp_path / "out.npz")]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["parameters"], NEW)
+
+
+def test_parameters_are_found_among_the_variables_of_a_file(tmp_path):
+    xarray = pytest.importorskip("xarray")
+    fields = {"u": (("n", "k"), np.zeros_like(NEW)), "parameters": (("n", "k"), NEW)}
+    xarray.Dataset(fields).to_netcdf(tmp_path / "new.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(parameters.read(tmp_path / "new.nc", NEW.shape[1]), NEW)
 
 
 def test_what_does_not_fit_is_refused_in_one_sentence(folder, tmp_path, capsys, run):

@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 from latentrank.data import readers
 from latentrank.data.arrays import UNSAID
 from latentrank.data.own import place
-from latentrank.data.readers import hdf5, matlab, numpy_files, tables, tensors
+from latentrank.data.readers import tables
 from latentrank.errors import InputError
-
-_TABLES = (tables.read_csv, tables.read_parquet)
-_OF_NAMED_ARRAYS = (
-    numpy_files.read_npz, hdf5.read, matlab.read, tensors.read_torch, tensors.read_safetensors,
-)  # fmt: skip
 
 
 def parameter_names(known: Sequence[str] | None, count: int) -> list[str]:
@@ -55,12 +50,13 @@ def read(path: str | Path, width: int, names: Sequence[str] | None = None) -> ND
         wrong = "cannot be read as parameters" if path.is_file() else "does not exist"
         raise InputError(f"{path} {wrong}; give a .npy or .csv file with {width} numbers in a row.")
     meaning = UNSAID._replace(kind="table", lenient=True)
-    if reader.parse in _OF_NAMED_ARRAYS:
+    if reader.holds == "arrays":
         meaning = meaning._replace(columns=("parameters",))  # rather than samples beside them
-    elif names and reader.parse in _TABLES and tables.has_names(path):
+    elif names and reader.holds == "columns" and tables.has_names(path):
         meaning = meaning._replace(columns=tuple(names))
     parts = reader.read(path, inner, meaning).parts
-    values = np.concatenate([np.asarray(part.x) for part in parts])
+    beside = inner is None and all(part.parameters is not None for part in parts)
+    values = np.concatenate([np.asarray(part.parameters if beside else part.x) for part in parts])
     if values.dtype.kind not in "biuf":
         raise InputError(f"{path} has dtype {values.dtype}, expected real numbers; convert it.")
     if values.ndim == 1:

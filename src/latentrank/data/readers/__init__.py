@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from latentrank.data import pages
 from latentrank.data.arrays import Contents, Meaning
@@ -28,11 +28,13 @@ class Reader(NamedTuple):
         suffixes: suffixes in lower case.
         parse: maps file, path inside it or None, and the user's description to the contents.
         kind: what such a file is, in error messages.
+        holds: named arrays of several roles, named columns, or else one array.
     """
 
     suffixes: tuple[str, ...]
     parse: Callable[[Path, str | None, Meaning], Contents]
     kind: str
+    holds: Literal["arrays", "columns", "array"] = "array"
 
     def read(self, path: Path, inner: str | None, meaning: Meaning) -> Contents:
         """The contents of a file; libraries read lazily, so any error in it may be the file's.
@@ -46,15 +48,15 @@ class Reader(NamedTuple):
 
 READERS = (
     Reader((".npy",), numpy_files.read_npy, "one NumPy array"),
-    Reader((".npz",), numpy_files.read_npz, "NumPy arrays by name"),
-    Reader((".csv", ".tsv", ".csv.gz"), tables.read_csv, "a table"),
-    Reader((".parquet", ".pq"), tables.read_parquet, "a Parquet table"),
-    Reader((".h5", ".hdf5", ".he5"), hdf5.read, "an HDF5 file"),
-    Reader((".zarr", ".zarr.zip"), zarr_files.read, "a Zarr store"),
+    Reader((".npz",), numpy_files.read_npz, "NumPy arrays by name", "arrays"),
+    Reader((".csv", ".tsv", ".csv.gz"), tables.read_csv, "a table", "columns"),
+    Reader((".parquet", ".pq"), tables.read_parquet, "a Parquet table", "columns"),
+    Reader((".h5", ".hdf5", ".he5"), hdf5.read, "an HDF5 file", "arrays"),
+    Reader((".zarr", ".zarr.zip"), zarr_files.read, "a Zarr store", "arrays"),
     Reader((".nc", ".nc4", ".cdf"), netcdf.read, "a netCDF file"),
-    Reader((".mat",), matlab.read, "a MATLAB file"),
-    Reader((".pt", ".pth"), tensors.read_torch, "PyTorch tensors, without running code"),
-    Reader((".safetensors",), tensors.read_safetensors, "safetensors"),
+    Reader((".mat",), matlab.read, "a MATLAB file", "arrays"),
+    Reader((".pt", ".pth"), tensors.read_torch, "PyTorch tensors, without running code", "arrays"),
+    Reader((".safetensors",), tensors.read_safetensors, "safetensors", "arrays"),
     Reader((".nii", ".nii.gz"), nifti.read, "a NIfTI volume"),
     Reader((".tif", ".tiff", ".gif"), pages.read, "images, one per page"),
 )
