@@ -167,6 +167,26 @@ def test_folders_only_some_of_which_may_be_splits_are_refused(tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize("names", ["{part}_{i}.png", "Pictures/{part}-{i}.png", "{part}{i}.png"])
+def test_names_that_all_begin_with_splits_are_the_splits(tmp_path, names):
+    for part, value, n in (("train", 1, 3), ("TEST", 2, 2)):
+        for i in range(n):
+            save(tmp_path / names.format(part=part, i=i), np.full((4, 4), value, np.uint8))
+    data = load(tmp_path)
+    assert data.train.x[:, 0, 0, 0].tolist() == [1, 1, 1]
+    assert data.test.x[:, 0, 0, 0].tolist() == [2, 2]
+    assert data.train.labels is None
+    save(tmp_path / "testament.png", pixels(4, 4))  # a word of its own
+    assert len(load(tmp_path).train) == 5
+
+
+def test_classes_hold_files_named_after_splits():
+    names = ["cat/train_1.png", "dog/train_1.png", "cat/test_1.png"]
+    found = folders.arrange(names, "x")
+    assert (found.train.tolist(), found.test.tolist()) == ([0, 1], [2])
+    assert found.classes == folders.classes_of(names) == ["cat", "dog", "cat"]
+
+
 def test_words_of_splits_among_classes_are_classes(tmp_path):
     for kind in ("train", "bus", "test_tube"):
         for i in range(2):

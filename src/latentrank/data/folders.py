@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import zipfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -197,7 +199,8 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
     """Derive splits and classes from folder names.
 
     Folders named after splits, such as `Train`, `val` or, if all are, `test_images`, at the top or
-    below the classes, are the splits; without them a fifth, drawn with a fixed seed, is held out.
+    below the classes, are the splits, as are names such as `train_0.png` of all files; without
+    them a fifth, drawn with a fixed seed, is held out.
     Of the remaining folders, the outermost is the class, if every file is in one and there are
     several.
 
@@ -298,10 +301,19 @@ def _by_folder(
 
 
 def _groups(names: list[str]) -> list[tuple[str, ...]]:
-    """The folders of each file, without those common to all."""
+    """The folders of each file, without those common to all.
+
+    If every name begins with its split, as `train_0.png`, the split counts as the innermost folder.
+    """
     parents = [PurePosixPath(name).parent for name in names]
     shared = len(PurePosixPath(os.path.commonpath(parents)).parts)
-    return [parent.parts[shared:] for parent in parents]
+    groups = [parent.parts[shared:] for parent in parents]
+    words = (re.match("[A-Za-z]*", PurePosixPath(name).name) for name in names)
+    found = [split_of(word[0]) if word else None for word in words]
+    splits = {split for split in found if split}
+    if None in found or not {"train"} < splits or any(map(split_in, itertools.chain(*groups))):
+        return groups
+    return [(*group, str(split)) for group, split in zip(groups, found, strict=True)]
 
 
 def _classes(
