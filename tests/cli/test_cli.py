@@ -244,7 +244,7 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
         ),
         (["embed", "{run}", "--data", "{folder}/table.npy"], "give data of that shape"),
         (["embed", "{run}", "--out", "{folder}/squares.npz"], "already exists"),
-        (["export", "{run}", "--compress", "-1", "--format", "safetensors"], "tol is -1"),
+        (["export", "{run}", "--compress", "-1", "--format", "safetensors"], "compression is -1"),
         (["export", "{run}", "--precision", "int8", "--format", "safetensors"], "--format onnx"),
         (["export", "{run}", "--networks", "none.py:f"], "expected FILE.py:FUNCTION"),
         (["interpolate", "{run}", "--kind", "parameters"], "has no parameters"),

@@ -80,6 +80,8 @@ def test_values_are_measured_on_the_data_of_the_run_alone(tmp_path):
         InputError, match=r"cannot be read: There is no .*a\.npz; if they have moved"
     ):
         _ = metrics.Subject(runs.Run(run).settings, Path(run)).dataset
+    with pytest.raises(InputError, match=r"data given .* There is no .*b\.npz; give those that"):
+        runs.Run(run).read_data(tmp_path / "b.npz")
 
 
 def test_weights_without_a_name_belong_to_the_network_that_is_used(folder, capfd):

@@ -13,7 +13,7 @@ from latentrank import data, runs
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.runs import Run, default_folder
-from latentrank.runs.cache import fingerprint, folder_name
+from latentrank.runs.cache import folder_name
 from latentrank.runs.configure import absolute, absolute_source
 from tests.data.test_standard import write_mnist
 
@@ -63,7 +63,6 @@ def test_a_cached_run_depends_on_the_content_of_an_array_in_a_file():
     before = folder_name(RunConfig(method="ae", data="one.h5:/fields/T"))
     with h5py.File("one.h5", "r+") as file:
         file["fields/T"][0] = 9
-    fingerprint.cache_clear()
     assert folder_name(RunConfig(method="ae", data="one.h5:/fields/T")) != before
 
 

@@ -174,10 +174,16 @@ class Run:
         try:
             dataset = load_data(self.place)
         except InputError as error:
+            reason = str(error).partition(";")[0].rstrip(".")
+            if self.place.data != self.settings.data:
+                raise MissingDataError(
+                    f"The data given for the run in {self.folder} cannot be read with the run's "
+                    f"settings: {reason}; give those that it was trained on."
+                ) from None
             raise MissingDataError(
-                f"The data of the run in {self.folder} cannot be read: "
-                f"{str(error).partition(';')[0].rstrip('.')}; if they have moved, give their new "
-                "location with --data; if they were in memory, give a file that holds them."
+                f"The data of the run in {self.folder} cannot be read: {reason}; if they have "
+                "moved, give their new location with --data; if they were in memory, give a file "
+                "that holds them."
             ) from None
         return self._accepted(dataset)
 
