@@ -308,12 +308,11 @@ def _groups(names: list[str]) -> list[tuple[str, ...]]:
     parents = [PurePosixPath(name).parent for name in names]
     shared = len(PurePosixPath(os.path.commonpath(parents)).parts)
     groups = [parent.parts[shared:] for parent in parents]
-    words = (re.match("[A-Za-z]*", PurePosixPath(name).name) for name in names)
-    found = [split_of(word[0]) if word else None for word in words]
-    splits = {split for split in found if split}
-    if None in found or not {"train"} < splits or any(map(split_in, itertools.chain(*groups))):
+    words = [re.split("[^A-Za-z]", PurePosixPath(name).name)[0] for name in names]
+    splits = {split_of(word) for word in words}
+    if None in splits or not {"train"} < splits or any(map(split_in, itertools.chain(*groups))):
         return groups
-    return [(*group, str(split)) for group, split in zip(groups, found, strict=True)]
+    return [(*group, word) for group, word in zip(groups, words, strict=True)]
 
 
 def _classes(

@@ -114,11 +114,9 @@ def find(path: Path) -> Source:
     Raises:
         InputError: when there is no image, or the zip is damaged.
     """
-    tars = webdataset.shards(path)
-    source = folders.find(path, SUFFIXES) if path.is_dir() or not tars else None
-    if tars and (source is None or not source.names):
+    source = None if path.is_file() and webdataset.shards(path) else folders.find(path, SUFFIXES)
+    if source is None or (not source.names and webdataset.shards(path)):
         source = webdataset.find(path, SUFFIXES)
-    assert source is not None, "without tar files"
     if not source.names:
         raise InputError(
             f"{path} holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}."

@@ -20,8 +20,6 @@ Array = NDArray[Any]
 
 #: Samples on which a file is compared with the model.
 SAMPLES = 64
-# Codes on which the change by compression is measured, as many as `compress` itself draws
-_CODES = 512
 
 
 def units_of(model: LatentModel, part: str) -> Preprocessing | None:
@@ -136,14 +134,12 @@ def typical_codes(model: LatentModel, n: int = SAMPLES) -> Tensor:
     Returns:
         `(n, L)`.
     """
-    generator = torch.Generator().manual_seed(0)
     statistics = model.statistics
     if not model.reconstructs:
-        return torch.randn(n, model.latent_dim, generator=generator)
+        return torch.randn(n, model.latent_dim, generator=torch.Generator().manual_seed(0))
     if not statistics.known:
         return model.encode(typical_samples(model, n))
-    drawn = torch.randn(n, len(statistics.variances), generator=generator)
-    return statistics.mean + (drawn * statistics.variances.sqrt()) @ statistics.directions.T
+    return statistics.mean + statistics.typical_coefficients(n) @ statistics.directions.T
 
 
 def typical_inputs(model: LatentModel, part: str) -> Array:
@@ -173,10 +169,9 @@ def compression_change(model: LatentModel, small: LatentModel) -> float:
         model: before, on the CPU and in evaluation mode.
         small: after.
     """
-    codes, k = typical_codes(model, _CODES), small.latent_dim
-    statistics = model.statistics
-    before = model.decode(codes)
-    after = small.decode((codes - statistics.mean) @ statistics.directions[:, :k])
+    coefficients = model.statistics.typical_coefficients()
+    before = model.decode(model.statistics.mean + coefficients @ model.statistics.directions.T)
+    after = small.decode(coefficients[:, : small.latent_dim])
     return float((after - before).norm() / before.norm())
 
 

@@ -136,9 +136,7 @@ class Autoencoder(LatentModel):
     def _coefficients_needed(self, tol: float, x: Tensor | None) -> int:
         stats = self.statistics
         if x is None:
-            generator = torch.Generator().manual_seed(0)
-            drawn = torch.randn(512, len(stats.variances), generator=generator).to(stats.mean)
-            coefficients = drawn * stats.variances.sqrt()
+            coefficients = stats.typical_coefficients()
         else:
             coefficients = (self.encode(x) - stats.mean) @ stats.directions
         exact = self.decode(stats.mean + coefficients @ stats.directions.T)

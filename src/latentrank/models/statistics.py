@@ -37,6 +37,19 @@ class CodeStatistics(nn.Module):
         """Whether the statistics have been computed."""
         return self.variances.numel() > 0
 
+    def typical_coefficients(self, n: int = 512) -> Tensor:
+        """Draws from a Gaussian fitted to the training codes, always the same.
+
+        Args:
+            n: how many.
+
+        Returns:
+            `(n, k)` coefficients of the `k` principal directions, about the mean.
+        """
+        generator = torch.Generator().manual_seed(0)
+        drawn = torch.randn(n, len(self.variances), generator=generator).to(self.mean)
+        return drawn * self.variances.sqrt()
+
     def update(self, codes: Iterable[Tensor]) -> None:
         """Compute the statistics from batches of codes, `(B, L)`, in float64."""
         gram = GramAccumulator(len(self.mean))
