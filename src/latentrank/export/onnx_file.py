@@ -46,6 +46,9 @@ file that leaves anything out differs by far more.
 # Share of integer outputs that may differ because of rounding
 _ROUNDED_OTHERWISE = 0.02
 
+# Times the rounding error of torch, which adds in another order
+_ROUNDINGS = 16
+
 
 @on_cpu()
 def export_onnx(
@@ -66,7 +69,7 @@ def export_onnx(
     `latentrank`.
 
     The file is renamed into place only after its outputs in onnxruntime agree with those of the
-    model in torch, to 1e-4 in float32.
+    model in torch, in float32 to 1e-4 of their spread or to the rounding error of torch.
 
     Args:
         model: a trained model.
@@ -95,16 +98,22 @@ def export_onnx(
     inputs = typical_inputs(shipped, part)
     about = description(shipped, part, precision=precision, opset=opset)
     with atomic_write(path) as temporary, _silence():
-        graph = _halved(module, shipped, part) if precision == "float16" else module
+        graph = module
+        if precision == "float16":
+            graph = _computing_in(torch.float16, module, shipped, part)
         _write(graph, temporary, inputs[:2], part, opset)
         if precision == "int8":
             _quantise(temporary)
         _describe(temporary, about)
         # a batch of one is a special case
         whole = part != "encoder" and not dtype_of(shipped.preprocessing).is_floating_point
+        units = units_of(shipped, part)
         for batch in (inputs[:1], inputs):
-            difference = _compared(module, temporary, batch, units_of(shipped, part))
-            _check(difference, precision, whole)
+            difference = _compared(module, temporary, batch, units)
+            if precision == "float32" and not _agrees(difference, whole):
+                exact = computed(_computing_in(torch.float64, module, shipped, part), batch)
+                _check_rounding(difference, _rounding(computed(module, batch), exact, units))
+            _check_finite(difference, precision)
     return Exported(
         Path(path),
         (model.latent_dim, shipped.latent_dim),
@@ -135,10 +144,12 @@ def _plain(module: nn.Module) -> nn.Module:
     return plain
 
 
-def _halved(module: nn.Module, model: LatentModel, part: str) -> nn.Module:
-    """The module in float16, except for the preprocessing of data."""
+def _computing_in(
+    dtype: torch.dtype, module: nn.Module, model: LatentModel, part: str
+) -> nn.Module:
+    """The module with networks of this dtype; what it takes and returns stays as it is."""
     inner = module.inner if isinstance(module, OwnUnits) else module
-    return OwnUnits(copy.deepcopy(inner).half(), model.spec, part, half=True).eval()
+    return OwnUnits(copy.deepcopy(inner).to(dtype), model.spec, part, dtype).eval()
 
 
 def _write(module: nn.Module, path: Path, inputs: Array, part: str, opset: int) -> None:
@@ -189,17 +200,32 @@ def _compared(
     return Difference.between(found, computed(module, inputs), units)
 
 
-def _check(difference: Difference, precision: str, whole_numbers: bool) -> None:
-    good = (
-        difference.largest <= 1 and difference.share <= _ROUNDED_OTHERWISE
-        if whole_numbers
-        else difference.relative <= TOLERANCE
-    )
-    if precision == "float32" and not good:
+def _agrees(difference: Difference, whole_numbers: bool) -> bool:
+    """Whether the outputs are those of the model, up to rounding."""
+    if whole_numbers:
+        return difference.largest <= 1 and difference.share <= _ROUNDED_OTHERWISE
+    return difference.relative <= TOLERANCE
+
+
+def _rounding(single: Array, exact: Array, units: Preprocessing | None) -> Difference:
+    """How far torch in float32 is from float64, and a digit more: it may be exact by chance."""
+    digit = np.spacing(np.abs(single)) if single.dtype.kind == "f" else 0
+    return Difference.between(single + np.where(single < exact, -digit, digit), exact, units)
+
+
+def _check_rounding(difference: Difference, rounding: Difference) -> None:
+    """Accept a larger difference if torch in float32 is as far from float64.
+
+    So it is where nearly the same output belongs to all samples, as after little training.
+    """
+    if not difference.relative <= _ROUNDINGS * rounding.relative:
         raise RuntimeError(
             f"The ONNX file computes something else than the model: the difference is "
             f"{difference.relative:.1e} of the spread of the outputs."
         )
+
+
+def _check_finite(difference: Difference, precision: str) -> None:
     if not np.isfinite(difference.relative):
         raise InputError(
             f"The model cannot be computed in {precision}: its outputs are not finite; use float32."

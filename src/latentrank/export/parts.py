@@ -130,20 +130,22 @@ class OwnUnits(nn.Module):
         inner: takes or returns normalised samples in the layout of networks.
         spec: specification of the model.
         part: which part it is.
-        half: whether `inner` is in float16.
+        precision: dtype of `inner`, if it is not float32.
     """
 
     offset: Tensor
     scale: Tensor
 
-    def __init__(self, inner: nn.Module, spec: Spec, part: str, half: bool = False) -> None:
+    def __init__(
+        self, inner: nn.Module, spec: Spec, part: str, precision: torch.dtype | None = None
+    ) -> None:
         super().__init__()
         self.inner = inner
         self.made = spec.preprocessing or Preprocessing()
         self.channels = channel_axis(layout_of(spec))
         self.takes, self.gives = part != "decoder", part != "encoder"
         self.watched = needs_watching(spec, part)
-        self.half_precision = half
+        self.precision = precision
         own = self.made.own_shape(spec.input_shape)
         self.shape = own if self.takes else (spec.code_dim or spec.latent_dim,)
         self.dtype = dtype_of(self.made) if self.takes else torch.float32
@@ -160,7 +162,9 @@ class OwnUnits(nn.Module):
         """
         self._check(x)
         x = self.made.normalise(self._to_network(x)) if self.takes else x
-        y: Tensor = self.inner(x.half()).float() if self.half_precision else self.inner(x)
+        y: Tensor = (
+            self.inner(x) if self.precision is None else self.inner(x.to(self.precision)).float()
+        )
         y = self._own_values(y) if self.gives else y
         if self.watched:
             beyond = (x - 0.5).abs().flatten(1).amax(dim=1) > 0.5 + SLACK
