@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch.utils.data import (
     default_convert,
 )
 
+from latentrank.data.alike import same_names
 from latentrank.data.arrays import (
     UNSAID,
     Contents,
@@ -27,6 +29,7 @@ from latentrank.data.arrays import (
     assemble,
     refuse_unused,
 )
+from latentrank.data.axes import Axes, Axis
 from latentrank.data.base import Dataset
 from latentrank.data.plain import as_array, is_array_of_objects, stacked
 from latentrank.data.readers import huggingface, named, netcdf, tables
@@ -89,8 +92,7 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
     if hasattr(source, "data_vars"):
         return netcdf.from_xarray(netcdf.numeric_times(source), Path(name), None, meaning)
     if isinstance(source, Mapping):
-        held = {str(key): as_array(values, str(key)) for key, values in source.items()}
-        return named.contents(name, held, meaning)
+        return _named(source, name, meaning)
     refuse_unused(name, **meaning.names)
     if isinstance(source, DataLoader):
         source = _behind(source)
@@ -98,6 +100,22 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
     if isinstance(source, Tensor) or is_array:
         return Contents([Part(name, as_array(source, name))])
     return Contents([_items(name, source)])
+
+
+def _named(source: Mapping[Any, Any], name: str, meaning: Meaning) -> Contents:
+    """Arrays by name, where several data frames of samples are matched by their columns."""
+    held = {str(key): as_array(values, str(key)) for key, values in source.items()}
+    columns = {
+        str(key): list(map(str, values.columns))
+        for key, values in source.items()
+        if hasattr(values, "columns") and named.holds_samples(str(key))
+    }
+    first = next(iter(columns), "")
+    for key, names in columns.items():
+        order = same_names(names, columns[first], key, first)
+        held[key] = held[key] if order is None else held[key][:, order]
+    found = named.contents(name, held, meaning)
+    return replace(found, axes=Axes(tuple(map(Axis, columns.get(first, ())))))
 
 
 def _behind(loader: DataLoader[Any]) -> Any:

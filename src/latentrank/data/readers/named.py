@@ -92,6 +92,16 @@ def contents(
     return Contents(found, meaning.parameters and _column_names(parameters), tuple(said))
 
 
+def holds_samples(name: str) -> bool:
+    """Whether an array of this name holds samples.
+
+    Example:
+        >>> holds_samples("x_train"), holds_samples("y_train")
+        (True, False)
+    """
+    return any(role(name, base) is not None for base in SAMPLE_ARRAYS)
+
+
 def unused(what: str, kind: str, over: Mapping[str, Any], count: int | None) -> str:
     """The note on arrays that are not read, some of which may be parameters.
 

@@ -75,7 +75,9 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     )
     said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
     measured = tuple(
-        Axis(name, str(dataset[name].attrs.get("units", ""))) for name in along if name in known
+        Axis(name, str(dataset[name].attrs.get("units", "")), key=name)
+        for name in along
+        if name in known
     )
     if parameters and not given:
         listed = ", ".join(axis.label for axis in measured)
