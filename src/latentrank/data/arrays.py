@@ -229,6 +229,8 @@ REMEDIES = {
     "c": "give its real and imaginary parts as channels",
     "M": "give times as numbers, for example seconds in float64",
     "m": "give times as numbers, for example seconds in float64",
+    "V": "give a table of its fields, pandas.DataFrame(x)",
+    "O": "give one array of numbers, in which all samples have one shape",
 }
 
 

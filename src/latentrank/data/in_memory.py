@@ -19,6 +19,7 @@ from torch.utils.data import (
     default_collate,
     default_convert,
 )
+from torch.utils.data import Dataset as TorchDataset
 
 from latentrank.data.alike import same_names
 from latentrank.data.arrays import (
@@ -104,6 +105,12 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
 
 def _named(source: Mapping[Any, Any], name: str, meaning: Meaning) -> Contents:
     """Arrays by name, where several data frames of samples are matched by their columns."""
+    for key, values in source.items():
+        if isinstance(values, TorchDataset | DataLoader):
+            raise InputError(
+                f"{key} is a {type(values).__name__}, expected an array; gather its samples, as in "
+                f"torch.stack([x for x, _ in {key}]), and its labels likewise."
+            )
     held = {str(key): as_array(values, str(key)) for key, values in source.items()}
     columns = {
         str(key): list(map(str, values.columns))
@@ -120,6 +127,8 @@ def _named(source: Mapping[Any, Any], name: str, meaning: Meaning) -> Contents:
 
 def _behind(loader: DataLoader[Any]) -> Any:
     """The data set of a loader that does nothing but gather all of its samples in batches."""
+    if isinstance(loader.dataset, IterableDataset):  # refused later
+        return loader.dataset
     sampler, count = loader.sampler, len(loader.dataset)  # type: ignore[arg-type]
     every = type(sampler) is SequentialSampler or (
         type(sampler) is RandomSampler and not sampler.replacement and sampler.num_samples == count
@@ -146,7 +155,9 @@ def _items(name: str, source: Any) -> Part:
             "such as {'x': x, 'y': y} or {'x_train': x_train, 'x_test': x_test}."
         )
     indexed = hasattr(source, "__getitem__") and not isinstance(source, IterableDataset)
-    if issparse(source) or not (indexed and hasattr(source, "__len__")):
+    if issparse(source):
+        as_array(source, name)
+    if not (indexed and hasattr(source, "__len__")):
         raise InputError(
             f"The data are a {type(source).__name__}, expected a dense array, a tensor, or a "
             "data set that has a length and an index; gather the samples into an array."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from torch import Tensor
 
 from latentrank.errors import InputError
@@ -141,8 +142,12 @@ def as_array(values: Any, what: str) -> Array:
         what: their name in messages.
 
     Raises:
-        InputError: as `unwrapped`, or parts have different shapes.
+        InputError: as `unwrapped`, it is sparse, or parts have different shapes.
     """
+    if issparse(values):
+        raise InputError(
+            f"{what} holds a {type(values).__name__}, expected a dense array; give toarray() of it."
+        )
     found = unwrapped(values, what)
     try:
         array = np.asarray(found)

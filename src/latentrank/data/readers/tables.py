@@ -28,6 +28,8 @@ from latentrank.data.views import Array
 from latentrank.errors import InputError, need
 from latentrank.formatting import first_of
 
+#: Suffixes of tables in text.
+TEXTS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
 # Shorter samples may increase, or count up, by chance
@@ -64,7 +66,7 @@ def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 
 def has_names(path: Path) -> bool:
     """Whether the columns of a table have names."""
-    if not path.name.lower().endswith((".csv", ".tsv", ".csv.gz")):
+    if not path.name.lower().endswith(TEXTS):
         return True
     with reading(path, "a table"):
         return _Start.of(path).header == 0
@@ -192,9 +194,10 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     """The samples in the columns of a data frame.
 
     Non-numeric columns other than labels and parameters are skipped. So are identifiers: columns
-    called `id`, `index` and the like with a different integer or text in each row, the first of
-    which gives the samples their names, or else an index of different texts or dates does. A column `label` or `class` holds labels, and one named
-    `split` the names of the splits, unless the user specifies otherwise.
+    called `id`, `index` and the like with a different integer or text in each row. The first of
+    them gives the samples their names, or else an index of different texts or dates does. A column
+    `label` or `class` holds labels, and one named `split` the names of the splits, unless the user
+    specifies otherwise.
 
     Args:
         what: description of its origin, for messages.
