@@ -96,6 +96,15 @@ def test_files_of_other_units_cause_a_warning(tmp_path):
         load(tmp_path)
 
 
+def test_times_may_count_from_midnight_in_two_ways(tmp_path, recwarn):
+    _field().to_netcdf(tmp_path / "a.nc")
+    later = _field()
+    later["time"].attrs["units"] += " 00:00:00"
+    later.to_netcdf(tmp_path / "b.nc")
+    assert load(tmp_path).parameter_names == ("time",)
+    assert not recwarn.list
+
+
 def test_files_of_other_places_are_noted(tmp_path):
     _field().to_netcdf(tmp_path / "a.nc")
     _field(lat=(10.0, 20.0, 30.0)).to_netcdf(tmp_path / "b.nc")

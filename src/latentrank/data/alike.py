@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from latentrank.data.arrays import Contents, check_both
+from latentrank.data.axes import same_unit
 from latentrank.errors import InputError
 from latentrank.formatting import first_of
 
@@ -42,7 +43,7 @@ def aligned(contents: Contents, first: Contents, what: str, other: str) -> Conte
         )
     units = {axis.name: axis.unit for axis in first.axes.parameters}
     for axis in contents.axes.parameters:
-        if axis.unit != units.get(axis.name, axis.unit):
+        if not same_unit(axis.unit, units.get(axis.name, axis.unit)):
             raise InputError(
                 f"{what} has {axis.name} in {axis.unit} and {other} in {units[axis.name]}, "
                 "expected one unit; join the files with xarray (open_mfdataset, then to_netcdf), "

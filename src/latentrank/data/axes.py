@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -148,7 +149,7 @@ class Axes(NamedTuple):
                 )
         units = dict(pair.split("=", 1) for pair in listed.get("units", ()))
         for axis in (*self.channels, *self.parameters):
-            if axis.unit and axis.unit != units.get(axis.key, axis.unit):
+            if axis.unit and not same_unit(axis.unit, units.get(axis.key, axis.unit)):
                 warnings.warn(
                     f"{what} has {axis.key} in {axis.unit}, and {where} it was in "
                     f"{units[axis.key]}; convert it, unless both are the same.",
@@ -189,6 +190,17 @@ class Axes(NamedTuple):
 
 
 UNNAMED: Final = Axes()
+_MIDNIGHT = re.compile(r"[ T]0?0:00(:00(\.0*)?)?( ?(UTC|Z))?$")
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two units are the same; that times count from midnight may be left out.
+
+    Example:
+        >>> same_unit("days since 2000-01-01", "days since 2000-01-01 00:00:00")
+        True
+    """
+    return _MIDNIGHT.sub("", one) == _MIDNIGHT.sub("", other)
 
 
 def listable(names: Sequence[str]) -> bool:
