@@ -117,3 +117,11 @@ def test_parameters_of_files_in_another_order_are_refused(tmp_path):
     _field().rename(time="case").to_netcdf(tmp_path / "b.nc")
     with pytest.raises(InputError, match="expected the same in the same order"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("train", "valid", "test")])
+def test_files_with_more_parameters_are_refused(tmp_path, names):
+    for count, name in enumerate(names, start=1):
+        np.savez(tmp_path / f"{name}.npz", x=FRAME, parameters=np.ones((20, count)))
+    with pytest.raises(InputError, match=r"have parameters of the shapes \(20, 1\), \(20, 2\)"):
+        load(tmp_path)

@@ -147,15 +147,26 @@ class Part:
 def concatenated(tables: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     """Arrays by name, one after the other; without names that are not in every table.
 
+    Raises:
+        InputError: those of a name have different shapes.
+
     Example:
         >>> concatenated([{"a": np.zeros(1), "b": np.zeros(1)}, {"a": np.ones(2)}])
         {'a': array([0., 1., 1.])}
     """
-    return {
-        name: np.concatenate([table[name] for table in tables])
-        for name in tables[0]
-        if all(name in table for table in tables)
-    }
+    found = {}
+    for name in tables[0]:
+        if all(name in table for table in tables):
+            arrays = [np.asarray(table[name]) for table in tables]
+            shapes = [array.shape for array in arrays]
+            if len({shape[1:] for shape in shapes}) > 1:
+                raise InputError(
+                    f"The parts of the data have {name} of the shapes "
+                    f"{', '.join(map(str, dict.fromkeys(shapes)))}, expected as many for each "
+                    "sample in every part; give these."
+                )
+            found[name] = np.concatenate(arrays)
+    return found
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from latentrank.torch_state import on_cpu
 _MOST_CHANNELS: Final = 64
 #: Share of a channel's variance below which a run warns that the channel is not explained.
 _EXPLAINED: Final = 0.1
+_LONGER: Final = "train for longer"
 
 
 @on_cpu()
@@ -56,7 +57,8 @@ def measured(model: LatentModel, dataset: Dataset, codes: torch.Tensor) -> dict[
     }
     if model.reconstructs:
         metrics |= _reconstruction(model, dataset)
-        if doubts := _doubts(metrics, dataset):
+        closed = model.trained_by == "closed form"
+        if doubts := _doubts(metrics, dataset, "raise latent_dim" if closed else _LONGER):
             metrics["warning"] = " ".join(doubts)
     return metrics | model.diagnose(next(model.batches(dataset.test.x)))
 
@@ -104,7 +106,7 @@ def _explained(squared: torch.Tensor, variance: torch.Tensor) -> list[float | No
     return [float(share) if np.isfinite(share) else None for share in shares.numpy()]
 
 
-def _doubts(metrics: Mapping[str, Any], dataset: Dataset) -> list[str]:
+def _doubts(metrics: Mapping[str, Any], dataset: Dataset, remedy: str = _LONGER) -> list[str]:
     """Warnings about misleading numbers of a run."""
     doubts = []
     most = len(dataset.test) - 1
@@ -114,16 +116,17 @@ def _doubts(metrics: Mapping[str, Any], dataset: Dataset) -> list[str]:
             f"training codes is {metrics['rank_training_codes']}."
         )
     if not metrics["validation_error"] < (constant := metrics["error_of_the_mean"]):
+        other = "lower the learning rate" if remedy == _LONGER else "give more samples"
         doubts.append(
             f"The reconstructions are no better than the mean of the data, whose error is "
-            f"{constant:.3g}; train for longer, or lower the learning rate."
+            f"{constant:.3g}; {remedy}, or {other}."
         )
         return doubts
     shares = metrics.get("explained_variance_by_channel", [])
     if missed := [i for i, share in enumerate(shares) if share is not None and share < _EXPLAINED]:
         doubts.append(
             f"Less than {_EXPLAINED:.0%} of the variance of {_named(missed, dataset)} is "
-            f"explained; train for longer, or check {'their' if len(missed) > 1 else 'its'} units."
+            f"explained; {remedy}, or check {'their' if len(missed) > 1 else 'its'} units."
         )
     return doubts
 
