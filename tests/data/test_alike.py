@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentrank.data import load
+from latentrank.data import load, load_like
 from latentrank.errors import InputError
 
 xarray = pytest.importorskip("xarray")
@@ -125,3 +125,14 @@ def test_files_with_more_parameters_are_refused(tmp_path, names):
         np.savez(tmp_path / f"{name}.npz", x=FRAME, parameters=np.ones((20, count)))
     with pytest.raises(InputError, match=r"have parameters of the shapes \(20, 1\), \(20, 2\)"):
         load(tmp_path)
+
+
+def test_files_of_labels_have_columns_of_their_own(tmp_path):
+    labels = pd.DataFrame({"y": np.arange(20) % 2})
+    _written(tmp_path, x_train=FRAME, x_test=FRAME, y_train=labels, y_test=labels)
+    data = load(tmp_path)
+    assert data.axes.channel_names == ("T", "p")
+    again = load_like(tmp_path, data.preprocessing, data.shape, **data.reading)
+    np.testing.assert_array_equal(again.train.x, data.train.x)
+    np.testing.assert_array_equal(again.train.labels, labels["y"])
+    assert load(tmp_path, columns="p").shape == (1,)

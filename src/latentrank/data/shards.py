@@ -70,14 +70,18 @@ def _read(path: Path, name: str, meaning: Meaning) -> Contents:
 
 
 def _by_role(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
-    read = {stem: _read(path, name, meaning) for name, stem in stems.items()}
     files = {stem: str(path / name) for name, stem in stems.items() if named.holds_samples(stem)}
+    others = meaning._replace(columns=None)  # labels have other columns than samples
+    read = {
+        stem: _read(path, name, meaning if stem in files else others)
+        for name, stem in stems.items()
+    }
     whose = next(iter(files))
     first = read[whose]
     for stem, file in files.items():
         read[stem] = aligned(read[stem], first, file, files[whose])
     held = {stem: contents.parts[0].x for stem, contents in read.items()}
-    found = named.contents(str(path), held, meaning)
+    found = named.contents(str(path), held, others if first.axes.channels else meaning)
     layouts = {contents.layout for contents in read.values()}
     notes = dict.fromkeys(note for contents in read.values() for note in contents.notes)
     layout = layouts.pop() if len(layouts) == 1 else None
