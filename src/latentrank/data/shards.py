@@ -103,7 +103,10 @@ def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
             first = next(iter(found.values()), one)
             whose = whose or str(path / names[0])
             found[split] = aligned(one, first, str(path / names[0]), whose)
-    parts = {split: contents.parts[0] for split, contents in found.items()}
+    parts = {
+        split: replace(contents.parts[0], what=f"{path}: {split}")
+        for split, contents in found.items()
+    }
     joined, said = join(parts, meaning.validation, str(path))
     notes = dict.fromkeys(note for contents in found.values() for note in contents.notes)
     return replace(first, parts=joined, notes=(*notes, *said))
