@@ -113,7 +113,7 @@ def test_a_split_column_is_obeyed(tmp_path):
 
 
 def test_a_table_of_text_alone_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"no columns of numbers for the samples; it has id"):
+    with pytest.raises(InputError, match=r"it has id.*: add some, or if these are labels, make"):
         load(saved(tmp_path, FRAME[["id"]]))
 
 

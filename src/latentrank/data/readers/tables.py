@@ -233,7 +233,8 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         columns = tuple(lists[:1])
     if not columns:
         raise InputError(
-            f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
+            f"{what} has no columns of numbers for the samples; it has {first_of(names, _NAMED)}: "
+            "add some, or if these are labels, make them a column label of the samples' table."
         )
     _check_numbers(what, frame, columns, meaning)
     x = (
