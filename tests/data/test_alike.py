@@ -1,3 +1,5 @@
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,3 +138,17 @@ def test_files_of_labels_have_columns_of_their_own(tmp_path):
     np.testing.assert_array_equal(again.train.x, data.train.x)
     np.testing.assert_array_equal(again.train.labels, labels["y"])
     assert load(tmp_path, columns="p").shape == (1,)
+
+
+def test_a_class_has_one_name_however_its_letters_are_composed(tmp_path):
+    for split, form in (("train", "NFC"), ("test", "NFD")):
+        for name in ("Käfer", "Hund"):
+            folder = tmp_path / split / unicodedata.normalize(form, name)
+            folder.mkdir(parents=True)
+            for i in range(2):
+                np.save(folder / f"{i}.npy", np.zeros((4, 4)))
+    data = load(tmp_path)
+    assert data.class_names == ("Hund", "Käfer")
+    assert data.train.labels.tolist() == data.test.labels.tolist() == [0, 0, 1, 1]
+    frame = FRAME.assign(label=["Käfer", unicodedata.normalize("NFD", "Käfer")] * 10)
+    assert load(frame).class_names == ("Käfer",)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.base import Dataset, Split, are_integers, holdout
 from latentrank.data.layout import recognise
-from latentrank.data.plain import real_parameters
+from latentrank.data.plain import composed, real_parameters
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 from latentrank.preprocessing import LAYOUTS, Preprocessing
@@ -312,6 +312,7 @@ def number(classes: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         >>> number(["10", "9", "10"])
         (('9', '10'), array([1, 0, 1]))
     """
+    classes = composed(classes)
     names = sorted(set(classes))
     if all(name.isdecimal() for name in names):
         names.sort(key=int)
