@@ -14,8 +14,8 @@ PACKAGE = Path(latentrank.__file__).parent
 # Lowest first. A module imports from the layers below its own, and from its own package.
 LAYERS = (
     ("advice", "errors"),
-    ("filenames", "formatting", "io", "linalg", "preprocessing", "registry", "term", "torch_state"),
-    ("distributed",),
+    ("filenames", "formatting", "io", "linalg", "registry", "term", "torch_state"),
+    ("distributed", "preprocessing"),
     ("nets", "losses"),
     ("bottlenecks",),
     ("models",),

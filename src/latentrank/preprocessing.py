@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict
 from torch import Tensor
 
 from latentrank.errors import InputError
+from latentrank.linalg.precision import to_float64
 
 Array = NDArray[Any]
 Number = float | tuple[float, ...]
@@ -191,10 +192,12 @@ class Preprocessing:
             # of float32 whatever the default, which is another inside a step in other precisions
             return x.float() / torch.full((), self.scale, dtype=torch.float32, device=x.device)
         offset, scale = (
-            torch.from_numpy(np.asarray(_along_channels(v, x.ndim), dtype=np.float64)).to(x.device)
+            torch.from_numpy(np.asarray(_along_channels(v, x.ndim), dtype=np.float64))
             for v in (self.offset, self._divisor)
         )
-        return ((x.double() - offset) / scale).float()
+        exact = to_float64(x)
+        normalised = (exact - offset.to(exact.device)) / scale.to(exact.device)
+        return normalised.float().to(x.device)
 
     def denormalise(self, y: Array | Tensor) -> Array:
         """Convert network outputs to the samples' own units and dtype.

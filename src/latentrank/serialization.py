@@ -132,7 +132,7 @@ def rank_of(folder: Path) -> int | None:
     """
     with _explained(folder), safe_open(folder / WEIGHTS, "pt") as file:
         variances = file.get_tensor("statistics.variances")
-    return int(rank_of_spectrum(variances.double())) if len(variances) else None
+    return int(rank_of_spectrum(variances)) if len(variances) else None
 
 
 @contextmanager

@@ -202,7 +202,7 @@ class Subspace:
             statistics: of the training codes.
         """
         mean, directions, variances = (
-            getattr(statistics, name).double().cpu().numpy()
+            getattr(statistics, name).cpu().double().numpy()
             for name in ("mean", "directions", "variances")
         )
         scales = np.sqrt(variances)

@@ -108,8 +108,8 @@ def place(device: str) -> str:
     """Torch's name of a device given as in a configuration.
 
     Args:
-        device: `"auto"` uses a GPU if there is one, `"gpu"` requires it; any other name is torch's
-            own.
+        device: `"auto"` uses an NVIDIA GPU if there is one, `"gpu"` requires one or Apple's; any
+            other name is torch's own.
 
     Raises:
         InputError: this machine has no such device.
@@ -118,9 +118,9 @@ def place(device: str) -> str:
         >>> place("cpu")
         'cpu'
     """
-    name = {"gpu": "cuda", "auto": "cuda" if torch.cuda.is_available() else "cpu"}.get(
-        device, device
-    )
+    nvidia, apple = torch.cuda.is_available(), torch.backends.mps.is_available()
+    known = {"auto": "cuda" if nvidia else "cpu", "gpu": "mps" if apple else "cuda"}
+    name = known.get(device, device)
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError):  # a name unknown to torch, or a build without CUDA

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from latentrank.data.plain import unwrapped
 from latentrank.errors import InputError
+from latentrank.linalg.precision import to_float64
 
 Floats = NDArray[np.float64]
 
@@ -149,7 +150,7 @@ def adam_gradient_norms(
         with torch.no_grad():
             for parameter, m, v, given in zip(parameters, first, second, gradients, strict=True):
                 g = torch.zeros_like(parameter) if given is None else given
-                squared += float(g.double().square().sum())
+                squared += float(to_float64(g).square().sum())
                 m.lerp_(g, 1 - betas[0])
                 v.lerp_(g.square(), 1 - betas[1])
                 parameter.sub_(step_size * m / (v.sqrt() + epsilon))

@@ -26,7 +26,7 @@ def to_float64(x: Tensor) -> Tensor:
         torch.float64
     """
     device = torch.device("cpu") if x.device.type == "mps" else x.device
-    return x.to(device, torch.float64)
+    return x.to(device).to(torch.float64)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -168,7 +168,7 @@ class GramAccumulator:
                 f"h has rows of length {h.shape[1]}, expected {len(self.total)} as in earlier "
                 "batches; give all batches the same width."
             )
-        rows = h.to(self.matrix.device, torch.float64)
+        rows = h.to(self.matrix.device).to(torch.float64)
         self.matrix.addmm_(rows.mT, rows)
         self.total += rows.sum(dim=0)
         self.count += len(rows)

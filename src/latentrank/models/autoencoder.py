@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from latentrank.bottlenecks import Bottleneck, Identity, Latent
 from latentrank.errors import InputError, check_returned
+from latentrank.linalg.precision import to_float64
 from latentrank.losses import Objective
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
@@ -118,14 +119,14 @@ class Autoencoder(LatentModel):
             InputError: inference is not linear, the model has not been finalized, or `tol`
                 is not positive.
         """
-        matrix = self._linear_map("compress").double()
+        matrix = to_float64(self._linear_map("compress"))
         self._need_statistics("compress")
         if not tol > 0:
             raise InputError(f"tol is {tol}, expected a positive relative change; raise it.")
         with evaluating(self):
             k = self._coefficients_needed(tol, x)
-        mean = self.statistics.mean.double()
-        directions = self.statistics.directions[:, :k].double()
+        mean = to_float64(self.statistics.mean)
+        directions = to_float64(self.statistics.directions[:, :k])
         encoder = surgery.absorb_output(self.encoder, directions.T @ matrix, -directions.T @ mean)
         decoder = surgery.absorb_input(self.decoder, directions, mean)
         statistics = CodeStatistics(k).to(self.statistics.mean)

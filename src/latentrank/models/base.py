@@ -164,7 +164,7 @@ class LatentModel(nn.Module):
             InputError: the model has not been finalized.
         """
         self._need_statistics("rank")
-        return int(rank_of_spectrum(self.statistics.variances.double(), tol=tol))
+        return int(rank_of_spectrum(self.statistics.variances, tol=tol))
 
     def fold(self) -> LatentModel:
         """The same model with its linear part absorbed into the encoder, if it has one.

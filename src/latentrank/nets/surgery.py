@@ -168,7 +168,7 @@ def _merged(head: nn.Sequential, matrix: Tensor, offset: Tensor | None) -> list[
     """The affine head after `c @ matrix.T + offset`, as Linear and, if needed, Unflatten."""
     layer = head[-1]
     has_bias = cast(Tensor | None, layer.bias) is not None
-    exact = copy.deepcopy(head).to("cpu", torch.float64).eval()
+    exact = copy.deepcopy(head).cpu().double().eval()
     zero = torch.zeros(1, matrix.shape[0], dtype=torch.float64)
     weight = exact(matrix.T) - exact(zero)
     bias = exact(zero if offset is None else offset[None])[0]
@@ -244,8 +244,8 @@ def _first_parameter(net: nn.Module) -> Tensor:
 
 
 def _exact(values: Tensor) -> Tensor:
-    """The values in float64, on a device that supports it."""
-    return values.detach().to("cpu", torch.float64)
+    """The values in float64, on the CPU: not every device supports it."""
+    return values.detach().cpu().double()
 
 
 def _checked(matrix: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor | None]:

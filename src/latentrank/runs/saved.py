@@ -20,6 +20,7 @@ from latentrank.data.own import holds_images
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, ESTIMATOR_ARRAYS, SPEC
 from latentrank.io import expanded
+from latentrank.linalg.precision import to_float64
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
 from latentrank.runs.folder import Run, finished_run
@@ -143,7 +144,7 @@ class SavedModel(Run):
         model = self.model()
         if self._source is not None:
             return measured(model, self.dataset(), torch.from_numpy(self.codes("test")))
-        rank, variances = model.rank(), model.statistics.variances.double()
+        rank, variances = model.rank(), to_float64(model.statistics.variances)
         values = torch.zeros(model.latent_dim, dtype=torch.float64)
         if variances[0] > 0:
             values[: len(variances)] = variances / variances[0]
