@@ -106,7 +106,8 @@ def load(
         raise InputError(
             f"The model in {folder} has built-in networks ({spec.net}); leave yours out."
         )
-    return restore(lambda: skeleton(spec, encoder, decoder), tensors, folder).eval()
+    remedy = "give the networks that it was trained with" if custom else _BOTH
+    return restore(lambda: skeleton(spec, encoder, decoder), tensors, folder, remedy).eval()
 
 
 def spec_of(folder: Path) -> Spec:
@@ -154,13 +155,19 @@ def _explained(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def restore(make: Callable[[], Module], tensors: Mapping[str, Tensor], source: Path) -> Module:
+_BOTH = "keep both files from the same training"
+
+
+def restore(
+    make: Callable[[], Module], tensors: Mapping[str, Tensor], source: Path, remedy: str = _BOTH
+) -> Module:
     """A module with weights from a file; a damaged description cannot make it fill the memory.
 
     Args:
         make: builds the module.
         tensors: its state.
         source: where they are from, for the error.
+        remedy: what to do if they are not those of the module.
 
     Raises:
         InputError: they are not those of the module, or it needs far more memory than they do.
@@ -175,7 +182,7 @@ def restore(make: Callable[[], Module], tensors: Mapping[str, Tensor], source: P
     except (RuntimeError, MemoryError, TypeError, ValueError):
         raise InputError(
             f"The weights in {source} are not those of the model that its description specifies; "
-            "keep both files from the same training."
+            f"{remedy}."
         ) from None
     return module
 

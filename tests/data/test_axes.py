@@ -96,6 +96,13 @@ def test_a_unit_may_contain_an_equals_sign(recwarn):
         Axes((Axis("q", "kg/kg", key="q"),)).check_like(axes.conventions, "case", "it")
 
 
+def test_parameters_in_another_unit_cause_a_warning():
+    axes = Axes(parameters=(Axis("time", "days since 2000-01-01", key="time"),))
+    later = Axes(parameters=(Axis("time", "days since 2004-01-01", key="time"),))
+    with pytest.warns(UserWarning, match="time in days since 2004-01-01, and in training it was"):
+        later.check_like(axes.conventions, "case", "it")
+
+
 @pytest.mark.parametrize("length", [LONGEST_NAMES, LONGEST_NAMES + 1])
 def test_names_are_listed_where_the_description_of_a_model_has_room(length):
     names = "a" * length

@@ -230,3 +230,11 @@ def test_a_saved_model_states_the_versions_that_wrote_it(tmp_path):
     about = json.loads((latentrank.save(model, tmp_path) / "model.json").read_text())
     assert (about["latentrank"], about["torch"]) == (latentrank.__version__, torch.__version__)
     assert latentrank.load(tmp_path).spec == model.spec
+
+
+def test_weights_of_other_networks_are_refused_with_a_remedy(tmp_path):
+    encoder, decoder = torch.nn.Linear(6, 3), torch.nn.Linear(3, 6)
+    latentrank.save(latentrank.build("ae", (6,), 3, encoder=encoder, decoder=decoder), tmp_path)
+    other = torch.nn.Sequential(torch.nn.Linear(6, 3), torch.nn.ReLU())
+    with pytest.raises(InputError, match="give the networks that it was trained with"):
+        latentrank.load(tmp_path, encoder=other, decoder=decoder)

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+import latentrank
+from latentrank import TrainConfig
 from latentrank.data import Dataset, Split, axes
-from latentrank.runs.measured import _doubts
+from latentrank.runs.measured import _doubts, measured
+from latentrank.training import fit
 
 
 @pytest.mark.parametrize("shape", [(12,), (12, 8)])
@@ -16,3 +19,13 @@ def test_few_of_many_unexplained_columns_or_channels_are_listed(shape):
     assert f"of {what} v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more is explained" in told
     [told] = _doubts({**good, "explained_variance_by_channel": [1.0, 0.0] + [1.0] * 10}, dataset)
     assert f"of {what[:-1]} v1 is explained" in told
+
+
+@pytest.mark.parametrize(("method", "advice"), [("pca", "raise latent_dim"), ("ae", "train for")])
+def test_what_is_solved_in_closed_form_is_not_to_be_trained_for_longer(method, advice):
+    x = np.random.default_rng(0).normal(size=(40, 12))
+    dataset = Dataset("noise", Split(x[:30]), Split(x[30:]))
+    model = latentrank.build(method, (12,), latent_dim=1, bounded=False)
+    fit(model, dataset, TrainConfig(epochs=1, device="cpu"), progress=False)
+    codes = next(model.batches(dataset.test.x))
+    assert advice in measured(model, dataset, model.encode(codes))["warning"]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
+from torch import nn
 
 import latentrank
 from latentrank import methods
@@ -234,6 +235,13 @@ def test_a_single_sample_is_refused_before_anything_is_trained(train, test, data
     with pytest.raises(InputError, match="at least two of each"):
         fit(build(), few, TrainConfig(), folder=tmp_path, progress=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_batch_of_one_sample_is_refused_where_networks_cannot_train_on_it(dataset):
+    encoder = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4))
+    model = build(encoder=encoder, decoder=nn.Linear(4, 6))
+    with pytest.raises(InputError, match=r"50 samples in batches of 7 is alone, .* choose another"):
+        fit(model, dataset, TrainConfig(epochs=1, batch_size=7), progress=False)
 
 
 def test_messages_of_the_user_s_own_trainings_are_not_silenced(dataset):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.base import Dataset, Split, are_integers, holdout
 from latentrank.data.layout import recognise
-from latentrank.data.plain import real_parameters
+from latentrank.data.plain import composed, real_parameters
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 from latentrank.preprocessing import LAYOUTS, Preprocessing
@@ -147,15 +147,26 @@ class Part:
 def concatenated(tables: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     """Arrays by name, one after the other; without names that are not in every table.
 
+    Raises:
+        InputError: those of a name have different shapes.
+
     Example:
         >>> concatenated([{"a": np.zeros(1), "b": np.zeros(1)}, {"a": np.ones(2)}])
         {'a': array([0., 1., 1.])}
     """
-    return {
-        name: np.concatenate([table[name] for table in tables])
-        for name in tables[0]
-        if all(name in table for table in tables)
-    }
+    found = {}
+    for name in tables[0]:
+        if all(name in table for table in tables):
+            arrays = [np.asarray(table[name]) for table in tables]
+            shapes = [array.shape for array in arrays]
+            if len({shape[1:] for shape in shapes}) > 1:
+                raise InputError(
+                    f"The parts of the data have {name} of the shapes "
+                    f"{', '.join(map(str, dict.fromkeys(shapes)))}, expected as many for each "
+                    "sample in every part; give these."
+                )
+            found[name] = np.concatenate(arrays)
+    return found
 
 
 @dataclass(frozen=True)
@@ -229,6 +240,8 @@ REMEDIES = {
     "c": "give its real and imaginary parts as channels",
     "M": "give times as numbers, for example seconds in float64",
     "m": "give times as numbers, for example seconds in float64",
+    "V": "give a table of its fields, pandas.DataFrame(x)",
+    "O": "give one array of numbers, in which all samples have one shape",
 }
 
 
@@ -299,6 +312,7 @@ def number(classes: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         >>> number(["10", "9", "10"])
         (('9', '10'), array([1, 0, 1]))
     """
+    classes = composed(classes)
     names = sorted(set(classes))
     if all(name.isdecimal() for name in names):
         names.sort(key=int)

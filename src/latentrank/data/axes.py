@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -95,7 +96,7 @@ class Axes(NamedTuple):
         """What later files have to agree with, for `check_like`: lists of names, with commas.
 
         They are the `dimensions` of a sample, in order; those `rising` and those `falling`; and the
-        `units` of variables, as `T=K`.
+        `units` of variables and of parameters, as `T=K`.
 
         Example:
             >>> Axes((Axis("T", "K", key="T"),), (Axis("y", key="y"),)).conventions
@@ -105,17 +106,21 @@ class Axes(NamedTuple):
             way: [axis.key for axis in self.places if axis.direction == way]
             for way in ("rising", "falling")
         }
-        units = [f"{axis.key}={axis.unit}" for axis in self.channels if axis.key and axis.unit]
+        known = (*self.channels, *self.parameters)
+        units = [f"{axis.key}={axis.unit}" for axis in known if axis.key and axis.unit]
         told = {"dimensions": [axis.key for axis in self.places], **moving, "units": units}
         return {what: ",".join(names) for what, names in told.items() if listable(names)}
 
-    def check_like(self, trained: Mapping[str, str], sample: str, what: str) -> None:
-        """Refuse axes that are arranged otherwise than in training, and warn of other units.
+    def check_like(
+        self, trained: Mapping[str, str], sample: str, what: str, where: str = "in training"
+    ) -> None:
+        """Refuse axes that are arranged otherwise than in other data, and warn of other units.
 
         Args:
-            trained: the `conventions` of the training data.
+            trained: the `conventions` of those data.
             sample: name of the dimension that samples are along.
             what: description of the file, for messages.
+            where: those data, for messages.
 
         Raises:
             InputError: the dimensions have another order, that of samples is missing, or one of
@@ -126,27 +131,27 @@ class Axes(NamedTuple):
         if {*wanted} == {sample, *names}:
             raise InputError(
                 f"{what} has the dimensions ({', '.join([sample, *names])}), those of a single "
-                "sample in training, and none that samples are along; add one in front with "
+                f"sample {where}, and none that samples are along; add one in front with "
                 "xarray: expand_dims('sample')."
             )
         if wanted and names != wanted and {*wanted} <= {sample, *names}:
             raise InputError(
                 f"{what} has the dimensions ({', '.join([sample, *names])}), and those of a sample "
-                f"in training were ({', '.join(wanted)}); transpose it with xarray: "
+                f"{where} were ({', '.join(wanted)}); transpose it with xarray: "
                 f"transpose(..., {', '.join(map(repr, wanted))})."
             )
         for axis in self.places:
             way = {"rising": "falling", "falling": "rising"}.get(axis.direction, "")
             if axis.key in listed.get(way, ()):
                 raise InputError(
-                    f"{what} has {axis.key} {axis.direction}, and in training it was {way}; sort "
+                    f"{what} has {axis.key} {axis.direction}, and {where} it was {way}; sort "
                     f"it with xarray: sortby({axis.key!r}, ascending={way == 'rising'})."
                 )
         units = dict(pair.split("=", 1) for pair in listed.get("units", ()))
-        for axis in self.channels:
-            if axis.unit and axis.unit != units.get(axis.key, axis.unit):
+        for axis in (*self.channels, *self.parameters):
+            if axis.unit and not same_unit(axis.unit, units.get(axis.key, axis.unit)):
                 warnings.warn(
-                    f"{what} has {axis.key} in {axis.unit}, and in training it was in "
+                    f"{what} has {axis.key} in {axis.unit}, and {where} it was in "
                     f"{units[axis.key]}; convert it, unless both are the same.",
                     stacklevel=2,
                 )
@@ -185,6 +190,17 @@ class Axes(NamedTuple):
 
 
 UNNAMED: Final = Axes()
+_MIDNIGHT = re.compile(r"[ T]0?0:00(:00(\.0*)?)?( ?(UTC|Z))?$")
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two units are the same; that times count from midnight may be left out.
+
+    Example:
+        >>> same_unit("days since 2000-01-01", "days since 2000-01-01 00:00:00")
+        True
+    """
+    return _MIDNIGHT.sub("", one) == _MIDNIGHT.sub("", other)
 
 
 def listable(names: Sequence[str]) -> bool:

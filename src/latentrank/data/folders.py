@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.base import holdout
+from latentrank.data.plain import composed
 from latentrank.data.splits import place_validation, split_in, split_of
 from latentrank.errors import InputError
 from latentrank.formatting import first_of
@@ -320,7 +321,7 @@ def _classes(
 ) -> tuple[list[str] | None, tuple[str, ...]]:
     """The outermost folder of each file if all are in one, and a note if only some are."""
     if all(groups):
-        found = [group[0] for group in groups]
+        found = composed(group[0] for group in groups)
         kinds = sorted(set(found))
         return found, (f"Folders are read as classes ({len(kinds)}): {first_of(kinds, _NAMED)}.",)
     outside = [name for name, group in zip(names, groups, strict=True) if not group]

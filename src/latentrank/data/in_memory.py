@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from torch.utils.data import (
     default_collate,
     default_convert,
 )
+from torch.utils.data import Dataset as TorchDataset
 
+from latentrank.data.alike import same_names
 from latentrank.data.arrays import (
     UNSAID,
     Contents,
@@ -27,6 +30,7 @@ from latentrank.data.arrays import (
     assemble,
     refuse_unused,
 )
+from latentrank.data.axes import Axes, Axis
 from latentrank.data.base import Dataset
 from latentrank.data.plain import as_array, is_array_of_objects, stacked
 from latentrank.data.readers import huggingface, named, netcdf, tables
@@ -89,8 +93,7 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
     if hasattr(source, "data_vars"):
         return netcdf.from_xarray(netcdf.numeric_times(source), Path(name), None, meaning)
     if isinstance(source, Mapping):
-        held = {str(key): as_array(values, str(key)) for key, values in source.items()}
-        return named.contents(name, held, meaning)
+        return _named(source, name, meaning)
     refuse_unused(name, **meaning.names)
     if isinstance(source, DataLoader):
         source = _behind(source)
@@ -100,8 +103,32 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
     return Contents([_items(name, source)])
 
 
+def _named(source: Mapping[Any, Any], name: str, meaning: Meaning) -> Contents:
+    """Arrays by name, where several data frames of samples are matched by their columns."""
+    for key, values in source.items():
+        if isinstance(values, TorchDataset | DataLoader):
+            raise InputError(
+                f"{key} is a {type(values).__name__}, expected an array; gather its samples, as in "
+                f"torch.stack([x for x, _ in {key}]), and its labels likewise."
+            )
+    held = {str(key): as_array(values, str(key)) for key, values in source.items()}
+    columns = {
+        str(key): list(map(str, values.columns))
+        for key, values in source.items()
+        if hasattr(values, "columns") and named.holds_samples(str(key))
+    }
+    first = next(iter(columns), "")
+    for key, names in columns.items():
+        order = same_names(names, columns[first], key, first)
+        held[key] = held[key] if order is None else held[key][:, order]
+    found = named.contents(name, held, meaning)
+    return replace(found, axes=Axes(tuple(map(Axis, columns.get(first, ())))))
+
+
 def _behind(loader: DataLoader[Any]) -> Any:
     """The data set of a loader that does nothing but gather all of its samples in batches."""
+    if isinstance(loader.dataset, IterableDataset):  # refused later
+        return loader.dataset
     sampler, count = loader.sampler, len(loader.dataset)  # type: ignore[arg-type]
     every = type(sampler) is SequentialSampler or (
         type(sampler) is RandomSampler and not sampler.replacement and sampler.num_samples == count
@@ -128,7 +155,9 @@ def _items(name: str, source: Any) -> Part:
             "such as {'x': x, 'y': y} or {'x_train': x_train, 'x_test': x_test}."
         )
     indexed = hasattr(source, "__getitem__") and not isinstance(source, IterableDataset)
-    if issparse(source) or not (indexed and hasattr(source, "__len__")):
+    if issparse(source):
+        as_array(source, name)
+    if not (indexed and hasattr(source, "__len__")):
         raise InputError(
             f"The data are a {type(source).__name__}, expected a dense array, a tensor, or a "
             "data set that has a length and an index; gather the samples into an array."

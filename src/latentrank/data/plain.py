@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from torch import Tensor
 
 from latentrank.errors import InputError
@@ -141,8 +143,12 @@ def as_array(values: Any, what: str) -> Array:
         what: their name in messages.
 
     Raises:
-        InputError: as `unwrapped`, or parts have different shapes.
+        InputError: as `unwrapped`, it is sparse, or parts have different shapes.
     """
+    if issparse(values):
+        raise InputError(
+            f"{what} holds a {type(values).__name__}, expected a dense array; give toarray() of it."
+        )
     found = unwrapped(values, what)
     try:
         array = np.asarray(found)
@@ -154,6 +160,16 @@ def as_array(values: Any, what: str) -> Array:
             f"A sample of {what} has parts of different shapes, expected an array, or a tuple of "
             "an array and its label or parameters; give one of these."
         ) from error
+
+
+def composed(names: Iterable[str]) -> list[str]:
+    r"""Names in one spelling: an umlaut may be one character, or as on a Mac a letter and dots.
+
+    Example:
+        >>> composed(["Ka\u0308fer", "Hund"]) == ["K\u00e4fer", "Hund"]
+        True
+    """
+    return [unicodedata.normalize("NFC", name) for name in names]
 
 
 def real_parameters(values: Any, what: str) -> NDArray[np.float64] | None:

@@ -11,9 +11,10 @@ from typing import cast
 import numpy as np
 
 from latentrank.data import cache, folders, readers, views
+from latentrank.data.alike import aligned
 from latentrank.data.arrays import Contents, Meaning, Part, concatenated
 from latentrank.data.readers import lazy, named, nifti
-from latentrank.data.splits import join, role, split_of
+from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array, blocks
 from latentrank.errors import InputError
 
@@ -43,7 +44,7 @@ def read(path: Path, meaning: Meaning) -> Contents:
             f"{', '.join(readers.suffixes())}."
         )
     stems = {name: name.removesuffix(_suffix(name)) for name in source.names}
-    if any(role(stem, base) is not None for stem in stems.values() for base in named.SAMPLE_ARRAYS):
+    if any(map(named.holds_samples, stems.values())):
         found = _by_role(path, stems, meaning)
     elif all(_split(stem) for stem in stems.values()):
         found = _by_split(path, stems, meaning)
@@ -69,30 +70,46 @@ def _read(path: Path, name: str, meaning: Meaning) -> Contents:
 
 
 def _by_role(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
-    read = {stem: _read(path, name, meaning) for name, stem in stems.items()}
+    files = {stem: str(path / name) for name, stem in stems.items() if named.holds_samples(stem)}
+    others = meaning._replace(columns=None)  # labels have other columns than samples
+    read = {
+        stem: _read(path, name, meaning if stem in files else others)
+        for name, stem in stems.items()
+    }
+    whose = next(iter(files))
+    first = read[whose]
+    for stem, file in files.items():
+        read[stem] = aligned(read[stem], first, file, files[whose])
     held = {stem: contents.parts[0].x for stem, contents in read.items()}
-    found = named.contents(str(path), held, meaning)
+    found = named.contents(str(path), held, others if first.axes.channels else meaning)
     layouts = {contents.layout for contents in read.values()}
     notes = dict.fromkeys(note for contents in read.values() for note in contents.notes)
     layout = layouts.pop() if len(layouts) == 1 else None
-    return replace(found, notes=(*notes, *found.notes), layout=layout)
+    return replace(found, notes=(*notes, *found.notes), layout=layout, axes=first.axes)
 
 
 def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
-    parts, first = {}, None
+    found: dict[str, Contents] = {}
+    whose = ""
     for split in ("train", "validation", "test"):
         names = [name for name, stem in stems.items() if _split(stem) == split]
         if names:
-            found = _together(path, names, meaning._replace(is_split=True))
-            if len(found.parts) > 1:
+            one = _together(path, names, meaning._replace(is_split=True))
+            if len(one.parts) > 1:
                 raise InputError(
                     f"{path / names[0]} holds training and test samples, and its name says that "
                     f"they are for {split}; keep them in different files."
                 )
-            parts[split], first = found.parts[0], first or found
+            first = next(iter(found.values()), one)
+            whose = whose or str(path / names[0])
+            found[split] = aligned(one, first, str(path / names[0]), whose)
+    parts = {
+        split: replace(contents.parts[0], what=f"{path}: {split}")
+        for split, contents in found.items()
+    }
     joined, said = join(parts, meaning.validation, str(path))
-    assert first is not None  # every file has a split
-    return replace(first, parts=joined, notes=(*first.notes, *said))
+    notes = dict.fromkeys(note for contents in found.values() for note in contents.notes)
+    return replace(first, parts=joined, notes=(*notes, *said))
 
 
 def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
@@ -104,6 +121,11 @@ def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
                 f"{path / with_test} holds training and test samples, and other files of the "
                 "folder do not say which these are; let all or none of them hold both."
             )
+    whose = str(path / names[0])
+    found = [
+        aligned(contents, found[0], str(path / name), whose)
+        for contents, name in zip(found, names, strict=True)
+    ]
     parts = []
     for index, alike in enumerate(zip(*(contents.parts for contents in found), strict=True)):
         values = concatenated([part.metadata for part in alike])

@@ -56,7 +56,8 @@ def measured(model: LatentModel, dataset: Dataset, codes: torch.Tensor) -> dict[
     }
     if model.reconstructs:
         metrics |= _reconstruction(model, dataset)
-        if doubts := _doubts(metrics, dataset):
+        closed = model.trained_by == "closed form"
+        if doubts := _doubts(metrics, dataset, closed):
             metrics["warning"] = " ".join(doubts)
     return metrics | model.diagnose(next(model.batches(dataset.test.x)))
 
@@ -104,8 +105,11 @@ def _explained(squared: torch.Tensor, variance: torch.Tensor) -> list[float | No
     return [float(share) if np.isfinite(share) else None for share in shares.numpy()]
 
 
-def _doubts(metrics: Mapping[str, Any], dataset: Dataset) -> list[str]:
+def _doubts(metrics: Mapping[str, Any], dataset: Dataset, closed_form: bool = False) -> list[str]:
     """Warnings about misleading numbers of a run."""
+    remedy, other = ("train for longer", "lower the learning rate")
+    if closed_form:
+        remedy, other = ("raise latent_dim", "give more samples")
     doubts = []
     most = len(dataset.test) - 1
     if metrics["rank"] >= most < metrics["latent_dim"]:
@@ -116,14 +120,14 @@ def _doubts(metrics: Mapping[str, Any], dataset: Dataset) -> list[str]:
     if not metrics["validation_error"] < (constant := metrics["error_of_the_mean"]):
         doubts.append(
             f"The reconstructions are no better than the mean of the data, whose error is "
-            f"{constant:.3g}; train for longer, or lower the learning rate."
+            f"{constant:.3g}; {remedy}, or {other}."
         )
         return doubts
     shares = metrics.get("explained_variance_by_channel", [])
     if missed := [i for i, share in enumerate(shares) if share is not None and share < _EXPLAINED]:
         doubts.append(
             f"Less than {_EXPLAINED:.0%} of the variance of {_named(missed, dataset)} is "
-            f"explained; train for longer, or check {'their' if len(missed) > 1 else 'its'} units."
+            f"explained; {remedy}, or check {'their' if len(missed) > 1 else 'its'} units."
         )
     return doubts
 

@@ -167,6 +167,12 @@ def fit(
             _run(trainer, module, data, checkpoint)
         except Exception as error:
             good.explain(module, folder, error)
+            if "more than 1 value per channel" in str(error):  # BatchNorm
+                raise InputError(
+                    f"The last of {len(dataset.train)} samples in batches of {config.batch_size} "
+                    "is alone, and batch normalisation cannot train on one; choose another "
+                    "batch_size."
+                ) from error
             raise
         finally:
             model.cpu().eval().to(memory_format=torch.contiguous_format)

@@ -79,6 +79,7 @@ FORMATS = {
     "semicolon.csv": (lambda path: frame().to_csv(path, sep=";", index=False), CHOSEN),
     "a.tsv": (lambda path: frame().to_csv(path, sep="\t", index=False), CHOSEN),
     "a.csv.gz": (lambda path: frame().to_csv(path, index=False), CHOSEN),
+    "a.tsv.gz": (lambda path: frame().to_csv(path, sep="\t", index=False), CHOSEN),
     "a.parquet": (lambda path: frame().to_parquet(path), CHOSEN),
     "lists.parquet": (lambda path: lists().to_parquet(path), CHOSEN),
     "a.h5": (save_h5, {"inner": ":/run/x"}),

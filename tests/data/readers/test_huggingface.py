@@ -98,7 +98,8 @@ def test_columns_have_the_roles_that_they_have_in_any_table():
     assert [axis.name for axis in data.axes.channels] == ["a", "b"]
     assert {
         "Labels are read from the column species.",
-        "Unused columns: id, note.",
+        "Names of samples are read from the column id.",
+        "Unused columns: note.",
     } <= {*data.notes}
 
 

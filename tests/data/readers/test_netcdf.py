@@ -312,3 +312,15 @@ def test_a_tree_of_data_sets_is_refused():
     with pytest.raises(InputError, match="a DataTree of xarray"):
         load(tree)
     assert load(tree["more"].to_dataset()).shape == (2, 5, 7)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_texts_along_the_samples_are_their_names(tmp_path, stored):
+    names = [f"Köln {i}" for i in range(8)]
+    field = xr.DataArray(
+        np.random.default_rng(0).normal(size=(8, 5)), {"station": names}, ("station", "t"), "u"
+    )
+    if stored:
+        field.to_netcdf(tmp_path / "a.nc")
+    data = load(tmp_path / "a.nc" if stored else field)
+    assert data.train.names.tolist() == [names[row] for row in data.train.rows]

@@ -42,7 +42,7 @@ def test_columns_of_numbers_are_samples_and_a_class_column_labels(tmp_path):
     assert data.notes == (
         "Labels are read from the column class.",
         "Columns of a sample (3): a, b, c.",
-        "Unused columns: id.",
+        "Names of samples are read from the column id.",
     )
     assert data.axes.channel_names == ("a", "b", "c")
     assert data.train.names.tolist() == FRAME["id"].to_numpy()[rows].tolist()
@@ -113,7 +113,7 @@ def test_a_split_column_is_obeyed(tmp_path):
 
 
 def test_a_table_of_text_alone_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"no columns of numbers for the samples; it has id"):
+    with pytest.raises(InputError, match=r"it has id.*: add some, or if these are labels, make"):
         load(saved(tmp_path, FRAME[["id"]]))
 
 
@@ -140,13 +140,28 @@ def written(folder, text):
     return x[order], data
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_an_index_of_text_or_dates_names_the_samples(tmp_path, stored):
+    def read(frame):
+        frame.to_parquet(tmp_path / "t.parquet")
+        return load(tmp_path / "t.parquet" if stored else frame)
+
+    frame = FRAME[["a", "b"]]
+    data = read(frame.set_axis([f"cell {row}" for row in range(N)]))
+    assert data.train.names.tolist() == [f"cell {row}" for row in data.train.rows]
+    assert read(frame.set_axis(pd.date_range("2020-01-01", periods=N))).train.names[0] >= "2020"
+    for index in (["a", "b"] * (N // 2), range(N, 2 * N)):
+        assert read(frame.set_axis(index)).train.names is None
+
+
 @pytest.mark.parametrize("name", ["ID", "patient_id", "sampleId", "Unnamed: 0"])
 def test_columns_that_number_the_rows_are_names_not_features(tmp_path, name):
     frame = FRAME[["a", "b"]].assign(**{name: np.arange(100, 100 + N)})
     data = load(saved(tmp_path, frame))
     assert data.shape == (2,)
     assert data.train.names.tolist() == [str(100 + row) for row in data.train.rows]
-    assert f"Unused columns: {name}." in data.notes
+    assert f"Names of samples are read from the column {name}." in data.notes
+    assert not any(note.startswith("Unused") for note in data.notes)
     assert load(tmp_path / "t.csv", columns=f"a,{name}").shape == (2,)
     repeated = load(saved(tmp_path, frame.assign(**{name: 1})))
     assert repeated.shape == (3,)
@@ -331,7 +346,7 @@ def test_dates_and_complex_numbers_are_no_parameters_and_no_samples():
         for how in ({"parameters": "when"}, {"columns": "a,when"}):
             with pytest.raises(InputError, match="in its column when, expected real numbers"):
                 load(frame, **how)
-        assert "Unused columns: id, when." in load(frame).notes
+        assert "Unused columns: when." in load(frame).notes
 
 
 def test_samples_in_a_column_have_one_shape():

@@ -49,7 +49,7 @@ class Reader(NamedTuple):
 READERS = (
     Reader((".npy",), numpy_files.read_npy, "one NumPy array"),
     Reader((".npz",), numpy_files.read_npz, "NumPy arrays by name", "arrays"),
-    Reader((".csv", ".tsv", ".csv.gz"), tables.read_csv, "a table", "columns"),
+    Reader(tables.TEXTS, tables.read_csv, "a table", "columns"),
     Reader((".parquet", ".pq"), tables.read_parquet, "a Parquet table", "columns"),
     Reader((".h5", ".hdf5", ".he5"), hdf5.read, "an HDF5 file", "arrays"),
     Reader((".zarr", ".zarr.zip"), zarr_files.read, "a Zarr store", "arrays"),

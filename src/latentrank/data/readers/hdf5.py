@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from latentrank.data import views
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.readers import lazy, named
 from latentrank.data.views import Array
-from latentrank.errors import need
+from latentrank.errors import InputError, need
+
+#: Attributes that say what a stored number stands for, and what they are without them.
+_PACKED = {"scale_factor": 1, "add_offset": 0}
+_FILLS = ("_FillValue", "missing_value")
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -24,7 +29,7 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             if name not in held and name in file:
                 held[name] = file[name]  # by its path from the root
         inner = inner.rpartition("/")[2] if inner and group is not found else None
-        return named.contents(str(path), held, meaning, inner, lambda x: values(x, path))
+        return named.contents(str(path), held, meaning, inner, lambda x: _unpacked(x, path))
 
 
 def arrays(group: Any, h5py: Any) -> dict[str, Any]:
@@ -37,6 +42,33 @@ def arrays(group: Any, h5py: Any) -> dict[str, Any]:
 
     group.visititems(visit)
     return held
+
+
+def _unpacked(dataset: Any, path: Path) -> Array:
+    """The values of an HDF5 data set.
+
+    Raises:
+        InputError: they stand for others, as netCDF's conventions have it.
+    """
+    x = values(dataset, path)
+    told = {name: np.ravel(dataset.attrs[name])[0] for name in _PACKED if name in dataset.attrs}
+    packed = {name: value for name, value in told.items() if value != _PACKED[name]}
+    missing = any((block == fill).any() for fill in _fills(dataset) for block in views.blocks(x))
+    if packed or missing:
+        stored = ", ".join(f"{name} {value}" for name, value in packed.items())
+        raise InputError(
+            f"{path}:{dataset.name} holds "
+            + (f"packed values ({stored})" if packed else f"the fill value {_fills(dataset)[0]}")
+            + ", expected the numbers that are meant; unpack and fill the values, or if this is a "
+            "netCDF file, rename it to .nc."
+        )
+    return x
+
+
+def _fills(dataset: Any) -> list[Any]:
+    """Numbers that stand for missing values; NaN is refused in any data."""
+    known = [np.ravel(dataset.attrs[name]) for name in _FILLS if name in dataset.attrs]
+    return [found[0] for found in known if found.dtype.kind in "iuf" and np.isfinite(found[0])]
 
 
 def values(dataset: Any, path: Path) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused
 from latentrank.data.splits import join, role, split_of
@@ -65,6 +66,8 @@ def contents(
     if inner:
         refuse_unused(f"{what}:{inner}", columns=None if meaning.lenient else meaning.columns)
     samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
+    if any(issparse(held[name]) for name in samples.values()):
+        raise _sparse(what, ", ".join(samples.values()))
     x = {split: read(held[name]) for split, name in samples.items()}
     labels = _chosen(what, held, meaning.labels) or _roles(held, _LABEL_ARRAYS)
     asked = {name: _chosen(what, held, name) for name in meaning.parameters or ()}
@@ -90,6 +93,16 @@ def contents(
     if over:
         said.append(unused(what, "arrays", over, len(parts[""].x) if "" in parts else None))
     return Contents(found, meaning.parameters and _column_names(parameters), tuple(said))
+
+
+def holds_samples(name: str) -> bool:
+    """Whether an array of this name holds samples.
+
+    Example:
+        >>> holds_samples("x_train"), holds_samples("y_train")
+        (True, False)
+    """
+    return any(role(name, base) is not None for base in SAMPLE_ARRAYS)
 
 
 def unused(what: str, kind: str, over: Mapping[str, Any], count: int | None) -> str:
@@ -136,6 +149,9 @@ def _samples(what: str, held: Mapping[str, Any], meaning: Meaning) -> dict[str, 
         else _roles(held, SAMPLE_ARRAYS)
         or {split: name for name in held if (split := split_of(name)) is not None}
     )
+    folded = _sparse_matrices(held)
+    if not chosen and folded and (not found or not folded.keys().isdisjoint(found.values())):
+        raise _sparse(what, ", ".join(folded.values()))
     if not found:
         named = {*_LABEL_ARRAYS, "parameters", meaning.labels, *(meaning.parameters or ())} - {None}
         rest = [
@@ -154,6 +170,26 @@ def _samples(what: str, held: Mapping[str, Any], meaning: Meaning) -> dict[str, 
     if set(found) == {"train"}:
         raise InputError(f"{what} holds {', '.join(held)} and lacks x_test; {_EXPECTED}.")
     return found
+
+
+def _sparse_matrices(held: Mapping[str, Any]) -> dict[str, str]:
+    """Sparse matrices as SciPy, AnnData and MATLAB save them, in arrays: the values, and a name."""
+    known = [prefix for name in held if (prefix := name.removesuffix("data")) != name]
+    return {
+        f"{prefix}data": prefix.strip("/") or "data"
+        for prefix in known
+        if any(
+            all(prefix + part in held for part in parts)
+            for parts in (("indices", "indptr"), ("ir", "jc"), ("format", "shape"))
+        )
+    }
+
+
+def _sparse(what: str, name: str) -> InputError:
+    return InputError(
+        f"{what} holds a sparse matrix ({name}), expected a dense array; save toarray() of it, or "
+        f"name another array: {what}:/NAME."
+    )
 
 
 def _roles(held: Mapping[str, Any], bases: Sequence[str]) -> dict[str, str]:

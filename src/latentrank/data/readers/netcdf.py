@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.data.arrays import Contents, Meaning, Part
+from latentrank.data.arrays import Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
@@ -41,6 +41,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     The first dimension is the sample axis. Several variables over the same dimensions are channels
     of one array. A variable `parameters` along the first dimension, `(N,)` or `(N, P)`, or else
     coordinates along it only, except an index from 0 and those with a NaN, are parameters.
+    Texts that are its coordinates name the samples.
 
     Args:
         dataset: the opened data set.
@@ -72,10 +73,13 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1),
         None if labels is None else dataset[labels].values,
         np.stack(list(along.values()), axis=1) if along else None,
+        _names(dataset, sample),
     )
     said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
     measured = tuple(
-        Axis(name, str(dataset[name].attrs.get("units", ""))) for name in along if name in known
+        Axis(name, str(dataset[name].attrs.get("units", "")), key=name)
+        for name in along
+        if name in known
     )
     if parameters and not given:
         listed = ", ".join(axis.label for axis in measured)
@@ -98,6 +102,13 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
     layout = stacked if len(names) > 1 else recognise_names(dims)
     return Contents([part], tuple(along) or None, tuple(said), kind, layout=layout, axes=axes)
+
+
+def _names(dataset: Any, sample: Hashable) -> NDArray[np.str_] | None:
+    """The names of the samples, if texts are the coordinates along them."""
+    if sample not in dataset.coords or dataset[sample].dtype.kind not in "OSUT":
+        return None
+    return np.array([text_of(value) for value in dataset[sample].values.tolist()], dtype=str)
 
 
 def numeric_times(dataset: Any) -> Any:

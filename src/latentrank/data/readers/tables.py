@@ -28,6 +28,8 @@ from latentrank.data.views import Array
 from latentrank.errors import InputError, need
 from latentrank.formatting import first_of
 
+#: Suffixes of tables in text.
+TEXTS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
 # Shorter samples may increase, or count up, by chance
@@ -64,7 +66,7 @@ def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 
 def has_names(path: Path) -> bool:
     """Whether the columns of a table have names."""
-    if not path.name.lower().endswith((".csv", ".tsv", ".csv.gz")):
+    if not path.name.lower().endswith(TEXTS):
         return True
     with reading(path, "a table"):
         return _Start.of(path).header == 0
@@ -192,9 +194,10 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     """The samples in the columns of a data frame.
 
     Non-numeric columns other than labels and parameters are skipped. So are identifiers: columns
-    called `id`, `index` and the like with a different integer or text in each row, the first of
-    which gives the samples their names. A column `label` or `class` holds labels, and one named
-    `split` the names of the splits, unless the user specifies otherwise.
+    called `id`, `index` and the like with a different integer or text in each row. The first of
+    them gives the samples their names, or else an index of different texts or dates does. A column
+    `label` or `class` holds labels, and one named `split` the names of the splits, unless the user
+    specifies otherwise.
 
     Args:
         what: description of its origin, for messages.
@@ -230,7 +233,8 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         columns = tuple(lists[:1])
     if not columns:
         raise InputError(
-            f"{what} has no columns of numbers for the samples; it has {', '.join(names)}."
+            f"{what} has no columns of numbers for the samples; it has {first_of(names, _NAMED)}: "
+            "add some, or if these are labels, make them a column label of the samples' table."
         )
     _check_numbers(what, frame, columns, meaning)
     x = (
@@ -239,16 +243,19 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         else _matrix(what, frame, columns, meaning)
     )
     along = parameters_of(what, frame, meaning)
-    over = [name for name in names if name not in {*columns, *named}]
+    named_after = identifiers[0] if identifiers else None
+    over = [name for name in names if name not in {*columns, *named, named_after}]
     part = Part(
         what,
         x,
         None if labels is None else frame[labels].to_numpy(),
         np.stack(list(along.values()), axis=1, dtype=float) if along else None,
-        frame[identifiers[0]].astype(str).to_numpy(dtype=str) if identifiers else None,
+        _texts_of_index(frame) if named_after is None else _as_text(frame[named_after]),
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
     said.append(f"Columns of a sample ({len(columns)}): {first_of(columns, _NAMED)}.")
+    if named_after is not None:
+        said.append(f"Names of samples are read from the column {named_after}.")
     if over:
         said.append(f"Unused columns: {first_of(over, _NAMED)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
@@ -359,6 +366,17 @@ def _identifies(frame: Any, name: str) -> bool:
     column = frame[name]
     usual = _IDENTIFIERS.fullmatch(name) or _IDENTIFIERS.fullmatch(name.lower())
     return bool(usual and column.dtype.kind not in "bfM" and column.map(str).is_unique)
+
+
+def _texts_of_index(frame: Any) -> Array | None:
+    """The names of the rows; None where they are numbers or not all different."""
+    index = frame.index
+    named = index.nlevels == 1 and index.dtype.kind not in "biufc" and index.map(str).is_unique
+    return _as_text(index) if named else None
+
+
+def _as_text(values: Any) -> Array:
+    return np.asarray(values.astype(str).to_numpy(dtype=str))
 
 
 def _by_split(part: Part, column: Any, meaning: Meaning, what: str) -> tuple[list[Part], list[str]]:

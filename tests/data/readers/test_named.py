@@ -1,0 +1,56 @@
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+
+from latentrank.data import load
+from latentrank.errors import InputError
+
+X = np.random.default_rng(0).poisson(0.5, size=(20, 6))
+SPARSE = scipy.sparse.csr_matrix(X)
+OTHER = np.random.default_rng(1).normal(size=(20, 3))
+
+
+def _grouped(path, group, names):
+    parts = dict(zip(names, (SPARSE.data, SPARSE.indices, SPARSE.indptr), strict=True))
+    with h5py.File(path, "w") as file:
+        for name, part in parts.items():
+            file[f"{group}/{name}"] = part
+        file["obsm/X_pca"] = OTHER
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "bsr", "dia"])
+def test_a_sparse_matrix_in_an_archive_is_refused(tmp_path, kind):
+    scipy.sparse.save_npz(tmp_path / "a.npz", SPARSE.asformat(kind))
+    with pytest.raises(InputError, match=r"a\.npz holds a sparse matrix .* save toarray\(\)"):
+        load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [
+        ("X", ("data", "indices", "indptr")),
+        ("matrix", ("data", "indices", "indptr")),
+        ("X", ("data", "ir", "jc")),
+    ],
+    ids=["AnnData", "10x", "MATLAB"],
+)
+def test_other_arrays_do_not_stand_in_for_a_sparse_matrix(tmp_path, group, names):
+    path = tmp_path / "a.h5"
+    _grouped(path, group, names)
+    for place in (path, f"{path}:/{group}"):
+        with pytest.raises(InputError, match="holds a sparse matrix"):
+            load(place)
+    assert load(f"{path}:/obsm/X_pca").shape == load(path, columns="obsm/X_pca").shape == (3,)
+
+
+def test_a_sparse_matrix_of_matlab_is_refused(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"x": SPARSE, "y": np.arange(20) % 2})
+    with pytest.raises(InputError, match=r"holds a sparse matrix \(x\)"):
+        load(tmp_path / "a.mat")
+
+
+def test_arrays_of_the_names_of_a_sparse_matrix_are_no_such_matrix(tmp_path):
+    np.savez(tmp_path / "a.npz", data=OTHER, indices=np.arange(20), format=np.array("csv"))
+    assert load(tmp_path / "a.npz").shape == (3,)
