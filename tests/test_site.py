@@ -1,9 +1,12 @@
 """The generated pages of the site: what they say follows from the package."""
 
 import importlib
+import inspect
+import re
 import sys
 from pathlib import Path
 
+import griffe
 import pytest
 from latex2mathml.converter import convert
 
@@ -84,6 +87,31 @@ def test_equations_of_a_page_become_mathml(hooks):
     page = '<p>a <span class="arithmatex">\\(a &lt; b\\)</span></p>'
     assert "<math" in hooks.on_page_content(page)
     assert "arithmatex" not in hooks.on_page_content(page)
+
+
+def test_the_reference_has_every_exported_name(hooks, monkeypatch):
+    extensions = griffe.load_extensions(module("griffe_docstrings", monkeypatch).Docstrings)
+    package = griffe.load("latentrank", search_paths=[ROOT / "src"], extensions=extensions)
+    described = set()
+    for part in hooks.parts():
+        page = hooks.api_page(part)
+        for name, members in re.findall(r"^::: (\S+)\n(?:.*members: (.*)}\n)?", page, re.MULTILINE):
+            shown = package[name.removeprefix("latentrank.")].members.values()
+            described |= {
+                one.path
+                for one in shown
+                if not one.is_alias and one.has_docstring and (not members or one.name in members)
+            }
+    constants = {path.rpartition(".")[2] for path in described if path.rpartition(".")[2].isupper()}
+    for part in hooks.parts():
+        for name in hooks.modules(part):
+            exporting = importlib.import_module(f"latentrank.{name}")
+            for exported in getattr(exporting, "__all__", ()):
+                value = getattr(exporting, exported)
+                home = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+                known = home in described or exported in constants or inspect.ismodule(value)
+                assert known or not home.startswith("latentrank."), f"{name}.{exported}"
+                assert known or not exported.isupper(), f"{name}.{exported}"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

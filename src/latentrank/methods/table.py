@@ -311,6 +311,7 @@ _TABLE = [
     ),
 ]
 
+#: Methods by name. Another package adds one with an entry point in `latentrank.methods`.
 METHODS = Registry("method", "latentrank.methods", {row.name: row for row in _TABLE})
 
 
