@@ -8,7 +8,9 @@ from pathlib import Path
 
 import griffe
 import pytest
+import yaml
 from latex2mathml.converter import convert
+from mkdocstrings_handlers.python import PythonOptions
 
 from latentrank import methods
 
@@ -131,3 +133,11 @@ def test_every_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("LATENTRANK_CACHE", str(tmp_path / "cache"))
     notebook = module("execute", monkeypatch).executed(path, tmp_path)
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+def test_every_option_of_the_reference_exists():
+    """The handler keeps options that it does not know without a word."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    options = re.search(r"          options:\n((?: {12}.*\n)+)", text)
+    given = yaml.safe_load(options[1])
+    assert PythonOptions.from_data(**given).extra == {}

@@ -143,6 +143,20 @@ def new_folder(path: Path, advice: str = _ELSEWHERE) -> Iterator[Path]:
         yield temporary
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, if it exists.
+
+    Raises:
+        UnwritableError: it cannot be removed, or is a folder.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnwritableError(
+            f"{path} cannot be removed ({error.strerror}); check permissions."
+        ) from None
+
+
 def _remove(path: Path) -> None:
     with suppress(OSError):  # the folder is not one, or not accessible: then nothing was written
         path.unlink(missing_ok=True)

@@ -1,7 +1,12 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 
+from latentrank import Run, RunConfig, train
 from latentrank.data import Dataset, Split, axes
+from latentrank.errors import InputError
 from latentrank.runs.measured import _doubts
 
 
@@ -16,3 +21,37 @@ def test_few_of_many_unexplained_columns_or_channels_are_listed(shape):
     assert f"of {what} v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more is explained" in told
     [told] = _doubts({**good, "explained_variance_by_channel": [1.0, 0.0] + [1.0] * 10}, dataset)
     assert f"of {what[:-1]} v1 is explained" in told
+
+
+EDITS = [
+    {"rank": "high"}, {"rank": True}, {"rank": -1}, {"latent_dim": 0}, {"data": None},
+    {"singular_values": [1.0, "x"]}, {"singular_values": []}, {"singular_values": [1.0]},
+    {"validation_error": "0.3"}, {"validation_error": float("inf")}, {"gap_rank": 10**400},
+    {"effective_rank": "x"}, {"warning": ["a"]}, {"epochs": 1.5}, {"rank_search": []},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    config = RunConfig(method="pca", data="mine", latent_dim=2)
+    return train(config, folder, dataset=x, progress=False)
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=str)
+def test_metrics_edited_by_hand_are_refused_in_a_sentence(edit, trained, tmp_path):
+    run = Run(shutil.copytree(trained.folder, tmp_path / "run"))
+    path, (name, value) = run.folder / "metrics.json", next(iter(edit.items()))
+    path.write_text(json.dumps(run.metrics | edit))
+    with pytest.raises(InputError, match=rf"metrics.json is not as written \({name} is "):
+        run.metrics["rank"]
+
+
+@pytest.mark.parametrize("name", ["rank", "latent_dim", "singular_values", "seconds", "method"])
+def test_metrics_that_lack_a_value_are_refused_in_a_sentence(name, trained, tmp_path):
+    run = Run(shutil.copytree(trained.folder, tmp_path / "run"))
+    kept = {key: value for key, value in run.metrics.items() if key != name}
+    (run.folder / "metrics.json").write_text(json.dumps(kept))
+    with pytest.raises(InputError, match=rf"\({name} is missing\); restore it, or remove it"):
+        run.metrics["rank"]
