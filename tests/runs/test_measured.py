@@ -42,7 +42,7 @@ def trained(tmp_path_factory):
 @pytest.mark.parametrize("edit", EDITS, ids=str)
 def test_metrics_edited_by_hand_are_refused_in_a_sentence(edit, trained, tmp_path):
     run = Run(shutil.copytree(trained.folder, tmp_path / "run"))
-    path, (name, value) = run.folder / "metrics.json", next(iter(edit.items()))
+    path, (name,) = run.folder / "metrics.json", edit
     path.write_text(json.dumps(run.metrics | edit))
     with pytest.raises(InputError, match=rf"metrics.json is not as written \({name} is "):
         run.metrics["rank"]

@@ -85,8 +85,8 @@ def check_stored(values: Mapping[str, Any], path: Path) -> None:
         (name, *_) = error.errors()[0]["loc"]
         said = f"is {reprlib.repr(values[str(name)])}" if name in values else "is missing"
         raise InputError(
-            f"{path} is not as written ({name} {said}); restore it, or remove it and resume the run, "
-            "which measures the model again."
+            f"{path} is not as written ({name} {said}); restore it, or remove it and resume the "
+            "run, which measures the model again."
         ) from None
 
 
