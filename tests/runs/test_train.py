@@ -179,6 +179,15 @@ def test_an_unfinished_run_says_how_to_resume(finished, tmp_path):
         _ = unfinished.metrics
 
 
+@pytest.mark.parametrize("method", [["lorae"], {"a": 1}, 3, None])
+def test_a_method_edited_to_no_name_is_refused_in_a_sentence(method, finished, tmp_path):
+    folder = broken_copy(finished.folder, tmp_path / "run")
+    values = read_yaml(folder / "config.yaml")
+    (folder / "config.yaml").write_text(json.dumps({**values, "method": method}))
+    with pytest.raises(InputError, match="which is not registered here"):
+        _ = latentrank.Run(folder).settings
+
+
 @pytest.mark.parametrize("name", ["metrics.json", "codes.safetensors", "report.html"])
 def test_a_file_that_cannot_be_replaced_is_not_blamed_on_the_checkpoint(name, finished, tmp_path):
     folder = tmp_path / "run"
@@ -187,6 +196,15 @@ def test_a_file_that_cannot_be_replaced_is_not_blamed_on_the_checkpoint(name, fi
     (folder / name).mkdir()
     with pytest.raises(InputError, match=rf"{re.escape(name)} cannot be removed \("):
         latentrank.runs.resume(folder, {"epochs": 5}, progress=False)
+
+
+def test_fewer_epochs_than_were_trained_are_not_blamed_on_the_checkpoint(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    latentrank.runs.resume(folder, {"epochs": 6}, progress=False)
+    (folder / "metrics.json").unlink()
+    with pytest.raises(InputError, match="epochs is 4, but the training has gone beyond"):
+        latentrank.runs.resume(folder, {"epochs": 4}, progress=False)
 
 
 def test_an_error_of_a_callback_is_not_blamed_on_the_checkpoint(finished, tmp_path):

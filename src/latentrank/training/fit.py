@@ -196,6 +196,10 @@ def _run(
         # An error before training begins comes from the checkpoint.
         if checkpoint is None or module.begun or isinstance(error, InputError):
             raise
+        if "current_epoch" in str(error):
+            raise InputError(
+                f"epochs is {trainer.max_epochs}, but the training has gone beyond that; give more."
+            ) from None
         raise InputError(
             f"The checkpoint {checkpoint} contains more than tensors and settings, is damaged, or "
             f"belongs to another model, and was not loaded; train from the start."
