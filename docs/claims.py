@@ -24,7 +24,22 @@ def overview(page: str) -> str:
     """
     rows = [row for name, text in sections(page) for row in claims(name, text)]
     header = ["recipe", "what the paper says (judged by)", "measured", "published", "verdict"]
-    return f"{counted([row[-1] for row in rows])}\n\n{markdown(header, rows)}"
+    summary = f"{counted([row[-1] for row in rows])} {left_out(page)}".rstrip()
+    return f"{summary}\n\n{markdown(header, rows)}"
+
+
+def left_out(page: str) -> str:
+    """A sentence on the claims of recipes, or of their parts, that the page has no table of."""
+    told: dict[str, set[str]] = {name: set() for name in recipes.names()}
+    for name, text in sections(page):
+        lines = listed(text, "Claims of the paper:")
+        told[name] |= {_claim_and_verdict(line)[0] for line in lines}
+    claimed = {name: {claim.text for claim in recipes.load(name).claims} for name in told}
+    missing = {name: number for name in told if (number := len(claimed[name] - told[name]))}
+    if not missing:
+        return ""
+    of = ", ".join(f"`{name}` ({number})" for name, number in missing.items())
+    return f"Without a table here: {sum(missing.values())}, of the recipes {of}."
 
 
 def counted(verdicts: Sequence[str]) -> str:

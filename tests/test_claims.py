@@ -1,15 +1,18 @@
 """The claims at the top of the results: what they say follows from the tables below them."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
+from latentrank import recipes
 from latentrank.recipes import Claim
 from latentrank.report.reproduction import Cell, Grid, Page
 from latentrank.reproduce import verdict
+from latentrank.reproduce.text import differences
 
 ROOT = Path(__file__).parent.parent
 with mock.patch.object(sys, "path", [str(ROOT / "docs"), *sys.path]):
@@ -88,3 +91,57 @@ def test_every_verdict_has_a_short_form(low, high):
 def test_a_part_of_a_recipe_has_a_section_of_its_own():
     page = "<!-- lorae-table-3-celeba -->faces<!-- /lorae-table-3-celeba --><!-- x -->y<!-- /x -->"
     assert claims.sections(page) == [("lorae-table-3", "faces")]
+
+
+def _as_shown(cell):
+    """A cell of a table on the page, as values that are shown in the same way."""
+    number = r"-?[.\d]+(?:e[-+]\d+)?"
+    cell = re.sub(r"^\((.*) ± (.*)\)(e\S+)", r"\1\3 ± \2\3", cell)
+    found = re.fullmatch(
+        rf"({number})(?: ± ({number})| \[({number}), ({number})\])? \((\d+)\)", cell
+    )
+    if not found:
+        return Cell([])
+    centre, spread, low, high, count = found.groups()
+    if low:
+        return Cell([float(low), float(centre), float(high)], summary="median")
+    apart = float(spread or 0) / 2**0.5
+    return Cell([float(centre) - apart, float(centre) + apart][: int(count)])
+
+
+def _tables(text):
+    parts = re.split("^### (.*)$", text, flags=re.MULTILINE)
+    return {n: claims.read_table(t) for n, t in zip(["", *parts[1::2]], parts[::2], strict=True)}
+
+
+SECTIONS = claims.sections((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("name", "text"), SECTIONS, ids=[name for name, _ in SECTIONS])
+def test_a_section_follows_from_its_recipe_and_its_table(name, text):
+    command = " ".join(re.findall("`(latentrank reproduce [^`]*)`", text)[-1].split())
+    budget = re.search(r"--budget (\w+)", command)[1]
+    recipe = recipes.load(name)
+    if parts := re.findall(r"--part (\S+)", command):
+        recipe = recipes.only(recipe, parts)
+    told = claims.listed(text, "Differences from the paper's set-up:")
+    wanted = [one for one in differences(recipe, budget) if "Inception weights" not in one]
+    assert [one for one in told if one] == wanted
+
+    tables = {heading: table for heading, table in _tables(text).items() if table}
+    grids = []
+    for part, table in zip(recipe.parts, tables.values(), strict=True):
+        rows = {}
+        for row, cells in table.items():
+            for column in part.published:
+                shown, value = cells[f"{column}, published"], part.published[column].get(row)
+                pair = (value, None) if isinstance(value, int | float) else value
+                assert shown == Cell([], pair).text("published"), (row, column)
+            measured = {c.removesuffix(", measured"): _as_shown(v) for c, v in cells.items()}
+            rows[row] = {column: measured.get(column, Cell([])) for column in part.metrics}
+        grids.append(Grid(part.heading, list(part.metrics), rows))
+    page = Page(name, "t", "p", budget, 1, "0", command, grids, summary=recipe.summary)
+    for line in claims.listed(text, "Claims of the paper:"):
+        for claim in recipe.claims:
+            if claims._claim_and_verdict(line)[0] == claim.text:
+                assert line == verdict(claim, page)

@@ -1,11 +1,16 @@
 """The generated pages of the site: what they say follows from the package."""
 
 import importlib
+import inspect
+import re
 import sys
 from pathlib import Path
 
+import griffe
 import pytest
+import yaml
 from latex2mathml.converter import convert
+from mkdocstrings_handlers.python import PythonOptions
 
 from latentrank import methods
 
@@ -86,6 +91,31 @@ def test_equations_of_a_page_become_mathml(hooks):
     assert "arithmatex" not in hooks.on_page_content(page)
 
 
+def test_the_reference_has_every_exported_name(hooks, monkeypatch):
+    extensions = griffe.load_extensions(module("griffe_docstrings", monkeypatch).Docstrings)
+    package = griffe.load("latentrank", search_paths=[ROOT / "src"], extensions=extensions)
+    described = set()
+    for part in hooks.parts():
+        page = hooks.api_page(part)
+        for name, members in re.findall(r"^::: (\S+)\n(?:.*members: (.*)}\n)?", page, re.MULTILINE):
+            shown = package[name.removeprefix("latentrank.")].members.values()
+            described |= {
+                one.path
+                for one in shown
+                if not one.is_alias and one.has_docstring and (not members or one.name in members)
+            }
+    constants = {path.rpartition(".")[2] for path in described if path.rpartition(".")[2].isupper()}
+    for part in hooks.parts():
+        for name in hooks.modules(part):
+            exporting = importlib.import_module(f"latentrank.{name}")
+            for exported in getattr(exporting, "__all__", ()):
+                value = getattr(exporting, exported)
+                home = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+                known = home in described or exported in constants or inspect.ismodule(value)
+                assert known or not home.startswith("latentrank."), f"{name}.{exported}"
+                assert known or not exported.isupper(), f"{name}.{exported}"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_a_page_with_its_figures(hooks, path):
     (name, text), *figures = hooks.tutorial(path)
@@ -103,3 +133,11 @@ def test_every_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("LATENTRANK_CACHE", str(tmp_path / "cache"))
     notebook = module("execute", monkeypatch).executed(path, tmp_path)
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+def test_every_option_of_the_reference_exists():
+    """The handler keeps options that it does not know without a word."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    options = re.search(r"          options:\n((?: {12}.*\n)+)", text)
+    given = yaml.safe_load(options[1])
+    assert PythonOptions.from_data(**given).extra == {}

@@ -35,7 +35,9 @@ def run(parent, method, *, seed=0, rank=8, error=0.0123456, seconds=61.6, option
     folder.mkdir()
     settings = RunConfig(**resolved).model_dump(mode="json")
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
-    metrics = {"rank": rank, "validation_error": error, "seconds": seconds}
+    found = {"rank": rank, "validation_error": error, "seconds": seconds}
+    metrics = {"method": method, "data": "mnist", "latent_dim": 1, "singular_values": [1.0]}
+    metrics |= {"epochs": 5, **found}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder
 

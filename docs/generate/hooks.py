@@ -140,14 +140,28 @@ def modules(part: str) -> list[str]:
 
 def api_page(part: str) -> str:
     """The reference of a part."""
-    package, *inside = modules(part)
-    # What a package exports is described where it is defined.
-    whole = "    options: {members: false}\n" if inside else ""
-    blocks = [
-        f"::: latentrank.{package}\n{whole}",
-        *(f"::: latentrank.{name}\n" for name in inside),
-    ]
+    blocks = []
+    for module in modules(part):
+        package = PACKAGE.joinpath(*module.split("."), "__init__.py")
+        # What a package exports is described where it is defined.
+        own = f"    options: {{members: {defined(package)}}}\n" if package.exists() else ""
+        blocks.append(f"::: latentrank.{module}\n{own}")
     return f"# latentrank.{part}\n\n" + "\n".join(blocks)
+
+
+def defined(path: Path) -> list[str]:
+    """Names that a module exports and also defines, in their order there."""
+    found: list[str] = []
+    exported: list[str] = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="__all__")]):
+                exported = ast.literal_eval(node.value)
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                found.append(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                found.append(name)
+    return [name for name in found if name in exported]
 
 
 def api_index() -> str:

@@ -143,20 +143,40 @@ def new_folder(path: Path, advice: str = _ELSEWHERE) -> Iterator[Path]:
         yield temporary
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, if it exists.
+
+    Raises:
+        UnwritableError: it cannot be removed, or is a folder.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnwritableError(
+            f"{path} cannot be removed ({error.strerror}); check permissions."
+        ) from None
+
+
 def _remove(path: Path) -> None:
     with suppress(OSError):  # the folder is not one, or not accessible: then nothing was written
         path.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what writes have left in a folder whose process was killed more than a minute ago."""
+def remove_leftovers(folder: Path, age: float = 60) -> None:
+    """Remove what killed processes have left of their writes to a folder.
+
+    Args:
+        folder: the folder.
+        age: seconds without a change after which a temporary file counts as abandoned.
+    """
     for path in folder.glob(".*"):
-        if _TEMPORARY.fullmatch(path.name) and path.stat().st_mtime < time.time() - _OLD:
-            _remove(path)
+        with suppress(OSError):  # another process has removed it
+            if _TEMPORARY.fullmatch(path.name) and path.stat().st_mtime < time.time() - age:
+                _remove(path)
 
 
-#: Names that `atomic_write` gives to temporary files, and the age in seconds of abandoned ones.
-_TEMPORARY, _OLD = re.compile(r"\..+\.\d+(\.\w+)?"), 60
+#: Names that `atomic_write` gives to temporary files.
+_TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?")
 
 
 def digest(values: Any) -> str:

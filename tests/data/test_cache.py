@@ -58,6 +58,27 @@ def test_full_disk_is_a_plain_sentence_and_leaves_nothing(monkeypatch, cache_fol
     np.testing.assert_array_equal(cache.cached("key", build), ROWS)
 
 
+def test_an_array_larger_than_the_disk_is_refused_before_anything_is_written(cache_folder):
+    def endless():
+        raise AssertionError("a block was read")
+        yield
+
+    shape = (10**9, 10**6)
+    with pytest.raises(InputError, match=r"takes 4,000,000.0 GB, but .* free; .*LATENTRANK_CACHE"):
+        cache.cached("key", lambda: (shape, np.dtype("f4"), endless()))
+    assert list(cache_folder.iterdir()) == []
+
+
+def test_half_written_arrays_of_killed_processes_are_removed(cache_folder):
+    old, new = cache_folder / ".a.17.npy", cache_folder / ".b.18.npy"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    cache.cached("key", build)
+    assert new.exists()
+    assert not old.exists()
+
+
 def test_an_error_while_building_leaves_nothing(cache_folder):
     def blocks():
         yield ROWS[:3]

@@ -1,9 +1,13 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 import latentrank
-from latentrank import TrainConfig
+from latentrank import Run, RunConfig, TrainConfig, train
 from latentrank.data import Dataset, Split, axes
+from latentrank.errors import InputError
 from latentrank.runs.measured import _doubts, measured
 from latentrank.training import fit
 
@@ -29,3 +33,37 @@ def test_what_is_solved_in_closed_form_is_not_to_be_trained_for_longer(method, a
     fit(model, dataset, TrainConfig(epochs=1, device="cpu"), progress=False)
     codes = next(model.batches(dataset.test.x))
     assert advice in measured(model, dataset, model.encode(codes))["warning"]
+
+
+EDITS = [
+    {"rank": "high"}, {"rank": True}, {"rank": -1}, {"latent_dim": 0}, {"data": None},
+    {"singular_values": [1.0, "x"]}, {"singular_values": []}, {"singular_values": [1.0]},
+    {"validation_error": "0.3"}, {"validation_error": float("inf")}, {"gap_rank": 10**400},
+    {"effective_rank": "x"}, {"warning": ["a"]}, {"epochs": 1.5}, {"rank_search": []},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    config = RunConfig(method="pca", data="mine", latent_dim=2)
+    return train(config, folder, dataset=x, progress=False)
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=str)
+def test_metrics_edited_by_hand_are_refused_in_a_sentence(edit, trained, tmp_path):
+    run = Run(shutil.copytree(trained.folder, tmp_path / "run"))
+    path, (name,) = run.folder / "metrics.json", edit
+    path.write_text(json.dumps(run.metrics | edit))
+    with pytest.raises(InputError, match=rf"metrics.json is not as written \({name} is "):
+        run.metrics["rank"]
+
+
+@pytest.mark.parametrize("name", ["rank", "latent_dim", "singular_values", "seconds", "method"])
+def test_metrics_that_lack_a_value_are_refused_in_a_sentence(name, trained, tmp_path):
+    run = Run(shutil.copytree(trained.folder, tmp_path / "run"))
+    kept = {key: value for key, value in run.metrics.items() if key != name}
+    (run.folder / "metrics.json").write_text(json.dumps(kept))
+    with pytest.raises(InputError, match=rf"\({name} is missing\); restore it, or remove it"):
+        run.metrics["rank"]

@@ -5,12 +5,14 @@ import json
 import os
 import random
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from pydantic import Field
 
 import latentrank
@@ -175,6 +177,46 @@ def test_an_unfinished_run_says_how_to_resume(finished, tmp_path):
     assert not unfinished.finished
     with pytest.raises(InputError, match="latentrank train --resume"):
         _ = unfinished.metrics
+
+
+@pytest.mark.parametrize("method", [["lorae"], {"a": 1}, 3, None])
+def test_a_method_edited_to_no_name_is_refused_in_a_sentence(method, finished, tmp_path):
+    folder = broken_copy(finished.folder, tmp_path / "run")
+    values = read_yaml(folder / "config.yaml")
+    (folder / "config.yaml").write_text(json.dumps({**values, "method": method}))
+    with pytest.raises(InputError, match="which is not registered here"):
+        _ = latentrank.Run(folder).settings
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "codes.safetensors", "report.html"])
+def test_a_file_that_cannot_be_replaced_is_not_blamed_on_the_checkpoint(name, finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    with pytest.raises(InputError, match=rf"{re.escape(name)} cannot be removed \("):
+        latentrank.runs.resume(folder, {"epochs": 5}, progress=False)
+
+
+def test_fewer_epochs_than_were_trained_are_not_blamed_on_the_checkpoint(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    latentrank.runs.resume(folder, {"epochs": 6}, progress=False)
+    (folder / "metrics.json").unlink()
+    with pytest.raises(InputError, match="epochs is 4, but the training has gone beyond"):
+        latentrank.runs.resume(folder, {"epochs": 4}, progress=False)
+
+
+def test_an_error_of_a_callback_is_not_blamed_on_the_checkpoint(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+
+    def failing(*_):
+        raise RuntimeError("no connection to the logger")
+
+    watching = [LambdaCallback(on_train_start=failing)]
+    with pytest.raises(RuntimeError, match="no connection"):
+        latentrank.runs.resume(folder, {"epochs": 5}, progress=False, callbacks=watching)
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):

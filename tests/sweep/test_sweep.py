@@ -3,8 +3,10 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import optuna
 import pytest
 
 from latentrank import metrics
@@ -43,6 +45,33 @@ def test_trials_are_run_folders_and_the_study_continues(tmp_path):
     assert {str(path.parent) for path in written} == {trial.folder for trial in both}
     for trial in both:
         assert Run(trial.folder).settings.options.penalty == trial.settings["penalty"]
+
+
+def test_several_sweeps_may_begin_at_once(tmp_path, monkeypatch):
+    """Creating a study twice at the same time fails in Optuna."""
+    inside, most = [], []
+    create = optuna.create_study
+
+    def creating(**how):
+        inside.append(how)
+        most.append(len(inside))
+        time.sleep(0.2)
+        try:
+            return create(**how)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(optuna, "create_study", creating)
+    monkeypatch.setattr("latentrank.sweep.train_all", lambda *_: {})
+    searches = [parse_search("penalty=1..2")]
+
+    def begin(_):
+        with pytest.raises(InputError, match="None of 1 trials"):
+            sweep(BASE, searches, 1, out=tmp_path)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(begin, range(3)))
+    assert most == [1, 1, 1]
 
 
 def test_a_typo_is_reported_before_anything_is_trained(tmp_path):

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from latentrank.data.views import Array
-from latentrank.io import atomic_write, expanded, write_text
+from latentrank.io import (
+    UnwritableError,
+    atomic_write,
+    expanded,
+    make_folder,
+    remove_leftovers,
+    write_text,
+)
 
 #: Advice if the cache cannot be written.
 ADVICE = "free some space there, or set LATENTRANK_CACHE to a folder on another disk"
+
+#: Seconds without a change after which a half-written array counts as abandoned.
+_ABANDONED = 3600
 
 
 def folder() -> Path:
@@ -92,8 +104,11 @@ def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable
         blocks: its rows in order, `(n, *shape[1:])` each.
 
     Raises:
-        InputError: when writing fails, such as on a full disk.
+        InputError: when writing fails, such as on a full disk, or the array is larger than the
+            free space: a file of a few bytes can claim any size.
     """
+    remove_leftovers(path.parent, _ABANDONED)
+    _check_space(path, shape, np.dtype(dtype))
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
     with atomic_write(path, ADVICE) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
@@ -101,6 +116,17 @@ def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable
             _append(file, block)
         file.flush()
         os.fsync(file.fileno())  # before the rename marks it as complete
+
+
+def _check_space(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse an array for which there is no space, before the disk is full."""
+    make_folder(path.parent, ADVICE)
+    size, free = math.prod(shape) * dtype.itemsize, shutil.disk_usage(path.parent).free
+    if size > free:
+        raise UnwritableError(
+            f"An array of shape {shape} takes {size / 1e9:,.1f} GB, but {path.parent} has "
+            f"{free / 1e9:,.1f} GB free; {ADVICE}."
+        )
 
 
 def _append(file: BinaryIO, block: Array) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from latentrank.models.statistics import CodeStatistics  # and with it torch
 
 Array = NDArray[np.float64]
+#: A seed, a generator of NumPy, or None for NumPy's global state.
 RandomState = int | np.random.RandomState | np.random.Generator | None
 
 RANK_TOLERANCE = 4 * float(np.finfo(np.float32).eps)

@@ -23,6 +23,7 @@ _FILES = {
 }
 
 # Imported on first use, since scikit-learn and torch take seconds to import.
+#: Densities by name. Another package adds one with an entry point in `latentrank.densities`.
 DENSITIES = Registry[Callable[..., Density]](
     "density",
     "latentrank.densities",

@@ -33,7 +33,9 @@ from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
 from latentrank.torch_state import on_cpu
 
+#: Version of the ONNX operators in exported files.
 OPSET = 18
+#: Precisions of the weights in an ONNX file.
 PRECISIONS = ("float32", "float16", "int8")
 
 TOLERANCE = 1e-4

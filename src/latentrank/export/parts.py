@@ -20,6 +20,7 @@ NAMES = {
     "decoder": ("codes", "x"),
     "autoencoder": ("x", "reconstruction"),
 }
+#: Parts of a model that can be exported.
 PARTS = tuple(NAMES)
 
 _NETWORK_LAYOUTS = {1: "NF", 2: "NCT", 3: "NCHW", 4: "NCDHW"}

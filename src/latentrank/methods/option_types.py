@@ -25,11 +25,13 @@ class ReconstructionOptions(MethodOptions):
     """Options of every method that reconstructs."""
 
     reconstruction: Literal["mse", "bce", "relative"] | None = Field(
-        default=None, description="reconstruction loss; by default the method's"
+        default=None,
+        description="squared error, cross-entropy, or relative error |x - x'| / |x| of the batch; "
+        "by default the method's",
     )
     reduction: Literal["mean", "sum"] = Field(
         default="mean",
-        description="reduction of the reconstruction loss over the values of a sample",
+        description="reduction of mse and bce over the values of a sample; relative has none",
     )
 
 

@@ -311,6 +311,7 @@ _TABLE = [
     ),
 ]
 
+#: Methods by name. Another package adds one with an entry point in `latentrank.methods`.
 METHODS = Registry("method", "latentrank.methods", {row.name: row for row in _TABLE})
 
 
@@ -351,7 +352,7 @@ def check_registered(name: object, what: object) -> None:
         Traceback (most recent call last):
         latentrank.errors.InputError: runs/a has the method 'mine', which is not registered ...
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise InputError(
             f"{what} has the method '{name}', which is not registered here; use it from the script "
             "that registers the method, or install the package that does."

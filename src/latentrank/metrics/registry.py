@@ -11,6 +11,7 @@ from latentrank.metrics import generation, labels, latent
 from latentrank.metrics.base import Metric
 from latentrank.registry import Registry
 
+#: Metrics by name. Another package adds one with an entry point in `latentrank.metrics`.
 METRICS = Registry(
     "metric",
     "latentrank.metrics",

@@ -41,6 +41,7 @@ def _auto(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
 #: decoder's input width.
 Family = Callable[[Shape, int, int], Pair]
 
+#: Networks by name. Another package adds one with an entry point in `latentrank.networks`.
 NETWORKS = Registry[Family](
     "network",
     "latentrank.networks",

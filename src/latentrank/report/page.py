@@ -12,7 +12,7 @@ from latentrank.config import MachineConfig, TrainConfig, section_of, settings
 from latentrank.errors import InputError
 from latentrank.filenames import ERRORS, FIGURES, REPORT
 from latentrank.formatting import as_text, duration
-from latentrank.io import write_text
+from latentrank.io import remove_file, write_text
 from latentrank.metrics import read, tables
 from latentrank.report import html
 from latentrank.report.errors import percent
@@ -56,7 +56,7 @@ def write_report(run: Run, figure_format: Format = "png") -> Path:
             raise  # before anything that cannot be drawn again is replaced
         except InputError as error:
             for written in _written(run, name):  # it would contradict this report
-                written.unlink()
+                remove_file(written)
             sections.append(html.section(title, html.note(str(error))))
         else:
             write_figure(drawn.figure, path.with_suffix(f".{figure_format}"))

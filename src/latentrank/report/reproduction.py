@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from latentrank.formatting import as_text, mean_and_spread
+from latentrank.formatting import mean_and_spread
 from latentrank.io import write_json, write_text
 from latentrank.report import html
 from latentrank.report.style import to_svg, write_figure
@@ -78,13 +78,18 @@ class Cell:
         return f"{mean_and_spread(self.mean, self.spread)} ({len(self.values)})"
 
     def text(self, kind: str) -> str:
-        """The `measured` or the `published` value."""
+        """The `measured` value, rounded, or the `published` one with the digits of the paper.
+
+        Example:
+            >>> Cell([], (103.08, None)).text("published")
+            '103.08'
+        """
         if kind == "measured":
             return self.measured
         if self.published is None:
             return _NONE
         value, spread = self.published
-        return as_text(value) if spread is None else f"{as_text(value)} {_PLUS} {as_text(spread)}"
+        return f"{value:g}" if spread is None else f"{value:g} {_PLUS} {spread:g}"
 
 
 def _three_digits(value: float) -> str:

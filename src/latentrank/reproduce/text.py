@@ -72,9 +72,12 @@ def limits(taken: Iterable[str]) -> list[str]:
     Example:
         >>> limits(["rank", "fd:gmm"])
         ["FD-classifier is the Fréchet distance on features of a classifier of ..."]
+        >>> limits(["entropy"])  # not a distance
+        []
     """
-    networks = dict.fromkeys(metrics.parse(text).features for text in taken)
-    return [_LIMITS.get(name, _LIMIT_OF_TIMM.format(name)) for name in networks if name]
+    parsed = [metrics.parse(text) for text in taken]
+    networks = dict.fromkeys(one.features for one in parsed if one.features and one.metric.argument)
+    return [_LIMITS.get(name, _LIMIT_OF_TIMM.format(name)) for name in networks]
 
 
 _LIMITS = {

@@ -18,9 +18,17 @@ from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
-from latentrank.io import atomic_write, expanded, read_json, read_yaml, write_json
+from latentrank.io import (
+    atomic_write,
+    expanded,
+    read_json,
+    read_yaml,
+    remove_file,
+    write_json,
+)
 from latentrank.models.base import LatentModel
 from latentrank.runs.kept import Kept
+from latentrank.runs.measured import check_stored
 from latentrank.serialization import load
 
 _SHOWN = "shown"
@@ -100,9 +108,14 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The final metrics."""
+        """The final metrics.
+
+        Raises:
+            InputError: the run is not finished, or its file has been damaged.
+        """
         if (metrics := read_json(self.folder / METRICS)) is None:
             raise _unfinished(self.folder)
+        check_stored(metrics, self.folder / METRICS)
         return metrics
 
     @property
@@ -273,7 +286,7 @@ class Run:
         with atomic_write(self.folder / CODES) as temporary:
             save_file(arrays, temporary, metadata={"kept": kept.words})
         for path in self.folder.glob(PARAMETER_MAP.format(kind="*")):
-            path.unlink()  # fitted to earlier codes
+            remove_file(path)  # fitted to earlier codes
 
     def write_metrics(self, values: dict[str, Any]) -> None:
         """Write the metrics, which marks the run as finished."""

@@ -32,7 +32,7 @@ from latentrank.filenames import (
     REPORT,
     RESTARTS,
 )
-from latentrank.io import expanded, remove_leftovers, write_yaml
+from latentrank.io import expanded, remove_file, remove_leftovers, write_yaml
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import READING
 from latentrank.runs import restarts
@@ -201,7 +201,7 @@ class _Trainings:
             if is_first_process():
                 write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
                 for name in (METRICS, CODES, REPORT, ERRORS):  # of the earlier weights
-                    (run.folder / name).unlink(missing_ok=True)
+                    remove_file(run.folder / name)
                 for place in (run.folder, run.folder / CHECKPOINTS):
                     remove_leftovers(place)
 

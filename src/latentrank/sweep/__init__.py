@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from filelock import FileLock
 
 from latentrank import data, metrics, runs
 from latentrank.config import RunConfig
@@ -125,7 +126,8 @@ def sweep(
         metrics.check_possible(subject, aim.metric)
         metrics.check_weights(subject, aim.metric)
     make_folder(folder)
-    study = _study(name, storage or f"sqlite:///{folder / 'study.db'}", aims)
+    with FileLock(folder / ".study.lock"):  # two commands at once would both create the tables
+        study = _study(name, storage or f"sqlite:///{folder / 'study.db'}", aims)
     # A restarted sampler would propose its first values again.
     study.sampler = optuna.samplers.TPESampler(seed=base.training.seed + len(study.trials))
 

@@ -15,7 +15,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback, LambdaCallback, ProgressBar
 from lightning.pytorch.callbacks import Checkpoint as AnyCheckpoint
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
@@ -140,7 +140,7 @@ def fit(
         model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / HISTORY if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
-    watching: list[Callback] = [] if start is None else [start]
+    watching: list[Callback] = [_beginning()] if start is None else [_beginning(), start]
     watching += [LogTerms(), good, *_stopping(module), history, *checked(callbacks)]
     if progress:
         where = "" if precision == "32-true" else f", {precision}"
@@ -199,9 +199,13 @@ def _run(
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except Exception as error:
-        # An error before the first step comes from the checkpoint.
+        # An error before training begins comes from the checkpoint.
         if checkpoint is None or module.begun or isinstance(error, InputError):
             raise
+        if "current_epoch" in str(error):
+            raise InputError(
+                f"epochs is {trainer.max_epochs}, but the training has gone beyond that; give more."
+            ) from None
         raise InputError(
             f"The checkpoint {checkpoint} contains more than tensors and settings, is damaged, or "
             f"belongs to another model, and was not loaded; train from the start."
@@ -211,6 +215,11 @@ def _run(
         # decision.
         signal.signal(signal.SIGINT, on_interrupt)
         raise KeyboardInterrupt from None
+
+
+def _beginning() -> Callback:
+    """The first callback of a training: its checkpoint, if any, has been restored."""
+    return LambdaCallback(on_train_start=lambda trainer, module: setattr(module, "begun", True))
 
 
 def _stopping(module: TrainingModule) -> list[Callback]:

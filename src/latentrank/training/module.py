@@ -46,7 +46,7 @@ class TrainingModule(LightningModule):
 
     Attributes:
         terms: accumulates the loss terms.
-        begun: whether training, or the rest of a resumed one, has begun.
+        begun: whether training, or the rest of a resumed one, has begun; set before any callback.
         search: searches for the model's rank, if requested.
         second_stage: trains the decoder alone at the end, if requested.
 
@@ -90,7 +90,6 @@ class TrainingModule(LightningModule):
         self._lean = _may_be_lean(self.trainer)
         self.graph = self._graph()
         self._ahead = self._lean and may_go_ahead(self.trainer)
-        self.begun = True
         self._stop_after_last(self.global_step)
 
     def on_train_epoch_start(self) -> None:

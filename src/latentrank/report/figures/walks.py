@@ -19,7 +19,8 @@ from latentrank.report.cells import (
 )
 from latentrank.report.style import CONTINUOUS, legend_above, narrow, styled
 
-MOST_CHANNELS: Final = 6  # of walks between curves
+#: Channels of curves that a walk between them shows at most.
+MOST_CHANNELS: Final = 6
 
 
 @styled

@@ -14,6 +14,8 @@ from latentrank.training.rank_search.grow import GrowSearch
 from latentrank.training.rank_search.penalty import PenaltySearch
 from latentrank.training.rank_search.shrink import ShrinkSearch
 
+#: Rank searches by name. Another package adds one with an entry point in
+#: `latentrank.rank_searches`.
 SEARCHES = Registry[type[RankSearch]](
     "rank search",
     "latentrank.rank_searches",
