@@ -198,6 +198,15 @@ def test_a_file_that_cannot_be_replaced_is_not_blamed_on_the_checkpoint(name, fi
         latentrank.runs.resume(folder, {"epochs": 5}, progress=False)
 
 
+def test_a_finished_run_is_not_trained_anew_where_its_checkpoint_is_missing(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    before = (folder / "model.safetensors").read_bytes()
+    (folder / "checkpoints" / "last.ckpt").unlink()
+    with pytest.raises(InputError, match="is finished and has no checkpoint to continue from"):
+        latentrank.runs.resume(folder, {"epochs": 9}, progress=False)
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
 def test_fewer_epochs_than_were_trained_are_not_blamed_on_the_checkpoint(finished, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished.folder, folder)

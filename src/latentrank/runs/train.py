@@ -27,6 +27,7 @@ from latentrank.filenames import (
     CODES,
     CONFIG,
     ERRORS,
+    LAST_CHECKPOINT,
     METRICS,
     PARTS_OF_A_RUN,
     REPORT,
@@ -119,7 +120,7 @@ def resume(
 ) -> Run:
     """Resume an interrupted run, or train a finished one for longer.
 
-    It resumes from the newest checkpoint; without one, it starts again.
+    It resumes from the newest checkpoint. A run interrupted before its first one starts again.
 
     Args:
         folder: of the run.
@@ -134,8 +135,8 @@ def resume(
         The run.
 
     Raises:
-        InputError: there is no run, it is finished, a setting cannot be changed, its data have
-            changed, or another process is training in its folder.
+        InputError: there is no run, it is finished or has no checkpoint, a setting cannot be
+            changed, its data have changed, or another process is training in its folder.
     """
     run = Run(folder)
     with locked(run.folder):
@@ -235,6 +236,11 @@ def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
         raise InputError(
             f"The run in {run.folder} is the best of {before.training.n_init} trainings and "
             "cannot be continued; train a new run, for longer."
+        )
+    if run.finished and not run.begun:
+        raise InputError(
+            f"The run in {run.folder} is finished and has no checkpoint to continue from "
+            f"({LAST_CHECKPOINT}); train a new run, for longer."
         )
     (unit, done), (new_unit, asked) = before.training.length, config.training.length
     if run.finished and (new_unit != unit or asked <= done):
