@@ -286,3 +286,16 @@ def test_an_hdf5_array_has_no_named_dimensions(fields, tmp_path):
         file["x"], file["y"] = named.values, named.values
         codes = estimator.fit(file["x"]).transform(file["y"])
     assert np.array_equal(pickle.loads(pickle.dumps(estimator)).transform(named), codes)
+
+
+def test_an_array_over_two_named_dimensions_holds_curves_as_a_file_does():
+    xarray = pytest.importorskip("xarray")
+    time = np.linspace(0, 1, 12)
+    values = np.sin(np.outer(np.linspace(1, 4, 30), time))
+    named = xarray.DataArray(values, dims=["sample", "time"], coords={"time": time})
+    estimator = LowRankAutoencoder("pca", latent_dim=2, random_state=0).fit(named)
+    assert estimator.model_.spec.input_shape == load(named).shape == (1, 12)
+    assert estimator.model_.preprocessing.layout == load(named).preprocessing.layout
+    assert estimator.inverse_transform(estimator.transform(named)).shape == named.shape
+    table = LowRankAutoencoder("pca", latent_dim=2, random_state=0, kind="table").fit(named)
+    assert table.model_.spec.input_shape == (12,)

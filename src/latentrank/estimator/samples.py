@@ -156,7 +156,8 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
 
     Args:
         X: what they were taken from; the names of an xarray `DataArray`'s dimensions may tell the
-            layout, and those of a data frame's columns are kept.
+            layout, with two of them it holds curves, and the names of a data frame's columns are
+            kept.
         train: `(N, ...)`, to train on.
         held: `(M, ...)`, to validate on.
         kind: what a sample is, one of `latentrank.data.layout.KINDS`, if the user states it.
@@ -165,15 +166,17 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
     Raises:
         InputError: the layout is unknown, does not fit, or is in doubt.
     """
-    named, dims = None, _dimensions(X)
+    named, told, dims = None, None, _dimensions(X)
     if hasattr(X, "to_dataset"):
         named = recognise_names(X.dims)
+        told = "curves" if train.ndim == 2 else None  # along a dimension, as in a netCDF file
         if layout is None:
             check_first(X.dims, "X", X.coords)
     names = list(getattr(X, "columns", ()))
     columns = map(Axis, names if all(isinstance(name, str) for name in names) else ())
     axes = Axes(tuple(columns), places(X, dims[1:]))
-    contents = Contents([Part("X", train), Part("X", held)], layout=named, axes=axes)
+    parts = [Part("X", train), Part("X", held)]
+    contents = Contents(parts, kind=told, layout=named, axes=axes)
     return assemble("X", contents, Meaning(kind=kind, layout=layout))
 
 
