@@ -225,3 +225,13 @@ def test_parameters_of_all_samples_are_known():
             Split(x, parameters=np.where(x > x.min(), x, missing))
     with pytest.raises(InputError, match="2 parameters for training samples and 1 for test"):
         Dataset("mine", Split(x, parameters=x[:, :2]), Split(x, parameters=x[:, :1]))
+
+
+def test_data_frames_of_both_splits_have_their_columns_in_one_order():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"p": [1.0, 2.0, 3.0], "T": [4.0, 6.0, 9.0]})
+    with pytest.raises(InputError, match=r"the columns p, T, and the test samples T, p; give"):
+        Dataset("mine", Split(frame), Split(frame[["T", "p"]]))
+    data = Dataset("mine", Split(frame), Split(frame))
+    assert [axis.name for axis in data.axes.channels] == ["p", "T"]
+    assert data.reading == {"columns": "p,T"}

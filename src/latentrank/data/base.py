@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
-from latentrank.data.axes import UNNAMED, Axes, listable
+from latentrank.data.axes import UNNAMED, Axes, Axis, listable
 from latentrank.data.plain import real_parameters, unwrapped
 from latentrank.data.views import Array, RowView, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
-from latentrank.formatting import counted, readable
+from latentrank.formatting import counted, first_of, readable
 from latentrank.preprocessing import Preprocessing
 
 __all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
@@ -42,6 +42,9 @@ class Split:
             by name; or None.
         names: `(N,)` file names of the samples, or None.
 
+    Attributes:
+        columns: names of the columns, if `x` is a data frame.
+
     Raises:
         InputError: when the arrays disagree about the number of samples, or labels or parameters
             are of another kind.
@@ -56,8 +59,10 @@ class Split:
     parameters: NDArray[np.float64] | None = None
     rows: NDArray[np.int64] | None = None
     names: NDArray[np.str_] | None = None
+    columns: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(map(str, getattr(self.x, "columns", ()))))
         x: Any = unwrapped(self.x, "x")
         x = x if isinstance(x, np.ndarray | RowView) else np.asarray(x)
         if not x.ndim:  # whatever NumPy takes for one object
@@ -211,7 +216,8 @@ class Dataset:
             said += told
         dimension = self.true_dimension or _varying(train.parameters)
         settled: dict[str, Any] = {"train": train, "test": test, "preprocessing": made}
-        settled["axes"] = self.axes.fitting(train.x.shape[1:])
+        channels = self.axes.channels or tuple(map(Axis, train.columns))
+        settled["axes"] = self.axes._replace(channels=channels).fitting(train.x.shape[1:])
         classes = None if self.class_names is None else tuple(readable(self.class_names))
         settled |= {"notes": tuple(said), "name": readable([self.name])[0], "class_names": classes}
         self.__dict__.update(settled, true_dimension=dimension)
@@ -223,6 +229,12 @@ class Dataset:
                     f"{what} of {self.name} is {given!r}, expected a list of names; give them in "
                     "the order of their numbers."
                 )
+        was, now = self.train.columns, self.test.columns
+        if was and now and was != now:
+            raise InputError(
+                f"The training samples of {self.name} have the columns {first_of(was, 5)}, and the "
+                f"test samples {first_of(now, 5)}; give both the same in one order."
+            )
         known = [s.parameters for s in (self.train, self.test) if s.parameters is not None]
         if len({values.shape[1] for values in known}) > 1:
             raise InputError(
