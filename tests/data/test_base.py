@@ -235,3 +235,5 @@ def test_data_frames_of_both_splits_have_their_columns_in_one_order():
     data = Dataset("mine", Split(frame), Split(frame))
     assert [axis.name for axis in data.axes.channels] == ["p", "T"]
     assert data.reading == {"columns": "p,T"}
+    numbered = pandas.DataFrame(frame.to_numpy())
+    assert Dataset("mine", Split(numbered), Split(numbered)).reading == {}

@@ -203,6 +203,21 @@ def same_unit(one: str, other: str) -> bool:
     return _MIDNIGHT.sub("", one) == _MIDNIGHT.sub("", other)
 
 
+def of_columns(names: Sequence[str]) -> tuple[Axis, ...]:
+    """The axes of a table's columns; none if these are only numbered, as pandas does by default.
+
+    Example:
+        >>> [axis.name for axis in of_columns(["T", "p"])], of_columns(["0", "1"])
+        (['T', 'p'], ())
+    """
+    return () if are_numbered(names) else tuple(map(Axis, names))
+
+
+def are_numbered(names: Sequence[str]) -> bool:
+    """Whether the names of columns are the numbers from 0."""
+    return list(names) == [str(number) for number in range(len(names))]
+
+
 def listable(names: Sequence[str]) -> bool:
     """Whether there are names, which can be told apart in a list with commas.
 

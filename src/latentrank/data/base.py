@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
-from latentrank.data.axes import UNNAMED, Axes, Axis, listable
+from latentrank.data.axes import UNNAMED, Axes, listable, of_columns
 from latentrank.data.plain import real_parameters, unwrapped
 from latentrank.data.views import Array, RowView, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
@@ -216,7 +216,7 @@ class Dataset:
             said += told
         dimension = self.true_dimension or _varying(train.parameters)
         settled: dict[str, Any] = {"train": train, "test": test, "preprocessing": made}
-        channels = self.axes.channels or tuple(map(Axis, train.columns))
+        channels = self.axes.channels or of_columns(train.columns)
         settled["axes"] = self.axes._replace(channels=channels).fitting(train.x.shape[1:])
         classes = None if self.class_names is None else tuple(readable(self.class_names))
         settled |= {"notes": tuple(said), "name": readable([self.name])[0], "class_names": classes}

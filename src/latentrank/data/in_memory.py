@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from torch import Tensor
 from torch.utils.data import (
     BatchSampler,
@@ -30,9 +29,9 @@ from latentrank.data.arrays import (
     assemble,
     refuse_unused,
 )
-from latentrank.data.axes import Axes, Axis
+from latentrank.data.axes import Axes, of_columns
 from latentrank.data.base import Dataset
-from latentrank.data.plain import as_array, is_array_of_objects, stacked
+from latentrank.data.plain import as_array, is_array_of_objects, refuse_sparse, stacked
 from latentrank.data.readers import huggingface, named, netcdf, tables
 from latentrank.errors import InputError, need
 
@@ -122,7 +121,7 @@ def _named(source: Mapping[Any, Any], name: str, meaning: Meaning) -> Contents:
         order = same_names(names, columns[first], key, first)
         held[key] = held[key] if order is None else held[key][:, order]
     found = named.contents(name, held, meaning)
-    return replace(found, axes=Axes(tuple(map(Axis, columns.get(first, ())))))
+    return replace(found, axes=Axes(of_columns(columns.get(first, []))))
 
 
 def _behind(loader: DataLoader[Any]) -> Any:
@@ -155,8 +154,7 @@ def _items(name: str, source: Any) -> Part:
             "such as {'x': x, 'y': y} or {'x_train': x_train, 'x_test': x_test}."
         )
     indexed = hasattr(source, "__getitem__") and not isinstance(source, IterableDataset)
-    if issparse(source):
-        as_array(source, name)
+    refuse_sparse(source, name)
     if not (indexed and hasattr(source, "__len__")):
         raise InputError(
             f"The data are a {type(source).__name__}, expected a dense array, a tensor, or a "

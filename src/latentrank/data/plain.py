@@ -145,10 +145,7 @@ def as_array(values: Any, what: str) -> Array:
     Raises:
         InputError: as `unwrapped`, it is sparse, or parts have different shapes.
     """
-    if issparse(values):
-        raise InputError(
-            f"{what} holds a {type(values).__name__}, expected a dense array; give toarray() of it."
-        )
+    refuse_sparse(values, what)
     found = unwrapped(values, what)
     try:
         array = np.asarray(found)
@@ -160,6 +157,14 @@ def as_array(values: Any, what: str) -> Array:
             f"A sample of {what} has parts of different shapes, expected an array, or a tuple of "
             "an array and its label or parameters; give one of these."
         ) from error
+
+
+def refuse_sparse(values: Any, what: str) -> None:
+    """Refuse a sparse matrix of SciPy's, which NumPy takes for a single object."""
+    if issparse(values):
+        raise InputError(
+            f"{what} holds a {type(values).__name__}, expected a dense array; give toarray() of it."
+        )
 
 
 def composed(names: Iterable[str]) -> list[str]:

@@ -28,6 +28,8 @@ def test_values_that_stand_for_missing_ones_are_refused(tmp_path, name, monkeypa
     x[13, 2] = -999
     with pytest.raises(InputError, match="holds the fill value -999"):
         load(_saved(tmp_path / "a.h5", x, **{name: np.int16(-999)}))
+    with pytest.raises(InputError, match="holds the fill value -999"):
+        load(_saved(tmp_path / "b.h5", x, _FillValue=np.int16(-1), missing_value=np.int16(-999)))
 
 
 def test_values_that_stand_for_themselves_are_read(tmp_path):

@@ -53,16 +53,20 @@ def _unpacked(dataset: Any, path: Path) -> Array:
     x = values(dataset, path)
     told = {name: np.ravel(dataset.attrs[name])[0] for name in _PACKED if name in dataset.attrs}
     packed = {name: value for name, value in told.items() if value != _PACKED[name]}
-    missing = any((block == fill).any() for fill in _fills(dataset) for block in views.blocks(x))
-    if packed or missing:
+    if packed:
         stored = ", ".join(f"{name} {value}" for name, value in packed.items())
-        raise InputError(
-            f"{path}:{dataset.name} holds "
-            + (f"packed values ({stored})" if packed else f"the fill value {_fills(dataset)[0]}")
-            + ", expected the numbers that are meant; unpack and fill the values, or if this is a "
-            "netCDF file, rename it to .nc."
-        )
+        raise _stand_for_others(path, dataset, f"packed values ({stored})")
+    for fill in _fills(dataset):
+        if any((block == fill).any() for block in views.blocks(x)):
+            raise _stand_for_others(path, dataset, f"the fill value {fill}")
     return x
+
+
+def _stand_for_others(path: Path, dataset: Any, what: str) -> InputError:
+    return InputError(
+        f"{path}:{dataset.name} holds {what}, expected the numbers that are meant; unpack and fill "
+        "the values, or if this is a netCDF file, rename it to .nc."
+    )
 
 
 def _fills(dataset: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data.arrays import REMEDIES, Contents, Meaning, Part, text_of
-from latentrank.data.axes import Axes, Axis
+from latentrank.data.axes import Axes, Axis, are_numbered
 from latentrank.data.plain import stacked
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.named import columns as columns_of
@@ -214,7 +214,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     if not len(frame):
         raise InputError(f"{what} has no rows, expected one for each sample; add some.")
     frame = frame.set_axis(names, axis=1)
-    headed = names != [str(number) for number in range(len(names))]
+    headed = not are_numbered(names)
     if meaning.lenient and not headed:  # columns are in the order of training
         meaning = meaning._replace(columns=None)
     meaning = meaning.within(names)
