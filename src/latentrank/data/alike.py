@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,24 +15,24 @@ from latentrank.formatting import first_of
 _NAMED = 10  # maximum number of quantities to name
 
 
-def aligned(contents: Contents, first: Contents, what: str, other: str) -> Contents:
-    """The contents of a file, with channels or columns in the order of those of another file.
+def aligned(files: Mapping[str, Contents]) -> dict[str, Contents]:
+    """The contents of files, with channels or columns in the order of those of the first file.
 
-    Files without names are taken as they are. Other units of a channel cause a warning.
+    Files without names are taken as they are. Other units of a channel cause a warning, and other
+    coordinates a note.
 
     Args:
-        contents: to align.
-        first: that of the other file, with as many parts.
-        what: the file, for messages.
-        other: the other one.
-
-    Returns:
-        The same, with a note if it has other coordinates.
+        files: contents by the name of the file, with as many parts in each.
 
     Raises:
-        InputError: the files hold different quantities, only one has labels or parameters, or
+        InputError: the files hold different quantities, only some have labels or parameters, or
             dimensions or parameters differ in order, direction or unit.
     """
+    (other, first), *rest = files.items()
+    return {other: first} | {what: _aligned(file, first, what, other) for what, file in rest}
+
+
+def _aligned(contents: Contents, first: Contents, what: str, other: str) -> Contents:
     for mine, its in zip(contents.parts, first.parts, strict=True):
         check_both(replace(mine, what=what), replace(its, what=other), ("labels", "parameters"))
     order = same_names(_names(contents), _names(first), what, other)

@@ -162,8 +162,8 @@ def concatenated(tables: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
             if len({shape[1:] for shape in shapes}) > 1:
                 raise InputError(
                     f"The parts of the data have {name} of the shapes "
-                    f"{', '.join(map(str, dict.fromkeys(shapes)))}, expected as many for each "
-                    "sample in every part; give these."
+                    f"{', '.join(map(str, dict.fromkeys(shapes)))}, expected as many "
+                    "numbers for each sample in every part; make them alike."
                 )
             found[name] = np.concatenate(arrays)
     return found

@@ -76,10 +76,9 @@ def _by_role(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
         stem: _read(path, name, meaning if stem in files else others)
         for name, stem in stems.items()
     }
-    whose = next(iter(files))
-    first = read[whose]
-    for stem, file in files.items():
-        read[stem] = aligned(read[stem], first, file, files[whose])
+    matched = aligned({file: read[stem] for stem, file in files.items()})
+    read |= dict(zip(files, matched.values(), strict=True))
+    first = next(iter(matched.values()))
     held = {stem: contents.parts[0].x for stem, contents in read.items()}
     found = named.contents(str(path), held, others if first.axes.channels else meaning)
     layouts = {contents.layout for contents in read.values()}
@@ -90,7 +89,7 @@ def _by_role(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
 
 def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
     found: dict[str, Contents] = {}
-    whose = ""
+    splits = []
     for split in ("train", "validation", "test"):
         names = [name for name, stem in stems.items() if _split(stem) == split]
         if names:
@@ -100,16 +99,16 @@ def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
                     f"{path / names[0]} holds training and test samples, and its name says that "
                     f"they are for {split}; keep them in different files."
                 )
-            first = next(iter(found.values()), one)
-            whose = whose or str(path / names[0])
-            found[split] = aligned(one, first, str(path / names[0]), whose)
+            found[str(path / names[0])] = one
+            splits.append(split)
+    matched = list(aligned(found).values())
     parts = {
         split: replace(contents.parts[0], what=f"{path}: {split}")
-        for split, contents in found.items()
+        for split, contents in zip(splits, matched, strict=True)
     }
     joined, said = join(parts, meaning.validation, str(path))
-    notes = dict.fromkeys(note for contents in found.values() for note in contents.notes)
-    return replace(first, parts=joined, notes=(*notes, *said))
+    notes = dict.fromkeys(note for contents in matched for note in contents.notes)
+    return replace(matched[0], parts=joined, notes=(*notes, *said))
 
 
 def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
@@ -121,11 +120,8 @@ def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
                 f"{path / with_test} holds training and test samples, and other files of the "
                 "folder do not say which these are; let all or none of them hold both."
             )
-    whose = str(path / names[0])
-    found = [
-        aligned(contents, found[0], str(path / name), whose)
-        for contents, name in zip(found, names, strict=True)
-    ]
+    files = [str(path / name) for name in names]
+    found = list(aligned(dict(zip(files, found, strict=True))).values())
     parts = []
     for index, alike in enumerate(zip(*(contents.parts for contents in found), strict=True)):
         values = concatenated([part.metadata for part in alike])

@@ -28,7 +28,7 @@ from latentrank.io import (
 )
 from latentrank.models.base import LatentModel
 from latentrank.runs.kept import Kept
-from latentrank.runs.measured import check_stored
+from latentrank.runs.stored import check_stored
 from latentrank.serialization import load
 
 _SHOWN = "shown"

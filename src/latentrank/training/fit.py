@@ -140,7 +140,7 @@ def fit(
         model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / HISTORY if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
-    watching: list[Callback] = [_beginning()] if start is None else [_beginning(), start]
+    watching: list[Callback] = [_beginning(), *([] if start is None else [start])]
     watching += [LogTerms(), good, *_stopping(module), history, *checked(callbacks)]
     if progress:
         where = "" if precision == "32-true" else f", {precision}"
