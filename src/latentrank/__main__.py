@@ -8,7 +8,9 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = len(arguments_left) < len(given)
     _print_any_character()
     group: Any = typer.main.get_command(app)
-    with naming_options_of(group.commands.get(next(iter(arguments_left), None))):
+    command = group.commands.get(next(iter(arguments_left), None))
+    with naming_options_of(command), nullcontext() if debug else _warnings_as_sentences():
         return _run(group, arguments_left, debug)
 
 
@@ -92,6 +95,21 @@ def _print_any_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+@contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    """Within the context, a warning is a line like an error's, without a line of source code."""
+    usual = warnings.formatwarning
+
+    def sentence(message: Warning | str, *_: Any, **__: Any) -> str:
+        return f"latentrank: Warning: {spoken(' '.join(str(message).split()))}\n"
+
+    warnings.formatwarning = sentence
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _check_not_empty(arguments: Sequence[str]) -> None:
