@@ -221,7 +221,7 @@ def read_spec(description: Any, source: str) -> Spec:
         source: its origin, for the error.
 
     Raises:
-        InputError: it has another format version, or is damaged.
+        InputError: it has another format version or an unknown field, or is damaged.
     """
     if not isinstance(description, dict) or "format" not in description:
         raise InputError(f"{source} does not describe a model; give the folder of a finished run.")
@@ -232,6 +232,11 @@ def read_spec(description: Any, source: str) -> Spec:
         age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
         remedy = "train it again" if age == "an older" else "update latentrank"
         raise InputError(f"{source} has {age} format; {remedy}.")
+    if unknown := set(description) - set(Spec.model_fields):
+        raise InputError(
+            f"{source} has the field {min(unknown)}, unknown to latentrank {__version__}; update "
+            "latentrank, or remove the field if you added it."
+        )
     try:
         return Spec(**description)
     except (ValidationError, TypeError, ValueError) as error:

@@ -20,6 +20,7 @@ from latentrank import methods
 from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.io import read_yaml, write_text
+from latentrank.serialization import FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +169,22 @@ def test_damaged_models_are_refused_in_one_sentence(finished, tmp_path):
         latentrank.load(tmp_path / "nowhere")
     with pytest.raises(InputError, match="is not the folder of a run"):
         latentrank.Run(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"format": FORMAT - 1}, "an older format; train it again"),
+        ({"format": FORMAT + 1, "later": 1}, "a newer format; update latentrank"),
+        ({"later": 1}, f"the field later, unknown to latentrank {latentrank.__version__}; update"),
+    ],
+)
+def test_models_of_other_versions_are_refused_in_one_sentence(finished, tmp_path, change, told):
+    folder = broken_copy(finished.folder, tmp_path / "other")
+    description = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**description, **change}))
+    with pytest.raises(InputError, match=rf"model\.json in .*other has {told}"):
+        latentrank.load(folder)
 
 
 def test_an_unfinished_run_says_how_to_resume(finished, tmp_path):
