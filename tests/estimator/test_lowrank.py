@@ -136,6 +136,8 @@ def test_compression_gives_codes_as_narrow_as_the_rank(plane):
     assert clone(estimator).set_params(compress=1e-9).fit(plane).transform(plane).shape[1] == 2
     with pytest.raises(InputError, match="expected a boolean or a number above 0"):
         clone(estimator).set_params(compress=-0.1).fit(plane)
+    with pytest.raises(InputError, match=r"compress is 3, expected .* above 0 and below 1"):
+        clone(estimator).set_params(compress=3).fit(plane)
 
 
 def test_it_works_in_pipelines_and_searches(plane):

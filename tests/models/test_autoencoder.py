@@ -93,8 +93,9 @@ def test_what_needs_statistics_says_so():
         model.rank()
     with pytest.raises(InputError, match="compress needs the statistics"):
         model.compress()
-    with pytest.raises(InputError, match="tol is 0"):
-        finalized(torch.rand(20, 6)).compress(0)
+    for tol in (0, 1, 7):
+        with pytest.raises(InputError, match=f"tol is {tol}, .* not a number of coefficients"):
+            finalized(torch.rand(20, 6)).compress(tol)
 
 
 def test_compression_finds_the_exact_rank_of_exactly_low_rank_codes():

@@ -105,7 +105,7 @@ class LowRankAutoencoder(FittedAutoencoder):
             if neither is used, no samples are held out.
         warm_start: `fit` continues from the last fit, with the preprocessing of the first.
         compress: reduce codes to the fewest numbers that keep reconstructions within a relative
-            change of 1e-2 (True), or of the given tolerance (a number).
+            change of 1e-2 (True), or of the given tolerance (a number in (0, 1)).
         device: `"cpu"`, `"gpu"`, `"auto"`, ... as in Lightning's Trainer.
         random_state: None (NumPy's global state), an integer, or a NumPy `RandomState` or
             `Generator`.

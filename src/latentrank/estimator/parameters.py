@@ -104,7 +104,7 @@ def check(estimator: Any) -> None:
     if estimator.learning_rate is not None:
         _check_number(estimator, "learning_rate", "a number above 0")
     if not isinstance(estimator.compress, bool):
-        _check_number(estimator, "compress", "a boolean or a number above 0")
+        _check_number(estimator, "compress", "a boolean or a number above 0 and below 1", 1)
     for name in ("method", "net", "init", "device", "kind", "layout"):
         value = getattr(estimator, name)
         inferred = value is None and name in ("kind", "layout")
