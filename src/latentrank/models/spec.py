@@ -16,8 +16,8 @@ WIDEST = 2**20
 
 #: Settings by which columns or arrays of data are chosen.
 READING = ("labels", "parameters", "columns")
-#: Characters of what one of them names.
-LONGEST_NAMES = 2**20
+#: Characters of what one of them names: those of a million columns fit.
+LONGEST_NAMES = 2**24
 
 Setting = Annotated[str, Field(pattern=f"^({'|'.join(READING)})$")]
 Convention = Annotated[str, Field(pattern="^(dimensions|rising|falling|units)$")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -37,6 +37,8 @@ _MANY, _FEW = 7, 4
 _NAMED = 10  # maximum number of columns to name
 _UTF_8 = "utf-8-sig"
 _BLOCK = 2**20  # characters
+#: Columns by name; a data frame is one, though a slow one.
+_Table = Mapping[str, Any]
 _GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
 
 
@@ -61,7 +63,8 @@ def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns of numbers, or one column of lists of them."""
     pandas = need("pandas", "tables", f"Reading {path}")
     need("pyarrow", "tables", f"Reading {path}")
-    return from_frame(str(path), pandas.read_parquet(path), meaning)
+    # With threads, its memory grows with the square of the number of columns.
+    return from_frame(str(path), pandas.read_parquet(path, use_threads=False), meaning)
 
 
 def has_names(path: Path) -> bool:
@@ -213,22 +216,23 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
     if not len(frame):
         raise InputError(f"{what} has no rows, expected one for each sample; add some.")
-    frame = frame.set_axis(names, axis=1)
+    series = dict(zip(names, (column for _, column in frame.items()), strict=True))
     headed = not are_numbered(names)
     if meaning.lenient and not headed:  # columns are in the order of training
         meaning = meaning._replace(columns=None)
     meaning = meaning.within(names)
     check("column", what, meaning.asked, names)
     labels = meaning.labels or _called(names, LABELS)
-    split = None if meaning.is_split else _split_column(frame, names)
+    split = None if meaning.is_split else _split_column(series, names)
     named = {labels, split, *(meaning.parameters or ())}
-    identifiers = [name for name in names if name not in named and _identifies(frame, name)]
-    rest = [name for name in names if name not in {*named, *identifiers}]
+    identifiers = [name for name in names if name not in named and _identifies(name, series[name])]
+    others = {*named, *identifiers}
+    rest = [name for name in names if name not in others]
     if meaning.columns is None:
-        numbers = [name for name in rest if _mostly_numbers(frame[name])]
-        _check_numbers(what, frame, numbers, meaning)
-    columns = meaning.columns or tuple(name for name in rest if _has_numbers(frame, name))
-    lists = [name for name in columns if _are_lists(frame[name])]
+        numbers = [name for name in rest if _mostly_numbers(series[name])]
+        _check_numbers(what, series, numbers, meaning)
+    columns = meaning.columns or tuple(name for name in rest if _has_numbers(series[name]))
+    lists = [name for name in columns if _are_lists(series[name])]
     if lists and meaning.columns is None:
         columns = tuple(lists[:1])
     if not columns:
@@ -236,21 +240,22 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
             f"{what} has no columns of numbers for the samples; it has {first_of(names, _NAMED)}: "
             "add some, or if these are labels, make them a column label of the samples' table."
         )
-    _check_numbers(what, frame, columns, meaning)
+    _check_numbers(what, series, columns, meaning)
     x = (
-        stacked(frame[columns[0]].to_list(), f"{what}, in its column {columns[0]},")
+        stacked(series[columns[0]].to_list(), f"{what}, in its column {columns[0]},")
         if lists
-        else _matrix(what, frame, columns, meaning)
+        else _matrix(what, series, columns, meaning)
     )
-    along = parameters_of(what, frame, meaning)
+    along = parameters_of(what, series, meaning)
     named_after = identifiers[0] if identifiers else None
-    over = [name for name in names if name not in {*columns, *named, named_after}]
+    used = {*columns, *named, named_after}
+    over = [name for name in names if name not in used]
     part = Part(
         what,
         x,
-        None if labels is None else frame[labels].to_numpy(),
+        None if labels is None else series[labels].to_numpy(),
         np.stack(list(along.values()), axis=1, dtype=float) if along else None,
-        _texts_of_index(frame) if named_after is None else _as_text(frame[named_after]),
+        _texts_of_index(frame) if named_after is None else _as_text(series[named_after]),
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
     said.append(f"Columns of a sample ({len(columns)}): {first_of(columns, _NAMED)}.")
@@ -258,20 +263,20 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         said.append(f"Names of samples are read from the column {named_after}.")
     if over:
         said.append(f"Unused columns: {first_of(over, _NAMED)}.")
-    parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
+    parts, joined = _by_split(part, None if split is None else series[split], meaning, what)
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
     return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
 
 
-def parameters_of(what: str, frame: Any, meaning: Meaning) -> dict[str, Array]:
+def parameters_of(what: str, table: _Table, meaning: Meaning) -> dict[str, Array]:
     """The parameters of each sample, `(N,)`, by name.
 
     Raises:
         InputError: a column holds no numbers.
     """
     names = meaning.parameters or ()
-    _check_numbers(what, frame, names, meaning)
-    return columns_of({name: _along(what, frame[name]) for name in names})
+    _check_numbers(what, table, names, meaning)
+    return columns_of({name: _along(what, table[name]) for name in names})
 
 
 def _along(what: str, column: Any) -> Array:
@@ -286,29 +291,30 @@ def _or_leave_out(meaning: Meaning, columns: str) -> str:
     return "" if meaning.lenient else f", or leave {columns} out with columns="
 
 
-def _matrix(what: str, frame: Any, columns: Sequence[str], meaning: Meaning) -> Array:
-    missing = frame[list(columns)].isna().sum()
-    if missing.any():
-        listed = [f"{name} ({count})" for name, count in missing[missing > 0].items()]
+def _matrix(what: str, table: _Table, columns: Sequence[str], meaning: Meaning) -> Array:
+    missing = {name: int(table[name].isna().sum()) for name in columns}
+    if any(missing.values()):
+        listed = [f"{name} ({count})" for name, count in missing.items() if count]
         raise InputError(
             f"{what} lacks values in {len(listed)} of its columns, {first_of(listed, _NAMED)}; "
             f"fill them in or drop those rows{_or_leave_out(meaning, 'these columns')}."
         )
-    values = [frame[name].to_numpy() for name in columns]
+    values = [table[name].to_numpy() for name in columns]
     # nullable columns are objects in pandas
     values = [x.astype(np.float64) if x.dtype == object else x for x in values]
     return np.stack(values, axis=1, dtype=np.result_type(*{x.dtype for x in values}))
 
 
-def _check_numbers(what: str, frame: Any, names: Sequence[str], meaning: Meaning) -> None:
+def _check_numbers(what: str, table: _Table, names: Sequence[str], meaning: Meaning) -> None:
     """Refuse columns with text among their numbers, dates, and complex numbers."""
     for name in names:
-        if frame[name].dtype.kind in "cmM":
+        dtype = table[name].dtype
+        if dtype.kind in "cmM":
             raise InputError(
-                f"{what} has {frame[name].dtype} in its column {name}, expected real numbers; "
-                f"{REMEDIES[frame[name].dtype.kind]}{_or_leave_out(meaning, 'this column')}."
+                f"{what} has {dtype} in its column {name}, expected real numbers; "
+                f"{REMEDIES[dtype.kind]}{_or_leave_out(meaning, 'this column')}."
             )
-        for row, text in enumerate(_texts(frame[name])):
+        for row, text in enumerate(_texts(table[name])):
             if text and not _is_number(text):
                 raise InputError(
                     f"{what} has text in its column {name} ({text!r} in row {row}, counted from "
@@ -334,14 +340,13 @@ def _called(names: Sequence[str], wanted: Sequence[str]) -> str | None:
     return next((name for name in names if name.strip().lower() in wanted), None)
 
 
-def _split_column(frame: Any, names: Sequence[str]) -> str | None:
+def _split_column(table: _Table, names: Sequence[str]) -> str | None:
     name = _called(names, _SPLIT)
-    known = name is not None and all(split_of(str(value)) for value in frame[name].unique())
+    known = name is not None and all(split_of(str(value)) for value in table[name].unique())
     return name if known else None
 
 
-def _has_numbers(frame: Any, name: str) -> bool:
-    column = frame[name]
+def _has_numbers(column: Any) -> bool:
     return _are_lists(column) or _are_numbers(column)
 
 
@@ -352,18 +357,14 @@ def _are_lists(column: Any) -> bool:
 
 def _are_numbers(column: Any) -> bool:
     """Whether these are real numbers, of NumPy, pandas or Python, such as those of a database."""
-    if hasattr(column, "cat"):
+    if column.dtype.kind not in "biufO" or hasattr(column, "cat") or column.isna().all():
         return False
-    present = column.dropna()
-    objects = column.dtype.kind == "O"
-    numbers = column.dtype.kind in "biuf" or (
-        objects and all(isinstance(value, Real | Decimal) for value in present)
+    return column.dtype.kind != "O" or all(
+        isinstance(value, Real | Decimal) for value in column.dropna()
     )
-    return numbers and len(present) > 0
 
 
-def _identifies(frame: Any, name: str) -> bool:
-    column = frame[name]
+def _identifies(name: str, column: Any) -> bool:
     usual = _IDENTIFIERS.fullmatch(name) or _IDENTIFIERS.fullmatch(name.lower())
     return bool(usual and column.dtype.kind not in "bfM" and column.map(str).is_unique)
 
