@@ -1,4 +1,4 @@
-"""How time and memory grow with the width of the code, the batch and the data.
+"""How time and memory grow with the width of the code, the batch, and the size of the data.
 
     python benchmarks/scale.py            # a few minutes
     python benchmarks/scale.py --celeba   # as well: steps on a mapped file of CelebA's size
@@ -19,15 +19,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from steps import stepper
 
-from latentrank.data import DataModule, Dataset, Split
+from latentrank.data import DataModule, Dataset, Split, load
 
 METHODS = ("ae", "lorae", "irmae", "rrae", "vrrae")
 WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 BATCHES = (16, 32, 64, 128, 256, 512, 1024)
 SAMPLES = (1_000, 10_000, 100_000, 1_000_000)
+COLUMNS = (1_000, 3_000, 10_000, 30_000, 100_000)
 
 
 def seconds_of(case: Callable[[], object], rounds: int = 5) -> float:
@@ -83,6 +85,21 @@ def samples() -> None:
         taken.append((set_up, seconds_of(lambda loader=loader: next(loader), rounds=20)))
     growth("first batch", SAMPLES, [first for first, _ in taken])
     growth("further batch", SAMPLES, [further for _, further in taken])
+
+
+def columns() -> None:
+    """Reading a table of 20 rows and so many columns."""
+    print(f"Tables against the number of columns, 20 rows, {COLUMNS}")
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in ("csv", "parquet"):
+            times = []
+            for count in COLUMNS:
+                path = Path(folder) / f"{count}.{suffix}"
+                x = np.random.default_rng(0).random((20, count))
+                frame = pd.DataFrame(x, columns=[f"gene{number}" for number in range(count)])
+                getattr(frame, f"to_{suffix}")(path, index=False)
+                times.append(seconds_of(lambda path=path: load(path), rounds=3))
+            growth(suffix, COLUMNS, times)
 
 
 def celeba(steps: int = 20) -> None:
@@ -143,6 +160,7 @@ def main() -> None:
     widths()
     batches()
     samples()
+    columns()
     if given.celeba:
         celeba()
 

@@ -105,6 +105,35 @@ def test_columns_of_the_same_name_are_refused():
         from_frame("x", pd.DataFrame(np.eye(3), columns=["a", "b", "b"]), Meaning())
 
 
+@pytest.mark.parametrize("header", ["a,b,b", 'a, "b",b', "b;a;b"])
+def test_columns_of_the_same_name_are_refused_in_text_too(tmp_path, header):
+    row = ";1;2;3"[1:] if ";" in header else "1,2,3"
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["# made by hand", header, *[row] * 9]))
+    with pytest.raises(InputError, match="several columns called b; rename"):
+        load(path)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", " ", "\t"])
+def test_names_in_the_comment_of_savetxt_are_those_of_the_columns(tmp_path, delimiter):
+    path, x = tmp_path / "t.csv", FRAME[["a", "b", "c"]].to_numpy(float)
+    np.savetxt(path, x, delimiter=delimiter, header=delimiter.join(["a", "b", "label"]))
+    assert has_names(path)
+    data = load(path)
+    np.testing.assert_allclose(data.train.x, x[data.train.rows, :2], rtol=1e-6)
+    np.testing.assert_array_equal(data.train.labels, x[data.train.rows, 2])
+    assert data.axes.channel_names == ("a", "b")
+    assert "Column names are read from the comment # a" in data.notes[0]
+
+
+@pytest.mark.parametrize("comment", ["made by hand", "1,2,3", "a,b", "a,a,b", "a,,b"])
+def test_other_comments_name_no_columns(tmp_path, comment):
+    path = tmp_path / "t.csv"
+    np.savetxt(path, FRAME[["a", "b", "c"]].to_numpy(float), delimiter=",", header=comment)
+    assert not has_names(path)
+    assert not load(path).axes.channels
+
+
 def test_a_split_column_is_obeyed(tmp_path):
     split = ["Train"] * 12 + ["val"] * 3 + ["TEST"] * 5
     data = load(saved(tmp_path, FRAME[["a", "b"]].assign(split=split)))

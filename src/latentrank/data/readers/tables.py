@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data.arrays import REMEDIES, Contents, Meaning, Part, text_of
@@ -23,6 +20,7 @@ from latentrank.data.plain import stacked
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.named import columns as columns_of
 from latentrank.data.readers.reading import reading
+from latentrank.data.readers.table_text import Start, is_number
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, need
@@ -32,11 +30,7 @@ from latentrank.formatting import first_of
 TEXTS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
-# Shorter samples may increase, or count up, by chance
-_MANY, _FEW = 7, 4
 _NAMED = 10  # maximum number of columns to name
-_UTF_8 = "utf-8-sig"
-_BLOCK = 2**20  # characters
 #: Columns by name; a data frame is one, though a slow one.
 _Table = Mapping[str, Any]
 _GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
@@ -45,16 +39,22 @@ _GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Columns separated by comma, semicolon or tab, with or without a header."""
     pandas = need("pandas", "tables", f"Reading {path}")
-    start = _Start.of(path)
-    frame = pandas.read_csv(
+    start = Start.of(path)
+    read = partial(
+        pandas.read_csv,
         path,
         sep=start.separator,
-        header=start.header,
         encoding=start.encoding,
         decimal=start.decimal,
         skiprows=start.comments,
         skipinitialspace=True,
     )
+    frame = read(header=start.header)
+    if start.names:
+        frame.columns = start.names
+    elif start.header == 0:  # pandas numbers names that stand there twice
+        header = read(header=None, nrows=1, dtype=str, keep_default_na=False)
+        _check_different(str(path), [name for name in header.iloc[0] if name.strip()])
     found = from_frame(str(path), frame, meaning)
     return replace(found, notes=(*start.doubts, *found.notes))
 
@@ -72,125 +72,8 @@ def has_names(path: Path) -> bool:
     if not path.name.lower().endswith(TEXTS):
         return True
     with reading(path, "a table"):
-        return _Start.of(path).header == 0
-
-
-class _Start(NamedTuple):
-    """How a table in text begins, and what that says of its format.
-
-    Attributes:
-        comments: number of lines of comments.
-        lines: the two lines after them.
-        encoding: of the text.
-    """
-
-    comments: int
-    lines: tuple[str, str]
-    encoding: str
-
-    @classmethod
-    def of(cls, path: Path) -> _Start:
-        """The start of a file."""
-        encoding = _encoding(path)
-        with _opened(path, encoding) as file:
-            count, line = 0, file.readline()
-            while line.startswith("#"):
-                count, line = count + 1, file.readline()
-            return cls(count, (line, file.readline()), encoding)
-
-    @property
-    def doubts(self) -> list[str]:
-        """What was decided about the text that may be wrong, a sentence each."""
-        told = []
-        if self.encoding != _UTF_8:
-            told.append(
-                "The text is not UTF-8 and was read as Windows-1252; if names look wrong, save it "
-                "again as UTF-8."
-            )
-        numbers = self.values(0)
-        # Increasing numbers alone may be names, and others beside text a sample.
-        if len(numbers) and _increase(numbers) == self.all_numbers:
-            read_as = "a sample" if self.header is None else "column names"
-            told.append(f"The first line of numbers is read as {read_as}.")
-        return told
-
-    @property
-    def separator(self) -> str:
-        """Between columns."""
-        line = self.lines[0]
-        # Beside others, commas that all stand between digits are decimal ones.
-        words = [word.replace(",", ".") for word in line.split()]
-        others = any(s in line for s in ";\t") or all(map(_is_number, words))
-        decimal = others and not re.search(r"(?<!\d),|,(?!\d)", line)
-        separators = ";\t" if decimal else ",;\t"
-        if any(s in line for s in separators):
-            return max(separators, key=line.count)
-        return r"\s+" if len(line.split()) > 1 else ","
-
-    @property
-    def decimal(self) -> str:
-        """The decimal separator: a comma, as in 1,5, is possible unless commas separate columns."""
-        comma = self.separator != "," and re.search(r"\d,\d", "".join(self.lines))
-        return "," if comma else "."
-
-    @property
-    def all_numbers(self) -> bool:
-        """Whether the first line could be a sample."""
-        return all(map(_is_number, self._words(0)))
-
-    @property
-    def header(self) -> int | None:
-        """0 if the first line is a header, None if it is a sample."""
-        first, second = self.values(0), self.values(1)
-        if not self.all_numbers:
-            # names beside a name may be numbers, such as years, but they increase
-            sample = len(first) == len(second) and (np.diff(first) <= 0).any()
-            return None if sample else 0
-        # a few integers may count up by chance
-        sure = len(first) >= _FEW or bool((second != np.rint(second)).any())
-        return 0 if _increase(first) and not _increase(second) and sure else None
-
-    def values(self, line: int) -> NDArray[np.float64]:
-        """The numbers in one of the lines; an index has no name."""
-        found = [word.strip().strip('"') for word in self._words(line)]
-        return np.array([float(w) for w in found if w and _is_number(w)])
-
-    def _words(self, line: int) -> list[str]:
-        """The words of one of the lines, with a decimal point."""
-        text = self.lines[line].strip("\r\n")
-        words = text.split() if self.separator == r"\s+" else text.split(self.separator)
-        return [w.replace(",", ".") for w in words] if self.decimal == "," else words
-
-
-def _opened(path: Path, encoding: str) -> TextIO:
-    """A file of text, perhaps compressed."""
-    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
-    file: TextIO = opened(path, "rt", encoding=encoding)
-    return file
-
-
-def _encoding(path: Path) -> str:
-    """UTF-8, or Windows-1252, as spreadsheets write, where the text is not UTF-8."""
-    for encoding in (_UTF_8, "cp1252"):
-        with suppress(UnicodeDecodeError), _opened(path, encoding) as file:
-            if not any("\0" in block for block in iter(partial(file.read, _BLOCK), "")):
-                return encoding
-    raise InputError(f"{path} cannot be read as a table in UTF-8; save it again in that encoding.")
-
-
-def _increase(values: NDArray[np.float64]) -> bool:
-    """Whether numbers may name columns: they count up by one, or many increase, as times do."""
-    steps = np.diff(values)
-    counts = len(steps) > 0 and bool((steps == 1).all() and (values == np.rint(values)).all())
-    return counts or (len(steps) >= _MANY and bool((steps > 0).all()))
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word.strip().strip('"') or "nan")
-    except ValueError:
-        return False
-    return True
+        start = Start.of(path)
+        return start.header == 0 or bool(start.names)
 
 
 def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
@@ -211,9 +94,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         InputError: a column does not exist, none is left for the samples, or there are no rows.
     """
     names = [str(name) for name in frame.columns]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
+    _check_different(what, names)
     if not len(frame):
         raise InputError(f"{what} has no rows, expected one for each sample; add some.")
     series = dict(zip(names, (column for _, column in frame.items()), strict=True))
@@ -268,6 +149,12 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
 
 
+def _check_different(what: str, names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
+
+
 def parameters_of(what: str, table: _Table, meaning: Meaning) -> dict[str, Array]:
     """The parameters of each sample, `(N,)`, by name.
 
@@ -315,7 +202,7 @@ def _check_numbers(what: str, table: _Table, names: Sequence[str], meaning: Mean
                 f"{REMEDIES[dtype.kind]}{_or_leave_out(meaning, 'this column')}."
             )
         for row, text in enumerate(_texts(table[name])):
-            if text and not _is_number(text):
+            if text and not is_number(text):
                 raise InputError(
                     f"{what} has text in its column {name} ({text!r} in row {row}, counted from "
                     f"0), expected numbers; correct it{_or_leave_out(meaning, 'this column')}."
@@ -325,7 +212,7 @@ def _check_numbers(what: str, table: _Table, names: Sequence[str], meaning: Mean
 def _mostly_numbers(column: Any) -> bool:
     """Whether a column is text because of a few entries, or of thousands separators."""
     texts = [text for text in _texts(column) if text]
-    numbers = sum(_is_number(text) or _GROUPED.fullmatch(text) is not None for text in texts)
+    numbers = sum(is_number(text) or _GROUPED.fullmatch(text) is not None for text in texts)
     return 2 * numbers > len(texts)
 
 
