@@ -11,14 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from latentrank.density.base import (
-    Array,
-    Density,
-    RandomState,
-    Subspace,
-    generator,
-    integer_seed,
-)
+from latentrank.density.base import Array, Density, RandomState, Subspace, generator, integer_seed
 from latentrank.density.gaussian import Normal
 from latentrank.errors import check_count, need
 from latentrank.torch_state import isolated, on_cpu

@@ -20,12 +20,7 @@ from latentrank.report.cells import (
     value_limits,
     widened,
 )
-from latentrank.report.style import (
-    MUTED,
-    legend_above,
-    narrow,
-    styled,
-)
+from latentrank.report.style import MUTED, legend_above, narrow, styled
 
 
 @styled

@@ -9,14 +9,7 @@ from matplotlib.figure import Figure
 
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.report import lines
-from latentrank.report.cells import (
-    MOST_POINTS,
-    Array,
-    Limits,
-    grid_figure,
-    value_limits,
-    widened,
-)
+from latentrank.report.cells import MOST_POINTS, Array, Limits, grid_figure, value_limits, widened
 from latentrank.report.style import CONTINUOUS, legend_above, narrow, styled
 
 #: Channels of curves that a walk between them shows at most.
