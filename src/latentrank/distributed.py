@@ -105,22 +105,10 @@ def total(x: Tensor) -> Tensor:
     """The sum over processes, differentiable."""
     if world()[1] == 1:
         return x
-    summed: Tensor = _Sum.apply(x)
+    from torch.distributed.nn.functional import all_reduce
+
+    summed: Tensor = all_reduce(x)
     return summed
-
-
-class _Sum(Function):
-    """An all-reduce forwards, and another backwards: each process's `x` is in each one's sum."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        summed = x.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(summed)
-        return summed
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
-        return total(grad_outputs[0])
 
 
 def batch_mean(per_sample: Tensor) -> Tensor:
