@@ -6,6 +6,7 @@ import gzip
 import math
 import zlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,43 +26,43 @@ _CIFAR10 = (
 )  # fmt: skip
 
 
-def load_mnist(root: Path, download: bool = False, image_size: int = 32) -> Dataset:
-    """MNIST (LeCun et al., 1998), resized to 32x32 as in the papers.
+def load_idx(
+    name: str, original: str, root: Path, download: bool = False, image_size: int = 32
+) -> Dataset:
+    """MNIST (LeCun et al., 1998) or a set in its format, resized to 32x32 as in the papers.
 
     Args:
-        root: folder that holds `MNIST/raw/` (torchvision's layout) or `mnist/` with the four
-            idx files, plain or gzipped.
+        name: `"mnist"` or `"fashion-mnist"`.
+        original: torchvision's name of it.
+        root: folder that holds `ORIGINAL/raw/` (torchvision's layout) or `NAME/` with the four
+            idx files, plain or gzipped. (Debian's package dataset-fashion-mnist makes
+            `/usr/share/datasets` such a folder.)
         download: download missing files with torchvision.
         image_size: height and width of the images.
 
     Returns:
-        uint8 images `(N, 1, image_size, image_size)` with their digits as labels.
+        uint8 images `(N, 1, image_size, image_size)` with their digits or classes as labels.
 
     Raises:
         InputError: when a file is missing, truncated, or not an idx file.
     """
-    folders = [root / "MNIST" / "raw", root / "mnist"]
-    return _load_idx("mnist", "MNIST", folders, download, image_size)
+    folders = [root / original / "raw", root / name]
+    folder = _folder_with_idx(folders)
+    if folder is None and download:
+        _fetch(name, original, root)
+        folder = _folder_with_idx(folders)
+    if folder is None:
+        what = " ".join(f"{part}-{kind}" for part in _PARTS for kind in _KINDS)
+        raise _missing(name, f"{what} (or the same with .gz)", folders)
+    splits = []
+    for part in _PARTS:
+        pixels, labels = (read_idx(_idx(folder, part, kind)) for kind in _KINDS)
+        splits.append(Split(resize(pixels[:, None], image_size), labels.astype(np.int64)))
+    return Dataset(name, *splits, BYTES, latent_dim=128, net="mnist")
 
 
-def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32) -> Dataset:
-    """Fashion-MNIST (Xiao et al., 2017), resized to 32x32.
-
-    Args:
-        root: folder that holds `FashionMNIST/raw/` (torchvision's layout) or `fashion-mnist/`
-            with the four idx files, plain or gzipped. (Debian's package
-            dataset-fashion-mnist makes `/usr/share/datasets` such a folder.)
-        download: download missing files with torchvision.
-        image_size: height and width of the images.
-
-    Returns:
-        uint8 images `(N, 1, image_size, image_size)` with their classes as labels.
-
-    Raises:
-        InputError: when a file is missing, truncated, or not an idx file.
-    """
-    folders = [root / "FashionMNIST" / "raw", root / "fashion-mnist"]
-    return _load_idx("fashion-mnist", "FashionMNIST", folders, download, image_size)
+load_mnist = partial(load_idx, "mnist", "MNIST")
+load_fashion_mnist = partial(load_idx, "fashion-mnist", "FashionMNIST")
 
 
 def load_cifar10(
@@ -199,25 +200,6 @@ def _celeba_parts(names: list[str], partition: Path) -> tuple[NDArray[np.int64],
             f"put all of them there, and check {partition} if it exists."
         )
     return train, test
-
-
-def _load_idx(
-    name: str, torchvision_name: str, folders: list[Path], download: bool, image_size: int
-) -> Dataset:
-    folder = _folder_with_idx(folders)
-    if folder is None and download:
-        _fetch(name, torchvision_name, folders[0].parents[1])
-        folder = _folder_with_idx(folders)
-    if folder is None:
-        what = " ".join(f"{part}-{kind}" for part in _PARTS for kind in _KINDS)
-        raise _missing(name, f"{what} (or the same with .gz)", folders)
-    train, test = (_idx_split(folder, part, image_size) for part in _PARTS)
-    return Dataset(name, train, test, BYTES, latent_dim=128, net="mnist")
-
-
-def _idx_split(folder: Path, part: str, image_size: int) -> Split:
-    pixels, labels = (read_idx(_idx(folder, part, kind)) for kind in _KINDS)
-    return Split(resize(pixels[:, None], image_size), labels.astype(np.int64))
 
 
 def _idx(folder: Path, part: str, kind: str) -> Path:
