@@ -1,4 +1,8 @@
-"""Loss terms as pure functions of tensors, and the objective: their weighted sum."""
+"""Loss terms as pure functions of tensors, and the objective: their weighted sum.
+
+Penalties are functions of the codes `z`, `(B, L)`, and of the decoder; the losses of a GAN, of the
+scores of real samples, `(B,)`, and of generated ones. All return a scalar.
+"""
 
 from __future__ import annotations
 
@@ -61,32 +65,17 @@ def relative_error(output: Tensor, target: Tensor) -> Tensor:
 
 
 def l1(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
-    """`sum |z|` over each code, averaged over the batch (IRMAE figure 2).
-
-    Args:
-        z: `(B, L)`.
-        decoder: not used.
-    """
+    """`sum |z|` over each code, averaged over the batch (IRMAE figure 2)."""
     return batch_mean(z.abs().sum(-1))
 
 
 def l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
-    """`sum z^2` over each code, averaged over the batch (IRMAE figure 2).
-
-    Args:
-        z: `(B, L)`.
-        decoder: not used.
-    """
+    """`sum z^2` over each code, averaged over the batch (IRMAE figure 2)."""
     return batch_mean(z.square().sum(-1))
 
 
 def half_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
-    """`||z||^2 / 2`, averaged over the batch: RAE's penalty on the code (Ghosh et al. 2020).
-
-    Args:
-        z: `(B, L)`.
-        decoder: not used.
-    """
+    """`||z||^2 / 2`, averaged over the batch: RAE's penalty on the code (Ghosh et al. 2020)."""
     return 0.5 * l2(z)
 
 
@@ -250,13 +239,6 @@ class Objective:
 def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
     """`-log D(x) - log(1 - D(G(z)))`, `D` the sigmoid of the score (Goodfellow et al. 2014).
 
-    Args:
-        real: `(B,)`, scores of real samples.
-        fake: `(B',)`, scores of generated ones.
-
-    Returns:
-        A scalar, the discriminator's loss.
-
     Example:
         >>> round(float(cross_entropy(torch.zeros(3), torch.zeros(3))), 4)
         1.3863
@@ -269,41 +251,22 @@ def saturating(fake: Tensor) -> Tensor:
 
     Its gradient vanishes where the discriminator is confident, which is why their section 3
     proposes `non_saturating`.
-
-    Args:
-        fake: `(B,)`, scores of generated samples.
     """
     return -batch_mean(softplus(fake))
 
 
 def non_saturating(fake: Tensor) -> Tensor:
-    """`-log D(G(z))` (Goodfellow et al. 2014, section 3).
-
-    Args:
-        fake: `(B,)`, scores of generated samples.
-    """
+    """`-log D(G(z))` (Goodfellow et al. 2014, section 3)."""
     return batch_mean(softplus(-fake))
 
 
 def least_squares(real: Tensor, fake: Tensor) -> Tensor:
-    """`(D(x) - 1)^2 / 2 + D(G(z))^2 / 2`, `D` the score itself (Mao et al. 2017, eq. 9).
-
-    Args:
-        real: `(B,)`, scores of real samples.
-        fake: `(B',)`, scores of generated ones.
-
-    Returns:
-        A scalar, the discriminator's loss.
-    """
+    """`(D(x) - 1)^2 / 2 + D(G(z))^2 / 2`, `D` the score itself (Mao et al. 2017, eq. 9)."""
     return 0.5 * (batch_mean((real - 1).square()) + batch_mean(fake.square()))
 
 
 def least_squares_generator(fake: Tensor) -> Tensor:
-    """`(D(G(z)) - 1)^2 / 2` (Mao et al. 2017, eq. 9).
-
-    Args:
-        fake: `(B,)`, scores of generated samples.
-    """
+    """`(D(G(z)) - 1)^2 / 2` (Mao et al. 2017, eq. 9)."""
     return 0.5 * batch_mean((fake - 1).square())
 
 

@@ -2,6 +2,10 @@
 
 - IRMAE (Jing, Zbontar, LeCun 2020) and LoRAE (Mazumder et al. 2023): `shapes`, `mnist`, `celeba`.
 - RRAE (Mounayer et al. 2024): `rrae-mnist`, `curves`.
+
+Each is a function of `input_shape`, the shape of a sample; `encoder_dim`, how many numbers the
+encoder returns for a sample; and `latent_dim`, how many the decoder takes. It returns encoder and
+decoder, and raises `InputError` for another shape than the one that it names.
 """
 
 from __future__ import annotations
@@ -18,17 +22,6 @@ from latentrank.nets.mlp import Pair, Shape, dense, dense_pair
 
 def shapes(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     """The network for synthetic shapes, 3x32x32; its code is a 1x1 image of many channels.
-
-    Args:
-        input_shape: `(3, 32, 32)`.
-        encoder_dim: numbers that the encoder returns per sample.
-        latent_dim: numbers that the decoder takes per sample.
-
-    Returns:
-        Encoder and decoder.
-
-    Raises:
-        InputError: when the shape is different.
 
     Example:
         >>> encoder, decoder = shapes((3, 32, 32), encoder_dim=32, latent_dim=32)
@@ -51,17 +44,6 @@ def shapes(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
 def mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     """The network for MNIST resized to 1x32x32.
 
-    Args:
-        input_shape: `(1, 32, 32)`.
-        encoder_dim: numbers that the encoder returns per sample.
-        latent_dim: numbers that the decoder takes per sample.
-
-    Returns:
-        Encoder and decoder.
-
-    Raises:
-        InputError: when the shape is different.
-
     Example:
         >>> encoder, decoder = mnist((1, 32, 32), encoder_dim=128, latent_dim=128)
         >>> encoder[-1].in_features, decoder[0].out_features
@@ -83,17 +65,6 @@ def mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
 
 def celeba(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     """The network for CelebA cropped and resized to 3x64x64.
-
-    Args:
-        input_shape: `(3, 64, 64)`.
-        encoder_dim: numbers that the encoder returns per sample.
-        latent_dim: numbers that the decoder takes per sample.
-
-    Returns:
-        Encoder and decoder.
-
-    Raises:
-        InputError: when the shape is different.
 
     Example:
         >>> encoder, decoder = celeba((3, 64, 64), encoder_dim=8, latent_dim=8)
@@ -119,17 +90,6 @@ def rrae_mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
 
     Two hidden layers with softplus on either side, ReLU between convolutions.
 
-    Args:
-        input_shape: `(1, 28, 28)`.
-        encoder_dim: numbers that the encoder returns per sample.
-        latent_dim: numbers that the decoder takes per sample.
-
-    Returns:
-        Encoder and decoder.
-
-    Raises:
-        InputError: when the shape is different.
-
     Example:
         >>> encoder, decoder = rrae_mnist((1, 28, 28), encoder_dim=128, latent_dim=128)
         >>> encoder[-1].in_features, decoder[0].out_features
@@ -152,16 +112,7 @@ def rrae_mnist(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
 def curves(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
     """RRAE's network for curves: one hidden layer of width 64 to encode, six to decode.
 
-    Args:
-        input_shape: `(1, T)` with any `T`.
-        encoder_dim: numbers that the encoder returns per sample.
-        latent_dim: numbers that the decoder takes per sample.
-
-    Returns:
-        Encoder and decoder, with softplus between the dense layers.
-
-    Raises:
-        InputError: when the shape is not `(1, T)`.
+    Curves have the shape `(1, T)` with any `T`; softplus stands between the dense layers.
 
     Example:
         >>> encoder, decoder = curves((1, 200), encoder_dim=12, latent_dim=12)

@@ -12,6 +12,9 @@ which reproduces linear functions (Powell, 1992). `gaussian-process` is the post
 under one stationary kernel with a length scale for each parameter, for all values together. The
 kernel, squared exponential or Matern 5/2, and its length scales maximise the likelihood (Rasmussen
 and Williams, 2006, section 5.4.1); so one parameter may matter more than another.
+
+Each kind is a function of points `(N, r)`, all different and spanning all `r` dimensions, and of
+the values there, `(N, k)`.
 """
 
 from __future__ import annotations
@@ -67,10 +70,6 @@ def choose(points: Array) -> str:
 def linear(points: Array, values: Array) -> Interpolant:
     """Piecewise linear on the Delaunay triangulation.
 
-    Args:
-        points: `(N, r)`, different ones that span all `r` dimensions.
-        values: `(N, k)`.
-
     Raises:
         UnsuitableError: there are too many dimensions for a triangulation.
     """
@@ -106,10 +105,6 @@ def _weights(mesh: Delaunay, simplices: Any, query: Array) -> Array:
 def multilinear(points: Array, values: Array) -> Interpolant:
     """Linear in each parameter on the cells of a full grid.
 
-    Args:
-        points: `(N, r)`, different ones, in any order.
-        values: `(N, k)`.
-
     Raises:
         UnsuitableError: the points do not form a full grid.
     """
@@ -133,10 +128,6 @@ def _is_grid(axes: list[Array], points: Array) -> bool:
 def radial(points: Array, values: Array) -> Interpolant:
     """Cubic radial basis functions with a linear part.
 
-    Args:
-        points: `(N, r)`, different ones that span all `r` dimensions.
-        values: `(N, k)`.
-
     Raises:
         UnsuitableError: there are too many points for a dense system.
     """
@@ -157,8 +148,8 @@ def gaussian_process(points: Array, values: Array, learnt: Array) -> Interpolant
     """The posterior mean of a Gaussian process through all values.
 
     Args:
-        points: `(N, r)`, different ones.
-        values: `(N, k)`.
+        points: as for every kind.
+        values: likewise.
         learnt: result of `learn_kernel` for these points and values.
 
     Raises:
