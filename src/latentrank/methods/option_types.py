@@ -273,10 +273,6 @@ def reason(found: Mapping[str, Any]) -> str:
 def expected(kind: type[BaseModel], name: str) -> str:
     """The type and range of an option, in words.
 
-    Args:
-        kind: class of the options.
-        name: name of an option.
-
     Example:
         >>> expected(LoRAEOptions, "rank"), expected(LoRAEOptions, "tolerance")
         ('an integer, or auto', 'a number above 0 and below 1')

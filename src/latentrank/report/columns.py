@@ -191,9 +191,6 @@ def _setting(name: str, value: Any) -> str:
 def measures(columns: Sequence[Column]) -> list[dict[str, Measure]]:
     """The numbers that were measured in all repetitions of a method.
 
-    Args:
-        columns: the methods.
-
     Returns:
         For each method, name to mean, spread and number of seeds; numbers of one name can be
         compared.
@@ -280,9 +277,6 @@ def best_of(values: Sequence[Measure], less_is_better: bool) -> int | None:
 
 def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, int]]:
     """The table of numbers.
-
-    Args:
-        columns: the methods.
 
     Returns:
         Rows of text, name first, with a dash where a method lacks the number; and row index to the

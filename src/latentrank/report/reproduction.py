@@ -162,11 +162,6 @@ class Drawn(NamedTuple):
 def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: Path) -> None:
     """Write `table.md`, `table.json`, the figures and `report.html`.
 
-    Args:
-        page: the results.
-        drawn: the figures.
-        folder: folder to write to.
-
     Raises:
         InputError: it cannot be written.
     """

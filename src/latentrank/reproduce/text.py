@@ -66,9 +66,6 @@ def differences(recipe: Recipe, budget: Budget) -> list[str]:
 def limits(taken: Iterable[str]) -> list[str]:
     """What distances can be compared with, depending on their features.
 
-    Args:
-        taken: metrics as text.
-
     Example:
         >>> limits(["rank", "fd:gmm"])
         ["FD-classifier is the Fréchet distance on features of a classifier of ..."]

@@ -329,10 +329,6 @@ def _report(found: Chart, landmarks: Array, rank: int, steps: int) -> dict[str, 
 def start_of(model: LatentModel, config: TrainConfig) -> GeodesicStart | None:
     """The start that a configuration asks for; None for a random one.
 
-    Args:
-        model: the model to train.
-        config: training settings.
-
     Raises:
         InputError: the code of the method has no basis of a given rank.
 

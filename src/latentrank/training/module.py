@@ -40,10 +40,6 @@ class TrainingModule(LightningModule):
     path) and `rank` (number of covariance singular values of the validation codes above 1e-4 of
     the largest).
 
-    Args:
-        model: the autoencoder.
-        config: training settings.
-
     Attributes:
         terms: accumulates the loss terms.
         begun: whether training, or the rest of a resumed one, has begun; set before any callback.
@@ -185,12 +181,7 @@ class TrainingModule(LightningModule):
             self.trainer.should_stop = True
 
     def descend(self, loss: Tensor, optimizer: LightningOptimizer) -> None:
-        """Take one optimiser step on a loss, counted as a step of the run.
-
-        Args:
-            loss: a scalar.
-            optimizer: the trainer's optimiser.
-        """
+        """Take one optimiser step on a loss, counted as a step of the run."""
         if self._lean:
             optimizer._on_before_step()
             gradient_step(loss, optimizer.optimizer)
