@@ -60,7 +60,7 @@ class _Files(NamedTuple):
     def figure(self, name: str, drawn: Drawn, heading: str = "") -> Markup:
         """Write a figure and return its HTML."""
         write_figure(drawn.figure, self.folder / f"{name}.{self.figure_format}")
-        return embedded(drawn, heading)
+        return embedded(drawn.figure, drawn.alt, drawn.caption, heading)
 
 
 def files_of(page: Path) -> Path:
