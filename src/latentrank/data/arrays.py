@@ -191,11 +191,6 @@ class Contents:
 def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:
     """Build a data set from the contents of a file.
 
-    Args:
-        name: name of the data set.
-        contents: arrays as read from the file.
-        meaning: the user's description.
-
     Raises:
         InputError: a shape or dtype cannot be used, a value is NaN or infinite, or labels or
             parameters do not fit.

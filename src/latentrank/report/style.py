@@ -356,9 +356,6 @@ def to_svg(figure: Figure) -> str:
 
     Its text is drawn as paths, so that it does not depend on installed fonts.
 
-    Args:
-        figure: a figure of this package.
-
     Returns:
         The SVG document, identical for identical figures.
 

@@ -97,10 +97,6 @@ def _usual(preset: Preset, name: str) -> Any:
 def verdict(claim: Claim, page: Page) -> str:
     """A claim, and whether the measured means or medians reproduce it.
 
-    Args:
-        claim: a claim of the recipe.
-        page: the results.
-
     Returns:
         The claim, followed by the verdict: reproduced (all differences exceed the standard
         deviations over seeds; of medians, the ranges), reproduced with a smaller difference or

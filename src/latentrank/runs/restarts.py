@@ -20,10 +20,6 @@ from latentrank.runs.folder import Run
 def check(n_init: int, spec: Spec) -> None:
     """Refuse repeated trainings if all would be equal, or the lowest error would not be the best.
 
-    Args:
-        n_init: number of trainings.
-        spec: of the model that is trained.
-
     Raises:
         InputError: more than one training is requested, which would be pointless.
 

@@ -48,10 +48,6 @@ class _Stored(BaseModel):
 def check_stored(values: Mapping[str, Any], path: Path) -> None:
     """Refuse stored metrics that no training wrote, such as a file edited by hand.
 
-    Args:
-        values: content of the file.
-        path: the file, for the message.
-
     Raises:
         InputError: names the first value that is missing or wrong.
 

@@ -24,14 +24,7 @@ _EXPECTED = "expected x, or x_train and x_test (labels: y, or y_train and y_test
 
 
 def check(kind: str, what: str, wanted: Iterable[str | None], known: Iterable[str]) -> None:
-    """Reject names that are not there.
-
-    Args:
-        kind: what a name refers to.
-        what: where it is looked for.
-        wanted: names; None is none.
-        known: those that are there.
-    """
+    """Reject names that are not there."""
     names = list(known)
     for name in wanted:
         if name is not None:

@@ -199,11 +199,6 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     `label` or `class` holds labels, and one named `split` the names of the splits, unless the user
     specifies otherwise.
 
-    Args:
-        what: description of its origin, for messages.
-        frame: a pandas data frame.
-        meaning: roles of the columns.
-
     Raises:
         InputError: a column does not exist, none is left for the samples, or there are no rows.
     """
