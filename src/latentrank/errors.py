@@ -89,6 +89,13 @@ def check_known(kind: str, given: str, known: Iterable[str]) -> None:
         raise unknown(kind, str(given), names)
 
 
+def check_all_known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Reject names of which one does not exist, see `check_known`."""
+    names = list(known)
+    for name in given:
+        check_known(kind, name, names)
+
+
 def check_count(value: object, name: str, most: int | None = None) -> None:
     """Reject a value that is not an integer of at least 1.
 

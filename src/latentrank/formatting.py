@@ -34,7 +34,7 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def first_of(names: Sequence[Any], most: int) -> str:
+def first_of(names: Sequence[Any], most: int = 10) -> str:
     """The first of several names, and how many more there are.
 
     Example:

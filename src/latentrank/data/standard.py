@@ -54,11 +54,9 @@ def load_idx(
     if folder is None:
         what = " ".join(f"{part}-{kind}" for part in _PARTS for kind in _KINDS)
         raise _missing(name, f"{what} (or the same with .gz)", folders)
-    splits = []
-    for part in _PARTS:
-        pixels, labels = (read_idx(_idx(folder, part, kind)) for kind in _KINDS)
-        splits.append(Split(resize(pixels[:, None], image_size), labels.astype(np.int64)))
-    return Dataset(name, *splits, BYTES, latent_dim=128, net="mnist")
+    found = [[read_idx(_idx(folder, part, kind)) for kind in _KINDS] for part in _PARTS]
+    train, test = (Split(resize(x[:, None], image_size), y.astype(np.int64)) for x, y in found)
+    return Dataset(name, train, test, BYTES, latent_dim=128, net="mnist")
 
 
 load_mnist = partial(load_idx, "mnist", "MNIST")

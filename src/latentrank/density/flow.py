@@ -42,7 +42,7 @@ class Flow(Density):
         # The noise comes from the caller's generator, not from torch's global one.
         noise = _tensor(rng.standard_normal((n, self.rank)))
         inverse = self.network().transform.inv
-        drawn = torch.cat([inverse(part) for part in noise.split(_ROWS)])
+        drawn = torch.cat([inverse(part) for part in torch.split(noise, _ROWS)])
         return np.asarray(drawn.double().numpy())
 
     @on_cpu()
@@ -125,7 +125,7 @@ def _train(
 
 
 def _log_prob(network: nn.Module, coordinates: Tensor) -> Tensor:
-    return torch.cat([network().log_prob(part) for part in coordinates.split(_ROWS)])
+    return torch.cat([network().log_prob(part) for part in torch.split(coordinates, _ROWS)])
 
 
 def _tensor(coordinates: Array) -> Tensor:

@@ -292,7 +292,7 @@ class LatentModel(nn.Module):
         with torch.no_grad(), evaluating(self), FlopCounterMode(display=False) as counter:
             self.encoder(x)
             self.decoder(z)
-        return counter.get_total_flops() / 2
+        return float(counter.get_total_flops()) / 2
 
     def threads(
         self, samples: int, passes: int = 1, number: int | None = None

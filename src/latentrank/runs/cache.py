@@ -78,8 +78,9 @@ def content(config: RunConfig) -> dict[str, Any]:
         >>> content(plain.updated({"epochs": 3}))["settings"]
         {'epochs': 3}
     """
-    source = config.data.source
-    usual = RunConfig(method=config.method, data=source, latent_dim=_usual_width(source))
+    source, known = config.data.source, data.DATASETS
+    width = known.get(source).description.latent_dim if source in known else None
+    usual = RunConfig(method=config.method, data=source, latent_dim=width)
     return {
         "schema": SCHEMA,
         "method": config.method,
@@ -92,10 +93,6 @@ def content(config: RunConfig) -> dict[str, Any]:
             and config.get(name) not in (usual.get(name), None)
         },
     }
-
-
-def _usual_width(source: str) -> int | None:
-    return data.DATASETS.get(source).description.latent_dim if source in data.DATASETS else None
 
 
 def fingerprint(source: str) -> str:

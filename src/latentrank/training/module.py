@@ -166,7 +166,7 @@ class TrainingModule(LightningModule):
         return StepGraph(step, settings, optimizer, record)
 
     def count_step(self, terms: dict[str, Tensor], batch: Batch) -> None:
-        """Add the loss terms of a step to those of the epoch, and end the run after its last step."""
+        """Add a step's loss terms to those of the epoch, and end the run after its last step."""
         self.terms.add(terms, distributed.batch_rows(batch.x), self._steps_done)
         self._steps_done += 1
         self._stop_after_last(self._steps_done)
@@ -304,7 +304,7 @@ def _may_be_lean(trainer: Trainer) -> bool:
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:
-    """Seed the random generators of a device and of the CPU from the run's seed and the step alone."""
+    """Seed the generators of a device and of the CPU from the run's seed and the step alone."""
     state = (seed * 1_000_003 + step) % 2**63
     if device.type not in ("cpu", "cuda"):
         torch.manual_seed(state)

@@ -20,12 +20,12 @@ from torch import Tensor
 from latentrank.data.arrays import REMEDIES, Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis, are_numbered
 from latentrank.data.plain import stacked
-from latentrank.data.readers.named import LABELS, check
+from latentrank.data.readers.named import LABELS
 from latentrank.data.readers.named import columns as columns_of
 from latentrank.data.readers.reading import reading
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError, need
+from latentrank.errors import InputError, check_all_known, need
 from latentrank.formatting import first_of
 
 #: Suffixes of tables in text.
@@ -34,7 +34,6 @@ _SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
 # Shorter samples may increase, or count up, by chance
 _MANY, _FEW = 7, 4
-_NAMED = 10  # maximum number of columns to name
 _UTF_8 = "utf-8-sig"
 _BLOCK = 2**20  # characters
 _GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
@@ -213,7 +212,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     if meaning.lenient and not headed:  # columns are in the order of training
         meaning = meaning._replace(columns=None)
     meaning = meaning.within(names)
-    check("column", what, meaning.asked, names)
+    check_all_known(f"column in {what} called", meaning.asked, names)
     labels = meaning.labels or _called(names, LABELS)
     split = None if meaning.is_split else _split_column(frame, names)
     named = {labels, split, *(meaning.parameters or ())}
@@ -222,13 +221,15 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     if meaning.columns is None:
         numbers = [name for name in rest if _mostly_numbers(frame[name])]
         _check_numbers(what, frame, numbers, meaning)
-    columns = meaning.columns or tuple(name for name in rest if _has_numbers(frame, name))
+    columns = meaning.columns or tuple(
+        name for name in rest if _are_lists(frame[name]) or _are_numbers(frame[name])
+    )
     lists = [name for name in columns if _are_lists(frame[name])]
     if lists and meaning.columns is None:
         columns = tuple(lists[:1])
     if not columns:
         raise InputError(
-            f"{what} has no columns of numbers for the samples; it has {first_of(names, _NAMED)}: "
+            f"{what} has no columns of numbers for the samples; it has {first_of(names)}: "
             "add some, or if these are labels, make them a column label of the samples' table."
         )
     _check_numbers(what, frame, columns, meaning)
@@ -248,11 +249,11 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         _texts_of_index(frame) if named_after is None else _as_text(frame[named_after]),
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
-    said.append(f"Columns of a sample ({len(columns)}): {first_of(columns, _NAMED)}.")
+    said.append(f"Columns of a sample ({len(columns)}): {first_of(columns)}.")
     if named_after is not None:
         said.append(f"Names of samples are read from the column {named_after}.")
     if over:
-        said.append(f"Unused columns: {first_of(over, _NAMED)}.")
+        said.append(f"Unused columns: {first_of(over)}.")
     parts, joined = _by_split(part, None if split is None else frame[split], meaning, what)
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
     return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
@@ -286,7 +287,7 @@ def _matrix(what: str, frame: Any, columns: Sequence[str], meaning: Meaning) -> 
     if missing.any():
         listed = [f"{name} ({count})" for name, count in missing[missing > 0].items()]
         raise InputError(
-            f"{what} lacks values in {len(listed)} of its columns, {first_of(listed, _NAMED)}; "
+            f"{what} lacks values in {len(listed)} of its columns, {first_of(listed)}; "
             f"fill them in or drop those rows{_or_leave_out(meaning, 'these columns')}."
         )
     values = [frame[name].to_numpy() for name in columns]
@@ -333,11 +334,6 @@ def _split_column(frame: Any, names: Sequence[str]) -> str | None:
     name = _called(names, _SPLIT)
     known = name is not None and all(split_of(str(value)) for value in frame[name].unique())
     return name if known else None
-
-
-def _has_numbers(frame: Any, name: str) -> bool:
-    column = frame[name]
-    return _are_lists(column) or _are_numbers(column)
 
 
 def _are_lists(column: Any) -> bool:
