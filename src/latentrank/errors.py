@@ -55,9 +55,6 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
         given: the unknown name.
         known: the names that exist.
 
-    Returns:
-        An `InputError` to raise.
-
     Example:
         >>> print(unknown("method", "lorea", ["lorae", "irmae"]))
         There is no method 'lorea'; did you mean 'lorae'? Known: lorae, irmae.

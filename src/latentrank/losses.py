@@ -26,9 +26,6 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
         output: `(B, *shape)`.
         target: `(B, *shape)`.
 
-    Returns:
-        A scalar.
-
     Example:
         >>> float(squared_error(torch.zeros(2, 3), torch.ones(2, 3)))
         3.0

@@ -43,9 +43,6 @@ def save(model: LatentModel, folder: str | Path) -> Path:
         model: the model.
         folder: folder to write to; created if missing.
 
-    Returns:
-        The folder.
-
     Raises:
         InputError: the folder cannot be written.
 

@@ -70,9 +70,6 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     Args:
         command: takes `ctx` and `settings`, the settings given on the command line by name.
-
-    Returns:
-        The command with a signature for Typer.
     """
     fields = [name for name in settings() if name != "method"]
     fields.sort(key=lambda name: list(_PANELS).index(section_of(name)))

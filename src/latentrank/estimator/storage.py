@@ -130,9 +130,6 @@ class Stored(NestedOptions):
         Args:
             folder: where; made if it does not exist.
 
-        Returns:
-            The folder.
-
         Raises:
             NotFittedError: before `fit`.
             ValueError: the folder cannot be written.

@@ -87,9 +87,6 @@ def theorem_step_size(
         horizon: T, at least 1.
         epsilon: Adam's.
 
-    Returns:
-        The step size.
-
     Raises:
         InputError: a number that is not positive.
 

@@ -92,9 +92,6 @@ def write_comparison(
         labels: names of the columns, by default derived from the differences.
         figure_format: format of the figures' files.
 
-    Returns:
-        The path.
-
     Raises:
         InputError: no runs, runs on different data, a run that is not finished, not one label for
             each column, or a path that cannot be written.

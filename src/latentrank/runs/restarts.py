@@ -57,9 +57,6 @@ def keep_best(config: RunConfig, folder: Path, train: Callable[[RunConfig, Path]
         folder: folder of the run.
         train: trains, or resumes, with a configuration in a folder.
 
-    Returns:
-        The run.
-
     Raises:
         InputError: a training diverges, or `train` raises it for another reason.
     """

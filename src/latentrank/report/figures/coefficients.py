@@ -36,9 +36,6 @@ def error_by_coefficients(
         pca: the same for PCA, drawn thin and black over the range of the methods.
         rank: name to rank, marked by a dot on its curve.
 
-    Returns:
-        The figure.
-
     Raises:
         InputError: no curve.
 

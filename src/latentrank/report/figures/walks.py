@@ -28,9 +28,6 @@ def interpolation(rows: Array, limits: Limits | None = None, axes: Axes = UNNAME
         limits: as in `reconstructions`.
         axes: names, units and coordinates of the axes of curves and vectors.
 
-    Returns:
-        The figure.
-
     Raises:
         InputError: nothing to draw, or a shape that cannot be drawn.
 
