@@ -8,12 +8,11 @@ averaging gradients, as data parallelism does, gives the gradient of the global 
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.autograd import Function
+from torch.nn.functional import pad
 
 from latentrank.linalg import GramAccumulator
 
@@ -63,33 +62,10 @@ def gather_rows(x: Tensor) -> Tensor:
     """
     if world()[1] == 1:
         return x
-    gathered: Tensor = _GatherRows.apply(x)
-    return gathered
-
-
-class _GatherRows(Function):
-    """One all-gather forwards and one all-reduce backwards, of contiguous tensors.
-
-    Collectives send raw memory. A tensor with other strides, such as the gradient of a
-    transposed one, would arrive with its entries permuted.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        counts = _rows_of_each(x)
-        ctx.start, ctx.count = sum(counts[: world()[0]]), len(x)
-        padded = x.new_zeros(max(counts), *x.shape[1:])
-        padded[: len(x)] = x
-        parts = [torch.empty_like(padded) for _ in counts]
-        dist.all_gather(parts, padded)
-        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
-        (grad_output,) = grad_outputs
-        # A copy: the incoming gradient may share memory.
-        asked = total(grad_output)
-        return asked[ctx.start : ctx.start + ctx.count]
+    rank, counts = world()[0], _rows_of_each(x)
+    others = [sum(counts[:rank]), sum(counts[rank + 1 :])]
+    # The sum of what each process has between zeros in the places of the others' rows.
+    return total(pad(x, [0, 0] * (x.ndim - 1) + others))
 
 
 def local_rows(gathered: Tensor, like: Tensor) -> Tensor:
