@@ -64,9 +64,6 @@ def naming_options_of(command: Any) -> Iterator[None]:
 def spoken(sentence: str) -> str:
     """A message in the user's terms: with options while a command runs, else unchanged.
 
-    Args:
-        sentence: the message.
-
     Example:
         >>> spoken("allow it with download=True.")
         'allow it with download=True.'

@@ -55,9 +55,6 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
         given: the unknown name.
         known: the names that exist.
 
-    Returns:
-        An `InputError` to raise.
-
     Example:
         >>> print(unknown("method", "lorea", ["lorae", "irmae"]))
         There is no method 'lorea'; did you mean 'lorae'? Known: lorae, irmae.
@@ -87,6 +84,13 @@ def check_known(kind: str, given: str, known: Iterable[str]) -> None:
     names = list(known)
     if given not in names:
         raise unknown(kind, str(given), names)
+
+
+def check_all_known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Reject names of which one does not exist, see `check_known`."""
+    names = list(known)
+    for name in given:
+        check_known(kind, name, names)
 
 
 def check_count(value: object, name: str, most: int | None = None) -> None:

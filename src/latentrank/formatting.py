@@ -14,9 +14,6 @@ def as_text(value: Any) -> str:
     Args:
         value: a number, string, boolean, list or None.
 
-    Returns:
-        The text.
-
     Example:
         >>> [as_text(value) for value in (None, True, 0.0012345678, 60000, [1, 2])]
         ['–', 'yes', '0.001235', '60\u202f000', '1, 2']
@@ -34,7 +31,7 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def first_of(names: Sequence[Any], most: int) -> str:
+def first_of(names: Sequence[Any], most: int = 10) -> str:
     """The first of several names, and how many more there are.
 
     Example:
@@ -60,9 +57,6 @@ def duration(seconds: float) -> str:
 
     Args:
         seconds: from 0.
-
-    Returns:
-        The text.
 
     Example:
         >>> [duration(span) for span in (8.43, 252, 7500)]

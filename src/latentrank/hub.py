@@ -51,9 +51,6 @@ def save_pretrained(
         name: name of the model, such as `"user/name"`.
         license: licence of the weights as the Hub knows it, such as `"mit"`.
 
-    Returns:
-        The folder.
-
     Raises:
         InputError: there is no finished model, or the folder cannot be written.
 

@@ -229,9 +229,6 @@ def parse_value(text: str) -> Any:
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a mapping from a YAML file.
 
-    Args:
-        path: the file.
-
     Raises:
         InputError: there is no such file, it is not YAML, or does not contain a mapping.
     """
@@ -253,11 +250,7 @@ def write_yaml(path: Path, values: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The names and values in a JSON file; None if it is missing, damaged or holds something else.
-
-    Args:
-        path: the file.
-    """
+    """The names and values in a JSON file; None if it is missing, damaged or holds none."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -93,9 +93,6 @@ class Registry(Generic[T]):
     def register(self, name: str, value: T) -> T:
         """Add a value, in the current process.
 
-        Returns:
-            The value.
-
         Raises:
             InputError: the name is taken.
         """

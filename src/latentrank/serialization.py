@@ -43,9 +43,6 @@ def save(model: LatentModel, folder: str | Path) -> Path:
         model: the model.
         folder: folder to write to; created if missing.
 
-    Returns:
-        The folder.
-
     Raises:
         InputError: the folder cannot be written.
 
@@ -114,11 +111,30 @@ def spec_of(folder: Path) -> Spec:
     """The spec of a saved model.
 
     Raises:
-        InputError: there is no model there, or it is damaged.
+        InputError: there is no model there, it is damaged, or it has another format version or
+            an unknown field.
     """
     with _explained(folder):
         description = json.loads((folder / SPEC).read_text(encoding="utf-8"))
-    return read_spec(description, f"model.json in {folder}")
+    source = f"model.json in {folder}"
+    if not isinstance(description, dict) or "format" not in description:
+        raise InputError(f"{source} does not describe a model; give the folder of a finished run.")
+    found = description.pop("format")
+    for name in _WRITERS:
+        description.pop(name, None)
+    if found != FORMAT:
+        age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
+        remedy = "train it again" if age == "an older" else "update latentrank"
+        raise InputError(f"{source} has {age} format; {remedy}.")
+    if unknown := set(description) - set(Spec.model_fields):
+        raise InputError(
+            f"{source} has the field {min(unknown)}, unknown to latentrank {__version__}; update "
+            "latentrank, or remove the field if you added it."
+        )
+    try:
+        return Spec(**description)
+    except (ValidationError, TypeError, ValueError) as error:
+        raise InputError(f"{source} is damaged ({_reason(error)}); train it again.") from None
 
 
 def rank_of(folder: Path) -> int | None:
@@ -211,36 +227,6 @@ class _Bounded(TorchFunctionMode):
             if made.numel() > self._one or self._left < 0:
                 raise MemoryError
         return made
-
-
-def read_spec(description: Any, source: str) -> Spec:
-    """The spec in a description of this format.
-
-    Args:
-        description: the parsed JSON.
-        source: its origin, for the error.
-
-    Raises:
-        InputError: it has another format version or an unknown field, or is damaged.
-    """
-    if not isinstance(description, dict) or "format" not in description:
-        raise InputError(f"{source} does not describe a model; give the folder of a finished run.")
-    found = description.pop("format")
-    for name in _WRITERS:
-        description.pop(name, None)
-    if found != FORMAT:
-        age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
-        remedy = "train it again" if age == "an older" else "update latentrank"
-        raise InputError(f"{source} has {age} format; {remedy}.")
-    if unknown := set(description) - set(Spec.model_fields):
-        raise InputError(
-            f"{source} has the field {min(unknown)}, unknown to latentrank {__version__}; update "
-            "latentrank, or remove the field if you added it."
-        )
-    try:
-        return Spec(**description)
-    except (ValidationError, TypeError, ValueError) as error:
-        raise InputError(f"{source} is damaged ({_reason(error)}); train it again.") from None
 
 
 def _reason(error: Exception) -> str:

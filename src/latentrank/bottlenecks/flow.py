@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from latentrank.bottlenecks.base import Latent
-from latentrank.bottlenecks.gaussian import Gaussian, gaussian_kl
-from latentrank.distributed import batch_mean, noise_like
+from latentrank.bottlenecks.gaussian import Gaussian
+from latentrank.distributed import batch_mean
 from latentrank.errors import InputError, need, unknown
 
 
@@ -118,13 +118,10 @@ class FlowPosterior(Gaussian):
         In evaluation the sampled part of the term is taken at the mean (`eps = 0`), so that it is
         deterministic.
         """
-        mean, log_variance = self.posterior(h)
-        start = mean
-        if self.training:
-            start = mean + noise_like(mean) * (0.5 * log_variance).exp()
+        start, terms = super().forward(h, index)
         z, log_det = self.flow(start)
         change = 0.5 * (z.square() - start.square()).sum(-1) - log_det
-        return Latent(z, {"kl": gaussian_kl(mean, log_variance) + batch_mean(change)})
+        return Latent(z, {"kl": terms["kl"] + batch_mean(change)})
 
     def flow(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """All maps in turn: points `(B, L)` and the summed log-determinant `(B,)`."""
@@ -136,7 +133,7 @@ class FlowPosterior(Gaussian):
 
     def encode(self, h: Tensor) -> Tensor:
         """The posterior mean, passed through the flow."""
-        return self.flow(self.posterior(h)[0])[0]
+        return self.flow(super().encode(h))[0]
 
     def linear_map(self) -> None:
         """None: the flow is not linear."""

@@ -19,9 +19,6 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
         mean: `(B, L)`.
         log_variance: `(B, L)`.
 
-    Returns:
-        A scalar.
-
     Example:
         >>> float(gaussian_kl(torch.zeros(2, 3), torch.zeros(2, 3)))
         0.0

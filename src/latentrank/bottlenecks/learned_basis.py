@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from latentrank.bottlenecks.base import Bottleneck, Latent, check_rank
-from latentrank.distributed import gather_rows, total
+from latentrank.distributed import gather_rows
 from latentrank.errors import InputError
 from latentrank.linalg import leading_basis
 from latentrank.linalg.precision import at_least_float32
+from latentrank.losses import relative_error
 
 
 class LearnedBasis(Bottleneck):
@@ -104,10 +105,8 @@ class LearnedBasis(Bottleneck):
         else:
             unit = self.directions / self.directions.norm(dim=0)
             fit = (unit @ self.coefficients[:, index]).T
-        tiny = torch.finfo(h.dtype).tiny  # the square root has no finite slope at 0
-        misfit = total((h - fit).square().sum()).clamp_min(tiny).sqrt()
-        size = total(h.square().sum()).clamp_min(tiny).sqrt()
-        return Latent(h if self.training else self.encode(h), {"basis_fit": misfit / size})
+        z = h if self.training else self.encode(h)
+        return Latent(z, {"basis_fit": relative_error(fit, h)})
 
     @torch.no_grad()
     def _begin(self, h: Tensor) -> None:

@@ -11,13 +11,7 @@ import typer
 
 from latentrank.cli.app import INSPECT, Stopped, app, flag, option
 from latentrank.cli.options import Data, Networks, RunFolder, all_opened, opened
-from latentrank.cli.output import (
-    console,
-    free_path,
-    messages,
-    print_notes,
-    print_table,
-)
+from latentrank.cli.output import console, free_path, messages, print_notes, print_table
 from latentrank.cli.train import write_run_report
 from latentrank.errors import InputError
 

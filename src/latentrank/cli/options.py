@@ -70,11 +70,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     Args:
         command: takes `ctx` and `settings`, the settings given on the command line by name.
-
-    Returns:
-        The command with a signature for Typer.
     """
-    fields = sorted((name for name in settings() if name != "method"), key=_order)
+    fields = [name for name in settings() if name != "method"]
+    fields.sort(key=lambda name: list(_PANELS).index(section_of(name)))
     own = inspect.signature(command, eval_str=True)
     parameters = [p for p in own.parameters.values() if p.name != "settings"]
 
@@ -97,10 +95,6 @@ _PANELS: dict[Any, str] = {
     TrainConfig: "Training",
     MachineConfig: "Machine",
 }
-
-
-def _order(name: str) -> int:
-    return list(_PANELS).index(section_of(name))
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

@@ -11,13 +11,7 @@ import typer
 
 from latentrank.cli.app import GENERATE, app, flag, option
 from latentrank.cli.options import Data, DensityCommand, Networks, RunFolder, Seed, opened
-from latentrank.cli.output import (
-    console,
-    free_path,
-    messages,
-    write_csv,
-    write_npz,
-)
+from latentrank.cli.output import console, free_path, messages, write_csv, write_npz
 from latentrank.errors import InputError
 from latentrank.formatting import counted
 

@@ -12,8 +12,6 @@ from latentrank.data.axes import same_unit
 from latentrank.errors import InputError
 from latentrank.formatting import first_of
 
-_NAMED = 10  # maximum number of quantities to name
-
 
 def aligned(files: Mapping[str, Contents]) -> dict[str, Contents]:
     """The contents of files, with channels or columns in the order of those of the first file.
@@ -80,7 +78,7 @@ def same_names(names: list[str], wanted: list[str], what: str, other: str) -> li
     if sorted(names) != sorted(wanted):
         differing = [name for name in (*wanted, *names) if (name in names) != (name in wanted)]
         raise InputError(
-            f"{what} and {other} hold different quantities ({first_of(differing, _NAMED)} in one "
+            f"{what} and {other} hold different quantities ({first_of(differing)} in one "
             "of them), expected the same; rename or drop these, or put quantities of the same "
             "samples into one file."
         )

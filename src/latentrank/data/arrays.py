@@ -63,11 +63,7 @@ class Meaning(NamedTuple):
         return {"kind": self.kind, "layout": self.layout}
 
     def within(self, names: Iterable[str]) -> Meaning:
-        """Drop absent labels and parameters, if lenient.
-
-        Args:
-            names: the names that exist.
-        """
+        """Drop absent labels and parameters, if lenient."""
         if not self.lenient:
             return self
         known = set(names)
@@ -195,11 +191,6 @@ class Contents:
 def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Dataset:
     """Build a data set from the contents of a file.
 
-    Args:
-        name: name of the data set.
-        contents: arrays as read from the file.
-        meaning: the user's description.
-
     Raises:
         InputError: a shape or dtype cannot be used, a value is NaN or infinite, or labels or
             parameters do not fit.
@@ -262,11 +253,6 @@ def _checked(part: Part, kind: str | None, layout: str | None) -> tuple[Part, st
 
 def check_both(first: Part, second: Part, names: Iterable[str]) -> None:
     """Refuse two parts of which only one has labels, parameters or the like.
-
-    Args:
-        first: a part.
-        second: another.
-        names: attributes of a part.
 
     Raises:
         InputError: names the attribute.

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,10 +59,10 @@ def cached(
         InputError: when the array cannot be written, such as on a full disk.
     """
     path = _place(key)
-    if (array := _mapped(path)) is None:
-        write(path, *build())
-        array = np.lib.format.open_memmap(path, mode="r")
-    return array
+    with suppress(OSError, ValueError):  # absent, or truncated by a system crash
+        return np.lib.format.open_memmap(path, mode="r")
+    write(path, *build())
+    return np.lib.format.open_memmap(path, mode="r")
 
 
 def _place(key: object) -> Path:
@@ -85,13 +86,6 @@ def noted(key: object) -> list[str]:
     except (OSError, ValueError):  # no notes
         return []
     return [str(sentence) for sentence in kept]
-
-
-def _mapped(path: Path) -> Array | None:
-    try:
-        return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError):  # absent, or truncated by a system crash
-        return None
 
 
 def write(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[Array]) -> None:

@@ -228,12 +228,7 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
 
 
 def parts_of(names: list[str], what: str) -> tuple[Rows, Rows] | None:
-    """The files in folders of training and of test samples, or None without such folders.
-
-    Args:
-        names: paths with forward slashes.
-        what: description of their origin, for messages.
-    """
+    """The files in folders of training and of test samples, or None without such folders."""
     groups = _groups(names)
     if (found := _split_folders(groups, what)) is None:
         return None

@@ -21,14 +21,7 @@ from torch.utils.data import (
 from torch.utils.data import Dataset as TorchDataset
 
 from latentrank.data.alike import same_names
-from latentrank.data.arrays import (
-    UNSAID,
-    Contents,
-    Meaning,
-    Part,
-    assemble,
-    refuse_unused,
-)
+from latentrank.data.arrays import UNSAID, Contents, Meaning, Part, assemble, refuse_unused
 from latentrank.data.axes import Axes, of_columns
 from latentrank.data.base import Dataset
 from latentrank.data.plain import as_array, is_array_of_objects, refuse_sparse, stacked

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from latentrank.data.base import Batch, Dataset, Split
 from latentrank.data.views import Array, Rows, blocks, spread_evenly, will_need
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_count
 from latentrank.preprocessing import Preprocessing
 
 # Splits up to this size as float32 are normalised once and kept in memory
@@ -65,10 +65,7 @@ class SeededBatchSampler(DistributedSampler[Rows]):
         shuffle: bool = True,
         announce: Callable[[Rows], None] = lambda rows: None,
     ) -> None:
-        if batch_size < 1:
-            raise InputError(
-                f"batch_size is {batch_size}, expected an integer of at least 1; raise it."
-            )
+        check_count(batch_size, "batch_size")
         if n < world_size:
             raise InputError(
                 f"There are {n} samples for {world_size} processes; use fewer devices."

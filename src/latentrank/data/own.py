@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from latentrank.data.arrays import (
     encode_labels,
     refuse_unused,
 )
-from latentrank.data.axes import UNNAMED, Axes
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
 from latentrank.data.plain import real_parameters
@@ -41,14 +40,6 @@ class Request(NamedTuple):
     seed: int = 0
     progress: bool = True
     meaning: Meaning = UNSAID
-
-
-class Named(NamedTuple):
-    """The names in data, as in `Dataset`."""
-
-    class_names: tuple[str, ...] | None = None
-    parameter_names: tuple[str, ...] | None = None
-    axes: Axes = UNNAMED
 
 
 def load(text: str, request: Request, known: Sequence[str]) -> Dataset:
@@ -77,7 +68,7 @@ def load_like(
     request: Request,
     known: Sequence[str] = (),
     whole: bool = False,
-) -> tuple[list[Split], Named]:
+) -> tuple[list[Split], dict[str, Any]]:
     """Load the samples at a path as those that a model was trained on.
 
     Nothing is held out, and one sample suffices. The layout is that of the training data.
@@ -92,7 +83,7 @@ def load_like(
 
     Returns:
         All samples, or training and test samples where the data distinguish them, in network
-        layout and their own units; and the names that come with them.
+        layout and their own units; and the names that come with them, by argument of `Dataset`.
 
     Raises:
         InputError: there are no data, they cannot be read, or samples have another shape or are
@@ -106,9 +97,9 @@ def load_like(
         x = as_samples(split.x, Preprocessing(), shape, text)
         check_range(x, preprocessing, text)
         found = replace(split, x=x)
-        names_of_rows = None if whole else found.names
-        rows = None if names_of_rows is None else folders.parts_of(names_of_rows.tolist(), text)
-        return ([found] if rows is None else list(map(found.take, rows))), Named(names)
+        files = None if whole or found.names is None else found.names.tolist()
+        rows = None if files is None else folders.parts_of(files, text)
+        return ([found] if rows is None else list(map(found.take, rows))), {"class_names": names}
     contents = _contents(text, request, known)
     class_names, labels = encode_labels(contents.parts)
     splits = [
@@ -123,9 +114,11 @@ def load_like(
     for part, split in zip(contents.parts, splits, strict=True):
         Moments.of(split.x, part.what, exact=False)  # refuses what is not finite
         check_range(split.x, preprocessing, part.what)
-    return splits, Named(
-        contents.class_names or class_names, contents.parameter_names, contents.axes
-    )
+    return splits, {
+        "class_names": contents.class_names or class_names,
+        "parameter_names": contents.parameter_names,
+        "axes": contents.axes,
+    }
 
 
 def joined(splits: Sequence[Split]) -> Split:

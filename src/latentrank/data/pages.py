@@ -111,11 +111,6 @@ def check_sizes(
 ) -> None:
     """Reject images of different sizes.
 
-    Args:
-        names: of the images.
-        heads: of the images.
-        remedy: what to do, to end the message.
-
     Raises:
         InputError: they differ.
     """

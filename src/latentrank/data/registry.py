@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from latentrank.data import curves
-from latentrank.errors import InputError, check_known, check_returned
+from latentrank.errors import InputError, check_count, check_known, check_returned
 from latentrank.io import expanded
 from latentrank.registry import Registry
 
@@ -223,8 +223,8 @@ def load(
 
     sizes = {"train_size": train_size, "test_size": test_size, "image_size": image_size}
     for option, value in sizes.items():
-        if value is not None and value < 1:
-            raise InputError(f"{option} is {value}, expected an integer of at least 1; raise it.")
+        if value is not None:
+            check_count(value, option)
     check_known("place for validation samples", validation, VALIDATION)
     meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
     request = own.Request(
@@ -346,10 +346,7 @@ def _like(
         trained=conventions or {},
     )
     request = own.Request(_root(root), download, None, None, image_size, 0, progress, meaning)
-    splits, named = own.load_like(
-        str(name_or_path), preprocessing, shape, request, names(), whole=whole
-    )
-    return splits, named._asdict()
+    return own.load_like(str(name_or_path), preprocessing, shape, request, names(), whole)
 
 
 def _root(root: str | Path | None) -> Path:

@@ -52,10 +52,6 @@ def load(train_size: int = 50_000, test_size: int = 10_000, seed: int = 0) -> Da
 def sample_parameters(n: int, generator: np.random.Generator) -> NDArray[np.float64]:
     """The parameters of each image, drawn uniformly.
 
-    Args:
-        n: number of images.
-        generator: random generator.
-
     Returns:
         `(n, 7)`: red, green and blue in [0, 1); x and y integers in 8..24; size a whole
         number in 3..8; kind 0 (circle) or 1 (square).

@@ -29,10 +29,6 @@ def read(path: Path, meaning: Meaning) -> Contents:
     `.npy` and NIfTI files are one sample each, with folders of splits and classes as for images;
     anything else is concatenated in the order of names.
 
-    Args:
-        path: the folder.
-        meaning: the user's description.
-
     Raises:
         InputError: there is nothing readable, or files are incompatible.
     """

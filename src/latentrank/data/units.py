@@ -58,20 +58,23 @@ def infer(
     """
     places = [*rows, *[None] * (1 + len(others) - len(rows))]
     found = Moments.of(x, what, rows=places[0])
-    ranges = [found]
+    every = [found]
     for other, place in zip(others, places[1:], strict=True):
-        ranges.append(Moments.of(other, what, False, place))
+        every.append(Moments.of(other, what, False, place))
+    low = np.min([part.low for part in every], axis=0)
+    high = np.max([part.high for part in every], axis=0)
+    integral = all(part.integral for part in every)
     dtype = x.dtype.newbyteorder("=").name
-    high = _bound(ranges) if x.ndim >= 4 else None
-    if high is not None:
-        return Preprocessing(0.0, high, 0.0, high, dtype), [_said(ranges, high)]
+    bound = _bound(low, high, integral) if x.ndim >= 4 else None
+    said = [_said(low, high, integral, bound)] if x.ndim >= 4 else []
+    if bound is not None:
+        return Preprocessing(0.0, bound, 0.0, bound, dtype), said
     if found.squares is None:  # for integers, in case the range alone had sufficed
         found = Moments.of(x, what, exact=True)
     # the mean of a constant is rounded
     offset = np.where(found.scale == 0, found.low, found.mean)
-    made = Preprocessing.of_numbers(offset, found.scale, dtype=dtype)
-    _check_spread(ranges, offset, found.scale, what)
-    return made, [_said(ranges, None)] if x.ndim >= 4 else []
+    _check_spread(low, high, offset, found.scale, what)
+    return Preprocessing.of_numbers(offset, found.scale, dtype=dtype), said
 
 
 def unchanged(
@@ -215,11 +218,9 @@ def _check_finite(values: Array, low: Floats, high: Floats, what: str, rows: Row
         )
 
 
-def _check_spread(ranges: list[Moments], offset: Floats, scale: Floats, what: str) -> None:
+def _check_spread(low: Floats, high: Floats, offset: Floats, scale: Floats, what: str) -> None:
     """Refuse test samples that would be infinite in the units of the network."""
     most = float(np.finfo(np.float32).max)
-    low = np.min([found.low for found in ranges], axis=0)
-    high = np.max([found.high for found in ranges], axis=0)
     with np.errstate(over="ignore"):
         far = np.maximum(high - offset, offset - low) / np.where(scale == 0, 1.0, scale)
     if (far > most).any():
@@ -231,18 +232,14 @@ def _check_spread(ranges: list[Moments], offset: Floats, scale: Floats, what: st
         )
 
 
-def _bound(ranges: list[Moments]) -> float | None:
+def _bound(low: Floats, high: Floats, integral: bool) -> float | None:
     """The maximum value of such pixels; None if they are not pixels."""
-    low = min(float(found.low.min()) for found in ranges)
-    most = max(float(found.high.max()) for found in ranges)
-    integral = all(found.integral for found in ranges)
+    most = float(high.max())
     # floats up to 255 are bytes that were resized or averaged
-    high = _depth(most) if integral else 255.0 if 254 < most <= 255 else 1.0
-    if low < 0 or high is None or most > high:
+    bound = _depth(most) if integral else 255.0 if 254 < most <= 255 else 1.0
+    if low.min() < 0 or bound is None or most > bound:
         return None
-    lows, highs = (np.array([getattr(f, name) for f in ranges]) for name in ("low", "high"))
-    changing = highs.max(0)[highs.max(0) > lows.min(0)]
-    return high if (changing >= _LEAST_SHARE * high).all() else None
+    return bound if (high[high > low] >= _LEAST_SHARE * bound).all() else None
 
 
 def _depth(most: float) -> float | None:
@@ -251,16 +248,14 @@ def _depth(most: float) -> float | None:
     return next((float(depth) for depth in _DEPTHS if most <= depth), None)
 
 
-def _said(ranges: list[Moments], high: float | None) -> str:
-    most = max(float(found.high.max()) for found in ranges)
-    low = min(float(found.low.min()) for found in ranges)
-    kind = "integers" if all(found.integral for found in ranges) else "real numbers"
+def _said(low: Floats, high: Floats, integral: bool, bound: float | None) -> str:
+    kind = "integers" if integral else "real numbers"
     done = (
         "each channel is centred and divided by its standard deviation"
-        if high is None
-        else f"0 to {high:g} is scaled to 0 to 1"
+        if bound is None
+        else f"0 to {bound:g} is scaled to 0 to 1"
     )
-    return f"The values are {kind} from {low:g} to {most:g}; {done}."
+    return f"The values are {kind} from {low.min():g} to {high.max():g}; {done}."
 
 
 def check_range(x: Array, made: Preprocessing, what: str) -> None:

@@ -109,9 +109,6 @@ def generator(seed: Any = None) -> np.random.Generator:
             `Generator`, which is advanced, as NumPy's global state is for the module
             `numpy.random`; or None for different results each time.
 
-    Returns:
-        The generator.
-
     Raises:
         InputError: the seed is negative or of another type.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from latentrank.density.base import (
-    Array,
-    Density,
-    RandomState,
-    Subspace,
-    generator,
-    integer_seed,
-)
+from latentrank.density.base import Array, Density, RandomState, Subspace, generator, integer_seed
 from latentrank.density.gaussian import Normal
 from latentrank.errors import check_count, need
 from latentrank.torch_state import isolated, on_cpu
@@ -50,17 +42,13 @@ class Flow(Density):
         # The noise comes from the caller's generator, not from torch's global one.
         noise = _tensor(rng.standard_normal((n, self.rank)))
         inverse = self.network().transform.inv
-        return np.concatenate([inverse(part).double().numpy() for part in _parts(noise)])
+        drawn = torch.cat([inverse(part) for part in torch.split(noise, _ROWS)])
+        return np.asarray(drawn.double().numpy())
 
     @on_cpu()
     @torch.no_grad()
     def _log_density(self, coordinates: Array) -> Array:
-        return np.concatenate(
-            [
-                _log_prob(self.network, part).double().numpy()
-                for part in _parts(_tensor(coordinates))
-            ]
-        )
+        return np.asarray(_log_prob(self.network, _tensor(coordinates)).double().numpy())
 
 
 @on_cpu()
@@ -122,7 +110,8 @@ def _train(
     best, weights, best_step = -float("inf"), network.state_dict(), 0
     for step in range(steps + 1):
         if step % _CHECK_EVERY == 0 or step == steps:
-            value = _mean_log_prob(network, held_out)
+            with torch.no_grad():
+                value = float(_log_prob(network, held_out).double().mean())
             if value > best:
                 best, weights, best_step = value, copy.deepcopy(network.state_dict()), step
             if step == steps or step - best_step >= _PATIENCE:
@@ -135,19 +124,8 @@ def _train(
     network.load_state_dict(weights)
 
 
-@torch.no_grad()
-def _mean_log_prob(network: nn.Module, coordinates: Tensor) -> float:
-    parts = [_log_prob(network, part) for part in _parts(coordinates)]
-    return float(torch.cat(parts).double().mean())
-
-
 def _log_prob(network: nn.Module, coordinates: Tensor) -> Tensor:
-    values: Tensor = network().log_prob(coordinates)
-    return values
-
-
-def _parts(coordinates: Tensor) -> Sequence[Tensor]:
-    return [coordinates[i : i + _ROWS] for i in range(0, len(coordinates), _ROWS)]
+    return torch.cat([network().log_prob(part) for part in torch.split(coordinates, _ROWS)])
 
 
 def _tensor(coordinates: Array) -> Tensor:

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentrank.density.base import (
-    Array,
-    Density,
-    RandomState,
-    Subspace,
-    generator,
-    integer_seed,
-)
+from latentrank.density.base import Array, Density, RandomState, Subspace, generator, integer_seed
 from latentrank.density.gaussian import Normal
 from latentrank.errors import InputError, check_count, check_known
 from latentrank.linalg.threads import threads

@@ -23,7 +23,6 @@ from latentrank.models.base import LatentModel
 
 Array = NDArray[Any]
 
-_NAMED = 10  # columns in a message
 #: What NumPy, scikit-learn and data frames have, and data sets of torch have not.
 _ARRAYS = ("__array__", "__array_interface__", "__dataframe__", "toarray")
 
@@ -88,7 +87,7 @@ def _check_columns(X: Any) -> None:
     wrong = [] if frame is None else [name for name in frame if not _are_numbers(frame[name])]
     if wrong:
         raise InputError(
-            f"X has columns that are not numbers: {first_of(wrong, _NAMED)}; leave them "
+            f"X has columns that are not numbers: {first_of(wrong)}; leave them "
             "out, or convert them, for example with sklearn.compose.ColumnTransformer."
         )
 

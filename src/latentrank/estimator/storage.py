@@ -60,11 +60,6 @@ class PackedModel(NamedTuple):
 def write(folder: Path, description: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """Write what an estimator keeps beside its model.
 
-    Args:
-        folder: where; it exists.
-        description: plain values, for JSON.
-        arrays: by name.
-
     Raises:
         InputError: a value that JSON cannot hold, or the folder cannot be written.
     """
@@ -82,9 +77,6 @@ def write(folder: Path, description: Mapping[str, Any], arrays: Mapping[str, Any
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """What `write` wrote.
-
-    Args:
-        folder: where it is.
 
     Raises:
         InputError: no estimator was saved there, or its files are damaged.
@@ -137,9 +129,6 @@ class Stored(NestedOptions):
 
         Args:
             folder: where; made if it does not exist.
-
-        Returns:
-            The folder.
 
         Raises:
             NotFittedError: before `fit`.

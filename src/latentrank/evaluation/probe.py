@@ -196,9 +196,6 @@ def probe(
             labels are deterministic and run once.
         seed: of the draws.
 
-    Returns:
-        The `ProbeResult`.
-
     Raises:
         InputError: an unknown kind, arrays of inconsistent shapes, a single class, or more labels
             than available.

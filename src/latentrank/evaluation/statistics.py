@@ -82,9 +82,6 @@ class RunningStatistics:
     Batches of counts n and m combine exactly, with :math:`\delta` the difference of their means:
     :math:`M_2 = M_2^a + M_2^b + \delta\delta^\top nm/(n + m)` [Chan et al. 1983, Eq. 2.1].
 
-    Args:
-        width: number of features.
-
     Example:
         >>> running = RunningStatistics(1)
         >>> for batch in ([[0.0], [1.0]], [[5.0]]):

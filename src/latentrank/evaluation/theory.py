@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from latentrank.data.plain import unwrapped
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_count
 from latentrank.linalg.precision import to_float64
 
 Floats = NDArray[np.float64]
@@ -87,9 +87,6 @@ def theorem_step_size(
         horizon: T, at least 1.
         epsilon: Adam's.
 
-    Returns:
-        The step size.
-
     Raises:
         InputError: a number that is not positive.
 
@@ -139,8 +136,7 @@ def adam_gradient_norms(
         >>> float(norms[0]), bool(norms[-1] < 0.5)
         (5.0, True)
     """
-    if steps < 1:
-        raise InputError(f"steps is {steps}, expected an integer of at least 1; raise it.")
+    check_count(steps, "steps")
     first = [torch.zeros_like(parameter) for parameter in parameters]
     second = [torch.zeros_like(parameter) for parameter in parameters]
     norms = np.empty(steps)

@@ -81,9 +81,6 @@ def _difference(shipped: LatentModel, path: str | Path, part: str) -> Difference
 def load_safetensors(path: str | Path) -> nn.Module:
     """The part of a model that `export_safetensors` wrote, in evaluation mode.
 
-    Args:
-        path: the file.
-
     Returns:
         A module that maps samples to codes (`"encoder"`), codes to samples (`"decoder"`) or
         samples to reconstructions. Samples are tensors in the shape, units and dtype of the

@@ -1,14 +1,7 @@
 """Linear algebra of low-rank codes: truncation, nuclear norm, spectrum and rank."""
 
 from latentrank.linalg.nuclear import nuclear_norm
-from latentrank.linalg.spectrum import (
-    RANK_THRESHOLD,
-    Gap,
-    gap,
-    rank,
-    rank_of_spectrum,
-    spectrum,
-)
+from latentrank.linalg.spectrum import RANK_THRESHOLD, Gap, gap, rank, rank_of_spectrum, spectrum
 from latentrank.linalg.truncation import GramAccumulator, leading_basis, truncate_rank
 
 __all__ = [

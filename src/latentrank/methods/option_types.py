@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticUndefined
 
-from latentrank.errors import InputError, check_known
+from latentrank.errors import InputError, check_all_known
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -236,8 +236,7 @@ def validate(method: str, kind: type[MethodOptions], given: Mapping[str, Any]) -
         Traceback (most recent call last):
         latentrank.errors.InputError: depth is 'deep', expected an integer from 1 to 1000...
     """
-    for name in given:
-        check_known(f"option of {method} called", name, kind.model_fields)
+    check_all_known(f"option of {method} called", given, kind.model_fields)
     plain = {name: getattr(value, "item", lambda v=value: v)() for name, value in given.items()}
     try:
         return kind(**plain)
@@ -272,10 +271,6 @@ def reason(found: Mapping[str, Any]) -> str:
 
 def expected(kind: type[BaseModel], name: str) -> str:
     """The type and range of an option, in words.
-
-    Args:
-        kind: class of the options.
-        name: name of an option.
 
     Example:
         >>> expected(LoRAEOptions, "rank"), expected(LoRAEOptions, "tolerance")

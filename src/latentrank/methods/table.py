@@ -378,10 +378,6 @@ def options(
 ) -> o.MethodOptions:
     """The options of a method, with defaults for those not given.
 
-    Args:
-        method: its name.
-        given: values by name.
-
     Raises:
         InputError: an unknown method, an option that it does not have, or a value of another
             type or out of range.

@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 from latentrank.errors import InputError, check_count
 from latentrank.evaluation.collapse import active_units, kl_per_unit
 from latentrank.evaluation.prediction import fold_error, parameter_error, reconstruction_error
-from latentrank.evaluation.theory import (
-    adam_gradient_norms,
-    relative_contrasts,
-    theorem_step_size,
-)
+from latentrank.evaluation.theory import adam_gradient_norms, relative_contrasts, theorem_step_size
 from latentrank.metrics.base import Metric
 from latentrank.metrics.subject import Subject
 from latentrank.models.base import LatentModel

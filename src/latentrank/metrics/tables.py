@@ -74,11 +74,12 @@ def tables(values: Sequence[Value]) -> list[Table]:
     distances = [v for v in values if "features" in v.identity and "density" in v.identity]
     accuracies = [v for v in values if "probe" in v.identity]
     others = [v for v in values if v not in distances and v not in accuracies]
+    rows = [[v.label, with_spread(v)] for v in others]
     networks = dict.fromkeys(_network(v) for v in distances)
     return [
         *(_distances([v for v in distances if _network(v) == one]) for one in networks),
         *([_accuracies(accuracies)] if accuracies else []),
-        *([_others(others)] if others else []),
+        *([Table("Other metrics", ["", ""], rows, "")] if rows else []),
     ]
 
 
@@ -132,10 +133,6 @@ def _accuracies(values: Sequence[Value]) -> Table:
         "Accuracy on test samples of classifiers trained on codes of labelled training samples; "
         "mean and standard deviation over draws of the labels.",
     )
-
-
-def _others(values: Sequence[Value]) -> Table:
-    return Table("Other metrics", ["", ""], [[v.label, with_spread(v)] for v in values], "")
 
 
 def unit_of(value: Value) -> str:

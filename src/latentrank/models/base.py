@@ -17,7 +17,7 @@ from latentrank.errors import InputError
 from latentrank.linalg import RANK_THRESHOLD, rank_of_spectrum
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
-from latentrank.models.threads import count_operations, threads
+from latentrank.models.threads import threads
 from latentrank.nets import evaluating
 from latentrank.preprocessing import Preprocessing
 from latentrank.torch_state import on_cpu
@@ -282,13 +282,17 @@ class LatentModel(nn.Module):
 
     @cached_property
     def operations(self) -> float:
-        """Floating point operations of both networks per sample, forward."""
+        """Floating point operations of matrix products and convolutions per sample, forward."""
+        from torch.utils.flop_counter import FlopCounterMode  # takes a tenth of a second
+
         # Two samples are counted, since some layers refuse one.
         weights = next(self.decoder.parameters())
         x = torch.zeros(2, *self.spec.input_shape).to(weights)
         z = torch.zeros(2, self.latent_dim).to(weights)  # an encoder's outputs have other widths
-        networks = [self.encoder, self.decoder]
-        return count_operations(networks, lambda: (self.encoder(x), self.decoder(z))) / 2
+        with torch.no_grad(), evaluating(self), FlopCounterMode(display=False) as counter:
+            self.encoder(x)
+            self.decoder(z)
+        return float(counter.get_total_flops()) / 2
 
     def threads(
         self, samples: int, passes: int = 1, number: int | None = None

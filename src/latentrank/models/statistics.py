@@ -40,9 +40,6 @@ class CodeStatistics(nn.Module):
     def typical_coefficients(self, n: int = 512) -> Tensor:
         """Draws from a Gaussian fitted to the training codes, always the same.
 
-        Args:
-            n: how many.
-
         Returns:
             `(n, k)` coefficients of the `k` principal directions, about the mean.
         """

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
 
 #: Floating point operations on a batch that make a further thread worth its while. Below, threads
 #: wait for each other longer than they save, and much longer where another process has a core.
@@ -52,30 +51,3 @@ def _is_explicit(number: int) -> bool:
     cores = os.cpu_count() or 1
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
     return number not in (cores, affinity, cores // 2, affinity // 2)
-
-
-@torch.no_grad()
-def count_operations(networks: Sequence[nn.Module], apply: Callable[[], object]) -> float:
-    """Floating point operations of matrix products and convolutions.
-
-    Args:
-        networks: in evaluation mode while counted.
-        apply: what is counted.
-
-    Example:
-        >>> layer = nn.Linear(6, 2)
-        >>> count_operations([layer], lambda: layer(torch.zeros(5, 6)))  # 2 x 6 x 2 per sample
-        120.0
-    """
-    from torch.utils.flop_counter import FlopCounterMode  # takes a tenth of a second
-
-    modes = [(module, module.training) for network in networks for module in network.modules()]
-    try:
-        for network in networks:
-            network.eval()
-        with FlopCounterMode(display=False) as counter:
-            apply()
-    finally:
-        for module, training in modes:
-            module.training = training
-    return float(counter.get_total_flops())

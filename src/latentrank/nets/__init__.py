@@ -192,10 +192,11 @@ def check_pair(
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """A context in which a module is in evaluation mode."""
-    was_training = module.training
+    """A context in which a module is in evaluation mode; after it each part is as it was before."""
+    modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         yield
     finally:
-        module.train(was_training)
+        for part, training in modes:
+            part.training = training

@@ -34,9 +34,6 @@ def conv(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
         encoder_dim: numbers that the encoder returns per sample.
         latent_dim: numbers that the decoder takes per sample.
 
-    Returns:
-        Encoder and decoder.
-
     Raises:
         InputError: when the shape has fewer than 2 or more than 4 axes.
 

@@ -58,9 +58,6 @@ def mlp(input_shape: Shape, encoder_dim: int, latent_dim: int) -> Pair:
         encoder_dim: numbers that the encoder returns per sample.
         latent_dim: numbers that the decoder takes per sample.
 
-    Returns:
-        Encoder and decoder.
-
     Example:
         >>> encoder, decoder = mlp((5,), encoder_dim=4, latent_dim=2)
         >>> import torch
@@ -89,9 +86,6 @@ def dense_pair(
         encoder_widths: the encoder's sizes, the first the product of `input_shape`.
         decoder_widths: the decoder's sizes, the last the product of `input_shape`.
         activation: the class of the activation.
-
-    Returns:
-        Encoder and decoder.
 
     Example:
         >>> encoder, decoder = dense_pair((1, 6), [6, 4, 2], [2, 6])

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latentrank import data, methods, metrics
-from latentrank.errors import InputError, check_known, unknown
+from latentrank.errors import InputError, check_all_known, check_known, unknown
 from latentrank.io import read_yaml
 from latentrank.methods.option_types import expected, reason
 
@@ -169,7 +169,7 @@ class Recipe(_Strict):
         for row in self.rows:
             methods.options(row.method, row.options)
             _overridable(f"row '{row.name}'", row.settings)
-            _known("column", row.metrics, self._columns)
+            check_all_known("column", row.metrics, self._columns)
             _measurable(row.metrics)
         for claim in self.claims:
             self._check_claim(claim)
@@ -180,21 +180,22 @@ class Recipe(_Strict):
     def _check_part(self, part: Part) -> None:
         rows = [row.name for row in self.rows]
         for named in (part.rows, part.row_settings, part.row_options):
-            _known("row", named, rows)
+            check_all_known("row", named, rows)
         for column, values in part.published.items():
-            _known("column", [column], part.metrics)
-            _known("row", values, rows)
+            check_all_known("column", [column], part.metrics)
+            check_all_known("row", values, rows)
         _measurable(part.metrics)
         for settings in (part.settings, *part.row_settings.values()):
             _overridable(f"part '{part.heading}'", settings)
         of_methods = [methods.get(row.method).options.model_fields for row in self.rows_of(part)]
-        _known("option of its rows' methods called", part.options, itertools.chain(*of_methods))
+        known = itertools.chain(*of_methods)
+        check_all_known("option of its rows' methods called", part.options, known)
 
     def _check_claim(self, claim: Claim) -> None:
         part = self.part(claim.part)
-        _known("column", [claim.column], part.metrics)
+        check_all_known("column", [claim.column], part.metrics)
         extremes = [name for name in (claim.lowest, claim.highest) if name is not None]
-        _known("row", [*claim.rising, *extremes], [row.name for row in self.rows_of(part)])
+        check_all_known("row", [*claim.rising, *extremes], [row.name for row in self.rows_of(part)])
         if len(claim.rising) < 2 and not extremes:
             raise ValueError(
                 f"the claim '{claim.text}' compares nothing; give two rising rows or more, or the "
@@ -203,7 +204,7 @@ class Recipe(_Strict):
 
     def _check_figure(self, figure: str) -> None:
         kind, colon, argument = figure.partition(":")
-        _known("figure", [kind], FIGURES)
+        check_all_known("figure", [kind], FIGURES)
         if bool(colon) != bool(FIGURES[kind]):
             raise ValueError(f"a figure is '{figure}', expected {kind}{FIGURES[kind]}")
         if kind == "bars" and self.summary == "median":
@@ -212,7 +213,7 @@ class Recipe(_Strict):
                 f"seeds:{argument}"
             )
         if FIGURES[kind] == ":COLUMN":
-            _known("column", [argument], self._columns)
+            check_all_known("column", [argument], self._columns)
         elif argument:
             metrics.check(f"fd:{argument}")
 
@@ -268,12 +269,6 @@ def _measurable(columns: Mapping[str, str]) -> None:
         metrics.check(metric)
 
 
-def _known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
-    names = list(known)
-    for name in given:
-        check_known(kind, name, names)
-
-
 def names() -> list[str]:
     """The recipes that come with the package.
 
@@ -316,7 +311,7 @@ def load(name: str) -> Recipe:
         raise InputError(
             f"{path.name} is not a recipe ({error}); docs/experiments.md explains the keys."
         ) from None
-    _known("preset", (part.preset for part in recipe.parts if part.preset), presets())
+    check_all_known("preset", (part.preset for part in recipe.parts if part.preset), presets())
     _find_data(recipe, path.parent)
     return recipe
 

@@ -82,9 +82,6 @@ def displayable(samples: Array) -> Array:
 def value_limits(samples: Array) -> Limits:
     """The values drawn as black and white, or as the bottom and top of a cell.
 
-    Args:
-        samples: any array.
-
     Returns:
         0 and 255 for uint8, otherwise the smallest and the largest finite value, never equal.
 

@@ -191,26 +191,11 @@ def _setting(name: str, value: Any) -> str:
 def measures(columns: Sequence[Column]) -> list[dict[str, Measure]]:
     """The numbers that were measured in all repetitions of a method.
 
-    Args:
-        columns: the methods.
-
     Returns:
         For each method, name to mean, spread and number of seeds; numbers of one name can be
         compared.
     """
-    return _measures(columns, _measured(columns))
-
-
-def _measured(columns: Sequence[Column]) -> list[dict[str, Value]]:
-    """Values measured after training, per run, under names that make them comparable."""
-    runs = [view.run for column in columns for view in column.views]
-    return comparable([read(run.folder, run.measured_on) for run in runs])
-
-
-def _measures(
-    columns: Sequence[Column], measured: Sequence[Mapping[str, Value]]
-) -> list[dict[str, Measure]]:
-    runs, found = iter(measured), []
+    runs, found = iter(_measured(columns)), []
     for column in columns:
         tables = [
             _numbers(view.metrics, column.same_units)
@@ -220,6 +205,12 @@ def _measures(
         shared = [name for name in tables[0] if all(name in table for table in tables)]
         found.append({name: _measure([table[name] for table in tables]) for name in shared})
     return found
+
+
+def _measured(columns: Sequence[Column]) -> list[dict[str, Value]]:
+    """Values measured after training, per run, under names that make them comparable."""
+    runs = [view.run for column in columns for view in column.views]
+    return comparable([read(run.folder, run.measured_on) for run in runs])
 
 
 def _numbers(metrics: Mapping[str, Any], same_units: bool) -> dict[str, float]:
@@ -281,16 +272,13 @@ def best_of(values: Sequence[Measure], less_is_better: bool) -> int | None:
 def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, int]]:
     """The table of numbers.
 
-    Args:
-        columns: the methods.
-
     Returns:
         Rows of text, name first, with a dash where a method lacks the number; and row index to the
         index of the cell to mark as best. The number of seeds is in brackets if methods differ in
         it.
     """
-    measured = _measured(columns)
-    found, better = _measures(columns, measured), _better(measured)
+    found, measured = measures(columns), _measured(columns)
+    better = _better(measured)
     labels = {name: (name, unit_of(one)) for table in measured for name, one in table.items()}
     counted = len({len(column.views) for column in columns}) > 1
     rows: list[list[str]] = []

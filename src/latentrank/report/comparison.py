@@ -60,7 +60,7 @@ class _Files(NamedTuple):
     def figure(self, name: str, drawn: Drawn, heading: str = "") -> Markup:
         """Write a figure and return its HTML."""
         write_figure(drawn.figure, self.folder / f"{name}.{self.figure_format}")
-        return embedded(drawn, heading)
+        return embedded(drawn.figure, drawn.alt, drawn.caption, heading)
 
 
 def files_of(page: Path) -> Path:
@@ -91,9 +91,6 @@ def write_comparison(
         path: the HTML file to write; `files_of` it gets `table.csv`, `table.tex` and the figures.
         labels: names of the columns, by default derived from the differences.
         figure_format: format of the figures' files.
-
-    Returns:
-        The path.
 
     Raises:
         InputError: no runs, runs on different data, a run that is not finished, not one label for

@@ -70,9 +70,6 @@ def page(
         script: JavaScript from this package; without it, the page allows no scripts.
         live: the script may send requests to the page's server.
 
-    Returns:
-        The document.
-
     Example:
         >>> document = page("a < b", "Lead.", facts({}), [section("S", note("n"))], "End.")
         >>> "<h1>a &lt; b</h1>" in document

@@ -43,15 +43,7 @@ def panels(
 
 
 def draw(panel: Panel, sample: Array, axes: Axes, colours: Sequence[Any], **style: Any) -> None:
-    """A curve `(C, T)`, or a row of a table `(F,)`: with names, from top to bottom.
-
-    Args:
-        panel: to draw in.
-        sample: the curve or row.
-        axes: its names and coordinates.
-        colours: of its channels, in turn.
-        **style: of the lines.
-    """
+    """A curve `(C, T)`, or a row of a table `(F,)`: with names, from top to bottom."""
     if named_rows(sample, axes):
         style = {"marker": "o", "markersize": 1 + 2 * style.get("linewidth", 1.5), **style}
         panel.plot(sample, np.arange(len(sample)), color=colours[0], **style | {"linewidth": 0})

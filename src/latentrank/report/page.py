@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from latentrank import __version__, methods
 from latentrank.config import MachineConfig, TrainConfig, section_of, settings
@@ -16,7 +17,7 @@ from latentrank.io import remove_file, write_text
 from latentrank.metrics import read, tables
 from latentrank.report import html
 from latentrank.report.errors import percent
-from latentrank.report.panels import PANELS, Drawn
+from latentrank.report.panels import PANELS
 from latentrank.report.style import Format, to_svg, write_figure
 from latentrank.report.view import View, flat_settings
 from latentrank.runs import MissingDataError, Run
@@ -60,7 +61,8 @@ def write_report(run: Run, figure_format: Format = "png") -> Path:
             sections.append(html.section(title, html.note(str(error))))
         else:
             write_figure(drawn.figure, path.with_suffix(f".{figure_format}"))
-            sections.append(html.section(title, embedded(drawn), *map(html.note, drawn.remarks)))
+            picture = embedded(drawn.figure, drawn.alt, drawn.caption)
+            sections.append(html.section(title, picture, *map(html.note, drawn.remarks)))
     found = view.errors_if_known
     if found:
         found.write(run.folder / ERRORS)
@@ -158,7 +160,6 @@ def _settings_table(config: Mapping[str, object]) -> Markup:
     )
 
 
-def embedded(drawn: Drawn, heading: str = "") -> Markup:
-    """A figure for a page."""
-    width = drawn.figure.get_figwidth() * 96
-    return html.picture(to_svg(drawn.figure), drawn.alt, drawn.caption, width, heading)
+def embedded(figure: Figure, alt: str, caption: str, heading: str = "") -> Markup:
+    """A figure for a page, see `latentrank.report.html.picture`."""
+    return html.picture(to_svg(figure), alt, caption, figure.get_figwidth() * 96, heading)

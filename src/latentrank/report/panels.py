@@ -123,7 +123,7 @@ def _reconstructions(view: View) -> Drawn:
 def _fields(view: View, found: Array) -> Drawn:
     """Original, reconstruction and error of a few fields."""
     rows = spread_evenly(len(found), 3)
-    named = [f"{view.titles[row]}" for row in rows if view.titles[row]]
+    named = [view.titles[row] for row in rows if view.titles[row]]
     from_top = f" From the top: {'; '.join(named)}." if named and view.shape[0] == 1 else ""
     return Drawn(
         figures.fields(view.originals[rows], found[rows], view.axes),

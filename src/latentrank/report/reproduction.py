@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from latentrank.formatting import mean_and_spread
 from latentrank.io import write_json, write_text
 from latentrank.report import html
-from latentrank.report.style import to_svg, write_figure
+from latentrank.report.page import embedded
+from latentrank.report.style import write_figure
 
 _PLUS = "\N{PLUS-MINUS SIGN}"
 _NONE = "\N{EN DASH}"
@@ -162,11 +163,6 @@ class Drawn(NamedTuple):
 def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: Path) -> None:
     """Write `table.md`, `table.json`, the figures and `report.html`.
 
-    Args:
-        page: the results.
-        drawn: the figures.
-        folder: folder to write to.
-
     Raises:
         InputError: it cannot be written.
     """
@@ -276,11 +272,7 @@ def document(page: Page, drawn: Sequence[Drawn]) -> str:
     sections.append(html.section("Notes", html.note(_reading(page))))
     sections += [html.section(title, html.note(*texts)) for title, texts in _texts(page).items()]
     if drawn:
-        sections.append(html.section("Figures", *map(_picture, drawn)))
+        pictures = (embedded(one.figure, one.caption, one.caption) for one in drawn)
+        sections.append(html.section("Figures", *pictures))
     footer = f"Written by latentrank {page.version}: {page.command}"
     return html.page(page.title, f"{page.paper}." if page.paper else "", Markup(), sections, footer)
-
-
-def _picture(drawn: Drawn) -> Markup:
-    width = drawn.figure.get_size_inches()[0] * 96
-    return html.picture(to_svg(drawn.figure), drawn.caption, drawn.caption, width)

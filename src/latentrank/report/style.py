@@ -209,9 +209,6 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
         height: in inches.
         constrained: use matplotlib's constrained layout, so that no label is clipped.
 
-    Returns:
-        The figure.
-
     Example:
         >>> new_figure(4, 2).get_size_inches().tolist()
         [4.0, 2.0]
@@ -337,9 +334,6 @@ def write_figure(figure: Figure, path: str | Path) -> Path:
         figure: a figure of this package.
         path: a name that ends in .png, .pdf or .svg.
 
-    Returns:
-        The path.
-
     Raises:
         InputError: it cannot be written.
     """
@@ -355,9 +349,6 @@ def to_svg(figure: Figure) -> str:
     """The figure as an SVG for a page: transparent, with greys that follow the colour scheme.
 
     Its text is drawn as paths, so that it does not depend on installed fonts.
-
-    Args:
-        figure: a figure of this package.
 
     Returns:
         The SVG document, identical for identical figures.

@@ -19,9 +19,6 @@ _TEX = {
 def to_csv(columns: Sequence[Column]) -> str:
     """Every number of every method, one per row.
 
-    Args:
-        columns: the methods.
-
     Returns:
         CSV with the columns `method`, `metric`, `mean`, `std` (empty for one seed) and `seeds`,
         numbers at full precision.

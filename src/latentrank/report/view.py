@@ -341,10 +341,6 @@ def display_name(method: str) -> str:
 def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten a nested mapping, with dotted names.
 
-    Args:
-        values: a configuration or metrics.
-        prefix: prefix of the names.
-
     Returns:
         Name to value; an empty inner mapping is dropped.
 

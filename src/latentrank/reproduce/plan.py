@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from latentrank import methods, metrics
 from latentrank.config import SAMPLES, RunConfig
-from latentrank.errors import InputError, check_known
+from latentrank.errors import check_count, check_known
 from latentrank.metrics import Subject
 from latentrank.recipes import BUDGETS, Budget, Part, Recipe, Row, Settings
 from latentrank.runs.cache import PlannedRun, folder_name
@@ -77,8 +77,7 @@ def plan(
         InputError: settings that do not exist or are out of range.
     """
     check_known("budget", budget, BUDGETS)
-    if seeds < 1:
-        raise InputError(f"seeds is {seeds}, expected an integer of at least 1; raise it.")
+    check_count(seeds, "seeds")
     machine = {"download": download, "device": device}
     machine |= {"data_root": data_root} if data_root else {}
     return [

@@ -66,9 +66,6 @@ def differences(recipe: Recipe, budget: Budget) -> list[str]:
 def limits(taken: Iterable[str]) -> list[str]:
     """What distances can be compared with, depending on their features.
 
-    Args:
-        taken: metrics as text.
-
     Example:
         >>> limits(["rank", "fd:gmm"])
         ["FD-classifier is the Fréchet distance on features of a classifier of ..."]
@@ -99,10 +96,6 @@ def _usual(preset: Preset, name: str) -> Any:
 
 def verdict(claim: Claim, page: Page) -> str:
     """A claim, and whether the measured means or medians reproduce it.
-
-    Args:
-        claim: a claim of the recipe.
-        page: the results.
 
     Returns:
         The claim, followed by the verdict: reproduced (all differences exceed the standard

@@ -71,9 +71,6 @@ def content(config: RunConfig) -> dict[str, Any]:
     Machine settings are excluded, and data enter by their content. Adding a setting with a default
     to the library therefore does not change it.
 
-    Args:
-        config: configuration of the run.
-
     Example:
         >>> plain = RunConfig(method="lorae", data="shapes", device="cpu")
         >>> content(plain)
@@ -81,8 +78,9 @@ def content(config: RunConfig) -> dict[str, Any]:
         >>> content(plain.updated({"epochs": 3}))["settings"]
         {'epochs': 3}
     """
-    source = config.data.source
-    usual = RunConfig(method=config.method, data=source, latent_dim=_usual_width(source))
+    source, known = config.data.source, data.DATASETS
+    width = known.get(source).description.latent_dim if source in known else None
+    usual = RunConfig(method=config.method, data=source, latent_dim=width)
     return {
         "schema": SCHEMA,
         "method": config.method,
@@ -97,15 +95,8 @@ def content(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def _usual_width(source: str) -> int | None:
-    return data.DATASETS.get(source).description.latent_dim if source in data.DATASETS else None
-
-
 def fingerprint(source: str) -> str:
     """A digest of the content of a file, or of all files in a folder.
-
-    Args:
-        source: a path.
 
     Returns:
         Hexadecimal digits; a digest of the path if nothing exists there.
@@ -114,11 +105,7 @@ def fingerprint(source: str) -> str:
 
 
 def stamps(source: str) -> Stamps:
-    """The files at a path, each with a stamp that changes with it; None if there is none.
-
-    Args:
-        source: a path.
-    """
+    """The files at a path, each with a stamp that changes with it; None if there is none."""
     path, _ = data.place(source)
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     return tuple((file, stamp_of(file) if file.is_file() else None) for file in files)

@@ -57,9 +57,6 @@ def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunCo
 def with_one_length(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that override others: a length in epochs resets one in steps, and the reverse.
 
-    Args:
-        given: settings by name.
-
     Raises:
         InputError: both lengths are given.
 
@@ -118,10 +115,6 @@ def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
 
     This happens once, at the start of a run; afterwards every value is set.
 
-    Args:
-        config: as configured.
-        dataset: its data.
-
     Raises:
         InputError: a resolved value is invalid.
     """
@@ -138,10 +131,6 @@ def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
 
 def default_folder(config: RunConfig, parent: str | Path = "runs") -> Path:
     """A folder for a new run, named after its data and method.
-
-    Args:
-        config: configuration of the run.
-        parent: folder of runs.
 
     Returns:
         A path that does not exist yet: `DATA-METHOD`, or `DATA-METHOD-2` and so on.

@@ -18,14 +18,7 @@ from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
-from latentrank.io import (
-    atomic_write,
-    expanded,
-    read_json,
-    read_yaml,
-    remove_file,
-    write_json,
-)
+from latentrank.io import atomic_write, expanded, read_json, read_yaml, remove_file, write_json
 from latentrank.models.base import LatentModel
 from latentrank.runs.kept import Kept
 from latentrank.runs.stored import check_stored

@@ -136,4 +136,4 @@ def _named(missed: Sequence[int], dataset: Dataset) -> str:
     """Columns or channels by their names, or their indices where they have none."""
     names = dataset.axes.channel_names or range(dataset.shape[0])
     kind = "column" if len(dataset.shape) == 1 else "channel"
-    return f"{kind}{'s' if len(missed) > 1 else ''} {first_of([names[i] for i in missed], 10)}"
+    return f"{kind}{'s' if len(missed) > 1 else ''} {first_of([names[i] for i in missed])}"

@@ -35,12 +35,7 @@ class Clock:
             self.seconds[training.group].append(Run(training.folder).metrics["seconds"])
 
     def left(self, runs: Sequence[PlannedRun], at_once: int) -> str:
-        """The remaining time of runs, as the end of a sentence; empty if unknown.
-
-        Args:
-            runs: the unfinished runs.
-            at_once: number of parallel runs.
-        """
+        """The remaining time of runs, as the end of a sentence; empty if unknown."""
         begun = [(run.group, *run.so_far) for run in runs]
         spans = {group: [seconds / share] for group, share, seconds in begun if share and seconds}
         spans |= self.seconds
@@ -84,12 +79,7 @@ class Board:
         self._progress.stop()
 
     def show(self, running: Sequence[PlannedRun], ended: int) -> None:
-        """Show the progress of active runs, read from their histories.
-
-        Args:
-            running: the active runs.
-            ended: number of ended runs.
-        """
+        """Show the progress of active runs, read from their histories."""
         if self._progress.disable:
             return
         for folder in self._lines.keys() - {training.folder for training in running}:

@@ -20,10 +20,6 @@ from latentrank.runs.folder import Run
 def check(n_init: int, spec: Spec) -> None:
     """Refuse repeated trainings if all would be equal, or the lowest error would not be the best.
 
-    Args:
-        n_init: number of trainings.
-        spec: of the model that is trained.
-
     Raises:
         InputError: more than one training is requested, which would be pointless.
 
@@ -60,9 +56,6 @@ def keep_best(config: RunConfig, folder: Path, train: Callable[[RunConfig, Path]
         config: resolved; the run's own.
         folder: folder of the run.
         train: trains, or resumes, with a configuration in a folder.
-
-    Returns:
-        The run.
 
     Raises:
         InputError: a training diverges, or `train` raises it for another reason.

@@ -7,14 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from latentrank.errors import InputError
 
@@ -54,10 +47,6 @@ class _Stored(BaseModel):
 
 def check_stored(values: Mapping[str, Any], path: Path) -> None:
     """Refuse stored metrics that no training wrote, such as a file edited by hand.
-
-    Args:
-        values: content of the file.
-        path: the file, for the message.
 
     Raises:
         InputError: names the first value that is missing or wrong.

@@ -131,9 +131,6 @@ def resume(
         progress: show a progress line.
         callbacks: additional Lightning callbacks.
 
-    Returns:
-        The run.
-
     Raises:
         InputError: there is no run, it is finished or has no checkpoint, a setting cannot be
             changed, its data have changed, or another process is training in its folder.

@@ -39,10 +39,6 @@ class CommandEnded(RuntimeError):  # noqa: N818 - requested by the user, not an 
 def train_here(training: PlannedRun, progress: bool = False) -> str:
     """Train in the command's process.
 
-    Args:
-        training: the requested run.
-        progress: show a progress line.
-
     Returns:
         The reason if it cannot be trained; empty on success.
 

@@ -319,11 +319,6 @@ def configured(
 ) -> RunConfig:
     """The configuration of a trial.
 
-    Args:
-        given: fixed settings.
-        searches: searched settings.
-        proposed: values of the searched settings.
-
     Raises:
         InputError: settings or options do not exist or are invalid, or one is both given and
             searched.

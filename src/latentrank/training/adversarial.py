@@ -29,10 +29,6 @@ class AdversarialModule(TrainingModule):
     `diversity`, `discriminator_accuracy` and `collapsed` (0 or 1). Warns of a collapse once.
 
     Adam's first moment decays at 0.5, as in DCGAN (Radford, Metz and Chintala 2016).
-
-    Args:
-        model: the GAN.
-        config: training settings.
     """
 
     def __init__(self, model: GAN, config: TrainConfig) -> None:

@@ -47,9 +47,6 @@ class Checkpoint(ModelCheckpoint, SomeBatches):
 
     With only a few steps per epoch, writing a checkpoint after each would take longer than
     training, so the next one waits for thirty times as long as the previous one took to write.
-
-    Args:
-        folder: where to write it.
     """
 
     def __init__(self, folder: Path) -> None:

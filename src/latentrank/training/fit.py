@@ -281,11 +281,11 @@ def _trainer(config: TrainConfig, folder: Path | None, callbacks: list[Callback]
     except InputError:
         raise
     except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
-        where = config.machine
+        where, reason = config.machine, " ".join(str(error).split()).split(". ")[0].rstrip(".")
         asked = f"device {where.device}, devices {where.devices}, strategy {where.strategy}"
         raise InputError(
             f"Training cannot run with {asked}, precision {config.precision}: "
-            f"{_first_sentence(error)}; change one of them."
+            f"{reason}; change one of them."
         ) from error
 
 
@@ -296,10 +296,6 @@ def _environment(config: TrainConfig, folder: Path | None) -> list[LightningEnvi
     """
     alone = config.machine.devices == 1 and (folder is None or is_first_process())
     return [LightningEnvironment()] if alone else []
-
-
-def _first_sentence(error: Exception) -> str:
-    return " ".join(str(error).split()).split(". ")[0].rstrip(".")
 
 
 def _checkpoint(folder: Path | None) -> Path:

@@ -35,6 +35,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from latentrank.config import TrainConfig
 from latentrank.data import Batch, DataModule
 from latentrank.errors import InputError
+from latentrank.formatting import counted
 from latentrank.linalg.precision import to_float64
 from latentrank.losses import relative_error
 from latentrank.models.base import LatentModel
@@ -299,9 +300,8 @@ def _report(found: Chart, landmarks: Array, rank: int, steps: int) -> dict[str, 
     trust = found.trustworthiness(landmarks)
     message = (
         f"The geodesic start has a residual variance of {found.residual_variance:.2g} and a "
-        f"trustworthiness of {trust:.3f} in {rank} "
-        f"dimension{'s' if rank > 1 else ''}, from {len(landmarks)} samples with "
-        f"{found.neighbours} neighbours each."
+        f"trustworthiness of {trust:.3f} in {counted(rank, 'dimension')}, from {len(landmarks)} "
+        f"samples with {found.neighbours} neighbours each."
     )
     gaps, mixed = found.residual_variance > DOUBTFUL, trust < TRUSTED
     reliable = not (gaps or mixed)
@@ -328,10 +328,6 @@ def _report(found: Chart, landmarks: Array, rank: int, steps: int) -> dict[str, 
 
 def start_of(model: LatentModel, config: TrainConfig) -> GeodesicStart | None:
     """The start that a configuration asks for; None for a random one.
-
-    Args:
-        model: the model to train.
-        config: training settings.
 
     Raises:
         InputError: the code of the method has no basis of a given rank.

@@ -40,10 +40,6 @@ class TrainingModule(LightningModule):
     path) and `rank` (number of covariance singular values of the validation codes above 1e-4 of
     the largest).
 
-    Args:
-        model: the autoencoder.
-        config: training settings.
-
     Attributes:
         terms: accumulates the loss terms.
         begun: whether training, or the rest of a resumed one, has begun; set before any callback.
@@ -170,12 +166,7 @@ class TrainingModule(LightningModule):
         return StepGraph(step, settings, optimizer, record)
 
     def count_step(self, terms: dict[str, Tensor], batch: Batch) -> None:
-        """Add the loss terms of a step to those of the epoch, and end the run after its last step.
-
-        Args:
-            terms: scalars by name.
-            batch: on which they were computed.
-        """
+        """Add a step's loss terms to those of the epoch, and end the run after its last step."""
         self.terms.add(terms, distributed.batch_rows(batch.x), self._steps_done)
         self._steps_done += 1
         self._stop_after_last(self._steps_done)
@@ -185,12 +176,7 @@ class TrainingModule(LightningModule):
             self.trainer.should_stop = True
 
     def descend(self, loss: Tensor, optimizer: LightningOptimizer) -> None:
-        """Take one optimiser step on a loss, counted as a step of the run.
-
-        Args:
-            loss: a scalar.
-            optimizer: the trainer's optimiser.
-        """
+        """Take one optimiser step on a loss, counted as a step of the run."""
         if self._lean:
             optimizer._on_before_step()
             gradient_step(loss, optimizer.optimizer)
@@ -318,13 +304,7 @@ def _may_be_lean(trainer: Trainer) -> bool:
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:
-    """Seed the random generators of a device and of the CPU from the run's seed and the step alone.
-
-    Args:
-        seed: the run's seed.
-        step: number of the step.
-        device: device that the noise is drawn on.
-    """
+    """Seed the generators of a device and of the CPU from the run's seed and the step alone."""
     state = (seed * 1_000_003 + step) % 2**63
     if device.type not in ("cpu", "cuda"):
         torch.manual_seed(state)

@@ -48,10 +48,6 @@ class SecondStage(Callback):
 def second_stage_of(model: LatentModel, config: TrainConfig) -> SecondStage | None:
     """The second stage that a model's options request, or None.
 
-    Args:
-        model: the autoencoder.
-        config: training settings.
-
     Raises:
         InputError: `second_stage_epochs` is not an integer of at least 0, or the length of the
             first stage is not given in epochs.

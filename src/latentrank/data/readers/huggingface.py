@@ -14,11 +14,11 @@ import numpy as np
 from latentrank.data import cache, pages, views
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import tables
-from latentrank.data.readers.named import LABELS, check
+from latentrank.data.readers.named import LABELS
 from latentrank.data.readers.reading import reading
 from latentrank.data.splits import join, split_in, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError, need
+from latentrank.errors import InputError, check_all_known, need
 from latentrank.formatting import counted
 
 PREFIX = "hf:"
@@ -129,7 +129,7 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     if labels != asked:
         said.append(f"Labels are read from the column {labels}.")
     meaning = meaning._replace(labels=labels, is_split=len(by_name) > 1)
-    check("column", what, meaning.asked, features)
+    check_all_known(f"column in {what} called", meaning.asked, features)
     parts: dict[str, Part] = {}
     contents = []
     for name, table in by_name.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused
 from latentrank.data.splits import join, role, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError, check_known
+from latentrank.errors import InputError
 
 #: Names of samples and of labels as arrays, the first of which that a file has is used.
 SAMPLE_ARRAYS = ("x", "images", "imgs", "data", "samples")
@@ -21,21 +21,6 @@ LABELS = ("label", "labels", "class")
 # Other names of labels: better rejected than silently ignored.
 _LABEL_WORDS = ("label", "target", "y_", "class")
 _EXPECTED = "expected x, or x_train and x_test (labels: y, or y_train and y_test)"
-
-
-def check(kind: str, what: str, wanted: Iterable[str | None], known: Iterable[str]) -> None:
-    """Reject names that are not there.
-
-    Args:
-        kind: what a name refers to.
-        what: where it is looked for.
-        wanted: names; None is none.
-        known: those that are there.
-    """
-    names = list(known)
-    for name in wanted:
-        if name is not None:
-            check_known(f"{kind} in {what} called", name, names)
 
 
 def contents(

@@ -13,9 +13,9 @@ from latentrank.data.arrays import Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
-from latentrank.data.readers.named import LABELS, check, columns, unused
+from latentrank.data.readers.named import LABELS, columns, unused
 from latentrank.data.views import Array
-from latentrank.errors import InputError, need
+from latentrank.errors import InputError, check_all_known, need
 
 _PARAMETERS = "parameters"
 
@@ -64,7 +64,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     lacking = [name for name in found if not np.isfinite(dataset[name].values).all()]
     parameters = given or tuple(name for name in found if name not in lacking)
     known = [str(name) for name in dataset.variables]
-    check("variable", str(path), [*parameters, meaning.labels], known)
+    asked = filter(None, [*parameters, meaning.labels])
+    check_all_known(f"variable in {path} called", asked, known)
     labels = meaning.labels or next((name for name in LABELS if name in known), None)
     arrays = [_values(dataset[name], path) for name in names]
     along = _along_samples(dataset, path, sample, parameters)
@@ -164,7 +165,7 @@ def _along(dataset: Any, dim: str) -> Axis:
 
 def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> list[str]:
     chosen = [inner.strip("/")] if inner else list(meaning.columns or ())
-    check("variable", str(path), chosen, map(str, dataset.variables))
+    check_all_known(f"variable in {path} called", chosen, map(str, dataset.variables))
     if not chosen:
         named = {meaning.labels, *(meaning.parameters or (_PARAMETERS,)), *LABELS}
         chosen = [

@@ -17,20 +17,19 @@ from torch import Tensor
 from latentrank.data.arrays import REMEDIES, Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis, are_numbered
 from latentrank.data.plain import stacked
-from latentrank.data.readers.named import LABELS, check
+from latentrank.data.readers.named import LABELS
 from latentrank.data.readers.named import columns as columns_of
 from latentrank.data.readers.reading import reading
 from latentrank.data.readers.table_text import Start, is_number
 from latentrank.data.splits import join, split_of
 from latentrank.data.views import Array
-from latentrank.errors import InputError, need
+from latentrank.errors import InputError, check_all_known, need
 from latentrank.formatting import first_of
 
 #: Suffixes of tables in text.
 TEXTS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
-_NAMED = 10  # maximum number of columns to name
 #: Columns by name; a data frame is one, though a slow one.
 _Table = Mapping[str, Any]
 _GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
@@ -85,11 +84,6 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     `label` or `class` holds labels, and one named `split` the names of the splits, unless the user
     specifies otherwise.
 
-    Args:
-        what: description of its origin, for messages.
-        frame: a pandas data frame.
-        meaning: roles of the columns.
-
     Raises:
         InputError: a column does not exist, none is left for the samples, or there are no rows.
     """
@@ -102,7 +96,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     if meaning.lenient and not headed:  # columns are in the order of training
         meaning = meaning._replace(columns=None)
     meaning = meaning.within(names)
-    check("column", what, meaning.asked, names)
+    check_all_known(f"column in {what} called", meaning.asked, names)
     labels = meaning.labels or _called(names, LABELS)
     split = None if meaning.is_split else _split_column(series, names)
     named = {labels, split, *(meaning.parameters or ())}
@@ -118,7 +112,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         columns = tuple(lists[:1])
     if not columns:
         raise InputError(
-            f"{what} has no columns of numbers for the samples; it has {first_of(names, _NAMED)}: "
+            f"{what} has no columns of numbers for the samples; it has {first_of(names)}: "
             "add some, or if these are labels, make them a column label of the samples' table."
         )
     _check_numbers(what, series, columns, meaning)
@@ -139,11 +133,11 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         _texts_of_index(frame) if named_after is None else _as_text(series[named_after]),
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
-    said.append(f"Columns of a sample ({len(columns)}): {first_of(columns, _NAMED)}.")
+    said.append(f"Columns of a sample ({len(columns)}): {first_of(columns)}.")
     if named_after is not None:
         said.append(f"Names of samples are read from the column {named_after}.")
     if over:
-        said.append(f"Unused columns: {first_of(over, _NAMED)}.")
+        said.append(f"Unused columns: {first_of(over)}.")
     parts, joined = _by_split(part, None if split is None else series[split], meaning, what)
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
     return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
@@ -183,7 +177,7 @@ def _matrix(what: str, table: _Table, columns: Sequence[str], meaning: Meaning) 
     if any(missing.values()):
         listed = [f"{name} ({count})" for name, count in missing.items() if count]
         raise InputError(
-            f"{what} lacks values in {len(listed)} of its columns, {first_of(listed, _NAMED)}; "
+            f"{what} lacks values in {len(listed)} of its columns, {first_of(listed)}; "
             f"fill them in or drop those rows{_or_leave_out(meaning, 'these columns')}."
         )
     values = [table[name].to_numpy() for name in columns]

@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 from latentrank.errors import InputError
 from latentrank.report import lines
 from latentrank.report.cells import Floats
-from latentrank.report.style import (
-    INK,
-    legend_above,
-    one_panel,
-    styled,
-)
+from latentrank.report.style import INK, legend_above, one_panel, styled
 
 _FLOOR: Final = 1e-6  # share of the variance below which errors are drawn at the axis
 _LINEAR: Final = 12  # coefficients up to which their axis is linear
@@ -40,9 +35,6 @@ def error_by_coefficients(
             seeds: their median, with a band from the smallest to the largest.
         pca: the same for PCA, drawn thin and black over the range of the methods.
         rank: name to rank, marked by a dot on its curve.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: no curve.

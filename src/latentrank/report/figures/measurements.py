@@ -47,9 +47,6 @@ def power_law(
         y_label: what y is.
         expected: exponent predicted by theory, drawn dashed through the centre of the fit.
 
-    Returns:
-        The figure.
-
     Raises:
         InputError: a nonpositive number, or arrays of different lengths.
 

@@ -20,12 +20,7 @@ from latentrank.report.cells import (
     value_limits,
     widened,
 )
-from latentrank.report.style import (
-    MUTED,
-    legend_above,
-    narrow,
-    styled,
-)
+from latentrank.report.style import MUTED, legend_above, narrow, styled
 
 
 @styled
@@ -44,9 +39,6 @@ def reconstructions(
             never clipped: their cells span at least these limits. Default: the range of the
             originals, 0 to 255 for uint8.
         axes: names, units and coordinates of the axes of curves and vectors.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: the two arrays differ in shape, or are empty.
@@ -72,9 +64,6 @@ def labelled_rows(samples: Mapping[str, Array], limits: Limits | None = None) ->
         samples: name to `(N, *shape)`, the same shape for all, drawn from top to bottom.
         limits: as in `reconstructions`; default: the range of the first row.
 
-    Returns:
-        The figure.
-
     Raises:
         InputError: rows of different shapes, no rows, or empty ones.
 
@@ -99,9 +88,6 @@ def samples(images: Array, limits: Limits | None = None, columns: int | None = N
         limits: as in `reconstructions`.
         columns: samples in a row; default: as wide as the page, at most 16. An incomplete last row
             is dropped.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: nothing to draw, or a shape that cannot be drawn.

@@ -47,9 +47,6 @@ def latent_scatter(
             `(N,)` or `(N, P)` real numbers are parameters, a panel each; None: one colour.
         names: names of the classes 0, 1, ..., or of the parameters.
 
-    Returns:
-        The figure.
-
     Raises:
         InputError: codes with no or more than two columns, or labels of another length.
 

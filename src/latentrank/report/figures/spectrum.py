@@ -14,15 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from latentrank.errors import InputError
 from latentrank.report import lines
 from latentrank.report.cells import Array
-from latentrank.report.style import (
-    INK,
-    MUTED,
-    legend_above,
-    narrow,
-    new_figure,
-    page_width,
-    styled,
-)
+from latentrank.report.style import INK, MUTED, legend_above, narrow, new_figure, page_width, styled
 
 #: Normalised singular values below this are rounding errors, drawn at the bottom.
 SPECTRUM_FLOOR: Final = 1e-12

@@ -9,14 +9,7 @@ from matplotlib.figure import Figure
 
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.report import lines
-from latentrank.report.cells import (
-    MOST_POINTS,
-    Array,
-    Limits,
-    grid_figure,
-    value_limits,
-    widened,
-)
+from latentrank.report.cells import MOST_POINTS, Array, Limits, grid_figure, value_limits, widened
 from latentrank.report.style import CONTINUOUS, legend_above, narrow, styled
 
 #: Channels of curves that a walk between them shows at most.
@@ -34,9 +27,6 @@ def interpolation(rows: Array, limits: Limits | None = None, axes: Axes = UNNAME
         rows: `(R, S, *shape)`, S steps from one sample to another.
         limits: as in `reconstructions`.
         axes: names, units and coordinates of the axes of curves and vectors.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: nothing to draw, or a shape that cannot be drawn.

@@ -13,11 +13,7 @@ from latentrank.formatting import counted
 from latentrank.linalg import truncate_rank
 from latentrank.models.base import LatentModel
 from latentrank.training.context import data_of, model_of
-from latentrank.training.rank_search.base import (
-    SETTLE,
-    PeriodicSearch,
-    agreed_error,
-)
+from latentrank.training.rank_search.base import SETTLE, PeriodicSearch, agreed_error
 from latentrank.training.rank_search.subset import Subset
 from latentrank.training.rank_search.trend import ErrorAt, Trend
 

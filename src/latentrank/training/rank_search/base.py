@@ -39,11 +39,6 @@ class RankSearch(KeptCallback):
 
     Subclasses declare what they need of a model; one without it is rejected before training.
 
-    Args:
-        model: the model being trained.
-        config: training settings.
-        target: the rank target.
-
     Attributes:
         needs: what `suits` checks, worded to complete "which needs ...".
     """
@@ -69,9 +64,6 @@ class RankSearch(KeptCallback):
 
         It always contains `rank`, `reliable` (whether the search was completed) and `message`, a
         sentence on both.
-
-        Args:
-            model: the trained model.
         """
         raise NotImplementedError
 

@@ -116,10 +116,6 @@ def miss_of_rank(values: Tensor, target: int) -> float:
 def miss_of_error(error: float, target: float) -> float:
     """The distance of an error from just below its target, for `Steering.update`.
 
-    Args:
-        error: measured error.
-        target: upper bound on the error.
-
     Returns:
         0 between 80 % and 95 % of the target; else the logarithm of the ratio of 95 % of the target
         to the error.

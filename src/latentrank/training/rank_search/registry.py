@@ -26,10 +26,6 @@ SEARCHES = Registry[type[RankSearch]](
 def search_for(model: LatentModel, config: TrainConfig) -> RankSearch | None:
     """The search that finds the rank of a model during training; None if its rank is given.
 
-    Args:
-        model: the autoencoder.
-        config: training settings.
-
     Raises:
         InputError: there is no search of that name, or the model lacks what it needs.
 
