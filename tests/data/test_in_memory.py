@@ -213,6 +213,20 @@ def test_columns_are_told_apart():
     assert load(pandas.DataFrame(X, columns=nested)).shape == (4,)
 
 
+def test_parameters_in_data_frames_are_matched_by_name():
+    frame = pd.DataFrame(X[:, :2], columns=["dose", "time"])
+    whole = load({"x": X, "parameters": frame})
+    assert whole.parameter_names == ("dose", "time")
+    for name, asked in (("parameters", None), ("conditions", "conditions")):
+        arrays = {f"{name}_train": frame, f"{name}_test": frame[["time", "dose"]]}
+        data = load({"x_train": X, "x_test": X, **arrays}, parameters=asked)
+        assert data.parameter_names == ("dose", "time")
+        np.testing.assert_array_equal(data.test.parameters, X[:, :2])
+    other = {"parameters_train": frame, "parameters_test": frame.rename(columns={"time": "t"})}
+    with pytest.raises(InputError, match="different quantities"):
+        load({"x_train": X, "x_test": X, **other})
+
+
 @pytest.mark.parametrize("dims", [("x", "sample"), ("x", "time"), ("station", "sample")])
 def test_named_samples_are_never_along_another_axis(dims):
     xarray = pytest.importorskip("xarray")
