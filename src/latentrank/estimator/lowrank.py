@@ -231,8 +231,9 @@ class LowRankAutoencoder(FittedAutoencoder):
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Train for one epoch on `X`, continuing from earlier calls.
 
-        The preprocessing is fitted to the samples of the first call. `embedding_`, the rank, and
-        the basis of methods that have one, are computed from the samples of the last call.
+        The preprocessing is fitted to the samples of the first call; columns that are constant
+        there stay so, with a warning once they vary. `embedding_`, the rank, and the basis of
+        methods that have one, are computed from the samples of the last call.
 
         Args:
             X: `(N, ...)`, at least two samples.
