@@ -260,3 +260,24 @@ def test_arrays_and_tables_of_other_libraries_are_read_whole(tmp_path):
 def test_groups_are_not_samples(grouped):
     with pytest.raises(InputError, match=r"data are a \w+GroupBy, whose groups are not samples"):
         load(grouped)
+
+
+def test_places_stacked_from_several_dimensions_are_columns_of_a_table():
+    rng = np.random.default_rng(0)
+    fields = {
+        "T": (("time", "lat", "lon"), rng.normal(288, 1, (20, 3, 4))),
+        "p": (("time", "lat", "lon"), rng.normal(1e5, 500, (20, 3, 4))),
+    }
+    sea = xr.Dataset(fields).where(xr.DataArray([[1, 1, 0, 1]] * 3, dims=("lat", "lon")))
+    stacked = sea.to_dataarray("quantity").stack(place=("quantity", "lat", "lon")).dropna("place")
+    data = load(stacked)
+    assert data.shape == (18,)
+    whole = np.concatenate([data.train.x, data.test.x])
+    assert np.sort(whole, axis=None).tolist() == np.sort(stacked.to_numpy(), axis=None).tolist()
+    np.testing.assert_allclose(data.preprocessing.scale, data.train.x.std(0))
+    ae = LowRankAutoencoder("pca", latent_dim=2).fit(stacked)
+    np.testing.assert_allclose(ae.model_.preprocessing.scale, stacked.to_numpy().std(0))
+    assert ae.inverse_transform(ae.transform(stacked)).shape == stacked.shape
+    assert load(stacked, kind="curves").shape == (1, 18)
+    assert load(sea.stack(place=("lat", "lon")).dropna("place")).shape == (2, 9)
+    assert load(stacked.drop_vars(["place", "quantity", "lat", "lon"])).shape == (1, 18)

@@ -87,7 +87,8 @@ class LowRankAutoencoder(FittedAutoencoder):
         encoder: your own network, see `latentrank.build`; `fit` trains a copy.
         decoder: like `encoder`; give both or neither.
         kind: what a sample is: `"table"`, `"curves"`, `"images"` or `"volumes"`; by default the
-            number of axes decides. Two are a table, or curves in an xarray `DataArray`.
+            number of axes decides. Two are a table, or curves in an xarray `DataArray` whose second
+            dimension is not stacked from several.
         layout: order of the axes, such as `"NHWC"`, if neither the shape nor the dimension names of
             an xarray `DataArray` determine it.
         epochs: maximum number of passes over the data.
