@@ -8,7 +8,9 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = len(arguments_left) < len(given)
     _print_any_character()
     group: Any = typer.main.get_command(app)
-    with naming_options_of(group.commands.get(next(iter(arguments_left), None))):
+    command = group.commands.get(next(iter(arguments_left), None))
+    with naming_options_of(command), _warnings_as_sentences():
         return _run(group, arguments_left, debug)
 
 
@@ -81,6 +84,25 @@ def _run(group: Any, arguments_left: Sequence[str], debug: bool) -> int:
             return _say(failure, 2)
         return _say(f"Internal error ({described(error)}); {_where(debug)}", 1)
     return 0
+
+
+@contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    """A context in which our own warnings are printed without the place in our code."""
+    usual = warnings.formatwarning
+
+    def formatted(
+        message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any
+    ) -> str:
+        if issubclass(category, UserWarning) and Path(__file__).parent in Path(filename).parents:
+            return f"latentrank: {spoken(' '.join(str(message).split()))}\n"
+        return usual(message, category, filename, *rest, **more)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 #: Errors of a full disk, and of a user's share of one.
