@@ -281,3 +281,15 @@ def test_places_stacked_from_several_dimensions_are_columns_of_a_table():
     assert load(stacked, kind="curves").shape == (1, 18)
     assert load(sea.stack(place=("lat", "lon")).dropna("place")).shape == (2, 9)
     assert load(stacked.drop_vars(["place", "quantity", "lat", "lon"])).shape == (1, 18)
+
+
+def test_an_array_that_divides_the_samples_is_refused():
+    where = np.array(["train", "test"] * 10)
+    array = xr.DataArray(X, dims=("time", "place"), coords={"subset": ("time", where)})
+    for source in ({"x": X, "Split": where}, {"x": X, "split": where.astype("S")}, array):
+        with pytest.raises(
+            InputError, match=r"(plit|subset), which divides .*test, train.* x_train"
+        ):
+            load(source)
+    assert len(load({"x": X, "split": LABELS}).train) == 16  # no names of splits
+    assert load({"x": X, "split": where}, labels="split").class_names == ("test", "train")

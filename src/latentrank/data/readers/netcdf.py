@@ -13,7 +13,7 @@ from latentrank.data.arrays import Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
-from latentrank.data.readers.named import LABELS, check, columns, unused
+from latentrank.data.readers.named import LABELS, check, columns, refuse_split, unused
 from latentrank.data.views import Array
 from latentrank.errors import InputError, need
 
@@ -88,6 +88,8 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         said.append(f"No parameters, since some are NaN or infinite: {', '.join(lacking)}.")
     said.append(f"Samples are along {sample}.")
     used = {*names, *parameters, labels}
+    if not (meaning.lenient or meaning.is_split):
+        refuse_split(str(path), {n: v for n, v in dataset.variables.items() if n not in used})
     over = {str(name): values for name, values in dataset.data_vars.items() if name not in used}
     if over:
         said.append(unused(str(path), "variables", over, len(part.x)))

@@ -23,14 +23,13 @@ from latentrank.data.plain import stacked
 from latentrank.data.readers.named import LABELS, check
 from latentrank.data.readers.named import columns as columns_of
 from latentrank.data.readers.reading import reading
-from latentrank.data.splits import join, split_of
+from latentrank.data.splits import SPLIT_COLUMNS, join, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, need
 from latentrank.formatting import first_of
 
 #: Suffixes of tables in text.
 TEXTS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-_SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
 # Shorter samples may increase, or count up, by chance
 _MANY, _FEW = 7, 4
@@ -335,7 +334,7 @@ def _called(names: Sequence[str], wanted: Sequence[str]) -> str | None:
 
 
 def _split_column(frame: Any, names: Sequence[str]) -> str | None:
-    name = _called(names, _SPLIT)
+    name = _called(names, SPLIT_COLUMNS)
     known = name is not None and all(split_of(str(value)) for value in frame[name].unique())
     return name if known else None
 
