@@ -99,13 +99,17 @@ def _print_any_character() -> None:
 
 @contextmanager
 def _warnings_as_sentences() -> Iterator[None]:
-    """Within the context, a warning is a line like an error's, without a line of source code."""
+    """A context in which our own warnings are printed without the place in our code."""
     usual = warnings.formatwarning
 
-    def sentence(message: Warning | str, *_: Any, **__: Any) -> str:
-        return f"latentrank: Warning: {spoken(' '.join(str(message).split()))}\n"
+    def formatted(
+        message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any
+    ) -> str:
+        if issubclass(category, UserWarning) and Path(__file__).parent in Path(filename).parents:
+            return f"latentrank: Warning: {spoken(' '.join(str(message).split()))}\n"
+        return usual(message, category, filename, *rest, **more)
 
-    warnings.formatwarning = sentence
+    warnings.formatwarning = formatted
     try:
         yield
     finally:

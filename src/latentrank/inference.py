@@ -196,7 +196,7 @@ def predict(run: Run, parameters: ArrayLike, kind: str = "auto") -> NDArray[Any]
 
     Args:
         run: a finished run on data with parameters; the data are not needed.
-        parameters: `(N, P)`, the columns as in training.
+        parameters: `(N, P)`, the columns as in training; those of a data frame are taken by name.
         kind: one of `latentrank.parametric.KINDS`, or `"auto"` for multilinear on a full grid and
             radial otherwise.
 

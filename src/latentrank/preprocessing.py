@@ -146,6 +146,16 @@ class Preprocessing:
             )
 
     @property
+    def constants(self) -> list[int]:
+        """The columns or channels that did not vary in the training samples.
+
+        Example:
+            >>> Preprocessing((1.0, 42.0), (2.0, 0.0)).constants
+            [1]
+        """
+        return np.flatnonzero(np.atleast_1d(self.scale) == 0).tolist()
+
+    @property
     def identity(self) -> bool:
         """Whether values are unchanged."""
         return bool(np.all(np.asarray(self.offset) == 0) and np.all(np.asarray(self.scale) == 1))

@@ -59,22 +59,6 @@ def test_it_runs_as_a_module_and_listing_needs_no_torch(command, told):
     assert told in done.stdout
 
 
-def test_warnings_are_sentences_and_debug_shows_their_origin():
-    code = (
-        "import sys, warnings, latentrank.__main__ as command\n"
-        "command._run = lambda *_: warnings.warn('Too wide;\\n give layout=NHW.') or 0\n"
-        "assert command.main(sys.argv[1:]) == 0\n"
-        "assert 'UserWarning' in warnings.formatwarning('', UserWarning, 'file', 1)"
-    )
-
-    def stderr(*arguments):
-        command = [sys.executable, "-c", code, "train", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stderr
-
-    assert stderr() == "latentrank: Warning: Too wide; give --layout NHW.\n"
-    assert "UserWarning: Too wide" in stderr("--debug")
-
-
 def test_the_package_itself_is_imported_without_anything_heavy():
     code = (
         "import sys, latentrank\n"

@@ -1,6 +1,7 @@
 """Commands that use a run: codes, samples and exports."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import nn
 
 import latentrank
 from latentrank import inference, runs
-from latentrank.__main__ import main
+from latentrank.__main__ import _warnings_as_sentences, main
 from tests.cli.commands import SMALL, run_of, squares
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -156,3 +157,33 @@ def test_one_image_is_embedded_in_colour_too(tmp_path):
     grey = np.full((8, 8), 7, np.uint8)
     Image.fromarray(grey).save(tmp_path / "grey.png")
     assert main(["embed", run, "--data", str(tmp_path / "grey.png"), "--out", "grey.npz"]) == 0
+
+
+def test_our_warnings_are_sentences(tmp_path, monkeypatch):
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)), columns=["p", "valve", "T"])
+    table.to_csv(tmp_path / "later.csv", index=False)
+    table.assign(valve=1).to_csv(tmp_path / "plant.csv", index=False)
+    run, usual, printed = str(tmp_path / "run"), warnings.formatwarning, []
+    settings = ["--latent-dim", "2", "--no-report", "--out", run]
+    assert main(["train", "pca", "--data", str(tmp_path / "plant.csv"), *settings]) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        show = lambda *told, **_: printed.append(warnings.formatwarning(*told[:4]))  # noqa: E731
+        monkeypatch.setattr(warnings, "showwarning", show)
+        for debug in ([], ["--debug"]):
+            out = f"codes{len(debug)}.npz"
+            assert (
+                main(["embed", run, "--data", str(tmp_path / "later.csv"), "--out", out, *debug])
+                == 0
+            )
+    sentence, with_place = printed
+    assert "UserWarning: " in with_place
+    assert sentence.startswith(
+        f"latentrank: Warning: {tmp_path / 'later.csv'} has other values than"
+    )
+    assert sentence.endswith("or leave them out.\n")
+    assert sentence.count("\n") == 1
+    with _warnings_as_sentences():  # those of other packages stay as they are
+        other = warnings.formatwarning("odd", UserWarning, np.__file__, 3)
+    assert other == usual("odd", UserWarning, np.__file__, 3)
+    assert warnings.formatwarning is usual

@@ -237,3 +237,16 @@ def test_data_frames_of_both_splits_have_their_columns_in_one_order():
     assert data.reading == {"columns": "p,T"}
     numbered = pandas.DataFrame(frame.to_numpy())
     assert Dataset("mine", Split(numbered), Split(numbered)).reading == {}
+
+
+def test_parameters_in_data_frames_have_names_and_one_order():
+    pandas = pytest.importorskip("pandas")
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    frame = pandas.DataFrame({"dose": [1.0, 2.0, 3.0], "time": [4.0, 6.0, 9.0]})
+    named, other = Split(x, parameters=frame), Split(x, parameters=frame[["time", "dose"]])
+    with pytest.raises(InputError, match=r"parameters dose, time, and the test samples time, dose"):
+        Dataset("mine", named, other)
+    assert Dataset("mine", named, named).parameter_names == ("dose", "time")
+    assert Dataset("mine", named, named, parameter_names=("d", "t")).parameter_names == ("d", "t")
+    numbered = Split(x, parameters=pandas.DataFrame(frame.to_numpy()))
+    assert Dataset("mine", numbered, numbered).parameter_names is None

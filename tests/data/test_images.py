@@ -118,6 +118,15 @@ def test_all_damaged_images_are_counted_and_the_first_named_at_once(folder, cach
     assert list(cache_folder.iterdir()) == []
 
 
+def test_images_that_are_cut_off_are_listed_with_those_that_are_none(tmp_path):
+    for i in range(4):
+        Image.fromarray(np.full((16, 16), i, np.uint16)).save(tmp_path / f"{i}.tif")
+    (tmp_path / "1.tif").write_bytes((tmp_path / "1.tif").read_bytes()[:400])  # has a sound head
+    (tmp_path / "2.tif").write_bytes(b"")
+    with pytest.raises(InputError, match=r"^2 files \(.*1\.tif, .*2\.tif\) cannot"):
+        load(tmp_path)
+
+
 def test_a_damaged_image_in_a_zip_is_named(folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
         for path in folder.iterdir():

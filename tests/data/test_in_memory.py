@@ -213,6 +213,20 @@ def test_columns_are_told_apart():
     assert load(pandas.DataFrame(X, columns=nested)).shape == (4,)
 
 
+def test_parameters_in_data_frames_are_matched_by_name():
+    frame = pd.DataFrame(X[:, :2], columns=["dose", "time"])
+    whole = load({"x": X, "parameters": frame})
+    assert whole.parameter_names == ("dose", "time")
+    for name, asked in (("parameters", None), ("conditions", "conditions")):
+        arrays = {f"{name}_train": frame, f"{name}_test": frame[["time", "dose"]]}
+        data = load({"x_train": X, "x_test": X, **arrays}, parameters=asked)
+        assert data.parameter_names == ("dose", "time")
+        np.testing.assert_array_equal(data.test.parameters, X[:, :2])
+    other = {"parameters_train": frame, "parameters_test": frame.rename(columns={"time": "t"})}
+    with pytest.raises(InputError, match="different quantities"):
+        load({"x_train": X, "x_test": X, **other})
+
+
 @pytest.mark.parametrize("dims", [("x", "sample"), ("x", "time"), ("station", "sample")])
 def test_named_samples_are_never_along_another_axis(dims):
     xarray = pytest.importorskip("xarray")
@@ -246,3 +260,36 @@ def test_arrays_and_tables_of_other_libraries_are_read_whole(tmp_path):
 def test_groups_are_not_samples(grouped):
     with pytest.raises(InputError, match=r"data are a \w+GroupBy, whose groups are not samples"):
         load(grouped)
+
+
+def test_places_stacked_from_several_dimensions_are_columns_of_a_table():
+    rng = np.random.default_rng(0)
+    fields = {
+        "T": (("time", "lat", "lon"), rng.normal(288, 1, (20, 3, 4))),
+        "p": (("time", "lat", "lon"), rng.normal(1e5, 500, (20, 3, 4))),
+    }
+    sea = xr.Dataset(fields).where(xr.DataArray([[1, 1, 0, 1]] * 3, dims=("lat", "lon")))
+    stacked = sea.to_dataarray("quantity").stack(place=("quantity", "lat", "lon")).dropna("place")
+    data = load(stacked)
+    assert data.shape == (18,)
+    whole = np.concatenate([data.train.x, data.test.x])
+    assert np.sort(whole, axis=None).tolist() == np.sort(stacked.to_numpy(), axis=None).tolist()
+    np.testing.assert_allclose(data.preprocessing.scale, data.train.x.std(0))
+    ae = LowRankAutoencoder("pca", latent_dim=2).fit(stacked)
+    np.testing.assert_allclose(ae.model_.preprocessing.scale, stacked.to_numpy().std(0))
+    assert ae.inverse_transform(ae.transform(stacked)).shape == stacked.shape
+    assert load(stacked, kind="curves").shape == (1, 18)
+    assert load(sea.stack(place=("lat", "lon")).dropna("place")).shape == (2, 9)
+    assert load(stacked.drop_vars(["place", "quantity", "lat", "lon"])).shape == (1, 18)
+
+
+def test_an_array_that_divides_the_samples_is_refused():
+    where = np.array(["train", "test"] * 10)
+    array = xr.DataArray(X, dims=("time", "place"), coords={"subset": ("time", where)})
+    for source in ({"x": X, "Split": where}, {"x": X, "split": where.astype("S")}, array):
+        with pytest.raises(
+            InputError, match=r"(plit|subset), which divides .*test, train.* x_train"
+        ):
+            load(source)
+    assert len(load({"x": X, "split": LABELS}).train) == 16  # no names of splits
+    assert load({"x": X, "split": where}, labels="split").class_names == ("test", "train")

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -165,6 +167,21 @@ def test_values_beyond_the_bounds_are_refused():
     for bad in (-0.5, 255):
         with pytest.raises(InputError, match=r"x has values from .* trained on .* 0 to 1; scale"):
             check_range(np.array([[0, bad]]), made, "x")
+
+
+def test_later_values_of_a_column_that_was_constant_cause_a_warning():
+    x = np.random.default_rng(0).normal(size=(8, 4, 5))
+    x[:, 1], x[:, 3] = 0.1, 0
+    made, _ = infer(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_range(x.astype(np.float32), made, "x")  # rounding
+        check_range(x * np.array([9.0, 1.0, 9.0, 1.0])[:, None], made, "x")
+    x[7, 1, 2], x[5, 3, 0] = 0.2, -1
+    with pytest.warns(
+        UserWarning, match=r"x has other values .* did not vary there \(1, 3, counted"
+    ):
+        check_range(x, made, "x")
 
 
 def test_values_that_every_sample_lacks_are_called_a_mask():

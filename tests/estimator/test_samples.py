@@ -299,3 +299,13 @@ def test_an_array_over_two_named_dimensions_holds_curves_as_a_file_does():
     assert estimator.inverse_transform(estimator.transform(named)).shape == named.shape
     table = LowRankAutoencoder("pca", latent_dim=2, random_state=0, kind="table").fit(named)
     assert table.model_.spec.input_shape == (12,)
+
+
+def test_a_column_that_was_constant_at_first_and_then_varies_causes_a_warning():
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    later = X.copy()
+    X[:, 2] = 7.0
+    ae = LowRankAutoencoder("ae", latent_dim=2, epochs=1, random_state=0).fit(X)
+    for use in (ae.transform, ae.score_samples, ae.partial_fit):
+        with pytest.warns(UserWarning, match=r"X has other values .* did not vary there \(2, "):
+            use(later)

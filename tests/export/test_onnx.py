@@ -328,6 +328,19 @@ def test_a_model_without_its_basis_is_not_exported(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_networks_that_fix_the_number_of_samples_are_named_as_the_reason(tmp_path):
+    class Counting(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.reshape(len(x), 6))
+
+    networks = {"encoder": Counting(6, 4), "decoder": nn.Linear(4, 6)}
+    model = latentrank.build("ae", (6,), latent_dim=4, **networks)
+    model.finalize(torch.randn(20, 6))
+    with pytest.raises(InputError, match=r"fix the number of samples, at the 2 .*x\.shape\[0\]"):
+        export.export_onnx(model, tmp_path / "encoder.onnx", "encoder")
+    assert not list(tmp_path.iterdir())
+
+
 def test_networks_that_torch_cannot_export_are_named_as_the_reason(tmp_path):
     class Branching(nn.Linear):
         def forward(self, x):

@@ -105,3 +105,19 @@ def test_new_parameters_that_do_not_fit_are_refused(query, message):
     made = ParameterMap.fit(np.eye(3), np.eye(3), names=["a", "b", "c"])
     with pytest.raises(InputError, match=message):
         made(query)
+
+
+def test_columns_of_data_frames_are_taken_by_name(rng):
+    pandas = pytest.importorskip("pandas")
+    known = rng.uniform(size=(25, 2))
+    made = ParameterMap.fit(
+        pandas.DataFrame(known, columns=["dose", "time"]), codes_of(known, np.eye(3))
+    )
+    assert made.names == ("dose", "time")
+    query = pandas.DataFrame(known[:5, ::-1], columns=["time", "dose"]).assign(batch="a")
+    np.testing.assert_array_equal(made(query), made(known[:5]))
+    assert made.extrapolated(query) is None
+    with pytest.raises(InputError, match=r"columns time, batch, and lack dose; give .*dose"):
+        made(query.drop(columns="dose"))
+    numbered = pandas.DataFrame(known[:5])
+    np.testing.assert_array_equal(made(numbered), made(known[:5]))

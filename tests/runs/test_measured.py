@@ -25,6 +25,21 @@ def test_few_of_many_unexplained_columns_or_channels_are_listed(shape):
     assert f"of {what[:-1]} v1 is explained" in told
 
 
+def test_columns_that_vary_in_test_samples_alone_are_named():
+    x = np.random.default_rng(0).normal(size=(40, 3)) * [1.0, 0.0, 1.0]
+    test = x[30:].copy()
+    test[4, 1] = 5000.0
+    names = axes.Axes(channels=tuple(map(axes.Axis, ("p", "valve", "T"))))
+    for held, known in ((test, True), (x[30:], False)):
+        dataset = Dataset("plant", Split(x[:30]), Split(held), axes=names)
+        model = latentrank.build("pca", (3,), latent_dim=2, bounded=False)
+        fit(model, dataset, TrainConfig(device="cpu"), progress=False)
+        codes = model.encode(next(model.batches(dataset.test.x)))
+        told = measured(model, dataset, codes).get("warning", "")
+        assert ("vary in column valve, and the training samples do not" in told) == known
+        assert "Less than" not in told
+
+
 @pytest.mark.parametrize(("method", "advice"), [("pca", "raise latent_dim"), ("ae", "train for")])
 def test_what_is_solved_in_closed_form_is_not_to_be_trained_for_longer(method, advice):
     x = np.random.default_rng(0).normal(size=(40, 12))

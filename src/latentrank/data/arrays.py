@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.axes import UNNAMED, Axes
-from latentrank.data.base import Dataset, Split, are_integers, holdout
+from latentrank.data.base import Dataset, Split, holdout
 from latentrank.data.layout import recognise
-from latentrank.data.plain import composed, real_parameters
+from latentrank.data.plain import are_integers, composed, real_parameters
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 from latentrank.preprocessing import LAYOUTS, Preprocessing

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes, listable, of_columns
-from latentrank.data.plain import real_parameters, unwrapped
+from latentrank.data.plain import are_integers, real_parameters, unwrapped
 from latentrank.data.views import Array, RowView, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.formatting import counted, first_of, readable
@@ -44,6 +44,7 @@ class Split:
 
     Attributes:
         columns: names of the columns, if `x` is a data frame.
+        parameter_columns: those of the parameters, likewise.
 
     Raises:
         InputError: when the arrays disagree about the number of samples, or labels or parameters
@@ -60,9 +61,11 @@ class Split:
     rows: NDArray[np.int64] | None = None
     names: NDArray[np.str_] | None = None
     columns: tuple[str, ...] = field(default=(), init=False)
+    parameter_columns: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", tuple(map(str, getattr(self.x, "columns", ()))))
+        for name, table in (("columns", self.x), ("parameter_columns", self.parameters)):
+            object.__setattr__(self, name, tuple(map(str, getattr(table, "columns", ()))))
         x: Any = unwrapped(self.x, "x")
         x = x if isinstance(x, np.ndarray | RowView) else np.asarray(x)
         if not x.ndim:  # whatever NumPy takes for one object
@@ -113,18 +116,6 @@ class Split:
         return Split(take_rows(self.x, index), **kept)
 
 
-def are_integers(values: Array) -> bool:
-    """Whether these are integers, of any type, that fit into 64 bits.
-
-    Example:
-        >>> are_integers(np.array([1.0, 2.0])), are_integers(np.array([1e30]))
-        (True, False)
-    """
-    return values.dtype.kind in "biuf" and bool(
-        (np.abs(values.astype(np.float64)) < 2**63).all() and (values == np.rint(values)).all()
-    )
-
-
 def _as_labels(given: Any) -> NDArray[np.int64]:
     labels = np.asarray(unwrapped(given, "labels"))
     if labels.ndim != 1 or not are_integers(labels):
@@ -150,7 +141,7 @@ class Dataset:
         latent_dim: default latent width, from the papers if they give one.
         net: default network family.
         class_names: names of the labels 0, 1, ..., if any.
-        parameter_names: names of the columns of `parameters`, if any.
+        parameter_names: names of the columns of `parameters`; by default those of a data frame.
         axes: names, units and coordinates of the axes of a sample, where known.
         notes: notes for the user on how the data were read, one sentence each.
         content: a name for the content, where it is known; by default a hash is computed.
@@ -220,6 +211,8 @@ class Dataset:
         settled["axes"] = self.axes._replace(channels=channels).fitting(train.x.shape[1:])
         classes = None if self.class_names is None else tuple(readable(self.class_names))
         settled |= {"notes": tuple(said), "name": readable([self.name])[0], "class_names": classes}
+        called = tuple(axis.name for axis in of_columns(train.parameter_columns))
+        settled["parameter_names"] = self.parameter_names or called or None
         self.__dict__.update(settled, true_dimension=dimension)
 
     def _check_names(self) -> None:
@@ -229,13 +222,14 @@ class Dataset:
                     f"{what} of {self.name} is {given!r}, expected a list of names; give them in "
                     "the order of their numbers."
                 )
-        was, now = self.train.columns, self.test.columns
-        if was and now and was != now:
-            raise InputError(
-                f"The training samples of {self.name} have the columns {first_of(was, 5)}, and the "
-                f"test samples {first_of(now, 5)}; give both the same in one order."
-            )
-        known = [s.parameters for s in (self.train, self.test) if s.parameters is not None]
+        for what, columns in (("columns", "columns"), ("parameters", "parameter_columns")):
+            was, now = (getattr(part, columns) for part in (self.train, self.test))
+            if was and now and was != now:
+                raise InputError(
+                    f"The training samples of {self.name} have the {what} {first_of(was, 5)}, and "
+                    f"the test samples {first_of(now, 5)}; give both the same in one order."
+                )
+        known = [p.parameters for p in (self.train, self.test) if p.parameters is not None]
         if len({values.shape[1] for values in known}) > 1:
             raise InputError(
                 f"{self.name} has {known[0].shape[1]} parameters for training samples and "
@@ -304,7 +298,7 @@ def _varying(parameters: Array | None) -> int | None:
 
 def _hash(digest: Any, x: Array) -> None:
     """Add an array's values; the hash does not depend on dtype and memory order."""
-    digest.update(repr(tuple(int(size) for size in x.shape)).encode())
+    digest.update(repr(tuple(map(int, x.shape))).encode())
     for block in blocks(x) if x.nbytes <= _ALL_BYTES else _spread(x):
         digest.update(np.ascontiguousarray(block, dtype=np.float64).data)
 

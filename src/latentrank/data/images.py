@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from operator import methodcaller
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -184,15 +186,20 @@ def _readable(
     """`function` of every image in order; those that cannot be read are all named in one error."""
     damaged = []
 
-    def attempt(name: str) -> _T | None:
+    def attempt(use: Callable[[Image.Image], Any], name: str) -> Any:
         try:
             with source.open(name) as file, Image.open(file) as image:
-                return function(image)
+                return use(image)
         except Exception:  # decoders raise various errors
             damaged.append(name)
             return None
 
-    yield from (found for found in _map(attempt, names, title, progress) if found is not None)
+    each = _map(partial(attempt, function), names, title, progress)
+    yield from (found for found in each if found is not None)
+    if damaged and function is pages.head:  # images may also be cut after a sound head
+        sound = sorted(set(names) - set(damaged))
+        for _ in _map(partial(attempt, methodcaller("load")), sound, title, progress):
+            pass
     if damaged:
         raise pages.unreadable(source.path, sorted(damaged))
 

@@ -26,6 +26,7 @@ from latentrank.data.axes import Axes, of_columns
 from latentrank.data.base import Dataset
 from latentrank.data.plain import as_array, is_array_of_objects, refuse_sparse, stacked
 from latentrank.data.readers import huggingface, named, netcdf, tables
+from latentrank.data.splits import role
 from latentrank.errors import InputError, need
 
 
@@ -96,7 +97,7 @@ def _contents(source: Any, name: str, meaning: Meaning) -> Contents:
 
 
 def _named(source: Mapping[Any, Any], name: str, meaning: Meaning) -> Contents:
-    """Arrays by name, where several data frames of samples are matched by their columns."""
+    """Arrays by name, where data frames of samples, or of parameters, are matched by columns."""
     for key, values in source.items():
         if isinstance(values, TorchDataset | DataLoader):
             raise InputError(
@@ -104,17 +105,30 @@ def _named(source: Mapping[Any, Any], name: str, meaning: Meaning) -> Contents:
                 f"torch.stack([x for x, _ in {key}]), and its labels likewise."
             )
     held = {str(key): as_array(values, str(key)) for key, values in source.items()}
-    columns = {
+    frames = {
         str(key): list(map(str, values.columns))
         for key, values in source.items()
-        if hasattr(values, "columns") and named.holds_samples(str(key))
+        if hasattr(values, "columns")
     }
+    samples = _matched(held, {key: frames[key] for key in frames if named.holds_samples(key)})
+    asked = meaning.parameters or ("parameters",)
+    of_parameters = [
+        _matched(held, {key: frames[key] for key in frames if role(key, base) is not None})
+        for base in asked
+    ]
+    found = named.contents(name, held, meaning)
+    called = tuple(axis.name for axis in of_columns(of_parameters[0])) if len(asked) == 1 else ()
+    names = called or found.parameter_names
+    return replace(found, axes=Axes(of_columns(samples)), parameter_names=names)
+
+
+def _matched(held: dict[str, Any], columns: Mapping[str, list[str]]) -> list[str]:
+    """Put the columns of data frames in the order of those of the first, and return their names."""
     first = next(iter(columns), "")
     for key, names in columns.items():
         order = same_names(names, columns[first], key, first)
         held[key] = held[key] if order is None else held[key][:, order]
-    found = named.contents(name, held, meaning)
-    return replace(found, axes=Axes(of_columns(columns.get(first, []))))
+    return columns.get(first, [])
 
 
 def _behind(loader: DataLoader[Any]) -> Any:

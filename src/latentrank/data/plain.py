@@ -177,6 +177,18 @@ def composed(names: Iterable[str]) -> list[str]:
     return [unicodedata.normalize("NFC", name) for name in names]
 
 
+def are_integers(values: Array) -> bool:
+    """Whether these are integers, of any type, that fit into 64 bits.
+
+    Example:
+        >>> are_integers(np.array([1.0, 2.0])), are_integers(np.array([1e30]))
+        (True, False)
+    """
+    return values.dtype.kind in "biuf" and bool(
+        (np.abs(values.astype(np.float64)) < 2**63).all() and (values == np.rint(values)).all()
+    )
+
+
 def real_parameters(values: Any, what: str) -> NDArray[np.float64] | None:
     """Parameters of samples, `(N,)` or `(N, P)` or None, as `(N, P)` float64 or None.
 

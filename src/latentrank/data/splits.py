@@ -20,6 +20,8 @@ _WORDS = {
 }
 SPLITS = {word: split for split, words in _WORDS.items() for word in words}
 VALIDATION = ("train", "test", "none")
+#: Names of a column that says which split a sample belongs to.
+SPLIT_COLUMNS = ("split", "subset", "partition")
 # What else the name of a split's folder says, as in trainset
 _SUFFIX = "(?:set|data|images?|imgs?)?"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from latentrank.data.views import Array, Rows, blocks
 from latentrank.errors import InputError
+from latentrank.formatting import first_of
 from latentrank.preprocessing import FEW, SLACK, Preprocessing
 
 Floats = NDArray[np.float64]
@@ -261,6 +263,8 @@ def _said(low: Floats, high: Floats, integral: bool, bound: float | None) -> str
 def check_range(x: Array, made: Preprocessing, what: str) -> None:
     """Refuse samples beyond the bounds of those that a model was trained on, or rescaled ones.
 
+    Columns or channels that were constant in training, and are not now, cause a warning.
+
     Args:
         x: `(N, ...)`, in their own units.
         made: the model's preprocessing.
@@ -275,5 +279,23 @@ def check_range(x: Array, made: Preprocessing, what: str) -> None:
         Traceback (most recent call last):
         latentrank.errors.InputError: X has values from 0 to 255, and the model was trained on ...
     """
-    if len(x) and made.can_be_exceeded(x.dtype):  # others are not read
+    if not len(x):
+        return
+    if made.can_be_exceeded(x.dtype):  # others are not read
         made.check_range(blocks(x), what)
+    constants = made.constants
+    changed = np.zeros(len(constants), dtype=bool)
+    for block in blocks(x) if constants else ():
+        values = np.asarray(block)[:, constants].reshape(len(block), len(constants), -1)
+        was = np.atleast_1d(made.offset)[constants][:, None]
+        # that precise in float32, which later data may have
+        changed |= ~np.isclose(values, was, 1e-6, 0).all(axis=(0, 2))
+    if changed.any():
+        named = first_of(np.array(constants)[changed].tolist())
+        warnings.warn(
+            f"{what} has other values than the training data in columns or channels that did not "
+            f"vary there ({named}, counted from 0): they are reconstructed as they were, and count "
+            "in codes and errors in their own units; train on samples in which they vary, or "
+            "leave them out.",
+            stacklevel=2,
+        )

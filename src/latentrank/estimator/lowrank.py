@@ -87,7 +87,8 @@ class LowRankAutoencoder(FittedAutoencoder):
         encoder: your own network, see `latentrank.build`; `fit` trains a copy.
         decoder: like `encoder`; give both or neither.
         kind: what a sample is: `"table"`, `"curves"`, `"images"` or `"volumes"`; by default the
-            number of axes decides. Two are a table, or curves in an xarray `DataArray`.
+            number of axes decides. Two are a table, or curves in an xarray `DataArray` whose second
+            dimension is not stacked from several.
         layout: order of the axes, such as `"NHWC"`, if neither the shape nor the dimension names of
             an xarray `DataArray` determine it.
         epochs: maximum number of passes over the data.
@@ -231,8 +232,9 @@ class LowRankAutoencoder(FittedAutoencoder):
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Train for one epoch on `X`, continuing from earlier calls.
 
-        The preprocessing is fitted to the samples of the first call. `embedding_`, the rank, and
-        the basis of methods that have one, are computed from the samples of the last call.
+        The preprocessing is fitted to the samples of the first call; columns that are constant
+        there stay so, with a warning once they vary. `embedding_`, the rank, and the basis of
+        methods that have one, are computed from the samples of the last call.
 
         Args:
             X: `(N, ...)`, at least two samples.

@@ -14,7 +14,7 @@ from latentrank.data.arrays import Contents, Meaning, Part, assemble
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import as_samples, check_first, recognise_names
 from latentrank.data.plain import stacked, unwrapped
-from latentrank.data.readers.netcdf import places
+from latentrank.data.readers.netcdf import kind_of, places
 from latentrank.data.units import LARGEST, check_range
 from latentrank.data.views import blocks
 from latentrank.errors import InputError
@@ -155,8 +155,8 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
 
     Args:
         X: what they were taken from; the names of an xarray `DataArray`'s dimensions may tell the
-            layout, with two of them it holds curves, and the names of a data frame's columns are
-            kept.
+            layout, with two of them it holds curves, or a table if one was stacked from others,
+            and the names of a data frame's columns are kept.
         train: `(N, ...)`, to train on.
         held: `(M, ...)`, to validate on.
         kind: what a sample is, one of `latentrank.data.layout.KINDS`, if the user states it.
@@ -167,8 +167,8 @@ def as_dataset(X: Any, train: Array, held: Array, kind: str | None, layout: str 
     """
     named, told, dims = None, None, _dimensions(X)
     if hasattr(X, "to_dataset"):
-        named = recognise_names(X.dims)
-        told = "curves" if train.ndim == 2 else None  # along a dimension, as in a netCDF file
+        told = kind_of(X, X.dims)  # as in a netCDF file
+        named = None if told == "table" else recognise_names(X.dims)
         if layout is None:
             check_first(X.dims, "X", X.coords)
     names = list(getattr(X, "columns", ()))

@@ -173,6 +173,12 @@ def _write(module: nn.Module, path: Path, inputs: Array, part: str, opset: int) 
             f"torch cannot export these networks to ONNX ({reason}); change them so that "
             "torch.export accepts them."
         ) from error
+    size = program.model.graph.inputs[0].shape[0]
+    if isinstance(size, int):  # as torch.export takes it from a network that turns it into a number
+        raise InputError(
+            f"The networks fix the number of samples, at the {size} of an example, expected one "
+            "that is free; change them, for example to x.shape[0] where they have len(x)."
+        )
     program.save(str(path), external_data=False)
 
 

@@ -84,18 +84,19 @@ class ParameterMap:
         Samples with the same parameters are merged into one, with the mean of their codes.
 
         Args:
-            parameters: `(N, P)`.
+            parameters: `(N, P)`; the columns of a data frame are matched by name later on.
             codes: `(N, L)`.
             kind: one of `KINDS`; `"auto"` is multilinear on a full grid, and radial elsewhere.
             basis: `(L, k)`, orthonormal columns that span every code; by default the principal
                 directions of the codes.
-            names: of the parameters.
+            names: of the parameters; by default those of a data frame.
 
         Raises:
             InputError: arrays and names do not fit together, a number is not finite, all
                 parameters are the same, they do not suit the kind, or there is no such kind.
         """
         check_known("kind of interpolation", kind, ("auto", *KINDS))
+        names = names or _columns(parameters) or None
         known, matrix = as_parameters(parameters, what="training parameters"), as_codes(codes)
         if len(matrix) != len(known):
             raise InputError(
@@ -150,13 +151,13 @@ class ParameterMap:
         """Codes at parameters.
 
         Args:
-            parameters: `(Q, P)`.
+            parameters: `(Q, P)`; columns of a data frame are matched by name, in any order.
 
         Returns:
             `(Q, L)` float64.
 
         Raises:
-            InputError: they are not finite numbers, or not as many as the map was fitted to.
+            InputError: they are not finite numbers, or not those that the map was fitted to.
         """
         query = self._coordinates(as_parameters(parameters, self.width, self.names))
         return np.asarray(self.mean + self._interpolant(query) @ self.directions)
@@ -238,16 +239,17 @@ def as_parameters(
     """Parameters as a float64 matrix, checked.
 
     Args:
-        values: `(N, P)`.
+        values: `(N, P)`; columns of a data frame are taken by the expected names, in any order.
         width: the expected `P`, or None for any.
-        names: of the expected parameters, for the error.
+        names: of the expected parameters.
         what: name of the values in the error.
 
     Returns:
         `(N, P)` float64.
 
     Raises:
-        InputError: they are not a matrix of finite numbers, or of a different width.
+        InputError: they are not a matrix of finite numbers, or of a different width, or a data
+            frame lacks one of them.
 
     Example:
         >>> as_parameters([[1, 2]], width=3, names=["a", "b", "c"])
@@ -255,10 +257,26 @@ def as_parameters(
         latentrank.errors.InputError: The parameters have 2 columns, expected 3 (a, b, c); give ...
     """
     remedy = "give those that the training data have"
+    found = _columns(values)
+    if found and names:
+        if lacking := [name for name in names if name not in found]:
+            raise InputError(
+                f"The {what} have the columns {first_of(found, _NAMED)}, and lack "
+                f"{first_of(lacking, _NAMED)}; {remedy}, or an array of them in this order: "
+                f"{', '.join(names)}."
+            )
+        frame: Any = values
+        values = np.stack([np.asarray(frame[name]) for name in names], axis=1)
     matrix = as_matrix(values, what, "(N, P)", width, remedy, names)
     if not len(matrix):
         raise InputError(f"There are no {what}, expected at least one row; give some.")
     return matrix
+
+
+def _columns(values: Any) -> list[str]:
+    """The names of a data frame's columns; empty if these are numbers, or for anything else."""
+    names = list(getattr(values, "columns", ()))
+    return names if all(isinstance(name, str) for name in names) else []
 
 
 def _merged(known: Array, codes: Array) -> tuple[Array, Array]:

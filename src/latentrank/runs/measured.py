@@ -117,14 +117,21 @@ def _doubts(metrics: Mapping[str, Any], dataset: Dataset, closed_form: bool = Fa
             f"The codes of {most + 1} test samples have rank {most} at most; that of the "
             f"training codes is {metrics['rank_training_codes']}."
         )
-    if not metrics["validation_error"] < (constant := metrics["error_of_the_mean"]):
+    shares = metrics.get("explained_variance_by_channel", [])
+    constant = dataset.preprocessing.constants
+    if changed := [i for i in constant if shares and shares[i] is not None]:
+        doubts.append(
+            f"The test samples vary in {_named(changed, dataset)}, and the training samples do "
+            "not; that cannot be reconstructed, and is part of the error in its own units."
+        )
+    if not metrics["validation_error"] < (mean := metrics["error_of_the_mean"]):
         doubts.append(
             f"The reconstructions are no better than the mean of the data, whose error is "
-            f"{constant:.3g}; {remedy}, or {other}."
+            f"{mean:.3g}; {remedy}, or {other}."
         )
         return doubts
-    shares = metrics.get("explained_variance_by_channel", [])
-    if missed := [i for i, share in enumerate(shares) if share is not None and share < _EXPLAINED]:
+    known = [(i, share) for i, share in enumerate(shares) if share is not None]
+    if missed := [i for i, share in known if share < _EXPLAINED and i not in constant]:
         doubts.append(
             f"Less than {_EXPLAINED:.0%} of the variance of {_named(missed, dataset)} is "
             f"explained; {remedy}, or check {'their' if len(missed) > 1 else 'its'} units."

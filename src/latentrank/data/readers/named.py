@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused
-from latentrank.data.splits import join, role, split_of
+from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused, text_of
+from latentrank.data.splits import SPLIT_COLUMNS, join, role, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 
@@ -75,6 +75,8 @@ def contents(
     used = {*samples.values(), *labels.values(), *(n for r in asked.values() for n in r.values())}
     found, said = join(parts, meaning.validation, what)
     over = {name: array for name, array in held.items() if name not in used}
+    if not (meaning.lenient or meaning.is_split):
+        refuse_split(what, over)
     if over:
         said.append(unused(what, "arrays", over, len(parts[""].x) if "" in parts else None))
     return Contents(found, meaning.parameters and _column_names(parameters), tuple(said))
@@ -88,6 +90,22 @@ def holds_samples(name: str) -> bool:
         (True, False)
     """
     return any(role(name, base) is not None for base in SAMPLE_ARRAYS)
+
+
+def refuse_split(what: str, held: Mapping[Any, Any]) -> None:
+    """Refuse an array that says which split a sample belongs to, as only a column of a table can.
+
+    Raises:
+        InputError: there is one.
+    """
+    for name in (name for name in held if str(name).lower() in SPLIT_COLUMNS):
+        words = sorted({text_of(value) for value in np.ravel(np.asarray(held[name])).tolist()})
+        if words and all(map(split_of, words)):
+            raise InputError(
+                f"{what} holds {name}, which divides the samples ({', '.join(words)}); only tables "
+                "are divided by such a column: give the parts as x_train and x_test, or as "
+                "Dataset(name, Split(x), Split(x_test)), or drop it."
+            )
 
 
 def unused(what: str, kind: str, over: Mapping[str, Any], count: int | None) -> str:

@@ -13,7 +13,7 @@ from latentrank.data.arrays import Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
-from latentrank.data.readers.named import LABELS, columns, unused
+from latentrank.data.readers.named import LABELS, columns, refuse_split, unused
 from latentrank.data.views import Array
 from latentrank.errors import InputError, check_all_known, need
 
@@ -89,10 +89,12 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         said.append(f"No parameters, since some are NaN or infinite: {', '.join(lacking)}.")
     said.append(f"Samples are along {sample}.")
     used = {*names, *parameters, labels}
+    if not (meaning.lenient or meaning.is_split):
+        refuse_split(str(path), {n: v for n, v in dataset.variables.items() if n not in used})
     over = {str(name): values for name, values in dataset.data_vars.items() if name not in used}
     if over:
         said.append(unused(str(path), "variables", over, len(part.x)))
-    kind = "curves" if part.x.ndim == 2 else None
+    kind = kind_of(dataset, dims) if part.x.ndim == 2 else None
     axes = Axes(
         tuple(_axis(dataset[name]) for name in names),
         places(dataset, dims[1:]),
@@ -101,8 +103,23 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     axes.check_like(meaning.trained, str(sample), str(path))
     # channels are where they have been stacked
     stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
-    layout = stacked if len(names) > 1 else recognise_names(dims)
+    layout = stacked if len(names) > 1 else None if kind == "table" else recognise_names(dims)
     return Contents([part], tuple(along) or None, tuple(said), kind, layout=layout, axes=axes)
+
+
+def kind_of(source: Any, dims: Sequence[Hashable]) -> str | None:
+    """What samples of an xarray `Dataset` or `DataArray` over two dimensions are; else None.
+
+    They are curves along the second, or rows of a table if that was stacked from others: its places
+    are then in no order, and may be of different quantities.
+
+    Args:
+        source: has the indexes.
+        dims: names of the dimensions.
+    """
+    if len(dims) != 2:
+        return None
+    return "table" if getattr(source.indexes.get(dims[1]), "nlevels", 1) > 1 else "curves"
 
 
 def _names(dataset: Any, sample: Hashable) -> NDArray[np.str_] | None:

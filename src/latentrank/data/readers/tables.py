@@ -21,14 +21,13 @@ from latentrank.data.readers.named import LABELS
 from latentrank.data.readers.named import columns as columns_of
 from latentrank.data.readers.reading import reading
 from latentrank.data.readers.table_text import Start, is_number
-from latentrank.data.splits import join, split_of
+from latentrank.data.splits import SPLIT_COLUMNS, join, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, check_all_known, need
 from latentrank.formatting import first_of
 
 #: Suffixes of tables in text.
 TEXTS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-_SPLIT = ("split", "subset", "partition")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
 #: Columns by name; a data frame is one, though a slow one.
 _Table = Mapping[str, Any]
@@ -222,7 +221,7 @@ def _called(names: Sequence[str], wanted: Sequence[str]) -> str | None:
 
 
 def _split_column(table: _Table, names: Sequence[str]) -> str | None:
-    name = _called(names, _SPLIT)
+    name = _called(names, SPLIT_COLUMNS)
     known = name is not None and all(split_of(str(value)) for value in table[name].unique())
     return name if known else None
 
