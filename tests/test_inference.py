@@ -52,6 +52,23 @@ def test_coefficients_are_the_codes_in_the_basis(table_run):
     np.testing.assert_allclose(found, table_run.model().coefficients(x).detach(), atol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["pca", "vrrae", "ae"])
+def test_errors_come_with_the_codes_of_own_and_other_data(folder, method):
+    run = trained(folder, method, **({"rank": 2} if method == "vrrae" else {}))
+    with np.load(folder / "table.npz") as held:
+        x = {"train": held["x_train"], "test": held["x_test"]}
+    scale = x["train"].std(0)
+    for split in x:
+        model = run.model()
+        missed = model.decode_array(model.encode_array(x[split])) - x[split]
+        found = inference.embed(run, split, errors=True)["errors"]
+        np.testing.assert_allclose(found, ((missed / scale) ** 2).mean(1), rtol=1e-4)
+    np.testing.assert_allclose(found.mean(), run.metrics["validation_error"], rtol=1e-5)
+    other = inference.embed(run, source=folder / "other.npz", errors=True)["errors"]
+    np.testing.assert_allclose(other, found, rtol=1e-2)  # seven times as large, so rounded anew
+    assert "errors" not in inference.embed(run)
+
+
 def test_all_samples_of_a_file_are_embedded_in_its_order(folder, table_run):
     x = np.random.default_rng(1).normal(size=(30, 5))
     np.save(folder / "one.npy", x)
@@ -228,6 +245,11 @@ def test_the_prior_of_a_method_with_a_basis_is_over_its_coefficients(table_run):
     coefficients = prior.sample(4000, seed=0) @ basis
     assert prior.rank == 2
     np.testing.assert_allclose(np.cov(coefficients.T), np.eye(2), atol=0.1)
+
+
+def test_a_gan_has_no_errors(folder):
+    with pytest.raises(InputError, match="gan reconstructs nothing, so there is no error"):
+        inference.embed(trained(folder, "gan", "images.npz"), errors=True)
 
 
 def test_a_gan_generates_from_noise_alone(folder):

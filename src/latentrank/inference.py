@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
-from latentrank import data, density
+from latentrank import data, density, methods
 from latentrank.data import Split
 from latentrank.data.arrays import concatenated
 from latentrank.density import Density, RandomState
 from latentrank.errors import InputError, check_known
 from latentrank.filenames import PARAMETER_MAP
-from latentrank.models.base import LatentModel
+from latentrank.models.base import BATCH, LatentModel
 from latentrank.parametric import ExtrapolationWarning, ParameterMap
 from latentrank.runs import Run
 
@@ -39,7 +40,12 @@ class Samples:
 
 
 def embed(
-    run: Run, split: str = "test", source: str | Path | None = None, *, coefficients: bool = False
+    run: Run,
+    split: str = "test",
+    source: str | Path | None = None,
+    *,
+    coefficients: bool = False,
+    errors: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """The codes of the run's data, or of other data of the same shape.
 
@@ -49,24 +55,32 @@ def embed(
         source: name or path of other data, which are normalised like the run's. The codes of the
             run's own data are stored with the run, so those data need not be present.
         coefficients: return the coefficients in the bottleneck's own basis, `(N, k)`.
+        errors: return `errors`, too, which are large for unusual samples; this reads the data.
 
     Returns:
-        `codes`, `(N, L)` or `(N, k)` float32; and, if known, `labels`, `parameters`, `names`
+        `codes`, `(N, L)` or `(N, k)` float32; `errors`, `(N,)`, the mean squared error of each
+        reconstruction, see `squared_errors`; and, if known, `labels`, `parameters`, `names`
         of files, and `rows`, the row of each sample in its file, counted from 0; and
         `class_names`, `(K,)`, the names of the labels.
 
     Raises:
         InputError: there is no such split, the data have a different shape, or the method has no
-            basis.
+            basis or no reconstructions.
     """
     check_known("split", split, SPLITS)
+    if errors:
+        need_reconstructions(run.settings.method, "error")
     class_names: tuple[str, ...] | None
     if source is None:
         names = ("train", "test") if split == "all" else (split,)
         found, class_names = [run.encoded(name) for name in names], run.kept.class_names
+        samples = [run.split(name).x for name in names] if errors else []
     else:
         codes, part, class_names = _embedded(run, source, split)
-        found = [{"codes": codes, **part.metadata}]
+        found, samples = [{"codes": codes, **part.metadata}], [part.x] if errors else []
+    if errors:
+        known = zip(found, samples, strict=True)
+        found = [{**one, "errors": squared_errors(run.model(), x)} for one, x in known]
     joined = concatenated(found)
     if coefficients:
         joined["codes"] = joined["codes"] @ _basis(run)
@@ -74,6 +88,35 @@ def embed(
         order = np.argsort(joined["rows"], kind="stable")
         joined = {name: values[order] for name, values in joined.items()}
     return joined if class_names is None else {**joined, "class_names": np.array(class_names)}
+
+
+@torch.no_grad()
+def squared_errors(model: LatentModel, x: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean squared error of each sample, `(N,)`, in the units of the networks.
+
+    Args:
+        model: a model that reconstructs.
+        x: `(N, *input_shape)` in the units of the training data.
+    """
+    with model.threads(min(BATCH, len(x))):
+        errors = [
+            (model(part) - part).double().square().flatten(1).mean(1) for part in model.batches(x)
+        ]
+    return np.asarray(torch.cat(errors).numpy())
+
+
+def need_reconstructions(method: str, purpose: str) -> None:
+    """Refuse a method without reconstructions, such as a GAN.
+
+    Args:
+        method: one of `latentrank.methods.names()`.
+        purpose: what does not exist without reconstructions, and what to do instead.
+
+    Raises:
+        InputError: the method reconstructs nothing.
+    """
+    if methods.get(method).game is not None:
+        raise InputError(f"{method} reconstructs nothing, so there is no {purpose}.")
 
 
 def _embedded(

@@ -130,6 +130,10 @@ def test_codes_and_samples_of_a_table_are_written_as_a_table(tmp_path):
     assert main(["embed", run, "--split", "all", "--out", "codes.csv"]) == 0
     found = pd.read_csv("codes.csv")
     assert list(found.columns) == ["name", "row", "label", "dose", "code 0", "code 1"]
+    new = ["--data", str(tmp_path / "t.csv"), "--errors", "--out", "errors.csv"]
+    assert main(["embed", run, *new]) == 0
+    errors = inference.embed(runs.Run(run), "all", errors=True)["errors"]
+    np.testing.assert_allclose(pd.read_csv("errors.csv")["error"], errors, atol=1e-12)
     assert found["name"].tolist() == frame["id"].tolist()
     assert found["label"].tolist() == frame["class"].tolist()
     np.testing.assert_allclose(found["dose"], frame["dose"])

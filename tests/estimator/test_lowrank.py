@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from latentrank import Autoencoder, LowRankAutoencoder, methods
 from latentrank.errors import InputError
-from latentrank.estimator.fitted import squared_errors
+from latentrank.inference import squared_errors
 
 SMALL = {"latent_dim": 2, "epochs": 1, "random_state": 0}
 

@@ -33,6 +33,14 @@ def embed(
     coefficients: Annotated[
         bool, flag("Write coefficients in the method's basis.", "--coefficients")
     ] = False,
+    errors: Annotated[
+        bool,
+        flag(
+            "Write the error of each reconstruction, too, which is large for unusual samples; this "
+            "reads the data.",
+            "--errors",
+        ),
+    ] = False,
     out: Annotated[
         Path | None, option("An .npz or .csv file; by default RUN/codes-[DATA-]SPLIT.npz.")
     ] = None,
@@ -41,6 +49,7 @@ def embed(
 
     latentrank embed runs/shapes-lorae --split train
     latentrank embed runs/shapes-lorae --data others.npy --out others-codes.npz
+    latentrank embed runs/plant-lorae --data today.csv --errors
     """
     from latentrank.inference import embed as codes_of
     from latentrank.runs.configure import short_name
@@ -49,7 +58,7 @@ def embed(
     of_others = "" if data is None else f"{short_name(data)}-"
     path = free_path(out, run / f"codes-{of_others}{split}.npz", [".npz", ".csv"])
     found = opened(run, networks=networks)
-    arrays = codes_of(found, split, data, coefficients=coefficients)
+    arrays = codes_of(found, split, data, coefficients=coefficients, errors=errors)
     if path.suffix == ".csv":
         write_csv(path, _columns_of_codes(arrays, found.kept.parameter_names))
     else:
@@ -58,13 +67,17 @@ def embed(
     console.print(f"{path}: {kept}", soft_wrap=True)
 
 
+#: Arrays with a number or a text for each sample.
+_OF_SAMPLES = ("names", "rows", "errors")
+
+
 def _columns_of_codes(
     arrays: Mapping[str, Any], known_names: Sequence[str] | None
 ) -> dict[str, Any]:
     """Codes and what is known about their samples, by column name."""
     from latentrank.data.parameters import parameter_names
 
-    columns = {name.removesuffix("s"): arrays[name] for name in ("names", "rows") if name in arrays}
+    columns = {name.removesuffix("s"): arrays[name] for name in _OF_SAMPLES if name in arrays}
     if "labels" in arrays:
         known = arrays.get("class_names")
         columns["label"] = arrays["labels"] if known is None else known[arrays["labels"]]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from latentrank import inference, methods
+from latentrank import inference
 from latentrank.data.plain import unwrapped
 from latentrank.density.base import RandomState
 from latentrank.errors import InputError
@@ -19,41 +19,13 @@ from latentrank.estimator import samples
 from latentrank.estimator.parameters import random_generator
 from latentrank.estimator.storage import Stored
 from latentrank.formatting import first_of
+from latentrank.inference import need_reconstructions, squared_errors
 from latentrank.linalg import rank_of_spectrum, spectrum
-from latentrank.models.base import LatentModel
 from latentrank.torch_state import on_cpu
 
 Array = NDArray[Any]
 
 _NAMED = 5  # columns in a message
-
-
-@torch.no_grad()
-def squared_errors(model: LatentModel, x: Array) -> NDArray[np.float64]:
-    """The mean squared error of each sample, `(N,)`, in the units of the networks.
-
-    Args:
-        model: a model that reconstructs.
-        x: `(N, *input_shape)` in the units of the training data.
-    """
-    errors = [
-        (model(part) - part).double().square().flatten(1).mean(dim=1) for part in model.batches(x)
-    ]
-    return np.asarray(torch.cat(errors).numpy())
-
-
-def need_reconstructions(method: str, purpose: str) -> None:
-    """Refuse a method without reconstructions, such as a GAN.
-
-    Args:
-        method: one of `latentrank.methods.names()`.
-        purpose: what does not exist without reconstructions, and what to do instead.
-
-    Raises:
-        InputError: the method reconstructs nothing.
-    """
-    if methods.get(method).game is not None:
-        raise InputError(f"{method} reconstructs nothing, so there is no {purpose}.")
 
 
 class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Stored):  # type: ignore[misc]

@@ -21,14 +21,10 @@ from latentrank.data.layout import as_samples
 from latentrank.density.base import RandomState, integer_seed
 from latentrank.errors import InputError
 from latentrank.estimator import samples
-from latentrank.estimator.fitted import (
-    Array,
-    FittedAutoencoder,
-    need_reconstructions,
-    squared_errors,
-)
+from latentrank.estimator.fitted import Array, FittedAutoencoder
 from latentrank.estimator.parameters import check, random_generator
 from latentrank.estimator.storage import PackedModel
+from latentrank.inference import need_reconstructions, squared_errors
 from latentrank.models.base import LatentModel
 from latentrank.runs.restarts import check as check_restarts
 from latentrank.torch_state import isolated, on_cpu
