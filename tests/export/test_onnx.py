@@ -290,7 +290,11 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
 
 def program_of_nothing():
     """What the exporter returns, except that it saves no model."""
-    return SimpleNamespace(save=lambda path, external_data: Path(path).write_bytes(b"nothing"))
+    inputs = [SimpleNamespace(shape=("batch", 6))]
+    return SimpleNamespace(
+        model=SimpleNamespace(graph=SimpleNamespace(inputs=inputs)),
+        save=lambda path, external_data: Path(path).write_bytes(b"nothing"),
+    )
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])
@@ -310,7 +314,7 @@ def test_an_unknown_part_and_a_bad_path_are_refused(tmp_path):
 
 
 def test_what_cannot_be_compressed_is_refused(tmp_path):
-    for tol in (0.0, -1.0, 1.0, 7.0, float("nan")):
+    for tol in (0.0, -1.0, 7.0, float("nan")):
         with pytest.raises(InputError, match=f"compression is {tol:g}, .* such as compress=0.001"):
             export.export_safetensors(trained("ae")[0], tmp_path / "a.safetensors", compress=tol)
     model, _ = trained("irmae", nonlinear=True)

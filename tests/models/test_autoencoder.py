@@ -93,7 +93,7 @@ def test_what_needs_statistics_says_so():
         model.rank()
     with pytest.raises(InputError, match="compress needs the statistics"):
         model.compress()
-    for tol in (0, 1, 7):
+    for tol in (0, 7):
         with pytest.raises(InputError, match=f"tol is {tol}, .* not a number of coefficients"):
             finalized(torch.rand(20, 6)).compress(tol)
 

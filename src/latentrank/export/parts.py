@@ -36,7 +36,7 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
 
     Raises:
         InputError: the model has no basis yet, or it cannot be compressed and `compress` is given,
-            or that is not a number in (0, 1).
+            or that is not a number in (0, 1].
 
     Example:
         >>> import latentrank
@@ -49,9 +49,9 @@ def deployed(model: LatentModel, compress: float | None = None) -> LatentModel:
             "The model has no basis yet, so it cannot be exported; train it with fit, or call "
             "finalize with the training data."
         )
-    if compress is not None and not 0 < compress < 1:
+    if compress is not None and not 0 < compress <= 1:
         raise InputError(
-            f"The change by compression is {compress:g}, expected a fraction above 0 and below 1, "
+            f"The change by compression is {compress:g}, expected a fraction above 0 up to 1, "
             "not a number of coefficients; give one, such as compress=0.001."
         )
     model = copy.deepcopy(model).cpu().eval()

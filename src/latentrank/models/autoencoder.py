@@ -111,7 +111,7 @@ class Autoencoder(LatentModel):
         additional one, as it nearly always does.
 
         Args:
-            tol: largest relative change of the reconstructions, in (0, 1).
+            tol: largest relative change of the reconstructions, in (0, 1].
             x: `(B, *input_shape)`, samples on which the change is measured. By default it is
                 measured on 512 codes drawn from a Gaussian fitted to the training codes.
 
@@ -121,10 +121,10 @@ class Autoencoder(LatentModel):
         """
         matrix = to_float64(self._linear_map("compress"))
         self._need_statistics("compress")
-        if not 0 < tol < 1:
+        if not 0 < tol <= 1:
             raise InputError(
                 f"tol is {tol:g}, expected a relative change of the reconstructions above 0 and "
-                "below 1, not a number of coefficients; give one, such as 0.001."
+                "at most 1, not a number of coefficients; give one, such as 0.001."
             )
         with evaluating(self):
             k = self._coefficients_needed(tol, x)

@@ -178,7 +178,7 @@ class LatentModel(nn.Module):
         """A model whose code has only as many numbers as its outputs need, if possible.
 
         Args:
-            tol: largest relative change of the outputs, in (0, 1).
+            tol: largest relative change of the outputs, in (0, 1].
             x: `(B, *input_shape)`, samples on which the change is measured.
 
         Raises:
