@@ -69,7 +69,7 @@ def embed(
     """
     check_known("split", split, SPLITS)
     if errors:
-        need_reconstructions(run.settings.method, "error")
+        need_reconstructions(run.settings.method, "error; leave out errors=True")
     class_names: tuple[str, ...] | None
     if source is None:
         names = ("train", "test") if split == "all" else (split,)

@@ -210,12 +210,13 @@ def of_columns(names: Sequence[str]) -> tuple[Axis, ...]:
         >>> [axis.name for axis in of_columns(["T", "p"])], of_columns(["0", "1"])
         (['T', 'p'], ())
     """
-    return () if are_numbered(names) else tuple(map(Axis, names))
+    return tuple(map(Axis, names_of_columns(names)))
 
 
-def are_numbered(names: Sequence[str]) -> bool:
-    """Whether the names of columns are the numbers from 0."""
-    return list(names) == [str(number) for number in range(len(names))]
+def names_of_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of a table's columns; none if these are only the numbers from 0."""
+    numbered = list(names) == [str(number) for number in range(len(names))]
+    return () if numbered else tuple(names)
 
 
 def listable(names: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentrank.data import units
-from latentrank.data.axes import UNNAMED, Axes, listable, of_columns
+from latentrank.data.axes import UNNAMED, Axes, listable, names_of_columns, of_columns
 from latentrank.data.plain import are_integers, real_parameters, unwrapped
 from latentrank.data.views import Array, RowView, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
@@ -211,7 +211,7 @@ class Dataset:
         settled["axes"] = self.axes._replace(channels=channels).fitting(train.x.shape[1:])
         classes = None if self.class_names is None else tuple(readable(self.class_names))
         settled |= {"notes": tuple(said), "name": readable([self.name])[0], "class_names": classes}
-        called = tuple(axis.name for axis in of_columns(train.parameter_columns))
+        called = names_of_columns(train.parameter_columns)
         settled["parameter_names"] = self.parameter_names or called or None
         self.__dict__.update(settled, true_dimension=dimension)
 

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from latentrank.data.alike import same_names
 from latentrank.data.arrays import UNSAID, Contents, Meaning, Part, assemble, refuse_unused
-from latentrank.data.axes import Axes, of_columns
+from latentrank.data.axes import Axes, names_of_columns, of_columns
 from latentrank.data.base import Dataset
 from latentrank.data.plain import as_array, is_array_of_objects, refuse_sparse, stacked
 from latentrank.data.readers import huggingface, named, netcdf, tables
@@ -117,7 +117,7 @@ def _named(source: Mapping[Any, Any], name: str, meaning: Meaning) -> Contents:
         for base in asked
     ]
     found = named.contents(name, held, meaning)
-    called = tuple(axis.name for axis in of_columns(of_parameters[0])) if len(asked) == 1 else ()
+    called = names_of_columns(of_parameters[0]) if len(asked) == 1 else ()
     names = called or found.parameter_names
     return replace(found, axes=Axes(of_columns(samples)), parameter_names=names)
 

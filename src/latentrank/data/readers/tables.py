@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -15,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from latentrank.data.arrays import REMEDIES, Contents, Meaning, Part, text_of
-from latentrank.data.axes import Axes, Axis, are_numbered
+from latentrank.data.axes import Axes, Axis, names_of_columns
 from latentrank.data.plain import stacked
 from latentrank.data.readers.named import LABELS
 from latentrank.data.readers.named import columns as columns_of
@@ -91,7 +92,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     if not len(frame):
         raise InputError(f"{what} has no rows, expected one for each sample; add some.")
     series = dict(zip(names, (column for _, column in frame.items()), strict=True))
-    headed = not are_numbered(names)
+    headed = bool(names_of_columns(names))
     if meaning.lenient and not headed:  # columns are in the order of training
         meaning = meaning._replace(columns=None)
     meaning = meaning.within(names)
@@ -144,7 +145,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
 
 def _check_different(what: str, names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(names).items() if count > 1)
         raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
 
 
