@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from latentrank.data import load
+from latentrank.data import Dataset, Split, load
 from latentrank.data.axes import UNNAMED, Axes, Axis, listable
+from latentrank.errors import InputError
 from latentrank.models.spec import LONGEST_NAMES, Spec
 
 
@@ -112,3 +113,20 @@ def test_names_are_listed_where_the_description_of_a_model_has_room(length):
     except ValidationError:
         room = False
     assert listable([names]) == room == (length == LONGEST_NAMES)
+
+
+def test_parameters_have_the_names_of_their_axes():
+    x, parameters = np.zeros((4, 3)), np.zeros((4, 2))
+    split = Split(x, parameters=parameters)
+    angle, mach, missing = Axis("angle", "deg"), Axis("mach"), Axis("mahc")
+    data = Dataset("wings", split, split, axes=Axes(parameters=(angle, mach)))
+    assert data.parameter_names == ("angle", "mach")
+    names = ("mach", "angle")
+    data = Dataset("wings", split, split, parameter_names=names, axes=Axes(parameters=(angle,)))
+    assert data.parameter_names == names
+    with pytest.raises(InputError, match="is called angle, and there are 2 parameters without"):
+        Dataset("wings", split, split, axes=Axes(parameters=(angle,)))
+    with pytest.raises(InputError, match=r"called mahc, .* called mach, angle; give"):
+        Dataset("wings", split, split, parameter_names=names, axes=Axes(parameters=(missing,)))
+    alone = Split(x)
+    assert Dataset("wings", alone, alone, axes=Axes(parameters=(angle,))).parameter_names is None

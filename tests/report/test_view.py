@@ -38,7 +38,7 @@ def test_parameters_are_labelled_with_their_units(tmp_path):
     axes = Axes(parameters=(Axis("angle", "deg"),))
     run.the_dataset = replace(run.the_dataset, parameter_names=("mach", "angle"), axes=axes)
     assert View(run).parameter_labels == ["mach", "angle (deg)"]
-    run.the_dataset = replace(run.the_dataset, parameter_names=None)
+    run.the_dataset = replace(run.the_dataset, parameter_names=None, axes=Axes())
     assert View(run).parameter_labels == ["parameter 0", "parameter 1"]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.errors import InputError
+from latentrank.formatting import counted, first_of
 from latentrank.models.spec import LONGEST_NAMES
 
 
@@ -70,6 +71,32 @@ class Axes(NamedTuple):
     def channel_names(self) -> tuple[str, ...] | None:
         """The names of the channels, if any."""
         return tuple(axis.name for axis in self.channels) or None
+
+    def parameter_names(self, known: Sequence[str], count: int, what: str) -> Sequence[str]:
+        """The names of the parameters: as known, or else of their axes, if all have one.
+
+        Args:
+            known: the names, or empty.
+            count: the number of parameters, or 0 without values.
+            what: name of the data, for the error.
+
+        Raises:
+            InputError: an axis has another name.
+
+        Example:
+            >>> Axes(parameters=(Axis("angle", "deg"),)).parameter_names((), 1, "wings")
+            ('angle',)
+        """
+        named = tuple(axis.name for axis in self.parameters)
+        found = known or (named if len(named) == count else ())
+        if count and (others := [name for name in named if name not in found]):
+            names = f"called {first_of(known, 5)}" if known else "without names"
+            raise InputError(
+                f"An axis of the parameters of {what} is called {others[0]}, and there are "
+                f"{counted(count, 'parameter')} {names}; give parameter_names, and some of them to "
+                "axes."
+            )
+        return found
 
     def fitting(self, shape: tuple[int, ...]) -> Axes:
         """Those that belong to samples of a shape in network layout; the others are left out.

@@ -212,7 +212,9 @@ class Dataset:
         classes = None if self.class_names is None else tuple(readable(self.class_names))
         settled |= {"notes": tuple(said), "name": readable([self.name])[0], "class_names": classes}
         called = names_of_columns(train.parameter_columns)
-        settled["parameter_names"] = self.parameter_names or called or None
+        count = 0 if train.parameters is None else train.parameters.shape[1]
+        given = self.parameter_names or called
+        settled["parameter_names"] = self.axes.parameter_names(given, count, self.name) or None
         self.__dict__.update(settled, true_dimension=dimension)
 
     def _check_names(self) -> None:
