@@ -302,7 +302,7 @@ def refusal(error: ValidationError, kind: type[BaseModel], whole: str) -> InputE
     if name not in kind.model_fields:
         return InputError(f"{name} cannot be used: {reason(first)}.")
     default = kind.model_fields[name].default
-    such_as = "" if default in (None, PydanticUndefined) else f", such as {default}"
+    such_as = "" if default in (None, [], PydanticUndefined) else f", such as {default}"
     return InputError(f"{name} is {first['input']!r}, expected {expected(kind, name)}{such_as}.")
 
 
