@@ -5,12 +5,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 
-from latentrank import distributed
+from latentrank import RunConfig, distributed, train
 from tests.distributed_worker import BATCHES, NAMES
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
@@ -124,6 +127,27 @@ def trained(folder, method, *options):
     for noise in ("sync_dist", "deprecated", "FutureWarning"):
         assert noise not in done.stderr
     return json.loads((folder / "run" / "metrics.json").read_text())
+
+
+def test_a_process_does_not_end_before_threads_that_need_the_interpreter(monkeypatch):
+    """`sleep` lets them have it, and a thread that waits for it here stands for gloo's."""
+    released = threading.Event()
+    monkeypatch.setattr(distributed, "world", lambda: (1, 2))
+    late = threading.Timer(distributed._RELEASED_WITHIN / 10, released.set)
+    late.start()
+    distributed.finish()
+    assert released.is_set()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_every_training_lets_them_finish(fails, monkeypatch, tmp_path):
+    finished = []
+    monkeypatch.setattr(distributed, "finish", lambda: finished.append(True))
+    config = RunConfig(method="ae", data="blobs", train_size=8, test_size=4, epochs=1, net="mlp")
+    callbacks = [LambdaCallback(on_train_end=lambda *_: 1 / 0)] if fails else []
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        train(config, tmp_path / "run", callbacks=callbacks, progress=False)
+    assert finished == [True]
 
 
 def test_sums_over_graphics_cards_are_sent_from_a_card(monkeypatch):

@@ -8,6 +8,7 @@ averaging gradients, as data parallelism does, gives the gradient of the global 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ from torch import Tensor
 from torch.autograd import Function
 
 from latentrank.linalg import GramAccumulator
+
+#: Seconds. The threads have only to be scheduled, with their code perhaps still on disk.
+_RELEASED_WITHIN = 0.5
 
 
 def world() -> tuple[int, int]:
@@ -204,3 +208,14 @@ def reduce_gram_(gram: GramAccumulator) -> None:
     """Sum the accumulators of all processes, in place."""
     for part in gram.tensors:
         reduce_(part)
+
+
+def finish() -> None:
+    """Let torch's threads release what they have sent, after the last collective of a process.
+
+    Gloo's threads need the interpreter for that. If it ends first, the process aborts with all its
+    work done ("terminate called without an active exception"), and the launcher stops the others.
+    Nothing joins these threads: data parallelism keeps them beyond `destroy_process_group`.
+    """
+    if world()[1] > 1:
+        time.sleep(_RELEASED_WITHIN)

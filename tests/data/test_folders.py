@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from latentrank.data import folders, images
+from latentrank.data import load as load_any
 from latentrank.errors import InputError
 from tests.data.pictures import load, pixels, save
 
@@ -165,6 +166,22 @@ def test_folders_only_some_of_which_may_be_splits_are_refused(tmp_path):
         InputError, match=r"may be splits \(seg_test, seg_train\).*seg_pred.*rename"
     ):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("tests", [0, 2])
+@pytest.mark.parametrize("kind", ["array", "images"])
+def test_a_note_says_that_samples_were_drawn_for_testing(tmp_path, kind, tests):
+    x = [pixels(4, 4) for _ in range(10)]
+    if kind == "array":
+        parts = {"x_train": x[2:], "x_test": x[:2]} if tests else {"x": x}
+        np.savez(tmp_path / "data.npz", **{name: np.stack(part) for name, part in parts.items()})
+    else:
+        for i, picture in enumerate(x):
+            place = ("test" if i < tests else "train") if tests else "all"
+            save(tmp_path / place / f"{i}.png", picture)
+    notes = load_any(tmp_path / "data.npz" if kind == "array" else tmp_path).notes
+    said = "2 of 10 samples, drawn at random, are held out for testing."
+    assert (said in notes) == (tests == 0)
 
 
 @pytest.mark.parametrize("names", ["{part}_{i}.png", "Pictures/{part}-{i}.png", "{part}{i}.png"])

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -85,3 +86,12 @@ def test_the_size_that_images_were_resized_to_says_nothing_of_samples_that_are_a
     for source, count in ((tmp_path / "a.npy", 3), ("gaussian2d", 1100)):
         split, _ = load_samples(source, Preprocessing(), (1, 64, 64), image_size=64)
         assert split.x.shape == (count, 1, 64, 64)
+
+
+def test_columns_that_vary_only_later_are_named(tmp_path):
+    table = pd.DataFrame({"p": GENERATOR.random(6), "valve": 1.0})
+    table.to_csv(tmp_path / "then.csv", index=False)
+    table.assign(valve=[1, 1, 0, 1, 1, 1]).to_csv(tmp_path / "now.csv", index=False)
+    data = load(tmp_path / "then.csv")
+    with pytest.warns(UserWarning, match=r"did not vary there \(valve\)"):
+        load_samples(tmp_path / "now.csv", data.preprocessing, data.shape)

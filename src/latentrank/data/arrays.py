@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.axes import UNNAMED, Axes
-from latentrank.data.base import Dataset, Split, holdout
+from latentrank.data.base import Dataset, Split, holdout, said_of_holdout
 from latentrank.data.layout import recognise
 from latentrank.data.plain import are_integers, composed, real_parameters
 from latentrank.data.views import Array
@@ -205,8 +205,12 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         Split(part.x, label, real_parameters(part.parameters, part.what), part.rows, part.names)
         for part, label in zip(found, labels, strict=True)
     ]
+    notes = [*contents.notes]
+    if layouts[0] != LAYOUTS[layouts[0]]:
+        notes.append(f"Axes are read as {layouts[0]}.")
     train, test = splits if len(splits) == 2 else held_out(splits[0], name)
-    usual = layouts[0] == LAYOUTS[layouts[0]]
+    if len(splits) == 1:
+        notes.append(said_of_holdout(len(test), len(splits[0])))
     made = Dataset(
         name,
         train,
@@ -214,7 +218,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
         latent_dim=min(32, math.prod(train.x.shape[1:])),
         class_names=contents.class_names or class_names,
         parameter_names=contents.parameter_names,
-        notes=(*contents.notes, *(() if usual else (f"Axes are read as {layouts[0]}.",))),
+        notes=tuple(notes),
         axes=contents.axes,
     )
     return replace(made, preprocessing=replace(made.preprocessing, layout=layouts[0]))

@@ -356,6 +356,11 @@ def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.sort(order[tests:]), np.sort(order[:tests])
 
 
+def said_of_holdout(tests: int, samples: int) -> str:
+    """A note on samples that were held out."""
+    return f"{tests} of {samples} samples, drawn at random, are held out for testing."
+
+
 class Batch(NamedTuple):
     """The samples of one training step.
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.data.base import holdout
+from latentrank.data.base import holdout, said_of_holdout
 from latentrank.data.plain import composed
 from latentrank.data.splits import place_validation, split_in, split_of
 from latentrank.errors import InputError
@@ -224,7 +224,8 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
     if found is not None:
         return _by_folder(names, groups, *found, validation, what)
     train, test = holdout(len(groups), what)
-    return Arrangement(train, test, *_classes(groups, names))
+    classes, notes = _classes(groups, names)
+    return Arrangement(train, test, classes, (*notes, said_of_holdout(len(test), len(groups))))
 
 
 def parts_of(names: list[str], what: str) -> tuple[Rows, Rows] | None:

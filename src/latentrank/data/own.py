@@ -113,7 +113,7 @@ def load_like(
     ]
     for part, split in zip(contents.parts, splits, strict=True):
         Moments.of(split.x, part.what, exact=False)  # refuses what is not finite
-        check_range(split.x, preprocessing, part.what)
+        check_range(split.x, preprocessing, part.what, contents.axes.channel_names)
     return splits, {
         "class_names": contents.class_names or class_names,
         "parameter_names": contents.parameter_names,

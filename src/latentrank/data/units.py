@@ -260,7 +260,9 @@ def _said(low: Floats, high: Floats, integral: bool, bound: float | None) -> str
     return f"The values are {kind} from {low.min():g} to {high.max():g}; {done}."
 
 
-def check_range(x: Array, made: Preprocessing, what: str) -> None:
+def check_range(
+    x: Array, made: Preprocessing, what: str, names: Sequence[str] | None = None
+) -> None:
     """Refuse samples beyond the bounds of those that a model was trained on, or rescaled ones.
 
     Columns or channels that were constant in training, and are not now, cause a warning.
@@ -269,6 +271,7 @@ def check_range(x: Array, made: Preprocessing, what: str) -> None:
         x: `(N, ...)`, in their own units.
         made: the model's preprocessing.
         what: description of their origin, for the message.
+        names: of the columns or channels, if they have any.
 
     Raises:
         InputError: a value is beyond the bounds by more than rounding, or they are real numbers
@@ -291,10 +294,13 @@ def check_range(x: Array, made: Preprocessing, what: str) -> None:
         # that precise in float32, which later data may have
         changed |= ~np.isclose(values, was, 1e-6, 0).all(axis=(0, 2))
     if changed.any():
-        named = first_of(np.array(constants)[changed].tolist())
+        found = np.array(constants)[changed].tolist()
+        named = (
+            first_of([names[i] for i in found]) if names else f"{first_of(found)}, counted from 0"
+        )
         warnings.warn(
             f"{what} has other values than the training data in columns or channels that did not "
-            f"vary there ({named}, counted from 0): they are reconstructed as they were, and count "
+            f"vary there ({named}): they are reconstructed as they were, and count "
             "in codes and errors in their own units; train on samples in which they vary, or "
             "leave them out.",
             stacklevel=2,

@@ -19,9 +19,9 @@ from lightning.pytorch.callbacks import Callback, LambdaCallback, ProgressBar
 from lightning.pytorch.callbacks import Checkpoint as AnyCheckpoint
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
+from latentrank import distributed
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
-from latentrank.distributed import is_first_process
 from latentrank.errors import InputError
 from latentrank.filenames import CHECKPOINTS, HISTORY, LAST_CHECKPOINT
 from latentrank.formatting import counted
@@ -175,6 +175,7 @@ def fit(
                 ) from error
             raise
         finally:
+            distributed.finish()
             model.cpu().eval().to(memory_format=torch.contiguous_format)
     history.precision = precision
     if start is not None:
@@ -294,7 +295,7 @@ def _environment(config: TrainConfig, folder: Path | None) -> list[LightningEnvi
 
     Without this, Lightning takes the tasks of a SLURM job for the processes of one training.
     """
-    alone = config.machine.devices == 1 and (folder is None or is_first_process())
+    alone = config.machine.devices == 1 and (folder is None or distributed.is_first_process())
     return [LightningEnvironment()] if alone else []
 
 

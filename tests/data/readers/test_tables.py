@@ -43,6 +43,7 @@ def test_columns_of_numbers_are_samples_and_a_class_column_labels(tmp_path):
         "Labels are read from the column class.",
         "Columns of a sample (3): a, b, c.",
         "Names of samples are read from the column id.",
+        "4 of 20 samples, drawn at random, are held out for testing.",
     )
     assert data.axes.channel_names == ("a", "b", "c")
     assert data.train.names.tolist() == FRAME["id"].to_numpy()[rows].tolist()
@@ -64,7 +65,7 @@ def test_numbers_without_a_line_of_names(tmp_path):
     data = load(saved(tmp_path, FRAME[["a", "b"]], header=False))
     assert len(data.train) + len(data.test) == N
     assert not data.axes.channels
-    assert data.notes == ("Columns of a sample (2): 0, 1.",)
+    assert data.notes[0] == "Columns of a sample (2): 0, 1."
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.CSV.GZ"])
