@@ -11,10 +11,27 @@ from torch import nn
 
 import latentrank
 from latentrank import methods
+from latentrank.bottlenecks import Bottleneck
 from latentrank.distributed import gather_rows, local_rows
 from latentrank.linalg import truncate_rank
 
-NAMES = [name for name in methods.names() if methods.get(name).game is None]
+
+class Shifted(Bottleneck):
+    """A bottleneck of a user's own, which knows nothing of processes."""
+
+    def __init__(self, latent_dim):
+        super().__init__(latent_dim)
+        self.register_buffer("mean", torch.zeros(latent_dim))
+
+    def encode(self, h):
+        return h + self.mean
+
+    def finalize(self, h_batches):
+        self.mean.copy_(torch.cat(list(h_batches)).mean(dim=0))
+
+
+OWN = methods.Method("own", "x.", "x", bottleneck=lambda width, options, rank: Shifted(width))
+NAMES = [name for name in methods.names() if methods.get(name).game is None] + [OWN.name]
 STEPS, WIDTH, RANK = 3, 5, 2
 #: Samples in a batch of all processes: more than the code is wide, fewer, and an odd number.
 BATCHES = {"above the width": 12, "below the width": 4, "uneven": 9}
@@ -78,6 +95,7 @@ def main(folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    methods.register(OWN)
     main(sys.argv[1])
     # Ending the interpreter races with gloo's threads; see `latentrank.distributed.finish`.
     os._exit(0)

@@ -142,3 +142,8 @@ def test_training_needs_a_configuration(config, tmp_path):
     with pytest.raises(InputError, match=f"type {type(config).__name__}, expected a RunConfig"):
         latentrank.train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_default_is_no_example():
+    with pytest.raises(InputError, match=r"expected a list of tensorboard, wandb or mlflow\.$"):
+        RunConfig(method="ae", data="blobs", loggers=["foo"])

@@ -117,7 +117,7 @@ def pair(encoder_dim, latent_dim):
     [
         (NoEncode, "NoEncode has no method encode"),
         (ATensor, r"ATensor.forward \(.*, line \d+\) returned a value of type Tensor"),
-        (TooNarrow, r"TooNarrow returned codes of shape \(4, 2\), expected \(4, 3\)"),
+        (TooNarrow, r"TooNarrow.forward returned codes of shape \(4, 2\), expected \(4, 3\)"),
         (nn.Identity, r"The bottleneck of own \(.*\) returned a value of type Identity"),
     ],
 )

@@ -1,6 +1,8 @@
-"""The recipes that come with the package."""
+"""The recipes that come with the package, and mistakes in those of a user's own."""
 
+import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -143,3 +145,32 @@ def test_medium_trainings_multiply_rate_and_steps_to_the_papers():
         if medium != paper:
             lengths = [s["epochs"] * s["learning_rate"] for s in (paper, medium)]
             assert np.isclose(*lengths), name
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"rows": [{"name": "A", "method": "lorae", "settings": {"penalty": 3}}]},
+            "the settings of row 'A' hold penalty, which is an option of a method; give it under",
+        ),
+        (
+            {"rows": [{"name": "A", "method": "ae", "settings": {"epoch": 3}}]},
+            "own.yaml cannot be used: There is no setting for row 'A' called 'epoch'; did you mean",
+        ),
+        (
+            {"parts": [{"data": "blobs", "settings": {"epoch": 3}}]},
+            "There is no setting for part 'blobs' called 'epoch'; did you mean 'epochs'",
+        ),
+        ({"claims": ["rises"]}, "claims.0 in own.yaml is 'rises', expected keys with values, of"),
+        (
+            {"rows": ["ae", "lorae"], "parts": [{"data": "blobs", "options": {"penalti": 3}}]},
+            "Known: reconstruction, reduction, penalty,",
+        ),
+    ],
+)
+def test_a_mistake_in_a_file_of_the_users_own_is_named(change, told, tmp_path):
+    recipe = {"title": "t", "parts": [{"data": "blobs"}], "rows": ["ae"], **change}
+    (tmp_path / "own.yaml").write_text(json.dumps(recipe))
+    with pytest.raises(InputError, match=re.escape(told)):
+        load(str(tmp_path / "own.yaml"))

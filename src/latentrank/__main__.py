@@ -134,7 +134,7 @@ def _say(sentence: str, status: int) -> int:
 def _sentence(error: Exception) -> str:
     """The error on one line, with advice in the options of the command."""
     message = getattr(error, "format_message", error.__str__)
-    return spoken(" ".join(message().split()))
+    return spoken(" ".join(message().replace("Value error, ", "").split()))
 
 
 def _where(debug: bool) -> str:

@@ -280,7 +280,11 @@ class RunConfig(_Section):
                 raise InputError(
                     f"options is {given!r}; give names and values, such as 'penalty: 1e-3'."
                 )
-            return {**values, "options": methods.options(values["method"], given)}
+            method = values["method"]
+            options = methods.options(method, given)
+            if taken := [name for name in type(options).model_fields if name in settings()]:
+                raise InputError(f"{taken[0]} is an option of {method} and a setting; rename it.")
+            return {**values, "options": options}
         return values
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -94,6 +95,28 @@ class _GatherRows(Function):
         # A copy: the incoming gradient may share memory.
         asked = total(grad_output)
         return asked[ctx.start : ctx.start + ctx.count]
+
+
+def gathered_batches(batches: Iterable[Tensor], width: int, like: Tensor) -> Iterator[Tensor]:
+    """The batches of all processes, in the order in which they were dealt out.
+
+    Args:
+        batches: `(B, width)`, this process's; processes may have different numbers of them.
+        width: number of columns.
+        like: a tensor of the type and on the device of the batches.
+
+    Yields:
+        `(sum of B, width)`, the same in every process.
+    """
+    if world()[1] == 1:
+        yield from batches
+        return
+    left, none = iter(batches), like.detach().new_zeros(0, width)
+    while True:
+        gathered = gather_rows(next(left, none).to(none))
+        if not len(gathered):
+            return
+        yield gathered
 
 
 def local_rows(gathered: Tensor, like: Tensor) -> Tensor:

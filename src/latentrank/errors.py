@@ -8,9 +8,9 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import distributions
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -195,9 +195,66 @@ def check_returned(value: Any, kind: type, maker: Any, name: str = "") -> None:
     if not isinstance(value, kind):
         found = "None" if value is None else f"a value of type {type(value).__name__}"
         name = name or getattr(maker, "__qualname__", str(maker))
+        wanted = "a number" if kind is Real else kind.__name__
         raise InputError(
-            f"{name}{_defined_at(maker)} returned {found}, expected {kind.__name__}; correct it."
+            f"{name}{_defined_at(maker)} returned {found}, expected {wanted}; correct it."
         )
+
+
+def check_is(value: object, kind: type, what: str) -> None:
+    """Reject what the user gave in place of an object of a class.
+
+    Args:
+        value: what was given.
+        kind: the class.
+        what: description of the value, to begin a sentence.
+
+    Raises:
+        InputError: `value` is not of that class.
+
+    Example:
+        >>> check_is("a", float, "The share")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: The share is 'a', expected a value of type float; correct it.
+    """
+    if not isinstance(value, kind):
+        raise InputError(
+            f"{what} is {value!r}, expected a value of type {kind.__name__}; correct it."
+        )
+
+
+def check_takes(function: Any, arguments: Sequence[str], what: str) -> None:
+    """Reject a function of the user's own that cannot be called with some arguments.
+
+    Args:
+        function: what will be called.
+        arguments: names of the arguments, which are passed by position.
+        what: description of the function, to begin a sentence.
+
+    Raises:
+        InputError: `function` cannot be called, or takes other arguments.
+
+    Example:
+        >>> check_takes(lambda codes: 0.0, ["code", "decoder"], "The function of the term 'size'")
+        Traceback (most recent call last):
+        latentrank.errors.InputError: The function of the term 'size' takes (codes), expected ...
+    """
+    if not callable(function):
+        raise InputError(f"{what} is {function!r}, expected a function; correct it.")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some compiled functions have none
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        taken = ", ".join(
+            str(one.replace(annotation=one.empty)) for one in signature.parameters.values()
+        )
+        raise InputError(
+            f"{what}{_defined_at(function)} takes ({taken}), expected "
+            f"({', '.join(arguments)}); correct it."
+        ) from None
 
 
 def _defined_at(maker: Any) -> str:

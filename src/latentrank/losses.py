@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -240,11 +241,29 @@ class Objective:
         reconstruction = RECONSTRUCTIONS[self.reconstruction](output, target) / per_sample
         named = dict(terms)
         named |= {t.name: t.function(z, decoder) for t in self.terms if t.function is not None}
+        self._check(named)
         scale = 1 / per_sample if self.weights_assume_sum else 1.0
         loss = reconstruction
         for name, weight in self.weights.items():
             loss = loss + scale * weight * named[name]
         return {"loss": loss, "reconstruction": reconstruction, **named}
+
+    def _check(self, named: Mapping[str, Any]) -> None:
+        """Refuse terms of the user's own that cannot be added up."""
+        for name in self.weights:
+            if name not in named:
+                raise InputError(
+                    f"The loss term {name} has neither a function nor a value, and the bottleneck "
+                    f"returned {', '.join(named) or 'no terms'}; return it, or give a function."
+                )
+        for name, value in named.items():
+            if not isinstance(value, Tensor) or value.ndim:
+                shaped = isinstance(value, Tensor)
+                found = f"has shape {tuple(value.shape)}" if shaped else f"is {value!r}"
+                raise InputError(
+                    f"The loss term {name} {found}, expected a scalar tensor; take its sum or "
+                    "its mean."
+                )
 
 
 def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:

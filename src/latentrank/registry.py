@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from latentrank.errors import InputError, own_place, unknown
 
@@ -30,6 +30,8 @@ class Registry(Generic[T]):
         group: group of entry points, such as `"latentrank.methods"`.
         values: those of this library.
         lazy: more of them, to be imported on first use, such as `"latentrank.density.kde:fit"`.
+        check: raises `InputError` for a value of another package, or one registered at run time,
+            that is none of this kind; by default anything is one.
 
     Example:
         >>> squares = Registry[int]("square", "latentrank.doctest")
@@ -41,10 +43,16 @@ class Registry(Generic[T]):
     """
 
     def __init__(
-        self, kind: str, group: str, values: Mapping[str, T] = {}, lazy: Mapping[str, str] = {}
+        self,
+        kind: str,
+        group: str,
+        values: Mapping[str, T] = {},
+        lazy: Mapping[str, str] = {},
+        check: Callable[[str, Any], None] = lambda what, value: None,
     ) -> None:
         self.kind = kind
         self.group = group
+        self._check = check
         self._values = dict(values)
         self._shared = frozenset(values)
         self._lazy = {name: EntryPoint(name, place, group) for name, place in lazy.items()}
@@ -71,7 +79,8 @@ class Registry(Generic[T]):
         """The value of a name.
 
         Raises:
-            InputError: there is no such name, or the package that provides it cannot be imported.
+            InputError: there is no such name, or the package that provides it cannot be imported,
+                or provides something else.
         """
         if name not in self._values:
             if name not in self._entry_points:
@@ -88,14 +97,17 @@ class Registry(Generic[T]):
                 f"imported ({type(error).__name__}: {error}{_at(error)}); repair or uninstall that "
                 "package."
             ) from error
+        if not self.included(point.name):
+            self._check(f"The {self.kind} '{point.name}', provided by {point.value},", loaded)
         return loaded
 
     def register(self, name: str, value: T) -> T:
         """Add a value, in the current process.
 
         Raises:
-            InputError: the name is taken.
+            InputError: the name is taken, or the value is no such thing.
         """
+        self._check(f"The {self.kind} '{name}'", value)
         if name in self:
             raise InputError(f"The {self.kind} '{name}' already exists; choose another name.")
         self._values[name] = value

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from latentrank.errors import InputError, check_takes
+
 #: Maps the code, `(B, L)`, and the decoder to a scalar.
 Penalty = Callable[[Any, Any], Any]
 
@@ -19,6 +21,9 @@ class Term:
         weight: a number, or the name of the method option that holds it.
         function: function of the code and the decoder; None if the bottleneck computes it.
 
+    Raises:
+        InputError: the weight is neither of these, or the function takes other arguments.
+
     Example:
         >>> import torch
         >>> from latentrank.losses import l2
@@ -29,3 +34,13 @@ class Term:
     name: str
     weight: float | str
     function: Penalty | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float | str):
+            raise InputError(
+                f"The weight of the term '{self.name}' is {self.weight!r}, expected a number or "
+                "the name of an option; correct it."
+            )
+        if self.function is not None:
+            what = f"The function of the term '{self.name}'"
+            check_takes(self.function, ("code", "decoder"), what)

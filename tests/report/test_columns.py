@@ -242,3 +242,12 @@ def test_a_measured_value_is_called_as_it_was_measured_and_has_its_unit(tmp_path
     told = [row for table in metrics.tables(values) for row in table.rows]
     assert ["mlp", rows["mlp, 10 labels: accuracy"]] in told
     assert ["auto: prediction error", rows["auto: prediction error"]] in told
+
+
+def test_a_run_counts_once_in_the_mean_over_seeds(tmp_path):
+    first, second = fake_run(tmp_path / "a", seed=1), fake_run(tmp_path / "b", seed=2)
+    with pytest.raises(InputError, match=r"a is given twice; leave it out once"):
+        columns_of([first, second, first])
+    again = fake_run(tmp_path / "c", seed=1, device="gpu")
+    with pytest.raises(InputError, match=r"a and .*c have the same settings and the same seed, 1,"):
+        columns_of([first, second, again])

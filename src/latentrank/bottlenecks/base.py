@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
@@ -9,8 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from latentrank.distributed import gather_rows, local_rows, reduce_gram_
-from latentrank.errors import InputError, check_count
+from latentrank.distributed import gather_rows, local_rows
+from latentrank.errors import InputError, check_count, check_returned, check_takes
 from latentrank.linalg import GramAccumulator, truncate_rank
 
 
@@ -86,8 +87,13 @@ class Bottleneck(nn.Module):
     def finalize(self, h_batches: Iterable[Tensor]) -> None:
         """Compute what depends on all training encodings; called after training.
 
+        It is also called before each validation, with part of the training set, so it replaces
+        what it computed before. Its results are buffers that `__init__` registers in their final
+        shape, since a model is loaded into a new one.
+
         Args:
-            h_batches: the encodings of the whole training set, batch by batch.
+            h_batches: the encodings of the whole training set, batch by batch. They are the same
+                in every process of a distributed training.
         """
 
     def narrow(self, span: int) -> None:
@@ -137,6 +143,67 @@ class Bottleneck(nn.Module):
     def learning_rate_factors(self) -> dict[nn.Parameter, float]:
         """Parameters whose learning rate is a multiple of the common one, with the multiple."""
         return {}
+
+
+#: The arguments of each method that others call.
+_CALLED = {
+    name: list(inspect.signature(getattr(Bottleneck, name)).parameters)[1:]
+    for name in (
+        "forward", "encode", "finalize", "narrow", "prepare", "begin", "posterior", "linear_map",
+        "basis", "learning_rate_factors",
+    )
+}  # fmt: skip
+
+
+def check_bottleneck(bottleneck: Bottleneck, latent_dim: int) -> None:
+    """Reject a bottleneck whose methods cannot be called as those of `Bottleneck` are.
+
+    Args:
+        bottleneck: of a class of the user's own, or of this library.
+        latent_dim: width `L` of the code that it was built for.
+
+    Raises:
+        InputError: it was not initialised, has another width, or a method takes other arguments.
+    """
+    name = type(bottleneck).__qualname__
+    if "encoder_dim" not in vars(bottleneck):
+        raise InputError(
+            f"{name} was not initialised; call super().__init__(latent_dim) in its __init__."
+        )
+    if bottleneck.latent_dim != latent_dim:
+        raise InputError(
+            f"{name} has latent_dim {bottleneck.latent_dim}, expected {latent_dim}; give it the "
+            "one that the method is built with."
+        )
+    for method in _CALLED:
+        check_takes(getattr(bottleneck, method), _CALLED[method], f"{name}.{method}")
+    check_takes(bottleneck.forward, ["h"], f"{name}.forward")
+
+
+def check_code(z: Any, h: Tensor, bottleneck: Bottleneck, method: str) -> None:
+    """Reject what a bottleneck returned as codes.
+
+    Args:
+        z: the codes, expected to be `(B, L)`.
+        h: `(B, encoder_dim)`, what it was given.
+        bottleneck: what returned them.
+        method: name of its method that did.
+
+    Raises:
+        InputError: they are no tensor, or have another shape or a wider type than `h`.
+    """
+    check_returned(z, Tensor, getattr(type(bottleneck), method))
+    name = f"{type(bottleneck).__qualname__}.{method}"
+    rows, width = h.shape[0], bottleneck.latent_dim  # not len(h): an exported model is traced
+    if tuple(z.shape) != (rows, width):
+        raise InputError(
+            f"{name} returned codes of shape {tuple(z.shape)}, expected {(rows, width)}; correct "
+            "it."
+        )
+    if z.dtype.itemsize > max(h.dtype.itemsize, 4):
+        raise InputError(
+            f"{name} returned codes of type {z.dtype}, expected {h.dtype}; correct it."
+        )
 
 
 def check_rank(rank: int, latent_dim: int) -> None:
@@ -232,7 +299,6 @@ class RankBottleneck(Bottleneck):
         gram = GramAccumulator(self.latent_dim)
         for h in h_batches:
             gram.update(h)
-        reduce_gram_(gram)
         self._keep_basis(gram.basis(self.rank))
 
     def truncated(self, h: Tensor) -> Tensor:

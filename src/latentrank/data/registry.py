@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from latentrank.data import curves
-from latentrank.errors import InputError, check_count, check_known, check_returned
+from latentrank.errors import (
+    InputError,
+    check_count,
+    check_is,
+    check_known,
+    check_returned,
+    check_takes,
+)
 from latentrank.io import expanded
 from latentrank.registry import Registry
 
@@ -65,6 +72,9 @@ class NamedData:
     description: Description
     load: Callable[[Request], Dataset]
     computed: bool = False
+
+    def __post_init__(self) -> None:
+        check_takes(self.load, ("request",), f"The function load of {self.description.name}")
 
 
 def _computed(module: str, described: Description, *first: Any, **more: Any) -> NamedData:
@@ -137,7 +147,10 @@ _ENTRIES = [
 
 #: Data sets by name. Another package adds one with an entry point in `latentrank.datasets`.
 DATASETS = Registry(
-    "data set", "latentrank.datasets", {entry.description.name: entry for entry in _ENTRIES}
+    "data set",
+    "latentrank.datasets",
+    {entry.description.name: entry for entry in _ENTRIES},
+    check=lambda what, value: check_is(value, NamedData, what),
 )
 
 

@@ -360,6 +360,8 @@ class Density(ABC):
                 f"{method.__qualname__} returned an array of shape {found.shape}, expected "
                 f"{shape}; correct it."
             )
+        if np.isnan(found).any():
+            raise InputError(f"{method.__qualname__} returned NaN; correct it.")
 
     @abstractmethod
     def _draw(self, n: int, rng: np.random.Generator) -> Array:

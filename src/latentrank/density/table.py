@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike
 
 from latentrank.density.base import Density
-from latentrank.errors import InputError, check_known, check_returned
+from latentrank.errors import InputError, check_known, check_returned, check_takes
 from latentrank.io import parse_value
 from latentrank.registry import Registry
 
@@ -28,6 +28,7 @@ DENSITIES = Registry[Callable[..., Density]](
     "density",
     "latentrank.densities",
     lazy={name: f"latentrank.density.{file}:fit" for name, file in _FILES.items()},
+    check=lambda what, value: check_takes(value, ("codes",), what),
 )
 """By name, a function `fit(codes, *, option=default) -> Density`.
 

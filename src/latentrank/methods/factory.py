@@ -12,7 +12,8 @@ from torch import nn
 
 from latentrank import nets
 from latentrank.bottlenecks import Bottleneck
-from latentrank.errors import InputError, check_count, check_returned
+from latentrank.bottlenecks.base import check_bottleneck
+from latentrank.errors import InputError, check_count, check_known, check_returned
 from latentrank.losses import GAMES, Objective
 from latentrank.methods.option_types import validate
 from latentrank.methods.rank_target import rank_target
@@ -75,6 +76,7 @@ def build(
     target = rank_target(method, row.rank_search, width, values)
     part = row.bottleneck(width, chosen, target.directions)
     check_returned(part, Bottleneck, row.bottleneck, f"The bottleneck of {method}")
+    check_bottleneck(part, width)
     activation = _output(row, chosen, bounded)
     if (encoder is None) != (decoder is None):
         raise InputError("Only one of encoder and decoder was given; give both, or neither.")
@@ -92,6 +94,7 @@ def build(
     if row.prepare_decoder is not None:
         decoder = row.prepare_decoder(decoder)
     if row.game is not None:
+        check_known("game", row.game, GAMES)
         return GAN(encoder, part, decoder, GAMES[row.game], spec(net=net))  # type: ignore[arg-type]
     return Autoencoder(encoder, part, decoder, _objective(row, chosen, bounded), spec(net=net))
 

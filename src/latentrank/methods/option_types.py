@@ -5,12 +5,13 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticUndefined
 
-from latentrank.errors import InputError, check_all_known
+from latentrank.errors import InputError, check_all_known, check_is
+from latentrank.term import Term
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -33,6 +34,47 @@ class ReconstructionOptions(MethodOptions):
         default="mean",
         description="reduction of mse and bce over the values of a sample; relative has none",
     )
+
+
+def check_class(method: str, kind: object, reconstructs: bool) -> None:
+    """Reject what cannot be the class of a method's options.
+
+    Args:
+        method: name of the method.
+        kind: the class.
+        reconstructs: whether the method is trained by a reconstruction loss.
+
+    Raises:
+        InputError: it is not derived from the base class of such options.
+    """
+    base = ReconstructionOptions if reconstructs else MethodOptions
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise InputError(
+            f"The options of {method} are {kind!r}, expected a class derived from "
+            f"latentrank.methods.{base.__name__}; derive it."
+        )
+
+
+def check_terms(method: str, terms: object, kind: type[MethodOptions]) -> None:
+    """Reject what cannot be the loss terms of a method.
+
+    Args:
+        method: name of the method.
+        terms: its loss terms.
+        kind: class of its options.
+
+    Raises:
+        InputError: they are no tuple of terms, or a weight is an option that there is not.
+    """
+    check_is(terms, tuple, f"The attribute terms of {method}")
+    for term in cast(tuple[object, ...], terms):
+        check_is(term, Term, f"A term of {method}")
+        weight = cast(Term, term).weight
+        if isinstance(weight, str) and weight not in kind.model_fields:
+            raise InputError(
+                f"The weight of the term '{cast(Term, term).name}' of {method} is the option "
+                f"'{weight}', which it does not have; add it to the options."
+            )
 
 
 class L1Options(ReconstructionOptions):
@@ -260,7 +302,7 @@ def refusal(error: ValidationError, kind: type[BaseModel], whole: str) -> InputE
     if name not in kind.model_fields:
         return InputError(f"{name} cannot be used: {reason(first)}.")
     default = kind.model_fields[name].default
-    such_as = "" if default in (None, PydanticUndefined) else f", such as {default}"
+    such_as = "" if default in (None, [], PydanticUndefined) else f", such as {default}"
     return InputError(f"{name} is {first['input']!r}, expected {expected(kind, name)}{such_as}.")
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_is, check_takes
 from latentrank.methods import option_types as o
 from latentrank.registry import Registry
 from latentrank.term import Term
@@ -115,12 +115,11 @@ class Method:
     closed_form: bool = False
 
     def __post_init__(self) -> None:
-        for term in self.terms:
-            if isinstance(term.weight, str) and term.weight not in self.options.model_fields:
-                raise InputError(
-                    f"The weight of the term '{term.name}' of {self.name} is the option "
-                    f"'{term.weight}', which it does not have; add it to the options."
-                )
+        # A GAN has no reconstruction, and PCA no choice of one.
+        o.check_class(self.name, self.options, self.game is None and not self.closed_form)
+        arguments = ("latent_dim", "options", "rank")
+        check_takes(self.bottleneck, arguments, f"The bottleneck of {self.name}")
+        o.check_terms(self.name, self.terms, self.options)
 
     def default_reconstruction(self, bounded: bool) -> str:
         """The default reconstruction loss."""
@@ -312,7 +311,12 @@ _TABLE = [
 ]
 
 #: Methods by name. Another package adds one with an entry point in `latentrank.methods`.
-METHODS = Registry("method", "latentrank.methods", {row.name: row for row in _TABLE})
+METHODS = Registry(
+    "method",
+    "latentrank.methods",
+    {row.name: row for row in _TABLE},
+    check=lambda what, value: check_is(value, Method, what),
+)
 
 
 def names() -> list[str]:
@@ -368,8 +372,9 @@ def register(method: Method) -> Method:
         method: the row; its bottleneck may be in any module.
 
     Raises:
-        InputError: there is a method of that name.
+        InputError: there is a method of that name, or `method` is not a row.
     """
+    check_is(method, Method, "The method")
     return METHODS.register(method.name, method)
 
 

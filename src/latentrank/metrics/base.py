@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+from latentrank.errors import InputError, check_all_known, check_known, check_takes
 
 Better = Literal["lower", "higher"]
 Need = Literal["images", "labels", "parameters", "posterior", "codes", "history"]
@@ -56,6 +58,9 @@ class Metric:
         of: another metric that it is computed from, with the same argument; `compute` is given its
             `Value`, stored or measured, as the last argument.
 
+    Raises:
+        InputError: an unknown need, use or direction, or a function that takes other arguments.
+
     Example:
         >>> Metric("width", lambda subject, argument: float(subject.codes("test").std())).usual
         ('',)
@@ -76,10 +81,29 @@ class Metric:
     check: Callable[[str], object] | None = None
 
     def __post_init__(self) -> None:
+        self._check()
         if self.usual is None:
             object.__setattr__(self, "usual", () if self.argument else ("",))
         if not self.title:
             object.__setattr__(self, "title", re.sub("[-_]", " ", self.name))
+
+    def _check(self) -> None:
+        """Refuse values that would only fail once something is measured."""
+        for what, given in (("needs", self.needs), ("uses", self.uses), ("usual", self.usual)):
+            if isinstance(given, str):
+                raise InputError(
+                    f"{what} of the metric '{self.name}' is {given!r}, expected a tuple; write "
+                    f"({given!r},)."
+                )
+        check_all_known("need of a metric called", self.needs, get_args(Need))
+        check_all_known("use of a metric called", self.uses, get_args(Use))
+        if self.better is not None:
+            check_known("direction of a metric called", self.better, get_args(Better))
+        arguments = ["subject", "argument"]
+        arguments += ["features"] * ("features" in self.uses) + ["value"] * bool(self.of)
+        check_takes(self.compute, arguments, f"The function of the metric '{self.name}'")
+        if self.check is not None:
+            check_takes(self.check, ("argument",), f"The check of the metric '{self.name}'")
 
     @property
     def form(self) -> str:

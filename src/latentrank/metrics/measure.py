@@ -80,8 +80,9 @@ def measure(subject: Subject, text: str) -> Value:
         given.append(measure(subject, spec._replace(metric=METRICS.get(spec.metric.of)).text))
     measured = spec.metric.compute(subject, spec.argument, *given)
     if not isinstance(measured, Measured):
-        check_returned(measured, Real, spec.metric.compute)
-        measured = Measured(float(measured))
+        measured = Measured(measured)
+    check_returned(measured.value, Real, spec.metric.compute)
+    measured = measured._replace(value=float(measured.value))
     if not math.isfinite(measured.value):
         raise InputError(f"The metric {text} of {subject.folder.name} is {measured.value}.")
     value = Value(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from latentrank.errors import InputError, check_known
+from latentrank.errors import InputError, check_is, check_known
 from latentrank.evaluation.features import check_features
 from latentrank.metrics import generation, labels, latent
 from latentrank.metrics.base import Metric
@@ -16,6 +16,7 @@ METRICS = Registry(
     "metric",
     "latentrank.metrics",
     {one.name: one for one in (*latent.METRICS, *generation.METRICS, *labels.METRICS)},
+    check=lambda what, value: check_is(value, Metric, what),
 )
 
 #: Aliases: the metric, and the features that the alias implies.

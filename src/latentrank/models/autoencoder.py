@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentrank.bottlenecks import Bottleneck, Identity, Latent
+from latentrank.bottlenecks.base import check_code
 from latentrank.errors import InputError, check_returned
 from latentrank.linalg.precision import to_float64
 from latentrank.losses import Objective
@@ -66,18 +67,12 @@ class Autoencoder(LatentModel):
             x: `(B, *input_shape)`.
             index: `(B,)` int64, the rows of the training set; see `Bottleneck.forward`.
         """
-        latent = self.bottleneck(self.encoder(x), index)
-        self._check(latent, len(x))
-        z, terms = latent
-        return self.objective(self.decode(z), x, z, terms, self.decoder)
-
-    def _check(self, latent: Latent, size: int) -> None:
+        h = self.encoder(x)
+        latent = self.bottleneck(h, index)
         check_returned(latent, Latent, type(self.bottleneck).forward)
-        if latent.z.shape != (size, self.latent_dim):
-            raise InputError(
-                f"{type(self.bottleneck).__qualname__} returned codes of shape "
-                f"{tuple(latent.z.shape)}, expected {(size, self.latent_dim)}; correct it."
-            )
+        z, terms = latent
+        check_code(z, h, self.bottleneck, "forward")
+        return self.objective(self.decode(z), x, z, terms, self.decoder)
 
     @on_cpu()
     def fold(self) -> Autoencoder:
@@ -170,4 +165,22 @@ class Autoencoder(LatentModel):
         if matrix is None:
             self._need_statistics(purpose)  # a basis is computed along with them
             raise self._not_linear(purpose)
+        check_returned(matrix, Tensor, type(self.bottleneck).linear_map)
+        self._check_linear_map(matrix)
         return matrix.detach()
+
+    @torch.no_grad()
+    def _check_linear_map(self, matrix: Tensor) -> None:
+        """Refuse a matrix of a bottleneck of the user's own that is not what `encode` applies."""
+        part = self.bottleneck
+        drawn = torch.randn(8, part.encoder_dim, generator=torch.Generator().manual_seed(0))
+        h = drawn.to(matrix)
+        with evaluating(part):
+            z = self._encoded(h)
+        shape = (self.latent_dim, part.encoder_dim)
+        if matrix.shape != shape or (z - h @ matrix.T).norm() > 1e-3 * z.norm():
+            raise InputError(
+                f"{type(part).__qualname__}.linear_map returned a matrix of shape "
+                f"{tuple(matrix.shape)} with which encode(h) is not h @ matrix.T, for h of width "
+                f"{part.encoder_dim}; correct it, or return None."
+            )

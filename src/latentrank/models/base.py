@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from latentrank.bottlenecks import Bottleneck
-from latentrank.errors import InputError
+from latentrank.bottlenecks.base import check_code
+from latentrank.distributed import gathered_batches
+from latentrank.errors import InputError, check_returned
 from latentrank.linalg import RANK_THRESHOLD, rank_of_spectrum
+from latentrank.linalg.precision import to_float64
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.models.threads import threads
@@ -83,7 +86,12 @@ class LatentModel(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """The deterministic codes, `(B, L)`, of `x`, `(B, *input_shape)`."""
-        return self.bottleneck.encode(self.encoder(x))
+        return self._encoded(self.encoder(x))
+
+    def _encoded(self, h: Tensor) -> Tensor:
+        z = self.bottleneck.encode(h)
+        check_code(z, h, self.bottleneck, "encode")
+        return z
 
     def decode(self, z: Tensor) -> Tensor:
         """The samples, `(B, *input_shape)`, decoded from codes `z`, `(B, L)`."""
@@ -143,8 +151,43 @@ class LatentModel(nn.Module):
                 yield self.encoder(x)
 
         with evaluating(self):
-            self.bottleneck.finalize(encodings())
-            self.statistics.update(self.bottleneck.encode(h) for h in encodings())
+            self.finalize_bottleneck(encodings())
+            self.statistics.update(self._encoded(h) for h in encodings())
+
+    @torch.no_grad()
+    def finalize_bottleneck(self, encodings: Iterable[Tensor]) -> None:
+        """Compute what the bottleneck needs of the encodings alone, such as a basis.
+
+        Args:
+            encodings: `(B, encoder_dim)`, batch by batch; this process's share of them.
+
+        Raises:
+            InputError: the result of a bottleneck of your own cannot be used.
+        """
+        part, name = self.bottleneck, type(self.bottleneck).__qualname__
+        before = {key: value.shape for key, value in part.state_dict().items()}
+        part.finalize(gathered_batches(encodings, part.encoder_dim, next(self.parameters())))
+        after = {key: value.shape for key, value in part.state_dict().items()}
+        loads = type(part)._load_from_state_dict is not nn.Module._load_from_state_dict
+        changed = [key for key in after if after[key] != before.get(key)]
+        if changed and not loads:
+            raise InputError(
+                f"{name}.finalize changed the shape of {', '.join(changed)}, so that the model "
+                "could not be loaded; register such buffers in __init__, in their final shape."
+            )
+        basis = part.basis()
+        if basis is None:
+            return
+        check_returned(basis, Tensor, type(part).basis)
+        fits = basis.ndim == 2 and len(basis) == self.latent_dim
+        if fits:
+            products = to_float64(basis).T @ to_float64(basis)
+            fits = bool((products - torch.eye(len(products)).to(products)).abs().max() < 0.01)
+        if not fits:
+            raise InputError(
+                f"{name}.basis returned a tensor of shape {tuple(basis.shape)}, expected "
+                f"orthonormal columns of length {self.latent_dim}; correct it."
+            )
 
     def _check_batch(self, x: Any) -> None:
         if not isinstance(x, Tensor) or tuple(x.shape[1:]) != self.spec.input_shape:

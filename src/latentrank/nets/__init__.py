@@ -9,7 +9,14 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
-from latentrank.errors import InputError, check_count, check_returned, described, unknown
+from latentrank.errors import (
+    InputError,
+    check_count,
+    check_returned,
+    check_takes,
+    described,
+    unknown,
+)
 from latentrank.nets.conv import conv
 from latentrank.nets.mlp import Pair, Shape, mlp
 from latentrank.nets.paper import celeba, curves, mnist, rrae_mnist, shapes
@@ -55,6 +62,9 @@ NETWORKS = Registry[Family](
         "conv": conv,
         "mlp": mlp,
     },
+    check=lambda what, value: check_takes(
+        value, ("input_shape", "encoder_dim", "latent_dim"), what
+    ),
 )
 
 _BOUNDS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}

@@ -10,14 +10,14 @@ import contextlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from latentrank import data, methods, metrics
+from latentrank import config, data, methods, metrics
 from latentrank.errors import InputError, check_all_known, check_known, unknown
 from latentrank.io import read_yaml
 from latentrank.methods.option_types import expected, reason
@@ -168,7 +168,7 @@ class Recipe(_Strict):
             self._check_part(part)
         for row in self.rows:
             methods.options(row.method, row.options)
-            _overridable(f"row '{row.name}'", row.settings)
+            _overridable(f"row '{row.name}'", row.settings, _options_of([row]))
             check_all_known("column", row.metrics, self._columns)
             _measurable(row.metrics)
         for claim in self.claims:
@@ -185,11 +185,10 @@ class Recipe(_Strict):
             check_all_known("column", [column], part.metrics)
             check_all_known("row", values, rows)
         _measurable(part.metrics)
+        options = _options_of(self.rows_of(part))
         for settings in (part.settings, *part.row_settings.values()):
-            _overridable(f"part '{part.heading}'", settings)
-        of_methods = [methods.get(row.method).options.model_fields for row in self.rows_of(part)]
-        known = itertools.chain(*of_methods)
-        check_all_known("option of its rows' methods called", part.options, known)
+            _overridable(f"part '{part.heading}'", settings, options)
+        check_all_known("option of its rows' methods called", part.options, options)
 
     def _check_claim(self, claim: Claim) -> None:
         part = self.part(claim.part)
@@ -250,12 +249,24 @@ _GIVEN_ELSEWHERE = {
 }  # fmt: skip
 
 
-def _overridable(where: str, given: Settings) -> None:
+def _options_of(rows: Iterable[Row]) -> list[str]:
+    """The names of the options of the rows' methods, each once."""
+    of_methods = (methods.get(row.method).options.model_fields for row in rows)
+    return list(dict.fromkeys(itertools.chain(*of_methods)))
+
+
+def _overridable(where: str, given: Settings, options: Collection[str]) -> None:
     for name in given:
+        if name in options:
+            raise ValueError(
+                f"the settings of {where} hold {name}, which is an option of a method; give it "
+                "under options"
+            )
         if name in _GIVEN_ELSEWHERE:
             raise ValueError(
                 f"the settings of {where} hold {name}, which is given by {_GIVEN_ELSEWHERE[name]}"
             )
+        check_known(f"setting for {where} called", name, config.settings())
 
 
 def _different(kind: str, names: Iterable[str]) -> None:
@@ -367,6 +378,11 @@ def _message(error: ValidationError, source: str) -> InputError:
         return unknown(f"key in {source} called", where, kind.model_fields)
     if first["type"] == "too_short":
         return InputError(f"{where} in {source} is empty; give one at least.")
+    if first["type"] == "model_type":
+        keys = ", ".join(kind.model_fields) if kind else "keys"
+        return InputError(
+            f"{where} in {source} is {first['input']!r}, expected keys with values, of {keys}."
+        )
     if kind and name in kind.model_fields and "error" not in first.get("ctx", {}):
         wanted = expected(kind, name)
         return InputError(f"{where} in {source} is {first['input']!r}, expected {wanted}.")

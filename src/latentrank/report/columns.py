@@ -111,7 +111,8 @@ def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list
         The columns, in the order in which they first appear.
 
     Raises:
-        InputError: no runs, runs on different data, or not one label for each column.
+        InputError: no runs, runs on different data, the same run or seed twice, or not one label
+            for each column.
     """
     if not runs:
         raise InputError("There are no runs to compare, expected at least one; name their folders.")
@@ -124,6 +125,8 @@ def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list
     firsts = [group[0] for group in groups.values()]
     views = [view for group in groups.values() for view in group]
     check_same_data(views)
+    for group in groups.values():
+        _check_different([view.run for view in group])
     names = short_names(firsts)
     if labels:
         if len(labels) != len(names) or len(set(labels)) != len(labels):
@@ -137,6 +140,21 @@ def columns_of(runs: Sequence[Run], labels: Sequence[str] | None = None) -> list
         Column(name, tuple(group), alike)
         for name, group in zip(names, groups.values(), strict=True)
     ]
+
+
+def _check_different(runs: Sequence[Run]) -> None:
+    """Refuse runs of one experiment of which one would count as another seed, but is none."""
+    for one, other in combinations(runs, 2):
+        seed = one.config.get("seed")
+        if seed != other.config.get("seed"):
+            continue
+        if one.folder.resolve() == other.folder.resolve():
+            raise InputError(f"{one.folder} is given twice; leave it out once.")
+        if seed is not None:  # saved models have none
+            raise InputError(
+                f"{one.folder} and {other.folder} have the same settings and the same seed, "
+                f"{seed}, so that they are one training; leave one of them out."
+            )
 
 
 def short_names(views: Sequence[View]) -> list[str]:

@@ -100,7 +100,7 @@ def train(
                 run = trainings.best(resolved, folder)
             else:
                 run = trainings.fit(model, resolved, folder)
-        except InputError:
+        except Exception:
             _remove_if_nothing_was_done(folder)
             raise
     if progress and is_first_process():

@@ -216,7 +216,7 @@ class TrainingModule(LightningModule):
         self._squared_error = torch.zeros(2, dtype=torch.float64)
         moved = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
         if moved and not self.trainer.sanity_checking:
-            self.model.bottleneck.finalize(
+            self.model.finalize_bottleneck(
                 self.model.encoder(x) for x in training_samples(self, PROVISIONAL_SAMPLES)
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latentrank import methods
 from latentrank.config import TrainConfig
-from latentrank.errors import InputError
+from latentrank.errors import InputError, check_takes
 from latentrank.methods.rank_target import rank_target
 from latentrank.models.base import LatentModel
 from latentrank.registry import Registry
@@ -20,6 +20,7 @@ SEARCHES = Registry[type[RankSearch]](
     "rank search",
     "latentrank.rank_searches",
     {"shrink": ShrinkSearch, "grow": GrowSearch, "penalty": PenaltySearch, "gap": GapSearch},
+    check=lambda what, value: check_takes(value, ("model", "config", "target"), what),
 )
 
 
