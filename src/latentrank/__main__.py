@@ -133,8 +133,32 @@ def _say(sentence: str, status: int) -> int:
 
 def _sentence(error: Exception) -> str:
     """The error on one line, with advice in the options of the command."""
-    message = getattr(error, "format_message", error.__str__)
-    return spoken(" ".join(message().replace("Value error, ", "").split()))
+    message = _refused_value(error) or getattr(error, "format_message", error.__str__)()
+    return spoken(" ".join(message.split()))
+
+
+#: What a value should be, by the type of pydantic's error.
+_WANTED = {
+    "int_parsing": "an integer",
+    "float_parsing": "a number",
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "more than {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
+}
+
+
+def _refused_value(error: Exception) -> str | None:
+    """A sentence on a value that Typer refused with pydantic, whose words lack the value."""
+    found: list[Any] = getattr(error.__cause__, "errors", list)()
+    option = getattr(error, "param", None)
+    if not isinstance(error, _UsageError) or not found or option is None:
+        return None
+    first, name = found[0], max(option.opts, key=len)
+    if first["type"] not in _WANTED:
+        return f"{name}: {first['msg'].removeprefix('Value error, ')}"
+    wanted = _WANTED[first["type"]].format(**first.get("ctx", {}))
+    return f"{name} is {first['input']!r}, expected {wanted}."
 
 
 def _where(debug: bool) -> str:

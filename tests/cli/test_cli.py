@@ -223,8 +223,8 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
             ["sample", "{run}", "--out", "{folder}/table.npy/x.npz"],
             "table.npy is a file, expected a folder",
         ),
-        (["train", "lorae", "--data", "shapes", "--epochs", "x"], "'--epochs'"),
-        (["train", "lorae", "--data", "shapes", "--schedule", "x"], "'--schedule'"),
+        (["train", "lorae", "--data", "shapes", "--epochs", "x"], "--epochs"),
+        (["train", "lorae", "--data", "shapes", "--schedule", "x"], "--schedule"),
         (
             ["train", "lorae", "--data", "shapes", "--logger", "x"],
             "loggers is 'x', expected a list",
@@ -233,7 +233,7 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
         (["train", "--config", "none.yaml"], "none.yaml cannot be read"),
         (["train", "--resume", "nowhere"], "nowhere is not the folder of a run"),
         (["sample", "{run}", "--density", "gnm"], "did you mean 'gmm'?"),
-        (["sample", "{run}", "--n", "0"], "'--n'"),
+        (["sample", "{run}", "--n", "0"], "--n"),
         (["sample", "{run}", "--density", "gmm:components=2.5"], "components is 2.5"),
         (["sample", "{run}", "--density", "gmm:component=2"], "did you mean 'components'?"),
         (["sample", "{run}", "--density", "kde:bandwidth=-1"], "bandwidth is -1"),
@@ -309,6 +309,25 @@ def test_an_unfinished_run_says_how_to_resume(command, folder, capfd):
     settled = runs.configure({"method": "ae", "data": squares(folder), "latent_dim": 4})
     start(resolve(settled, runs.load_data(settled)), Path("half"))
     assert "latentrank train --resume half" in refused([command, "half"], capfd)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "ae", "--latent-dim", "wide"], "--latent-dim is 'wide', expected an integer.\n"),
+        (
+            ["export", "run", "--compress", "--check"],
+            "--compress is '--check', expected a number.",
+        ),
+        (["reproduce", "x", "--seeds", "0"], "--seeds is '0', expected at least 1.\n"),
+        (
+            ["reproduce", "x", "--budget", "big"],
+            "--budget: 'big' is not one of 'small', ",
+        ),
+    ],
+)
+def test_an_option_of_another_type_is_told_its_value(arguments, told, capfd):
+    assert told in refused(arguments, capfd)
 
 
 def test_settings_from_python_are_checked_alike():

@@ -64,8 +64,9 @@ def test_a_port_in_use_is_refused(folder, capfd):
     assert f"Port {port} cannot be used (Address already in use); give another --port" in told
 
 
-def test_compare(folder):
-    assert main(["compare", run_of(folder), run_of(folder), "--out", "page.html"]) == 0
+def test_compare(folder, capfd):
+    assert "is given twice" in refused(["compare", run_of(folder), run_of(folder)], capfd)
+    assert main(["compare", run_of(folder), "--out", "page.html"]) == 0
     assert "<html" in Path("page.html").read_text(encoding="utf-8")
     assert "rank" in Path("page-files/table.tex").read_text(encoding="utf-8")
 

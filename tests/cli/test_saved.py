@@ -213,4 +213,4 @@ def test_missing_networks_are_asked_for(folder, capfd):
         assert "--networks FILE.py:FUNCTION" in message
     own = f"{folder / 'mine.py'}:networks"
     message = refused(capfd, "compare", folder / "shared", "--networks", own)
-    assert "expected once for each of the 0 models" in message
+    assert "expected once for each of the 0 with custom networks" in message

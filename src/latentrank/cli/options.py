@@ -191,8 +191,8 @@ def all_opened(folders: Sequence[Path], data: str | None, networks: Sequence[str
     own = [(folder / SPEC).is_file() and spec_of(folder).net == "custom" for folder in folders]
     if networks and len(networks) != sum(own):
         raise InputError(
-            f"--networks is given {len(networks)} times, expected once for each of the {sum(own)} "
-            "models with custom networks."
+            f"--networks is given for {len(networks)} models, expected once for each of the "
+            f"{sum(own)} with custom networks."
         )
     left = iter(networks)
     return [

@@ -153,7 +153,8 @@ def _check_different(runs: Sequence[Run]) -> None:
         if seed is not None:  # saved models have none
             raise InputError(
                 f"{one.folder} and {other.folder} have the same settings and the same seed, "
-                f"{seed}, so that they are one training; leave one of them out."
+                f"{seed}, so they would count as two seeds of one experiment; leave one of them "
+                "out."
             )
 
 
