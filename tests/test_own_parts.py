@@ -263,6 +263,13 @@ def test_a_metric_that_could_not_be_measured_is_refused(given, told):
         Metric(**{"name": "own", "compute": lambda subject, argument: 1.0, **given})
 
 
+@pytest.mark.parametrize("name", ["fid", "own:norm", "own[norm]", "own norm", ""])
+def test_a_metric_has_a_name_by_which_it_can_be_asked_for(name):
+    with pytest.raises(InputError, match=r"is called .* choose another name"):
+        METRICS.register(name, Metric(name, lambda subject, argument: 1.0))
+    assert name not in METRICS
+
+
 @pytest.mark.parametrize("value", ["3", None])
 def test_a_measured_value_is_a_number(value, tmp_path, monkeypatch):
     def mine(subject, argument):

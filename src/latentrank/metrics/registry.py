@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from latentrank.errors import InputError, check_is, check_known
 from latentrank.evaluation.features import check_features
@@ -11,13 +11,8 @@ from latentrank.metrics import generation, labels, latent
 from latentrank.metrics.base import Metric
 from latentrank.registry import Registry
 
-#: Metrics by name. Another package adds one with an entry point in `latentrank.metrics`.
-METRICS = Registry(
-    "metric",
-    "latentrank.metrics",
-    {one.name: one for one in (*latent.METRICS, *generation.METRICS, *labels.METRICS)},
-    check=lambda what, value: check_is(value, Metric, what),
-)
+#: What a name consists of; the other characters separate it from features and argument.
+_NAME = r"[^:\[\]\s]+"
 
 #: Aliases: the metric, and the features that the alias implies.
 ALIASES = {
@@ -25,6 +20,26 @@ ALIASES = {
     "fid": ("fd", "inception"),
     "kid": ("kd", "inception"),
 }
+
+
+def _check(what: str, value: object) -> None:
+    """Refuse what is no metric, or has a name by which it could not be asked for."""
+    check_is(value, Metric, what)
+    name = cast(Metric, value).name
+    if name in ALIASES or not re.fullmatch(_NAME, name):
+        raise InputError(
+            f"{what} is called {name!r}, but {', '.join(ALIASES)} and names with a colon, brackets "
+            "or spaces mean something else; choose another name."
+        )
+
+
+#: Metrics by name. Another package adds one with an entry point in `latentrank.metrics`.
+METRICS = Registry(
+    "metric",
+    "latentrank.metrics",
+    {one.name: one for one in (*latent.METRICS, *generation.METRICS, *labels.METRICS)},
+    check=_check,
+)
 
 
 class Spec(NamedTuple):
@@ -66,7 +81,7 @@ def parse(text: str) -> Spec:
         Traceback (most recent call last):
         latentrank.errors.InputError: There is no metric 'rnak'; did you mean 'rank'? Known: ...
     """
-    found = re.fullmatch(r"([^:\[\]]+)(?:\[([^\]]*)\])?(?::(.+))?", text.strip())
+    found = re.fullmatch(rf"({_NAME})(?:\[([^\]]*)\])?(?::(.+))?", text.strip())
     name, features, argument = found.groups("") if found else (text, "", "")
     name, implied = ALIASES.get(name, (name, ""))
     check_known("metric", name, names())
