@@ -154,9 +154,11 @@ def _refused_value(error: Exception) -> str | None:
     option = getattr(error, "param", None)
     if not isinstance(error, _UsageError) or not found or option is None:
         return None
+    from latentrank.methods.option_types import reason
+
     first, name = found[0], max(option.opts, key=len)
     if first["type"] not in _WANTED:
-        return f"{name}: {first['msg'].removeprefix('Value error, ')}"
+        return f"{name}: {reason(first)}."
     wanted = _WANTED[first["type"]].format(**first.get("ctx", {}))
     return f"{name} is {first['input']!r}, expected {wanted}."
 
