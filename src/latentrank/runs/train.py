@@ -42,7 +42,7 @@ from latentrank.runs.folder import Run, load_data
 from latentrank.runs.locking import locked
 from latentrank.runs.measured import measured
 from latentrank.serialization import save
-from latentrank.torch_state import isolated
+from latentrank.torch_state import isolated, own_defaults
 
 if TYPE_CHECKING:
     # importing Lightning takes seconds, which using a trained model should not
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from latentrank.training.callbacks import History
 
 
+@own_defaults()
 def train(
     config: RunConfig,
     folder: str | Path,
