@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,25 @@ def _fills(dataset: Any) -> list[Any]:
 
 
 def values(dataset: Any, path: Path) -> Array:
-    """The values of an HDF5 data set, memory-mapped if stored contiguously."""
+    """The values of an HDF5 data set, memory-mapped if stored contiguously.
+
+    Raises:
+        InputError: they are in other files, one of which is not there.
+    """
+    if dataset.is_virtual:  # HDF5 returns zeros in place of files that it does not find
+        for source in dataset.virtual_sources():
+            _check_there(path, source.file_name)
     offset = dataset.id.get_offset()
     if offset is None or dataset.dtype.hasobject or dataset.external or 0 in dataset.shape:
         return lazy.load(dataset, path, dataset.name)
     return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
+
+
+def _check_there(path: Path, name: str) -> None:
+    """Refuse a virtual data set one of whose files is missing; `%b` in a name is a number."""
+    places = (path.parent / name, Path(name))
+    pattern = escape(places[0].name).replace("%b", "*")
+    if name != "." and not any(any(place.parent.glob(pattern)) for place in places):
+        raise InputError(
+            f"{path} takes its values from {name}, which is not there; copy it beside {path.name}."
+        )
