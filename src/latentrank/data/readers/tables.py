@@ -25,7 +25,7 @@ from latentrank.data.readers.table_text import Start, is_number
 from latentrank.data.splits import SPLIT_COLUMNS, join, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, check_all_known, need
-from latentrank.formatting import first_of
+from latentrank.formatting import counted, first_of
 
 #: Suffixes of tables in text.
 TEXTS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -48,14 +48,33 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         skiprows=start.comments,
         skipinitialspace=True,
     )
-    frame = read(header=start.header)
+    frame, told = read(header=start.header), start.doubts
     if start.names:
         frame.columns = start.names
-    elif start.header == 0:  # pandas numbers names that stand there twice
+    elif start.header == 0:
+        # pandas numbers names that stand there twice, and takes the first values of rows that are
+        # longer than the header for their names
         header = read(header=None, nrows=1, dtype=str, keep_default_na=False)
         _check_different(str(path), [name for name in header.iloc[0] if name.strip()])
+        first = read(header=None, skiprows=start.comments + 1, nrows=1) if len(frame) else header
+        if first.shape[1] > header.shape[1]:
+            if frame.iloc[:, -1].isna().all():  # each row ends with a separator
+                frame = read(header=0, index_col=False)
+            else:
+                _check_row_names(str(path), frame)
+                told.append("The first column has no name and is read as the names of the rows.")
     found = from_frame(str(path), frame, meaning)
-    return replace(found, notes=(*start.doubts, *found.notes))
+    return replace(found, notes=(*told, *found.notes))
+
+
+def _check_row_names(what: str, frame: Any) -> None:
+    """Refuse a table whose rows hold more than the header names, unless that can be their names."""
+    index, named = frame.index, len(frame.columns)
+    if index.nlevels > 1 or index.dtype.kind == "f" or not index.is_unique:
+        raise InputError(
+            f"{what} has {counted(named, 'column name')} above rows of {named + index.nlevels} "
+            "values, expected as many; add the missing names."
+        )
 
 
 def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -138,6 +157,9 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         said.append(f"Names of samples are read from the column {named_after}.")
     if over:
         said.append(f"Unused columns: {first_of(over)}.")
+    if part.names is None and any(frame.index.names):
+        unused = first_of([str(name) for name in frame.index.names])
+        said.append(f"Unused index: {unused}; make it a column to use it, with reset_index().")
     parts, joined = _by_split(part, None if split is None else series[split], meaning, what)
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
     return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
