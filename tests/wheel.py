@@ -59,6 +59,7 @@ WITHOUT = {
     "train ae --data blobs --optimizer adabelief": "optimizers",
     "train ae --data table.csv": "tables",
     "train ae --data table.parquet": "tables",
+    "train ae --data table.xlsx": "tables",
     "train ae --data field.h5": "fields",
     "train ae --data field.nc": "fields",
     "train ae --data scan.nii": "nifti",

@@ -124,6 +124,11 @@ def _optional_formats(folder: Path, x: np.ndarray, y: np.ndarray) -> Iterator[st
         table = pandas.DataFrame(x, columns=[f"u{i}" for i in range(x.shape[1])])
         table.assign(label=y).to_parquet(folder / "a.parquet")
         yield "a.parquet"
+    if here("openpyxl"):
+        import pandas
+
+        pandas.DataFrame(x).assign(label=y).to_excel(folder / "a.xlsx", index=False)
+        yield "a.xlsx"
     if here("h5py"):
         import h5py
 

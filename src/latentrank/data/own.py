@@ -145,7 +145,7 @@ def holds_images(path: Path) -> bool:
         return False
     if folders.find(path, pages.SUFFIXES).names:
         return True
-    arrays = folders.find(path, readers.suffixes()).names
+    arrays = folders.find(path, readers.suffixes(in_folders=True)).names
     return not arrays and bool(webdataset.shards(path))
 
 

@@ -32,12 +32,12 @@ def read(path: Path, meaning: Meaning) -> Contents:
     Raises:
         InputError: there is nothing readable, or files are incompatible.
     """
-    source = folders.find(path, readers.suffixes())
+    source = folders.find(path, readers.suffixes(in_folders=True))
     if not source.names:
         said = "".join(f"; {note[0].lower()}{note[1:-1]}" for note in source.notes)
         raise InputError(
             f"{path} holds no images and no data{said}; expected image files, or files ending in "
-            f"{', '.join(readers.suffixes())}."
+            f"{', '.join(readers.suffixes(in_folders=True))}."
         )
     stems = {name: name.removesuffix(_suffix(name)) for name in source.names}
     if any(map(named.holds_samples, stems.values())):

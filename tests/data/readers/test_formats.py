@@ -81,6 +81,11 @@ FORMATS = {
     "a.csv.gz": (lambda path: frame().to_csv(path, index=False), CHOSEN),
     "a.tsv.gz": (lambda path: frame().to_csv(path, sep="\t", index=False), CHOSEN),
     "a.parquet": (lambda path: frame().to_parquet(path), CHOSEN),
+    "a.dat": (lambda path: frame().to_csv(path, index=False), CHOSEN),
+    "a.txt": (
+        lambda path: np.savetxt(path, frame(), fmt="%.17g", header=" ".join(frame())),
+        CHOSEN,
+    ),
     "lists.parquet": (lambda path: lists().to_parquet(path), CHOSEN),
     "a.h5": (save_h5, {"inner": ":/run/x"}),
     "group.h5": (save_h5, {"inner": ":/run"}),
@@ -158,7 +163,7 @@ def test_several_parameters_may_be_one_array_of_any_name(tmp_path, name, save):
 
 def test_every_suffix_is_tried_here_or_below():
     tried = {readers.suffix_of(name) for name in FORMATS}
-    others = {".nii", ".nii.gz", ".pq", ".he5", ".nc4", ".cdf", ".pth",
+    others = {".nii", ".nii.gz", ".pq", ".he5", ".nc4", ".cdf", ".pth", ".xlsx",
               ".tif", ".tiff", ".gif"}  # fmt: skip
     assert set(readers.suffixes()) - tried == others
 
@@ -175,7 +180,7 @@ def test_plain_arrays_in_hdf5_are_mapped(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.h5", "a.nc", "a.mat", "a.pt", "a.parquet", "a.nii",
-                                  "a.safetensors", "a.zarr"])  # fmt: skip
+                                  "a.safetensors", "a.xlsx", "a.txt", "a.zarr"])  # fmt: skip
 def test_damaged_files_are_refused_in_one_sentence(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x93no such thing\x00\xff" * 9)
     with pytest.raises(InputError, match=r"cannot be read as .*; save"):

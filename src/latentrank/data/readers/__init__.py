@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from latentrank.data import pages
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.readers import (
+    excel,
     hdf5,
     matlab,
     netcdf,
@@ -29,12 +30,14 @@ class Reader(NamedTuple):
         parse: maps file, path inside it or None, and the user's description to the contents.
         kind: what such a file is, in error messages.
         holds: named arrays of several roles, named columns, or else one array.
+        in_folders: whether such files in a folder are data, not notes on them.
     """
 
     suffixes: tuple[str, ...]
     parse: Callable[[Path, str | None, Meaning], Contents]
     kind: str
     holds: Literal["arrays", "columns", "array"] = "array"
+    in_folders: bool = True
 
     def read(self, path: Path, inner: str | None, meaning: Meaning) -> Contents:
         """The contents of a file; libraries read lazily, so any error in it may be the file's.
@@ -50,7 +53,9 @@ READERS = (
     Reader((".npy",), numpy_files.read_npy, "one NumPy array"),
     Reader((".npz",), numpy_files.read_npz, "NumPy arrays by name", "arrays"),
     Reader(tables.TEXTS, tables.read_csv, "a table", "columns"),
+    Reader(tables.PLAIN_TEXTS, tables.read_csv, "a table", "columns", in_folders=False),
     Reader((".parquet", ".pq"), tables.read_parquet, "a Parquet table", "columns"),
+    Reader((".xlsx",), excel.read, "an Excel file", "columns"),
     Reader((".h5", ".hdf5", ".he5"), hdf5.read, "an HDF5 file", "arrays"),
     Reader((".zarr", ".zarr.zip"), zarr_files.read, "a Zarr store", "arrays"),
     Reader((".nc", ".nc4", ".cdf"), netcdf.read, "a netCDF file"),
@@ -80,6 +85,6 @@ def suffix_of(name: str) -> str | None:
     return max(fitting, key=len, default=None)
 
 
-def suffixes() -> list[str]:
-    """All readable suffixes."""
-    return list(_BY_SUFFIX)
+def suffixes(in_folders: bool = False) -> list[str]:
+    """All readable suffixes, or those of files that are data wherever they are in a folder."""
+    return [suffix for suffix, reader in _BY_SUFFIX.items() if reader.in_folders or not in_folders]

@@ -29,6 +29,8 @@ from latentrank.formatting import counted, first_of
 
 #: Suffixes of tables in text.
 TEXTS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+#: The same of files that may hold any other text, or bytes.
+PLAIN_TEXTS = (".txt", ".dat")
 _IDENTIFIERS = re.compile(r"(.*[\W_])?(id|idx|uuid|guid|index|identifier)|Unnamed.*|.*[a-z]I[dD]")
 #: Columns by name; a data frame is one, though a slow one.
 _Table = Mapping[str, Any]
@@ -36,7 +38,7 @@ _GROUPED = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")  # 1,234,567.8
 
 
 def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
-    """Columns separated by comma, semicolon or tab, with or without a header."""
+    """Columns separated by comma, semicolon, tab or spaces, with or without a header."""
     pandas = need("pandas", "tables", f"Reading {path}")
     start = Start.of(path)
     read = partial(
@@ -55,7 +57,7 @@ def read_csv(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         # pandas numbers names that stand there twice, and takes the first values of rows that are
         # longer than the header for their names
         header = read(header=None, nrows=1, dtype=str, keep_default_na=False)
-        _check_different(str(path), [name for name in header.iloc[0] if name.strip()])
+        check_different(str(path), [name for name in header.iloc[0] if name.strip()])
         first = read(header=None, skiprows=start.comments + 1, nrows=1) if len(frame) else header
         if first.shape[1] > header.shape[1]:
             if frame.iloc[:, -1].isna().all():  # each row ends with a separator
@@ -87,7 +89,7 @@ def read_parquet(path: Path, inner: str | None, meaning: Meaning) -> Contents:
 
 def has_names(path: Path) -> bool:
     """Whether the columns of a table have names."""
-    if not path.name.lower().endswith(TEXTS):
+    if not path.name.lower().endswith((*TEXTS, *PLAIN_TEXTS)):
         return True
     with reading(path, "a table"):
         start = Start.of(path)
@@ -107,7 +109,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         InputError: a column does not exist, none is left for the samples, or there are no rows.
     """
     names = [str(name) for name in frame.columns]
-    _check_different(what, names)
+    check_different(what, names)
     if not len(frame):
         raise InputError(f"{what} has no rows, expected one for each sample; add some.")
     series = dict(zip(names, (column for _, column in frame.items()), strict=True))
@@ -165,7 +167,8 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
 
 
-def _check_different(what: str, names: Sequence[str]) -> None:
+def check_different(what: str, names: Sequence[str]) -> None:
+    """Refuse columns of the same name."""
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
