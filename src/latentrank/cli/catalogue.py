@@ -6,6 +6,7 @@ import inspect
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from latentrank.cli.app import CATALOGUE, app
 from latentrank.cli.method_help import show
@@ -27,7 +28,7 @@ def methods(
 
     if name is None:
         every = map(known.get, known.names())
-        print_table(["method", "summary"], ([bold(one.name), one.summary] for one in every))
+        print_table(["method", "summary"], ((bold(one.name), one.summary) for one in every))
         console.print("latentrank methods METHOD shows one method's options.", style="dim")
         return
     show(known.get(name))
@@ -69,8 +70,8 @@ def networks() -> None:
     """
     from latentrank.nets import NETWORKS
 
-    summaries = {name: (inspect.getdoc(NETWORKS.get(name)) or "") for name in NETWORKS}
-    rows = ([bold(name), text.partition("\n")[0]] for name, text in summaries.items())
+    texts = {name: inspect.getdoc(NETWORKS.get(name)) or "" for name in NETWORKS}
+    rows = ((bold(name), text.partition("\n")[0]) for name, text in texts.items())
     print_table(["network", "description"], rows)
 
 
@@ -82,12 +83,12 @@ def densities() -> None:
     """
     from latentrank import density
 
-    rows = []
+    rows: list[tuple[str | Text, ...]] = []
     for name in density.names():
-        rows.append([bold(name), "", "", density.summary(name)])
+        rows.append((bold(name), "", "", density.summary(name)))
         for one in density.options(name).values():
             default = "null" if one.default is None else str(one.default)
-            rows.append(["", one.name, default, one.help])
+            rows.append(("", one.name, default, one.help))
     print_table(["density", "option", "default", "description"], rows)
     console.print("Written as NAME or NAME:OPTION=VALUE,OPTION=VALUE.", style="dim")
 
@@ -105,9 +106,9 @@ def metrics() -> None:
     for metric in map(METRICS.get, METRICS):
         argument = metric.argument.replace("|", ", ")
         name = metric.form.partition(":")[0]
-        rows.append([bold(name), argument, metric.better or "", metric.help])
+        rows.append((bold(name), argument, metric.better or "", metric.help))
     for alias, (name, features) in ALIASES.items():
         form = METRICS.get(name).form.replace("FEATURES", features)
-        rows.append([bold(alias), "", "", f"The same as {form}."])
+        rows.append((bold(alias), "", "", f"The same as {form}."))
     print_table(["metric", "argument", "better", "description"], rows)
     console.print("Written as NAME or NAME:ARGUMENT.", style="dim")

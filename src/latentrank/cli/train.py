@@ -234,7 +234,7 @@ def _print_recipes(seeds: int) -> None:
         found = recipes.load(name)
         jobs = plan(found, "small", seeds, Path())
         count = len({job.folder for job in jobs if job.trained})
-        rows.append([bold(name), str(count), found.title])
+        rows.append((bold(name), str(count), found.title))
     print_table(["recipe", "runs", "description"], rows, [1])
     console.print(f"runs: with {seeds} seeds; recipes share identical runs.", style="dim")
 

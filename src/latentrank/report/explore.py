@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw
 
 from latentrank import __version__
 from latentrank.data.axes import Axes
-from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.io import write_text
 from latentrank.report import html, lines
@@ -49,18 +48,17 @@ def write_explore(run: Run) -> Path:
     view = explorable(run)
     decoded = view.decode(walks(view))
     sprites = [_sprite(start) for start in _drawn(decoded, view)]
-    as_lines = decoded.ndim <= 5
     directions = decoded.shape[1]
     height, width = sprites[0].shape[0] // directions, sprites[0].shape[1] // STEPS
     values = {
-        "sprites": [_data_url(sprite, as_lines) for sprite in sprites],
+        "sprites": [_data_url(sprite, view.as_lines) for sprite in sprites],
         "rows": directions,
         "steps": STEPS,
         "reach": REACH,
     }
     parts = html.macros("explore")
     names = ["mean", *map(str, range(1, len(sprites)))]
-    rendering = "auto" if as_lines else "pixelated"
+    rendering = "auto" if view.as_lines else "pixelated"
     shown = f"{'reconstructions of ' if view.has_samples else ''}{view.start_noun}s.{reading(view)}"
     target = run.folder / "explore.html"
     write_text(
@@ -97,11 +95,7 @@ def explorable(run: Run) -> View:
         InputError: it is a GAN, or all codes are the same.
     """
     view = View(run)
-    if not run.model().reconstructs:
-        raise InputError(
-            f"The method {view.config['method']} does not encode samples, so there is "
-            f"none to start from; give a run of an autoencoder."
-        )
+    view.need_codes("none to start from; give a run of an autoencoder")
     view.need_directions("nothing to explore")
     return view
 
@@ -109,8 +103,7 @@ def explorable(run: Run) -> View:
 def thumbnails(view: View) -> list[str]:
     """Decoded pictures of the starting points, as data URLs."""
     decoded = view.decode(view.starts)[:, None, None]
-    as_lines = view.noun in ("curve", "row")
-    return [_data_url(picture[0, 0], as_lines) for picture in _drawn(decoded, view)]
+    return [_data_url(picture[0, 0], view.as_lines) for picture in _drawn(decoded, view)]
 
 
 def walks(view: View) -> NDArray[np.float64]:

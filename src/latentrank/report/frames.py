@@ -53,7 +53,7 @@ def of_samples(view: View) -> tuple[Frame, dict[str, Any]]:
         `lines` (curves, each at the horizontal places `x`, in `colours`) or `rows` (of a table;
         a value in its own unit is `offset + scale * value`).
     """
-    if view.noun in ("image", "volume"):
+    if not view.as_lines:
         height, width = displayable(view.examples[:1]).shape[2:]
         return Frame.of(_picture(view, height, width)), {
             "kind": "picture", "width": width, "height": height,

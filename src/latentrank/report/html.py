@@ -101,11 +101,7 @@ def facts(values: Mapping[str, str | tuple[str, str]]) -> Markup:
         >>> print(facts({"rank": ("18", "of 128")}))
         <dl class="facts"><div><dt>rank</dt><dd>18 <small>of 128</small></dd></div></dl>
     """
-    cells = [
-        (name, *((value, "") if isinstance(value, str) else value))
-        for name, value in values.items()
-    ]
-    return Markup(_blocks.facts(cells)) if cells else Markup()
+    return Markup(_blocks.facts(values)) if values else Markup()
 
 
 def section(title: str, *blocks: Markup) -> Markup:

@@ -70,7 +70,7 @@ class Explorer:
         """
         code = self._mean + (self._scales * coordinates) @ self._directions.T
         sample = self.view.decode(code[None])
-        if self.view.noun in ("image", "volume"):
+        if not self.view.as_lines:
             shown = rgb(displayable(sample), self.view.limits)[0].transpose(1, 2, 0)
         elif lines.named_rows(sample[0], self.view.axes):
             shown = sample[0].astype(np.float32)
