@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -88,16 +89,14 @@ def train(
     from latentrank import runs
 
     given = _given(ctx, settings, method)
-    if resume is not None:
-        folder = resume
-    else:
+    if resume is None:
         settled = runs.configure(given, config)
         folder = out or runs.default_folder(settled)
+        training = partial(runs.train, settled, folder)
+    else:
+        folder, training = resume, partial(runs.resume, resume, given, progress=True)
     try:
-        if resume is not None:
-            run = runs.resume(folder, given, progress=True)
-        else:
-            run = runs.train(settled, folder)
+        run = training()
     except KeyboardInterrupt:
         if not (folder / CONFIG).is_file():
             raise Stopped("Stopped before the training began; give the command again.") from None

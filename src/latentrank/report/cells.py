@@ -19,10 +19,9 @@ from latentrank.errors import InputError
 from latentrank.report.style import (
     CELL,
     CONTINUOUS,
-    INK,
-    PALETTE,
     new_figure,
     page_width,
+    small_colours,
     styled,
     text_inches,
 )
@@ -287,12 +286,9 @@ def _draw_cells(axes: Axes, grid: Array, limits: Limits) -> None:
         )
     else:
         _draw_lines(axes, grid, widened(limits, grid))
-    axes.set(xlim=(0, columns), ylim=(rows, 0))
+    axes.set(xlim=(0, columns), ylim=(rows, 0), xticks=[], yticks=[])
     axes.grid(False)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def _mosaic(grid: Array, limits: Limits) -> NDArray[np.uint8]:
@@ -335,20 +331,24 @@ def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
     rows, columns = grid.shape[:2]
     curves = as_curves(grid.reshape(rows * columns, *grid.shape[2:]))
     low, high = limits
-    grounds, lines, colours = [], [], []
+    grounds, lines = [], []
     for index, sample in enumerate(curves):
         x0, y0 = float(index % columns), float(index // columns)
         x1, y1 = x0 + 1 - _GAP, y0 + 1 - _GAP
         grounds.append([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-        for channel, values in enumerate(sample):
+        for values in sample:
             places, heights = line_points(values)
             across = (places - places[0]) / max(places[-1] - places[0], 1)
             up = np.clip((heights - low) / (high - low), 0, 1)  # NaN leaves a gap
             inner_x = x0 + (1 - _GAP) * (0.06 + 0.88 * across)
             inner_y = y0 + (1 - _GAP) * (0.92 - 0.84 * up)
             lines.append(np.column_stack([inner_x, inner_y]))
-            colours.append(INK if len(sample) == 1 else PALETTE[channel % len(PALETTE)])
     axes.add_collection(PolyCollection(grounds, facecolors=CELL, edgecolors="none"))
     axes.add_collection(
-        LineCollection(lines, colors=colours, linewidths=1.0, rasterized=grid.size > MOST_POINTS)
+        LineCollection(
+            lines,
+            colors=small_colours(curves.shape[1]),
+            linewidths=1.0,
+            rasterized=grid.size > MOST_POINTS,
+        )
     )

@@ -17,7 +17,7 @@ from latentrank.io import write_text
 from latentrank.report import html, lines
 from latentrank.report.cells import Array, Limits, as_curves, displayable, rgb, widened
 from latentrank.report.panels import reading
-from latentrank.report.style import CELL, INK, PALETTE
+from latentrank.report.style import CELL, small_colours
 from latentrank.report.view import View
 from latentrank.runs import Run
 
@@ -144,19 +144,14 @@ def _lines(curves: Array, limits: Limits, axes: Axes) -> NDArray[np.uint8]:
     for curve in curves:
         picture = Image.new("RGB", (width, height), CELL)
         draw = ImageDraw.Draw(picture)
-        for channel, values in enumerate(curve):
+        for values, colour in zip(curve, small_colours(len(curve)), strict=True):
             places, heights = lines.points(values, axes)
             across = (places - places.min()) / (np.ptp(places) or 1)
             up = (np.nan_to_num(heights, nan=low) - low) / (high - low)
             x, y = width * (0.05 + 0.9 * across), height * (0.92 - 0.84 * up)
-            colour = INK if len(curve) == 1 else _colour(channel)
             draw.line(list(zip(x, y, strict=True)), fill=colour, width=3 * _FINE)
         pictures.append(np.asarray(picture.resize(_CURVE, Image.Resampling.LANCZOS)))
     return np.stack(pictures)
-
-
-def _colour(channel: int) -> str:
-    return PALETTE[channel % len(PALETTE)]
 
 
 def _legend(view: View) -> list[tuple[str, str]]:
@@ -164,7 +159,7 @@ def _legend(view: View) -> list[tuple[str, str]]:
     if view.noun != "curve" or view.shape[0] == 1:
         return []
     names = lines.channel_names(view.shape[0], view.axes)
-    return [(name, _colour(channel)) for channel, name in enumerate(names)]
+    return list(zip(names, small_colours(len(names)), strict=True))
 
 
 def _sprite(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
