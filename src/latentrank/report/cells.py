@@ -295,10 +295,10 @@ def _mosaic(grid: Array, limits: Limits) -> NDArray[np.uint8]:
     """Images `(R, C, ch, H, W)` as one RGBA array, the gaps between them transparent."""
     rows, columns, channels, height, width = grid.shape
     colours = rgb(grid.reshape(rows * columns, channels, height, width), limits)
-    colours = colours.reshape(rows, columns, 3, height, width)
+    colours = colours.reshape(rows, columns, height, width, 3)
     gap_y, gap_x = max(1, round(_GAP * height)), max(1, round(_GAP * width))
     mosaic = np.zeros((rows, height + gap_y, columns, width + gap_x, 4), dtype=np.uint8)
-    mosaic[:, :height, :, :width, :3] = colours.transpose(0, 3, 1, 4, 2)
+    mosaic[:, :height, :, :width, :3] = colours.swapaxes(1, 2)
     mosaic[:, :height, :, :width, 3] = 255
     return mosaic.reshape(rows * (height + gap_y), columns * (width + gap_x), 4)
 
@@ -311,19 +311,19 @@ def rgb(images: Array, limits: Limits) -> NDArray[np.uint8]:
         limits: values drawn as black and white, or as the ends of the colour bar of a field.
 
     Returns:
-        `(N, 3, H, W)`.
+        `(N, H, W, 3)`.
 
     Example:
-        >>> rgb(np.array([[[[0.0, 0.5, 2.0]]]]), Limits(0.0, 1.0))[0, :, 0].T.tolist()
+        >>> rgb(np.array([[[[0.0, 0.5, 2.0]]]]), Limits(0.0, 1.0))[0, 0].tolist()
         [[0, 0, 0], [128, 128, 128], [255, 255, 255]]
     """
     low, high = limits
-    values = (np.nan_to_num(images.astype(np.float64), nan=low) - low) / (high - low)
-    values = np.clip(values, 0, 1)
+    values = np.moveaxis(np.nan_to_num(images.astype(np.float64), nan=low), 1, -1)
+    values = np.clip((values - low) / (high - low), 0, 1)
     if isinstance(limits, FieldLimits):
-        return np.moveaxis(CONTINUOUS(values[:, 0], bytes=True)[..., :3], -1, 1)
+        return np.asarray(CONTINUOUS(values[..., 0], bytes=True)[..., :3])
     pixels = np.round(values * 255).astype(np.uint8)
-    return pixels if images.shape[1] == 3 else np.repeat(pixels[:, :1], 3, axis=1)
+    return pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1)
 
 
 def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:

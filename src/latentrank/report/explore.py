@@ -56,7 +56,7 @@ def write_explore(run: Run) -> Path:
         "steps": STEPS,
         "reach": REACH,
     }
-    parts = html.macros("explore")
+    parts, shares = html.macros("explore"), 100 * view.explained
     names = ["mean", *map(str, range(1, len(sprites)))]
     rendering = "auto" if view.as_lines else "pixelated"
     shown = f"{'reconstructions of ' if view.has_samples else ''}{view.start_noun}s.{reading(view)}"
@@ -77,7 +77,7 @@ def write_explore(run: Run) -> Path:
                 html.section(
                     "Directions",
                     parts.legend(_legend(view))
-                    + parts.directions(_shares(view, directions), STEPS, REACH),
+                    + parts.directions(shares[:directions].tolist(), STEPS, REACH),
                 ),
             ],
             f"Written by latentrank {__version__} from the folder {run.folder.name}.",
@@ -130,7 +130,7 @@ def _drawn(decoded: Array, view: View) -> NDArray[np.uint8]:
     outer = decoded.shape[:3]
     flat = displayable(decoded.reshape(-1, *decoded.shape[3:]))
     if flat.ndim == 4:
-        pictures = rgb(flat, view.limits).transpose(0, 2, 3, 1)
+        pictures = rgb(flat, view.limits)
     else:
         pictures = _lines(as_curves(flat), widened(view.limits, flat), view.axes)
     return pictures.reshape(*outer, *pictures.shape[1:])
@@ -173,9 +173,3 @@ def _data_url(pixels: NDArray[np.uint8], drawn: bool) -> str:
     image, buffer = Image.fromarray(pixels), io.BytesIO()
     (image.quantize(32) if drawn else image).save(buffer, format="PNG", optimize=True)
     return html.data_url(buffer.getvalue())
-
-
-def _shares(view: View, count: int) -> list[float]:
-    """Percent of the codes' variance along each of the first directions."""
-    variances = view.plane.scales**2
-    return [float(share) for share in 100 * variances[:count] / variances.sum()]

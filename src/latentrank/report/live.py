@@ -71,7 +71,7 @@ class Explorer:
         code = self._mean + (self._scales * coordinates) @ self._directions.T
         sample = self.view.decode(code[None])
         if not self.view.as_lines:
-            shown = rgb(displayable(sample), self.view.limits)[0].transpose(1, 2, 0)
+            shown = rgb(displayable(sample), self.view.limits)[0]
         elif lines.named_rows(sample[0], self.view.axes):
             shown = sample[0].astype(np.float32)
         else:

@@ -202,7 +202,6 @@ def plane(view: View) -> Drawn:
     view.need_codes("no plane of codes to walk in")
     view.need_directions("no principal direction to walk along")
     grid = ways.pca_grid(view.plane, size=_GRID, extent=2.0)
-    variances = view.plane.scales**2
     if view.directions == 1:
         walk = view.decode(grid[_GRID // 2 : _GRID // 2 + 1])
         return Drawn(
@@ -212,13 +211,12 @@ def plane(view: View) -> Drawn:
             "decoded points along it, from two standard deviations below the mean of the "
             "training codes to two above.",
         )
-    share = variances[:2].sum() / variances.sum()
     return Drawn(
         figures.pca_grid(view.decode(grid), view.limits),
         f"A grid of {view.noun}s that vary along two directions.",
         "Decoded points of the plane of the first two principal directions of the training "
         "codes, two standard deviations each way, everything else at its mean. They explain "
-        f"{100 * share:.0f} % of the codes' variance.{reading(view)}",
+        f"{100 * view.explained[:2].sum():.0f} % of the codes' variance.{reading(view)}",
     )
 
 

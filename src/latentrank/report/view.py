@@ -257,10 +257,16 @@ class View:
         return Subspace.of_statistics(self.run.model().statistics)
 
     @property
+    def explained(self) -> Floats:
+        """`(d,)` shares of the codes' variance along the principal directions, largest first."""
+        variances = self.plane.scales**2
+        return np.asarray(variances / variances.sum())
+
+    @property
     def directions(self) -> int:
         """The number of principal directions, counted in the same way as the rank."""
         variances = self.plane.scales**2
-        return int((variances > RANK_THRESHOLD * variances[0]).sum()) if len(variances) else 0
+        return int((variances > RANK_THRESHOLD * variances[:1]).sum())
 
     @cached_property
     def starts_from_noise(self) -> bool:
