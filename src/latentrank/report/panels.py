@@ -253,10 +253,9 @@ def _latent(view: View) -> Drawn:
     test = view.test
     codes, parameters = test["codes"], test.get("parameters")
     rows = scattered(len(codes))
-    axes = view.plane.basis[:, : min(view.directions, 2)]
     known = test.get("labels") if parameters is None else parameters
     figure = figures.latent_scatter(
-        (codes[rows] - view.plane.mean) @ axes,
+        view.in_plane(codes[rows]),
         None if known is None else known[rows],
         view.kept.class_names if parameters is None else view.parameter_labels,
     )

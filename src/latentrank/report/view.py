@@ -268,6 +268,11 @@ class View:
         variances = self.plane.scales**2
         return int((variances > RANK_THRESHOLD * variances[:1]).sum())
 
+    def in_plane(self, codes: NDArray[Any]) -> Floats:
+        """Positions of codes `(N, L)` along the first two principal directions, or the only one."""
+        shown = self.plane.basis[:, : min(self.directions, 2)]
+        return np.asarray((codes - self.plane.mean) @ shown)
+
     @cached_property
     def starts_from_noise(self) -> bool:
         """Whether the decoder takes noise instead of codes of samples, as in a GAN."""
