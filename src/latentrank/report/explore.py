@@ -81,8 +81,8 @@ def write_explore(run: Run) -> Path:
                 ),
             ],
             f"Written by latentrank {__version__} from the folder {run.folder.name}.",
-            style=html.asset("explore.css"),
-            script=parts.script(values, html.asset("explore.js")),
+            interactive="explore",
+            values=values,
         ),
     )
     return target

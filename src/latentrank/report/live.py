@@ -128,8 +128,8 @@ class Explorer:
             html.facts({"rank": (as_text(self.directions), f"of {view.metrics['latent_dim']}")}),
             [drawings, controls],
             f"Served by latentrank {__version__} from the folder {view.run.folder.name}.",
-            style=html.asset("live.css"),
-            script=parts.script(values, html.asset("live.js")),
+            interactive="live",
+            values=values,
             live=True,
         )
 
