@@ -249,3 +249,10 @@ def test_a_later_draw_is_the_first_of_a_later_seed(rng, monkeypatch, trained):
     found = measured(3, 5)
     assert len(set(found)) == 3
     assert found == tuple(measured(1, seed)[0] for seed in (5, 6, 7))
+
+
+def test_the_supervised_baseline_leaves_the_generators_of_accelerators_alone(rng, monkeypatch):
+    monkeypatch.setattr(module, "FIXED_STEPS", 3)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("reseeded"))
+    x, y = rng.normal(size=(90, 4)).astype(np.float32), np.arange(90) % 2
+    supervised(nn.Identity, x, y, x, y, n_labels=30, draws=1)

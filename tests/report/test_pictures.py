@@ -8,6 +8,7 @@ from latentrank.config import RunConfig
 from latentrank.errors import InputError
 from latentrank.report import pictures
 from latentrank.report.style import write_figure
+from tests.report.fake import fake_run
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +59,9 @@ def test_what_cannot_be_drawn_is_refused(folder):
         pictures.interpolation(trained(folder, "ae"), "liner")
     with pytest.raises(InputError, match="nothing to interpolate between"):
         pictures.interpolation(trained(folder, "nsgan"))
+
+
+def test_the_plane_of_a_code_with_one_direction_is_a_line(tmp_path):
+    axes = pictures.interpolation(fake_run(tmp_path, kept=1), "pca").axes[0]
+    assert axes.get_ylim()[0] == 1
+    assert axes.get_ylabel() == ""

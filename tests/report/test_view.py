@@ -18,7 +18,7 @@ def test_real_values_are_shown_in_their_own_units(tmp_path):
     stored = view.run.dataset().test.x[view.kept.rows]
     assert np.allclose(view.originals, stored)
     assert view.limits == (view.originals.min(), view.originals.max())
-    code = view.codes_of_shown()
+    code = view.starts
     plain = view.run.model().decode(torch.from_numpy(code)).numpy()
     assert np.allclose(view.decode(code), plain * 2 + 3, atol=1e-6)
 
@@ -27,7 +27,7 @@ def test_samples_of_compared_runs_are_drawn_in_the_same_units(tmp_path):
     first, second = fake_run(tmp_path, (7,)), fake_run(tmp_path, (7,))
     second.the_model.preprocessing = Preprocessing(offset=100.0, scale=50.0)  # of other rows
     view = View(second, View(first))
-    code = view.codes_of_shown()
+    code = view.starts
     own = 50 * second.the_model.decode(torch.from_numpy(code)).numpy() + 100
     assert np.allclose(view.originals, (view.kept.x - 3) / 2, atol=1e-5)
     assert np.allclose(view.decode(code), (own - 3) / 2, atol=1e-4)

@@ -6,10 +6,11 @@ import inspect
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from latentrank.cli.app import CATALOGUE, app
 from latentrank.cli.method_help import show
-from latentrank.cli.output import bold, console, new_table, print_complete
+from latentrank.cli.output import bold, console, print_table
 
 
 @app.command(rich_help_panel=CATALOGUE)
@@ -26,10 +27,8 @@ def methods(
     from latentrank import methods as known
 
     if name is None:
-        table = new_table("method", "summary")
-        for method in map(known.get, known.names()):
-            table.add_row(bold(method.name), method.summary)
-        print_complete(table)
+        every = map(known.get, known.names())
+        print_table(["method", "summary"], ((bold(one.name), one.summary) for one in every))
         console.print("latentrank methods METHOD shows one method's options.", style="dim")
         return
     show(known.get(name))
@@ -44,12 +43,8 @@ def datasets() -> None:
     """
     from latentrank.data import describe
 
-    table = new_table(
-        "data", "sample", "train", "test", "dim", "description",
-        numbers=("sample", "train", "test", "dim"),
-    )  # fmt: skip
-    for row in describe():
-        table.add_row(
+    rows = (
+        (
             bold(row.name),
             "\N{MULTIPLICATION SIGN}".join(map(str, row.shape)),
             f"{row.train_size:,}",
@@ -57,7 +52,9 @@ def datasets() -> None:
             "" if row.true_dimension is None else str(row.true_dimension),
             row.summary,
         )
-    print_complete(table)
+        for row in describe()
+    )
+    print_table(["data", "sample", "train", "test", "dim", "description"], rows, range(1, 5))
     console.print(
         "dim: number of parameters that generated the data. Files are searched for in --data-root "
         "(LATENTRANK_DATA), and downloaded only with --download.",
@@ -73,10 +70,9 @@ def networks() -> None:
     """
     from latentrank.nets import NETWORKS
 
-    table = new_table("network", "description")
-    for name in NETWORKS:
-        table.add_row(bold(name), (inspect.getdoc(NETWORKS.get(name)) or "").partition("\n")[0])
-    print_complete(table)
+    texts = {name: inspect.getdoc(NETWORKS.get(name)) or "" for name in NETWORKS}
+    rows = ((bold(name), text.partition("\n")[0]) for name, text in texts.items())
+    print_table(["network", "description"], rows)
 
 
 @app.command(rich_help_panel=CATALOGUE)
@@ -87,13 +83,13 @@ def densities() -> None:
     """
     from latentrank import density
 
-    table = new_table("density", "option", "default", "description")
+    rows: list[tuple[str | Text, ...]] = []
     for name in density.names():
-        table.add_row(bold(name), "", "", density.summary(name))
+        rows.append((bold(name), "", "", density.summary(name)))
         for one in density.options(name).values():
             default = "null" if one.default is None else str(one.default)
-            table.add_row("", one.name, default, one.help)
-    print_complete(table)
+            rows.append(("", one.name, default, one.help))
+    print_table(["density", "option", "default", "description"], rows)
     console.print("Written as NAME or NAME:OPTION=VALUE,OPTION=VALUE.", style="dim")
 
 
@@ -106,13 +102,13 @@ def metrics() -> None:
     from latentrank.metrics import METRICS
     from latentrank.metrics.registry import ALIASES
 
-    table = new_table("metric", "argument", "better", "description")
+    rows = []
     for metric in map(METRICS.get, METRICS):
         argument = metric.argument.replace("|", ", ")
         name = metric.form.partition(":")[0]
-        table.add_row(bold(name), argument, metric.better or "", metric.help)
+        rows.append((bold(name), argument, metric.better or "", metric.help))
     for alias, (name, features) in ALIASES.items():
         form = METRICS.get(name).form.replace("FEATURES", features)
-        table.add_row(bold(alias), "", "", f"The same as {form}.")
-    print_complete(table)
+        rows.append((bold(alias), "", "", f"The same as {form}."))
+    print_table(["metric", "argument", "better", "description"], rows)
     console.print("Written as NAME or NAME:ARGUMENT.", style="dim")

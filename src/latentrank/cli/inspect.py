@@ -112,6 +112,7 @@ def _print_predictions(run: Run) -> None:
             ]
             for one in found
         ),
+        range(1, 5),
     )
     console.print(
         f"test: error at the test parameters; decoding the test codes themselves gives {floor:.2f}."

@@ -134,7 +134,7 @@ def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
         }
     )
     for table in tables(found):
-        print_table(table.header, table.rows)
+        print_table(table.header, table.rows, range(1, len(table.header)))
         if table.note:
             console.print(table.note, style="dim")
     for accuracy in {v.identity.get("features", {}).get("accuracy", 1.0) for v in found}:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from latentrank.cli.narrow import Command, is_narrow, print_below
-from latentrank.cli.output import bold, console, new_table, print_complete, print_pairs
+from latentrank.cli.output import bold, console, print_pairs, print_table
 
 if TYPE_CHECKING:
     from latentrank.methods import Method
@@ -44,10 +44,7 @@ def show(method: Method) -> None:
             for name, value, default, text in _rows(method)
         )
     elif method.options.model_fields:
-        table = new_table("option", "value", "default", "description")
-        for row in _rows(method):
-            table.add_row(*row)
-        print_complete(table)
+        print_table(["option", "value", "default", "description"], _rows(method))
 
 
 def loss(method: Method) -> str:

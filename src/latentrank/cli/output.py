@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,28 +50,37 @@ def print_notes(run: Run) -> None:
         messages.print(note)
 
 
-def new_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    """An empty table; the columns named in `numbers` are right-aligned."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    for index, column in enumerate(columns):
-        number = column in numbers
-        unwrapped = number or index == 0
+def new_table(
+    header: Sequence[str], rows: Iterable[Sequence[str | Text]], numbers: Container[int] = ()
+) -> Table:
+    """A table of text.
+
+    Args:
+        header: names of the columns; left out if all are empty.
+        rows: the cells; the first column is not wrapped.
+        numbers: indices of the columns that hold numbers, which are aligned on the right.
+    """
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="dim",
+        show_header=any(header),
+    )
+    for index, column in enumerate(header):
+        number = index in numbers
         side: Literal["right", "left"] = "right" if number else "left"
-        table.add_column(column, justify=side, no_wrap=unwrapped, overflow="fold")
+        table.add_column(column, justify=side, no_wrap=number or index == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows of text, with row names in the first column."""
-    table = new_table(*header, numbers=header[1:])
-    table.columns[0].justify, table.show_header = "left", any(header)
-    for row in rows:
-        table.add_row(*row)
-    print_complete(table)
-
-
-def print_complete(table: Table) -> None:
-    """Print a table in full, even if it is wider than the terminal."""
+def print_table(
+    header: Sequence[str], rows: Iterable[Sequence[str | Text]], numbers: Container[int] = ()
+) -> None:
+    """Print a table in full, even if it is wider than the terminal; see `new_table`."""
+    table = new_table(header, rows, numbers)
     unbounded = console.options.update(width=_UNBOUNDED)
     least = Measurement.get(console, unbounded, table).minimum
     if least > console.width:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,9 +19,9 @@ from latentrank.cli.output import (
     console,
     messages,
     new_table,
-    print_complete,
     print_pairs,
     print_status,
+    print_table,
 )
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, REPORT
@@ -88,16 +89,14 @@ def train(
     from latentrank import runs
 
     given = _given(ctx, settings, method)
-    if resume is not None:
-        folder = resume
-    else:
+    if resume is None:
         settled = runs.configure(given, config)
         folder = out or runs.default_folder(settled)
+        training = partial(runs.train, settled, folder)
+    else:
+        folder, training = resume, partial(runs.resume, resume, given, progress=True)
     try:
-        if resume is not None:
-            run = runs.resume(folder, given, progress=True)
-        else:
-            run = runs.train(settled, folder)
+        run = training()
     except KeyboardInterrupt:
         if not (folder / CONFIG).is_file():
             raise Stopped("Stopped before the training began; give the command again.") from None
@@ -229,13 +228,13 @@ def _print_recipes(seeds: int) -> None:
     from latentrank import recipes
     from latentrank.reproduce import plan
 
-    table = new_table("recipe", "runs", "description", numbers=["runs"])
+    rows = []
     for name in recipes.names():
         found = recipes.load(name)
         jobs = plan(found, "small", seeds, Path())
         count = len({job.folder for job in jobs if job.trained})
-        table.add_row(bold(name), str(count), found.title)
-    print_complete(table)
+        rows.append((bold(name), str(count), found.title))
+    print_table(["recipe", "runs", "description"], rows, [1])
     console.print(f"runs: with {seeds} seeds; recipes share identical runs.", style="dim")
 
 
@@ -244,13 +243,11 @@ def _print_page(page: Page) -> None:
 
     for grid in page.grids:
         header, rows = cells(grid)
-        table = new_table(*header, numbers=header[1:])
+        table = new_table(header, rows, range(1, len(header)))
         table.columns[0].min_width = max(len(row[0]) for row in rows)
         for column in table.columns[1:]:
             # many columns: better wrapped than truncated
             column.no_wrap = False
-        for row in rows:
-            table.add_row(*row)
         if len(page.grids) > 1:
             console.print()
             console.print(bold(grid.name))
@@ -316,14 +313,14 @@ def _print_trials(found: Sequence[Trial], aims: Sequence[str]) -> None:
     """The Pareto front of two objectives; every trial for one."""
     from latentrank.sweep import searched_names
 
-    names = searched_names(found, aims)
-    table = new_table("trial", *aims, *names, "run", numbers=["trial", *aims, *names])
-    shown = [trial for trial in found if trial.best or len(aims) == 1]
-    for trial in shown:
-        values = [*trial.values, *trial.settings.values()]
-        cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
-        table.add_row(str(trial.number), *cells, trial.folder)
-    print_complete(table)
+    header = ["trial", *aims, *searched_names(found, aims), "run"]
+    rows = []
+    for trial in found:
+        if trial.best or len(aims) == 1:
+            values = [*trial.values, *trial.settings.values()]
+            cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
+            rows.append([str(trial.number), *cells, trial.folder])
+    print_table(header, rows, range(len(header) - 1))
     if len(aims) > 1:
         console.print(
             f"The Pareto front of {len(found)} trials: no other trial is better in one of these "

@@ -27,15 +27,7 @@ NAMES = ("inception", "classifier", "timm:NAME")
 
 
 class Extractor(Protocol):
-    """Maps images to features, and names the distance on them.
-
-    Attributes:
-        name: `"inception"`, `"classifier"` or `"timm:NAME"`.
-        distance: the name of a Fréchet distance on these features.
-        protocol: preprocessing and layer, in words.
-        key: identifies the weights.
-        batch_size: images in one forward pass that suit the network and its device.
-    """
+    """Maps images to features, and names the distance on them."""
 
     @property
     def name(self) -> str:

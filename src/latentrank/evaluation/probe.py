@@ -265,11 +265,13 @@ def supervised(
     train, test, classes = labelled(images, labels, test_images, test_labels)
     count = checked_budget(n_labels, len(train.y), draws)
     place = torch.device(device)
+    cards = [place.index or 0] if place.type == "cuda" else []
     accuracies = []
     for draw in range(draws):
         rows = draw_labels(train.y, count, seed + draw)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + draw)
+        with isolated(seed + draw, cards):
+            for card in cards:  # dropout draws there
+                torch.cuda.default_generators[card].manual_seed(seed + draw)
             network = _with_head(encoder_factory(), prepare(train.x[:1]), classes).to(place)
             chosen = Labelled(train.x[rows], train.y[rows])
             _train(network, chosen, seed + draw, place, prepare)

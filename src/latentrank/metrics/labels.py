@@ -101,47 +101,32 @@ def _wrong(subject: Subject, argument: str, right: Value) -> Measured:
     return Measured(100 - right.value, right.spread, right.identity)
 
 
-_ROWS = (
-    ("accuracy", _accuracy("mlp"), "higher", _SIZES, "Accuracy of an MLP on the codes"),
-    (
-        "linear-accuracy",
-        _accuracy("linear"),
-        "higher",
-        _SIZES,
-        "Accuracy of a logistic regression on the codes",
-    ),
-    (
-        "knn-accuracy",
-        _accuracy("knn"),
-        "higher",
-        _SIZES,
-        "Accuracy of nearest neighbours on the codes",
-    ),
-    ("mistakes", _wrong, "lower", (), "Errors of an MLP on the codes"),
-    (
-        "supervised-accuracy",
-        _supervised,
-        "higher",
-        (),
-        "Accuracy of an encoder trained on labels alone",
-    ),
-    ("supervised-mistakes", _wrong, "lower", (), "Errors of an encoder trained on labels alone"),
-)
-
-METRICS = tuple(
-    Metric(
+def _metric(
+    name: str, compute: Callable[..., Measured], usual: tuple[str, ...], classifier: str
+) -> Metric:
+    wrong = compute is _wrong
+    title = "errors" if wrong else "accuracy"
+    return Metric(
         name,
         compute,
-        better,  # type: ignore[arg-type]
+        "lower" if wrong else "higher",
         ("labels",) if name.startswith("supervised") else ("labels", "codes"),
         "LABELS",
         ("seed",),
         usual,
-        "accuracy" if name.endswith("accuracy") else "errors",
-        f"{text}, in percent of the test samples.",
+        title,
+        f"{title.capitalize()} of {classifier}, in percent of the test samples.",
         unit=" %",
         check=label_count,
-        of=name.replace("mistakes", "accuracy") if compute is _wrong else "",
+        of=name.replace("mistakes", "accuracy") if wrong else "",
     )
-    for name, compute, better, usual, text in _ROWS
+
+
+METRICS = (
+    _metric("accuracy", _accuracy("mlp"), _SIZES, "an MLP on the codes"),
+    _metric("linear-accuracy", _accuracy("linear"), _SIZES, "a logistic regression on the codes"),
+    _metric("knn-accuracy", _accuracy("knn"), _SIZES, "nearest neighbours on the codes"),
+    _metric("mistakes", _wrong, (), "an MLP on the codes"),
+    _metric("supervised-accuracy", _supervised, (), "an encoder trained on labels alone"),
+    _metric("supervised-mistakes", _wrong, (), "an encoder trained on labels alone"),
 )

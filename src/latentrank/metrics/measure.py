@@ -125,6 +125,7 @@ def usual(
             data without images.
     """
     found: list[str] = []
+    every = [METRICS.get(name) for name in METRICS]
     if density and features is None:
         raise InputError(
             f"The densities {', '.join(density)} were given without features to measure distances "
@@ -134,19 +135,15 @@ def usual(
         check_features(features)
         for name in density or ():
             _known_density(name)
-        of = METRICS.get("fd")
-        _check_needs(subject, Spec(of, features, ""))
+        _check_needs(subject, Spec(METRICS.get("fd"), features, ""))
         chosen = density or subject.model.usual_densities
-        every = [*(["reconstruction"] if subject.reconstructs else []), *chosen]
-        table = [METRICS.get(name) for name in METRICS]
         found += [
             Spec(metric, features if "features" in metric.uses else "", one).text
-            for one in every
-            for metric in table
+            for one in [*(["reconstruction"] if subject.reconstructs else []), *chosen]
+            for metric in every
             if metric.argument == "DENSITY"
         ]
-    for name in METRICS:
-        metric = METRICS.get(name)
+    for metric in every:
         if not metric.stored or (metric.argument == "LABELS" and not probes):
             continue
         for argument in metric.usual or ():

@@ -67,6 +67,7 @@ class Subject:
     say: Callable[[str], None] = lambda text: None
     opened: Run | None = None
     loaded: Dataset | None = None
+    _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -200,21 +201,20 @@ class Subject:
 
     def features(self, name: str, density: str) -> tuple[Array, Array]:
         """Features of real test images and of generated ones, `(N, d)` and `(M, d)` float32."""
-        known: dict[tuple[str, str], tuple[Array, Array]] = self.__dict__.setdefault("_known", {})
-        if (name, density) not in known:
+        if (name, density) not in self._known:
             network = self.extractor(name)
             self.say(f"samples, {density}")
             made = features(self.images(self.generated(density)), network)
             real = real_features(self.images(self.dataset.test.x), network, cache=cache_folder())
-            known[name, density] = real, made
-        return known[name, density]
+            self._known[name, density] = real, made
+        found: tuple[Array, Array] = self._known[name, density]
+        return found
 
     def once(self, compare: Callable[[Array, Array], T], name: str, density: str) -> T:
         """The comparison of real and generated features, computed once."""
-        known: dict[Any, Any] = self.__dict__.setdefault("_compared", {})
-        if (compare, name, density) not in known:
-            known[compare, name, density] = compare(*self.features(name, density))
-        found: T = known[compare, name, density]
+        if (compare, name, density) not in self._known:
+            self._known[compare, name, density] = compare(*self.features(name, density))
+        found: T = self._known[compare, name, density]
         return found
 
     def weights_key(self, name: str) -> str | None:

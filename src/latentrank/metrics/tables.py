@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from latentrank.formatting import as_text, mean_and_spread
 from latentrank.metrics.registry import METRICS
@@ -89,12 +89,9 @@ def _network(value: Value) -> str:
 
 
 def _distances(values: Sequence[Value]) -> Table:
-    columns = list(dict.fromkeys((v.identity["density"], v.identity["samples"]) for v in values))
-    found = {(v.identity["density"], v.identity["samples"], v.name): v for v in values}
-    names = list(dict.fromkeys(v.name for v in values))
-    rows = [
-        [name, *(with_spread(found.get((*column, name))) for column in columns)] for name in names
-    ]
+    columns, rows = _crossed(
+        values, lambda v: v.name, lambda v: (v.identity["density"], v.identity["samples"])
+    )
     real = values[-1].identity.get("test_samples")
     rows.append(
         ["generated / test samples", *(f"{as_text(n)} / {as_text(real)}" for _, n in columns)]
@@ -116,16 +113,11 @@ _FLOOR = (
 
 
 def _accuracies(values: Sequence[Value]) -> Table:
-    counts = list(dict.fromkeys(v.identity["labels"] for v in values))
-    found = {(v.identity["probe"], v.name, v.identity["labels"]): v for v in values}
-    kinds = list(dict.fromkeys((v.identity["probe"], v.name) for v in values))
-    rows = [
-        [
-            f"{probe}, {name}" if name != "accuracy" else probe,
-            *(with_spread(found.get((probe, name, count))) for count in counts),
-        ]
-        for probe, name in kinds
-    ]
+    def classifier(value: Value) -> str:
+        probe = str(value.identity["probe"])
+        return probe if value.name == "accuracy" else f"{probe}, {value.name}"
+
+    counts, rows = _crossed(values, classifier, lambda v: v.identity["labels"])
     return Table(
         "Labels predicted from codes",
         ["", *(f"{as_text(count)} labels" for count in counts)],
@@ -133,6 +125,15 @@ def _accuracies(values: Sequence[Value]) -> Table:
         "Accuracy on test samples of classifiers trained on codes of labelled training samples; "
         "mean and standard deviation over draws of the labels.",
     )
+
+
+def _crossed(
+    values: Sequence[Value], row: Callable[[Value], str], column: Callable[[Value], Any]
+) -> tuple[list[Any], list[list[str]]]:
+    """The columns, and rows of text that begin with their name; the last value of a cell counts."""
+    found = {(row(value), column(value)): with_spread(value) for value in values}
+    names, columns = (list(dict.fromkeys(keys)) for keys in zip(*found, strict=True))
+    return columns, [[name, *(found.get((name, one), "") for one in columns)] for name in names]
 
 
 def unit_of(value: Value) -> str:
@@ -146,13 +147,11 @@ def unit_of(value: Value) -> str:
     return METRICS.get(name).unit if name in METRICS else ""
 
 
-def with_spread(value: Value | None) -> str:
+def with_spread(value: Value) -> str:
     """A value with its unit, and its spread if any.
 
     Example:
         >>> with_spread(Value("accuracy:10", "accuracy", 50.0, 2.0))
         '50.0 ± 2.0 %'
     """
-    if value is None:
-        return ""
     return mean_and_spread(float(value.value), value.spread) + unit_of(value)

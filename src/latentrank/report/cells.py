@@ -19,10 +19,9 @@ from latentrank.errors import InputError
 from latentrank.report.style import (
     CELL,
     CONTINUOUS,
-    INK,
-    PALETTE,
     new_figure,
     page_width,
+    small_colours,
     styled,
     text_inches,
 )
@@ -287,22 +286,19 @@ def _draw_cells(axes: Axes, grid: Array, limits: Limits) -> None:
         )
     else:
         _draw_lines(axes, grid, widened(limits, grid))
-    axes.set(xlim=(0, columns), ylim=(rows, 0))
+    axes.set(xlim=(0, columns), ylim=(rows, 0), xticks=[], yticks=[])
     axes.grid(False)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def _mosaic(grid: Array, limits: Limits) -> NDArray[np.uint8]:
     """Images `(R, C, ch, H, W)` as one RGBA array, the gaps between them transparent."""
     rows, columns, channels, height, width = grid.shape
     colours = rgb(grid.reshape(rows * columns, channels, height, width), limits)
-    colours = colours.reshape(rows, columns, 3, height, width)
+    colours = colours.reshape(rows, columns, height, width, 3)
     gap_y, gap_x = max(1, round(_GAP * height)), max(1, round(_GAP * width))
     mosaic = np.zeros((rows, height + gap_y, columns, width + gap_x, 4), dtype=np.uint8)
-    mosaic[:, :height, :, :width, :3] = colours.transpose(0, 3, 1, 4, 2)
+    mosaic[:, :height, :, :width, :3] = colours.swapaxes(1, 2)
     mosaic[:, :height, :, :width, 3] = 255
     return mosaic.reshape(rows * (height + gap_y), columns * (width + gap_x), 4)
 
@@ -315,19 +311,19 @@ def rgb(images: Array, limits: Limits) -> NDArray[np.uint8]:
         limits: values drawn as black and white, or as the ends of the colour bar of a field.
 
     Returns:
-        `(N, 3, H, W)`.
+        `(N, H, W, 3)`.
 
     Example:
-        >>> rgb(np.array([[[[0.0, 0.5, 2.0]]]]), Limits(0.0, 1.0))[0, :, 0].T.tolist()
+        >>> rgb(np.array([[[[0.0, 0.5, 2.0]]]]), Limits(0.0, 1.0))[0, 0].tolist()
         [[0, 0, 0], [128, 128, 128], [255, 255, 255]]
     """
     low, high = limits
-    values = (np.nan_to_num(images.astype(np.float64), nan=low) - low) / (high - low)
-    values = np.clip(values, 0, 1)
+    values = np.moveaxis(np.nan_to_num(images.astype(np.float64), nan=low), 1, -1)
+    values = np.clip((values - low) / (high - low), 0, 1)
     if isinstance(limits, FieldLimits):
-        return np.moveaxis(CONTINUOUS(values[:, 0], bytes=True)[..., :3], -1, 1)
+        return np.asarray(CONTINUOUS(values[..., 0], bytes=True)[..., :3])
     pixels = np.round(values * 255).astype(np.uint8)
-    return pixels if images.shape[1] == 3 else np.repeat(pixels[:, :1], 3, axis=1)
+    return pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1)
 
 
 def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
@@ -335,20 +331,24 @@ def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
     rows, columns = grid.shape[:2]
     curves = as_curves(grid.reshape(rows * columns, *grid.shape[2:]))
     low, high = limits
-    grounds, lines, colours = [], [], []
+    grounds, lines = [], []
     for index, sample in enumerate(curves):
         x0, y0 = float(index % columns), float(index // columns)
         x1, y1 = x0 + 1 - _GAP, y0 + 1 - _GAP
         grounds.append([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-        for channel, values in enumerate(sample):
+        for values in sample:
             places, heights = line_points(values)
             across = (places - places[0]) / max(places[-1] - places[0], 1)
             up = np.clip((heights - low) / (high - low), 0, 1)  # NaN leaves a gap
             inner_x = x0 + (1 - _GAP) * (0.06 + 0.88 * across)
             inner_y = y0 + (1 - _GAP) * (0.92 - 0.84 * up)
             lines.append(np.column_stack([inner_x, inner_y]))
-            colours.append(INK if len(sample) == 1 else PALETTE[channel % len(PALETTE)])
     axes.add_collection(PolyCollection(grounds, facecolors=CELL, edgecolors="none"))
     axes.add_collection(
-        LineCollection(lines, colors=colours, linewidths=1.0, rasterized=grid.size > MOST_POINTS)
+        LineCollection(
+            lines,
+            colors=small_colours(curves.shape[1]),
+            linewidths=1.0,
+            rasterized=grid.size > MOST_POINTS,
+        )
     )

@@ -296,27 +296,20 @@ def metric_rows(columns: Sequence[Column]) -> tuple[list[list[str]], dict[int, i
         index of the cell to mark as best. The number of seeds is in brackets if methods differ in
         it.
     """
-    found, measured = measures(columns), _measured(columns)
-    better = _better(measured)
-    labels = {name: (name, unit_of(one)) for table in measured for name, one in table.items()}
+    found = measures(columns)
+    known = {name: value for table in _measured(columns) for name, value in table.items()}
     counted = len({len(column.views) for column in columns}) > 1
     rows: list[list[str]] = []
     best: dict[int, int] = {}
     for name in dict.fromkeys(name for table in found for name in table):
         values = [table.get(name) for table in found]
-        winner = _winner(better.get(name), values)
+        own = METRICS.get(name) if name in METRICS else known.get(name)
+        winner = _winner(None if own is None else own.better, values)
         if winner is not None:
             best[len(rows)] = winner + 1
-        label, unit = labels.get(name) or (_words(name), "")
+        label, unit = (name, unit_of(known[name])) if name in known else (_words(name), "")
         rows.append([label, *(_text(name, value, unit, counted) for value in values)])
     return rows, best
-
-
-def _better(measured: Sequence[Mapping[str, Value]]) -> dict[str, str]:
-    """Which direction is better, for the numbers by which methods are compared."""
-    found = {name: value.better for table in measured for name, value in table.items()}
-    found |= {name: METRICS.get(name).better for name in METRICS}
-    return {name: better for name, better in found.items() if better}
 
 
 def _winner(better: str | None, values: Sequence[Measure | None]) -> int | None:

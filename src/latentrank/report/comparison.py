@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from latentrank import __version__
 from latentrank.errors import InputError
@@ -23,7 +24,6 @@ from latentrank.report.panels import (
     SAMPLES,
     Drawn,
     coded,
-    drawn_as_lines,
     generated,
     reading,
     walked_channels,
@@ -99,17 +99,11 @@ def write_comparison(
     columns = columns_of(runs, labels)
     target = Path(path)
     files = _Files(files_of(target), figure_format)
+    lacking = columns[0].view.run.lacks
     sections = [
-        *_notes(columns),
-        *_of_samples(columns, "Error by number of coefficients", _errors, files),
-        html.section("Numbers", *_numbers(columns, files)),
-        html.section(
-            "Number of directions the codes use", files.figure("spectrum", _spectra(columns))
-        ),
-        *_of_samples(columns, "Reconstructions", _shared_reconstructions, files),
-        *_of_samples(columns, "Between two samples", _interpolations, files),
-        html.section("Samples", *_samples(columns, files)),
-        html.section("Settings that differ", _differences(columns)),
+        html.section(title, *draw(columns, files))
+        for title, draw, needs in _SECTIONS
+        if needs not in lacking
     ]
     write_text(files.folder / "table.csv", to_csv(columns))
     write_text(
@@ -119,7 +113,7 @@ def write_comparison(
             f"{counted(len(columns), 'method')}, {_seeds(columns)} each; the same "
             f"{'test samples and the same ' * columns[0].view.has_samples}random seed for all.",
             html.facts(_headline(columns)),
-            sections,
+            [*_notes(columns), *sections],
             f"Written by latentrank {__version__} from "
             f"{counted(len(runs), 'folder')}; tables and figures are in {files.folder.name}.",
         ),
@@ -134,16 +128,6 @@ def _notes(columns: Sequence[Column]) -> list[Markup]:
         every = {"": next(iter(every.values()))}
     texts = [f"{name}: {text}" if name else text for name, text in every.items() if text]
     return [html.section("Note", html.note(*texts))] if texts else []
-
-
-def _of_samples(
-    columns: Sequence[Column],
-    title: str,
-    draw: Callable[[Sequence[Column], _Files], list[Markup]],
-    files: _Files,
-) -> list[Markup]:
-    """A section that needs samples, which saved models without data do not have."""
-    return [html.section(title, *draw(columns, files))] if columns[0].view.has_samples else []
 
 
 def _title(columns: Sequence[Column]) -> str:
@@ -230,20 +214,21 @@ def _numbers(columns: Sequence[Column], files: _Files) -> list[Markup]:
     return [html.table(header, rows, best), *notes]
 
 
-def _spectra(columns: Sequence[Column]) -> Drawn:
+def _spectra(columns: Sequence[Column], files: _Files) -> list[Markup]:
     """All spectra in one plot."""
     ranks = {column.name: column.rank.mean for column in columns}
     true = columns[0].view.metrics.get("true_dimension")
-    return Drawn(
+    drawn = Drawn(
         figures.spectrum({c.name: c.spectra for c in columns}, ranks, true, RANK_THRESHOLD),
         f"Falling curves of singular values of {counted(len(columns), 'method')}.",
         f"Singular values of the covariance of the {coded(columns[0].view)}, divided by the "
         "largest; dots mark "
         f"the ranks, the number of values above {RANK_THRESHOLD:g}{_bands(columns)}.",
     )
+    return [files.figure("spectrum", drawn)]
 
 
-def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Markup]:
+def _reconstructions(columns: Sequence[Column], files: _Files) -> list[Markup]:
     """The same test samples, a row for each method that has codes of them."""
     first = columns[0].view
     rows: dict[str, Array] = {"original": first.originals}
@@ -254,7 +239,7 @@ def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Ma
         except InputError as reason:
             notes.append(html.note(str(reason)))
             continue
-        rows[column.name] = column.view.decode(column.view.anchors(first))
+        rows[column.name] = column.view.decode(column.view.starts)
     drawn = Drawn(
         figures.labelled_rows(rows, first.limits),
         f"{len(first.originals)} test {first.noun}s and each method's reconstruction of them.",
@@ -265,36 +250,29 @@ def _shared_reconstructions(columns: Sequence[Column], files: _Files) -> list[Ma
 
 
 def _interpolations(columns: Sequence[Column], files: _Files) -> list[Markup]:
-    """Every method's interpolations."""
-    most = 1 if drawn_as_lines(columns[0].view) else 3  # axes need the full width
-    caption = _WALKS + walked_channels(columns[0].view)
-    return _side_by_side(columns, files, "interpolation", _walk, caption, most)
-
-
-def _walk(column: Column, first: View) -> Drawn:
-    """This method's interpolations, with the same end points for all methods."""
-    figure = figures.interpolation(walks(column.view, first), first.limits, first.axes)
-    return Drawn(figure, f"Interpolations of {column.name}.", "")
+    """Every method's interpolations, with the same end points for all."""
+    first = columns[0].view
+    most = 1 if first.as_lines else 3  # axes need the full width
+    caption = _WALKS + walked_channels(first)
+    return _side_by_side(columns, files, "interpolation", walks, caption, most)
 
 
 def _samples(columns: Sequence[Column], files: _Files) -> list[Markup]:
-    """Every method's samples."""
-    caption = _SAMPLED + reading(columns[0].view)
-    return _side_by_side(columns, files, "samples", _sample_grid, caption, 3)
+    """Every method's samples, few enough to be legible in a column."""
+    first = columns[0].view
+    count, across = (24, 4) if first.as_lines else (SAMPLES, 8)
 
+    def draw(view: View) -> Figure:
+        return figures.samples(generated(view, count), first.limits, columns=across)
 
-def _sample_grid(column: Column, first: View) -> Drawn:
-    """This method's samples, few enough to be legible in a column."""
-    count, across = (24, 4) if drawn_as_lines(first) else (SAMPLES, 8)
-    figure = figures.samples(generated(column.view, count), first.limits, columns=across)
-    return Drawn(figure, f"Samples of {column.name}.", "")
+    return _side_by_side(columns, files, "samples", draw, _SAMPLED + reading(first), 3)
 
 
 def _side_by_side(
     columns: Sequence[Column],
     files: _Files,
     kind: str,
-    draw: Callable[[Column, View], Drawn],
+    draw: Callable[[View], Figure],
     caption: str,
     most: int,
 ) -> list[Markup]:
@@ -304,7 +282,7 @@ def _side_by_side(
     for index, column in enumerate(columns, start=1):
         try:
             with page_of(width):
-                drawn = draw(column, columns[0].view)
+                drawn = Drawn(draw(column.view), f"{kind.capitalize()} of {column.name}.", "")
         except InputError as reason:
             notes.append(html.note(f"{column.name}: {reason}"))
             continue
@@ -312,7 +290,7 @@ def _side_by_side(
     return ([html.side_by_side(pictures, caption, most)] if pictures else []) + notes
 
 
-def _differences(columns: Sequence[Column]) -> Markup:
+def _differences(columns: Sequence[Column], files: _Files) -> list[Markup]:
     """Settings that differ between methods."""
     settings = [flat_settings(column.view.config) for column in columns]
     names = list(dict.fromkeys(name for values in settings for name in values))
@@ -322,5 +300,17 @@ def _differences(columns: Sequence[Column]) -> Markup:
         if len(set(cells)) > 1:
             rows.append([name, *cells])
     if not rows:
-        return html.note("None.")
-    return html.table(["", *(column.name for column in columns)], rows)
+        return [html.note("None.")]
+    return [html.table(["", *(column.name for column in columns)], rows)]
+
+
+#: Heading, what it draws, and what a run must not lack for it.
+_SECTIONS: Final = (
+    ("Error by number of coefficients", _errors, "samples"),
+    ("Numbers", _numbers, ""),
+    ("Number of directions the codes use", _spectra, ""),
+    ("Reconstructions", _reconstructions, "samples"),
+    ("Between two samples", _interpolations, "samples"),
+    ("Samples", _samples, ""),
+    ("Settings that differ", _differences, ""),
+)

@@ -31,20 +31,6 @@ class Errors(NamedTuple):
         """The error of complete codes, as a share of the data's variance."""
         return float(self.model.errors[-1])
 
-    @property
-    def pca_needs(self) -> str:
-        """The number of coefficients PCA needs for the same error, in words.
-
-        Example:
-            >>> curve = ErrorCurve(np.arange(1, 4), np.array([0.5, 0.2, 0.1]))
-            >>> full = ErrorCurve(np.arange(1, 3), np.array([0.4, 0.15]))
-            >>> Errors(full, curve).pca_needs
-            'PCA needs 3 coefficients for that'
-            >>> Errors(curve, full).pca_needs
-            'PCA does not reach that with 2 coefficients'
-        """
-        return pca_needs(self.share, self.pca)
-
     def write(self, path: Path) -> None:
         """Write the curves as CSV, so that they can be drawn without the data.
 
@@ -95,6 +81,8 @@ def pca_needs(share: float, pca: ErrorCurve) -> str:
         >>> curve = ErrorCurve(np.arange(1, 3), np.array([0.5, 0.2]))
         >>> pca_needs(0.3, curve)
         'PCA needs 2 coefficients for that'
+        >>> pca_needs(0.1, curve)
+        'PCA does not reach that with 2 coefficients'
         >>> pca_needs(1.1, curve)
         'the mean of the data is no worse'
     """

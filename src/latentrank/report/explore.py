@@ -12,13 +12,12 @@ from PIL import Image, ImageDraw
 
 from latentrank import __version__
 from latentrank.data.axes import Axes
-from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.io import write_text
 from latentrank.report import html, lines
 from latentrank.report.cells import Array, Limits, as_curves, displayable, rgb, widened
 from latentrank.report.panels import reading
-from latentrank.report.style import CELL, INK, PALETTE
+from latentrank.report.style import CELL, small_colours
 from latentrank.report.view import View
 from latentrank.runs import Run
 
@@ -49,18 +48,17 @@ def write_explore(run: Run) -> Path:
     view = explorable(run)
     decoded = view.decode(walks(view))
     sprites = [_sprite(start) for start in _drawn(decoded, view)]
-    as_lines = decoded.ndim <= 5
     directions = decoded.shape[1]
     height, width = sprites[0].shape[0] // directions, sprites[0].shape[1] // STEPS
     values = {
-        "sprites": [_data_url(sprite, as_lines) for sprite in sprites],
+        "sprites": [_data_url(sprite, view.as_lines) for sprite in sprites],
         "rows": directions,
         "steps": STEPS,
         "reach": REACH,
     }
-    parts = html.macros("explore")
+    parts, shares = html.macros("explore"), 100 * view.explained
     names = ["mean", *map(str, range(1, len(sprites)))]
-    rendering = "auto" if as_lines else "pixelated"
+    rendering = "auto" if view.as_lines else "pixelated"
     shown = f"{'reconstructions of ' if view.has_samples else ''}{view.start_noun}s.{reading(view)}"
     target = run.folder / "explore.html"
     write_text(
@@ -79,12 +77,12 @@ def write_explore(run: Run) -> Path:
                 html.section(
                     "Directions",
                     parts.legend(_legend(view))
-                    + parts.directions(_shares(view, directions), STEPS, REACH),
+                    + parts.directions(shares[:directions].tolist(), STEPS, REACH),
                 ),
             ],
             f"Written by latentrank {__version__} from the folder {run.folder.name}.",
-            style=html.asset("explore.css"),
-            script=parts.script(values, html.asset("explore.js")),
+            interactive="explore",
+            values=values,
         ),
     )
     return target
@@ -97,11 +95,7 @@ def explorable(run: Run) -> View:
         InputError: it is a GAN, or all codes are the same.
     """
     view = View(run)
-    if not run.model().reconstructs:
-        raise InputError(
-            f"The method {view.config['method']} does not encode samples, so there is "
-            f"none to start from; give a run of an autoencoder."
-        )
+    view.need_codes("none to start from; give a run of an autoencoder")
     view.need_directions("nothing to explore")
     return view
 
@@ -109,8 +103,7 @@ def explorable(run: Run) -> View:
 def thumbnails(view: View) -> list[str]:
     """Decoded pictures of the starting points, as data URLs."""
     decoded = view.decode(view.starts)[:, None, None]
-    as_lines = view.noun in ("curve", "row")
-    return [_data_url(picture[0, 0], as_lines) for picture in _drawn(decoded, view)]
+    return [_data_url(picture[0, 0], view.as_lines) for picture in _drawn(decoded, view)]
 
 
 def walks(view: View) -> NDArray[np.float64]:
@@ -137,7 +130,7 @@ def _drawn(decoded: Array, view: View) -> NDArray[np.uint8]:
     outer = decoded.shape[:3]
     flat = displayable(decoded.reshape(-1, *decoded.shape[3:]))
     if flat.ndim == 4:
-        pictures = rgb(flat, view.limits).transpose(0, 2, 3, 1)
+        pictures = rgb(flat, view.limits)
     else:
         pictures = _lines(as_curves(flat), widened(view.limits, flat), view.axes)
     return pictures.reshape(*outer, *pictures.shape[1:])
@@ -151,19 +144,14 @@ def _lines(curves: Array, limits: Limits, axes: Axes) -> NDArray[np.uint8]:
     for curve in curves:
         picture = Image.new("RGB", (width, height), CELL)
         draw = ImageDraw.Draw(picture)
-        for channel, values in enumerate(curve):
+        for values, colour in zip(curve, small_colours(len(curve)), strict=True):
             places, heights = lines.points(values, axes)
             across = (places - places.min()) / (np.ptp(places) or 1)
             up = (np.nan_to_num(heights, nan=low) - low) / (high - low)
             x, y = width * (0.05 + 0.9 * across), height * (0.92 - 0.84 * up)
-            colour = INK if len(curve) == 1 else _colour(channel)
             draw.line(list(zip(x, y, strict=True)), fill=colour, width=3 * _FINE)
         pictures.append(np.asarray(picture.resize(_CURVE, Image.Resampling.LANCZOS)))
     return np.stack(pictures)
-
-
-def _colour(channel: int) -> str:
-    return PALETTE[channel % len(PALETTE)]
 
 
 def _legend(view: View) -> list[tuple[str, str]]:
@@ -171,7 +159,7 @@ def _legend(view: View) -> list[tuple[str, str]]:
     if view.noun != "curve" or view.shape[0] == 1:
         return []
     names = lines.channel_names(view.shape[0], view.axes)
-    return [(name, _colour(channel)) for channel, name in enumerate(names)]
+    return list(zip(names, small_colours(len(names)), strict=True))
 
 
 def _sprite(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -185,9 +173,3 @@ def _data_url(pixels: NDArray[np.uint8], drawn: bool) -> str:
     image, buffer = Image.fromarray(pixels), io.BytesIO()
     (image.quantize(32) if drawn else image).save(buffer, format="PNG", optimize=True)
     return html.data_url(buffer.getvalue())
-
-
-def _shares(view: View, count: int) -> list[float]:
-    """Percent of the codes' variance along each of the first directions."""
-    variances = view.plane.scales**2
-    return [float(share) for share in 100 * variances[:count] / variances.sum()]

@@ -53,7 +53,7 @@ def of_samples(view: View) -> tuple[Frame, dict[str, Any]]:
         `lines` (curves, each at the horizontal places `x`, in `colours`) or `rows` (of a table;
         a value in its own unit is `offset + scale * value`).
     """
-    if view.noun in ("image", "volume"):
+    if not view.as_lines:
         height, width = displayable(view.examples[:1]).shape[2:]
         return Frame.of(_picture(view, height, width)), {
             "kind": "picture", "width": width, "height": height,
@@ -62,8 +62,8 @@ def of_samples(view: View) -> tuple[Frame, dict[str, Any]]:
     if lines.named_rows(sample, view.axes):
         return Frame.of(_lines(view, 0.26 * len(sample) + 0.9)), {
             "kind": "rows",
-            "offset": _each(view.preprocessing.offset, len(sample)),
-            "scale": _each(view.preprocessing.scale, len(sample)),
+            "offset": np.full(len(sample), view.preprocessing.offset, np.float64).tolist(),
+            "scale": np.full(len(sample), view.preprocessing.scale, np.float64).tolist(),
         }
     x, _ = lines.points(np.atleast_2d(sample)[0], view.axes)
     return Frame.of(_lines(view, 3.7)), {
@@ -71,10 +71,6 @@ def of_samples(view: View) -> tuple[Frame, dict[str, Any]]:
         "x": x.tolist(),
         "colours": list(lines.channel_colours(sample)),
     }
-
-
-def _each(value: float | tuple[float, ...], count: int) -> list[float]:
-    return [float(own) for own in np.broadcast_to(value, (count,))]
 
 
 def _picture(view: View, height: int, width: int) -> Figure:

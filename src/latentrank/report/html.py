@@ -54,8 +54,8 @@ def page(
     sections: Sequence[Markup],
     footer: str,
     *,
-    style: Markup | None = None,
-    script: Markup | None = None,
+    interactive: str = "",
+    values: Mapping[str, Any] | None = None,
     live: bool = False,
 ) -> str:
     """A complete HTML document.
@@ -66,8 +66,9 @@ def page(
         facts: result of `facts`.
         sections: results of `section`, in order.
         footer: the last line.
-        style: additional CSS.
-        script: JavaScript from this package; without it, the page allows no scripts.
+        interactive: name of a style sheet and a script in `assets/`; without, the page allows no
+            scripts.
+        values: what the script finds in `page`.
         live: the script may send requests to the page's server.
 
     Example:
@@ -82,8 +83,9 @@ def page(
         facts=facts,
         sections=sections,
         footer=footer,
-        style=asset("page.css") + (style or Markup()),
-        script=script,
+        style=asset("page.css") + (asset(f"{interactive}.css") if interactive else ""),
+        script=asset(f"{interactive}.js") if interactive else "",
+        values=values,
         live=live,
     )
 
@@ -101,11 +103,7 @@ def facts(values: Mapping[str, str | tuple[str, str]]) -> Markup:
         >>> print(facts({"rank": ("18", "of 128")}))
         <dl class="facts"><div><dt>rank</dt><dd>18 <small>of 128</small></dd></div></dl>
     """
-    cells = [
-        (name, *((value, "") if isinstance(value, str) else value))
-        for name, value in values.items()
-    ]
-    return Markup(_blocks.facts(cells)) if cells else Markup()
+    return Markup(_blocks.facts(values)) if values else Markup()
 
 
 def section(title: str, *blocks: Markup) -> Markup:

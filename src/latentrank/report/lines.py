@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from latentrank.data.axes import Axes, Axis
 from latentrank.report.cells import Array, DeviationLimits, Floats, Limits, line_points
-from latentrank.report.style import PALETTE, PAPER, curve_style, font_size, page_width, panel_grid
+from latentrank.report.style import PALETTE, PAPER, curve_style, page_width, panel_grid
 
 MOST_NAMED: Final = 32  # columns of a table up to which each is named
 DEVIATIONS: Final = "standard deviations from the mean"
@@ -105,16 +105,16 @@ def finish(
         for panel in panels:
             panel.set(xlim=ends, ylim=(len(sample) - 0.5, -0.5))
             panel.set_yticks(range(len(sample)), [axis.label for axis in axes.channels])
-        figure.supxlabel(DEVIATIONS, fontsize=font_size())
+        figure.supxlabel(DEVIATIONS)
         return
     for panel in panels:
         panel.set_ylim(*ends)
     if axes.places and axes.places[0].name:
-        figure.supxlabel(axes.places[0].label, fontsize=font_size())
+        figure.supxlabel(axes.places[0].label)
     if isinstance(limits, DeviationLimits):
-        figure.supylabel(DEVIATIONS, fontsize=font_size())
+        figure.supylabel(DEVIATIONS)
     elif len(axes.channels) == 1 and sample.ndim == 2:
-        figure.supylabel(axes.channels[0].label, fontsize=font_size())
+        figure.supylabel(axes.channels[0].label)
 
 
 def channel_colours(sample: Array) -> Sequence[str]:

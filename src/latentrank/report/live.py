@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank import __version__
+from latentrank.density.base import Subspace
 from latentrank.errors import InputError
 from latentrank.formatting import as_text
 from latentrank.inference import parameter_map
@@ -44,19 +45,18 @@ class Explorer:
     def __init__(self, run: Run) -> None:
         self.view = explorable(run)
         plane, count = self.view.plane, self.view.directions
-        self._mean, self._scales = plane.mean, plane.scales[:count]
-        self._directions = plane.basis[:, :count]
+        self._space = Subspace(plane.mean, plane.basis[:, :count], plane.scales[:count])
         self._map = _known_map(run)
         self.decoded(np.zeros(count))  # a warm-up, since the first call is the slowest
 
     @property
     def directions(self) -> int:
         """Number of coordinates, `d`."""
-        return len(self._scales)
+        return self._space.rank
 
     def coordinates(self, codes: NDArray[Any]) -> Coordinates:
         """Coordinates `(N, d)` of codes `(N, L)`."""
-        return np.asarray((codes - self._mean) @ self._directions / self._scales)
+        return self._space.coordinates(codes)
 
     def decoded(self, coordinates: NDArray[Any]) -> bytes:
         """What the page draws for one code.
@@ -68,10 +68,9 @@ class Explorer:
             The colours of a picture, `(H, W, 3)` uint8; or the heights of the lines of a curve, or
             the values of a row of a table, float32.
         """
-        code = self._mean + (self._scales * coordinates) @ self._directions.T
-        sample = self.view.decode(code[None])
-        if self.view.noun in ("image", "volume"):
-            shown = rgb(displayable(sample), self.view.limits)[0].transpose(1, 2, 0)
+        sample = self.view.decode(self._space.points(coordinates[None]))
+        if not self.view.as_lines:
+            shown = rgb(displayable(sample), self.view.limits)[0]
         elif lines.named_rows(sample[0], self.view.axes):
             shown = sample[0].astype(np.float32)
         else:
@@ -112,7 +111,7 @@ class Explorer:
         values = {
             "frame": _without_svg(frame), "sample": sample,
             "maps": [_without_svg(found) for _, found in maps],
-            "scales": self._scales.tolist(),
+            "scales": self._space.scales.tolist(),
             "shown": self.coordinates(view.starts).tolist(),
             "parameters": self._shown_parameters(),
         }  # fmt: skip
@@ -129,8 +128,8 @@ class Explorer:
             html.facts({"rank": (as_text(self.directions), f"of {view.metrics['latent_dim']}")}),
             [drawings, controls],
             f"Served by latentrank {__version__} from the folder {view.run.folder.name}.",
-            style=html.asset("live.css"),
-            script=parts.script(values, html.asset("live.js")),
+            interactive="live",
+            values=values,
             live=True,
         )
 
@@ -142,7 +141,7 @@ class Explorer:
     def _maps(self) -> list[tuple[str, frames.Frame]]:
         """Maps of codes, one for each way of colouring them."""
         test = self.view.test
-        every = (self.view.cloud - self._mean) @ self._directions[:, :2]
+        every = self.view.in_plane(self.view.cloud)
         rows = scattered(len(every))
         found: list[tuple[str, Any, Any]] = []
         if "labels" in test:

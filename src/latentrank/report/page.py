@@ -16,7 +16,7 @@ from latentrank.formatting import as_text, duration
 from latentrank.io import remove_file, write_text
 from latentrank.metrics import read, tables
 from latentrank.report import html
-from latentrank.report.errors import percent
+from latentrank.report.errors import pca_needs, percent
 from latentrank.report.panels import PANELS
 from latentrank.report.style import Format, to_svg, write_figure
 from latentrank.report.view import View, flat_settings
@@ -118,10 +118,8 @@ def _headline(view: View) -> dict[str, str | tuple[str, str]]:
         error = as_text(float(metrics["validation_error"]))
         share, found = share_of_variance(metrics), view.errors_if_known
         known = [] if share is None else [f"{percent(share)} of the variance"]
-        facts["validation error"] = (
-            error,
-            "; ".join([*known, *([found.pca_needs] if found else [])]),
-        )
+        known += [pca_needs(found.share, found.pca)] if found else []
+        facts["validation error"] = (error, "; ".join(known))
     precision = metrics.get("training_precision", "32-true")
     how = "" if precision == "32-true" else f"in {precision}"
     if metrics.get("seconds") is not None:

@@ -18,7 +18,7 @@ from latentrank.formatting import as_text, counted
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures
 from latentrank.report.cells import Array, FieldLimits
-from latentrank.report.errors import percent
+from latentrank.report.errors import pca_needs, percent
 from latentrank.report.limits import in_deviations
 from latentrank.report.lines import channel_names
 from latentrank.report.view import View
@@ -31,7 +31,7 @@ ERRORS_CAPTION: Final = (
     f"At most {MOST_SAMPLES} test samples are used, evenly spread."
 )
 _STEPS: Final = 9
-GRID: Final = 9  # odd, so that the mean is one of its points
+_GRID: Final = 9  # odd, so that the mean is one of its points
 _SCATTERED: Final = 4000
 
 
@@ -49,11 +49,6 @@ class Drawn(NamedTuple):
     alt: str
     caption: str
     remarks: tuple[str, ...] = ()
-
-
-def drawn_as_lines(view: View) -> bool:
-    """Whether a sample is a curve or a vector rather than a picture."""
-    return view.noun in ("curve", "row")
 
 
 def _axis(view: View) -> str:
@@ -74,7 +69,7 @@ def _first_channel(view: View) -> str:
 
 def walked_channels(view: View) -> str:
     """Which channels of walks between samples are drawn."""
-    if not drawn_as_lines(view):
+    if not view.as_lines:
         return _first_channel(view)
     if view.noun == "row" or view.shape[0] == 1:
         return ""
@@ -85,7 +80,7 @@ def walked_channels(view: View) -> str:
 
 def reading(view: View) -> str:
     """How to read a grid of samples."""
-    return _axis(view) if drawn_as_lines(view) else _first_channel(view)
+    return _axis(view) if view.as_lines else _first_channel(view)
 
 
 def _coefficients(view: View) -> Drawn:
@@ -97,19 +92,19 @@ def _coefficients(view: View) -> Drawn:
         figures.error_by_coefficients({view.name: found.model}, found.pca, rank),
         f"Falling curves of the error of {view.name} and of PCA.",
         f"{ERRORS_CAPTION} The dot marks the rank. With {complete} the error is "
-        f"{percent(found.share)} of the variance; {found.pca_needs}.",
+        f"{percent(found.share)} of the variance; {pca_needs(found.share, found.pca)}.",
     )
 
 
 def _reconstructions(view: View) -> Drawn:
     """Originals beside reconstructions; for fields, also the error."""
     view.need_codes("nothing to reconstruct")
-    found, noun = view.decode(view.codes_of_shown()), view.noun
+    found, noun = view.decode(view.starts), view.noun
     if isinstance(view.limits, FieldLimits):
         return _fields(view, found)
     figure = figures.reconstructions(view.originals, found, view.limits, view.axes)
     count = len(found)
-    if not drawn_as_lines(view):
+    if not view.as_lines:
         caption = f"Top: {count} test {noun}s{_held_out(view)}. Bottom: their reconstructions."
     else:
         caption = (
@@ -168,7 +163,6 @@ def _messages(view: View) -> list[str]:
 
 def _interpolation(view: View) -> Drawn:
     """Straight lines between codes of test samples."""
-    rows = walks(view, view)
     ends = (
         f"Great circles between pairs of noise vectors, decoded at {_STEPS} equidistant angles."
         if view.starts_from_noise
@@ -176,39 +170,40 @@ def _interpolation(view: View) -> Drawn:
         f"equidistant points{'; both ends are reconstructions' if view.has_samples else ''}."
     )
     return Drawn(
-        figures.interpolation(rows, view.limits, view.axes),
+        walks(view),
         f"Paths, each changing step by step from one {view.noun} into another.",
         ends + walked_channels(view),
     )
 
 
-def walks(view: View, first: View, way: Callable[..., Array] | None = None) -> Array:
-    """Decoded paths `(R, steps, *shape)` from the first half of the anchors to the second.
+def walks(view: View, way: Callable[..., Array] | None = None) -> Figure:
+    """Decoded paths between the first half of the starting codes and the second.
 
     Args:
         view: the run that decodes.
-        first: the run whose test samples are the end points.
         way: of `evaluation.interpolation`; by default straight lines, and arcs between noise.
+
+    Raises:
+        InputError: constant codes, or fewer than two test samples.
     """
     if not view.starts_from_noise:
         view.need_directions("nothing to interpolate")
-    anchors = view.anchors(first)
-    pairs = len(anchors) // 2
+    pairs = len(view.starts) // 2
     if not pairs:
         raise InputError("An interpolation needs two test samples, but there is only one.")
     # Noise vectors have nearly equal norms; a straight line would leave the trained region.
     way = way or (ways.spherical if view.starts_from_noise else ways.linear)
-    return view.decode(way(anchors[:pairs], anchors[pairs : 2 * pairs], steps=_STEPS))
+    rows = view.decode(way(view.starts[:pairs], view.starts[pairs : 2 * pairs], steps=_STEPS))
+    return figures.interpolation(rows, view.first.limits, view.first.axes)
 
 
-def _plane(view: View) -> Drawn:
+def plane(view: View) -> Drawn:
     """The grid along the first two principal directions, or a walk along the only one."""
     view.need_codes("no plane of codes to walk in")
     view.need_directions("no principal direction to walk along")
-    grid = ways.pca_grid(view.plane, size=GRID, extent=2.0)
-    variances = view.plane.scales**2
+    grid = ways.pca_grid(view.plane, size=_GRID, extent=2.0)
     if view.directions == 1:
-        walk = view.decode(grid[GRID // 2 : GRID // 2 + 1])
+        walk = view.decode(grid[_GRID // 2 : _GRID // 2 + 1])
         return Drawn(
             figures.pca_grid(walk, view.limits),
             f"A row of {view.noun}s along the only principal direction.",
@@ -216,13 +211,12 @@ def _plane(view: View) -> Drawn:
             "decoded points along it, from two standard deviations below the mean of the "
             "training codes to two above.",
         )
-    share = variances[:2].sum() / variances.sum()
     return Drawn(
         figures.pca_grid(view.decode(grid), view.limits),
         f"A grid of {view.noun}s that vary along two directions.",
         "Decoded points of the plane of the first two principal directions of the training "
         "codes, two standard deviations each way, everything else at its mean. They explain "
-        f"{100 * share:.0f} % of the codes' variance.{reading(view)}",
+        f"{100 * view.explained[:2].sum():.0f} % of the codes' variance.{reading(view)}",
     )
 
 
@@ -259,10 +253,9 @@ def _latent(view: View) -> Drawn:
     test = view.test
     codes, parameters = test["codes"], test.get("parameters")
     rows = scattered(len(codes))
-    axes = view.plane.basis[:, : min(view.directions, 2)]
     known = test.get("labels") if parameters is None else parameters
     figure = figures.latent_scatter(
-        (codes[rows] - view.plane.mean) @ axes,
+        view.in_plane(codes[rows]),
         None if known is None else known[rows],
         view.kept.class_names if parameters is None else view.parameter_labels,
     )
@@ -339,7 +332,7 @@ PANELS: Final = (
     Panel("reconstructions", "Reconstructions", _reconstructions, "samples"),
     Panel("spectrum", "Number of directions the code uses", _spectrum),
     Panel("interpolation", "Between two samples", _interpolation),
-    Panel("pca_grid", "The first two principal directions", _plane),
+    Panel("pca_grid", "The first two principal directions", plane),
     Panel("samples", "Samples", _samples),
     Panel("latent", "The latent space", _latent, "samples"),
     Panel("losses", "Training", _losses, "history"),

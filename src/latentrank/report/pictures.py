@@ -7,10 +7,10 @@ from typing import Any
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from latentrank.errors import InputError, check_known
+from latentrank.errors import check_known
 from latentrank.evaluation import interpolation as ways
 from latentrank.report import figures
-from latentrank.report.panels import GRID, walks
+from latentrank.report.panels import plane, walks
 from latentrank.report.view import View
 from latentrank.runs import Run
 
@@ -31,17 +31,10 @@ def interpolation(run: Run, kind: str = "linear") -> Figure:
     """
     check_known("kind of interpolation", kind, KINDS)
     view = View(run)
-    if not run.model().reconstructs:
-        raise InputError(
-            f"The method {view.config['method']} does not encode samples, so there is nothing to "
-            "interpolate between; give a run of an autoencoder."
-        )
+    view.need_codes("nothing to interpolate between; give a run of an autoencoder")
     if kind == "pca":
-        view.need_directions("nothing to interpolate")
-        grid = ways.pca_grid(view.plane, size=GRID)
-        return figures.pca_grid(view.decode(grid), view.limits)
-    way = ways.linear if kind == "linear" else ways.spherical
-    return figures.interpolation(walks(view, view, way), view.limits, view.axes)
+        return plane(view).figure
+    return walks(view, ways.linear if kind == "linear" else ways.spherical)
 
 
 def sample_grid(run: Run, x: NDArray[Any], most: int = 64) -> Figure:

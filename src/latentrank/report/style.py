@@ -63,6 +63,7 @@ _NARROW: Final = 5.5  # inches: below this width, panels are stacked
 STYLE: Final[Any] = {
     "figure.facecolor": PAPER,
     "figure.dpi": 96,
+    "figure.labelsize": "medium",
     "savefig.dpi": 160,
     "svg.hashsalt": "latentrank",
     "svg.fonttype": "none",  # text stays text, in the reader's font
@@ -73,7 +74,6 @@ STYLE: Final[Any] = {
     "axes.facecolor": PAPER,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
-    "axes.labelsize": "medium",
     "axes.titlesize": "medium",
     "axes.titlelocation": "left",
     "axes.linewidth": 0.7,
@@ -263,6 +263,16 @@ def panel_grid(
     for lowest in panels[count - columns : columns * (rows - 1)]:
         lowest.tick_params(labelbottom=True)  # the empty panels below have no numbers
     return figure, panels[:count]
+
+
+def small_colours(count: int) -> list[str]:
+    """Colours of the channels of a curve in a small picture: dark if there is one.
+
+    Example:
+        >>> small_colours(1), len(small_colours(12))
+        (['#24292f'], 12)
+    """
+    return [INK] if count == 1 else [PALETTE[index % len(PALETTE)] for index in range(count)]
 
 
 def curve_style(index: int) -> tuple[str, Any]:

@@ -43,8 +43,8 @@ class View:
 
     Args:
         run: a finished run.
-        first: the view of a run on the same data, whose PCA is reused and in whose units samples
-            are drawn, so that samples of both runs fit on one axis.
+        first: the view of a run on the same data, whose PCA and test samples are used, and in whose
+            units samples are drawn, so that samples of both runs fit on one axis.
     """
 
     def __init__(self, run: Run, first: View | None = None) -> None:
@@ -142,6 +142,11 @@ class View:
         """The word for a sample, such as image."""
         return _KINDS[len(self.shape)]
 
+    @property
+    def as_lines(self) -> bool:
+        """Whether a sample is a curve or a vector rather than a picture."""
+        return len(self.shape) <= 2
+
     @cached_property
     def originals(self) -> Floats:
         """The test samples shown, `(n, *shape)`."""
@@ -154,8 +159,11 @@ class View:
 
     @cached_property
     def starts(self) -> Floats:
-        """`(n, L)` codes of the test samples shown, or without data random ones."""
-        return self.codes_of_shown() if self.has_samples else self.random_codes(_STARTS)
+        """`(n, L)` codes of the test samples shown of `first`, or random ones: see `start_noun`."""
+        shown = self.first.kept.x
+        if self.starts_from_noise or not self.first.has_samples:
+            return self.random_codes(len(shown) or _STARTS)
+        return self.run.model().encode_array(shown)
 
     @cached_property
     def cloud(self) -> Floats:
@@ -222,17 +230,6 @@ class View:
         labels = {axis.name: axis.label for axis in self.axes.parameters}
         return [labels.get(name, name) for name in self.parameter_names]
 
-    def codes_of_shown(self, first: View | None = None) -> Floats:
-        """Codes of the test samples shown.
-
-        Args:
-            first: the view whose samples are taken, by default this one.
-
-        Returns:
-            `(n, L)` float32.
-        """
-        return self.run.model().encode_array((first or self).kept.x)
-
     def decode(self, codes: NDArray[Any]) -> Floats:
         """Decode codes.
 
@@ -260,29 +257,26 @@ class View:
         return Subspace.of_statistics(self.run.model().statistics)
 
     @property
+    def explained(self) -> Floats:
+        """`(d,)` shares of the codes' variance along the principal directions, largest first."""
+        variances = self.plane.scales**2
+        return np.asarray(variances / variances.sum())
+
+    @property
     def directions(self) -> int:
         """The number of principal directions, counted in the same way as the rank."""
         variances = self.plane.scales**2
-        return int((variances > RANK_THRESHOLD * variances[0]).sum()) if len(variances) else 0
+        return int((variances > RANK_THRESHOLD * variances[:1]).sum())
+
+    def in_plane(self, codes: NDArray[Any]) -> Floats:
+        """Positions of codes `(N, L)` along the first two principal directions, or the only one."""
+        shown = self.plane.basis[:, : min(self.directions, 2)]
+        return np.asarray((codes - self.plane.mean) @ shown)
 
     @cached_property
     def starts_from_noise(self) -> bool:
         """Whether the decoder takes noise instead of codes of samples, as in a GAN."""
         return not self.run.model().reconstructs
-
-    def anchors(self, first: View) -> NDArray[Any]:
-        """The end points of interpolations.
-
-        Args:
-            first: the run whose test samples are used.
-
-        Returns:
-            `(n, L)`: codes of its picked test samples; noise of a fixed seed for a GAN; without
-            data, random codes.
-        """
-        if self.starts_from_noise or not first.has_samples:
-            return self.random_codes(len(first.kept.x) or _STARTS)
-        return self.codes_of_shown(first)
 
     def need_codes(self, purpose: str) -> None:
         """Raise if a figure is impossible because the decoder takes no codes.

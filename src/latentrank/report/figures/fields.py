@@ -13,7 +13,7 @@ from latentrank.data.axes import UNNAMED, Axes
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats, Limits, colour_bar, displayable, value_limits
 from latentrank.report.lines import channel_names, pixel_scale
-from latentrank.report.style import CONTINUOUS, font_size, new_figure, page_width, styled
+from latentrank.report.style import CONTINUOUS, new_figure, page_width, styled
 
 ERRORS: Final = "RdBu_r"
 _TITLES: Final = ("original", "reconstruction", "error")
@@ -83,7 +83,7 @@ def _draw_channel(
             panel.imshow(picture, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
             _place(panel, axes, picture.shape)
         place = {"ax": columns.ravel().tolist(), "pad": 0.01, "aspect": 25}
-        colour_bar(figure, limits, colours, **place).set_label(label, fontsize=font_size())
+        colour_bar(figure, limits, colours, **place).set_label(label)
 
 
 def _place(panel: Panel, axes: Axes, shape: tuple[int, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats
@@ -65,8 +65,7 @@ def loss_curves(history: Mapping[str, Array]) -> Figure:
         for axes in figure.axes
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    if set(handles) - {""}:
-        legend_above(figure, list(handles.values()), list(handles))
+    legend_above(figure, list(handles.values()), list(handles))
     return figure
 
 
@@ -118,6 +117,6 @@ def _log_if_wide(axes: Axes, low: float, high: float) -> None:
     axes.set_yscale("log")
     if high / low < 100:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())

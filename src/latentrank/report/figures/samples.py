@@ -48,11 +48,10 @@ def reconstructions(
         >>> [text.get_text() for text in reconstructions(images, images).axes[0].texts]
         ['original', 'reconstruction']
     """
+    both = {"original": originals, "reconstruction": reconstructions}
     if displayable(originals).ndim == 4:
-        return labelled_rows(
-            {"original": originals, "reconstruction": reconstructions}, limits=limits
-        )
-    _same_shape({"original": originals, "reconstruction": reconstructions})
+        return labelled_rows(both, limits)
+    _same_shape(both)
     return _overlaid(originals, reconstructions, limits, axes)
 
 

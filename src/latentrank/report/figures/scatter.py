@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -22,7 +22,6 @@ from latentrank.report.style import (
     CONTINUOUS,
     PALETTE,
     PAPER,
-    font_size,
     legend_above,
     narrow,
     one_panel,
@@ -31,6 +30,8 @@ from latentrank.report.style import (
     styled,
 )
 
+_FIRST: Final = "first principal direction"
+_SECOND: Final = "second principal direction"
 _IN_LEGEND: Final = 20  # number of classes up to which a legend is used
 
 
@@ -109,36 +110,27 @@ def _dots(axes: Axes, points: Array, **how: Any) -> PathCollection:
     return axes.scatter(points[:, 0], points[:, 1], linewidths=0, rasterized=True, **how)
 
 
-def _scatter_axes(axes: Axes, one_direction: bool) -> None:
-    axes.set_xlabel("first principal direction")
-    if not one_direction:
-        axes.set_ylabel("second principal direction")
-    axes.tick_params(labelsize="small")
-
-
 def _plain_scatter(codes: Array) -> Figure:
     figure, axes = one_panel(5.2, 4.4)
-    if codes.shape[1] == 1:
+    one = codes.shape[1] == 1
+    if one:
         axes.hist(codes[:, 0], bins=min(60, max(5, len(codes) // 10)), color=PALETTE[0])
-        axes.set_ylabel("codes")
     else:
         _dots(axes, codes, s=_dot_size(len(codes)), color=PALETTE[0], alpha=0.6)
-    _scatter_axes(axes, one_direction=codes.shape[1] == 1)
+    axes.set(xlabel=_FIRST, ylabel="codes" if one else _SECOND)
     return figure
 
 
 def _class_scatter(codes: Array, labels: Array, names: Sequence[str] | None) -> Figure:
     """One colour per class; its number at its median, or its name in a legend."""
-    classes = np.unique(labels)
+    classes, index = np.unique(labels, return_inverse=True)
     colours = _class_colours(len(classes))
     figure, axes = one_panel(6.2, 5.0)
     one = codes.shape[1] == 1
     points = np.column_stack([codes[:, 0], labels]) if one else codes
-    colour_of = np.asarray(colours)[np.searchsorted(classes, labels)]
-    _dots(axes, points, s=_dot_size(len(codes)), c=colour_of, alpha=0.65)
-    _scatter_axes(axes, one_direction=one)
+    _dots(axes, points, s=_dot_size(len(codes)), c=colours[index], alpha=0.65)
+    axes.set(xlabel=_FIRST, ylabel="class" if one else _SECOND)
     if one:
-        axes.set_ylabel("class")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         return figure
     if names is not None and len(classes) <= _IN_LEGEND:
@@ -159,11 +151,11 @@ def _name(names: Sequence[str], index: int) -> str:
     return names[index] if 0 <= index < len(names) else str(index)
 
 
-def _class_colours(count: int) -> list[tuple[float, float, float, float]]:
+def _class_colours(count: int) -> Floats:
     """A colour for every class: the palette if it suffices, else samples of a continuous map."""
     if count <= len(PALETTE):
-        return [to_rgba(colour) for colour in PALETTE[:count]]
-    return [tuple(colour) for colour in CONTINUOUS(np.linspace(0, 1, count))]
+        return to_rgba_array(PALETTE[:count])
+    return CONTINUOUS(np.linspace(0, 1, count))
 
 
 def _parameter_scatter(codes: Array, parameters: Floats, names: Sequence[str] | None) -> Figure:
@@ -184,11 +176,9 @@ def _parameter_scatter(codes: Array, parameters: Floats, names: Sequence[str] | 
         area = _dot_size(len(codes)) / (2 if small else 1)
         drawn = _dots(panel, points, c=values, s=area, cmap=CONTINUOUS)
         panel.set_title(titles[index])
-        panel.tick_params(labelsize="small")
         if not one:
             bar = figure.colorbar(drawn, ax=panel, pad=0.02, aspect=28)
-            bar.ax.tick_params(labelsize="small")
             bar.outline.set_visible(False)
-    figure.supxlabel("first principal direction", fontsize=font_size())
-    figure.supylabel("parameter" if one else "second principal direction", fontsize=font_size())
+    figure.supxlabel(_FIRST)
+    figure.supylabel("parameter" if one else _SECOND)
     return figure

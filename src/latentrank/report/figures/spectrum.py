@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from latentrank.errors import InputError
 from latentrank.report import lines
@@ -58,7 +58,7 @@ def spectrum(
             _draw_spectrum(axes, name, values, found, index, floor)
     bottom = _lowest(spectra, tolerance) / 2
     logarithmic.set(yscale="log", ylim=(bottom, 2.0))
-    logarithmic.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+    logarithmic.yaxis.set_major_formatter(_power_of_ten)
     logarithmic.yaxis.set_minor_locator(NullLocator())
     longest = max(np.shape(values)[-1] for values in spectra.values())
     for axes in (linear, logarithmic):
