@@ -32,6 +32,7 @@ class Meaning(NamedTuple):
         validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
         lenient: labels and parameters may be absent, as in new samples.
         is_split: the samples are one of several splits, so that no column names these.
+        whole: all files of one sample each form one part, whatever their folders are called.
         trained: the conventions of the training data, see `latentrank.data.axes.Axes`.
     """
 
@@ -43,6 +44,7 @@ class Meaning(NamedTuple):
     validation: str = "train"
     lenient: bool = False
     is_split: bool = False
+    whole: bool = False
     trained: Mapping[str, str] = MappingProxyType({})
 
     @property

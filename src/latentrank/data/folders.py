@@ -7,20 +7,20 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latentrank.data.arrays import UNSAID, Meaning, Part
 from latentrank.data.base import holdout, said_of_holdout
 from latentrank.data.plain import composed
 from latentrank.data.splits import place_validation, split_in, split_of
+from latentrank.data.views import Array, Rows
 from latentrank.errors import InputError
 from latentrank.formatting import first_of
 
-Rows = NDArray[np.int64]
 _NAMED = 5  # maximum number of skipped files to name
 # Thumbnails, metadata, bins and snapshots that file managers and storage systems leave beside files
 _OF_THE_SYSTEM = {
@@ -184,31 +184,56 @@ class Arrangement:
     """The assignment of files to splits and classes.
 
     Args:
-        train: indices of the training files, in increasing order.
-        test: indices of the test files.
+        rows: indices of all files, or of the training files and of the test files, in increasing
+            order each.
         classes: the class of each file by name, or None.
         notes: notes for the user.
     """
 
-    train: Rows
-    test: Rows
+    rows: tuple[Rows, ...]
     classes: list[str] | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def order(self) -> Rows:
+        """Indices of the files, part after part."""
+        return np.concatenate(self.rows)
 
-def arrange(names: list[str], what: str, validation: str = "train") -> Arrangement:
+    def parts(self, what: str, names: list[str], x: Array) -> list[Part]:
+        """The samples of the parts, with classes as labels.
+
+        Args:
+            what: description of their origin, for messages.
+            names: of all files.
+            x: `(N, ...)` samples in files, in `order`.
+        """
+        known, labels = np.array(names), None if self.classes is None else np.array(self.classes)
+        ends = np.cumsum([len(rows) for rows in self.rows])
+        return [
+            Part(
+                what,
+                x[end - len(rows) : end],
+                None if labels is None else labels[rows],
+                names=known[rows],
+                rows=rows,
+            )
+            for rows, end in zip(self.rows, ends, strict=True)
+        ]
+
+
+def arrange(names: list[str], what: str, meaning: Meaning = UNSAID) -> Arrangement:
     """Derive splits and classes from folder names.
 
     Folders named after splits, such as `Train`, `val` or, if all are, `test_images`, at the top or
     below the classes, are the splits, as are names such as `train_0.png` of all files; without
-    them a fifth, drawn with a fixed seed, is held out.
+    them a fifth, drawn with a fixed seed, is held out, unless the samples are for a trained model.
     Of the remaining folders, the outermost is the class, if every file is in one and there are
     several.
 
     Args:
         names: paths with forward slashes.
         what: description of their origin, for messages.
-        validation: the split that validation files join, or `"none"`.
+        meaning: the split that validation files join, and whether a trained model is given them.
 
     Raises:
         InputError: fewer than two files, nothing for one of the splits, or only some of the folders
@@ -216,25 +241,21 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
 
     Example:
         >>> found = arrange(["train/cat/1.png", "train/dog/1.png", "Test/cat/2.png"], "x")
-        >>> found.train.tolist(), found.test.tolist(), found.classes
-        ([0, 1], [2], ['cat', 'dog', 'cat'])
+        >>> [rows.tolist() for rows in found.rows], found.classes
+        ([[0, 1], [2]], ['cat', 'dog', 'cat'])
     """
     groups = _groups(names)
-    found = _split_folders(groups, what)
+    found = None if meaning.whole else _split_folders(groups, what)
     if found is not None:
-        return _by_folder(names, groups, *found, validation, what)
-    train, test = holdout(len(groups), what)
-    classes, notes = _classes(groups, names)
-    return Arrangement(train, test, classes, (*notes, said_of_holdout(len(test), len(groups))))
-
-
-def parts_of(names: list[str], what: str) -> tuple[Rows, Rows] | None:
-    """The files in folders of training and of test samples, or None without such folders."""
-    groups = _groups(names)
-    if (found := _split_folders(groups, what)) is None:
-        return None
-    arranged = _by_folder(names, groups, *found, "train", what)
-    return arranged.train, arranged.test
+        arranged = _by_folder(names, groups, *found, meaning.validation, what)
+    elif meaning.lenient:
+        arranged = Arrangement((np.arange(len(names)),), None)
+    else:
+        train, test = holdout(len(groups), what)
+        classes, notes = _classes(groups, names)
+        notes = (*notes, said_of_holdout(len(test), len(groups)))
+        arranged = Arrangement((train, test), classes, notes)
+    return replace(arranged, classes=classes_of(names)) if meaning.lenient else arranged
 
 
 def classes_of(names: list[str]) -> list[str] | None:
@@ -294,7 +315,7 @@ def _by_folder(
     if classes is not None:
         named = dict(zip(inside, classes, strict=True))
         classes = [named.get(i, "") for i in range(len(groups))]
-    return Arrangement(parts["train"], parts["test"], classes, tuple(notes))
+    return Arrangement((parts["train"], parts["test"]), classes, tuple(notes))
 
 
 def _groups(names: list[str]) -> list[tuple[str, ...]]:

@@ -151,25 +151,14 @@ def _concatenated(
 
 
 def _one_each(path: Path, source: folders.Source, meaning: Meaning) -> Contents:
-    found = folders.arrange(source.names, str(path), meaning.validation)
-    samples = [_sample(path / name) for name in source.names]
-    x = np.asarray(_concatenated(cast(list[Array], samples), path, source.names))
-    names = np.array(source.names)
-    classes = None if found.classes is None else np.array(found.classes)
-    parts = [
-        Part(
-            str(path),
-            views.take_rows(x, rows),
-            None if classes is None else classes[rows],
-            names=names[rows],
-            rows=rows,
-        )
-        for rows in (found.train, found.test)
-    ]
+    found = folders.arrange(source.names, str(path), meaning)
+    names = [source.names[i] for i in found.order]
+    samples = [_sample(path / name) for name in names]
+    x = np.asarray(_concatenated(cast(list[Array], samples), path, names))
     volumes = [sample for sample in samples if isinstance(sample, nifti.File)]
     layout = nifti.LAYOUTS.get(x.ndim) if len(volumes) == len(samples) else None
     notes = (*found.notes, *nifti.notes(volumes))
-    return Contents(parts, notes=notes, layout=layout)
+    return Contents(found.parts(str(path), source.names, x), notes=notes, layout=layout)
 
 
 def _sample(path: Path) -> Array | nifti.File:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentrank.data import images
+from latentrank.data.arrays import UNSAID, assemble
 from latentrank.data.base import Array, Dataset, Split
 from latentrank.data.units import BYTES
 from latentrank.errors import InputError
@@ -109,7 +110,7 @@ def load_cifar10(
 
 def _cifar10_images(place: Path, image_size: int, progress: bool) -> Dataset:
     """CIFAR-10 from a folder or zip of its images; the classes are in the original order."""
-    found = images.load(place, image_size, progress)
+    found = assemble(str(place), images.read(place, UNSAID, image_size, progress))
     if found.class_names != _CIFAR10 or found.train.x.shape[1] != 3:
         classes = ", ".join(found.class_names or ()) or "none"
         raise InputError(
