@@ -121,14 +121,11 @@ def decode(
 
     def build() -> tuple[tuple[int, ...], DTypeLike, Iterator[Array]]:
         heads = list(_readable(pages.head, source, names, "Checking images", progress))
-        dtype = pages.common_dtype(names, heads)
-        channels = 1 if all(head.grey for head in heads) else 3
+        remedy = _RESIZE if wanted is None else _AS_TRAINED
+        (channels, height, width), dtype = pages.common(names, heads, image_size, remedy)
         if wanted is not None:
             channels = 3 if wanted[0] == 3 else channels
             dtype = "uint16" if (dtype, wanted[1]) == ("uint8", "uint16") else dtype
-        width, height = heads[0].size if image_size is None else (image_size, image_size)
-        if image_size is None:
-            pages.check_sizes(names, heads, _RESIZE if wanted is None else _AS_TRAINED)
         cache.note(key, pages.notes(heads))
 
         def pixels(image: Image.Image) -> Array:

@@ -190,7 +190,7 @@ def _read(datasets: Any, table: Any, what: str, meaning: Meaning) -> Contents:
     x, notes = _images(table, column, what)
     others = [name for name in dict.fromkeys(meaning.asked) if name != column]
     frame = _frame(datasets, table.select_columns(others), meaning)
-    along = tables.parameters_of(what, frame, meaning)
+    parameters, parameter_names = tables.parameters_of(what, frame, meaning)
     if len(pictures) > 1:
         left = ", ".join(name for name in pictures if name != column)
         notes = [f"Images are read from the column {column}, not from {left}.", *notes]
@@ -198,9 +198,9 @@ def _read(datasets: Any, table: Any, what: str, meaning: Meaning) -> Contents:
         what,
         x,
         None if meaning.labels is None else frame[meaning.labels].to_numpy(),
-        np.stack(list(along.values()), axis=1, dtype=float) if along else None,
+        parameters,
     )
-    return Contents([part], tuple(along) or None, tuple(notes), layout="NCHW")
+    return Contents([part], parameter_names, tuple(notes), layout="NCHW")
 
 
 def _frame(datasets: Any, table: Any, meaning: Meaning) -> Any:
@@ -230,13 +230,10 @@ def _images(table: Any, column: str, what: str) -> tuple[Array, list[str]]:
     def build() -> tuple[tuple[int, ...], str, Iterator[Array]]:
         names = [f"{what}[{i}]" for i in range(len(table))]
         heads = [_head(row[column], name) for row, name in zip(pictures, names, strict=True)]
-        dtype = pages.common_dtype(names, heads)
-        pages.check_sizes(names, heads)
-        channels = 1 if all(head.grey for head in heads) else 3
-        width, height = heads[0].size
+        shape, dtype = pages.common(names, heads)
         cache.note(key, pages.notes(heads))
-        pixels = (pages.pixels(row[column], channels, dtype) for row in pictures)
-        return (len(heads), channels, height, width), dtype, pixels
+        pixels = (pages.pixels(row[column], shape[0], dtype) for row in pictures)
+        return (len(heads), *shape), dtype, pixels
 
     x = cache.cached(key, build)
     small = x.nbytes <= views.LARGE

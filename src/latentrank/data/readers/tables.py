@@ -18,8 +18,7 @@ from torch import Tensor
 from latentrank.data.arrays import REMEDIES, Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis, names_of_columns
 from latentrank.data.plain import stacked
-from latentrank.data.readers.named import LABELS
-from latentrank.data.readers.named import columns as columns_of
+from latentrank.data.readers.named import LABELS, matrix
 from latentrank.data.readers.reading import reading
 from latentrank.data.readers.table_text import Start, is_number
 from latentrank.data.splits import SPLIT_COLUMNS, join, split_of
@@ -121,7 +120,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         if lists
         else _matrix(what, series, columns, meaning)
     )
-    along = parameters_of(what, series, meaning)
+    parameters, parameter_names = parameters_of(what, series, meaning)
     named_after = identifiers[0] if identifiers else None
     used = {*columns, *named, named_after}
     over = [name for name in names if name not in used]
@@ -129,7 +128,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         what,
         x,
         None if labels is None else series[labels].to_numpy(),
-        np.stack(list(along.values()), axis=1, dtype=float) if along else None,
+        parameters,
         _texts_of_index(frame) if named_after is None else _as_text(series[named_after]),
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
@@ -140,7 +139,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         said.append(f"Unused columns: {first_of(over)}.")
     parts, joined = _by_split(part, None if split is None else series[split], meaning, what)
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
-    return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
+    return Contents(parts, parameter_names, (*said, *joined), axes=axes)
 
 
 def _check_different(what: str, names: Sequence[str]) -> None:
@@ -149,15 +148,17 @@ def _check_different(what: str, names: Sequence[str]) -> None:
         raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
 
 
-def parameters_of(what: str, table: _Table, meaning: Meaning) -> dict[str, Array]:
-    """The parameters of each sample, `(N,)`, by name.
+def parameters_of(
+    what: str, table: _Table, meaning: Meaning
+) -> tuple[Array | None, tuple[str, ...] | None]:
+    """The parameters of the samples, see `latentrank.data.readers.named.matrix`.
 
     Raises:
         InputError: a column holds no numbers.
     """
     names = meaning.parameters or ()
     _check_numbers(what, table, names, meaning)
-    return columns_of({name: _along(what, table[name]) for name in names})
+    return matrix({name: _along(what, table[name]) for name in names})
 
 
 def _along(what: str, column: Any) -> Array:
