@@ -52,6 +52,14 @@ def test_images_with_a_value_that_is_not_finite_are_refused(tmp_path):
         load_samples(tmp_path, Preprocessing(), (1, 4, 4), progress=False)
 
 
+def test_only_some_of_the_samples_for_a_model_may_have_classes(tmp_path):
+    parts = {"x_train": X, "x_test": X[:2], "y_test": np.array(["dog", "cat"])}
+    np.savez(tmp_path / "x.npz", **parts)
+    data = load_like(tmp_path / "x.npz", Preprocessing(layout="NHWC"), (3, 8, 9))
+    assert data.train.labels is None
+    assert data.test.labels.tolist() == [1, 0]
+
+
 def test_samples_of_another_shape_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", X)
     with pytest.raises(InputError, match=r"a\.npy has shape .*, expected samples of shape \(8,\)"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +14,13 @@ from latentrank.data.arrays import (
     UNSAID,
     Contents,
     Meaning,
+    as_splits,
     assemble,
     concatenated,
-    encode_labels,
     refuse_unused,
 )
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
-from latentrank.data.plain import real_parameters
 from latentrank.data.readers import huggingface
 from latentrank.data.units import Moments, check_range
 from latentrank.errors import InputError, unknown
@@ -83,17 +83,12 @@ def load_like(
             not finite.
     """
     contents = _contents(text, request, known, (shape[0], preprocessing.dtype))
-    class_names, labels = encode_labels(contents.parts)
-    splits = [
-        Split(
-            as_samples(part.x, preprocessing, shape, part.what),
-            label,
-            real_parameters(part.parameters, part.what),
-            part.rows,
-            part.names,
-        )
-        for part, label in zip(contents.parts, labels, strict=True)
-    ]
+    class_names, splits = as_splits(
+        [
+            replace(part, x=as_samples(part.x, preprocessing, shape, part.what))
+            for part in contents.parts
+        ]
+    )
     for part, split in zip(contents.parts, splits, strict=True):
         if split.x.dtype.kind == "f":  # refuses what is not finite
             Moments.of(split.x, part.what, exact=False)
