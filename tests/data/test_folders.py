@@ -9,6 +9,7 @@ import pytest
 
 from latentrank.data import folders
 from latentrank.data import load as load_any
+from latentrank.data.arrays import Meaning
 from latentrank.errors import InputError
 from tests.data.pictures import load, pixels, save
 
@@ -206,11 +207,16 @@ def test_names_that_all_begin_with_splits_are_the_splits(tmp_path, names):
     assert len(load(tmp_path).train) == 5
 
 
+def classes_of(names):
+    """Of samples for a trained model."""
+    return folders.arrange(names, "x", Meaning(lenient=True, whole=True)).classes
+
+
 def test_classes_hold_files_named_after_splits():
     names = ["cat/train_1.png", "dog/train_1.png", "cat/test_1.png"]
     found = folders.arrange(names, "x")
     assert [rows.tolist() for rows in found.rows] == [[0, 1], [2]]
-    assert found.classes == folders.classes_of(names) == ["cat", "dog", "cat"]
+    assert found.classes == classes_of(names) == ["cat", "dog", "cat"]
 
 
 def test_words_of_splits_among_classes_are_classes(tmp_path):
@@ -251,4 +257,4 @@ def test_classes_that_are_numbers_keep_their_order(tmp_path):
     ],
 )
 def test_classes_across_splits_are_the_outermost_folders_that_are_no_splits(names, classes):
-    assert folders.classes_of(names) == classes
+    assert classes_of(names) == classes

@@ -1,3 +1,4 @@
+import shutil
 import zipfile
 
 import numpy as np
@@ -149,8 +150,10 @@ def test_a_cut_zip_is_refused(tmp_path):
 def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / ".hidden.png").write_bytes(b"")
+    assert images.find(tmp_path) is None
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path)
     with pytest.raises(InputError, match=r"holds no images; expected files ending in .*\.png"):
-        images.find(tmp_path)
+        load_any(packed, progress=False)
 
 
 def test_a_single_image_cannot_be_split(tmp_path):

@@ -205,17 +205,20 @@ class Dataset:
             rows = (train.rows, test.rows)
             made, told = units.infer(train.x, test.x, what=self.name, rows=rows)
             said += told
-        dimension = self.true_dimension or _varying(train.parameters)
-        settled: dict[str, Any] = {"train": train, "test": test, "preprocessing": made}
         channels = self.axes.channels or of_columns(train.columns)
-        settled["axes"] = self.axes._replace(channels=channels).fitting(train.x.shape[1:])
-        classes = None if self.class_names is None else tuple(readable(self.class_names))
-        settled |= {"notes": tuple(said), "name": readable([self.name])[0], "class_names": classes}
-        called = names_of_columns(train.parameter_columns)
         count = 0 if train.parameters is None else train.parameters.shape[1]
-        given = self.parameter_names or called
-        settled["parameter_names"] = self.axes.parameter_names(given, count, self.name) or None
-        self.__dict__.update(settled, true_dimension=dimension)
+        called = self.parameter_names or names_of_columns(train.parameter_columns)
+        self.__dict__.update(
+            name=readable([self.name])[0],
+            train=train,
+            test=test,
+            preprocessing=made,
+            true_dimension=self.true_dimension or _varying(train.parameters),
+            class_names=None if self.class_names is None else tuple(readable(self.class_names)),
+            parameter_names=self.axes.parameter_names(called, count, self.name) or None,
+            notes=tuple(said),
+            axes=self.axes._replace(channels=channels).fitting(train.x.shape[1:]),
+        )
 
     def _check_names(self) -> None:
         for what in ("class_names", "parameter_names"):

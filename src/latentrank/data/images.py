@@ -16,12 +16,14 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from latentrank.data import cache, folders, pages, webdataset
+from latentrank.data import cache, folders, pages, readers, webdataset
 from latentrank.data.arrays import Contents, Meaning
 from latentrank.data.folders import Source, arrange
 from latentrank.data.pages import SUFFIXES
+from latentrank.data.readers import huggingface
 from latentrank.data.views import Array
 from latentrank.errors import InputError
+from latentrank.io import expanded
 
 _BLOCK = 256
 # What to do about images of different sizes
@@ -32,6 +34,7 @@ _T = TypeVar("_T")
 
 def read(
     path: Path,
+    source: Source,
     meaning: Meaning,
     image_size: int | None = None,
     progress: bool = True,
@@ -45,6 +48,7 @@ def read(
 
     Args:
         path: the folder, `.zip` or `.tar` file, or a single image.
+        source: the images there, see `find`.
         meaning: the split that a folder of validation images joins, and whether a trained model is
             given the images.
         image_size: crop the central square of every image and resize it to this height and width;
@@ -57,37 +61,46 @@ def read(
         if files have that bit depth.
 
     Raises:
-        InputError: when there are fewer than two images to train on, one cannot be read, their
-            sizes differ and no `image_size` is given, or the cache cannot be written.
+        InputError: when there is no image, or one to train on, one cannot be read, their sizes
+            differ and no `image_size` is given, or the cache cannot be written.
     """
-    source = find(path)
-    found = arrange(source.names, str(path), meaning)
-    x, notes = decode(source, found.order, image_size, progress=progress, wanted=wanted)
-    labelled = replace(found, classes=source.labels or found.classes)
-    parts = labelled.parts(str(path), source.names, x)
-    return Contents(parts, notes=(*source.notes, *found.notes, *notes), layout="NCHW")
-
-
-def find(path: Path) -> Source:
-    """The images in a folder, zip or tar; hidden files and other types are skipped.
-
-    Args:
-        path: the folder, searched recursively, the zip, a tar or a folder of them, or an image.
-
-    Returns:
-        Their names and a way to open them.
-
-    Raises:
-        InputError: when there is no image, or the zip is damaged.
-    """
-    source = None if path.is_file() and webdataset.shards(path) else folders.find(path, SUFFIXES)
-    if source is None or (not source.names and webdataset.shards(path)):
-        source = webdataset.find(path, SUFFIXES)
     if not source.names:
         raise InputError(
             f"{path} holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}."
         )
-    return source
+    found = arrange(source.names, str(path), meaning)
+    x, notes = decode(source, found.order, image_size, progress=progress, wanted=wanted)
+    if source.labels is not None:
+        found = replace(found, classes=[source.labels[i] for i in found.order])
+    parts = found.parts(str(path), source.names, x)
+    return Contents(parts, notes=(*source.notes, *found.notes, *notes), layout="NCHW")
+
+
+def find(path: str | Path) -> Source | None:
+    """The images at a path; None if there are other data, or none.
+
+    Args:
+        path: a folder, searched recursively, a zip, a tar or a folder of them, or an image.
+
+    Raises:
+        InputError: the zip or a tar is damaged.
+    """
+    path = expanded(path)
+    if readers.find(path) is not None or huggingface.is_saved(path):
+        return None
+    if path.is_file():
+        if path.suffix.lower() == ".tar":
+            return webdataset.find(path, SUFFIXES)
+        known = path.suffix.lower() in {".zip", *SUFFIXES}
+        return folders.find(path, SUFFIXES) if known else None
+    if not path.is_dir():
+        return None
+    source = folders.find(path, SUFFIXES)
+    if source.names:
+        return source
+    if folders.find(path, readers.suffixes()).names or not webdataset.shards(path):
+        return None
+    return webdataset.find(path, SUFFIXES)
 
 
 def decode(

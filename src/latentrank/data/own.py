@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from latentrank.data import folders, images, pages, readers, shards, webdataset
+from latentrank.data import images, readers, shards
 from latentrank.data.arrays import (
     UNSAID,
     Contents,
@@ -108,29 +108,15 @@ def joined(splits: Sequence[Split]) -> Split:
     return Split(x, **{**metadata, "rows": np.arange(count)})
 
 
-def holds_images(path: Path) -> bool:
-    """Whether there are images at a path, rather than an array."""
-    if path.is_file():
-        return (
-            path.suffix.lower() in {".zip", ".tar", *pages.SUFFIXES} and readers.find(path) is None
-        )
-    if not path.is_dir() or readers.find(path) is not None or huggingface.is_saved(path):
-        return False
-    if folders.find(path, pages.SUFFIXES).names:
-        return True
-    arrays = folders.find(path, readers.suffixes()).names
-    return not arrays and bool(webdataset.shards(path))
-
-
 def _contents(
     text: str, request: Request, known: Sequence[str], wanted: tuple[int, str] | None = None
 ) -> Contents:
     if not text:  # would be the working folder
         raise InputError("The name of the data is empty; give a name or a path.")
     meaning, path = request.meaning, expanded(text)
-    if holds_images(path):
+    if (source := images.find(path)) is not None:
         refuse_unused(str(path), **meaning.shapes, **meaning.names)
-        return images.read(path, meaning, request.image_size, request.progress, wanted)
+        return images.read(path, source, meaning, request.image_size, request.progress, wanted)
     if text.startswith(huggingface.PREFIX):
         name = text.removeprefix(huggingface.PREFIX)
         return huggingface.fetch(name, request.download, meaning)

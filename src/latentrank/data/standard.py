@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentrank.data import images
+from latentrank.data import folders, images, pages
 from latentrank.data.arrays import UNSAID, assemble
 from latentrank.data.base import Array, Dataset, Split
 from latentrank.data.units import BYTES
@@ -41,8 +41,7 @@ def load_mnist(root: Path, download: bool = False, image_size: int = 32) -> Data
     Raises:
         InputError: when a file is missing, truncated, or not an idx file.
     """
-    folders = [root / "MNIST" / "raw", root / "mnist"]
-    return _load_idx("mnist", "MNIST", folders, download, image_size)
+    return _load_idx("mnist", "MNIST", root, download, image_size)
 
 
 def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32) -> Dataset:
@@ -61,8 +60,7 @@ def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32)
     Raises:
         InputError: when a file is missing, truncated, or not an idx file.
     """
-    folders = [root / "FashionMNIST" / "raw", root / "fashion-mnist"]
-    return _load_idx("fashion-mnist", "FashionMNIST", folders, download, image_size)
+    return _load_idx("fashion-mnist", "FashionMNIST", root, download, image_size)
 
 
 def load_cifar10(
@@ -110,7 +108,8 @@ def load_cifar10(
 
 def _cifar10_images(place: Path, image_size: int, progress: bool) -> Dataset:
     """CIFAR-10 from a folder or zip of its images; the classes are in the original order."""
-    found = assemble(str(place), images.read(place, UNSAID, image_size, progress))
+    source = folders.find(place, pages.SUFFIXES)
+    found = assemble(str(place), images.read(place, source, UNSAID, image_size, progress))
     if found.class_names != _CIFAR10 or found.train.x.shape[1] != 3:
         classes = ", ".join(found.class_names or ()) or "none"
         raise InputError(
@@ -155,7 +154,7 @@ def load_celeba(
         place = _image_files(aligned, root, "celeba*.zip")
     if place is None:
         raise _missing("celeba", "the aligned JPEG images", [aligned, root / "celeba*.zip"])
-    source = images.find(place)
+    source = folders.find(place, pages.SUFFIXES)
     train, test = _celeba_parts(source.names, root / "celeba" / "list_eval_partition.txt")
     x, _ = images.decode(
         source, np.concatenate([train, test]), image_size, crop=148 / 178, progress=progress
@@ -203,15 +202,16 @@ def _celeba_parts(names: list[str], partition: Path) -> tuple[NDArray[np.int64],
 
 
 def _load_idx(
-    name: str, torchvision_name: str, folders: list[Path], download: bool, image_size: int
+    name: str, torchvision_name: str, root: Path, download: bool, image_size: int
 ) -> Dataset:
-    folder = _folder_with_idx(folders)
+    places = [root / torchvision_name / "raw", root / name]
+    folder = _folder_with_idx(places)
     if folder is None and download:
-        _fetch(name, torchvision_name, folders[0].parents[1])
-        folder = _folder_with_idx(folders)
+        _fetch(name, torchvision_name, root)
+        folder = _folder_with_idx(places)
     if folder is None:
         what = " ".join(f"{part}-{kind}" for part in _PARTS for kind in _KINDS)
-        raise _missing(name, f"{what} (or the same with .gz)", folders)
+        raise _missing(name, f"{what} (or the same with .gz)", places)
     train, test = (_idx_split(folder, part, image_size) for part in _PARTS)
     return Dataset(name, train, test, BYTES, latent_dim=128, net="mnist")
 
@@ -226,8 +226,8 @@ def _idx(folder: Path, part: str, kind: str) -> Path:
     return plain if plain.exists() else plain.with_name(plain.name + ".gz")
 
 
-def _folder_with_idx(folders: list[Path]) -> Path | None:
-    for folder in folders:
+def _folder_with_idx(places: list[Path]) -> Path | None:
+    for folder in places:
         if all(_idx(folder, part, kind).exists() for part in _PARTS for kind in _KINDS):
             return folder
     return None

@@ -21,7 +21,7 @@ from latentrank.data.plain import stacked
 from latentrank.data.readers.named import LABELS, matrix
 from latentrank.data.readers.reading import reading
 from latentrank.data.readers.table_text import Start, is_number
-from latentrank.data.splits import SPLIT_COLUMNS, join, split_of
+from latentrank.data.splits import SPLIT_COLUMNS, join, rows_of, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, check_all_known, need
 from latentrank.formatting import first_of
@@ -265,11 +265,8 @@ def _as_text(values: Any) -> Array:
 def _by_split(part: Part, column: Any, meaning: Meaning, what: str) -> tuple[list[Part], list[str]]:
     if column is None:
         return [part], []
-    places: Array = np.array([split_of(str(value)) for value in column])
     parts = {}
-    for name in ("train", "validation", "test"):
-        rows = np.flatnonzero(places == name)
-        if len(rows):
-            taken = {kind: values[rows] for kind, values in part.metadata.items()}
-            parts[name] = Part(f"{what}: {name}", part.x[rows], **taken)
+    for name, rows in rows_of([split_of(str(value)) for value in column]).items():
+        taken = {kind: values[rows] for kind, values in part.metadata.items()}
+        parts[name] = Part(f"{what}: {name}", part.x[rows], **taken)
     return join(parts, meaning.validation, what)
