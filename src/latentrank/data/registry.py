@@ -374,7 +374,7 @@ def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
 
 
 def _as_described(data: Dataset, described: Description) -> Dataset:
-    """The data with the description's default width and dimension.
+    """The data with the default width and dimension, which the description alone states.
 
     A run is named before its data are loaded, by how it differs from the description.
     """

@@ -103,7 +103,7 @@ def load_cifar10(
         )
         for part in parts
     )
-    return Dataset("cifar10", train, test, BYTES, class_names=_CIFAR10, latent_dim=128, net="conv")
+    return Dataset("cifar10", train, test, BYTES, class_names=_CIFAR10, net="conv")
 
 
 def _cifar10_images(place: Path, image_size: int, progress: bool) -> Dataset:
@@ -118,9 +118,7 @@ def _cifar10_images(place: Path, image_size: int, progress: bool) -> Dataset:
             "your own, name it in place of cifar10."
         )
     note = f"Read from the image files in {place}; pixels of JPEGs differ from the original ones."
-    return replace(
-        found, name="cifar10", preprocessing=BYTES, latent_dim=128, net="conv", notes=(note,)
-    )
+    return replace(found, name="cifar10", preprocessing=BYTES, net="conv", notes=(note,))
 
 
 def load_celeba(
@@ -164,7 +162,6 @@ def load_celeba(
         Split(x[: len(train)]),
         Split(x[len(train) :]),
         BYTES,
-        latent_dim=512,
         net="celeba",
     )
 
@@ -186,7 +183,7 @@ def _celeba_parts(names: list[str], partition: Path) -> tuple[NDArray[np.int64],
     else:
         text = partition.read_text(encoding="utf-8", errors="replace")
         words = [line.split() for line in text.splitlines()]
-        listed = {name: part for name, part, *_ in (row for row in words if len(row) > 1)}
+        listed = {row[0]: row[1] for row in words if len(row) > 1}
         part_of = [listed.get(name.rpartition("/")[2]) for name in names]
         # 0 is training, 1 validation, 2 test; validation images are unused, as in the papers
         train, test = (
@@ -213,7 +210,7 @@ def _load_idx(
         what = " ".join(f"{part}-{kind}" for part in _PARTS for kind in _KINDS)
         raise _missing(name, f"{what} (or the same with .gz)", places)
     train, test = (_idx_split(folder, part, image_size) for part in _PARTS)
-    return Dataset(name, train, test, BYTES, latent_dim=128, net="mnist")
+    return Dataset(name, train, test, BYTES, net="mnist")
 
 
 def _idx_split(folder: Path, part: str, image_size: int) -> Split:

@@ -59,19 +59,16 @@ def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
             found = datasets.load_dataset(repository, configuration or None)
     except Exception as error:  # the hub client raises various errors
         reason = " ".join(" ".join(str(error).splitlines()[:2]).split()).rstrip(".")
-        if "configs" in reason or "configuration" in reason or "Config" in reason:
-            raise InputError(
-                f"{PREFIX}{name} names none of the data set's configurations ({reason}); give one "
-                f"after the name, as in {PREFIX}{repository}:CONFIGURATION."
-            ) from error
-        if not download:
-            raise InputError(
-                f"{PREFIX}{name} is not on this machine ({reason}); download it with --download of "
-                "latentrank train."
-            ) from error
-        raise InputError(
-            f"{PREFIX}{name} cannot be loaded ({reason}); check the name and the connection."
-        ) from error
+        wrong, remedy = "cannot be loaded", "check the name and the connection"
+        if any(word in reason for word in ("configs", "configuration", "Config")):
+            wrong = "names none of the data set's configurations"
+            remedy = f"give one after the name, as in {PREFIX}{repository}:CONFIGURATION"
+        elif not download:
+            wrong, remedy = (
+                "is not on this machine",
+                "download it with --download of latentrank train",
+            )
+        raise InputError(f"{PREFIX}{name} {wrong} ({reason}); {remedy}.") from error
     contents = _contents(datasets, found, PREFIX + name, meaning)
     read = next(iter(found.values())).config_name
     if configuration or read in {None, "default"}:
