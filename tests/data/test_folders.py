@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -258,3 +259,19 @@ def test_classes_that_are_numbers_keep_their_order(tmp_path):
 )
 def test_classes_across_splits_are_the_outermost_folders_that_are_no_splits(names, classes):
     assert classes_of(names) == classes
+
+
+def test_a_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
+    def scandir(path, inner=os.scandir):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match=r"pictures cannot be read \(Permission denied\); grant"):
+        folders.find(folder, [".png"])
+
+
+def test_absolute_paths_in_a_zip_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("/etc/0.png", b"")
+    with pytest.raises(InputError, match=r"a\.zip holds the absolute path /etc/0\.png; pack"):
+        folders.find(tmp_path / "a.zip", [".png"])

@@ -129,3 +129,8 @@ def test_samples_in_layout_are_not_read():
     rows = RowView(np.zeros((9, 1, 4)), np.arange(5))
     with patch.object(RowView, "__getitem__", side_effect=AssertionError("read")):
         assert as_samples(rows, Preprocessing(), (1, 4)) is rows
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(InputError, match=r"no kind of data 'tabel'; did you mean 'table'\?"):
+        load(np.zeros((4, 3)), kind="tabel")

@@ -225,3 +225,25 @@ def test_matlab_files_with_text_cells_and_structures_are_read(tmp_path):
         scipy.io.savemat(path, {**held, "s": {"a": 1.0}}, do_compression=compressed)
         found = load(f"{path}:/x", kind="table")
         assert np.array_equal(found.train.x, PULSES[found.train.rows])
+
+
+@pytest.mark.parametrize(
+    ("saved", "refused"),
+    [
+        (torch.eye(6), None),
+        ([torch.eye(6)], None),
+        ((torch.eye(6), torch.arange(6)), None),
+        ((torch.eye(6), torch.arange(6), torch.eye(6)), "holds a tuple; expected a tensor, or"),
+        ([1, 2], "holds a list; expected a tensor, or a dictionary"),
+        (3, "holds a int; expected a tensor, or a dictionary"),
+    ],
+)
+def test_what_a_file_of_torch_may_hold(tmp_path, saved, refused):
+    torch.save(saved, tmp_path / "a.pt")
+    if refused is None:
+        data = load(tmp_path / "a.pt")
+        assert data.shape == (6,)
+        assert (data.train.labels is not None) == isinstance(saved, tuple)
+    else:
+        with pytest.raises(InputError, match=rf"a\.pt {refused}"):
+            load(tmp_path / "a.pt")

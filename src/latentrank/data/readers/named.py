@@ -247,7 +247,10 @@ def matrix(arrays: Mapping[str, Any]) -> tuple[Array | None, tuple[str, ...] | N
     rows = {name: np.atleast_1d(values) for name, values in arrays.items()}
     if len({len(values) for values in rows.values()}) > 1:
         shapes = ", ".join(str(values.shape) for values in arrays.values())
-        raise InputError(f"The parameters have shapes {shapes}; give one row per sample in each.")
+        raise InputError(
+            f"The parameters {', '.join(arrays)} have shapes {shapes}; give one row per sample in "
+            "each."
+        )
     columns: list[Array] = []
     names: list[str] = []
     for name, values in rows.items():

@@ -100,26 +100,16 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     split = None if meaning.is_split else _split_column(series, names)
     named = {labels, split, *(meaning.parameters or ())}
     identifiers = [name for name in names if name not in named and _identifies(name, series[name])]
-    others = {*named, *identifiers}
-    rest = [name for name in names if name not in others]
-    if meaning.columns is None:
-        numbers = [name for name in rest if _mostly_numbers(series[name])]
-        _check_numbers(what, series, numbers, meaning)
-    columns = meaning.columns or tuple(name for name in rest if _has_numbers(series[name]))
-    lists = [name for name in columns if _are_lists(series[name])]
-    if lists and meaning.columns is None:
-        columns = tuple(lists[:1])
-    if not columns:
-        raise InputError(
-            f"{what} has no columns of numbers for the samples; it has {first_of(names)}: "
-            "add some, or if these are labels, make them a column label of the samples' table."
-        )
+    rest = [name for name in names if name not in {*named, *identifiers}]
+    columns = meaning.columns or _columns(what, series, rest, meaning)
     _check_numbers(what, series, columns, meaning)
-    x = (
-        stacked(series[columns[0]].to_list(), f"{what}, in its column {columns[0]},")
-        if lists
-        else _matrix(what, series, columns, meaning)
-    )
+    lists = any(_are_lists(series[name]) for name in columns)
+    if lists and len(columns) > 1:
+        raise InputError(
+            f"columns names {first_of(columns)} of {what}, expected one column of lists alone, or "
+            "columns of numbers; leave out the others."
+        )
+    x = _along(what, series[columns[0]]) if lists else _matrix(what, series, columns, meaning)
     parameters, parameter_names = parameters_of(what, series, meaning)
     named_after = identifiers[0] if identifiers else None
     used = {*columns, *named, named_after}
@@ -142,6 +132,20 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     return Contents(parts, parameter_names, (*said, *joined), axes=axes)
 
 
+def _columns(what: str, table: _Table, rest: Sequence[str], meaning: Meaning) -> tuple[str, ...]:
+    """The first of the columns of lists; without such, all columns of numbers."""
+    numbers = [name for name in rest if _mostly_numbers(table[name])]
+    _check_numbers(what, table, numbers, meaning)
+    lists = [name for name in rest if _are_lists(table[name])]
+    columns = lists[:1] or [name for name in rest if _are_numbers(table[name])]
+    if not columns:
+        raise InputError(
+            f"{what} has no columns of numbers for the samples; it has {first_of(list(table))}: "
+            "add some, or if these are labels, make them a column label of the samples' table."
+        )
+    return tuple(columns)
+
+
 def _check_different(what: str, names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
@@ -162,7 +166,7 @@ def parameters_of(
 
 
 def _along(what: str, column: Any) -> Array:
-    """A column of parameters, `(N,)`, or `(N, P)` where its entries are lists."""
+    """The numbers in a column, `(N,)`, or `(N, ...)` where its entries are lists."""
     if _are_lists(column):
         return stacked(column.to_list(), f"{what}, in its column {column.name},")
     return np.asarray(column.to_numpy(dtype=float))
@@ -226,10 +230,6 @@ def _split_column(table: _Table, names: Sequence[str]) -> str | None:
     name = _called(names, SPLIT_COLUMNS)
     known = name is not None and all(split_of(str(value)) for value in table[name].unique())
     return name if known else None
-
-
-def _has_numbers(column: Any) -> bool:
-    return _are_lists(column) or _are_numbers(column)
 
 
 def _are_lists(column: Any) -> bool:
