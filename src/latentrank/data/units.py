@@ -104,8 +104,7 @@ def unchanged(
     dtype = x.dtype.newbyteorder("=").name
     if dtype == "uint8":
         return BYTES, []
-    parts = [part for part in (x, *others) if len(part)]
-    for part in parts:
+    for part in (x, *others):
         found = Moments.of(part, what, exact=False)
         low, high = float(found.low.min()), float(found.high.max())
         if bounded and (low < -SLACK or high > 1 + SLACK):
