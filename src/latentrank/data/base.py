@@ -176,25 +176,9 @@ class Dataset:
     std: InitVar[Any] = None
 
     def __post_init__(self, bounded: bool | None, mean: Any, std: Any) -> None:
-        train, test, said = self.train, self.test, list(self.notes)
-        if not (isinstance(train, Split) and isinstance(test, Split)):
-            raise InputError(
-                f"The parts of {self.name} are of type {type(train).__name__} and "
-                f"{type(test).__name__}, expected Split; write Dataset(name, Split(x), Split(y))."
-            )
-        kinds = [(part.x.dtype, part.x.shape[1:]) for part in (train, test)]
-        if kinds[0] != kinds[1]:
-            was, now = (f"dtype {dtype} and shape {shape}" for dtype, shape in kinds)
-            raise InputError(
-                f"The training samples of {self.name} have {was}, and the test samples {now}; give "
-                "both the same."
-            )
-        if len(kinds[0][1]) == 0 or kinds[0][0].kind not in "biuf":
-            raise InputError(
-                f"The samples of {self.name} have shape {train.x.shape} and dtype {train.x.dtype}, "
-                "expected (N, F) or (N, C, ...) real numbers; reshape or convert them."
-            )
+        self._check_samples()
         self._check_names()
+        train, test, said = self.train, self.test, list(self.notes)
         made: Any = self.preprocessing
         if mean is not None or std is not None:
             train, test, made = _restored(train, test, mean, std, bool(bounded))
@@ -219,6 +203,26 @@ class Dataset:
             notes=tuple(said),
             axes=self.axes._replace(channels=channels).fitting(train.x.shape[1:]),
         )
+
+    def _check_samples(self) -> None:
+        train, test = self.train, self.test
+        if not (isinstance(train, Split) and isinstance(test, Split)):
+            raise InputError(
+                f"The parts of {self.name} are of type {type(train).__name__} and "
+                f"{type(test).__name__}, expected Split; write Dataset(name, Split(x), Split(y))."
+            )
+        kinds = [(part.x.dtype, part.x.shape[1:]) for part in (train, test)]
+        if kinds[0] != kinds[1]:
+            was, now = (f"dtype {dtype} and shape {shape}" for dtype, shape in kinds)
+            raise InputError(
+                f"The training samples of {self.name} have {was}, and the test samples {now}; give "
+                "both the same."
+            )
+        if len(kinds[0][1]) == 0 or kinds[0][0].kind not in "biuf":
+            raise InputError(
+                f"The samples of {self.name} have shape {train.x.shape} and dtype {train.x.dtype}, "
+                "expected (N, F) or (N, C, ...) real numbers; reshape or convert them."
+            )
 
     def _check_names(self) -> None:
         for what in ("class_names", "parameter_names"):
@@ -248,13 +252,13 @@ class Dataset:
                         f"The labels of {self.name} are numbers from {low} to {high}, and there "
                         f"are names for 0 to {end}; number the classes in the order of the names."
                     )
-            if self.parameter_names is not None and part.parameters is not None:
-                named, found = len(self.parameter_names), part.parameters.shape[1]
-                if named != found:
-                    raise InputError(
-                        f"{self.name} has {counted(found, 'parameter')} and names for {named}; "
-                        "give one name for each."
-                    )
+        if self.parameter_names is not None and known:
+            named, found = len(self.parameter_names), known[0].shape[1]
+            if named != found:
+                raise InputError(
+                    f"{self.name} has {counted(found, 'parameter')} and names for {named}; "
+                    "give one name for each."
+                )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +11,9 @@ from latentrank.data.views import Array
 from latentrank.errors import InputError, unknown
 from latentrank.preprocessing import LAYOUTS, Preprocessing, channel_axis
 
-Kind = Literal["table", "curves", "images", "volumes"]
-KINDS: tuple[str, ...] = get_args(Kind)
-
 _NETWORK = {"table": "NF", "curves": "NCT", "images": "NCHW", "volumes": "NCDHW"}
+KINDS = tuple(_NETWORK)
+
 # names of dimensions in space, and of those over samples
 _PLACES = {"x", "y", "z", "height", "depth", "level", "lev", "plev"}
 _PLACES |= {"lat", "latitude", "rlat", "lon", "longitude", "rlon"}
