@@ -247,3 +247,28 @@ def test_what_a_file_of_torch_may_hold(tmp_path, saved, refused):
     else:
         with pytest.raises(InputError, match=rf"a\.pt {refused}"):
             load(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("a.npy", "one NumPy array; leave it out"),
+        ("a.csv", "a table; choose columns with columns="),
+        ("a.parquet", "a Parquet table; choose columns with columns="),
+    ],
+)
+def test_a_name_after_a_file_without_named_arrays_is_refused(tmp_path, name, remedy):
+    table = pd.DataFrame({"u": np.arange(6.0), "v": np.arange(6.0) ** 2})
+    np.save(tmp_path / "a.npy", table.to_numpy())
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=rf"{name}:/u names an array inside a file, .* {remedy}"):
+        load(f"{tmp_path / name}:/u")
+
+
+def test_a_variable_is_named_in_one_way(tmp_path):
+    u = xr.DataArray(np.arange(24.0).reshape(6, 4), dims=("s", "t"))
+    xr.Dataset({"u": u, "v": 2 * u}).to_netcdf(tmp_path / "a.nc")
+    assert load(f"{tmp_path / 'a.nc'}:/v").shape == (1, 4)
+    with pytest.raises(InputError, match=r"columns does not apply to .*a\.nc:/v"):
+        load(f"{tmp_path / 'a.nc'}:/v", columns="u,v")

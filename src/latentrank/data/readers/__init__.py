@@ -19,6 +19,7 @@ from latentrank.data.readers import (
     zarr_files,
 )
 from latentrank.data.readers.reading import reading
+from latentrank.errors import InputError
 
 
 class Reader(NamedTuple):
@@ -28,20 +29,27 @@ class Reader(NamedTuple):
         suffixes: suffixes in lower case.
         parse: maps file, path inside it or None, and the user's description to the contents.
         kind: what such a file is, in error messages.
-        holds: named arrays of several roles, named columns, or else one array.
+        holds: named arrays of several roles, variables of the same samples, named columns, or else
+            one array. Of the first two, `FILE:/NAME` names one.
     """
 
     suffixes: tuple[str, ...]
     parse: Callable[[Path, str | None, Meaning], Contents]
     kind: str
-    holds: Literal["arrays", "columns", "array"] = "array"
+    holds: Literal["arrays", "variables", "columns", "array"] = "array"
 
     def read(self, path: Path, inner: str | None, meaning: Meaning) -> Contents:
         """The contents of a file; libraries read lazily, so any error in it may be the file's.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: it cannot be read, or holds no arrays of which `inner` could be one.
         """
+        if inner and self.holds in ("columns", "array"):
+            instead = "choose columns with columns=" if self.holds == "columns" else "leave it out"
+            raise InputError(
+                f"{path}:{inner} names an array inside a file, and {path.name} is read as "
+                f"{self.kind}; {instead}."
+            )
         with reading(path, self.kind):
             return self.parse(path, inner, meaning)
 
@@ -53,7 +61,7 @@ READERS = (
     Reader((".parquet", ".pq"), tables.read_parquet, "a Parquet table", "columns"),
     Reader((".h5", ".hdf5", ".he5"), hdf5.read, "an HDF5 file", "arrays"),
     Reader((".zarr", ".zarr.zip"), zarr_files.read, "a Zarr store", "arrays"),
-    Reader((".nc", ".nc4", ".cdf"), netcdf.read, "a netCDF file"),
+    Reader((".nc", ".nc4", ".cdf"), netcdf.read, "a netCDF file", "variables"),
     Reader((".mat",), matlab.read, "a MATLAB file", "arrays"),
     Reader((".pt", ".pth"), tensors.read_torch, "PyTorch tensors, without running code", "arrays"),
     Reader((".safetensors",), tensors.read_safetensors, "safetensors", "arrays"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.data.arrays import Contents, Meaning, Part, text_of
+from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused, text_of
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
@@ -181,6 +181,8 @@ def _along(dataset: Any, dim: str) -> Axis:
 
 
 def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> list[str]:
+    if inner and not meaning.lenient:
+        refuse_unused(f"{path}:{inner}", columns=meaning.columns)
     chosen = [inner.strip("/")] if inner else list(meaning.columns or ())
     check_all_known(f"variable in {path} called", chosen, map(str, dataset.variables))
     if not chosen:
