@@ -255,6 +255,7 @@ def test_what_a_file_of_torch_may_hold(tmp_path, saved, refused):
         ("a.npy", "one NumPy array; leave it out"),
         ("a.csv", "a table; choose columns with columns="),
         ("a.parquet", "a Parquet table; choose columns with columns="),
+        ("a.zarr", "one array; leave it out"),
     ],
 )
 def test_a_name_after_a_file_without_named_arrays_is_refused(tmp_path, name, remedy):
@@ -262,6 +263,8 @@ def test_a_name_after_a_file_without_named_arrays_is_refused(tmp_path, name, rem
     np.save(tmp_path / "a.npy", table.to_numpy())
     table.to_csv(tmp_path / "a.csv", index=False)
     table.to_parquet(tmp_path / "a.parquet")
+    zarr.save_array(tmp_path / "a.zarr", table.to_numpy())
+    assert load(tmp_path / name).shape == (2,)
     with pytest.raises(InputError, match=rf"{name}:/u names an array inside a file, .* {remedy}"):
         load(f"{tmp_path / name}:/u")
 

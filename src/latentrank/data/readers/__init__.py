@@ -18,8 +18,7 @@ from latentrank.data.readers import (
     tensors,
     zarr_files,
 )
-from latentrank.data.readers.reading import reading
-from latentrank.errors import InputError
+from latentrank.data.readers.reading import reading, unnamed
 
 
 class Reader(NamedTuple):
@@ -46,10 +45,7 @@ class Reader(NamedTuple):
         """
         if inner and self.holds in ("columns", "array"):
             instead = "choose columns with columns=" if self.holds == "columns" else "leave it out"
-            raise InputError(
-                f"{path}:{inner} names an array inside a file, and {path.name} is read as "
-                f"{self.kind}; {instead}."
-            )
+            raise unnamed(path, inner, self.kind, instead)
         with reading(path, self.kind):
             return self.parse(path, inner, meaning)
 
