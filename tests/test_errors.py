@@ -177,3 +177,18 @@ def test_a_data_set_that_is_none_is_named(monkeypatch):
     monkeypatch.setitem(latentrank.data.DATASETS._values, "own", own)
     with pytest.raises(InputError, match="returned None, expected Dataset"):
         latentrank.data.load("own")
+
+
+def test_a_notebook_shows_the_callers_lines_and_the_sentence():
+    """IPython calls this method instead of printing a traceback."""
+
+    def caller():
+        latentrank.data.load("nowhere.npy")
+
+    with pytest.raises(InputError) as caught:
+        caller()
+    shown = "\n".join(caught.value._render_traceback_())
+    assert 'latentrank.data.load("nowhere.npy")' in shown
+    assert shown.endswith("InputError: There is no nowhere.npy; check the path.")
+    assert shown.count("File ") == 2  # this test, and the function in it
+    assert InputError("never raised.")._render_traceback_() == ["InputError: never raised."]

@@ -8,7 +8,9 @@ import torch
 
 import latentrank
 from latentrank import LowRankAutoencoder, RunConfig
-from latentrank.torch_state import isolated, on_cpu
+from latentrank.metrics import Subject, measure
+from latentrank.torch_state import isolated, own_defaults
+from tests.squares import labelled_squares
 
 X = np.sin(np.random.default_rng(0).normal(size=(60, 2)) @ np.ones((2, 6)))
 
@@ -35,13 +37,41 @@ def results(fitted):
     return [*found, pickle.loads(pickle.dumps(fitted)).transform(X[:5])]
 
 
+MODES = {
+    "device": lambda: torch.device("meta"),
+    "no_grad": torch.no_grad,
+    "inference": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("method", ["pca", "rrae", "vrrae", "vae-flow", "rae-sn", "gan"])
-def test_the_default_device_changes_nothing(method, request):
+def test_the_users_modes_change_nothing(method, mode):
     expected = results(estimator(method).fit(X))
-    request.getfixturevalue("elsewhere")
-    for found, one in zip(results(estimator(method).fit(X)), expected, strict=True):
-        np.testing.assert_array_equal(found, one)
-    assert torch.get_default_device().type == "meta"
+    with MODES[mode]():
+        found = results(estimator(method).fit(X))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_and_its_metrics_do_not_depend_on_the_users_modes(tmp_path, monkeypatch):
+    x, y = labelled_squares(np.random.default_rng(0), 120, 60)
+    np.savez(tmp_path / "images.npz", x=x, y=y)
+    data = str(tmp_path / "images.npz")
+    config = RunConfig(method="lorae", data=data, latent_dim=4, epochs=2, net="mlp")
+
+    def metrics(folder):
+        monkeypatch.setenv("LATENTRANK_CACHE", str(tmp_path / folder / "cache"))
+        run = latentrank.train(config, tmp_path / folder, progress=False)
+        subject = Subject(run.settings, run.folder, samples=60)
+        asked = ("fd:gaussian", "accuracy:10")  # each trains a classifier
+        return [run.metrics["singular_values"], *(measure(subject, name).value for name in asked)]
+
+    expected = metrics("usual")
+    for mode in ("inference", "autocast"):
+        with MODES[mode]():
+            assert metrics(mode) == expected
 
 
 def test_models_are_trained_stored_and_changed_on_the_cpu(elsewhere, tmp_path):
@@ -58,6 +88,6 @@ def test_models_are_trained_stored_and_changed_on_the_cpu(elsewhere, tmp_path):
 
 
 def test_tensors_are_made_where_the_user_wants_them_outside(elsewhere):
-    with isolated(seed=0), on_cpu():
+    with isolated(seed=0), own_defaults():
         assert torch.zeros(1).device.type == "cpu"
     assert torch.zeros(1).device.type == "meta"

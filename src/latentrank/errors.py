@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import itertools
 import sys
 import sysconfig
 import traceback
@@ -41,6 +42,14 @@ class InputError(ValueError):
         if len(line) > _LONGEST:
             line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
         super().__init__("".join(letter if letter.isprintable() else "?" for letter in line))
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and notebooks show instead of a traceback: the caller's lines only."""
+        frames = traceback.extract_tb(self.__traceback__)
+        here = str(Path(__file__).parent)
+        own = itertools.takewhile(lambda frame: not frame.filename.startswith(here), frames)
+        callers = [frame for frame in own if "IPython" not in Path(frame.filename).parts]
+        return ["".join(traceback.format_list(callers)) + f"{type(self).__name__}: {self}"]
 
 
 class NotFiniteError(InputError):

@@ -21,6 +21,7 @@ from latentrank.filenames import PARAMETER_MAP
 from latentrank.models.base import BATCH, LatentModel
 from latentrank.parametric import ExtrapolationWarning, ParameterMap
 from latentrank.runs import Run
+from latentrank.torch_state import own_defaults
 
 SPLITS = ("train", "test", "all")
 
@@ -90,6 +91,7 @@ def embed(
     return joined if class_names is None else {**joined, "class_names": np.array(class_names)}
 
 
+@own_defaults()
 @torch.no_grad()
 def squared_errors(model: LatentModel, x: NDArray[Any]) -> NDArray[np.float64]:
     """The mean squared error of each sample, `(N,)`, in the units of the networks.

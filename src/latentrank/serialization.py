@@ -27,7 +27,7 @@ from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.nets import surgery
-from latentrank.torch_state import on_cpu
+from latentrank.torch_state import own_defaults
 
 FORMAT = 2
 # Packages whose versions a description names
@@ -189,7 +189,7 @@ def restore(
         InputError: they are not those of the module, or it needs far more memory than they do.
     """
     try:
-        with on_cpu(), _Bounded(sum(tensor.numel() for tensor in tensors.values())):
+        with own_defaults(), _Bounded(sum(tensor.numel() for tensor in tensors.values())):
             module = make()
         own = {_uncompiled(name): name for name in module.state_dict()}
         module.load_state_dict({own.get(name, name): values for name, values in tensors.items()})

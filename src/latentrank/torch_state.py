@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from typing import Final
 
 import torch
 
 _turn = threading.RLock()
+#: The devices on which torch may compute with fewer bits.
+_AUTOCAST: Final = ("cpu", "cuda", "mps", "xpu")
 
 
 @contextmanager
@@ -16,7 +19,7 @@ def isolated(seed: int | None = None, cards: Sequence[int] = ()) -> Iterator[Non
     """A context after which torch's generators continue as if nothing in it had drawn from them.
 
     Other threads that need such a context wait until this one ends: their draws, and their seeds,
-    would otherwise mix. Tensors in it are made as in `on_cpu`: draws elsewhere ignore the seed.
+    would otherwise mix. It includes `own_defaults`: draws on another device ignore the seed.
 
     Args:
         seed: that of the generator on the CPU within the context; None leaves it as it is.
@@ -29,7 +32,7 @@ def isolated(seed: int | None = None, cards: Sequence[int] = ()) -> Iterator[Non
         ...     bool((torch.rand(2) == first).all())
         True
     """
-    with _turn, torch.random.fork_rng(devices=cards), on_cpu():
+    with _turn, torch.random.fork_rng(devices=cards), own_defaults():
         if seed is not None:
             # Not torch.manual_seed, which would also reseed every accelerator.
             torch.default_generator.manual_seed(seed)
@@ -37,11 +40,25 @@ def isolated(seed: int | None = None, cards: Sequence[int] = ()) -> Iterator[Non
 
 
 @contextmanager
-def on_cpu() -> Iterator[None]:
-    """A context, or a decorator, in which tensors are made on the CPU unless their device is given.
+def own_defaults() -> Iterator[None]:
+    """A context, or a decorator, in which torch's modes are the usual ones, not the user's own.
 
-    The user's default device (`torch.set_default_device`) is for the user's own tensors.
+    Tensors are made on the CPU unless their device is given (`torch.set_default_device`), they can
+    be learned from (`torch.inference_mode`), and are not rounded (`torch.autocast`). The last is
+    more than a matter of precision: autocast computes with the copies of the weights that it made
+    first until its outermost context ends, so training within one would never see a weight change.
+
+    Example:
+        >>> with torch.inference_mode(), own_defaults():
+        ...     torch.ones(1).is_inference()
+        False
     """
-    usual = torch.get_default_device().type == "cpu"
-    with nullcontext() if usual else torch.device("cpu"):  # the latter slows torch's calls down
+    with ExitStack() as modes:
+        if torch.get_default_device().type != "cpu":  # a context for it slows torch's calls down
+            modes.enter_context(torch.device("cpu"))
+        if torch.is_inference_mode_enabled():
+            modes.enter_context(torch.inference_mode(False))
+        for kind in _AUTOCAST:
+            if torch.is_autocast_enabled(kind):
+                modes.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
         yield

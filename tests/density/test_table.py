@@ -142,3 +142,10 @@ def test_a_density_of_an_installed_package(tmp_path):
         "assert density.fit('others:width=3', [[0.0], [1.0]]).rank == 1\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", [name for name in density.names() if name != "prior"])
+def test_a_fitted_density_says_where_it_lives(name):
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 5))
+    assert "of rank 2 in 5 dimensions" in repr(density.fit(name, codes))

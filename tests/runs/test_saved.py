@@ -48,6 +48,11 @@ def test_with_its_data_it_measures_what_the_run_measured(run, saved, data):
     assert found.notes == ()
 
 
+def test_a_run_says_which_folder_it_is(run, saved):
+    assert repr(run) == f"Run({str(run.folder)!r})"
+    assert repr(opened(saved)) == f"SavedModel({str(saved)!r})"
+
+
 def test_without_data_it_reports_on_the_training_codes(run, saved):
     found = opened(saved)
     assert found.metrics["rank"] == run.metrics["rank_training_codes"]

@@ -1,6 +1,8 @@
 """What a user sees while training runs."""
 
 import io
+import re
+import sys
 
 import numpy as np
 import pytest
@@ -19,8 +21,9 @@ import latentrank
 from latentrank import methods
 from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset, Split
+from latentrank.terminal import standard_error
 from latentrank.training import TrainingModule, fit
-from latentrank.training.callbacks import ProgressLine
+from latentrank.training.callbacks import History, ProgressLine
 
 
 def shown(terminal, epochs, method="ae", init="random"):
@@ -43,6 +46,15 @@ def test_a_file_has_a_line_for_every_tenth_and_the_last():
         "100",
     ]
     assert all("epoch" in line and "error" in line for line in lines)
+    assert re.search(r" \d:\d\d:\d\d left$", lines[-2])
+
+
+def test_a_notebook_gets_the_lines_of_a_file(monkeypatch):
+    """It says that it is a terminal, but shows each redrawn line below the one before."""
+    stream = type("OutStream", (io.StringIO,), {"isatty": lambda self: True})
+    stream.__module__ = "ipykernel.iostream"
+    monkeypatch.setattr(sys, "stderr", stream())
+    assert not standard_error().is_terminal
 
 
 def test_a_short_training_has_a_line_per_epoch():
@@ -58,6 +70,13 @@ def test_a_geodesic_start_has_its_own_lines():
     assert "100%" in start[-1]
     assert "10 %  epoch 1" in lines[len(start)]
     assert "geodesic start" in shown(True, 1, "rrae", "geodesic")
+
+
+def test_a_history_says_how_long_it_is():
+    history = History()
+    assert repr(history) == "<History of 0 validations>"
+    history.rows = [{"epoch": 1.0, "validation_error": 0.25}]
+    assert repr(history) == "<History of 1 validation, error 0.25>"
 
 
 def test_a_terminal_has_one_line_that_is_redrawn():

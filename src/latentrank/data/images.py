@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image
-from rich.console import Console
 from rich.progress import track
 
 from latentrank.data import cache, folders, pages, readers, webdataset
@@ -24,6 +23,7 @@ from latentrank.data.readers import huggingface
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 from latentrank.io import expanded
+from latentrank.terminal import standard_error
 
 _BLOCK = 256
 # What to do about images of different sizes
@@ -182,7 +182,7 @@ def _map(
     function: Callable[[str], _T], names: Sequence[str], title: str, progress: bool
 ) -> Iterator[_T]:
     """`function` of every name in order, on all cores, with a progress bar."""
-    console = Console(stderr=True)
+    console = standard_error()
     starts = range(0, len(names), _BLOCK)
     with ThreadPoolExecutor() as pool:
         # block by block, since a pool's map would outpace a slow disk and fill the memory

@@ -305,6 +305,10 @@ class Density(ABC):
     def __init__(self, subspace: Subspace) -> None:
         self.subspace = subspace
 
+    def __repr__(self) -> str:
+        width = len(self.subspace.mean)
+        return f"<{type(self).__name__} of rank {self.rank} in {width} dimensions>"
+
     @property
     def rank(self) -> int:
         """Dimension of the subspace that the density lives in."""

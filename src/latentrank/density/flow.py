@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from latentrank.density.base import Array, Density, RandomState, Subspace, generator, integer_seed
 from latentrank.density.gaussian import Normal
 from latentrank.errors import check_count, need
-from latentrank.torch_state import isolated, on_cpu
+from latentrank.torch_state import isolated, own_defaults
 
 _BATCH = 512
 _LEARNING_RATE = 2e-3
@@ -36,7 +36,7 @@ class Flow(Density):
         super().__init__(subspace)
         self.network = network
 
-    @on_cpu()
+    @own_defaults()
     @torch.no_grad()
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         # The noise comes from the caller's generator, not from torch's global one.
@@ -45,13 +45,13 @@ class Flow(Density):
         drawn = torch.cat([inverse(part) for part in torch.split(noise, _ROWS)])
         return np.asarray(drawn.double().numpy())
 
-    @on_cpu()
+    @own_defaults()
     @torch.no_grad()
     def _log_density(self, coordinates: Array) -> Array:
         return np.asarray(_log_prob(self.network, _tensor(coordinates)).double().numpy())
 
 
-@on_cpu()
+@own_defaults()
 def fit(codes: ArrayLike, *, steps: int = 2000, seed: RandomState = 0) -> Flow | Normal:
     """A normalizing flow: a neural spline flow with coupling layers (needs zuko).
 

@@ -21,7 +21,7 @@ from latentrank.estimator.storage import Stored
 from latentrank.formatting import first_of
 from latentrank.inference import need_reconstructions, squared_errors
 from latentrank.linalg import rank_of_spectrum, spectrum
-from latentrank.torch_state import on_cpu
+from latentrank.torch_state import own_defaults
 
 Array = NDArray[Any]
 
@@ -105,7 +105,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Store
         fitted = inference.density_of_model(self.model_, chosen, self.embedding_)
         return self._decoded(fitted.sample(n, seed=random_generator(random_state)))
 
-    @on_cpu()
+    @own_defaults()
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The fraction of the variance of `X` that its reconstruction explains.
 

@@ -27,7 +27,7 @@ from latentrank.estimator.storage import PackedModel
 from latentrank.inference import need_reconstructions, squared_errors
 from latentrank.models.base import LatentModel
 from latentrank.runs.restarts import check as check_restarts
-from latentrank.torch_state import isolated, on_cpu
+from latentrank.torch_state import isolated, own_defaults
 
 if TYPE_CHECKING:
     from latentrank.training.callbacks import History  # and with it Lightning
@@ -284,7 +284,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         model, history = found[0]
         if before is None:
             self.notes_ = dataset.notes
-        with on_cpu():
+        with own_defaults():
             self._keep(model.requires_grad_(False), x, dataset, history, epochs)
         return self
 

@@ -26,7 +26,7 @@ from latentrank.models.spec import Spec
 from latentrank.serialization import load as load_model
 from latentrank.serialization import save as save_model
 from latentrank.serialization import skeleton
-from latentrank.torch_state import on_cpu
+from latentrank.torch_state import own_defaults
 
 Networks = tuple[nn.Module | None, nn.Module | None] | None
 
@@ -51,7 +51,7 @@ class PackedModel(NamedTuple):
             networks: encoder and decoder of the user's own, where it was built with such.
         """
         encoder, decoder = networks or (None, None)
-        with on_cpu():
+        with own_defaults():
             model = skeleton(self.spec, encoder, decoder)
         model.load_state_dict(self.weights)
         return model.eval().requires_grad_(False)

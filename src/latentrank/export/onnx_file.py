@@ -31,7 +31,7 @@ from latentrank.export.parts import NAMES, OwnUnits, deployed, dtype_of, in_own_
 from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
 from latentrank.preprocessing import Preprocessing
-from latentrank.torch_state import on_cpu
+from latentrank.torch_state import own_defaults
 
 #: Version of the ONNX operators in exported files.
 OPSET = 18
@@ -52,7 +52,7 @@ _ROUNDED_OTHERWISE = 0.02
 _ROUNDINGS = 16
 
 
-@on_cpu()
+@own_defaults()
 def export_onnx(
     model: LatentModel,
     path: str | Path,

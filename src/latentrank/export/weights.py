@@ -24,10 +24,10 @@ from latentrank.io import atomic_write
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.serialization import restore, skeleton
-from latentrank.torch_state import on_cpu
+from latentrank.torch_state import own_defaults
 
 
-@on_cpu()
+@own_defaults()
 def export_safetensors(
     model: LatentModel,
     path: str | Path,

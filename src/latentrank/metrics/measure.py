@@ -15,6 +15,7 @@ from latentrank.metrics.base import Measured, Need
 from latentrank.metrics.registry import METRICS, Spec, parse
 from latentrank.metrics.store import Value, add, model_digest, read
 from latentrank.metrics.subject import FROM_TEST_CODES, Subject
+from latentrank.torch_state import own_defaults
 
 
 def check(text: str) -> Spec:
@@ -52,6 +53,7 @@ def check(text: str) -> Spec:
     return spec
 
 
+@own_defaults()
 def measure(subject: Subject, text: str) -> Value:
     """One metric of one run, computed or read from the run's folder.
 

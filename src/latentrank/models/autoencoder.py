@@ -17,7 +17,7 @@ from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.nets import evaluating, surgery
-from latentrank.torch_state import on_cpu
+from latentrank.torch_state import own_defaults
 
 
 class Autoencoder(LatentModel):
@@ -74,7 +74,7 @@ class Autoencoder(LatentModel):
         check_code(z, h, self.bottleneck, "forward")
         return self.objective(self.decode(z), x, z, terms, self.decoder)
 
-    @on_cpu()
+    @own_defaults()
     def fold(self) -> Autoencoder:
         """The same autoencoder with its linear part absorbed into the encoder's last layer.
 
@@ -95,7 +95,7 @@ class Autoencoder(LatentModel):
         decoder = copy.deepcopy(self.decoder)
         return self._inference(encoder, decoder, copy.deepcopy(self.statistics), None)
 
-    @on_cpu()
+    @own_defaults()
     @torch.no_grad()
     def compress(self, tol: float = 1e-3, x: Tensor | None = None) -> Autoencoder:
         """An autoencoder whose code has only as many numbers as the reconstructions need.

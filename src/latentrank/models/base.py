@@ -23,7 +23,7 @@ from latentrank.models.statistics import CodeStatistics
 from latentrank.models.threads import threads
 from latentrank.nets import evaluating
 from latentrank.preprocessing import Preprocessing
-from latentrank.torch_state import on_cpu
+from latentrank.torch_state import own_defaults
 
 Array = NDArray[Any]
 
@@ -248,6 +248,7 @@ class LatentModel(nn.Module):
             )
         return self.bottleneck.basis()
 
+    @own_defaults()
     @torch.no_grad()
     def encode_array(self, x: Array | Tensor) -> NDArray[np.float32]:
         """Encode samples in the units of the training data.
@@ -269,6 +270,7 @@ class LatentModel(nn.Module):
             codes = [self.encode(self._as_weights(part)).float().cpu() for part in batches]
         return np.asarray(torch.cat(codes).numpy())
 
+    @own_defaults()
     @torch.no_grad()
     def decode_array(self, z: Array) -> Array:
         """Decode codes to samples in the units of the training data.
@@ -314,7 +316,7 @@ class LatentModel(nn.Module):
         normalise = self.preprocessing.normalise
         return (normalise(x[start : start + BATCH]) for start in range(0, len(x), BATCH))
 
-    @on_cpu()
+    @own_defaults()
     def mean_sample(self, x: Array) -> Tensor:
         """The mean of samples `(N, *input_shape)` as networks see them, `(*input_shape)` float64.
 

@@ -69,6 +69,9 @@ class Run:
         self._dataset: Dataset | None = None
         self._place: RunConfig | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r})"
+
     def _check(self) -> None:
         """Refuse a folder that is not a run's."""
         if not (self.folder / CONFIG).is_file():

@@ -13,7 +13,7 @@ from latentrank.errors import InputError
 from latentrank.formatting import first_of
 from latentrank.linalg import rank_of_spectrum, spectrum
 from latentrank.models.base import LatentModel
-from latentrank.torch_state import on_cpu
+from latentrank.torch_state import own_defaults
 
 #: Maximum number of channels, or table columns, reported individually.
 _MOST_CHANNELS: Final = 64
@@ -21,7 +21,7 @@ _MOST_CHANNELS: Final = 64
 _EXPLAINED: Final = 0.1
 
 
-@on_cpu()
+@own_defaults()
 def measured(model: LatentModel, dataset: Dataset, codes: torch.Tensor) -> dict[str, Any]:
     """Rank, spectrum and errors of a model, with warnings where they are misleading.
 

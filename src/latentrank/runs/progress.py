@@ -21,6 +21,7 @@ from rich.progress import (
 from latentrank.formatting import duration
 from latentrank.runs.cache import PlannedRun, is_done
 from latentrank.runs.folder import Run
+from latentrank.terminal import standard_error
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Board:
     """
 
     def __init__(self, total: int, shown: bool, console: Console | None = None) -> None:
-        console = console or Console(stderr=True)
+        console = console or standard_error()
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=12),

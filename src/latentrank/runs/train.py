@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import nn
 
 from latentrank import methods
@@ -42,7 +41,8 @@ from latentrank.runs.folder import Run, load_data
 from latentrank.runs.locking import locked
 from latentrank.runs.measured import measured
 from latentrank.serialization import save
-from latentrank.torch_state import isolated
+from latentrank.terminal import standard_error
+from latentrank.torch_state import isolated, own_defaults
 
 if TYPE_CHECKING:
     # importing Lightning takes seconds, which using a trained model should not
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from latentrank.training.callbacks import History
 
 
+@own_defaults()
 def train(
     config: RunConfig,
     folder: str | Path,
@@ -324,7 +325,7 @@ def _say(dataset: Dataset) -> None:
 @cache
 def _say_once(name: str, note: str) -> None:
     """Print a note on data once, not for each training of a search or an experiment."""
-    Console(stderr=True).print(spoken(note), highlight=False, markup=False)
+    standard_error().print(spoken(note), highlight=False, markup=False)
 
 
 def _remove_if_nothing_was_done(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,7 +23,9 @@ from rich.table import Column
 from torch import Tensor
 
 from latentrank.errors import InputError
+from latentrank.formatting import counted
 from latentrank.io import csv_text, write_text
+from latentrank.terminal import standard_error
 from latentrank.training.ahead import SomeBatches
 from latentrank.training.context import is_last_epoch, total_steps
 from latentrank.training.module import TrainingModule
@@ -84,6 +87,11 @@ class History(Callback):
         self._started = time.monotonic()
         self._ended: float | None = None
         self._validated = False
+
+    def __repr__(self) -> str:
+        error = self.rows[-1].get("validation_error") if self.rows else None
+        last = "" if error is None else f", error {error:.5g}"
+        return f"<History of {counted(len(self.rows), 'validation')}{last}>"
 
     @property
     def seconds(self) -> float:
@@ -166,7 +174,7 @@ class ProgressLine(SomeBatches):
 
     def __init__(self, title: str, console: Console | None = None) -> None:
         self.title = title
-        self.console = console or Console(stderr=True)
+        self.console = console or standard_error()
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._tenths = 0
@@ -243,7 +251,10 @@ class ProgressLine(SomeBatches):
         tenths = int(10 * task.completed / (task.total or 1))
         # always write the last line
         if not self.console.is_terminal and self._tenths < tenths < 10:
-            self.console.print(f"{self.title}  {10 * tenths} %  {figures}", highlight=False)
+            left = task.time_remaining
+            text = f"{self.title}  {10 * tenths} %  {figures}"
+            text += f"  {timedelta(seconds=round(left))} left" if left else ""
+            self.console.print(text, highlight=False, soft_wrap=True)
         self._tenths = tenths
 
     def _stop(self) -> None:

@@ -27,7 +27,7 @@ from latentrank.filenames import CHECKPOINTS, HISTORY, LAST_CHECKPOINT
 from latentrank.formatting import counted
 from latentrank.models.base import LatentModel
 from latentrank.models.pca import PCA
-from latentrank.torch_state import isolated
+from latentrank.torch_state import isolated, own_defaults
 from latentrank.training.adversarial import AdversarialModule
 from latentrank.training.callbacks import History, LogTerms, ProgressLine, checked
 from latentrank.training.checkpoints import Checkpoint, CheckpointFiles
@@ -51,6 +51,7 @@ MODULES: dict[str, Callable[[Any, TrainConfig], TrainingModule]] = {
 }
 
 
+@own_defaults()
 def fit(
     model: LatentModel,
     dataset: Dataset,
