@@ -289,12 +289,7 @@ class Dataset:
         return digest.hexdigest()
 
     def parts(self, train: Split, test: Split) -> Dataset:
-        """The same data with other splits and the same preprocessing.
-
-        Args:
-            train: usually some rows of the training split.
-            test: likewise.
-        """
+        """The same data with other splits, usually some of these rows, and this preprocessing."""
         return replace(self, train=train, test=test, content=None)
 
 
@@ -335,10 +330,7 @@ def _restored(
 
 
 def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out a random fifth of the samples for testing, the same in every run.
-
-    The seed is fixed, so that runs with different seeds and later evaluations have the same test
-    samples.
+    """Hold out a random fifth of the samples for testing, the same whatever the seed of a run.
 
     Args:
         n: number of samples.

@@ -374,10 +374,7 @@ def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
 
 
 def _as_described(data: Dataset, described: Description) -> Dataset:
-    """The data with the default width and dimension, which the description alone states.
-
-    A run is named before its data are loaded, by how it differs from the description.
-    """
+    """The data with the described width and dimension: runs are named before data are loaded."""
     dimension = described.true_dimension or data.true_dimension
     return replace(data, latent_dim=described.latent_dim, true_dimension=dimension)
 
