@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from latentrank.data import images
+from latentrank.data import load as load_any
 
 GENERATOR = np.random.default_rng(0)
 
@@ -20,7 +20,7 @@ def save(path, array):
 
 
 def load(path, image_size=None):
-    return images.load(path, image_size, progress=False)
+    return load_any(path, image_size=image_size, progress=False)
 
 
 def every_image(data):

@@ -130,3 +130,8 @@ def test_parameters_have_the_names_of_their_axes():
         Dataset("wings", split, split, parameter_names=names, axes=Axes(parameters=(missing,)))
     alone = Split(x)
     assert Dataset("wings", alone, alone, axes=Axes(parameters=(angle,))).parameter_names is None
+
+
+def test_coordinates_may_be_a_list():
+    axes = Axes(places=(Axis("t", "s", [0, 1, 3]),))
+    assert Axes.from_dict(axes.to_dict()).places[0].values.tolist() == [0.0, 1.0, 3.0]

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from latentrank.data import curves
+from latentrank.data import curves, load
 from latentrank.errors import InputError
 
 
@@ -17,7 +17,7 @@ from latentrank.errors import InputError
     ],
 )
 def test_family_is_sampled_as_in_the_paper(family, points, train, test, parameters, latent_dim):
-    data = curves.load(family)
+    data = load(f"curves:{family}")
     assert data.train.x.shape == (train, 1, points)
     assert data.test.x.shape == (test, 1, points)
     assert data.true_dimension == data.train.parameters.shape[1] == parameters

@@ -2,13 +2,15 @@
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from latentrank.data import folders, images
+from latentrank.data import folders
 from latentrank.data import load as load_any
+from latentrank.data.arrays import Meaning
 from latentrank.errors import InputError
 from tests.data.pictures import load, pixels, save
 
@@ -45,6 +47,15 @@ def test_train_and_test_without_classes_have_no_labels(tmp_path):
     assert any("outside the folders of splits (1)" in note for note in data.notes)
     assert data.train.labels is None
     assert (len(data.train), len(data.test)) == (1, 1)
+
+
+@pytest.mark.parametrize("other", ["stray.png", "valid/ape/0.png"])
+def test_files_that_are_left_out_are_of_no_class(tmp_path, other):
+    for name in ("train/cat/0.png", "train/dog/0.png", "test/cat/0.png", other):
+        save(tmp_path / name, pixels(4, 4))
+    data = load_any(tmp_path, progress=False, validation="none")
+    assert data.class_names == ("cat", "dog")
+    assert data.train.labels.tolist() == [0, 1]
 
 
 def test_links_in_circles_and_links_to_what_is_read_already_add_nothing(folder):
@@ -154,9 +165,9 @@ def test_splits_have_many_names_and_validation_joins_training(
     for split in (data.train, data.test):
         named = [("cat" in name, "dog" in name).index(True) for name in split.names]
         assert named == split.labels.tolist()
-    kept = images.load(tmp_path, progress=False, validation="test")
+    kept = load_any(tmp_path, progress=False, validation="test")
     assert (len(kept.train), len(kept.test)) == (2, 4)
-    assert len(images.load(tmp_path, progress=False, validation="none").train) == 2
+    assert len(load_any(tmp_path, progress=False, validation="none").train) == 2
 
 
 def test_folders_only_some_of_which_may_be_splits_are_refused(tmp_path):
@@ -197,11 +208,16 @@ def test_names_that_all_begin_with_splits_are_the_splits(tmp_path, names):
     assert len(load(tmp_path).train) == 5
 
 
+def classes_of(names):
+    """Of samples for a trained model."""
+    return folders.arrange(names, "x", Meaning(lenient=True, whole=True)).classes
+
+
 def test_classes_hold_files_named_after_splits():
     names = ["cat/train_1.png", "dog/train_1.png", "cat/test_1.png"]
     found = folders.arrange(names, "x")
-    assert (found.train.tolist(), found.test.tolist()) == ([0, 1], [2])
-    assert found.classes == folders.classes_of(names) == ["cat", "dog", "cat"]
+    assert [rows.tolist() for rows in found.rows] == [[0, 1], [2]]
+    assert found.classes == classes_of(names) == ["cat", "dog", "cat"]
 
 
 def test_words_of_splits_among_classes_are_classes(tmp_path):
@@ -242,4 +258,20 @@ def test_classes_that_are_numbers_keep_their_order(tmp_path):
     ],
 )
 def test_classes_across_splits_are_the_outermost_folders_that_are_no_splits(names, classes):
-    assert folders.classes_of(names) == classes
+    assert classes_of(names) == classes
+
+
+def test_a_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
+    def scandir(path, inner=os.scandir):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match=r"pictures cannot be read \(Permission denied\); grant"):
+        folders.find(folder, [".png"])
+
+
+def test_absolute_paths_in_a_zip_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("/etc/0.png", b"")
+    with pytest.raises(InputError, match=r"a\.zip holds the absolute path /etc/0\.png; pack"):
+        folders.find(tmp_path / "a.zip", [".png"])

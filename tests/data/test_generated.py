@@ -41,7 +41,7 @@ def test_generated_data_is_normalised_by_its_training_part():
     def function(p):
         return np.exp(p) * np.linspace(1, 2, 7)
 
-    data = generate("mine", function, [(0, 3)], 9, 20, seed=0, latent_dim=4, net="mlp")
+    data = generate("mine", function, [(0, 3)], 9, 20, seed=0, net="mlp")
     seen = data.preprocessing.normalise(data.train.x).double()
     assert abs(seen.mean()) < 1e-6
     assert abs(seen.std(correction=0) - 1) < 1e-6

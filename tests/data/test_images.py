@@ -1,3 +1,4 @@
+import shutil
 import zipfile
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from PIL import Image
 
 from latentrank.data import cache, images, pages
+from latentrank.data import load as load_any
 from latentrank.errors import InputError
 from tests.data.pictures import GENERATOR, every_image, load, pixels, save
 
@@ -148,8 +150,10 @@ def test_a_cut_zip_is_refused(tmp_path):
 def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / ".hidden.png").write_bytes(b"")
+    assert images.find(tmp_path) is None
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path)
     with pytest.raises(InputError, match=r"holds no images; expected files ending in .*\.png"):
-        load(tmp_path)
+        load_any(packed, progress=False)
 
 
 def test_a_single_image_cannot_be_split(tmp_path):
@@ -177,7 +181,7 @@ def test_more_images_than_one_block_stay_in_order(tmp_path, monkeypatch):
 
 
 def test_progress_goes_to_the_error_stream(folder, capsys):
-    images.load(folder, progress=True)
+    load_any(folder, progress=True)
     assert capsys.readouterr().out == ""
 
 

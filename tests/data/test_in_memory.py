@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, T
 
 import latentrank
 from latentrank import LowRankAutoencoder
-from latentrank.data import load
+from latentrank.data import Dataset, Split, load
 from latentrank.data.in_memory import as_dataset
 from latentrank.errors import InputError
 
@@ -293,3 +293,10 @@ def test_an_array_that_divides_the_samples_is_refused():
             load(source)
     assert len(load({"x": X, "split": LABELS}).train) == 16  # no names of splits
     assert load({"x": X, "split": where}, labels="split").class_names == ("test", "train")
+
+
+def test_settings_do_not_apply_to_a_data_set():
+    data = Dataset("mine", Split(np.eye(4)), Split(np.eye(4)))
+    assert load(data) is data
+    with pytest.raises(InputError, match="labels does not apply to the data set mine"):
+        load(data, labels="y")

@@ -1,8 +1,11 @@
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
 from latentrank.data import load
 from latentrank.data.layout import as_samples, recognise
+from latentrank.data.views import RowView
 from latentrank.errors import InputError
 from latentrank.preprocessing import LAYOUTS, Preprocessing
 
@@ -119,3 +122,15 @@ def test_one_curve_alone_is_taken(shape):
 def test_samples_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"shape \(5, 8, 8, 3\), expected .* shape \(8, 9, 3\)"):
         as_samples(np.zeros((5, 8, 8, 3)), LAST, (3, 8, 9))
+
+
+def test_samples_in_layout_are_not_read():
+    """Rows of a large array are read on demand, which indexing them would do."""
+    rows = RowView(np.zeros((9, 1, 4)), np.arange(5))
+    with patch.object(RowView, "__getitem__", side_effect=AssertionError("read")):
+        assert as_samples(rows, Preprocessing(), (1, 4)) is rows
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(InputError, match=r"no kind of data 'tabel'; did you mean 'table'\?"):
+        load(np.zeros((4, 3)), kind="tabel")

@@ -37,6 +37,29 @@ def test_images_come_in_the_order_of_their_names(tmp_path):
     assert (names, split.labels.tolist()) == (("a", "b"), [0, 1, 1])
 
 
+@pytest.mark.parametrize("count", [1, 10])
+def test_files_of_one_array_each_come_in_the_order_of_their_names(tmp_path, count):
+    for i in range(count):
+        np.save(tmp_path / f"{i}.npy", np.full((4, 4), float(i)))
+    split, _ = load_samples(tmp_path, Preprocessing(), (1, 4, 4))
+    assert split.x[:, 0, 0, 0].tolist() == list(range(count))
+
+
+def test_images_with_a_value_that_is_not_finite_are_refused(tmp_path):
+    for i, value in enumerate((0.5, np.nan)):
+        Image.fromarray(np.full((4, 4), value, np.float32)).save(tmp_path / f"{i}.tiff")
+    with pytest.raises(InputError, match=r"NaN, infinity or a number beyond .* in row 1"):
+        load_samples(tmp_path, Preprocessing(), (1, 4, 4), progress=False)
+
+
+def test_only_some_of_the_samples_for_a_model_may_have_classes(tmp_path):
+    parts = {"x_train": X, "x_test": X[:2], "y_test": np.array(["dog", "cat"])}
+    np.savez(tmp_path / "x.npz", **parts)
+    data = load_like(tmp_path / "x.npz", Preprocessing(layout="NHWC"), (3, 8, 9))
+    assert data.train.labels is None
+    assert data.test.labels.tolist() == [1, 0]
+
+
 def test_samples_of_another_shape_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", X)
     with pytest.raises(InputError, match=r"a\.npy has shape .*, expected samples of shape \(8,\)"):

@@ -193,3 +193,12 @@ def test_files_of_images_and_labels_are_named_arrays(tmp_path):
     data = load(tmp_path)
     assert (len(data.train), len(data.test)) == (6, 4)
     np.testing.assert_array_equal(data.train.labels, data.train.x[:, 0, 0, 0])
+
+
+def test_a_series_of_several_values_at_each_place_is_refused(tmp_path):
+    for values in (2, 1):
+        volumes = GENERATOR.normal(size=(4, 5, 6, values, 3))
+        nibabel.save(nibabel.Nifti1Image(volumes, np.eye(4)), tmp_path / f"{values}.nii")
+    with pytest.raises(InputError, match=r"2\.nii holds an array of shape .*; expected a volume"):
+        load(tmp_path / "2.nii")
+    assert load(tmp_path / "1.nii").shape == (1, 4, 5, 6)

@@ -165,3 +165,13 @@ def test_a_shard_cut_between_two_files_is_noted(tmp_path):
 def test_labels_in_capitals_and_before_those_in_json(tmp_path):
     path = shard(tmp_path / "a.tar", 4, label=lambda i: {"CLS": "a", "json": '{"label": "b"}'})
     assert load(path).class_names == ("a",)
+
+
+@pytest.mark.parametrize(("content", "refused"), [("{", True), ("[1]", False)])
+def test_json_without_labels(tmp_path, content, refused):
+    path = shard(tmp_path / "a.tar", 4, label=lambda i: {"json": content})
+    if refused:
+        with pytest.raises(InputError, match=r"a\.tar holds .*\.json, which is not JSON; write"):
+            load(path, progress=False)
+    else:
+        assert load(path, progress=False).train.labels is None

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import latentrank
 from latentrank import LowRankAutoencoder, inference, runs
@@ -170,3 +171,14 @@ def test_the_columns_of_a_table_are_those_of_the_training_in_any_order(kind, sam
         np.testing.assert_array_equal(codes(name), codes("plant"))
     with pytest.raises(InputError, match=r"no column in .* called 'a'"):
         codes("other")
+
+
+def test_images_in_the_home_folder_are_resized_to_those_of_the_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for i in range(4):
+        place = tmp_path / "photos" / f"{i}.png"
+        place.parent.mkdir(exist_ok=True)
+        Image.new("L", (20, 20), i % 2).save(place)
+    model = latentrank.build("ae", (1, 16, 16), latent_dim=2)
+    found = opened(latentrank.save(model, tmp_path / "model"), "~/photos")
+    assert found.dataset().shape == (1, 16, 16)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,21 +13,23 @@ from latentrank.errors import InputError
 from latentrank.formatting import first_of
 
 
-def aligned(files: Mapping[str, Contents]) -> dict[str, Contents]:
+def aligned(files: Sequence[str], contents: Sequence[Contents]) -> list[Contents]:
     """The contents of files, with channels or columns in the order of those of the first file.
 
     Files without names are taken as they are. Other units of a channel cause a warning, and other
     coordinates a note.
 
     Args:
-        files: contents by the name of the file, with as many parts in each.
+        files: their names, for messages.
+        contents: what each holds, with as many parts in each.
 
     Raises:
         InputError: the files hold different quantities, only some have labels or parameters, or
             dimensions or parameters differ in order, direction or unit.
     """
-    (other, first), *rest = files.items()
-    return {other: first} | {what: _aligned(file, first, what, other) for what, file in rest}
+    first, *rest = contents
+    others = zip(files[1:], rest, strict=True)
+    return [first, *(_aligned(each, first, file, files[0]) for file, each in others)]
 
 
 def _aligned(contents: Contents, first: Contents, what: str, other: str) -> Contents:

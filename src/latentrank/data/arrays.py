@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ class Meaning(NamedTuple):
         validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
         lenient: labels and parameters may be absent, as in new samples.
         is_split: the samples are one of several splits, so that no column names these.
+        whole: all files of one sample each form one part, whatever their folders are called.
         trained: the conventions of the training data, see `latentrank.data.axes.Axes`.
     """
 
@@ -43,6 +44,7 @@ class Meaning(NamedTuple):
     validation: str = "train"
     lenient: bool = False
     is_split: bool = False
+    whole: bool = False
     trained: Mapping[str, str] = MappingProxyType({})
 
     @property
@@ -181,7 +183,7 @@ class Contents:
 
     parts: Sequence[Part]
     parameter_names: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     kind: str | None = None
     layout: str | None = None
     class_names: tuple[str, ...] | None = None
@@ -200,11 +202,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
     found, layouts = zip(*(_checked(part, kind, layout) for part in contents.parts), strict=True)
     for other in found[1:]:
         check_both(found[0], other, ("labels", "parameters"))
-    class_names, labels = encode_labels(found)
-    splits = [
-        Split(part.x, label, real_parameters(part.parameters, part.what), part.rows, part.names)
-        for part, label in zip(found, labels, strict=True)
-    ]
+    class_names, splits = as_splits(found)
     notes = [*contents.notes]
     if layouts[0] != LAYOUTS[layouts[0]]:
         notes.append(f"Axes are read as {layouts[0]}.")
@@ -269,27 +267,39 @@ def check_both(first: Part, second: Part, names: Iterable[str]) -> None:
             )
 
 
-def encode_labels(
-    parts: Sequence[Part],
-) -> tuple[tuple[str, ...] | None, list[NDArray[np.int64] | None]]:
-    """Labels as integers, with class names for text labels.
+def as_splits(parts: Sequence[Part]) -> tuple[tuple[str, ...] | None, list[Split]]:
+    """Parts as splits, with labels as integers.
 
     Args:
-        parts: parts with labels that are integers of any type, possibly `(N, 1)`, or text.
+        parts: in network layout; labels are integers of any type, possibly `(N, 1)`, or text.
 
     Returns:
-        Names of the classes 0, 1, ... or None, and `(N,)` int64 for each part, or None.
+        Names of the classes 0, 1, ... if the labels are text, else None; and a split for each part.
 
     Raises:
-        InputError: there is not one label for each sample, or they are not classes.
+        InputError: there is not one label for each sample, they are not classes, or parameters are
+            not finite numbers.
     """
+    class_names, labels = _encode_labels(parts)
+    return class_names, [
+        Split(part.x, label, real_parameters(part.parameters, part.what), part.rows, part.names)
+        for part, label in zip(parts, labels, strict=True)
+    ]
+
+
+def _encode_labels(
+    parts: Sequence[Part],
+) -> tuple[tuple[str, ...] | None, list[NDArray[np.int64] | None]]:
     flat = [None if part.labels is None else _flat_labels(part) for part in parts]
     known = [labels for labels in flat if labels is not None]
     if not known or known[0].dtype.kind != "U":
         return None, flat
     names, numbers = number(np.concatenate(known).tolist())
-    split = np.split(numbers, np.cumsum([len(labels) for labels in known])[:-1])
-    return names, list(split)
+    ends = np.cumsum([0 if labels is None else len(labels) for labels in flat])
+    return names, [
+        None if labels is None else numbers[end - len(labels) : end]
+        for labels, end in zip(flat, ends, strict=True)
+    ]
 
 
 def number(classes: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

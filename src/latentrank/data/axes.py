@@ -24,7 +24,7 @@ class Axis:
     Args:
         name: its name; may be empty.
         unit: its unit; may be empty.
-        values: `(n,)` float64 coordinates, strictly monotone, or None.
+        values: `(n,)` coordinates, or what converts to that, strictly monotone; or None.
         key: name of the variable or dimension in its file, where `name` may be written out.
 
     Example:
@@ -36,6 +36,10 @@ class Axis:
     unit: str = ""
     values: NDArray[np.float64] | None = None
     key: str = ""
+
+    def __post_init__(self) -> None:
+        if self.values is not None:
+            object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
 
     @property
     def label(self) -> str:
@@ -213,7 +217,7 @@ class Axes(NamedTuple):
             >>> Axes.from_dict(made.to_dict()).places[0].values.tolist()
             [0.0, 0.5]
         """
-        return cls(**{name: tuple(_axis(**own) for own in axes) for name, axes in values.items()})
+        return cls(**{name: tuple(Axis(**own) for own in axes) for name, axes in values.items()})
 
 
 UNNAMED: Final = Axes()
@@ -259,9 +263,4 @@ def listable(names: Sequence[str]) -> bool:
 
 
 def _plain(axis: Axis) -> dict[str, Any]:
-    values = None if axis.values is None else axis.values.tolist()
-    return {"name": axis.name, "unit": axis.unit, "values": values, "key": axis.key}
-
-
-def _axis(name: str, unit: str, values: list[float] | None, key: str = "") -> Axis:
-    return Axis(name, unit, None if values is None else np.asarray(values, dtype=np.float64), key)
+    return {**vars(axis), "values": None if axis.values is None else axis.values.tolist()}

@@ -176,7 +176,36 @@ class Dataset:
     std: InitVar[Any] = None
 
     def __post_init__(self, bounded: bool | None, mean: Any, std: Any) -> None:
+        self._check_samples()
+        self._check_names()
         train, test, said = self.train, self.test, list(self.notes)
+        made: Any = self.preprocessing
+        if mean is not None or std is not None:
+            train, test, made = _restored(train, test, mean, std, bool(bounded))
+        elif made is None and bounded is not None:
+            made, told = units.unchanged(train.x, test.x, bounded=bounded, what=self.name)
+            said += told
+        elif made is None:
+            rows = (train.rows, test.rows)
+            made, told = units.infer(train.x, test.x, what=self.name, rows=rows)
+            said += told
+        channels = self.axes.channels or of_columns(train.columns)
+        count = 0 if train.parameters is None else train.parameters.shape[1]
+        called = self.parameter_names or names_of_columns(train.parameter_columns)
+        self.__dict__.update(
+            name=readable([self.name])[0],
+            train=train,
+            test=test,
+            preprocessing=made,
+            true_dimension=self.true_dimension or _varying(train.parameters),
+            class_names=None if self.class_names is None else tuple(readable(self.class_names)),
+            parameter_names=self.axes.parameter_names(called, count, self.name) or None,
+            notes=tuple(said),
+            axes=self.axes._replace(channels=channels).fitting(train.x.shape[1:]),
+        )
+
+    def _check_samples(self) -> None:
+        train, test = self.train, self.test
         if not (isinstance(train, Split) and isinstance(test, Split)):
             raise InputError(
                 f"The parts of {self.name} are of type {type(train).__name__} and "
@@ -194,28 +223,6 @@ class Dataset:
                 f"The samples of {self.name} have shape {train.x.shape} and dtype {train.x.dtype}, "
                 "expected (N, F) or (N, C, ...) real numbers; reshape or convert them."
             )
-        self._check_names()
-        made: Any = self.preprocessing
-        if mean is not None or std is not None:
-            train, test, made = _restored(train, test, mean, std, bool(bounded))
-        elif made is None and bounded is not None:
-            made, told = units.unchanged(train.x, test.x, bounded=bounded, what=self.name)
-            said += told
-        elif made is None:
-            rows = (train.rows, test.rows)
-            made, told = units.infer(train.x, test.x, what=self.name, rows=rows)
-            said += told
-        dimension = self.true_dimension or _varying(train.parameters)
-        settled: dict[str, Any] = {"train": train, "test": test, "preprocessing": made}
-        channels = self.axes.channels or of_columns(train.columns)
-        settled["axes"] = self.axes._replace(channels=channels).fitting(train.x.shape[1:])
-        classes = None if self.class_names is None else tuple(readable(self.class_names))
-        settled |= {"notes": tuple(said), "name": readable([self.name])[0], "class_names": classes}
-        called = names_of_columns(train.parameter_columns)
-        count = 0 if train.parameters is None else train.parameters.shape[1]
-        given = self.parameter_names or called
-        settled["parameter_names"] = self.axes.parameter_names(given, count, self.name) or None
-        self.__dict__.update(settled, true_dimension=dimension)
 
     def _check_names(self) -> None:
         for what in ("class_names", "parameter_names"):
@@ -245,13 +252,13 @@ class Dataset:
                         f"The labels of {self.name} are numbers from {low} to {high}, and there "
                         f"are names for 0 to {end}; number the classes in the order of the names."
                     )
-            if self.parameter_names is not None and part.parameters is not None:
-                named, found = len(self.parameter_names), part.parameters.shape[1]
-                if named != found:
-                    raise InputError(
-                        f"{self.name} has {counted(found, 'parameter')} and names for {named}; "
-                        "give one name for each."
-                    )
+        if self.parameter_names is not None and known:
+            named, found = len(self.parameter_names), known[0].shape[1]
+            if named != found:
+                raise InputError(
+                    f"{self.name} has {counted(found, 'parameter')} and names for {named}; "
+                    "give one name for each."
+                )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -282,12 +289,7 @@ class Dataset:
         return digest.hexdigest()
 
     def parts(self, train: Split, test: Split) -> Dataset:
-        """The same data with other splits and the same preprocessing.
-
-        Args:
-            train: usually some rows of the training split.
-            test: likewise.
-        """
+        """The same data with other splits, usually some of these rows, and this preprocessing."""
         return replace(self, train=train, test=test, content=None)
 
 
@@ -328,10 +330,7 @@ def _restored(
 
 
 def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out a random fifth of the samples for testing, the same in every run.
-
-    The seed is fixed, so that runs with different seeds and later evaluations have the same test
-    samples.
+    """Hold out a random fifth of the samples for testing, the same whatever the seed of a run.
 
     Args:
         n: number of samples.

@@ -50,8 +50,6 @@ def load(train_size: int = 10_000, test_size: int = 2_000, seed: int = 0) -> Dat
         Split(draw(test), parameters=test),
         BYTES,
         content=f"blobs v1 of {len(train)} and {len(test)}, seed {seed}",
-        true_dimension=len(RANGES),
-        latent_dim=32,
         net="conv",
     )
 

@@ -182,7 +182,6 @@ def load(
         chosen.train_size if train_size is None else train_size,
         chosen.test_size if test_size is None else test_size,
         seed=seed,
-        latent_dim=chosen.latent_dim,
         net="curves",
     )
 

@@ -52,7 +52,6 @@ def load(
         _PER_AXIS ** len(ranges) if train_size is None else train_size,
         1000 if test_size is None else test_size,
         seed=seed,
-        latent_dim=64,
         net="conv",
     )
 

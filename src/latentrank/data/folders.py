@@ -12,15 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latentrank.data.arrays import UNSAID, Meaning, Part
 from latentrank.data.base import holdout, said_of_holdout
 from latentrank.data.plain import composed
-from latentrank.data.splits import place_validation, split_in, split_of
+from latentrank.data.splits import place_validation, rows_of, split_in, split_of
+from latentrank.data.views import Array, Rows
 from latentrank.errors import InputError
 from latentrank.formatting import first_of
 
-Rows = NDArray[np.int64]
 _NAMED = 5  # maximum number of skipped files to name
 # Thumbnails, metadata, bins and snapshots that file managers and storage systems leave beside files
 _OF_THE_SYSTEM = {
@@ -184,31 +184,52 @@ class Arrangement:
     """The assignment of files to splits and classes.
 
     Args:
-        train: indices of the training files, in increasing order.
-        test: indices of the test files.
-        classes: the class of each file by name, or None.
+        rows: indices of all files, or of the training files and of the test files, in increasing
+            order each.
+        classes: the class of each of these files by name, part after part, or None.
         notes: notes for the user.
     """
 
-    train: Rows
-    test: Rows
+    rows: tuple[Rows, ...]
     classes: list[str] | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def order(self) -> Rows:
+        """Indices of the files, part after part."""
+        return np.concatenate(self.rows)
 
-def arrange(names: list[str], what: str, validation: str = "train") -> Arrangement:
+    def parts(self, what: str, names: list[str], x: Array) -> list[Part]:
+        """The samples of the parts, with classes as labels.
+
+        Args:
+            what: description of their origin, for messages.
+            names: of all files.
+            x: `(N, ...)` samples in files, in `order`.
+        """
+        known, labels = np.array(names), None if self.classes is None else np.array(self.classes)
+        found, start = [], 0
+        for rows in self.rows:
+            place = slice(start, start + len(rows))
+            own = None if labels is None else labels[place]
+            found.append(Part(what, x[place], own, names=known[rows], rows=rows))
+            start = place.stop
+        return found
+
+
+def arrange(names: list[str], what: str, meaning: Meaning = UNSAID) -> Arrangement:
     """Derive splits and classes from folder names.
 
     Folders named after splits, such as `Train`, `val` or, if all are, `test_images`, at the top or
     below the classes, are the splits, as are names such as `train_0.png` of all files; without
-    them a fifth, drawn with a fixed seed, is held out.
+    them a fifth, drawn with a fixed seed, is held out, unless the samples are for a trained model.
     Of the remaining folders, the outermost is the class, if every file is in one and there are
     several.
 
     Args:
         names: paths with forward slashes.
         what: description of their origin, for messages.
-        validation: the split that validation files join, or `"none"`.
+        meaning: the split that validation files join, and whether a trained model is given them.
 
     Raises:
         InputError: fewer than two files, nothing for one of the splits, or only some of the folders
@@ -216,34 +237,32 @@ def arrange(names: list[str], what: str, validation: str = "train") -> Arrangeme
 
     Example:
         >>> found = arrange(["train/cat/1.png", "train/dog/1.png", "Test/cat/2.png"], "x")
-        >>> found.train.tolist(), found.test.tolist(), found.classes
-        ([0, 1], [2], ['cat', 'dog', 'cat'])
+        >>> [rows.tolist() for rows in found.rows], found.classes
+        ([[0, 1], [2]], ['cat', 'dog', 'cat'])
     """
     groups = _groups(names)
     found = _split_folders(groups, what)
-    if found is not None:
-        return _by_folder(names, groups, *found, validation, what)
-    train, test = holdout(len(groups), what)
-    classes, notes = _classes(groups, names)
-    return Arrangement(train, test, classes, (*notes, said_of_holdout(len(test), len(groups))))
-
-
-def parts_of(names: list[str], what: str) -> tuple[Rows, Rows] | None:
-    """The files in folders of training and of test samples, or None without such folders."""
-    groups = _groups(names)
-    if (found := _split_folders(groups, what)) is None:
-        return None
-    arranged = _by_folder(names, groups, *found, "train", what)
-    return arranged.train, arranged.test
-
-
-def classes_of(names: list[str]) -> list[str] | None:
-    """The class of each file across splits, or None."""
-    groups = _groups(names)
-    if (found := _split_folders(groups, "The folder")) is not None:
-        groups = [group[: found[1]] + group[found[1] + 1 :] for group in groups]
-    inner = [tuple(folder for folder in group if split_of(folder) is None) for group in groups]
-    return _classes(inner, names)[0]
+    places, depth = found or ([], None)
+    if depth is not None:
+        groups = [group[:depth] + group[depth + 1 :] for group in groups]
+    if meaning.lenient:  # new samples may be of one split alone
+        groups = [tuple(name for name in group if split_of(name) is None) for group in groups]
+    rows: tuple[Rows, ...] = (np.arange(len(names)),)
+    notes: list[str] = []
+    drawn: list[str] = []
+    if depth is not None and not meaning.whole:
+        parts, notes = place_validation(
+            rows_of(places), meaning.validation, lambda *both: np.sort(np.concatenate(both))
+        )
+        rows = (parts["train"], parts["test"])
+        if outside := places.count(None):
+            notes.append(f"Skipped files of {what} outside the folders of splits ({outside}).")
+    elif not meaning.lenient:
+        rows = holdout(len(names), what)
+        drawn = [said_of_holdout(len(rows[1]), len(names))]
+    order = np.concatenate(rows)
+    classes, said = _classes([groups[i] for i in order], [names[i] for i in order])
+    return Arrangement(rows, classes, (*notes, *said, *drawn))
 
 
 def _split_folders(groups: list[tuple[str, ...]], what: str) -> tuple[list[str | None], int] | None:
@@ -269,34 +288,6 @@ def _split_folders(groups: list[tuple[str, ...]], what: str) -> tuple[list[str |
     return None
 
 
-def _by_folder(
-    names: list[str],
-    groups: list[tuple[str, ...]],
-    places: list[str | None],
-    depth: int,
-    validation: str,
-    what: str,
-) -> Arrangement:
-    parts: dict[str, Rows] = {
-        name: np.array([i for i, place in enumerate(places) if place == name], dtype=np.int64)
-        for name in ("train", "validation", "test")
-        if name in places
-    }
-    parts, notes = place_validation(
-        parts, validation, lambda first, second: np.sort(np.concatenate([first, second]))
-    )
-    inside = [i for i, place in enumerate(places) if place is not None]
-    if outside := len(places) - len(inside):
-        notes.append(f"Skipped files of {what} outside the folders of splits ({outside}).")
-    rest = [groups[i][:depth] + groups[i][depth + 1 :] for i in inside]
-    classes, said = _classes(rest, [names[i] for i in inside])
-    notes += said
-    if classes is not None:
-        named = dict(zip(inside, classes, strict=True))
-        classes = [named.get(i, "") for i in range(len(groups))]
-    return Arrangement(parts["train"], parts["test"], classes, tuple(notes))
-
-
 def _groups(names: list[str]) -> list[tuple[str, ...]]:
     """The folders of each file, without those common to all.
 
@@ -320,7 +311,7 @@ def _classes(
         found = composed(group[0] for group in groups)
         kinds = sorted(set(found))
         return found, (f"Folders are read as classes ({len(kinds)}): {first_of(kinds, _NAMED)}.",)
-    outside = [name for name, group in zip(names, groups, strict=True) if not group]
+    outside = sorted(name for name, group in zip(names, groups, strict=True) if not group)
     if len(outside) == len(groups):
         return None, ()
     return None, (

@@ -23,7 +23,6 @@ def generate(
     test_size: int,
     *,
     seed: int,
-    latent_dim: int,
     net: str,
 ) -> Dataset:
     """A data set whose true dimension is the number of its parameters.
@@ -35,7 +34,6 @@ def generate(
         train_size: number of training samples, on a regular grid over the ranges.
         test_size: number of test samples, drawn uniformly over the ranges.
         seed: random seed for the test parameters.
-        latent_dim: default latent width.
         net: default network family.
 
     Returns:
@@ -47,7 +45,7 @@ def generate(
 
     Example:
         >>> data = generate("line", lambda p: p @ np.ones((1, 5)), [(0.0, 1.0)], 3, 2,
-        ...                 seed=0, latent_dim=2, net="mlp")
+        ...                 seed=0, net="mlp")
         >>> data.train.parameters.ravel().tolist(), data.preprocessing.offset, len(data.test)
         ([0.0, 0.5, 1.0], 0.5, 2)
     """
@@ -58,8 +56,6 @@ def generate(
         Split(samples.astype(np.float32), parameters=train),
         Split(function(test).astype(np.float32), parameters=test),
         Preprocessing(float(samples.mean()), float(samples.std())),
-        true_dimension=len(ranges),
-        latent_dim=latent_dim,
         net=net,
         content=f"{name} v1 of {train_size} and {test_size}, seed {seed}",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from operator import methodcaller
 from pathlib import Path
@@ -14,116 +15,92 @@ from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 from rich.progress import track
 
-from latentrank.data import cache, folders, pages, webdataset
-from latentrank.data.arrays import number
-from latentrank.data.base import Dataset, Split
-from latentrank.data.folders import Source, arrange, classes_of
+from latentrank.data import cache, folders, pages, readers, webdataset
+from latentrank.data.arrays import Contents, Meaning
+from latentrank.data.folders import Source, arrange
 from latentrank.data.pages import SUFFIXES
+from latentrank.data.readers import huggingface
 from latentrank.data.views import Array
 from latentrank.errors import InputError
-from latentrank.preprocessing import Preprocessing
+from latentrank.io import expanded
 from latentrank.terminal import standard_error
 
 _BLOCK = 256
+# What to do about images of different sizes
 _RESIZE = "resize them, as with image_size=64"
+_AS_TRAINED = "give images of the size that the model was trained on"
 _T = TypeVar("_T")
 
 
-def load(
+def read(
     path: Path,
+    source: Source,
+    meaning: Meaning,
     image_size: int | None = None,
     progress: bool = True,
-    validation: str = "train",
-) -> Dataset:
-    """A folder, zip or WebDataset of images, at any depth, as a data set.
+    wanted: tuple[int, str] | None = None,
+) -> Contents:
+    """A folder, zip or WebDataset of images, at any depth.
 
     Splits and classes follow from folder names, see `latentrank.data.folders.arrange`. If all
     images are grey they have one channel, otherwise three. Their orientation tag is applied,
     transparent images are placed on white, and only the first page of a file is read.
 
     Args:
-        path: the folder, `.zip` or `.tar` file.
+        path: the folder, `.zip` or `.tar` file, or a single image.
+        source: the images there, see `find`.
+        meaning: the split that a folder of validation images joins, and whether a trained model is
+            given the images.
         image_size: crop the central square of every image and resize it to this height and width;
             without it the images must have the same size.
         progress: show a progress bar while decoding.
-        validation: the split that a folder of validation images joins, or `"none"`.
+        wanted: channels and dtype of the images that a model was trained on, see `decode`.
 
     Returns:
         Images `(N, C, H, W)`, memory-mapped from the cache: uint8, or uint16, int32 or float32
         if files have that bit depth.
 
     Raises:
-        InputError: when there are fewer than two images, one cannot be read, their sizes differ
-            and no `image_size` is given, or the cache cannot be written.
+        InputError: when there is no image, or one to train on, one cannot be read, their sizes
+            differ and no `image_size` is given, or the cache cannot be written.
     """
-    source = find(path)
-    found = arrange(source.names, str(path), validation)
-    order = np.concatenate([found.train, found.test])
-    x, notes = decode(source, order, image_size, progress=progress)
-    classes = source.labels or found.classes
-    class_names, labels = (None, None) if classes is None else number(classes)
-    split = Split(
-        x,
-        None if labels is None else labels[order],
-        rows=order,
-        names=np.array([source.names[i] for i in order]),
-    )
-    cut = len(found.train)
-    return Dataset(
-        str(path),
-        split.take(slice(cut)),
-        split.take(slice(cut, len(order))),
-        class_names=class_names,
-        notes=(*source.notes, *found.notes, *notes),
-    )
-
-
-def load_all(
-    path: Path, image_size: int | None, progress: bool, like: Preprocessing, channels: int
-) -> tuple[Split, tuple[str, ...] | None]:
-    """All images in a folder or zip in the order of their names, and the names of classes.
-
-    Args:
-        path: the folder or `.zip` file, or a single image.
-        image_size: as in `load`.
-        progress: show a progress bar while decoding.
-        like: preprocessing of a model that takes them: for one of 16-bit images, 8-bit ones are
-            converted.
-        channels: of the images that it was trained on: for 3, grey images are converted.
-
-    Raises:
-        InputError: as in `load`.
-    """
-    source = find(path)
-    order = np.arange(len(source.names))
-    wanted = (channels if channels == 3 else None, like.dtype)
-    remedy = "give images of the size that the model was trained on"
-    x, _ = decode(source, order, image_size, 1.0, progress, wanted, remedy)
-    classes = source.labels or classes_of(source.names)
-    class_names, labels = (None, None) if classes is None else number(classes)
-    return Split(x, labels, rows=order, names=np.array(source.names)), class_names
-
-
-def find(path: Path) -> Source:
-    """The images in a folder, zip or tar; hidden files and other types are skipped.
-
-    Args:
-        path: the folder, searched recursively, the zip, a tar or a folder of them, or an image.
-
-    Returns:
-        Their names and a way to open them.
-
-    Raises:
-        InputError: when there is no image, or the zip is damaged.
-    """
-    source = None if path.is_file() and webdataset.shards(path) else folders.find(path, SUFFIXES)
-    if source is None or (not source.names and webdataset.shards(path)):
-        source = webdataset.find(path, SUFFIXES)
     if not source.names:
         raise InputError(
             f"{path} holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}."
         )
-    return source
+    found = arrange(source.names, str(path), meaning)
+    x, notes = decode(source, found.order, image_size, progress=progress, wanted=wanted)
+    if source.labels is not None:
+        found = replace(found, classes=[source.labels[i] for i in found.order])
+    parts = found.parts(str(path), source.names, x)
+    return Contents(parts, notes=(*source.notes, *found.notes, *notes), layout="NCHW")
+
+
+def find(path: str | Path) -> Source | None:
+    """The images at a path; None if there are other data, or none.
+
+    Args:
+        path: a folder, searched recursively, a zip, a tar or a folder of them, or an image.
+
+    Raises:
+        InputError: the zip or a tar is damaged.
+    """
+    path = expanded(path)
+    if readers.find(path) is not None or huggingface.is_saved(path):
+        return None
+    if path.is_file():
+        if path.suffix.lower() == ".tar":
+            return webdataset.find(path, SUFFIXES)
+        known = path.suffix.lower() in {".zip", *SUFFIXES}
+        return folders.find(path, SUFFIXES) if known else None
+    if not path.is_dir():
+        return None
+    source = folders.find(path, SUFFIXES)
+    if source.names:
+        return source
+    if folders.find(path, readers.suffixes(in_folders=True)).names or not webdataset.shards(path):
+        return None
+    return webdataset.find(path, SUFFIXES)
 
 
 def decode(
@@ -132,8 +109,7 @@ def decode(
     image_size: int | None = None,
     crop: float = 1.0,
     progress: bool = True,
-    wanted: tuple[int | None, str | None] = (None, None),
-    remedy: str = _RESIZE,
+    wanted: tuple[int, str] | None = None,
 ) -> tuple[Array, list[str]]:
     """The images as one array, decoded once and memory-mapped from the cache afterwards.
 
@@ -143,8 +119,8 @@ def decode(
         image_size: height and width to resize the central square to, or None for no change.
         crop: with `image_size`, the side of that square over the image's shorter side.
         progress: show a progress bar.
-        wanted: channels and dtype that a model needs, where it needs certain ones.
-        remedy: what to do about different sizes.
+        wanted: channels and dtype of the images that a model was trained on: for 3 channels grey
+            images are converted, and for 16 bits those of 8 bits.
 
     Returns:
         `(N, C, H, W)`, uint8 unless files have a higher bit depth; and notes for the user.
@@ -158,13 +134,11 @@ def decode(
 
     def build() -> tuple[tuple[int, ...], DTypeLike, Iterator[Array]]:
         heads = list(_readable(pages.head, source, names, "Checking images", progress))
-        dtype = pages.common_dtype(names, heads)
-        if (dtype, wanted[1]) == ("uint8", "uint16"):
-            dtype = "uint16"
-        channels = wanted[0] or (1 if all(head.grey for head in heads) else 3)
-        width, height = heads[0].size if image_size is None else (image_size, image_size)
-        if image_size is None:
-            pages.check_sizes(names, heads, remedy)
+        remedy = _RESIZE if wanted is None else _AS_TRAINED
+        (channels, height, width), dtype = pages.common(names, heads, image_size, remedy)
+        if wanted is not None:
+            channels = 3 if wanted[0] == 3 else channels
+            dtype = "uint16" if (dtype, wanted[1]) == ("uint8", "uint16") else dtype
         cache.note(key, pages.notes(heads))
 
         def pixels(image: Image.Image) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +11,9 @@ from latentrank.data.views import Array
 from latentrank.errors import InputError, unknown
 from latentrank.preprocessing import LAYOUTS, Preprocessing, channel_axis
 
-Kind = Literal["table", "curves", "images", "volumes"]
-KINDS: tuple[str, ...] = get_args(Kind)
-
 _NETWORK = {"table": "NF", "curves": "NCT", "images": "NCHW", "volumes": "NCDHW"}
+KINDS = tuple(_NETWORK)
+
 # names of dimensions in space, and of those over samples
 _PLACES = {"x", "y", "z", "height", "depth", "level", "lev", "plev"}
 _PLACES |= {"lat", "latitude", "rlat", "lon", "longitude", "rlon"}
@@ -191,20 +190,19 @@ def as_samples(x: Array, made: Preprocessing, shape: tuple[int, ...], what: str 
         >>> as_samples(np.zeros((8, 9, 3)), Preprocessing(layout="NHWC"), (3, 8, 9)).shape
         (1, 3, 8, 9)
     """
-    for given in (x, x[None]):
+    for single in (False, True):
+        given = x[None] if single else x  # which would read a large array
         if made.layout is not None and given.ndim == len(made.layout):
             moved = made.to_network_layout(given)
             if moved.shape[1:] == shape:
                 return moved
-    for given in (x, x[None]):
         if given.shape[1:] == shape:
             return given
-        if shape[0] != 1 or len(shape) == 1:
-            continue
-        if given.shape[1:] == shape[1:]:
-            return given[:, None]
-        if given.shape[1:] == (*shape[1:], 1):
-            return given[..., 0][:, None]
+        if shape[0] == 1 and len(shape) > 1:
+            if given.shape[1:] == shape[1:]:
+                return given[:, None]
+            if given.shape[1:] == (*shape[1:], 1):
+                return given[..., 0][:, None]
     raise InputError(
         f"{what} has shape {x.shape}, expected samples of shape {made.own_shape(shape)}, the shape "
         "trained on; give data of that shape."

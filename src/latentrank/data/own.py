@@ -9,19 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from latentrank.data import folders, images, pages, readers, shards, webdataset
+from latentrank.data import images, readers, shards
 from latentrank.data.arrays import (
     UNSAID,
     Contents,
     Meaning,
+    as_splits,
     assemble,
     concatenated,
-    encode_labels,
     refuse_unused,
 )
 from latentrank.data.base import Dataset, Split
 from latentrank.data.layout import as_samples
-from latentrank.data.plain import real_parameters
 from latentrank.data.readers import huggingface
 from latentrank.data.units import Moments, check_range
 from latentrank.errors import InputError, unknown
@@ -54,10 +53,6 @@ def load(text: str, request: Request, known: Sequence[str]) -> Dataset:
     Raises:
         InputError: there are no data, or they cannot be read.
     """
-    path = _path(text)
-    if holds_images(path):
-        refuse_unused(str(path), **request.meaning.shapes, **request.meaning.names)
-        return images.load(path, request.image_size, request.progress, request.meaning.validation)
     return assemble(text, _contents(text, request, known), request.meaning)
 
 
@@ -67,7 +62,6 @@ def load_like(
     shape: tuple[int, ...],
     request: Request,
     known: Sequence[str] = (),
-    whole: bool = False,
 ) -> tuple[list[Split], dict[str, Any]]:
     """Load the samples at a path as those that a model was trained on.
 
@@ -79,7 +73,6 @@ def load_like(
         shape: shape of one sample in network layout.
         request: how to read it.
         known: see `load`.
-        whole: all images of a folder together, in the order of their names.
 
     Returns:
         All samples, or training and test samples where the data distinguish them, in network
@@ -89,30 +82,16 @@ def load_like(
         InputError: there are no data, they cannot be read, or samples have another shape or are
             not finite.
     """
-    path = _path(text)
-    if holds_images(path):
-        split, names = images.load_all(
-            path, request.image_size, request.progress, preprocessing, shape[0]
-        )
-        x = as_samples(split.x, Preprocessing(), shape, text)
-        check_range(x, preprocessing, text)
-        found = replace(split, x=x)
-        files = None if whole or found.names is None else found.names.tolist()
-        rows = None if files is None else folders.parts_of(files, text)
-        return ([found] if rows is None else list(map(found.take, rows))), {"class_names": names}
-    contents = _contents(text, request, known)
-    class_names, labels = encode_labels(contents.parts)
-    splits = [
-        Split(
-            as_samples(part.x, preprocessing, shape, part.what),
-            label,
-            real_parameters(part.parameters, part.what),
-            names=part.names,
-        )
-        for part, label in zip(contents.parts, labels, strict=True)
-    ]
+    contents = _contents(text, request, known, (shape[0], preprocessing.dtype))
+    class_names, splits = as_splits(
+        [
+            replace(part, x=as_samples(part.x, preprocessing, shape, part.what))
+            for part in contents.parts
+        ]
+    )
     for part, split in zip(contents.parts, splits, strict=True):
-        Moments.of(split.x, part.what, exact=False)  # refuses what is not finite
+        if split.x.dtype.kind == "f":  # refuses what is not finite
+            Moments.of(split.x, part.what, exact=False)
         check_range(split.x, preprocessing, part.what, contents.axes.channel_names)
     return splits, {
         "class_names": contents.class_names or class_names,
@@ -129,31 +108,18 @@ def joined(splits: Sequence[Split]) -> Split:
     return Split(x, **{**metadata, "rows": np.arange(count)})
 
 
-def _path(text: str) -> Path:
+def _contents(
+    text: str, request: Request, known: Sequence[str], wanted: tuple[int, str] | None = None
+) -> Contents:
     if not text:  # would be the working folder
         raise InputError("The name of the data is empty; give a name or a path.")
-    return expanded(text)
-
-
-def holds_images(path: Path) -> bool:
-    """Whether there are images at a path, rather than an array."""
-    if path.is_file():
-        return (
-            path.suffix.lower() in {".zip", ".tar", *pages.SUFFIXES} and readers.find(path) is None
-        )
-    if not path.is_dir() or readers.find(path) is not None or huggingface.is_saved(path):
-        return False
-    if folders.find(path, pages.SUFFIXES).names:
-        return True
-    arrays = folders.find(path, readers.suffixes(in_folders=True)).names
-    return not arrays and bool(webdataset.shards(path))
-
-
-def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
+    meaning, path = request.meaning, expanded(text)
+    if (source := images.find(path)) is not None:
+        refuse_unused(str(path), **meaning.shapes, **meaning.names)
+        return images.read(path, source, meaning, request.image_size, request.progress, wanted)
     if text.startswith(huggingface.PREFIX):
-        return huggingface.fetch(
-            text.removeprefix(huggingface.PREFIX), request.download, request.meaning
-        )
+        name = text.removeprefix(huggingface.PREFIX)
+        return huggingface.fetch(name, request.download, meaning)
     path, inner = place(text)
     reader = readers.find(path)
     if reader is None and len(path.parts) == 1 and not path.suffix and not path.exists():
@@ -166,13 +132,13 @@ def _contents(text: str, request: Request, known: Sequence[str]) -> Contents:
             "a .zip or a .tar of images, an image, or a file ending in "
             f"{', '.join(readers.suffixes())}."
         )
-    if not request.meaning.lenient:  # else it is that of the images trained on
+    if not meaning.lenient:  # else it is that of the images trained on
         refuse_unused(str(path), image_size=request.image_size)
     if reader is not None:
-        return reader.read(path, inner, request.meaning)
+        return reader.read(path, inner, meaning)
     if huggingface.is_saved(path):
-        return huggingface.read(path, request.meaning)
-    return shards.read(path, request.meaning)
+        return huggingface.read(path, meaning)
+    return shards.read(path, meaning)
 
 
 def place(source: str) -> tuple[Path, str | None]:

@@ -90,12 +90,41 @@ def _dtype(image: Image.Image) -> str:
     return "int32" if image.mode == "I" else "uint8"
 
 
-def common_dtype(names: Sequence[str], heads: Sequence[Head]) -> str:
-    """The common dtype of all images: 8-bit and 16-bit images can be mixed.
+def common(
+    names: Sequence[str],
+    heads: Sequence[Head],
+    image_size: int | None = None,
+    remedy: str = "give images of one size",
+) -> tuple[tuple[int, int, int], str]:
+    """The shape `(C, H, W)` and the dtype of images in one array.
+
+    They have one channel if all are grey, otherwise three; 8-bit and 16-bit images can be mixed.
+
+    Args:
+        names: of the images, for messages.
+        heads: their properties.
+        image_size: height and width that they will be resized to, or None.
+        remedy: what to do about different sizes.
 
     Raises:
-        InputError: some have 32-bit integers or floats, and some do not.
+        InputError: they differ in size and are not resized, or only some have 32-bit integers or
+            floats.
     """
+    dtype = _common_dtype(names, heads)
+    channels = 1 if all(head.grey for head in heads) else 3
+    if image_size is not None:
+        return (channels, image_size, image_size), dtype
+    width, height = heads[0].size
+    for name, head in zip(names, heads, strict=True):
+        if head.size != (width, height):
+            raise InputError(
+                f"Images differ in size: {names[0]} is {width}x{height} and {name} is "
+                f"{head.size[0]}x{head.size[1]}; {remedy}."
+            )
+    return (channels, height, width), dtype
+
+
+def _common_dtype(names: Sequence[str], heads: Sequence[Head]) -> str:
     found = {head.dtype: name for name, head in zip(names, heads, strict=True)}
     if len(found) == 1 or found.keys() == {"uint8", "uint16"}:
         return max(found, key=len)
@@ -104,23 +133,6 @@ def common_dtype(names: Sequence[str], heads: Sequence[Head]) -> str:
         f"Images differ in the type of their values: {first} has {one} and {second} has {other}; "
         "convert them to one type."
     )
-
-
-def check_sizes(
-    names: Sequence[str], heads: Sequence[Head], remedy: str = "give images of one size"
-) -> None:
-    """Reject images of different sizes.
-
-    Raises:
-        InputError: they differ.
-    """
-    for name, head in zip(names, heads, strict=True):
-        if head.size != heads[0].size:
-            (width, height), (other_width, other_height) = heads[0].size, head.size
-            raise InputError(
-                f"Images differ in size: {names[0]} is {width}x{height} and {name} is "
-                f"{other_width}x{other_height}; {remedy}."
-            )
 
 
 def notes(heads: Sequence[Head]) -> list[str]:
@@ -194,7 +206,6 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     except Exception as error:  # decoders raise various errors
         raise unreadable(path.parent, [path.name]) from error
     names = [f"{path.name} page {i + 1}" for i in range(len(heads))]
-    check_sizes(names, heads)
-    dtype, channels = common_dtype(names, heads), 1 if all(head.grey for head in heads) else 3
+    (channels, _, _), dtype = common(names, heads)
     x = np.concatenate([pixels(frame, channels, dtype) for frame in frames])
     return Contents([Part(str(path), x)], notes=tuple(notes(heads)), layout="NCHW")

@@ -52,7 +52,7 @@ def read(path: str | Path, width: int, names: Sequence[str] | None = None) -> ND
     meaning = UNSAID._replace(kind="table", lenient=True)
     if reader.holds == "arrays":
         meaning = meaning._replace(columns=("parameters",))  # rather than samples beside them
-    elif names and reader.holds == "columns" and tables.has_names(path):
+    elif names and reader.holds in ("columns", "sheets") and tables.has_names(path):
         meaning = meaning._replace(columns=tuple(names))
     parts = reader.read(path, inner, meaning).parts
     beside = inner is None and all(part.parameters is not None for part in parts)

@@ -195,7 +195,7 @@ def load(
 
     Args:
         name_or_path: a name from `names()`; a folder or a `.zip` of images, see
-            `latentrank.data.images.load`; or a file of a format in `latentrank.data.readers`,
+            `latentrank.data.images.read`; or a file of a format in `latentrank.data.readers`,
             with the suffix `:/NAME` if the file holds several arrays. A `Path` is never interpreted
             as a name. Or data in memory, as `latentrank.data.in_memory.as_dataset` takes them.
         root: folder with the files of named data sets; by default `LATENTRANK_DATA`, or else `data`
@@ -357,9 +357,10 @@ def _like(
         columns=_listed(columns),
         lenient=True,
         trained=conventions or {},
+        whole=whole,
     )
     request = own.Request(_root(root), download, None, None, image_size, 0, progress, meaning)
-    return own.load_like(str(name_or_path), preprocessing, shape, request, names(), whole)
+    return own.load_like(str(name_or_path), preprocessing, shape, request, names())
 
 
 def _root(root: str | Path | None) -> Path:
@@ -373,10 +374,7 @@ def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
 
 
 def _as_described(data: Dataset, described: Description) -> Dataset:
-    """The data with the description's default width and dimension.
-
-    A run is named before its data are loaded, by how it differs from the description.
-    """
+    """The data with the described width and dimension: runs are named before data are loaded."""
     dimension = described.true_dimension or data.true_dimension
     return replace(data, latent_dim=described.latent_dim, true_dimension=dimension)
 

@@ -42,7 +42,6 @@ def load(train_size: int = 50_000, test_size: int = 10_000, seed: int = 0) -> Da
         test,
         BYTES,
         true_dimension=7,
-        latent_dim=32,
         net="shapes",
         class_names=("circle", "square"),
         content=f"shapes v1 of {len(train)} and {len(test)}, seed {seed}",

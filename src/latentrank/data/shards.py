@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -66,45 +66,44 @@ def _read(path: Path, name: str, meaning: Meaning) -> Contents:
 
 
 def _by_role(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
-    files = {stem: str(path / name) for name, stem in stems.items() if named.holds_samples(stem)}
+    samples = {stem: str(path / name) for name, stem in stems.items() if named.holds_samples(stem)}
     others = meaning._replace(columns=None)  # labels have other columns than samples
     read = {
-        stem: _read(path, name, meaning if stem in files else others)
+        stem: _read(path, name, meaning if stem in samples else others)
         for name, stem in stems.items()
     }
-    matched = aligned({file: read[stem] for stem, file in files.items()})
-    read |= dict(zip(files, matched.values(), strict=True))
-    first = next(iter(matched.values()))
+    matched = aligned(list(samples.values()), [read[stem] for stem in samples])
+    read |= dict(zip(samples, matched, strict=True))
+    first = matched[0]
     held = {stem: contents.parts[0].x for stem, contents in read.items()}
     found = named.contents(str(path), held, others if first.axes.channels else meaning)
     layouts = {contents.layout for contents in read.values()}
-    notes = dict.fromkeys(note for contents in read.values() for note in contents.notes)
     layout = layouts.pop() if len(layouts) == 1 else None
-    return replace(found, notes=(*notes, *found.notes), layout=layout, axes=first.axes)
+    notes = (*_notes(read.values()), *found.notes)
+    return replace(found, notes=notes, layout=layout, axes=first.axes)
 
 
 def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
-    found: dict[str, Contents] = {}
-    splits = []
-    for split in ("train", "validation", "test"):
-        names = [name for name, stem in stems.items() if _split(stem) == split]
-        if names:
-            one = _together(path, names, meaning._replace(is_split=True))
-            if len(one.parts) > 1:
-                raise InputError(
-                    f"{path / names[0]} holds training and test samples, and its name says that "
-                    f"they are for {split}; keep them in different files."
-                )
-            found[str(path / names[0])] = one
-            splits.append(split)
-    matched = list(aligned(found).values())
+    names = {
+        split: [name for name, stem in stems.items() if _split(stem) == split]
+        for split in ("train", "validation", "test")
+    }
+    meaning = meaning._replace(is_split=True)
+    found = {split: _together(path, some, meaning) for split, some in names.items() if some}
+    files = {split: str(path / names[split][0]) for split in found}
+    for split, contents in found.items():
+        if len(contents.parts) > 1:
+            raise InputError(
+                f"{files[split]} holds training and test samples, and its name says that they are "
+                f"for {split}; keep them in different files."
+            )
+    matched = aligned(list(files.values()), list(found.values()))
     parts = {
         split: replace(contents.parts[0], what=f"{path}: {split}")
-        for split, contents in zip(splits, matched, strict=True)
+        for split, contents in zip(found, matched, strict=True)
     }
     joined, said = join(parts, meaning.validation, str(path))
-    notes = dict.fromkeys(note for contents in matched for note in contents.notes)
-    return replace(matched[0], parts=joined, notes=(*notes, *said))
+    return replace(matched[0], parts=joined, notes=(*_notes(matched), *said))
 
 
 def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
@@ -116,15 +115,18 @@ def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
                 f"{path / with_test} holds training and test samples, and other files of the "
                 "folder do not say which these are; let all or none of them hold both."
             )
-    files = [str(path / name) for name in names]
-    found = list(aligned(dict(zip(files, found, strict=True))).values())
+    found = aligned([str(path / name) for name in names], found)
     parts = []
     for index, alike in enumerate(zip(*(contents.parts for contents in found), strict=True)):
         values = concatenated([part.metadata for part in alike])
         x = _concatenated([part.x for part in alike], path, names, index)
         parts.append(Part(str(path), x, **values))
-    notes = dict.fromkeys(note for contents in found for note in contents.notes)
-    return replace(found[0], parts=parts, notes=tuple(notes))
+    return replace(found[0], parts=parts, notes=_notes(found))
+
+
+def _notes(found: Iterable[Contents]) -> tuple[str, ...]:
+    """The notes on all of them, each once."""
+    return tuple(dict.fromkeys(note for contents in found for note in contents.notes))
 
 
 def _concatenated(
@@ -151,25 +153,14 @@ def _concatenated(
 
 
 def _one_each(path: Path, source: folders.Source, meaning: Meaning) -> Contents:
-    found = folders.arrange(source.names, str(path), meaning.validation)
-    samples = [_sample(path / name) for name in source.names]
-    x = np.asarray(_concatenated(cast(list[Array], samples), path, source.names))
-    names = np.array(source.names)
-    classes = None if found.classes is None else np.array(found.classes)
-    parts = [
-        Part(
-            str(path),
-            views.take_rows(x, rows),
-            None if classes is None else classes[rows],
-            names=names[rows],
-            rows=rows,
-        )
-        for rows in (found.train, found.test)
-    ]
+    found = folders.arrange(source.names, str(path), meaning)
+    names = [source.names[i] for i in found.order]
+    samples = [_sample(path / name) for name in names]
+    x = np.asarray(_concatenated(cast(list[Array], samples), path, names))
     volumes = [sample for sample in samples if isinstance(sample, nifti.File)]
     layout = nifti.LAYOUTS.get(x.ndim) if len(volumes) == len(samples) else None
     notes = (*found.notes, *nifti.notes(volumes))
-    return Contents(parts, notes=notes, layout=layout)
+    return Contents(found.parts(str(path), source.names, x), notes=notes, layout=layout)
 
 
 def _sample(path: Path) -> Array | nifti.File:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentrank.data.arrays import Part, check_both, concatenated
+from latentrank.data.views import Rows
 from latentrank.errors import InputError, check_known
 
 S = TypeVar("S", bound=Sized)
@@ -50,6 +52,21 @@ def split_in(word: str) -> str | None:
         if any(re.fullmatch(known + _SUFFIX, w.lower()) for w in words)
     }
     return found.pop() if len(found) == 1 else None
+
+
+def rows_of(places: Sequence[str | None]) -> dict[str, Rows]:
+    """The rows of each split, of those that have any.
+
+    Args:
+        places: the split of each sample, or None.
+
+    Example:
+        >>> rows_of(["test", "train", None, "test"])
+        {'train': array([1]), 'test': array([0, 3])}
+    """
+    among: NDArray[np.object_] = np.array(places, dtype=object)
+    found = {split: np.flatnonzero(among == split) for split in _WORDS}
+    return {split: rows for split, rows in found.items() if len(rows)}
 
 
 def role(name: str, base: str) -> str | None:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentrank.data import images
+from latentrank.data import folders, images, pages
+from latentrank.data.arrays import UNSAID, assemble
 from latentrank.data.base import Array, Dataset, Split
 from latentrank.data.units import BYTES
 from latentrank.errors import InputError
@@ -40,8 +41,7 @@ def load_mnist(root: Path, download: bool = False, image_size: int = 32) -> Data
     Raises:
         InputError: when a file is missing, truncated, or not an idx file.
     """
-    folders = [root / "MNIST" / "raw", root / "mnist"]
-    return _load_idx("mnist", "MNIST", folders, download, image_size)
+    return _load_idx("mnist", "MNIST", root, download, image_size)
 
 
 def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32) -> Dataset:
@@ -60,8 +60,7 @@ def load_fashion_mnist(root: Path, download: bool = False, image_size: int = 32)
     Raises:
         InputError: when a file is missing, truncated, or not an idx file.
     """
-    folders = [root / "FashionMNIST" / "raw", root / "fashion-mnist"]
-    return _load_idx("fashion-mnist", "FashionMNIST", folders, download, image_size)
+    return _load_idx("fashion-mnist", "FashionMNIST", root, download, image_size)
 
 
 def load_cifar10(
@@ -104,12 +103,13 @@ def load_cifar10(
         )
         for part in parts
     )
-    return Dataset("cifar10", train, test, BYTES, class_names=_CIFAR10, latent_dim=128, net="conv")
+    return Dataset("cifar10", train, test, BYTES, class_names=_CIFAR10, net="conv")
 
 
 def _cifar10_images(place: Path, image_size: int, progress: bool) -> Dataset:
     """CIFAR-10 from a folder or zip of its images; the classes are in the original order."""
-    found = images.load(place, image_size, progress)
+    source = folders.find(place, pages.SUFFIXES)
+    found = assemble(str(place), images.read(place, source, UNSAID, image_size, progress))
     if found.class_names != _CIFAR10 or found.train.x.shape[1] != 3:
         classes = ", ".join(found.class_names or ()) or "none"
         raise InputError(
@@ -118,9 +118,7 @@ def _cifar10_images(place: Path, image_size: int, progress: bool) -> Dataset:
             "your own, name it in place of cifar10."
         )
     note = f"Read from the image files in {place}; pixels of JPEGs differ from the original ones."
-    return replace(
-        found, name="cifar10", preprocessing=BYTES, latent_dim=128, net="conv", notes=(note,)
-    )
+    return replace(found, name="cifar10", preprocessing=BYTES, net="conv", notes=(note,))
 
 
 def load_celeba(
@@ -154,7 +152,7 @@ def load_celeba(
         place = _image_files(aligned, root, "celeba*.zip")
     if place is None:
         raise _missing("celeba", "the aligned JPEG images", [aligned, root / "celeba*.zip"])
-    source = images.find(place)
+    source = folders.find(place, pages.SUFFIXES)
     train, test = _celeba_parts(source.names, root / "celeba" / "list_eval_partition.txt")
     x, _ = images.decode(
         source, np.concatenate([train, test]), image_size, crop=148 / 178, progress=progress
@@ -164,7 +162,6 @@ def load_celeba(
         Split(x[: len(train)]),
         Split(x[len(train) :]),
         BYTES,
-        latent_dim=512,
         net="celeba",
     )
 
@@ -186,7 +183,7 @@ def _celeba_parts(names: list[str], partition: Path) -> tuple[NDArray[np.int64],
     else:
         text = partition.read_text(encoding="utf-8", errors="replace")
         words = [line.split() for line in text.splitlines()]
-        listed = {name: part for name, part, *_ in (row for row in words if len(row) > 1)}
+        listed = {row[0]: row[1] for row in words if len(row) > 1}
         part_of = [listed.get(name.rpartition("/")[2]) for name in names]
         # 0 is training, 1 validation, 2 test; validation images are unused, as in the papers
         train, test = (
@@ -202,17 +199,18 @@ def _celeba_parts(names: list[str], partition: Path) -> tuple[NDArray[np.int64],
 
 
 def _load_idx(
-    name: str, torchvision_name: str, folders: list[Path], download: bool, image_size: int
+    name: str, torchvision_name: str, root: Path, download: bool, image_size: int
 ) -> Dataset:
-    folder = _folder_with_idx(folders)
+    places = [root / torchvision_name / "raw", root / name]
+    folder = _folder_with_idx(places)
     if folder is None and download:
-        _fetch(name, torchvision_name, folders[0].parents[1])
-        folder = _folder_with_idx(folders)
+        _fetch(name, torchvision_name, root)
+        folder = _folder_with_idx(places)
     if folder is None:
         what = " ".join(f"{part}-{kind}" for part in _PARTS for kind in _KINDS)
-        raise _missing(name, f"{what} (or the same with .gz)", folders)
+        raise _missing(name, f"{what} (or the same with .gz)", places)
     train, test = (_idx_split(folder, part, image_size) for part in _PARTS)
-    return Dataset(name, train, test, BYTES, latent_dim=128, net="mnist")
+    return Dataset(name, train, test, BYTES, net="mnist")
 
 
 def _idx_split(folder: Path, part: str, image_size: int) -> Split:
@@ -225,8 +223,8 @@ def _idx(folder: Path, part: str, kind: str) -> Path:
     return plain if plain.exists() else plain.with_name(plain.name + ".gz")
 
 
-def _folder_with_idx(folders: list[Path]) -> Path | None:
-    for folder in folders:
+def _folder_with_idx(places: list[Path]) -> Path | None:
+    for folder in places:
         if all(_idx(folder, part, kind).exists() for part in _PARTS for kind in _KINDS):
             return folder
     return None

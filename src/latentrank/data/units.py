@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +59,11 @@ def infer(
         >>> made.scale, said
         (1.0, ['The values are integers from 0 to 1; 0 to 1 is scaled to 0 to 1.'])
     """
-    places = [*rows, *[None] * (1 + len(others) - len(rows))]
-    found = Moments.of(x, what, rows=places[0])
-    every = [found]
-    for other, place in zip(others, places[1:], strict=True):
-        every.append(Moments.of(other, what, False, place))
+    every = [
+        # of integers the range may suffice
+        Moments.of(part, what, part is x and x.dtype.kind == "f", places)
+        for part, places in zip_longest((x, *others), rows)
+    ]
     low = np.min([part.low for part in every], axis=0)
     high = np.max([part.high for part in every], axis=0)
     integral = all(part.integral for part in every)
@@ -71,8 +72,7 @@ def infer(
     said = [_said(low, high, integral, bound)] if x.ndim >= 4 else []
     if bound is not None:
         return Preprocessing(0.0, bound, 0.0, bound, dtype), said
-    if found.squares is None:  # for integers, in case the range alone had sufficed
-        found = Moments.of(x, what, exact=True)
+    found = every[0] if every[0].squares is not None else Moments.of(x, what)
     # the mean of a constant is rounded
     offset = np.where(found.scale == 0, found.low, found.mean)
     _check_spread(low, high, offset, found.scale, what)
@@ -104,8 +104,7 @@ def unchanged(
     dtype = x.dtype.newbyteorder("=").name
     if dtype == "uint8":
         return BYTES, []
-    parts = [part for part in (x, *others) if len(part)]
-    for part in parts:
+    for part in (x, *others):
         found = Moments.of(part, what, exact=False)
         low, high = float(found.low.min()), float(found.high.max())
         if bounded and (low < -SLACK or high > 1 + SLACK):
@@ -156,9 +155,7 @@ class Moments:
         return np.where(constant, 0.0, np.where(std < _SMALLEST, span / 2, std))
 
     @classmethod
-    def of(
-        cls, x: Array, what: str, exact: bool | None = None, rows: Rows | None = None
-    ) -> Moments:
+    def of(cls, x: Array, what: str, exact: bool = True, rows: Rows | None = None) -> Moments:
         """Compute the statistics in one pass over an array.
 
         The update is accurate for a large mean (Chan, Golub and LeVeque, 1983):
@@ -167,11 +164,9 @@ class Moments:
         Args:
             x: `(N, C, ...)`.
             what: description of its origin, for the error.
-            exact: whether to compute means and standard deviations as well; None means for floats
-                only.
+            exact: whether to compute means and standard deviations as well.
             rows: `(N,)` row numbers of the samples there, for the error.
         """
-        moments = x.dtype.kind == "f" if exact is None else exact
         count, row, integral = 0, 0, True
         low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
         mean, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
@@ -184,7 +179,7 @@ class Moments:
                 _check_finite(values, low, high, what, place)
                 integral = integral and bool((values == np.rint(values)).all())
             row += len(block)
-            if not moments:
+            if not exact:
                 continue
             new = values.shape[0] * values.shape[2]
             of_block, spread = _centred(values)
@@ -192,15 +187,15 @@ class Moments:
             mean = mean + delta * (new / (count + new))
             squares = squares + spread + new * delta**2 * (count / (count + new))
             count += new
-        return cls(count, low, high, integral, mean, squares if moments else None)
+        return cls(count, low, high, integral, mean, squares if exact else None)
 
 
 def _centred(values: Array) -> tuple[Floats, Floats]:
     """Means over axes 0 and 2, and sums of squared deviations from them."""
-    exact = values.astype(np.float64)
-    mean = exact.mean(axis=(0, 2))
-    exact -= mean[:, None]
-    return mean, np.einsum("ncx,ncx->c", exact, exact)
+    deviations = values.astype(np.float64)
+    mean = deviations.mean(axis=(0, 2))
+    deviations -= mean[:, None]
+    return mean, np.einsum("ncx,ncx->c", deviations, deviations)
 
 
 def _check_finite(values: Array, low: Floats, high: Floats, what: str, rows: Rows) -> None:

@@ -15,8 +15,7 @@ from torch import nn
 
 from latentrank import data
 from latentrank.config import RunConfig
-from latentrank.data import Dataset
-from latentrank.data.own import holds_images
+from latentrank.data import Dataset, images
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG, ESTIMATOR_ARRAYS, SPEC
 from latentrank.io import expanded
@@ -221,7 +220,7 @@ class SavedModel(Run):
         spec = self._bare.spec
         how: dict[str, Any] = {**spec.reading, "conventions": spec.conventions}
         named = isinstance(self._source, str) and self._source in data.names()
-        if not named and holds_images(Path(self._source)):
+        if not named and images.find(self._source) is not None:
             square = len(shape) == 3 and shape[1] == shape[2]
             how = {"image_size": shape[-1]} if square else {}
         return data.load_like(self._source, units, shape, **how)

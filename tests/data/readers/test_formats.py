@@ -230,3 +230,53 @@ def test_matlab_files_with_text_cells_and_structures_are_read(tmp_path):
         scipy.io.savemat(path, {**held, "s": {"a": 1.0}}, do_compression=compressed)
         found = load(f"{path}:/x", kind="table")
         assert np.array_equal(found.train.x, PULSES[found.train.rows])
+
+
+@pytest.mark.parametrize(
+    ("saved", "refused"),
+    [
+        (torch.eye(6), None),
+        ([torch.eye(6)], None),
+        ((torch.eye(6), torch.arange(6)), None),
+        ((torch.eye(6), torch.arange(6), torch.eye(6)), "holds a tuple; expected a tensor, or"),
+        ([1, 2], "holds a list; expected a tensor, or a dictionary"),
+        (3, "holds a int; expected a tensor, or a dictionary"),
+    ],
+)
+def test_what_a_file_of_torch_may_hold(tmp_path, saved, refused):
+    torch.save(saved, tmp_path / "a.pt")
+    if refused is None:
+        data = load(tmp_path / "a.pt")
+        assert data.shape == (6,)
+        assert (data.train.labels is not None) == isinstance(saved, tuple)
+    else:
+        with pytest.raises(InputError, match=rf"a\.pt {refused}"):
+            load(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("a.npy", "one NumPy array; leave it out"),
+        ("a.csv", "a table; choose columns with columns="),
+        ("a.parquet", "a Parquet table; choose columns with columns="),
+        ("a.zarr", "one array; leave it out"),
+    ],
+)
+def test_a_name_after_a_file_without_named_arrays_is_refused(tmp_path, name, remedy):
+    table = pd.DataFrame({"u": np.arange(6.0), "v": np.arange(6.0) ** 2})
+    np.save(tmp_path / "a.npy", table.to_numpy())
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.to_parquet(tmp_path / "a.parquet")
+    zarr.save_array(tmp_path / "a.zarr", table.to_numpy())
+    assert load(tmp_path / name).shape == (2,)
+    with pytest.raises(InputError, match=rf"{name}:/u names an array inside a file, .* {remedy}"):
+        load(f"{tmp_path / name}:/u")
+
+
+def test_a_variable_is_named_in_one_way(tmp_path):
+    u = xr.DataArray(np.arange(24.0).reshape(6, 4), dims=("s", "t"))
+    xr.Dataset({"u": u, "v": 2 * u}).to_netcdf(tmp_path / "a.nc")
+    assert load(f"{tmp_path / 'a.nc'}:/v").shape == (1, 4)
+    with pytest.raises(InputError, match=r"columns does not apply to .*a\.nc:/v"):
+        load(f"{tmp_path / 'a.nc'}:/v", columns="u,v")

@@ -275,3 +275,17 @@ def test_data_in_memory_are_read_as_those_saved(tmp_path):
     changed = numbers.with_transform(lambda rows: {"x": [[2.0]] * len(rows["x"])})
     with pytest.raises(InputError, match="are dictionaries"):
         load(changed)
+
+
+def test_the_name_after_hf_is_not_empty():
+    with pytest.raises(InputError, match="hf: lacks the name of a data set; give one"):
+        load("hf:")
+
+
+def test_samples_are_images_of_one_column():
+    pictures = [Image.new("L", (4, 4), i) for i in range(3)]
+    source = datasets.Dataset.from_dict({"image": pictures, "mask": pictures})
+    with pytest.raises(
+        InputError, match="names image, mask of data, expected one column of images"
+    ):
+        load(source, columns="image,mask")

@@ -54,3 +54,11 @@ def test_a_sparse_matrix_of_matlab_is_refused(tmp_path):
 def test_arrays_of_the_names_of_a_sparse_matrix_are_no_such_matrix(tmp_path):
     np.savez(tmp_path / "a.npz", data=OTHER, indices=np.arange(20), format=np.array("csv"))
     assert load(tmp_path / "a.npz").shape == (3,)
+
+
+def test_parameters_of_different_lengths_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((4, 3)), a=np.zeros(4), b=np.zeros(3))
+    with pytest.raises(
+        InputError, match=r"parameters a, b have shapes \(4,\), \(3,\); give one row"
+    ):
+        load(tmp_path / "x.npz", parameters="a,b")

@@ -379,6 +379,14 @@ def test_dates_and_complex_numbers_are_no_parameters_and_no_samples():
         assert "Unused columns: when." in load(frame).notes
 
 
+@pytest.mark.parametrize("columns", ["u,v", "u,a", "a,u"])
+def test_samples_are_in_one_column_of_lists_alone(columns):
+    lists = list(GENERATOR.normal(size=(N, 5)))
+    frame = pd.DataFrame({"a": FRAME["a"], "u": lists, "v": lists})
+    with pytest.raises(InputError, match=f"names {columns[0]}, .*, expected one column of lists"):
+        load(frame, columns=columns)
+
+
 def test_samples_in_a_column_have_one_shape():
     x = GENERATOR.normal(size=(N, 5))
     data = load(pd.DataFrame({"x": list(torch.from_numpy(x))}))

@@ -19,7 +19,7 @@ from latentrank.data.readers import (
     tensors,
     zarr_files,
 )
-from latentrank.data.readers.reading import reading
+from latentrank.data.readers.reading import reading, unnamed
 
 
 class Reader(NamedTuple):
@@ -29,22 +29,26 @@ class Reader(NamedTuple):
         suffixes: suffixes in lower case.
         parse: maps file, path inside it or None, and the user's description to the contents.
         kind: what such a file is, in error messages.
-        holds: named arrays of several roles, named columns, or else one array.
+        holds: named arrays of several roles, variables of the same samples, sheets of named columns,
+            of all of which `FILE:/NAME` names one; or named columns, or one array.
         in_folders: whether such files in a folder are data, not notes on them.
     """
 
     suffixes: tuple[str, ...]
     parse: Callable[[Path, str | None, Meaning], Contents]
     kind: str
-    holds: Literal["arrays", "columns", "array"] = "array"
+    holds: Literal["arrays", "variables", "sheets", "columns", "array"] = "array"
     in_folders: bool = True
 
     def read(self, path: Path, inner: str | None, meaning: Meaning) -> Contents:
         """The contents of a file; libraries read lazily, so any error in it may be the file's.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: it cannot be read, or holds no arrays of which `inner` could be one.
         """
+        if inner and self.holds in ("columns", "array"):
+            instead = "choose columns with columns=" if self.holds == "columns" else "leave it out"
+            raise unnamed(path, inner, self.kind, instead)
         with reading(path, self.kind):
             return self.parse(path, inner, meaning)
 
@@ -55,10 +59,10 @@ READERS = (
     Reader(tables.TEXTS, tables.read_csv, "a table", "columns"),
     Reader(tables.PLAIN_TEXTS, tables.read_csv, "a table", "columns", in_folders=False),
     Reader((".parquet", ".pq"), tables.read_parquet, "a Parquet table", "columns"),
-    Reader((".xlsx",), excel.read, "an Excel file", "columns"),
+    Reader((".xlsx",), excel.read, "an Excel file", "sheets"),
     Reader((".h5", ".hdf5", ".he5"), hdf5.read, "an HDF5 file", "arrays"),
     Reader((".zarr", ".zarr.zip"), zarr_files.read, "a Zarr store", "arrays"),
-    Reader((".nc", ".nc4", ".cdf"), netcdf.read, "a netCDF file"),
+    Reader((".nc", ".nc4", ".cdf"), netcdf.read, "a netCDF file", "variables"),
     Reader((".mat",), matlab.read, "a MATLAB file", "arrays"),
     Reader((".pt", ".pth"), tensors.read_torch, "PyTorch tensors, without running code", "arrays"),
     Reader((".safetensors",), tensors.read_safetensors, "safetensors", "arrays"),

@@ -25,7 +25,7 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     with h5py.File(path, "r") as file:
         found = file.get(inner) if inner else file
         group = found if isinstance(found, h5py.Group) else file if found is None else found.parent
-        held = arrays(group, h5py)
+        held = arrays(group)
         for name in meaning.asked:
             if name not in held and name in file:
                 held[name] = file[name]  # by its path from the root
@@ -33,12 +33,12 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         return named.contents(str(path), held, meaning, inner, lambda x: _unpacked(x, path))
 
 
-def arrays(group: Any, h5py: Any) -> dict[str, Any]:
-    """The arrays in a group, by their paths in it."""
+def arrays(group: Any) -> dict[str, Any]:
+    """The arrays in a group, by their paths in it; not those without any values."""
     held = {}
 
     def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.shape is not None:
+        if getattr(item, "shape", None) is not None:
             held[name] = item
 
     group.visititems(visit)

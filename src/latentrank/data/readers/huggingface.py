@@ -59,19 +59,16 @@ def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
             found = datasets.load_dataset(repository, configuration or None)
     except Exception as error:  # the hub client raises various errors
         reason = " ".join(" ".join(str(error).splitlines()[:2]).split()).rstrip(".")
-        if "configs" in reason or "configuration" in reason or "Config" in reason:
-            raise InputError(
-                f"{PREFIX}{name} names none of the data set's configurations ({reason}); give one "
-                f"after the name, as in {PREFIX}{repository}:CONFIGURATION."
-            ) from error
-        if not download:
-            raise InputError(
-                f"{PREFIX}{name} is not on this machine ({reason}); download it with --download of "
-                "latentrank train."
-            ) from error
-        raise InputError(
-            f"{PREFIX}{name} cannot be loaded ({reason}); check the name and the connection."
-        ) from error
+        wrong, remedy = "cannot be loaded", "check the name and the connection"
+        if any(word in reason for word in ("configs", "configuration", "Config")):
+            wrong = "names none of the data set's configurations"
+            remedy = f"give one after the name, as in {PREFIX}{repository}:CONFIGURATION"
+        elif not download:
+            wrong, remedy = (
+                "is not on this machine",
+                "download it with --download of latentrank train",
+            )
+        raise InputError(f"{PREFIX}{name} {wrong} ({reason}); {remedy}.") from error
     contents = _contents(datasets, found, PREFIX + name, meaning)
     read = next(iter(found.values())).config_name
     if configuration or read in {None, "default"}:
@@ -190,7 +187,7 @@ def _read(datasets: Any, table: Any, what: str, meaning: Meaning) -> Contents:
     x, notes = _images(table, column, what)
     others = [name for name in dict.fromkeys(meaning.asked) if name != column]
     frame = _frame(datasets, table.select_columns(others), meaning)
-    along = tables.parameters_of(what, frame, meaning)
+    parameters, parameter_names = tables.parameters_of(what, frame, meaning)
     if len(pictures) > 1:
         left = ", ".join(name for name in pictures if name != column)
         notes = [f"Images are read from the column {column}, not from {left}.", *notes]
@@ -198,9 +195,9 @@ def _read(datasets: Any, table: Any, what: str, meaning: Meaning) -> Contents:
         what,
         x,
         None if meaning.labels is None else frame[meaning.labels].to_numpy(),
-        np.stack(list(along.values()), axis=1, dtype=float) if along else None,
+        parameters,
     )
-    return Contents([part], tuple(along) or None, tuple(notes), layout="NCHW")
+    return Contents([part], parameter_names, tuple(notes), layout="NCHW")
 
 
 def _frame(datasets: Any, table: Any, meaning: Meaning) -> Any:
@@ -230,13 +227,10 @@ def _images(table: Any, column: str, what: str) -> tuple[Array, list[str]]:
     def build() -> tuple[tuple[int, ...], str, Iterator[Array]]:
         names = [f"{what}[{i}]" for i in range(len(table))]
         heads = [_head(row[column], name) for row, name in zip(pictures, names, strict=True)]
-        dtype = pages.common_dtype(names, heads)
-        pages.check_sizes(names, heads)
-        channels = 1 if all(head.grey for head in heads) else 3
-        width, height = heads[0].size
+        shape, dtype = pages.common(names, heads)
         cache.note(key, pages.notes(heads))
-        pixels = (pages.pixels(row[column], channels, dtype) for row in pictures)
-        return (len(heads), channels, height, width), dtype, pixels
+        pixels = (pages.pixels(row[column], shape[0], dtype) for row in pictures)
+        return (len(heads), *shape), dtype, pixels
 
     x = cache.cached(key, build)
     small = x.nbytes <= views.LARGE

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from latentrank.data import cache, views
+from latentrank.data.folders import stamp_of
 from latentrank.data.views import Array
 
 
@@ -36,5 +37,4 @@ def load(source: Any, path: Path, name: str) -> Array:
 def stamp(path: Path) -> object:
     """A stamp that changes with the file, or with any file in the folder."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    stats = [file.stat() for file in files]
-    return len(files), sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)
+    return [stamp_of(file) for file in files]

@@ -55,7 +55,7 @@ def _arrays_of_hdf5(path: Path) -> dict[str, Array]:
         # MATLAB writes arrays in column-major order, so HDF5 sees their axes reversed
         return {
             name: np.asarray(hdf5.values(x, path)).T
-            for name, x in hdf5.arrays(file, h5py).items()
+            for name, x in hdf5.arrays(file).items()
             if not name.startswith("#")
         }
 

@@ -58,7 +58,7 @@ def contents(
     asked = {name: _chosen(what, held, name) for name in meaning.parameters or ()}
     asked = asked or {"parameters": _roles(held, ("parameters",))}
     parameters = {
-        split: {name: _of_split(held, roles, split, x) for name, roles in asked.items()}
+        split: matrix({name: _of_split(held, roles, split, x) for name, roles in asked.items()})
         for split in x
     }
     parts = {
@@ -66,7 +66,7 @@ def contents(
             f"{what}: {name}",
             x[split],
             _of_split(held, labels, split, x),
-            _stacked(parameters[split]),
+            parameters[split][0],
         )
         for split, name in samples.items()
     }
@@ -79,7 +79,8 @@ def contents(
         refuse_split(what, over)
     if over:
         said.append(unused(what, "arrays", over, len(parts[""].x) if "" in parts else None))
-    return Contents(found, meaning.parameters and _column_names(parameters), tuple(said))
+    columns = next((names for _, names in parameters.values() if names), meaning.parameters)
+    return Contents(found, meaning.parameters and columns, tuple(said))
 
 
 def holds_samples(name: str) -> bool:
@@ -223,35 +224,40 @@ def _of_split(
     return values[0] if count > 1 and values.shape == (1, count) else values
 
 
-def _stacked(arrays: Mapping[str, Any]) -> Any:
-    if any(a is None for a in arrays.values()):
-        return None
-    if len({np.atleast_1d(a).shape[0] for a in arrays.values()}) > 1:
-        shapes = ", ".join(str(a.shape) for a in arrays.values())
-        raise InputError(f"The parameters have shapes {shapes}; give one row per sample in each.")
-    return np.stack(list(columns(arrays).values()), axis=1)
+def matrix(arrays: Mapping[str, Any]) -> tuple[Array | None, tuple[str, ...] | None]:
+    """Parameters as one array.
 
+    Args:
+        arrays: `(N,)` or `(N, ...)` by name; None where there is none.
 
-def _column_names(parameters: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """The names of the parameters' columns, by those splits that have them all."""
-    known = [arrays for arrays in parameters.values() if _stacked(arrays) is not None]
-    return tuple(columns(known[0]) if known else next(iter(parameters.values())))
+    Returns:
+        `(N, P)` and the names of its columns, where several of one array are numbered; None and
+        None if there are no arrays, or not all.
 
-
-def columns(arrays: Mapping[str, Any]) -> dict[str, Array]:
-    """The columns `(N,)` of arrays of `N` rows, by name; several of one array are numbered.
+    Raises:
+        InputError: they have different numbers of rows.
 
     Example:
-        >>> list(columns({"mach": np.ones(3), "wing": np.ones((3, 2))}))
-        ['mach', 'wing[0]', 'wing[1]']
+        >>> values, names = matrix({"mach": np.ones(3), "wing": np.ones((3, 2))})
+        >>> values.shape, names
+        ((3, 3), ('mach', 'wing[0]', 'wing[1]'))
     """
-    found: dict[str, Array] = {}
-    for name, values in arrays.items():
-        rows = np.atleast_1d(values)
-        each = rows.reshape(len(rows), -1).T
-        names = [name] if len(each) == 1 else [f"{name}[{i}]" for i in range(len(each))]
-        found |= dict(zip(names, each, strict=True))
-    return found
+    if not arrays or any(values is None for values in arrays.values()):
+        return None, None
+    rows = {name: np.atleast_1d(values) for name, values in arrays.items()}
+    if len({len(values) for values in rows.values()}) > 1:
+        shapes = ", ".join(str(values.shape) for values in arrays.values())
+        raise InputError(
+            f"The parameters {', '.join(arrays)} have shapes {shapes}; give one row per sample in "
+            "each."
+        )
+    columns: list[Array] = []
+    names: list[str] = []
+    for name, values in rows.items():
+        each = values.reshape(len(values), -1).T
+        columns += list(each)
+        names += [name] if len(each) == 1 else [f"{name}[{i}]" for i in range(len(each))]
+    return np.stack(columns, axis=1), tuple(names)
 
 
 def _refuse_misnamed(

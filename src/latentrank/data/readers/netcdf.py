@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentrank.data.arrays import Contents, Meaning, Part, text_of
+from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused, text_of
 from latentrank.data.axes import Axes, Axis
 from latentrank.data.layout import check_first, recognise_names
 from latentrank.data.readers import lazy
-from latentrank.data.readers.named import LABELS, columns, refuse_split, unused
+from latentrank.data.readers.named import LABELS, matrix, refuse_split, unused
 from latentrank.data.views import Array
 from latentrank.errors import InputError, check_all_known, need
 
@@ -68,18 +68,18 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     check_all_known(f"variable in {path} called", asked, known)
     labels = meaning.labels or next((name for name in LABELS if name in known), None)
     arrays = [_values(dataset[name], path) for name in names]
-    along = _along_samples(dataset, path, sample, parameters)
+    values, columns = _along_samples(dataset, path, sample, parameters)
     part = Part(
         str(path),
         arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1),
         None if labels is None else dataset[labels].values,
-        np.stack(list(along.values()), axis=1) if along else None,
+        values,
         _names(dataset, sample),
     )
     said = [f"Channels: {', '.join(names)}."] if len(names) > 1 else []
     measured = tuple(
         Axis(name, str(dataset[name].attrs.get("units", "")), key=name)
-        for name in along
+        for name in columns or ()
         if name in known
     )
     if parameters and not given:
@@ -104,7 +104,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     # channels are where they have been stacked
     stacked = {3: "NCT", 4: "NCHW", 5: "NCDHW"}.get(part.x.ndim)
     layout = stacked if len(names) > 1 else None if kind == "table" else recognise_names(dims)
-    return Contents([part], tuple(along) or None, tuple(said), kind, layout=layout, axes=axes)
+    return Contents([part], columns, tuple(said), kind, layout=layout, axes=axes)
 
 
 def kind_of(source: Any, dims: Sequence[Hashable]) -> str | None:
@@ -181,6 +181,8 @@ def _along(dataset: Any, dim: str) -> Axis:
 
 
 def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> list[str]:
+    if inner and not meaning.lenient:
+        refuse_unused(f"{path}:{inner}", columns=meaning.columns)
     chosen = [inner.strip("/")] if inner else list(meaning.columns or ())
     check_all_known(f"variable in {path} called", chosen, map(str, dataset.variables))
     if not chosen:
@@ -209,8 +211,8 @@ def _called_parameters(dataset: Any, sample: str) -> tuple[str, ...]:
 
 def _along_samples(
     dataset: Any, path: Path, sample: str, names: tuple[str, ...]
-) -> dict[str, NDArray[Any]]:
-    """Parameters by name, `(N,)` each, see `columns`."""
+) -> tuple[Array | None, tuple[str, ...] | None]:
+    """The parameters of the samples, see `matrix`."""
     for name in names:
         dims = dataset[name].dims
         if dims[:1] != (sample,) or len(dims) > 2:
@@ -219,7 +221,7 @@ def _along_samples(
                 f"expected ({sample},) or ({sample}, P), along the first dimension of the samples; "
                 "transpose these with xarray, or name other parameters."
             )
-    return columns({name: dataset[name].values for name in names})
+    return matrix({name: dataset[name].values for name in names})
 
 
 def _coordinates(dataset: Any, sample: str) -> tuple[str, ...]:

@@ -29,3 +29,18 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
         raise InputError(
             f"{path} cannot be read as {kind} ({reason}); save or download it again."
         ) from error
+
+
+def unnamed(path: Path, inner: str, kind: str, instead: str = "leave it out") -> InputError:
+    """The error for the name of an array in a file whose arrays have none.
+
+    Args:
+        path: the file.
+        inner: the name.
+        kind: what the file is read as.
+        instead: what to do.
+    """
+    return InputError(
+        f"{path}:{inner} names an array inside a file, and {path.name} is read as {kind}; "
+        f"{instead}."
+    )

@@ -18,11 +18,10 @@ from torch import Tensor
 from latentrank.data.arrays import REMEDIES, Contents, Meaning, Part, text_of
 from latentrank.data.axes import Axes, Axis, names_of_columns
 from latentrank.data.plain import stacked
-from latentrank.data.readers.named import LABELS
-from latentrank.data.readers.named import columns as columns_of
+from latentrank.data.readers.named import LABELS, matrix
 from latentrank.data.readers.reading import reading
 from latentrank.data.readers.table_text import Start, is_number
-from latentrank.data.splits import SPLIT_COLUMNS, join, split_of
+from latentrank.data.splits import SPLIT_COLUMNS, join, rows_of, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, check_all_known, need
 from latentrank.formatting import counted, first_of
@@ -122,27 +121,17 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     split = None if meaning.is_split else _split_column(series, names)
     named = {labels, split, *(meaning.parameters or ())}
     identifiers = [name for name in names if name not in named and _identifies(name, series[name])]
-    others = {*named, *identifiers}
-    rest = [name for name in names if name not in others]
-    if meaning.columns is None:
-        numbers = [name for name in rest if _mostly_numbers(series[name])]
-        _check_numbers(what, series, numbers, meaning)
-    columns = meaning.columns or tuple(name for name in rest if _has_numbers(series[name]))
-    lists = [name for name in columns if _are_lists(series[name])]
-    if lists and meaning.columns is None:
-        columns = tuple(lists[:1])
-    if not columns:
-        raise InputError(
-            f"{what} has no columns of numbers for the samples; it has {first_of(names)}: "
-            "add some, or if these are labels, make them a column label of the samples' table."
-        )
+    rest = [name for name in names if name not in {*named, *identifiers}]
+    columns = meaning.columns or _columns(what, series, rest, meaning)
     _check_numbers(what, series, columns, meaning)
-    x = (
-        stacked(series[columns[0]].to_list(), f"{what}, in its column {columns[0]},")
-        if lists
-        else _matrix(what, series, columns, meaning)
-    )
-    along = parameters_of(what, series, meaning)
+    lists = any(_are_lists(series[name]) for name in columns)
+    if lists and len(columns) > 1:
+        raise InputError(
+            f"columns names {first_of(columns)} of {what}, expected one column of lists alone, or "
+            "columns of numbers; leave out the others."
+        )
+    x = _along(what, series[columns[0]]) if lists else _matrix(what, series, columns, meaning)
+    parameters, parameter_names = parameters_of(what, series, meaning)
     named_after = identifiers[0] if identifiers else None
     used = {*columns, *named, named_after}
     over = [name for name in names if name not in used]
@@ -150,7 +139,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         what,
         x,
         None if labels is None else series[labels].to_numpy(),
-        np.stack(list(along.values()), axis=1, dtype=float) if along else None,
+        parameters,
         _texts_of_index(frame) if named_after is None else _as_text(series[named_after]),
     )
     said = [f"Labels are read from the column {labels}."] if labels and not meaning.labels else []
@@ -164,7 +153,21 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         said.append(f"Unused index: {unused}; make it a column to use it, with reset_index().")
     parts, joined = _by_split(part, None if split is None else series[split], meaning, what)
     axes = Axes(tuple(map(Axis, columns)) if headed and not lists else ())
-    return Contents(parts, tuple(along) or None, (*said, *joined), axes=axes)
+    return Contents(parts, parameter_names, (*said, *joined), axes=axes)
+
+
+def _columns(what: str, table: _Table, rest: Sequence[str], meaning: Meaning) -> tuple[str, ...]:
+    """The first of the columns of lists; without such, all columns of numbers."""
+    numbers = [name for name in rest if _mostly_numbers(table[name])]
+    _check_numbers(what, table, numbers, meaning)
+    lists = [name for name in rest if _are_lists(table[name])]
+    columns = lists[:1] or [name for name in rest if _are_numbers(table[name])]
+    if not columns:
+        raise InputError(
+            f"{what} has no columns of numbers for the samples; it has {first_of(list(table))}: "
+            "add some, or if these are labels, make them a column label of the samples' table."
+        )
+    return tuple(columns)
 
 
 def check_different(what: str, names: Sequence[str]) -> None:
@@ -174,19 +177,21 @@ def check_different(what: str, names: Sequence[str]) -> None:
         raise InputError(f"{what} has several columns called {twice}; rename or drop them.")
 
 
-def parameters_of(what: str, table: _Table, meaning: Meaning) -> dict[str, Array]:
-    """The parameters of each sample, `(N,)`, by name.
+def parameters_of(
+    what: str, table: _Table, meaning: Meaning
+) -> tuple[Array | None, tuple[str, ...] | None]:
+    """The parameters of the samples, see `latentrank.data.readers.named.matrix`.
 
     Raises:
         InputError: a column holds no numbers.
     """
     names = meaning.parameters or ()
     _check_numbers(what, table, names, meaning)
-    return columns_of({name: _along(what, table[name]) for name in names})
+    return matrix({name: _along(what, table[name]) for name in names})
 
 
 def _along(what: str, column: Any) -> Array:
-    """A column of parameters, `(N,)`, or `(N, P)` where its entries are lists."""
+    """The numbers in a column, `(N,)`, or `(N, ...)` where its entries are lists."""
     if _are_lists(column):
         return stacked(column.to_list(), f"{what}, in its column {column.name},")
     return np.asarray(column.to_numpy(dtype=float))
@@ -252,10 +257,6 @@ def _split_column(table: _Table, names: Sequence[str]) -> str | None:
     return name if known else None
 
 
-def _has_numbers(column: Any) -> bool:
-    return _are_lists(column) or _are_numbers(column)
-
-
 def _are_lists(column: Any) -> bool:
     first = column.dropna().iloc[:1] if column.dtype == object else ()
     return any(isinstance(value, list | np.ndarray | Tensor) for value in first)
@@ -289,11 +290,8 @@ def _as_text(values: Any) -> Array:
 def _by_split(part: Part, column: Any, meaning: Meaning, what: str) -> tuple[list[Part], list[str]]:
     if column is None:
         return [part], []
-    places: Array = np.array([split_of(str(value)) for value in column])
     parts = {}
-    for name in ("train", "validation", "test"):
-        rows = np.flatnonzero(places == name)
-        if len(rows):
-            taken = {kind: values[rows] for kind, values in part.metadata.items()}
-            parts[name] = Part(f"{what}: {name}", part.x[rows], **taken)
+    for name, rows in rows_of([split_of(str(value)) for value in column]).items():
+        taken = {kind: values[rows] for kind, values in part.metadata.items()}
+        parts[name] = Part(f"{what}: {name}", part.x[rows], **taken)
     return join(parts, meaning.validation, what)

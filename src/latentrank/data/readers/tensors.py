@@ -25,7 +25,8 @@ def read_torch(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         ) from error
     if isinstance(found, Tensor):
         return Contents([Part(str(path), unwrapped(found, str(path)))])
-    if isinstance(found, tuple | list) and all(isinstance(x, Tensor) for x in found):
+    tensors = isinstance(found, tuple | list) and all(isinstance(x, Tensor) for x in found)
+    if tensors and 1 <= len(found) <= 2:
         found = dict(zip(("x", "y"), found, strict=False))
     if not isinstance(found, dict):
         raise InputError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import lazy, named, netcdf
+from latentrank.data.readers.reading import unnamed
 from latentrank.errors import need
 
 
@@ -15,10 +16,12 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     zarr = need("zarr", "fields", f"Reading {path}")
     place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
     store = zarr.open(place, mode="r")
-    found = store[inner.strip("/")] if inner and isinstance(store, zarr.Group) else store
+    if isinstance(store, zarr.Array):
+        if inner:
+            raise unnamed(path, inner, "one array")
+        return Contents([Part(str(path), lazy.load(store, path, ""))])
+    found = store[inner.strip("/")] if inner else store
     if isinstance(found, zarr.Array):
-        if isinstance(store, zarr.Array):
-            return Contents([Part(str(path), lazy.load(found, path, ""))])
         found = store
     else:
         inner = None
