@@ -154,14 +154,14 @@ def test_parameters_are_found_among_the_variables_of_a_file(tmp_path):
 
 def test_what_does_not_fit_is_refused_in_one_sentence(folder, tmp_path, capsys, run):
     (tmp_path / "wrong.csv").write_text("mach,pressure\n1,2\n")
-    (tmp_path / "notes.txt").write_text("1 2")
+    (tmp_path / "notes.md").write_text("1 2")
     np.save(tmp_path / "wide.npy", np.zeros((2, 3)))
     np.save(tmp_path / "nan.npy", np.full((2, 2), np.nan))
     for name, said in (
         ("wrong.csv", "There is no column in"),
         ("wide.npy", "has shape (2, 3), expected (N, 2), a row of parameters (mach, angle)"),
         ("nan.npy", "2 of 2 parameters hold NaN or infinity"),
-        ("notes.txt", "notes.txt cannot be read as parameters; give a .npy or .csv file"),
+        ("notes.md", "notes.md cannot be read as parameters; give a .npy or .csv file"),
         ("absent.npy", "absent.npy does not exist; give a .npy or .csv file"),
     ):
         command = ["predict", str(folder / "run"), "--parameters", str(tmp_path / name)]

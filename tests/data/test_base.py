@@ -250,3 +250,15 @@ def test_parameters_in_data_frames_have_names_and_one_order():
     assert Dataset("mine", named, named, parameter_names=("d", "t")).parameter_names == ("d", "t")
     numbered = Split(x, parameters=pandas.DataFrame(frame.to_numpy()))
     assert Dataset("mine", numbered, numbered).parameter_names is None
+
+
+def test_what_a_data_set_shows_is_short():
+    """Not its values, which are many."""
+    x = np.zeros((60, 1, 8, 8), dtype=np.uint8)
+    split = Split(x, labels=np.arange(60) % 2, parameters=np.arange(60.0))
+    said = "samples of shape (1, 8, 8), uint8, with labels and parameters>"
+    assert repr(split) == f"<Split of 60 {said}"
+    assert repr(Dataset("mine", split, Split(x[:5], split.labels[:5], split.parameters[:5]))) == (
+        f"<Dataset 'mine': 60 training and 5 test {said}"
+    )
+    assert repr(Split(np.zeros((4, 3)))) == "<Split of 4 samples of shape (3,), float64>"

@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from latentrank import LowRankAutoencoder, density, evaluation, linalg
 from latentrank.data import load
-from latentrank.data.plain import as_array, stacked, unwrapped
+from latentrank.data.plain import as_array, real_parameters, stacked, unwrapped
 from latentrank.errors import InputError
 from latentrank.evaluation import theory
 
@@ -183,3 +183,10 @@ def test_codes_straight_from_a_model_are_measured(measure):
 def test_differentiable_functions_take_tensors_alone(function):
     with pytest.raises(InputError, match=r"of type ndarray, expected a tensor; .*as_tensor"):
         function(X)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3)])
+def test_parameters_of_no_samples_are_none(shape):
+    assert real_parameters(np.zeros(shape), "x").shape == (0, *(shape[1:] or (1,)))
+    with pytest.raises(InputError, match="expected \\(N, P\\) real numbers"):
+        real_parameters(np.zeros((4, 0)), "x")

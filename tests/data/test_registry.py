@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from latentrank import data
@@ -112,3 +113,20 @@ def test_listing_data_sets_does_not_wait_for_lightning():
 def test_unknown_attributes_are_errors():
     with pytest.raises(AttributeError, match="nothing_of_this_name"):
         data.nothing_of_this_name  # noqa: B018
+
+
+@pytest.mark.parametrize("option", ["labels", "parameters", "columns"])
+@pytest.mark.parametrize("given", [np.zeros((6, 2)), np.linspace(0, 1, 6), 0.5])
+def test_arrays_in_place_of_names_are_refused_with_the_way_to_give_them(option, given):
+    with pytest.raises(InputError, match=rf"^{option} is of type .* as {{'x': x, 'y': y"):
+        data.load(np.eye(6), **{option: given})
+
+
+def test_names_may_be_those_of_a_data_frame():
+    frame = pd.DataFrame(np.eye(9), columns=list("abcdefghi"))
+    assert data.load(frame, columns=frame.columns[2:4]).shape == (2,)
+    assert data.load(frame, columns=np.array(["c"])).shape == (1,)
+    numbered = pd.DataFrame(np.eye(9))
+    read = data.load(numbered, labels=0, parameters=[1, 2], columns=numbered.columns[3:])
+    assert (read.shape, read.train.parameters.shape[1]) == ((6,), 2)
+    assert set(read.train.labels) <= {0, 1}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latentrank.data import units
 from latentrank.data.axes import UNNAMED, Axes, listable, names_of_columns, of_columns
-from latentrank.data.plain import are_integers, real_parameters, unwrapped
+from latentrank.data.plain import integer_labels, real_parameters, unwrapped
 from latentrank.data.views import Array, RowView, blocks, lazily, release, take_rows
 from latentrank.errors import InputError
 from latentrank.formatting import counted, first_of, readable
@@ -73,7 +73,7 @@ class Split:
             raise InputError(f"x is of type {kind}, expected an array of samples; convert it.")
         object.__setattr__(self, "x", lazily(x))
         if self.labels is not None:
-            object.__setattr__(self, "labels", _as_labels(self.labels))
+            object.__setattr__(self, "labels", integer_labels(self.labels))
         object.__setattr__(self, "parameters", real_parameters(self.parameters, "The split"))
         if self.names is not None:
             object.__setattr__(self, "names", np.array(readable(self.names), dtype=str))
@@ -98,6 +98,15 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        return f"<Split of {len(self)} {self._contents}>"
+
+    @property
+    def _contents(self) -> str:
+        beside = " and ".join(name for name in ("labels", "parameters") if name in self.metadata)
+        x = f"samples of shape {self.x.shape[1:]}, {self.x.dtype}"
+        return f"{x}, with {beside}" if beside else x
+
     def take(self, index: NDArray[np.int64] | slice) -> Split:
         """A split of the rows `index`.
 
@@ -114,16 +123,6 @@ class Split:
         """
         kept = {name: values[index] for name, values in self.metadata.items()}
         return Split(take_rows(self.x, index), **kept)
-
-
-def _as_labels(given: Any) -> NDArray[np.int64]:
-    labels = np.asarray(unwrapped(given, "labels"))
-    if labels.ndim != 1 or not are_integers(labels):
-        raise InputError(
-            f"The labels have shape {labels.shape} and dtype {labels.dtype}, expected (N,) "
-            "integers; number the classes, and give their names as class_names of the Dataset."
-        )
-    return labels.astype(np.int64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,6 +222,10 @@ class Dataset:
                 f"The samples of {self.name} have shape {train.x.shape} and dtype {train.x.dtype}, "
                 "expected (N, F) or (N, C, ...) real numbers; reshape or convert them."
             )
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train)} training and {len(self.test)} test"
+        return f"<Dataset {self.name!r}: {sizes} {self.train._contents}>"
 
     def _check_names(self) -> None:
         for what in ("class_names", "parameter_names"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,21 @@ def are_integers(values: Array) -> bool:
     )
 
 
+def integer_labels(given: Any) -> NDArray[np.int64]:
+    """Labels of samples, integers of any type, as `(N,)` int64.
+
+    Raises:
+        InputError: they are something else.
+    """
+    labels = np.asarray(unwrapped(given, "labels"))
+    if labels.ndim != 1 or not are_integers(labels):
+        raise InputError(
+            f"The labels have shape {labels.shape} and dtype {labels.dtype}, expected (N,) "
+            "integers; number the classes, and give their names as class_names of the Dataset."
+        )
+    return labels.astype(np.int64, copy=False)
+
+
 def real_parameters(values: Any, what: str) -> NDArray[np.float64] | None:
     """Parameters of samples, `(N,)` or `(N, P)` or None, as `(N, P)` float64 or None.
 
@@ -198,7 +214,8 @@ def real_parameters(values: Any, what: str) -> NDArray[np.float64] | None:
     if values is None:
         return None
     array = np.asarray(unwrapped(values, "parameters"))
-    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+    usable = array.ndim in (1, 2) and array.shape[1:] != (0,)
+    if not usable or array.dtype.kind not in "biuf":
         raise InputError(
             f"{what} has parameters of shape {array.shape} and dtype {array.dtype}; expected "
             "(N, P) real numbers, one row for each sample."
@@ -207,4 +224,33 @@ def real_parameters(values: Any, what: str) -> NDArray[np.float64] | None:
         raise InputError(
             f"{what} has parameters that are NaN or infinite; leave those samples out."
         )
-    return array.reshape(len(array), -1).astype(np.float64, copy=False)
+    rows = array if array.ndim == 2 else array[:, None]
+    return rows.astype(np.float64, copy=False)
+
+
+def as_names(option: str, given: Any, several: bool = True) -> tuple[str, ...]:
+    """The names of columns or arrays that a user chose; none for None.
+
+    Args:
+        option: the setting, for the message.
+        given: names in any sequence or separated by commas, which in a data frame may be integers.
+        several: whether there may be more than one.
+
+    Raises:
+        InputError: these are no names, such as the arrays themselves.
+
+    Example:
+        >>> as_names("parameters", "dose, time"), as_names("labels", "cell, line", several=False)
+        (('dose', 'time'), ('cell, line',))
+    """
+    if given is None:
+        return ()
+    if isinstance(given, str) and several:
+        given = [name.strip() for name in given.split(",") if name.strip()]
+    found = tuple(given) if several and isinstance(given, Iterable) else (given,)
+    if not all(isinstance(name, str | Integral) for name in found):
+        raise InputError(
+            f"{option} is of type {type(given).__name__}, expected names; give labels and "
+            "parameters in memory with the samples, as {'x': x, 'y': y, 'parameters': parameters}."
+        )
+    return tuple(map(str, found))

@@ -220,8 +220,8 @@ def load(
         The training and the test split, with metadata.
 
     Raises:
-        InputError: for an unknown name, missing or damaged files, an impossible size, or invalid
-            data.
+        InputError: for an unknown name, missing or damaged files, an impossible size, invalid
+            data, or arrays in place of names.
 
     Example:
         >>> data = load("gaussian2d", train_size=25, test_size=4)
@@ -239,7 +239,8 @@ def load(
         if value is not None:
             check_count(value, option)
     check_known("place for validation samples", validation, VALIDATION)
-    meaning = Meaning(kind, layout, labels, _listed(parameters), _listed(columns), validation)
+    named = _named(labels, parameters, columns)
+    meaning = Meaning(kind, layout, **named, validation=validation)
     request = own.Request(
         _root(root), download, train_size, test_size, image_size, seed, progress, meaning
     )
@@ -351,26 +352,24 @@ def _like(
             check_range(split.x, preprocessing, name_or_path)
         kept = "true_dimension", "class_names", "parameter_names", "axes", "content"
         return splits, {name: getattr(data, name) for name in kept}
-    meaning = Meaning(
-        labels=labels,
-        parameters=_listed(parameters),
-        columns=_listed(columns),
-        lenient=True,
-        trained=conventions or {},
-        whole=whole,
-    )
+    named = _named(labels, parameters, columns)
+    meaning = Meaning(**named, lenient=True, trained=conventions or {}, whole=whole)
     request = own.Request(_root(root), download, None, None, image_size, 0, progress, meaning)
     return own.load_like(str(name_or_path), preprocessing, shape, request, names())
 
 
+def _named(labels: Any, parameters: Any, columns: Any) -> dict[str, Any]:
+    from latentrank.data.plain import as_names
+
+    return {
+        "labels": next(iter(as_names("labels", labels, several=False)), None),
+        "parameters": as_names("parameters", parameters) or None,
+        "columns": as_names("columns", columns) or None,
+    }
+
+
 def _root(root: str | Path | None) -> Path:
     return expanded(root or os.environ.get("LATENTRANK_DATA") or "data")
-
-
-def _listed(names: Sequence[str] | str | None) -> tuple[str, ...] | None:
-    if isinstance(names, str):
-        names = [name.strip() for name in names.split(",") if name.strip()]
-    return tuple(names) if names else None
 
 
 def _as_described(data: Dataset, described: Description) -> Dataset:

@@ -29,8 +29,8 @@ class Reader(NamedTuple):
         suffixes: suffixes in lower case.
         parse: maps file, path inside it or None, and the user's description to the contents.
         kind: what such a file is, in error messages.
-        holds: named arrays of several roles, variables of the same samples, sheets of named columns,
-            of all of which `FILE:/NAME` names one; or named columns, or one array.
+        holds: named arrays of several roles, variables of the same samples, or sheets of named
+            columns, of which `FILE:/NAME` names one; or named columns, or one array.
         in_folders: whether such files in a folder are data, not notes on them.
     """
 
