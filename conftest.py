@@ -17,6 +17,9 @@ def fixed_seed() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep parallel workers from fighting over the cores."""
+    """Keep parallel workers from fighting over the cores, and able to fork."""
+    # At its first backward pass torch starts a thread for each GPU and refuses to run in forks from
+    # then on. After a compilation it counts one GPU even where there is none.
+    torch.ones(1, requires_grad=True).sum().backward()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         torch.set_num_threads(1)

@@ -15,7 +15,11 @@ from latentrank.errors import InputError
 from latentrank.io import remove_leftovers
 from tests.kill import TINY, differences, forked, interrupted_write, train_or_resume, wait
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+# With a GPU torch computes gradients in threads, which a fork does not have.
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork") or torch.cuda.is_available(),
+    reason="processes are forked; beside a GPU, run python -m tests.kill",
+)
 
 #: Of one file each: config, two epochs of history and checkpoint, weights, spec, codes, metrics.
 WRITES = range(9)
