@@ -57,6 +57,16 @@ def test_a_notebook_gets_the_lines_of_a_file(monkeypatch):
     assert not standard_error().is_terminal
 
 
+def test_brackets_in_a_name_are_shown_in_a_file():
+    file = io.StringIO()
+    line = ProgressLine("lorae on runs[bold].npy", Console(file=file, force_terminal=False))
+    assert list(line.follow(range(10), 10, "start")) == list(range(10))
+    line._start(10, 0, "epoch 1")
+    line._move(5, "epoch 5")
+    line._stop()
+    assert "runs[bold].npy  50 %" in file.getvalue()
+
+
 def test_a_short_training_has_a_line_per_epoch():
     assert len(shown(False, 3).strip().splitlines()) == 3
 

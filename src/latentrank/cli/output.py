@@ -15,13 +15,14 @@ from rich.text import Text
 from latentrank.advice import spoken
 from latentrank.errors import InputError
 from latentrank.io import atomic_write, csv_text, write_text
+from latentrank.terminal import standard_error
 
 if TYPE_CHECKING:
     from latentrank.runs import Run
 
 # No markup: names of columns, files and folders may hold brackets, such as `velocity [m/s]`.
 console = Console(highlight=False, markup=False)
-messages = Console(stderr=True, highlight=False, markup=False)
+messages = standard_error()
 
 #: A width in characters that no table reaches.
 _UNBOUNDED = 10_000

@@ -325,7 +325,7 @@ def _say(dataset: Dataset) -> None:
 @cache
 def _say_once(name: str, note: str) -> None:
     """Print a note on data once, not for each training of a search or an experiment."""
-    standard_error().print(spoken(note), highlight=False, markup=False)
+    standard_error().print(spoken(note))
 
 
 def _remove_if_nothing_was_done(folder: Path) -> None:

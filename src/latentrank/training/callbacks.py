@@ -254,7 +254,7 @@ class ProgressLine(SomeBatches):
             left = task.time_remaining
             text = f"{self.title}  {10 * tenths} %  {figures}"
             text += f"  {timedelta(seconds=round(left))} left" if left else ""
-            self.console.print(text, highlight=False, soft_wrap=True)
+            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
         self._tenths = tenths
 
     def _stop(self) -> None:

@@ -62,3 +62,10 @@ def test_parameters_of_different_lengths_are_refused(tmp_path):
         InputError, match=r"parameters a, b have shapes \(4,\), \(3,\); give one row"
     ):
         load(tmp_path / "x.npz", parameters="a,b")
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0,), (20, 0)])
+def test_parameters_without_rows_or_columns_are_refused(shape):
+    arrays = {"x": np.zeros((20, 4)), "parameters": np.zeros(shape)}
+    with pytest.raises(InputError, match=r"0 parameters for 20 samples|of shape \(20, 0\)"):
+        load(arrays)

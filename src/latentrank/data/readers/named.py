@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -251,13 +252,14 @@ def matrix(arrays: Mapping[str, Any]) -> tuple[Array | None, tuple[str, ...] | N
             f"The parameters {', '.join(arrays)} have shapes {shapes}; give one row per sample in "
             "each."
         )
-    columns: list[Array] = []
-    names: list[str] = []
-    for name, values in rows.items():
-        each = values.reshape(len(values), -1).T
-        columns += list(each)
-        names += [name] if len(each) == 1 else [f"{name}[{i}]" for i in range(len(each))]
-    return np.stack(columns, axis=1), tuple(names)
+    widths = {name: math.prod(values.shape[1:]) for name, values in rows.items()}
+    names = [
+        name if width == 1 else f"{name}[{i}]"
+        for name, width in widths.items()
+        for i in range(width)
+    ]
+    columns = [values.reshape(len(values), widths[name]) for name, values in rows.items()]
+    return np.concatenate(columns, axis=1), tuple(names)
 
 
 def _refuse_misnamed(
