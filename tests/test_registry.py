@@ -51,3 +51,26 @@ def test_only_what_comes_with_the_library_or_a_package_is_known_to_other_process
     numbers.register("two", 2)
     provide(numbers, "hue", "colorsys:ONE_SIXTH")
     assert [numbers.built_in(name) for name in ("one", "two", "hue")] == [True, False, True]
+
+
+class Called:
+    def __init__(self, name):
+        self.name = name
+
+
+def test_a_value_is_registered_under_its_own_name():
+    called = Registry[Called]("thing", "latentrank.tests")
+    assert called.register("one", Called("one")).name == "one"
+    with pytest.raises(InputError, match=r"The thing 'two' is called 'one'; give both the same"):
+        called.register("two", Called("one"))
+    assert "two" not in called
+
+
+def test_an_entry_point_has_the_name_of_what_it_provides():
+    called = Registry[type]("thing", "latentrank.tests")
+    provide(called, "pi", "tests.test_registry:NAMED")
+    with pytest.raises(InputError, match=r"'pi', provided by .*NAMED, is called 'tau'; give both"):
+        called.get("pi")
+
+
+NAMED = Called("tau")

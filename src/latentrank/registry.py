@@ -80,7 +80,7 @@ class Registry(Generic[T]):
 
         Raises:
             InputError: there is no such name, or the package that provides it cannot be imported,
-                or provides something else.
+                or provides something else, or under another name.
         """
         if name not in self._values:
             if name not in self._entry_points:
@@ -98,16 +98,27 @@ class Registry(Generic[T]):
                 "package."
             ) from error
         if not self.included(point.name):
-            self._check(f"The {self.kind} '{point.name}', provided by {point.value},", loaded)
+            self._accept(point.name, loaded, f", provided by {point.value},")
         return loaded
+
+    def _accept(self, name: str, value: T, origin: str = "") -> None:
+        """Refuse what is no such thing, or is called otherwise than it is registered.
+
+        Two names would separate what is asked for from what is stored under its name.
+        """
+        what = f"The {self.kind} '{name}'{origin}"
+        self._check(what, value)
+        called = getattr(value, "name", name)
+        if isinstance(called, str) and called != name:
+            raise InputError(f"{what} is called '{called}'; give both the same name.")
 
     def register(self, name: str, value: T) -> T:
         """Add a value, in the current process.
 
         Raises:
-            InputError: the name is taken, or the value is no such thing.
+            InputError: the name is taken, or the value is no such thing, or has another name.
         """
-        self._check(f"The {self.kind} '{name}'", value)
+        self._accept(name, value)
         if name in self:
             raise InputError(f"The {self.kind} '{name}' already exists; choose another name.")
         self._values[name] = value

@@ -5,7 +5,7 @@ import pytest
 
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
-from latentrank.report import write_comparison
+from latentrank.report import comparison, write_comparison
 from latentrank.report.comparison import files_of
 from tests.report.fake import fake_gan, fake_run
 from tests.report.test_page import read, undrawn
@@ -118,6 +118,17 @@ def test_tables_and_figures_lie_beside_the_page(tmp_path):
     (error,) = [row for row in rows if (row["method"], row["metric"]) == ("AE", "validation_error")]
     assert float(error["mean"]) == runs[0].metrics["validation_error"]
     assert (error["std"], error["seeds"]) == ("", "1")
+
+
+def test_nothing_is_left_of_a_comparison_that_cannot_be_drawn(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise InputError("undrawable")
+
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path)]
+    monkeypatch.setattr(comparison, "metric_rows", fail)  # after a figure has been drawn
+    with pytest.raises(InputError, match="undrawable"):
+        write_comparison(runs, tmp_path / "page" / "comparison.html")
+    assert not (tmp_path / "page").exists()
 
 
 def test_labels_name_the_columns(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from latentrank import __version__
 from latentrank.errors import InputError
 from latentrank.formatting import as_text, counted, mean_and_spread
-from latentrank.io import write_text
+from latentrank.io import atomic_write, write_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
@@ -29,7 +29,7 @@ from latentrank.report.panels import (
     walked_channels,
     walks,
 )
-from latentrank.report.style import Format, page_of, page_width, write_figure
+from latentrank.report.style import Format, page_of, page_width, to_bytes
 from latentrank.report.tables import to_csv, to_latex
 from latentrank.report.view import View, flat_settings
 from latentrank.runs import Run
@@ -51,16 +51,27 @@ _SAMPLED: Final = (
 )
 
 
-class _Files(NamedTuple):
-    """The folder beside the page, with its tables and figures."""
+class _Files:
+    """The tables and figures beside the page, kept until all of it is drawn."""
 
-    folder: Path
-    figure_format: Format
+    def __init__(self, figure_format: Format) -> None:
+        self._format = figure_format
+        self.contents: dict[str, bytes] = {}
 
     def figure(self, name: str, drawn: Drawn, heading: str = "") -> Markup:
-        """Write a figure and return its HTML."""
-        write_figure(drawn.figure, self.folder / f"{name}.{self.figure_format}")
+        """Add a figure and return its HTML."""
+        self.contents[f"{name}.{self._format}"] = to_bytes(drawn.figure, self._format)
         return embedded(drawn.figure, drawn.alt, drawn.caption, heading)
+
+    def text(self, name: str, content: str) -> None:
+        """Add a file of text."""
+        self.contents[name] = content.encode()
+
+    def write(self, folder: Path) -> None:
+        """Write all of them."""
+        for name, content in self.contents.items():
+            with atomic_write(folder / name) as temporary:
+                temporary.write_bytes(content)
 
 
 def files_of(page: Path) -> Path:
@@ -98,26 +109,25 @@ def write_comparison(
     """
     columns = columns_of(runs, labels)
     target = Path(path)
-    files = _Files(files_of(target), figure_format)
+    files = _Files(figure_format)
     lacking = columns[0].view.run.lacks
     sections = [
         html.section(title, *draw(columns, files))
         for title, draw, needs in _SECTIONS
         if needs not in lacking
     ]
-    write_text(files.folder / "table.csv", to_csv(columns))
-    write_text(
-        target,
-        html.page(
-            _title(columns),
-            f"{counted(len(columns), 'method')}, {_seeds(columns)} each; the same "
-            f"{'test samples and the same ' * columns[0].view.has_samples}random seed for all.",
-            html.facts(_headline(columns)),
-            [*_notes(columns), *sections],
-            f"Written by latentrank {__version__} from "
-            f"{counted(len(runs), 'folder')}; tables and figures are in {files.folder.name}.",
-        ),
+    files.text("table.csv", to_csv(columns))
+    page = html.page(
+        _title(columns),
+        f"{counted(len(columns), 'method')}, {_seeds(columns)} each; the same "
+        f"{'test samples and the same ' * columns[0].view.has_samples}random seed for all.",
+        html.facts(_headline(columns)),
+        [*_notes(columns), *sections],
+        f"Written by latentrank {__version__} from "
+        f"{counted(len(runs), 'folder')}; tables and figures are in {files_of(target).name}.",
     )
+    files.write(files_of(target))
+    write_text(target, page)
     return target
 
 
@@ -208,7 +218,7 @@ def _numbers(columns: Sequence[Column], files: _Files) -> list[Markup]:
         )
     readings = [reading, *([] if columns[0].same_units else [_OWN_UNITS])]
     header = ["", *(column.name for column in columns)]
-    write_text(files.folder / "table.tex", to_latex(header, rows, best))
+    files.text("table.tex", to_latex(header, rows, best))
     warnings = [f"{c.name}: {text}" for c in columns for text in c.view.warnings]
     notes = [html.note(*readings), *([html.note(*warnings)] if warnings else [])]
     return [html.table(header, rows, best), *notes]
