@@ -23,50 +23,74 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """Arrays by name, at any depth; `FILE.h5:/GROUP` reads only those in a group."""
     h5py = need("h5py", "fields", f"Reading {path}")
     with h5py.File(path, "r") as file:
-        found = file.get(inner) if inner else file
-        group = found if isinstance(found, h5py.Group) else file if found is None else found.parent
-        held = arrays(group)
+        found = _at(file, inner) if inner else file
+        if isinstance(found, h5py.Group):
+            held, inner = arrays(found), None
+        elif found is None:
+            held = arrays(file)
+        else:
+            group, _, inner = (inner or "").rpartition("/")
+            held = arrays(file[group or "/"]) | {inner: found}
         for name in meaning.asked:
-            if name not in held and name in file:
-                held[name] = file[name]  # by its path from the root
-        inner = inner.rpartition("/")[2] if inner and group is not found else None
-        return named.contents(str(path), held, meaning, inner, lambda x: _unpacked(x, path))
+            if name not in held and (other := _at(file, name)) is not None:
+                held[name] = other  # by its path from the root
+        return named.contents(str(path), held, meaning, inner, _unpacked)
+
+
+def _at(group: Any, name: str) -> Any:
+    """What a name in a group stands for, or None.
+
+    Raises:
+        InputError: it is in another file, which is not there.
+    """
+    found = group.get(name)
+    if found is None and hasattr(link := group.get(name, getlink=True), "filename"):
+        _sources(Path(group.file.filename), [link.filename])
+    return found
 
 
 def arrays(group: Any) -> dict[str, Any]:
-    """The arrays in a group, by their paths in it; not those without any values."""
-    held = {}
+    """The arrays in a group, by their paths in it, also those that it links to in other files."""
+    held = {"": group, **_objects(group)}
+    for name, item in list(held.items()):
+        for key in item if hasattr(item, "keys") else ():
+            if hasattr(item.get(key, getlink=True), "filename"):
+                linked, place = _at(item, key), f"{name}/{key}".lstrip("/")
+                held |= {place: linked, **_objects(linked, f"{place}/")}
+    # data sets without values have no shape
+    return {name: item for name, item in held.items() if getattr(item, "shape", None) is not None}
 
-    def visit(name: str, item: Any) -> None:
-        if getattr(item, "shape", None) is not None:
-            held[name] = item
 
-    group.visititems(visit)
-    return held
+def _objects(group: Any, prefix: str = "") -> dict[str, Any]:
+    """All that is in a group, at any depth."""
+    found: dict[str, Any] = {}
+    if hasattr(group, "visititems"):
+        group.visititems(lambda name, item: found.update({f"{prefix}{name}": item}))
+    return found
 
 
-def _unpacked(dataset: Any, path: Path) -> Array:
+def _unpacked(dataset: Any) -> Array:
     """The values of an HDF5 data set.
 
     Raises:
         InputError: they stand for others, as netCDF's conventions have it.
     """
-    x = values(dataset, path)
+    x = values(dataset)
     told = {name: np.ravel(dataset.attrs[name])[0] for name in _PACKED if name in dataset.attrs}
     packed = {name: value for name, value in told.items() if value != _PACKED[name]}
     if packed:
         stored = ", ".join(f"{name} {value}" for name, value in packed.items())
-        raise _stand_for_others(path, dataset, f"packed values ({stored})")
+        raise _stand_for_others(dataset, f"packed values ({stored})")
     for fill in _fills(dataset):
         if any((block == fill).any() for block in views.blocks(x)):
-            raise _stand_for_others(path, dataset, f"the fill value {fill}")
+            raise _stand_for_others(dataset, f"the fill value {fill}")
     return x
 
 
-def _stand_for_others(path: Path, dataset: Any, what: str) -> InputError:
+def _stand_for_others(dataset: Any, what: str) -> InputError:
     return InputError(
-        f"{path}:{dataset.name} holds {what}, expected the numbers that are meant; unpack and fill "
-        "the values, or if this is a netCDF file, rename it to .nc."
+        f"{dataset.file.filename}:{dataset.name} holds {what}, expected the numbers that are "
+        "meant; unpack and fill the values, or if this is a netCDF file, rename it to .nc."
     )
 
 
@@ -76,26 +100,38 @@ def _fills(dataset: Any) -> list[Any]:
     return [found[0] for found in known if found.dtype.kind in "iuf" and np.isfinite(found[0])]
 
 
-def values(dataset: Any, path: Path) -> Array:
+def values(dataset: Any) -> Array:
     """The values of an HDF5 data set, memory-mapped if stored contiguously.
 
     Raises:
         InputError: they are in other files, one of which is not there.
     """
-    if dataset.is_virtual:  # HDF5 returns zeros in place of files that it does not find
-        for source in dataset.virtual_sources():
-            _check_there(path, source.file_name)
+    path = Path(dataset.file.filename)  # not the one that was opened, if that links to it
+    names = [name for name, *_ in dataset.external or ()]
+    if dataset.is_virtual:
+        names += [source.file_name for source in dataset.virtual_sources()]
+    sources = _sources(path, names)
     offset = dataset.id.get_offset()
-    if offset is None or dataset.dtype.hasobject or dataset.external or 0 in dataset.shape:
-        return lazy.load(dataset, path, dataset.name)
+    if offset is None or dataset.dtype.hasobject or names or 0 in dataset.shape:
+        return lazy.load(dataset, path, dataset.name, sources)
     return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
 
 
-def _check_there(path: Path, name: str) -> None:
-    """Refuse a virtual data set one of whose files is missing; `%b` in a name is a number."""
-    places = (path.parent / name, Path(name))
-    pattern = escape(places[0].name).replace("%b", "*")
-    if name != "." and not any(any(place.parent.glob(pattern)) for place in places):
-        raise InputError(
-            f"{path} takes its values from {name}, which is not there; copy it beside {path.name}."
-        )
+def _sources(path: Path, names: list[str]) -> list[Path]:
+    """Other files from which a file takes values; `%b` in a name stands for numbers.
+
+    Raises:
+        InputError: one is not there; HDF5 would return zeros in place of its values.
+    """
+    found: list[Path] = []
+    for name in dict.fromkeys(names):
+        places = (path.parent / name, Path(name))
+        pattern = escape(places[0].name).replace("%b", "*")
+        files = [file for place in places for file in sorted(place.parent.glob(pattern))]
+        if name != "." and not files:
+            raise InputError(
+                f"{path} takes its values from {name}, which is not there; copy it beside "
+                f"{path.name}."
+            )
+        found += files
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from latentrank.data.folders import stamp_of
 from latentrank.data.views import Array
 
 
-def load(source: Any, path: Path, name: str) -> Array:
+def load(source: Any, path: Path, name: str, others: Sequence[Path] = ()) -> Array:
     """The values of an array-like that reads slices of a file.
 
     A large one is copied block by block into the cache, once, and memory-mapped from there:
@@ -23,6 +24,7 @@ def load(source: Any, path: Path, name: str) -> Array:
         source: has `shape` and `dtype`, and can be sliced along its first axis.
         path: file or folder that contains it.
         name: its name there.
+        others: further files that it takes values from.
 
     Returns:
         An array, in memory or memory-mapped.
@@ -30,7 +32,7 @@ def load(source: Any, path: Path, name: str) -> Array:
     shape, dtype = tuple(source.shape), np.dtype(source.dtype)
     if not shape or dtype.hasobject or math.prod(shape) * dtype.itemsize <= views.LARGE:
         return np.asarray(source[...])
-    key = (str(path.resolve()), stamp(path), name, "v2")
+    key = (str(path.resolve()), [stamp(file) for file in (path, *others)], name, "v3")
     return cache.cached(key, lambda: (shape, dtype, map(np.asarray, views.blocks(source))))
 
 

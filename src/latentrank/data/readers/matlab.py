@@ -54,7 +54,7 @@ def _arrays_of_hdf5(path: Path) -> dict[str, Array]:
     with h5py.File(path, "r") as file:
         # MATLAB writes arrays in column-major order, so HDF5 sees their axes reversed
         return {
-            name: np.asarray(hdf5.values(x, path)).T
+            name: np.asarray(hdf5.values(x)).T
             for name, x in hdf5.arrays(file).items()
             if not name.startswith("#")
         }
