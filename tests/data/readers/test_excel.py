@@ -45,3 +45,9 @@ def test_columns_of_the_same_name_are_refused(tmp_path):
     FRAME.set_axis(["a", "b", "b"], axis=1).to_excel(tmp_path / "t.xlsx", index=False)
     with pytest.raises(InputError, match="has several columns called b"):
         load(tmp_path / "t.xlsx")
+
+
+def test_a_package_that_is_too_old_for_pandas_is_no_fault_of_the_file(book, monkeypatch):
+    monkeypatch.setattr("openpyxl.__version__", "3.0.0")
+    with pytest.raises(InputError, match=r"of 'openpyxl' .*; install or upgrade that package\."):
+        load(book)

@@ -26,9 +26,10 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
         raise
     except Exception as error:  # every library raises its own errors
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise InputError(
-            f"{path} cannot be read as {kind} ({reason}); save or download it again."
-        ) from error
+        remedy = "save or download it again"
+        if isinstance(error, ImportError):  # a package of the library's own, missing or too old
+            remedy = "install or upgrade that package"
+        raise InputError(f"{path} cannot be read as {kind} ({reason}); {remedy}.") from error
 
 
 def unnamed(path: Path, inner: str, kind: str, instead: str = "leave it out") -> InputError:
