@@ -23,13 +23,13 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         others = [name for name in sheets if name != sheet]
         if others and not inner:
             told.append(f"The sheet {sheet} is read; unused sheets: {first_of(others)}.")
-        first = book.parse(sheet, header=None, nrows=1)
+        first = pandas.read_excel(book, sheet_name=sheet, header=None, nrows=1)
         if first.empty:
             raise InputError(f"{path} has nothing in its sheet {sheet}; name one: {path}:/SHEET.")
         names = [name for name in first.iloc[0] if isinstance(name, str)]
         check_different(str(path), names)
         if not names:
             told.append("The first row holds no text and is read as a sample.")
-        frame = book.parse(sheet, header=0 if names else None)
+        frame = pandas.read_excel(book, sheet_name=sheet, header=0 if names else None)
     found = from_frame(str(path), frame, meaning)
     return replace(found, notes=(*told, *found.notes))
