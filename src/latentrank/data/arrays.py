@@ -32,7 +32,8 @@ class Meaning(NamedTuple):
         validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
         lenient: labels and parameters may be absent, as in new samples.
         is_split: the samples are one of several splits, so that no column names these.
-        whole: all files of one sample each form one part, whatever their folders are called.
+        whole: all samples of a table, or files of one sample each, form one part in their order,
+            whatever a column or their folders say of splits.
         trained: the conventions of the training data, see `latentrank.data.axes.Axes`.
     """
 
