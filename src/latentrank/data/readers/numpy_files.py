@@ -59,9 +59,19 @@ class _Member:
         return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
 
 
+def sidecars(path: Path) -> list[Path]:
+    """The files with labels and parameters beside an `.npy` file, of those that exist."""
+    places = (_beside(path, what) for what in ("labels", "parameters"))
+    return [place for place in places if path.suffix.lower() == ".npy" and place.exists()]
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_suffix(f".{what}.npy")
+
+
 def _sidecar(path: Path, what: str) -> Array | None:
-    sidecar = path.with_suffix(f".{what}.npy")
-    return open_npy(sidecar) if sidecar.exists() else None
+    place = _beside(path, what)
+    return open_npy(place) if place.exists() else None
 
 
 def open_npy(path: Path) -> Array:
