@@ -46,6 +46,21 @@ def test_data_are_found_beside_the_file(own, tmp_path, monkeypatch):
     assert list(jobs[0].metrics) == ["error", "rank"]
 
 
+def test_an_array_in_a_file_is_found_beside_the_file(own, tmp_path, monkeypatch):
+    np.savez(own.parent / "mine.npz", a=np.ones((9, 3)), b=np.ones((9, 4)))
+    own.write_text(yaml.safe_dump({**OWN, "parts": [{"data": "mine.npz:/a"}]}))
+    monkeypatch.chdir(tmp_path)
+    assert load("experiment/own.yaml").parts[0].data == "experiment/mine.npz:/a"
+
+
+def test_data_that_lack_their_files_leave_those_of_the_others_compared(own, tmp_path):
+    parts = [*OWN["parts"], {"data": "mnist"}]
+    own.write_text(yaml.safe_dump({**OWN, "parts": parts, "rows": ["pca"], "seeds": 1}))
+    where = {"out": tmp_path / "out", "data_root": tmp_path, "device": "cpu"}
+    page = reproduce.reproduce(str(own), **where)
+    assert [path.name for path in page.comparisons] == ["compare-mine.html"]
+
+
 def test_a_suffix_may_be_in_capitals(own):
     assert load(str(own.rename(own.with_name("OWN.YAML")))).parts
 
@@ -99,6 +114,7 @@ PART = OWN["parts"][0]
         ({"figures": ["spectrum:x"]}, "a figure is 'spectrum:x', expected spectrum"),
         ({"figures": ["tsne:gm"]}, "no density 'gm'"),
         ({"figures": ["bars:eror"]}, "no column 'eror'"),
+        ({"power": {"column": "eror", "x_label": "x", "expected": 1}}, "no column 'eror'"),
         (
             {"figures": ["bars:error"], "summary": "median"},
             "shows means, and the summary is median; write seeds:error",

@@ -65,7 +65,7 @@ def tsne(
         )
     if (together == together[0]).all():
         raise InputError(
-            "The samples to embed are all equal, expected different ones; look for a collapsed code."
+            "Samples to embed are all equal, expected different ones; look for a collapsed code."
         )
     perplexity = min(30.0, (len(together) - 1) / 3)  # t-SNE's upper bound for small sets
     start = "pca" if together.shape[1] > 1 else "random"  # PCA initialisation needs two coordinates

@@ -175,6 +175,8 @@ class Recipe(_Strict):
             self._check_claim(claim)
         for figure in self.figures:
             self._check_figure(figure)
+        if self.power is not None:
+            check_all_known("column", [self.power.column], self._columns)
         return self
 
     def _check_part(self, part: Part) -> None:
@@ -332,8 +334,8 @@ def _find_data(recipe: Recipe, folder: Path) -> None:
     for part in recipe.parts:
         if part.data and part.data not in data.names():
             with contextlib.suppress(OSError):  # longer than a path may be
-                if (folder / part.data).exists():
-                    part.data = str(folder / part.data)
+                beside = str(folder / part.data)
+                part.data = beside if data.place(beside)[0].exists() else part.data
 
 
 def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:
