@@ -251,3 +251,12 @@ def test_a_run_counts_once_in_the_mean_over_seeds(tmp_path):
     again = fake_run(tmp_path / "c", seed=1, device="gpu")
     with pytest.raises(InputError, match=r"a and .*c have the same settings and the same seed, 1,"):
         columns_of([first, second, again])
+
+
+def test_which_of_several_trainings_was_kept_is_no_result(tmp_path):
+    record = {"seeds": [0, 7], "errors": [0.2, 0.1], "ranks": [3, 3], "kept": 1}
+    runs = [fake_run(tmp_path, seed=seed) for seed in (0, 1)]
+    for run in runs:
+        run.metrics["restarts"] = record
+    rows, _ = metric_rows(columns_of(runs))
+    assert not [row for row in rows if "restarts" in row[0]]
