@@ -365,6 +365,10 @@ def _complete(labels: Array, missing: NDArray[np.bool_], what: str) -> Array:
 
 def text_of(value: object) -> str:
     """Text without spaces around it; empty where there is none."""
-    if value is None or value != value:  # NaN stands for missing text in tables
+    try:
+        missing = value is None or bool(value != value)  # NaN stands for missing text in tables
+    except TypeError:  # or pandas' NA, which is neither equal to itself nor different
+        missing = True
+    if missing:
         return ""
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()

@@ -217,7 +217,9 @@ class Arrangement:
         return found
 
 
-def arrange(names: list[str], what: str, meaning: Meaning = UNSAID) -> Arrangement:
+def arrange(
+    names: list[str], what: str, meaning: Meaning = UNSAID, labels: list[str] | None = None
+) -> Arrangement:
     """Derive splits and classes from folder names.
 
     Folders named after splits, such as `Train`, `val` or, if all are, `test_images`, at the top or
@@ -230,6 +232,7 @@ def arrange(names: list[str], what: str, meaning: Meaning = UNSAID) -> Arrangeme
         names: paths with forward slashes.
         what: description of their origin, for messages.
         meaning: the split that validation files join, and whether a trained model is given them.
+        labels: the class of each file, if known from elsewhere than its folder.
 
     Raises:
         InputError: fewer than two files, nothing for one of the splits, or only some of the folders
@@ -261,7 +264,10 @@ def arrange(names: list[str], what: str, meaning: Meaning = UNSAID) -> Arrangeme
         rows = holdout(len(names), what)
         drawn = [said_of_holdout(len(rows[1]), len(names))]
     order = np.concatenate(rows)
-    classes, said = _classes([groups[i] for i in order], [names[i] for i in order])
+    if labels is None:
+        classes, said = _classes([groups[i] for i in order], [names[i] for i in order])
+    else:
+        classes, said = [labels[i] for i in order], ()
     return Arrangement(rows, classes, (*notes, *said, *drawn))
 
 
