@@ -202,3 +202,16 @@ def test_a_series_of_several_values_at_each_place_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"2\.nii holds an array of shape .*; expected a volume"):
         load(tmp_path / "2.nii")
     assert load(tmp_path / "1.nii").shape == (1, 4, 5, 6)
+
+
+def test_other_columns_of_a_folder_are_read_anew(tmp_path, size):
+    """Large ones are kept, and were once returned whatever columns were asked for."""
+    every = np.column_stack([X, np.arange(24) % 3])
+    for number in range(2):
+        frame = pd.DataFrame(every[12 * number :][:12], columns=["a", "b", "c", "y"])
+        frame.astype({"y": int}).to_csv(tmp_path / f"{number}.csv", index=False)
+    asked = (({"columns": "a"}, [0]), ({"labels": "y"}, [0, 1, 2]), ({"columns": "y"}, [3]))
+    for how, columns in (*asked, ({"columns": "c,a"}, [2, 0])):
+        data = load(tmp_path, **how)
+        rows = np.sort(np.concatenate([np.asarray(data.train.x), np.asarray(data.test.x)]), axis=0)
+        np.testing.assert_allclose(rows, np.sort(every[:, columns], axis=0))

@@ -28,7 +28,7 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     if inner is None and any(_has_dimensions(array) for _, array in found.arrays()):
         xarray = need("xarray", "fields", f"Reading {path}")
         with xarray.open_zarr(place, found.path or None, decode_times=False, chunks=None) as opened:
-            return netcdf.from_xarray(opened, path, None, meaning)
+            return netcdf.from_xarray(opened, path, None, meaning, found.path)
     held = {name: a for name, a in found.members(max_depth=None) if isinstance(a, zarr.Array)}
     return named.contents(
         str(path), held, meaning, inner, lambda array: lazy.load(array, path, array.path)
