@@ -215,3 +215,13 @@ def test_other_columns_of_a_folder_are_read_anew(tmp_path, size):
         data = load(tmp_path, **how)
         rows = np.sort(np.concatenate([np.asarray(data.train.x), np.asarray(data.test.x)]), axis=0)
         np.testing.assert_allclose(rows, np.sort(every[:, columns], axis=0))
+
+
+def test_files_in_a_linked_folder_that_change_are_read_anew(tmp_path, size):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "disk")
+    for shift in (0, 5):
+        for number in range(4):
+            np.save(tmp_path / "disk" / f"{number}.npy", X + number + shift)
+        assert np.asarray(load(tmp_path / "data").test.x).min() > X.min() + shift - 1

@@ -117,3 +117,17 @@ def test_labels_beside_an_array_belong_to_its_content(tmp_path):
         (tmp_path / "x.labels.npy").write_bytes(labels)
         names.append(folder_name(config))
     assert len(set(names)) == 3
+
+
+def test_files_in_linked_folders_belong_to_the_content(tmp_path):
+    """As where each split lies on another disk."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data" / "train").symlink_to(tmp_path / "disk")
+    config = RunConfig(method="ae", data=str(tmp_path / "data"))
+    names = []
+    for content_of_file in (b"one", b"other"):
+        (tmp_path / "disk" / "x.npy").write_bytes(content_of_file)
+        names.append(folder_name(config))
+    assert names[0] != names[1]
+    assert folder_name(RunConfig(method="ae", data=".")) != folder_name(config)

@@ -101,6 +101,11 @@ def stamp_of(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
+def every_file(path: Path) -> list[Path]:
+    """The files below a folder, also in folders that are links, or the file itself."""
+    return sorted(path / name for name in _walk(path)[0]) if path.is_dir() else [path]
+
+
 def _walk(path: Path) -> tuple[list[str], list[str]]:
     """All files below a folder, visiting each folder once, and the skipped links to folders."""
     files, links = [], []

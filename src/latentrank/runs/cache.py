@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentrank import data, runs
 from latentrank.config import SCHEMA, RunConfig, settings
-from latentrank.data.folders import stamp_of
+from latentrank.data.folders import every_file, stamp_of
 from latentrank.data.readers import numpy_files
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG
@@ -112,8 +112,7 @@ def fingerprint(source: str) -> str:
 def stamps(source: str) -> Stamps:
     """The files at a path, each with a stamp that changes with it; None if there is none."""
     path, _ = data.place(source)
-    alone = [path, *numpy_files.sidecars(path)]
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else alone
+    files = [*every_file(path), *numpy_files.sidecars(path)]
     return tuple((file, stamp_of(file) if file.is_file() else None) for file in files)
 
 

@@ -61,8 +61,10 @@ class _Member:
 
 def sidecars(path: Path) -> list[Path]:
     """The files with labels and parameters beside an `.npy` file, of those that exist."""
-    places = (_beside(path, what) for what in ("labels", "parameters"))
-    return [place for place in places if path.suffix.lower() == ".npy" and place.exists()]
+    if path.suffix.lower() != ".npy":
+        return []
+    places = [_beside(path, what) for what in ("labels", "parameters")]
+    return [place for place in places if place.exists()]
 
 
 def _beside(path: Path, what: str) -> Path:
