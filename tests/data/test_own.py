@@ -129,3 +129,20 @@ def test_samples_of_a_table_divided_by_a_column_come_in_its_order(tmp_path, part
     assert split.rows.tolist() == [0, 1, 2, 3, 4]
     read = parameters.read(tmp_path / "t.csv", 2, ("a", "b"))
     np.testing.assert_array_equal(read[:, 1], frame["b"])
+
+
+def test_rows_in_messages_are_those_of_the_file(tmp_path):
+    """Also where a column divides its rows."""
+    frame = pd.DataFrame(
+        {"a": np.arange(8.0), "y": list("abababab"), "split": ["test", "train"] * 4}
+    )
+    frame.loc[5, "a"] = np.inf
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    for read in (load, lambda path: load_like(path, Preprocessing(), (1,))):
+        with pytest.raises(InputError, match=r"in row 5, counted from 0"):
+            read(tmp_path / "x.csv")
+    frame.assign(a=1.0, label=["c"] * 3 + [None] + ["d"] * 4).to_csv(
+        tmp_path / "y.csv", index=False
+    )
+    with pytest.raises(InputError, match=r"the first in row 3, counted from 0"):
+        load(tmp_path / "y.csv")

@@ -342,9 +342,9 @@ def _flat_labels(part: Part) -> Any:
                 "classes; give the class alone."
             )
         named = np.array([text_of(value) for value in labels.tolist()], dtype=str)
-        return _complete(named, named == "", part.what)
+        return _complete(named, named == "", part)
     if labels.dtype.kind == "f":
-        _complete(labels, np.isnan(labels), part.what)
+        _complete(labels, np.isnan(labels), part)
     if not are_integers(labels):
         raise InputError(
             f"{part.what} has labels of dtype {labels.dtype}; expected integers of 64 bits or "
@@ -353,12 +353,13 @@ def _flat_labels(part: Part) -> Any:
     return labels.astype(np.int64)
 
 
-def _complete(labels: Array, missing: NDArray[np.bool_], what: str) -> Array:
+def _complete(labels: Array, missing: NDArray[np.bool_], part: Part) -> Array:
     if missing.any():
+        rows = np.arange(len(labels)) if part.rows is None else part.rows
         raise InputError(
-            f"{what} has no label for {missing.sum()} of {len(labels)} samples, the first in row "
-            f"{int(np.argmax(missing))}, counted from 0; give labels for all, or leave those "
-            "samples out."
+            f"{part.what} has no label for {missing.sum()} of {len(labels)} samples, the first in "
+            f"row {rows[int(np.argmax(missing))]}, counted from 0; give labels for all, or leave "
+            "those samples out."
         )
     return labels
 
