@@ -247,3 +247,31 @@ def test_a_misspelt_key_is_named_rather_than_the_one_it_stands_for(tmp_path):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(InputError, match=r"called 'claims\.0\.colum'; did you mean 'column'"):
         load(str(tmp_path / "mine.yaml"))
+
+
+def test_a_row_has_its_own_metric_only_where_the_part_has_the_column(own, tmp_path):
+    """Else data without labels would be refused, for a column that they do not have."""
+    rows = ["pca", {"method": "rrae", "options": {"rank": 2}, "metrics": {"a": "knn-accuracy:10"}}]
+    parts = [
+        {**PART, "metrics": {"rank": "rank"}},
+        {"data": "shapes", "metrics": {"a": "fid:prior"}},
+    ]
+    own.write_text(
+        yaml.safe_dump(
+            {**OWN, "rows": rows, "parts": [*parts, {**parts[1], "rows": ["pca"], "name": "b"}]}
+        )
+    )
+    found = load(str(own))
+    jobs = plan(found, "small", 1, tmp_path)
+    assert [job.metrics for job in jobs] == [
+        {"rank": "rank"},
+        {"rank": "rank"},
+        {"a": "fd[inception]:prior"},
+        {"a": "knn-accuracy:10"},
+        {"a": "fd[inception]:prior"},
+    ]
+    assert [found.metrics_of(part) for part in found.parts] == [
+        ["rank"],
+        ["fid:prior", "knn-accuracy:10"],
+        ["fid:prior"],
+    ]

@@ -108,7 +108,7 @@ class Row(_Strict):
     settings: Settings = Field(default={}, description="over the part's")
     x: float | None = Field(None, description="x of this row in a power law")
     trained: bool = Field(True, description="false: its metrics need no trained model")
-    metrics: dict[str, str] = Field(default={}, description="over the part's")
+    metrics: dict[str, str] = Field(default={}, description="over the part's, by column")
     few_seeds: int | None = Field(
         None, ge=0, description="maximum, unless the budget is paper; 0 omits the row there"
     )
@@ -228,7 +228,8 @@ class Recipe(_Strict):
 
     def metrics_of(self, part: Part) -> list[str]:
         """The metrics of a part, and those with which rows override them."""
-        return [*part.metrics.values(), *(m for row in self.rows for m in row.metrics.values())]
+        own = (row.metrics.items() for row in self.rows_of(part))
+        return [*part.metrics.values(), *(m for c, m in itertools.chain(*own) if c in part.metrics)]
 
     def part(self, name: str) -> Part:
         """The part with a heading, the first for an empty one."""
