@@ -217,6 +217,14 @@ def test_errors_of_models_that_scale_data_differently_are_shares_of_the_variance
     assert measures(columns)[1]["error_share"].mean == 0.5
 
 
+def test_small_units_are_told_apart(tmp_path):
+    """Such as those of volts or metres in a small device."""
+    runs = [fake_run(tmp_path, (12,)), fake_run(tmp_path, (12,), method="ae")]
+    for run, scale in zip(runs, (1e-9, 5e-9), strict=True):
+        run.the_model.preprocessing = replace(run.the_model.preprocessing, scale=scale)
+    assert not columns_of(runs)[0].same_units
+
+
 def test_a_shift_leaves_the_units_of_errors(tmp_path):
     first, second = fake_run(tmp_path, (12,)), fake_run(tmp_path, (12,), method="ae")
     second.the_model.preprocessing = replace(second.the_model.preprocessing, offset=4.0)
