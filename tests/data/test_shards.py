@@ -225,3 +225,14 @@ def test_files_in_a_linked_folder_that_change_are_read_anew(tmp_path, size):
         for number in range(4):
             np.save(tmp_path / "disk" / f"{number}.npy", X + number + shift)
         assert np.asarray(load(tmp_path / "data").test.x).min() > X.min() + shift - 1
+
+
+def test_splits_of_a_folder_have_the_labels_and_parameters_beside_them(tmp_path):
+    for split, rows in (("train", slice(20)), ("test", slice(20, 24))):
+        np.save(tmp_path / f"{split}.npy", X[rows])
+        np.save(tmp_path / f"{split}.labels.npy", np.arange(24)[rows])
+        np.save(tmp_path / f"{split}.parameters.npy", X[rows, :1])
+    data = load(tmp_path)
+    np.testing.assert_array_equal(data.test.x, X[20:])
+    assert data.test.labels.tolist() == [20, 21, 22, 23]
+    np.testing.assert_array_equal(data.train.parameters, X[:20, :1])

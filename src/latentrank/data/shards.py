@@ -40,14 +40,15 @@ def read(path: Path, meaning: Meaning) -> Contents:
             f"{', '.join(readers.suffixes(in_folders=True))}."
         )
     stems = {name: name.removesuffix(_suffix(name)) for name in source.names}
+    beside = readers.numpy_files.are_beside(source.names)  # read with the arrays
     if any(map(named.holds_samples, stems.values())):
         found = _by_role(path, stems, meaning)
     elif all(_split(stem) for stem in stems.values()):
-        found = _by_split(path, stems, meaning)
+        found = _by_split(path, {n: s for n, s in stems.items() if n not in beside}, meaning)
     elif all(_suffix(name).lower() in _ONE_EACH for name in source.names):
         found = _one_each(path, source, meaning)
     else:
-        found = _together(path, source.names, meaning)
+        found = _together(path, [n for n in source.names if n not in beside], meaning)
     return replace(found, notes=(*source.notes, *found.notes))
 
 
