@@ -46,6 +46,21 @@ def test_data_are_found_beside_the_file(own, tmp_path, monkeypatch):
     assert list(jobs[0].metrics) == ["error", "rank"]
 
 
+def test_an_array_in_a_file_is_found_beside_the_file(own, tmp_path, monkeypatch):
+    np.savez(own.parent / "mine.npz", a=np.ones((9, 3)), b=np.ones((9, 4)))
+    own.write_text(yaml.safe_dump({**OWN, "parts": [{"data": "mine.npz:/a"}]}))
+    monkeypatch.chdir(tmp_path)
+    assert load("experiment/own.yaml").parts[0].data == "experiment/mine.npz:/a"
+
+
+def test_data_that_lack_their_files_leave_those_of_the_others_compared(own, tmp_path):
+    parts = [*OWN["parts"], {"data": "mnist"}]
+    own.write_text(yaml.safe_dump({**OWN, "parts": parts, "rows": ["pca"], "seeds": 1}))
+    where = {"out": tmp_path / "out", "data_root": tmp_path, "device": "cpu"}
+    page = reproduce.reproduce(str(own), **where)
+    assert [path.name for path in page.comparisons] == ["compare-mine.html"]
+
+
 def test_a_suffix_may_be_in_capitals(own):
     assert load(str(own.rename(own.with_name("OWN.YAML")))).parts
 
@@ -99,6 +114,7 @@ PART = OWN["parts"][0]
         ({"figures": ["spectrum:x"]}, "a figure is 'spectrum:x', expected spectrum"),
         ({"figures": ["tsne:gm"]}, "no density 'gm'"),
         ({"figures": ["bars:eror"]}, "no column 'eror'"),
+        ({"power": {"column": "eror", "x_label": "x", "expected": 1}}, "no column 'eror'"),
         (
             {"figures": ["bars:error"], "summary": "median"},
             "shows means, and the summary is median; write seeds:error",
@@ -231,3 +247,31 @@ def test_a_misspelt_key_is_named_rather_than_the_one_it_stands_for(tmp_path):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(InputError, match=r"called 'claims\.0\.colum'; did you mean 'column'"):
         load(str(tmp_path / "mine.yaml"))
+
+
+def test_a_row_has_its_own_metric_only_where_the_part_has_the_column(own, tmp_path):
+    """Else data without labels would be refused, for a column that they do not have."""
+    rows = ["pca", {"method": "rrae", "options": {"rank": 2}, "metrics": {"a": "knn-accuracy:10"}}]
+    parts = [
+        {**PART, "metrics": {"rank": "rank"}},
+        {"data": "shapes", "metrics": {"a": "fid:prior"}},
+    ]
+    own.write_text(
+        yaml.safe_dump(
+            {**OWN, "rows": rows, "parts": [*parts, {**parts[1], "rows": ["pca"], "name": "b"}]}
+        )
+    )
+    found = load(str(own))
+    jobs = plan(found, "small", 1, tmp_path)
+    assert [job.metrics for job in jobs] == [
+        {"rank": "rank"},
+        {"rank": "rank"},
+        {"a": "fd[inception]:prior"},
+        {"a": "knn-accuracy:10"},
+        {"a": "fd[inception]:prior"},
+    ]
+    assert [found.metrics_of(part) for part in found.parts] == [
+        ["rank"],
+        ["fid:prior", "knn-accuracy:10"],
+        ["fid:prior"],
+    ]

@@ -19,6 +19,7 @@ from latentrank.errors import InputError
 from latentrank.filenames import WEIGHTS
 from latentrank.hub import CARD
 from latentrank.report.errors import percent
+from latentrank.runs import opened
 from tests.local_server import Handler, LocalServer
 
 pytest.importorskip("huggingface_hub")
@@ -265,3 +266,14 @@ def test_without_the_library_the_extra_is_named(monkeypatch, run):
 def test_a_folder_is_not_fetched(tmp_path):
     with pytest.raises(InputError, match="is a folder on this machine"):
         hub.download(str(tmp_path))
+
+
+def test_a_saved_model_is_shared_as_its_folder_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    latentrank.save(latentrank.build("ae", (6,), latent_dim=3).eval(), tmp_path / "saved")
+    shared = hub.save_pretrained(opened(tmp_path / "saved"), tmp_path / "shared")
+    for place in ("~/saved", tmp_path / "saved"):  # a card is added to the folder itself
+        assert hub.save_pretrained(place, "~/saved") == tmp_path / "saved"
+    names = [sorted(path.name for path in folder.iterdir()) for folder in (shared, place)]
+    assert names == [["README.md", "model.json", "model.safetensors"]] * 2
+    assert hub.from_pretrained("~/saved").spec.method == "ae"

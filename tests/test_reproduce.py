@@ -1,4 +1,6 @@
 import json
+from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,11 +8,14 @@ import yaml
 
 from latentrank import metrics, reproduce, runs
 from latentrank.config import RunConfig
+from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.recipes import Claim, load
 from latentrank.report.reproduction import Cell, Grid, Page
 from latentrank.reproduce import plan, verdict
 from latentrank.runs.cache import train
+
+drawing = import_module("latentrank.reproduce.figures")  # which its function hides
 
 pytestmark = pytest.mark.usefixtures("one_at_a_time")
 
@@ -247,7 +252,8 @@ def test_verdicts_on_medians_compare_ranges():
 def test_verdicts_follow_means_and_spreads(low, high, told):
     rows = {"a": {"rank": Cell(low)}, "b": {"rank": Cell(high)}}
     page = Page("n", "t", "p", "small", 1, "0", "c", [Grid("blobs", ["rank"], rows)])
-    for claim in ({"rising": ["a", "b"]}, {"lowest": "a"}, {"highest": "b"}):
+    both = {"lowest": "a", "highest": "b"}
+    for claim in ({"rising": ["a", "b"]}, {"lowest": "a"}, {"highest": "b"}, both):
         assert f"Claim. {told}" == verdict(Claim(text="Claim.", column="rank", **claim), page)
 
 
@@ -318,3 +324,40 @@ def test_a_custom_recipe_may_have_custom_data(tmp_path):
     jobs = plan(load(str(path)), "small", 1, tmp_path, device="cpu")
     assert {job.config.data.source for job in jobs} == {str(tmp_path / "mine.npy")}
     assert "mine.npy instead of blobs" in " ".join(reproduce.differences(load(str(path)), "small"))
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_note(recipe, tmp_path):
+    """An error of zero on a logarithmic axis, and rows of a power law that the data lack."""
+    power = {"column": "rank", "x_label": "penalty", "expected": 1.0}
+    rows = [{**row, "x": x} for row, x in zip(TINY["rows"], (1.0, 2.0), strict=True)]
+    (tmp_path / "r.yaml").write_text(
+        yaml.safe_dump({**TINY, "rows": rows, "power": power, "figures": ["seeds:rank"]})
+    )
+    cells = {"AE": {"rank": Cell([0.0, 3.0])}}
+    grids = [Grid("other", ["error"], {}), Grid("blobs", ["rank"], cells)]
+    page = Page("n", "t", "p", "small", 2, "0", "c", grids)
+    drawn = drawing.figures(load(str(tmp_path / "r.yaml")), page, [])
+    assert drawn == []
+    assert page.notes == [
+        "No figure seeds:rank of blobs: Dots need at least one name, with positive values; leave "
+        "out the others.",
+        "No power law: A power law was requested through 1 and 1 numbers, expected pairs of "
+        "positive numbers with at least two different x; leave out the others.",
+    ]
+
+
+def test_real_samples_beside_generated_ones_are_of_every_class(monkeypatch):
+    """Images in folders of classes are read class by class."""
+    split = Split(np.arange(100.0)[:, None])
+    made = np.zeros((5, 1))
+    run = SimpleNamespace(dataset=lambda: Dataset("sorted", split, split))
+    subject = SimpleNamespace(density=str, generated=lambda name, count: made, run=run)
+    shown = []
+
+    def stop(real, sampled):
+        shown.extend(real.ravel().tolist())
+        raise InputError("seen")
+
+    monkeypatch.setattr(drawing, "tsne", stop)
+    assert drawing._picture("tsne", "gaussian", "AE", subject) == []
+    assert shown == [0, 25, 50, 74, 99]

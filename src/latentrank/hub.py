@@ -70,18 +70,21 @@ def save_pretrained(
     elif isinstance(model, LatentModel):
         save(model, folder)
     else:
-        _copy(run.folder if run else Path(str(model)), folder)
+        _copy(_folder_of(model), folder)
     if not (folder / CARD).is_file():
         write_text(folder / CARD, card(folder, run, name, license))
     return folder
 
 
 def _run_of(model: Shareable) -> Run | None:
-    if isinstance(model, Run):
-        return finished_run(model.folder)
-    if isinstance(model, str | Path) and (Path(model) / CONFIG).is_file():
-        return finished_run(model)
-    return None
+    if isinstance(model, LatentModel | LowRankAutoencoder):
+        return None
+    folder = _folder_of(model)
+    return finished_run(folder) if (folder / CONFIG).is_file() else None
+
+
+def _folder_of(model: Run | str | Path) -> Path:
+    return model.folder if isinstance(model, Run) else expanded(model)
 
 
 def _copy(source: Path, folder: Path) -> None:
@@ -91,8 +94,9 @@ def _copy(source: Path, folder: Path) -> None:
         )
     make_folder(folder)
     for path in filter(Path.is_file, (source / name for name in FILES)):
-        if not (path.name == CARD and (folder / CARD).is_file()):
-            shutil.copyfile(path, folder / path.name)
+        target = folder / path.name
+        if not (target.is_file() and (path.name == CARD or path.samefile(target))):
+            shutil.copyfile(path, target)
 
 
 def push_to_hub(
@@ -160,7 +164,7 @@ def download(
     Raises:
         InputError: huggingface_hub is not installed, or there is no such model.
     """
-    if Path(name).is_dir():
+    if expanded(name).is_dir():
         raise InputError(f"{name} is a folder on this machine, not a name on the Hub; load it.")
     api = _api(token)
     with _explained(
@@ -198,7 +202,9 @@ def from_pretrained(
     Raises:
         InputError: there is no such model, or it is damaged.
     """
-    folder = Path(name) if Path(name).is_dir() else download(str(name), **where)
+    folder = expanded(name)
+    if not folder.is_dir():
+        folder = download(str(name), **where)
     return load(folder, encoder=encoder, decoder=decoder)
 
 

@@ -12,7 +12,9 @@ import pytest
 from latentrank import metrics, runs
 from latentrank.__main__ import main
 from latentrank.cli.features import weights_by_name
+from latentrank.cli.options import _own_networks
 from latentrank.errors import InputError
+from latentrank.evaluation.features import weights_of
 from tests.cli.commands import refused, run_of
 from tests.data.test_standard import write_mnist
 from tests.kill import interrupted_write
@@ -100,12 +102,25 @@ def test_weights_without_a_name_belong_to_the_network_that_is_used(folder, capfd
     }
 
 
-def test_a_known_data_set_that_has_moved_is_measured_where_it_is(tmp_path):
+def test_files_of_weights_and_networks_may_be_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\ndef pair():\n    return nn.Linear(6, 2), nn.Linear(2, 6)\n"
+    )
+    given = weights_by_name(["inception=~/a.pth", "timm:x=~/b.pth"], [])
+    assert given == {"inception": tmp_path / "a.pth", "timm:x": tmp_path / "b.pth"}
+    assert weights_by_name(["~/a.pth"], ["inception"]) == {"inception": tmp_path / "a.pth"}
+    assert weights_of("inception", "~/own.py") == tmp_path / "own.py"
+    assert _own_networks("~/own.py:pair").keys() == {"encoder", "decoder"}
+
+
+def test_a_known_data_set_that_has_moved_is_measured_where_it_is(tmp_path, monkeypatch):
     write_mnist(tmp_path / "there" / "mnist")
     run = str(tmp_path / "run")
     settings = ["--data-root", str(tmp_path / "there"), "--train-size", "5", "--latent-dim", "2"]
     assert main(["train", "pca", "--data", "mnist", *settings, "--no-report", "--out", run]) == 0
     (tmp_path / "there").rename(tmp_path / "here")
-    moved = ["evaluate", run, "--data", str(tmp_path / "here")]
+    monkeypatch.setenv("HOME", str(tmp_path))  # a shell leaves `--data=~/here` as it is
+    moved = ["evaluate", run, "--data=~/here"]
     # Its classifier is trained on all samples, of which the run saw five.
     assert main([*moved, "--n", "6", "--metric", "fd:gaussian"]) == 0

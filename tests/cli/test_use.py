@@ -13,6 +13,7 @@ from torch import nn
 import latentrank
 from latentrank import inference, runs
 from latentrank.__main__ import _warnings_as_sentences, main
+from latentrank.cli.use import _columns_of_codes
 from tests.cli.commands import SMALL, run_of, squares
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -191,3 +192,15 @@ def test_our_warnings_are_sentences(tmp_path, monkeypatch):
         other = warnings.formatwarning("odd", UserWarning, np.__file__, 3)
     assert other == usual("odd", UserWarning, np.__file__, 3)
     assert warnings.formatwarning is usual
+
+
+def test_parameters_called_as_other_columns_keep_these():
+    arrays = {
+        "codes": np.zeros((2, 1)),
+        "rows": np.array([5, 7]),
+        "parameters": np.array([[0.1, 0.2, 0.3]] * 2),
+    }
+    columns = _columns_of_codes(arrays, ("row", "code 0", "dose"))
+    assert list(columns) == ["row", "parameter row", "parameter code 0", "dose", "code 0"]
+    assert columns["row"].tolist() == [5, 7]
+    assert columns["code 0"].tolist() == [0, 0]

@@ -107,10 +107,15 @@ def test_times_may_count_from_midnight_in_two_ways(tmp_path, recwarn):
     assert not recwarn.list
 
 
-def test_files_of_other_places_are_noted(tmp_path):
-    _field().to_netcdf(tmp_path / "a.nc")
-    _field(lat=(10.0, 20.0, 30.0)).to_netcdf(tmp_path / "b.nc")
-    assert any("other coordinates along lat" in note for note in load(tmp_path).notes)
+@pytest.mark.parametrize(("scale", "start"), [(1.0, 0.0), (1e-9, 0.0), (1.0, 1.7e9)])
+@pytest.mark.parametrize("stretch", [1.0, 1.5])
+def test_files_of_other_places_are_noted(tmp_path, scale, start, stretch):
+    """Of whatever unit: nanometres, or seconds since 1970."""
+    places = np.array([0.0, 10.0, 20.0])
+    for name, factor in (("a", 1.0), ("b", stretch)):
+        _field(lat=start + scale * factor * places).to_netcdf(tmp_path / f"{name}.nc")
+    noted = any("other coordinates along lat" in note for note in load(tmp_path).notes)
+    assert noted == (stretch != 1)
 
 
 def test_parameters_of_files_in_another_order_are_refused(tmp_path):

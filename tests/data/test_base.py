@@ -250,6 +250,10 @@ def test_parameters_in_data_frames_have_names_and_one_order():
     assert Dataset("mine", named, named, parameter_names=("d", "t")).parameter_names == ("d", "t")
     numbered = Split(x, parameters=pandas.DataFrame(frame.to_numpy()))
     assert Dataset("mine", numbered, numbered).parameter_names is None
+    both = Split(frame, parameters=frame)
+    normalised = Dataset("mine", both, both, mean=0.0, std=1.0)
+    assert normalised.parameter_names == ("dose", "time")
+    assert normalised.axes.channel_names == ("dose", "time")
 
 
 def test_what_a_data_set_shows_is_short():

@@ -1,4 +1,5 @@
 import shutil
+import struct
 import zipfile
 
 import numpy as np
@@ -287,3 +288,25 @@ def test_16_bits_are_resized_without_being_cut(tmp_path):
     for i in range(2):
         save(tmp_path / f"{i}.png", np.full((8, 8), 40_000, np.uint16))
     assert (every_image(load(tmp_path, 4)) == 40_000).all()
+
+
+def test_pages_with_colours_of_16_bits_are_noted(tmp_path):
+    """Pillow reads 8 of them, also of the pages of one file."""
+    pages = np.full((3, 4, 4, 3), 1000, "<u2")
+    tags = {256: 4, 257: 4, 258: 0, 259: 1, 262: 2, 273: 0, 277: 3, 278: 4, 279: pages[0].nbytes}
+    content, size = struct.pack("<2sHI", b"II", 42, 8), 2 + 12 * len(tags) + 4
+    for number, page in enumerate(pages):
+        bits = len(content) + size
+        places = {**tags, 258: bits, 273: bits + 6}
+        after = 0 if number == 2 else bits + 6 + page.nbytes
+        content += struct.pack("<H", len(tags))
+        for tag, value in places.items():
+            content += struct.pack(
+                "<HHII", tag, 4 if tag in (273, 279) else 3, 1 + 2 * (tag == 258), value
+            )
+        content += struct.pack("<IHHH", after, 16, 16, 16) + page.tobytes()
+    (tmp_path / "a.tif").write_bytes(content)
+    data = load(tmp_path / "a.tif")
+    assert (data.train.x == 3).all()
+    told = "Images with colours of more than 8 bits, of which the upper 8 are read: 3."
+    assert told in data.notes

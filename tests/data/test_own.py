@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from latentrank.data import load, load_like, load_samples
+from latentrank.data import load, load_like, load_samples, parameters
 from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 
@@ -118,3 +118,31 @@ def test_columns_that_vary_only_later_are_named(tmp_path):
     data = load(tmp_path / "then.csv")
     with pytest.warns(UserWarning, match=r"did not vary there \(valve\)"):
         load_samples(tmp_path / "now.csv", data.preprocessing, data.shape)
+
+
+@pytest.mark.parametrize("parts", [["test", "train", "train", "val", "test"], ["test"] * 5])
+def test_samples_of_a_table_divided_by_a_column_come_in_its_order(tmp_path, parts):
+    frame = pd.DataFrame({"a": np.arange(5.0), "b": np.arange(5.0) ** 2, "split": parts})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    split, _ = load_samples(tmp_path / "t.csv", Preprocessing(), (2,))
+    np.testing.assert_array_equal(split.x[:, 0], frame["a"])
+    assert split.rows.tolist() == [0, 1, 2, 3, 4]
+    read = parameters.read(tmp_path / "t.csv", 2, ("a", "b"))
+    np.testing.assert_array_equal(read[:, 1], frame["b"])
+
+
+def test_rows_in_messages_are_those_of_the_file(tmp_path):
+    """Also where a column divides its rows."""
+    frame = pd.DataFrame(
+        {"a": np.arange(8.0), "y": list("abababab"), "split": ["test", "train"] * 4}
+    )
+    frame.loc[5, "a"] = np.inf
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    for read in (load, lambda path: load_like(path, Preprocessing(), (1,))):
+        with pytest.raises(InputError, match=r"in row 5, counted from 0"):
+            read(tmp_path / "x.csv")
+    frame.assign(a=1.0, label=["c"] * 3 + [None] + ["d"] * 4).to_csv(
+        tmp_path / "y.csv", index=False
+    )
+    with pytest.raises(InputError, match=r"the first in row 3, counted from 0"):
+        load(tmp_path / "y.csv")

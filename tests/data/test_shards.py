@@ -202,3 +202,37 @@ def test_a_series_of_several_values_at_each_place_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"2\.nii holds an array of shape .*; expected a volume"):
         load(tmp_path / "2.nii")
     assert load(tmp_path / "1.nii").shape == (1, 4, 5, 6)
+
+
+def test_other_columns_of_a_folder_are_read_anew(tmp_path, size):
+    """Large ones are kept, and were once returned whatever columns were asked for."""
+    every = np.column_stack([X, np.arange(24) % 3])
+    for number in range(2):
+        frame = pd.DataFrame(every[12 * number :][:12], columns=["a", "b", "c", "y"])
+        frame.astype({"y": int}).to_csv(tmp_path / f"{number}.csv", index=False)
+    asked = (({"columns": "a"}, [0]), ({"labels": "y"}, [0, 1, 2]), ({"columns": "y"}, [3]))
+    for how, columns in (*asked, ({"columns": "c,a"}, [2, 0])):
+        data = load(tmp_path, **how)
+        rows = np.sort(np.concatenate([np.asarray(data.train.x), np.asarray(data.test.x)]), axis=0)
+        np.testing.assert_allclose(rows, np.sort(every[:, columns], axis=0))
+
+
+def test_files_in_a_linked_folder_that_change_are_read_anew(tmp_path, size):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "disk")
+    for shift in (0, 5):
+        for number in range(4):
+            np.save(tmp_path / "disk" / f"{number}.npy", X + number + shift)
+        assert np.asarray(load(tmp_path / "data").test.x).min() > X.min() + shift - 1
+
+
+def test_splits_of_a_folder_have_the_labels_and_parameters_beside_them(tmp_path):
+    for split, rows in (("train", slice(20)), ("test", slice(20, 24))):
+        np.save(tmp_path / f"{split}.npy", X[rows])
+        np.save(tmp_path / f"{split}.labels.npy", np.arange(24)[rows])
+        np.save(tmp_path / f"{split}.parameters.npy", X[rows, :1])
+    data = load(tmp_path)
+    np.testing.assert_array_equal(data.test.x, X[20:])
+    assert data.test.labels.tolist() == [20, 21, 22, 23]
+    np.testing.assert_array_equal(data.train.parameters, X[:20, :1])

@@ -192,3 +192,8 @@ def test_values_that_every_sample_lacks_are_called_a_mask():
     fields[3, 0, 0, 0] = np.nan
     with pytest.raises(InputError, match="in row 0, counted from 0; fill in"):
         infer(fields)
+
+
+def test_no_training_samples_are_reported_as_such():
+    with pytest.raises(InputError, match="mine has no training samples, expected at least one"):
+        Dataset("mine", Split(np.zeros((0, 3))), Split(np.zeros((2, 3))))

@@ -89,3 +89,15 @@ def test_the_pages_of_rows_are_asked_for_and_few_others(monkeypatch, tmp_path, c
     views.will_need(x, np.array([1]))  # in memory
     views.will_need(held.T, np.array([1]))  # rows are scattered
     assert len(asked) == 2
+
+
+def test_changes_in_memory_to_a_mapped_file_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(views, "LARGE", 1000)
+    np.save(tmp_path / "x.npy", np.zeros((40, 500)))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="c")
+    mapped += 1
+    for x in (mapped, mapped[10:], np.asarray(mapped)):
+        held = Split(x).x
+        assert all((block == 1).all() for block in blocks(held))
+        assert (np.asarray(held[:]) == 1).all()
+        assert (x == 1).all()

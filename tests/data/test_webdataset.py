@@ -175,3 +175,17 @@ def test_json_without_labels(tmp_path, content, refused):
             load(path, progress=False)
     else:
         assert load(path, progress=False).train.labels is None
+
+
+def test_folders_are_not_said_to_be_classes_beside_labels(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for key in ("a/0", "a/1", "b/2", "b/3"):
+            picture = io.BytesIO()
+            Image.fromarray(np.zeros((4, 4), np.uint8)).save(picture, "png")
+            for suffix, content in (("png", picture.getvalue()), ("cls", b"even")):
+                member = tarfile.TarInfo(f"{key}.{suffix}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    data = load(tmp_path / "a.tar", progress=False)
+    assert data.class_names == ("even",)
+    assert "Folders" not in " ".join(data.notes)

@@ -121,6 +121,8 @@ def test_a_damaged_file_is_replaced_by_a_new_training(blobs, tmp_path):
             {"test_images": np.zeros((80, 1, 9, 9), dtype=np.uint8)},
             r"\(1, 12, 12\) and test samples \(1, 9, 9\), expected the same",
         ),
+        ({"images": np.zeros((80, 1, 12, 12), int)}, "int64, expected uint8, or real numbers"),
+        ({"labels": ["a", "b"] * 40, "test_labels": ["a"] * 80}, "number the classes"),
     ],
 )
 def test_unusable_input_is_explained(blobs, change, message):
@@ -128,6 +130,12 @@ def test_unusable_input_is_explained(blobs, change, message):
     given = {"images": images, "labels": labels, "test_images": images, "test_labels": labels}
     with pytest.raises(InputError, match=message):
         train_classifier(**(given | change))
+
+
+def test_integers_that_are_no_bytes_are_explained(trained):
+    """They would be clipped to black and white."""
+    with pytest.raises(InputError, match="uint16, expected uint8, or real numbers"):
+        trained.features(np.zeros((2, 1, 12, 12), np.uint16))
 
 
 def test_images_of_another_shape_are_explained(trained):

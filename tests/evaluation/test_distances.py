@@ -274,6 +274,14 @@ def test_too_few_samples_for_the_neighbours_are_explained(measure, sizes, k):
     with pytest.raises(InputError, match=f"k is {k}, expected .* below the number of samples"):
         measure(real, generated, k=k)
     measure(real, generated, k=k - 1)
+    with pytest.raises(InputError, match=r"k is 1\.5, expected an integer"):
+        measure(real, generated, k=1.5)
+
+
+@pytest.mark.parametrize("how", [{"subsets": 0}, {"subset_size": 1}])
+def test_subsets_without_an_estimate_are_refused(how):
+    with pytest.raises(InputError, match="expected at least 1 of at least 2"):
+        kernel_distance(np.eye(3), np.eye(3), **how)
 
 
 def test_density_has_neighbourhoods_of_real_samples_alone():

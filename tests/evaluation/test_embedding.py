@@ -44,3 +44,5 @@ def test_unusable_input_is_explained():
         tsne(np.zeros((5, 3)), np.zeros((1, 3)))
     with pytest.raises(InputError, match="NaN or infinite"):
         tsne(np.zeros((5, 3)), np.full((5, 3), np.nan))
+    with pytest.raises(InputError, match="all equal"):  # which would end the process
+        tsne(np.ones((8, 3)), np.ones((6, 3)))

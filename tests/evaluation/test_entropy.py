@@ -41,7 +41,8 @@ def test_entropy_is_scipys(rng):
 
 
 @pytest.mark.parametrize(
-    "bad", [np.ones(3), [[1.0, 0.0], [1.0, 1.0]], [[1.5, -0.5]], np.zeros((0, 3))]
+    "bad",
+    [np.ones(3), [[1.0, 0.0], [1.0, 1.0]], [[1.5, -0.5]], np.zeros((0, 3)), [[np.nan, 0.5]]],
 )
 def test_rows_that_are_not_probabilities_are_explained(bad):
     with pytest.raises(InputError, match="take the softmax first"):

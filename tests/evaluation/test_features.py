@@ -121,6 +121,8 @@ def test_to_uint8_rounds_and_clips_and_leaves_colours_alone():
     np.testing.assert_array_equal(to_uint8(colours), colours)
     np.testing.assert_array_equal(to_uint8(colours.astype(np.float32) / 255), colours)
     assert to_uint8(np.array([-1.0, 0.999, 2.0])).tolist() == [0, 255, 255]
+    with pytest.raises(InputError, match="int64, expected uint8, or real numbers"):
+        to_uint8(np.array([0, 128, 255]))
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 100])

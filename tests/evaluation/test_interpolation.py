@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import torch
 
 from latentrank.errors import InputError
 from latentrank.evaluation.interpolation import linear, pca_grid, random_pairs, spherical
@@ -28,6 +29,13 @@ class TestBothWays:
         assert path.dtype == np.float32
         np.testing.assert_array_equal(path[:, 0], a)
         np.testing.assert_array_equal(path[:, -1], b)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_codes_may_be_tensors_as_a_model_returns_them(self, way, dtype):
+        a = torch.tensor([[0.0, 4.0]], dtype=dtype, requires_grad=True)
+        path = way(a, torch.zeros_like(a), 3)
+        assert path.dtype == np.float32
+        np.testing.assert_array_equal(path[0], [[0, 4], [0, 2], [0, 0]])
 
     def test_two_steps_are_the_ends(self, way, rng):
         a, b = rng.normal(size=(2, 4, 6))

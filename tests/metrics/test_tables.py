@@ -28,3 +28,16 @@ def test_what_is_not_known_stays_empty():
     assert accuracies.rows == [["mlp", "50 %", ""], ["knn", "", "90.00 ± 0.10 %"]]
     assert others.rows == [["own", "0.25"], ["own x", "0.5"]]
     assert tables([]) == []
+
+
+def test_a_metric_of_another_package_need_not_state_how_many_samples():
+    """As one that draws from a density by a formula, or numbers its labels otherwise."""
+    own = {"density": "gmm", "features": {"name": "x"}}
+    values = [
+        Value("own[x]:gmm", "own", 0.5, identity=own),
+        Value("kappa", "kappa", 0.25, identity={"probe": "mlp"}),
+    ]
+    distances, accuracies = tables(values)
+    assert distances.header == ["", "gmm"]
+    assert distances.rows[0] == ["own", "0.5"]
+    assert accuracies.rows == [["mlp, kappa", "0.25"]]

@@ -217,6 +217,14 @@ def test_errors_of_models_that_scale_data_differently_are_shares_of_the_variance
     assert measures(columns)[1]["error_share"].mean == 0.5
 
 
+def test_small_units_are_told_apart(tmp_path):
+    """Such as those of volts or metres in a small device."""
+    runs = [fake_run(tmp_path, (12,)), fake_run(tmp_path, (12,), method="ae")]
+    for run, scale in zip(runs, (1e-9, 5e-9), strict=True):
+        run.the_model.preprocessing = replace(run.the_model.preprocessing, scale=scale)
+    assert not columns_of(runs)[0].same_units
+
+
 def test_a_shift_leaves_the_units_of_errors(tmp_path):
     first, second = fake_run(tmp_path, (12,)), fake_run(tmp_path, (12,), method="ae")
     second.the_model.preprocessing = replace(second.the_model.preprocessing, offset=4.0)
@@ -251,3 +259,12 @@ def test_a_run_counts_once_in_the_mean_over_seeds(tmp_path):
     again = fake_run(tmp_path / "c", seed=1, device="gpu")
     with pytest.raises(InputError, match=r"a and .*c have the same settings and the same seed, 1,"):
         columns_of([first, second, again])
+
+
+def test_which_of_several_trainings_was_kept_is_no_result(tmp_path):
+    record = {"seeds": [0, 7], "errors": [0.2, 0.1], "ranks": [3, 3], "kept": 1}
+    runs = [fake_run(tmp_path, seed=seed) for seed in (0, 1)]
+    for run in runs:
+        run.metrics["restarts"] = record
+    rows, _ = metric_rows(columns_of(runs))
+    assert not [row for row in rows if "restarts" in row[0]]

@@ -94,3 +94,40 @@ def test_data_that_change_while_the_program_runs_give_another_name(place, tmp_pa
         os.utime(file, (time, time))
         names.append(folder_name(config))
     assert names[0] == names[2] != names[1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("hf:lab/x", "hf:others/x"), ("a/x.npy", "b/x.npy"), ("{}:/a/T", "{}:/b/T")]
+)
+def test_data_that_end_in_one_name_give_different_names(one, other, tmp_path):
+    (tmp_path / "x.h5").write_bytes(b"content")
+    names = [
+        folder_name(RunConfig(method="ae", data=source.format(tmp_path / "x.h5")))
+        for source in (one, other, one)
+    ]
+    assert names[0] == names[2] != names[1]
+    assert content(RunConfig(method="ae", data="x.h5:/a"))["data"].isalnum()
+
+
+def test_labels_beside_an_array_belong_to_its_content(tmp_path):
+    config = RunConfig(method="ae", data=str(tmp_path / "x.npy"))
+    (tmp_path / "x.npy").write_bytes(b"samples")
+    names = [folder_name(config)]
+    for labels in (b"one", b"other"):
+        (tmp_path / "x.labels.npy").write_bytes(labels)
+        names.append(folder_name(config))
+    assert len(set(names)) == 3
+
+
+def test_files_in_linked_folders_belong_to_the_content(tmp_path):
+    """As where each split lies on another disk."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data" / "train").symlink_to(tmp_path / "disk")
+    config = RunConfig(method="ae", data=str(tmp_path / "data"))
+    names = []
+    for content_of_file in (b"one", b"other"):
+        (tmp_path / "disk" / "x.npy").write_bytes(content_of_file)
+        names.append(folder_name(config))
+    assert names[0] != names[1]
+    assert folder_name(RunConfig(method="ae", data=".")) != folder_name(config)

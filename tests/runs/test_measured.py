@@ -82,3 +82,15 @@ def test_metrics_that_lack_a_value_are_refused_in_a_sentence(name, trained, tmp_
     (run.folder / "metrics.json").write_text(json.dumps(kept))
     with pytest.raises(InputError, match=rf"\({name} is missing\); restore it, or remove it"):
         run.metrics["rank"]
+
+
+def test_samples_to_diagnose_a_model_are_of_the_whole_split(monkeypatch):
+    """Images in folders of classes are read class by class."""
+    x = np.arange(1000.0)[:, None] * [1.0, -1.0]
+    dataset = Dataset("sorted", Split(x), Split(x))
+    model = latentrank.build("pca", (2,), latent_dim=1, bounded=False)
+    fit(model, dataset, TrainConfig(device="cpu"), progress=False)
+    monkeypatch.setattr(model, "diagnose", lambda seen: {"seen": seen[:, 0].tolist()})
+    seen = measured(model, dataset, model.encode(next(model.batches(x))))["seen"]
+    ends = dataset.preprocessing.normalise(x[[0, -1]])[:, 0].tolist()
+    assert (len(seen), seen[0], seen[-1]) == (256, *ends)

@@ -344,3 +344,10 @@ def test_without_optuna_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InputError, match=r"pip install 'latentrank\[sweep\]'"):
         sweep(BASE, [PENALTY], 1, out=tmp_path)
+
+
+def test_a_database_lies_in_the_folder_of_its_study_whatever_the_data_are_called():
+    """What follows a question mark is none of a database's path."""
+    search = parse_search("latent_dim=1,2")
+    base = configured({"method": "pca", "data": "what?.npy"}, [search], {"latent_dim": 1})
+    assert study_name(base, [search], "x").startswith("what--pca-")

@@ -15,6 +15,7 @@ from latentrank.config import RunConfig, TrainConfig
 from latentrank.data import DataModule, Dataset, Split
 from latentrank.errors import InputError
 from latentrank.losses import GAMES
+from latentrank.models.gan import GAN, Health
 from latentrank.runs.train import finish, resolve, start
 from latentrank.training import fit
 from latentrank.training.module import seed_step
@@ -189,3 +190,13 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(tmp_path):
         assert other["rank"] == row["rank"]
         for name in ("train/discriminator", "train/generator", "train/real_accuracy"):
             assert other[name] == pytest.approx(row[name], rel=1e-6)
+
+
+def test_the_real_samples_of_a_validation_are_of_the_whole_split(monkeypatch):
+    """Images in folders of classes are read class by class."""
+    seen = []
+    monkeypatch.setattr(GAN, "health", lambda self, x: seen.append(x) or Health(1.0, 0.5))
+    x = np.linspace(0, 1, 1000, dtype=np.float32)[:, None].repeat(6, axis=1)
+    data = Dataset("sorted", Split(x[:16]), Split(x), latent_dim=3, bounded=True)
+    fit(build(), data, TrainConfig(batch_size=8, device="cpu", steps=1), progress=False)
+    np.testing.assert_array_equal(seen[0], x[::4])

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from latentrank.cli.app import option
 from latentrank.errors import InputError
+from latentrank.io import expanded
 
 Weights = Annotated[
     list[str] | None,
@@ -39,9 +40,9 @@ def weights_by_name(given: Sequence[str] | None, used: Collection[str]) -> dict[
     for text in given or ():
         name, equals, file = text.partition("=")
         if equals and _has_weights(name):
-            found[name] = Path(file)
+            found[name] = expanded(file)
         elif len(networks) == 1:
-            found[networks[0]] = Path(text)
+            found[networks[0]] = expanded(text)
         else:
             raise InputError(
                 f"--weights is {text}, but the networks in use are {' and '.join(networks)}; write "

@@ -26,7 +26,7 @@ from latentrank.config import (
 )
 from latentrank.errors import InputError
 from latentrank.filenames import SPEC
-from latentrank.io import parse_value
+from latentrank.io import expanded, parse_value
 
 if TYPE_CHECKING:
     from latentrank.runs import Run
@@ -206,13 +206,13 @@ def _own_networks(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     file, _, name = text.rpartition(":")
-    if not Path(file).is_file():
+    if not (path := expanded(file)).is_file():
         raise InputError(
             f"--networks is {text}, expected FILE.py:FUNCTION with a file that exists; check it."
         )
     from latentrank import nets
 
-    function = runpy.run_path(file).get(name)
+    function = runpy.run_path(str(path)).get(name)
     if not callable(function):
         raise InputError(f"There is no function '{name}' in {file}; check --networks.")
     encoder, decoder = nets.pair_of(function(), function)

@@ -74,18 +74,20 @@ _OF_SAMPLES = ("names", "rows", "errors")
 def _columns_of_codes(
     arrays: Mapping[str, Any], known_names: Sequence[str] | None
 ) -> dict[str, Any]:
-    """Codes and what is known about their samples, by column name."""
+    """Codes and what is known about their samples, by column name; no parameter hides another."""
     from latentrank.data.parameters import parameter_names
 
     columns = {name.removesuffix("s"): arrays[name] for name in _OF_SAMPLES if name in arrays}
     if "labels" in arrays:
         known = arrays.get("class_names")
         columns["label"] = arrays["labels"] if known is None else known[arrays["labels"]]
+    codes = {f"code {i}": values for i, values in enumerate(arrays["codes"].T)}
     if "parameters" in arrays:
-        values = arrays["parameters"]
+        values, taken = arrays["parameters"], {*columns, *codes}
         named = parameter_names(known_names, values.shape[1])
+        named = [f"parameter {name}" if name in taken else name for name in named]
         columns |= dict(zip(named, values.T, strict=True))
-    return columns | {f"code {i}": values for i, values in enumerate(arrays["codes"].T)}
+    return columns | codes
 
 
 @app.command(cls=DensityCommand, rich_help_panel=GENERATE)

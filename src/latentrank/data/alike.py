@@ -12,6 +12,9 @@ from latentrank.data.axes import same_unit
 from latentrank.errors import InputError
 from latentrank.formatting import first_of
 
+#: Coordinates that differ by a smaller share of their range are rounded differently.
+_ROUNDING = 1e-6
+
 
 def aligned(files: Sequence[str], contents: Sequence[Contents]) -> list[Contents]:
     """The contents of files, with channels or columns in the order of those of the first file.
@@ -97,7 +100,8 @@ def _moved(contents: Contents, first: Contents, what: str) -> list[str]:
         mine.name
         for mine, its in zip(contents.axes.places, first.axes.places, strict=False)
         if mine.values is not None and its.values is not None
-        if mine.values.shape == its.values.shape and not np.allclose(mine.values, its.values)
+        if mine.values.shape == its.values.shape
+        if np.abs(mine.values - its.values).max(initial=0) > _ROUNDING * np.ptp(its.values)
     ]
     alone = f"{what} has other coordinates along {', '.join(moved)} than the files before it."
     return [alone] if moved else []

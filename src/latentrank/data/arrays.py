@@ -32,7 +32,8 @@ class Meaning(NamedTuple):
         validation: the split that a validation part joins, `"train"`, `"test"` or `"none"`.
         lenient: labels and parameters may be absent, as in new samples.
         is_split: the samples are one of several splits, so that no column names these.
-        whole: all files of one sample each form one part, whatever their folders are called.
+        whole: all samples of a table, or files of one sample each, form one part in their order,
+            whatever a column or their folders say of splits.
         trained: the conventions of the training data, see `latentrank.data.axes.Axes`.
     """
 
@@ -341,9 +342,9 @@ def _flat_labels(part: Part) -> Any:
                 "classes; give the class alone."
             )
         named = np.array([text_of(value) for value in labels.tolist()], dtype=str)
-        return _complete(named, named == "", part.what)
+        return _complete(named, named == "", part)
     if labels.dtype.kind == "f":
-        _complete(labels, np.isnan(labels), part.what)
+        _complete(labels, np.isnan(labels), part)
     if not are_integers(labels):
         raise InputError(
             f"{part.what} has labels of dtype {labels.dtype}; expected integers of 64 bits or "
@@ -352,18 +353,23 @@ def _flat_labels(part: Part) -> Any:
     return labels.astype(np.int64)
 
 
-def _complete(labels: Array, missing: NDArray[np.bool_], what: str) -> Array:
+def _complete(labels: Array, missing: NDArray[np.bool_], part: Part) -> Array:
     if missing.any():
+        rows = np.arange(len(labels)) if part.rows is None else part.rows
         raise InputError(
-            f"{what} has no label for {missing.sum()} of {len(labels)} samples, the first in row "
-            f"{int(np.argmax(missing))}, counted from 0; give labels for all, or leave those "
-            "samples out."
+            f"{part.what} has no label for {missing.sum()} of {len(labels)} samples, the first in "
+            f"row {rows[int(np.argmax(missing))]}, counted from 0; give labels for all, or leave "
+            "those samples out."
         )
     return labels
 
 
 def text_of(value: object) -> str:
     """Text without spaces around it; empty where there is none."""
-    if value is None or value != value:  # NaN stands for missing text in tables
+    try:
+        missing = value is None or bool(value != value)  # NaN stands for missing text in tables
+    except TypeError:  # or pandas' NA, which is neither equal to itself nor different
+        missing = True
+    if missing:
         return ""
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()

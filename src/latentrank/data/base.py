@@ -188,9 +188,9 @@ class Dataset:
             rows = (train.rows, test.rows)
             made, told = units.infer(train.x, test.x, what=self.name, rows=rows)
             said += told
-        channels = self.axes.channels or of_columns(train.columns)
+        channels = self.axes.channels or of_columns(self.train.columns)
         count = 0 if train.parameters is None else train.parameters.shape[1]
-        called = self.parameter_names or names_of_columns(train.parameter_columns)
+        called = self.parameter_names or names_of_columns(self.train.parameter_columns)
         self.__dict__.update(
             name=readable([self.name])[0],
             train=train,

@@ -101,6 +101,11 @@ def stamp_of(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
+def every_file(path: Path) -> list[Path]:
+    """The files below a folder, also in folders that are links, or the file itself."""
+    return sorted(path / name for name in _walk(path)[0]) if path.is_dir() else [path]
+
+
 def _walk(path: Path) -> tuple[list[str], list[str]]:
     """All files below a folder, visiting each folder once, and the skipped links to folders."""
     files, links = [], []
@@ -217,7 +222,9 @@ class Arrangement:
         return found
 
 
-def arrange(names: list[str], what: str, meaning: Meaning = UNSAID) -> Arrangement:
+def arrange(
+    names: list[str], what: str, meaning: Meaning = UNSAID, labels: list[str] | None = None
+) -> Arrangement:
     """Derive splits and classes from folder names.
 
     Folders named after splits, such as `Train`, `val` or, if all are, `test_images`, at the top or
@@ -230,6 +237,7 @@ def arrange(names: list[str], what: str, meaning: Meaning = UNSAID) -> Arrangeme
         names: paths with forward slashes.
         what: description of their origin, for messages.
         meaning: the split that validation files join, and whether a trained model is given them.
+        labels: the class of each file, if known from elsewhere than its folder.
 
     Raises:
         InputError: fewer than two files, nothing for one of the splits, or only some of the folders
@@ -261,7 +269,10 @@ def arrange(names: list[str], what: str, meaning: Meaning = UNSAID) -> Arrangeme
         rows = holdout(len(names), what)
         drawn = [said_of_holdout(len(rows[1]), len(names))]
     order = np.concatenate(rows)
-    classes, said = _classes([groups[i] for i in order], [names[i] for i in order])
+    if labels is None:
+        classes, said = _classes([groups[i] for i in order], [names[i] for i in order])
+    else:
+        classes, said = [labels[i] for i in order], ()
     return Arrangement(rows, classes, (*notes, *said, *drawn))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from operator import methodcaller
 from pathlib import Path
@@ -68,10 +67,8 @@ def read(
         raise InputError(
             f"{path} holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}."
         )
-    found = arrange(source.names, str(path), meaning)
+    found = arrange(source.names, str(path), meaning, source.labels)
     x, notes = decode(source, found.order, image_size, progress=progress, wanted=wanted)
-    if source.labels is not None:
-        found = replace(found, classes=[source.labels[i] for i in found.order])
     parts = found.parts(str(path), source.names, x)
     return Contents(parts, notes=(*source.notes, *found.notes, *notes), layout="NCHW")
 

@@ -91,7 +91,7 @@ def load_like(
     )
     for part, split in zip(contents.parts, splits, strict=True):
         if split.x.dtype.kind == "f":  # refuses what is not finite
-            Moments.of(split.x, part.what, exact=False)
+            Moments.of(split.x, part.what, exact=False, rows=split.rows)
         check_range(split.x, preprocessing, part.what, contents.axes.channel_names)
     return splits, {
         "class_names": contents.class_names or class_names,

@@ -201,8 +201,10 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     """The pages or frames of one file, each a sample."""
     try:
         with Image.open(path) as image:
-            frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
-            heads = [replace(head(frame), pages=1) for frame in frames]
+            heads, frames = [], []
+            for frame in ImageSequence.Iterator(image):
+                heads.append(replace(head(frame), pages=1))  # a copy does not say how it was stored
+                frames.append(frame.copy())
     except Exception as error:  # decoders raise various errors
         raise unreadable(path.parent, [path.name]) from error
     names = [f"{path.name} page {i + 1}" for i in range(len(heads))]

@@ -49,7 +49,7 @@ def read(path: str | Path, width: int, names: Sequence[str] | None = None) -> ND
     if not path.is_file() or reader is None:
         wrong = "cannot be read as parameters" if path.is_file() else "does not exist"
         raise InputError(f"{path} {wrong}; give a .npy or .csv file with {width} numbers in a row.")
-    meaning = UNSAID._replace(kind="table", lenient=True)
+    meaning = UNSAID._replace(kind="table", lenient=True, whole=True)
     if reader.holds == "arrays":
         meaning = meaning._replace(columns=("parameters",))  # rather than samples beside them
     elif names and reader.holds in ("columns", "sheets") and tables.has_names(path):

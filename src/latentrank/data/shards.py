@@ -40,14 +40,15 @@ def read(path: Path, meaning: Meaning) -> Contents:
             f"{', '.join(readers.suffixes(in_folders=True))}."
         )
     stems = {name: name.removesuffix(_suffix(name)) for name in source.names}
+    beside = readers.numpy_files.are_beside(source.names)  # read with the arrays
     if any(map(named.holds_samples, stems.values())):
         found = _by_role(path, stems, meaning)
     elif all(_split(stem) for stem in stems.values()):
-        found = _by_split(path, stems, meaning)
+        found = _by_split(path, {n: s for n, s in stems.items() if n not in beside}, meaning)
     elif all(_suffix(name).lower() in _ONE_EACH for name in source.names):
         found = _one_each(path, source, meaning)
     else:
-        found = _together(path, source.names, meaning)
+        found = _together(path, [n for n in source.names if n not in beside], meaning)
     return replace(found, notes=(*source.notes, *found.notes))
 
 
@@ -119,7 +120,7 @@ def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
     parts = []
     for index, alike in enumerate(zip(*(contents.parts for contents in found), strict=True)):
         values = concatenated([part.metadata for part in alike])
-        x = _concatenated([part.x for part in alike], path, names, index)
+        x = _concatenated([part.x for part in alike], path, names, (index, meaning))
         parts.append(Part(str(path), x, **values))
     return replace(found[0], parts=parts, notes=_notes(found))
 
@@ -130,8 +131,16 @@ def _notes(found: Iterable[Contents]) -> tuple[str, ...]:
 
 
 def _concatenated(
-    arrays: Sequence[Array], path: Path, names: Sequence[str], part: int = 0
+    arrays: Sequence[Array], path: Path, names: Sequence[str], chosen: object = None
 ) -> Array:
+    """The arrays one after the other, large ones from the cache.
+
+    Args:
+        arrays: `(n, ...)`, of one shape.
+        path: the folder.
+        names: their files there.
+        chosen: which part of the files they are.
+    """
     if len(arrays) == 1:
         return arrays[0]
     for name, array in zip(names, arrays, strict=False):
@@ -148,7 +157,7 @@ def _concatenated(
     def pieces() -> Iterator[Array]:
         return (block.astype(dtype) for array in arrays for block in blocks(array))
 
-    key = (str(path.resolve()), lazy.stamp(path), list(names), part, "shards v2")
+    key = (str(path.resolve()), lazy.stamp(path), list(names), repr(chosen), "shards v3")
     return cache.cached(key, lambda: (shape, dtype, pieces()))
 
 

@@ -161,4 +161,6 @@ def _concatenated(first: Part, second: Part) -> Part:
             f"{first.what} has {first.x.dtype} of shape {first.x.shape} and {second.what} has "
             f"{second.x.dtype} of shape {second.x.shape}; give both the same."
         )
-    return Part(first.what, np.concatenate([first.x, second.x]), **values)
+    known = [part.rows for part in (first, second) if part.rows is not None]
+    rows = np.concatenate(known) if len(known) == 2 else None
+    return Part(first.what, np.concatenate([first.x, second.x]), **values, rows=rows)

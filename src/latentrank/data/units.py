@@ -51,7 +51,7 @@ def infer(
         The preprocessing, and notes for the user.
 
     Raises:
-        InputError: a value is NaN, infinite or too large.
+        InputError: a value is NaN, infinite or too large, or there are no training samples.
 
     Example:
         >>> masks = np.array([0, 1, 1, 0], dtype=np.uint8).reshape(1, 1, 2, 2)
@@ -72,6 +72,8 @@ def infer(
     said = [_said(low, high, integral, bound)] if x.ndim >= 4 else []
     if bound is not None:
         return Preprocessing(0.0, bound, 0.0, bound, dtype), said
+    if not len(x):
+        raise InputError(f"{what} has no training samples, expected at least one; give some.")
     found = every[0] if every[0].squares is not None else Moments.of(x, what)
     # the mean of a constant is rounded
     offset = np.where(found.scale == 0, found.low, found.mean)

@@ -157,5 +157,7 @@ def lazily(x: Array) -> Array:
 def _large_map(x: Array) -> mmap.mmap | None:
     base: Any = x
     while isinstance(base, np.ndarray) and base.base is not None:
+        if getattr(base, "mode", "") == "c":  # its changes are in memory alone
+            return None
         base = base.base
     return base if isinstance(base, mmap.mmap) and x.nbytes > LARGE else None

@@ -21,10 +21,11 @@ from torch import Tensor, nn
 
 from latentrank.data.base import to_float
 from latentrank.data.cache import ADVICE
+from latentrank.data.plain import integer_labels
 from latentrank.errors import InputError
 from latentrank.evaluation.cache import content_key
 from latentrank.evaluation.fitting import fit_classes
-from latentrank.evaluation.images import batch_size
+from latentrank.evaluation.images import batch_size, check_colours
 from latentrank.evaluation.labelled import labelled
 from latentrank.io import atomic_write
 from latentrank.torch_state import isolated
@@ -108,6 +109,7 @@ class Classifier:
                 f"Images of shape {tuple(images.shape)} were given to a classifier of "
                 f"{self.shape} images; give (N, {', '.join(map(str, self.shape))})."
             )
+        check_colours(images)
         out = np.empty((len(images), width), dtype=np.float32)
         device, step = self.head.weight.device, self.batch_size
         with torch.inference_mode():
@@ -223,8 +225,8 @@ def train_classifier(
         The `Classifier`, with its test accuracy.
 
     Raises:
-        InputError: arrays that are not images, labels that do not match them, a single class,
-            test images of a different shape, or a cache that cannot be written.
+        InputError: arrays that are not images, labels that do not match them or are no integers, a
+            single class, test images of a different shape, or a cache that cannot be written.
 
     Example:
         >>> dark = np.zeros((64, 1, 8, 8), dtype=np.uint8)
@@ -240,8 +242,9 @@ def train_classifier(
                 f"The {part} images have shape {tuple(x.shape)}, expected (N, C, H, W); "
                 "a classifier's features exist for images only."
             )
+        check_colours(x)
     train, test, count = labelled(images, labels, test_images, test_labels)
-    classes, known = np.unique(labels), np.asarray(test_labels, dtype=np.int64)
+    classes, known = np.unique(integer_labels(labels)), integer_labels(test_labels)
     arrays = {"x": images, "y": classes[train.y].astype(np.int64), "test_x": test_images}
     fingerprint = content_key({**arrays, "test_y": known}, {})
     key = content_key({}, {"data": fingerprint, "seed": seed, "epochs": epochs, "format": FORMAT})

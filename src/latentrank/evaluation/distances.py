@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -193,14 +194,15 @@ def kernel_distance(
         features_a: `(n, d)` features.
         features_b: `(m, d)` features.
         subsets: number of subsets drawn from each set.
-        subset_size: samples in a subset, at most the size of the smaller set.
+        subset_size: samples in a subset, from 2; those of the smaller set if it has fewer.
         seed: random seed for the subsets; the default draws the same subsets as torch-fidelity.
 
     Returns:
         Mean and standard deviation over the subsets.
 
     Raises:
-        InputError: sets of different width, fewer than 2 samples, or values that are not finite.
+        InputError: sets of different width, fewer than 2 samples in one or in a subset, no subset,
+            or values that are not finite.
 
     Example:
         >>> x = np.array([[0.0], [1.0]])
@@ -208,6 +210,11 @@ def kernel_distance(
         9.5
     """
     a, b = _checked_pair(features_a, features_b)
+    if subsets < 1 or subset_size < 2:
+        raise InputError(
+            f"{subsets} subsets of {subset_size} samples were requested, expected at least 1 of at "
+            "least 2; raise them."
+        )
     size = min(subset_size, len(a), len(b))
     rng = np.random.RandomState(seed)  # the generator of torch-fidelity
     values = [
@@ -246,7 +253,8 @@ def _checked_neighbours(
 ) -> tuple[Array, Array]:
     a, b = _checked_pair(real, generated)
     count = len(a) if smallest == "real" else min(len(a), len(b))
-    if not 1 <= k < count:
+    given: Any = k
+    if not (isinstance(given, Integral) and 1 <= k < count):
         raise InputError(
             f"k is {k}, expected an integer from 1 to below the number of samples, "
             f"{count}; lower k or give more samples."

@@ -38,8 +38,8 @@ def tsne(
         `(min(N, max_samples), 2)` and `(min(M, max_samples), 2)` float32.
 
     Raises:
-        InputError: samples of different shape, fewer than two of either, or values
-            that are not finite.
+        InputError: samples of different shape, fewer than two of either, all of them equal, or
+            values that are not finite.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -62,6 +62,10 @@ def tsne(
         raise InputError(
             "Samples to embed hold NaN or infinite values, expected finite numbers; "
             "look for a decoder that diverged."
+        )
+    if (together == together[0]).all():
+        raise InputError(
+            "Samples to embed are all equal, expected different ones; look for a collapsed code."
         )
     perplexity = min(30.0, (len(together) - 1) / 3)  # t-SNE's upper bound for small sets
     start = "pca" if together.shape[1] > 1 else "random"  # PCA initialisation needs two coordinates

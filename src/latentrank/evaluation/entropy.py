@@ -66,7 +66,8 @@ def mean_entropy(probabilities: ArrayLike) -> float:
         0.5
     """
     p = np.asarray(unwrapped(probabilities, "probabilities"), dtype=np.float64)
-    if p.ndim != 2 or len(p) < 1 or p.min() < 0 or np.abs(p.sum(axis=1) - 1).max() > 1e-3:
+    usable = p.ndim == 2 and len(p) > 0 and p.min() >= 0  # not for NaN
+    if not (usable and np.abs(p.sum(axis=1) - 1).max() <= 1e-3):
         raise InputError(
             f"An array of shape {p.shape} was given, expected (N, K) with rows of probabilities "
             "that add up to 1; take the softmax first."

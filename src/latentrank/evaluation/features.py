@@ -21,7 +21,7 @@ from latentrank.evaluation.classifier import train_classifier
 from latentrank.evaluation.images import Images, as_images
 from latentrank.evaluation.inception import Inception, inception_weights
 from latentrank.evaluation.timm_network import TimmNetwork, short_name, timm_weights
-from latentrank.io import atomic_write
+from latentrank.io import atomic_write, expanded
 
 NAMES = ("inception", "classifier", "timm:NAME")
 
@@ -185,12 +185,12 @@ def weights_of(name: str, given: str | Path | None = None, *, download: bool = F
         if name == "inception":
             return inception_weights(download)
         return timm_weights(name.removeprefix("timm:"), download)
-    if not Path(given).is_file():
+    if not (path := expanded(given)).is_file():
         raise InputError(
             f"There is no file {given}; give the published weights of {name}, or "
             "allow their download with download=True."
         )
-    return Path(given)
+    return path
 
 
 def features(

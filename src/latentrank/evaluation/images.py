@@ -47,14 +47,31 @@ def to_uint8(images: Images) -> NDArray[np.uint8]:
     Returns:
         uint8 of the same shape.
 
+    Raises:
+        InputError: they are other integers.
+
     Example:
         >>> to_uint8(np.array([-0.2, 0.5, 1.0], dtype=np.float32)).tolist()
         [0, 128, 255]
     """
+    check_colours(images)
     if images.dtype == np.uint8:
         return np.asarray(images, dtype=np.uint8)
     colours: NDArray[np.uint8] = np.rint(np.clip(images, 0.0, 1.0) * 255).astype(np.uint8)
     return colours
+
+
+def check_colours(images: Images) -> None:
+    """Refuse integers that are no bytes: they have no known range, and would be clipped to 1.
+
+    Raises:
+        InputError: names their type.
+    """
+    if images.dtype != np.uint8 and images.dtype.kind in "iu":
+        raise InputError(
+            f"The images have dtype {images.dtype}, expected uint8, or real numbers from 0 to 1; "
+            "convert them."
+        )
 
 
 def as_images(x: Images, preprocessing: Preprocessing) -> Images:

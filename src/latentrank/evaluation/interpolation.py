@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from latentrank.data.plain import unwrapped
 from latentrank.density.base import Subspace, as_codes
 from latentrank.errors import InputError
 
@@ -138,7 +139,8 @@ def _ends(a: ArrayLike, b: ArrayLike, steps: int) -> tuple[Array, Array, Array]:
 
 def _typed(path: Array, a: ArrayLike, b: ArrayLike) -> Array:
     """The path in the type of its ends, which both weights of 0 and 1 give exactly."""
-    return path.astype(np.result_type(np.asarray(a), np.asarray(b), np.float16))
+    ends = (np.asarray(unwrapped(end, "codes")) for end in (a, b))
+    return path.astype(np.result_type(*ends, np.float16))
 
 
 def _angle(a: Array, b: Array) -> Array:

@@ -90,7 +90,7 @@ def _network(value: Value) -> str:
 
 def _distances(values: Sequence[Value]) -> Table:
     columns, rows = _crossed(
-        values, lambda v: v.name, lambda v: (v.identity["density"], v.identity["samples"])
+        values, lambda v: v.name, lambda v: (v.identity["density"], v.identity.get("samples"))
     )
     real = values[-1].identity.get("test_samples")
     rows.append(
@@ -117,10 +117,10 @@ def _accuracies(values: Sequence[Value]) -> Table:
         probe = str(value.identity["probe"])
         return probe if value.name == "accuracy" else f"{probe}, {value.name}"
 
-    counts, rows = _crossed(values, classifier, lambda v: v.identity["labels"])
+    counts, rows = _crossed(values, classifier, lambda v: v.identity.get("labels"))
     return Table(
         "Labels predicted from codes",
-        ["", *(f"{as_text(count)} labels" for count in counts)],
+        ["", *("" if count is None else f"{as_text(count)} labels" for count in counts)],
         rows,
         "Accuracy on test samples of classifiers trained on codes of labelled training samples; "
         "mean and standard deviation over draws of the labels.",

@@ -108,7 +108,7 @@ class Row(_Strict):
     settings: Settings = Field(default={}, description="over the part's")
     x: float | None = Field(None, description="x of this row in a power law")
     trained: bool = Field(True, description="false: its metrics need no trained model")
-    metrics: dict[str, str] = Field(default={}, description="over the part's")
+    metrics: dict[str, str] = Field(default={}, description="over the part's, by column")
     few_seeds: int | None = Field(
         None, ge=0, description="maximum, unless the budget is paper; 0 omits the row there"
     )
@@ -175,6 +175,8 @@ class Recipe(_Strict):
             self._check_claim(claim)
         for figure in self.figures:
             self._check_figure(figure)
+        if self.power is not None:
+            check_all_known("column", [self.power.column], self._columns)
         return self
 
     def _check_part(self, part: Part) -> None:
@@ -226,7 +228,8 @@ class Recipe(_Strict):
 
     def metrics_of(self, part: Part) -> list[str]:
         """The metrics of a part, and those with which rows override them."""
-        return [*part.metrics.values(), *(m for row in self.rows for m in row.metrics.values())]
+        own = (row.metrics.items() for row in self.rows_of(part))
+        return [*part.metrics.values(), *(m for c, m in itertools.chain(*own) if c in part.metrics)]
 
     def part(self, name: str) -> Part:
         """The part with a heading, the first for an empty one."""
@@ -332,8 +335,8 @@ def _find_data(recipe: Recipe, folder: Path) -> None:
     for part in recipe.parts:
         if part.data and part.data not in data.names():
             with contextlib.suppress(OSError):  # longer than a path may be
-                if (folder / part.data).exists():
-                    part.data = str(folder / part.data)
+                beside = str(folder / part.data)
+                part.data = beside if data.place(beside)[0].exists() else part.data
 
 
 def only(recipe: Recipe, parts: Sequence[str]) -> Recipe:

@@ -244,7 +244,7 @@ def _numbers(metrics: Mapping[str, Any], same_units: bool) -> dict[str, float]:
         name: float(value)
         for name, value in flat_settings(metrics).items()
         if name not in _NOT_A_RESULT
-        and not name.startswith(("rank_search.", "measured."))
+        and not name.startswith(("rank_search.", "restarts.", "measured."))
         and isinstance(value, int | float)
         and not isinstance(value, bool)
     }

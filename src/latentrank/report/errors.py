@@ -98,11 +98,11 @@ def percent(share: float) -> str:
     r"""A share of the variance with two digits and a non-breaking space.
 
     Example:
-        >>> shares = (0.0263, 0.02, 0.5, 1.234, 0.00012, 1e-9)
+        >>> shares = (0.0263, 0.02, 0.0996, 1.234, 0.00012, 1e-9)
         >>> [percent(share).replace("\u202f", " ") for share in shares]
-        ['2.6 %', '2.0 %', '50 %', '123 %', '0.012 %', 'below 0.001 %']
+        ['2.6 %', '2.0 %', '10 %', '123 %', '0.012 %', 'below 0.001 %']
     """
     value = 100 * share
-    number = f"{value:.0f}" if value >= 10 else f"{value:#.2g}"
+    number = f"{value:.0f}" if value >= 9.95 else f"{value:#.2g}"
     text = "below 0.001" if 0 < value < 1e-3 else number
     return f"{text}\N{NARROW NO-BREAK SPACE}%"

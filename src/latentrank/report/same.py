@@ -65,4 +65,5 @@ def _shown_by_row(view: View) -> dict[int, NDArray[Any]]:
 def same_units(views: Sequence[View]) -> bool:
     """Whether all models scale the data alike, so that their validation errors have one unit."""
     first = np.asarray(views[0].preprocessing.scale)
-    return all(np.allclose(first, view.preprocessing.scale, rtol=_SAME) for view in views)
+    # small in any unit: without a tolerance in absolute terms
+    return all(np.allclose(first, view.preprocessing.scale, _SAME, 0) for view in views)

@@ -100,7 +100,8 @@ def reproduce(
     usable = [job for job in jobs if job.folder.name not in failed and job.trained]
     write_reproduction(page, figures(recipe, page, usable), out / stem)
     if not recipe.paper:
-        page.comparisons = [_compared(part, recipe, usable, out / stem) for part in recipe.parts]
+        compared = [part for part in recipe.parts if part.heading in {job.part for job in usable}]
+        page.comparisons = [_compared(part, recipe, usable, out / stem) for part in compared]
     return page
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
 from latentrank.evaluation import tsne
 from latentrank.linalg import RANK_THRESHOLD
@@ -22,7 +23,7 @@ def figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Drawn]:
 
     Args:
         recipe: the recipe.
-        page: the results, to which a power law adds its claim.
+        page: the results, to which a power law adds its claim, and an impossible figure a note.
         jobs: the trained jobs.
     """
     shown = {(job.part, job.row): job for job in jobs if job.config.training.seed == 0}
@@ -30,7 +31,8 @@ def figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Drawn]:
     for name in recipe.figures:
         kind, _, argument = name.partition(":")
         if kind in ("bars", "seeds"):
-            drawn += [_column(kind, grid, argument) for grid in page.grids if grid.known(argument)]
+            for grid in page.grids:
+                drawn += _column(kind, grid, argument, page) if grid.known(argument) else []
             continue
         for part in recipe.parts:
             subjects = {
@@ -49,17 +51,24 @@ def figures(recipe: Recipe, page: Page, jobs: Sequence[Job]) -> list[Drawn]:
     return drawn
 
 
-def _column(kind: str, grid: Grid, column: str) -> Drawn:
-    """One column as bars, or with a dot for each seed, and published values as marks."""
+def _column(kind: str, grid: Grid, column: str, page: Page) -> list[Drawn]:
+    """One column as bars, or with a dot for each seed, and published values as marks.
+
+    A note of the page says why there is none.
+    """
     cells = {row: columns[column] for row, columns in grid.rows.items() if columns[column].values}
     known = {row: cell.published[0] for row, cell in cells.items() if cell.published} or None
-    if kind == "bars":
-        means = {row: (cell.mean, cell.spread) for row, cell in cells.items()}
-        figure, shown = drawing.bars(means, column, known), "mean and spread"
-    else:
-        values = {row: cell.values for row, cell in cells.items()}
-        figure, shown = drawing.dots(values, column, known), "a dot for each seed"
-    return Drawn(f"{column} {grid.name}", figure, f"{column}, {grid.name}: {shown}.")
+    try:
+        if kind == "bars":
+            means = {row: (cell.mean, cell.spread) for row, cell in cells.items()}
+            figure, shown = drawing.bars(means, column, known), "mean and spread"
+        else:
+            values = {row: cell.values for row, cell in cells.items()}
+            figure, shown = drawing.dots(values, column, known), "a dot for each seed"
+    except InputError as error:
+        page.notes.append(f"No figure {kind}:{column} of {grid.name}: {error}")
+        return []
+    return [Drawn(f"{column} {grid.name}", figure, f"{column}, {grid.name}: {shown}.")]
 
 
 def _spectra(name: str, subjects: Mapping[str, Subject]) -> Drawn:
@@ -85,7 +94,8 @@ def _picture(kind: str, density: str, name: str, subject: Subject) -> list[Drawn
         density = subject.density(density)
         made = subject.generated(density, 1000 if kind == "tsne" else 64)
         if kind == "tsne":
-            figure = drawing.tsne(*tsne(subject.run.dataset().test.x[: len(made)], made))
+            real = subject.run.dataset().test.x  # perhaps class by class
+            figure = drawing.tsne(*tsne(real[spread_evenly(len(real), len(made))], made))
         else:
             figure = pictures.sample_grid(subject.run, made)
         return [Drawn(f"{kind} {density} {name}", figure, f"{name}, density {density}, seed 0.")]
@@ -97,11 +107,12 @@ def _power(recipe: Recipe, power: Power, page: Page) -> list[Drawn]:
     """Measured means on two logarithmic axes, with fitted and expected power laws."""
     from latentrank.evaluation.theory import fit_power
 
-    grid, column = page.grids[0], power.column
+    column = power.column
+    found = next((grid.rows for grid in page.grids if grid.known(column)), {})
     points = [
-        (row.x, grid.rows[row.name][column].mean)
+        (row.x, found[row.name][column].mean)
         for row in recipe.rows
-        if row.x is not None and grid.rows[row.name][column].values
+        if row.x is not None and row.name in found and found[row.name][column].values
     ]
     if not points:
         return []

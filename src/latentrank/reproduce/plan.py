@@ -116,8 +116,8 @@ def _job(part: Part, row: Row, budget: Budget, seed: int, runs: Path, machine: S
         runs / folder_name(config, row.trained),
         row.trained,
         {
-            column: _with_options(text, preset.densities)
-            for column, text in {**part.metrics, **row.metrics}.items()
+            column: _with_options(row.metrics.get(column, text), preset.densities)
+            for column, text in part.metrics.items()
         },
         preset.samples.get(budget, SAMPLES),
     )

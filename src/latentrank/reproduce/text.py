@@ -105,10 +105,10 @@ def verdict(claim: Claim, page: Page) -> str:
     """
     grid = next(g for g in page.grids if claim.part in ("", g.name))
     cells = {row: columns[claim.column] for row, columns in grid.rows.items()}
-    others = [row for row in cells if row not in (claim.lowest, claim.highest)]
+    low, high = claim.lowest, claim.highest
     pairs = list(zip(claim.rising, claim.rising[1:], strict=False))
-    pairs += [(claim.lowest, row) for row in others] if claim.lowest else []
-    pairs += [(row, claim.highest) for row in others] if claim.highest else []
+    pairs += [(low, row) for row in cells if low not in (None, row)]
+    pairs += [(row, high) for row in cells if high not in (None, row)]
     known = [(cells[a], cells[b]) for a, b in pairs if cells[a].values and cells[b].values]
     if not known or len(known) < len(pairs):
         return f"{claim.text} Not measured."

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentrank import data, runs
 from latentrank.config import SCHEMA, RunConfig, settings
-from latentrank.data.folders import stamp_of
+from latentrank.data.folders import every_file, stamp_of
+from latentrank.data.readers import numpy_files
 from latentrank.errors import InputError
 from latentrank.filenames import CONFIG
 from latentrank.io import digest
@@ -96,18 +97,22 @@ def content(config: RunConfig) -> dict[str, Any]:
 
 
 def fingerprint(source: str) -> str:
-    """A digest of the content of a file, or of all files in a folder.
+    """A digest of the content of a file, or of all files in a folder, and of a name inside it.
 
     Returns:
-        Hexadecimal digits; a digest of the path if nothing exists there.
+        Hexadecimal digits; a digest of the text if nothing exists there, as for `hf:NAME`.
     """
-    return _digest_of(data.place(source)[0].parent, stamps(source))
+    path, inner = data.place(source)
+    if not path.exists():
+        return digest(source)
+    whole = _digest_of(path.parent, stamps(source))
+    return whole if inner is None else digest([whole, inner.strip("/")])
 
 
 def stamps(source: str) -> Stamps:
     """The files at a path, each with a stamp that changes with it; None if there is none."""
     path, _ = data.place(source)
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    files = [*every_file(path), *numpy_files.sidecars(path)]
     return tuple((file, stamp_of(file) if file.is_file() else None) for file in files)
 
 

@@ -296,7 +296,7 @@ def _started(make: Callable[[], Any]) -> Any:
 def _absolute(training: PlannedRun) -> PlannedRun:
     """The same run, for a process with another working folder and other defaults."""
     read = training.config.data
-    root = read.data_root or os.environ.get("LATENTRANK_DATA", "data")
+    root = read.data_root or os.environ.get("LATENTRANK_DATA") or "data"
     changes = {"data_root": absolute(root), "data": absolute_source(read.source)}
     return training._replace(
         config=training.config.updated(changes), folder=training.folder.absolute()

@@ -170,7 +170,7 @@ class Run:
 
     def _moved(self, source: str | Path) -> RunConfig:
         """The settings with the new location of the data, as `data_root` for a named data set."""
-        if self.settings.data.source in data.names() and Path(source).is_dir():
+        if self.settings.data.source in data.names() and expanded(source).is_dir():
             return self.settings.updated({"data_root": str(source)})
         return self.settings.updated({"data": source, "data_root": None})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -336,7 +337,8 @@ def study_name(base: RunConfig, searches: Sequence[Search], objective: str) -> s
         fixed["settings"].pop(search.name, None)
         fixed["options"].pop(search.name, None)
     about = digest([fixed, [vars(search) for search in searches], objective])[:8]
-    return f"{short_name(base.data.source).replace(':', '-')}-{base.method}-{about}"
+    name = re.sub("[:?]", "-", short_name(base.data.source))
+    return f"{name}-{base.method}-{about}"
 
 
 def _listed(settings: Mapping[str, Any]) -> str:

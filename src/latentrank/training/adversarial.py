@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -14,6 +15,7 @@ from latentrank.config import TrainConfig
 from latentrank.data import Batch
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.models.gan import GAN, HEALTH_SAMPLES, Health
+from latentrank.training.context import data_of
 from latentrank.training.module import TrainingModule
 
 # Radford, Metz and Chintala (2016): with Adam's usual first moment, training oscillates.
@@ -89,10 +91,10 @@ class AdversarialModule(TrainingModule):
         self._real: list[Tensor] = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Accumulate the features' covariance; keep the first samples."""
+        """Accumulate the features' covariance; keep samples evenly spaced over the split."""
         self._gram.update(self.gan.encode(batch.x))
-        missing = HEALTH_SAMPLES - sum(len(x) for x in self._real)
-        self._real.append(batch.x[:missing])
+        every = math.ceil(len(data_of(self.trainer).dataset.test) / HEALTH_SAMPLES)
+        self._real.append(batch.x[batch.index % every == 0])
 
     def on_validation_epoch_end(self) -> None:
         """Log the rank of the features and the health of the game; warn of a collapse once."""

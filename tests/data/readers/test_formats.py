@@ -280,3 +280,9 @@ def test_a_variable_is_named_in_one_way(tmp_path):
     assert load(f"{tmp_path / 'a.nc'}:/v").shape == (1, 4)
     with pytest.raises(InputError, match=r"columns does not apply to .*a\.nc:/v"):
         load(f"{tmp_path / 'a.nc'}:/v", columns="u,v")
+
+
+def test_a_name_that_a_zarr_store_lacks_is_answered_with_those_it_has(tmp_path):
+    save_zarr(tmp_path / "a.zarr")
+    with pytest.raises(InputError, match=r"called 'parametres'; did you mean 'parameters'\?"):
+        load(f"{tmp_path / 'a.zarr'}:/parametres")

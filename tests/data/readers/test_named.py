@@ -69,3 +69,25 @@ def test_parameters_without_rows_or_columns_are_refused(shape):
     arrays = {"x": np.zeros((20, 4)), "parameters": np.zeros(shape)}
     with pytest.raises(InputError, match=r"0 parameters for 20 samples|of shape \(20, 0\)"):
         load(arrays)
+
+
+def test_one_of_several_arrays_has_its_own_labels_and_parameters(tmp_path):
+    """Not those of the training samples, of which there may be as many."""
+    x = np.random.default_rng(0).normal(size=(10, 3))
+    arrays = {"x_train": x, "x_test": -x, "codes": x[:7], "y": np.full(10, 5)}
+    splits = {f"{name}_{split}": np.full(10, i + 2) for name in ("z", "parameters")
+              for i, split in enumerate(("train", "test"))}  # fmt: skip
+    np.savez(tmp_path / "a.npz", **arrays, **splits)
+    for source, columns in (
+        (f"{tmp_path / 'a.npz'}:/x_test", None),
+        (tmp_path / "a.npz", "x_test"),
+    ):
+        data = load(source, columns=columns, labels="z")
+        assert (data.train.labels == 3).all()
+        assert (data.train.parameters == 3).all()
+    data = load(f"{tmp_path / 'a.npz'}:/x_train", labels="z")
+    assert (data.train.labels == 2).all()
+    assert (load(f"{tmp_path / 'a.npz'}:/x_train").train.labels == 5).all()
+    data = load(f"{tmp_path / 'a.npz'}:/codes", labels="z")
+    assert data.train.labels is data.train.parameters is None
+    assert "also holds unused arrays: x_train, x_test, y, z_train" in data.notes[0]

@@ -324,3 +324,15 @@ def test_texts_along_the_samples_are_their_names(tmp_path, stored):
         field.to_netcdf(tmp_path / "a.nc")
     data = load(tmp_path / "a.nc" if stored else field)
     assert data.train.names.tolist() == [names[row] for row in data.train.rows]
+
+
+def test_large_variables_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    """In groups of a store, and in memory beside a folder called as the data are."""
+    monkeypatch.setattr(views, "LARGE", 0)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for value in (1.0, 2.0):
+        made = xr.Dataset({"u": (("case", "x"), np.full((6, 4), value))})
+        made.to_zarr(tmp_path / "a.zarr", group=f"g{value:g}", zarr_format=2)
+        for source in (f"{tmp_path / 'a.zarr'}:/g{value:g}", made):
+            assert (np.asarray(load(source).train.x) == value).all()

@@ -46,3 +46,22 @@ def test_an_unused_index_is_reported():
     told = "Unused index: mach; make it a column to use it, with reset_index()."
     assert told in load(frame.set_index(pd.Index(np.arange(9) / 2, name="mach"))).notes
     assert "index" not in " ".join(load(frame[::-1]).notes)
+
+
+@pytest.mark.parametrize("start", ["\n", "# of today\n\n", "\n# a, b\n"])
+def test_empty_lines_above_a_table_are_passed_over(tmp_path, start):
+    rows = "".join(f"{i + 0.5},{2 * i}\n" for i in range(9))
+    header = "" if "a, b" in start else "a,b\n"
+    (tmp_path / "t.csv").write_text(f"{start}{header}{rows}")
+    data = load(tmp_path / "t.csv")
+    np.testing.assert_array_equal(data.train.x[:, 0], data.train.rows + 0.5)
+    assert data.axes.channel_names == ("a", "b")
+
+
+def test_missing_text_is_read_as_such():
+    """pandas has a value for it that is neither equal to itself nor different."""
+    text = pd.array(["x", None, *"abcdefg"], dtype="string")
+    frame = pd.DataFrame({"a": np.arange(9.0), "note": text})
+    assert "Unused columns: note." in load(frame).notes
+    with pytest.raises(InputError, match="no label for 1 of 9 samples, the first in row 1"):
+        load(frame, labels="note")

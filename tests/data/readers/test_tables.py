@@ -140,6 +140,8 @@ def test_a_split_column_is_obeyed(tmp_path):
     data = load(saved(tmp_path, FRAME[["a", "b"]].assign(split=split)))
     assert (len(data.train), len(data.test)) == (15, 5)
     np.testing.assert_array_equal(data.test.x[:, 0], FRAME["a"].to_numpy()[-5:])
+    assert data.test.rows.tolist() == [15, 16, 17, 18, 19]
+    assert data.train.rows.tolist() == list(range(15))
 
 
 def test_a_table_of_text_alone_is_refused(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentrank.data import cache, views
-from latentrank.data.folders import stamp_of
+from latentrank.data.folders import every_file, stamp_of
 from latentrank.data.views import Array
 
 
@@ -38,5 +38,4 @@ def load(source: Any, path: Path, name: str, others: Sequence[Path] = ()) -> Arr
 
 def stamp(path: Path) -> object:
     """A stamp that changes with the file, or with any file in the folder."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return [stamp_of(file) for file in files]
+    return [stamp_of(file) for file in every_file(path) if file.is_file()]

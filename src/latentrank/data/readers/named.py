@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from latentrank.data.arrays import Contents, Meaning, Part, refuse_unused, text_of
-from latentrank.data.splits import SPLIT_COLUMNS, join, role, split_of
+from latentrank.data.splits import SPLIT_COLUMNS, join, role, split_in, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError
 
@@ -58,22 +58,22 @@ def contents(
     labels = _chosen(what, held, meaning.labels) or _roles(held, _LABEL_ARRAYS)
     asked = {name: _chosen(what, held, name) for name in meaning.parameters or ()}
     asked = asked or {"parameters": _roles(held, ("parameters",))}
+    used = set(samples.values())
+
+    def beside(roles: Mapping[str, str], split: str) -> Any:
+        name = _beside(samples, roles, split)
+        used.update(() if name is None else (name,))
+        return None if name is None else _rows(held[name], len(x[split]))
+
     parameters = {
-        split: matrix({name: _of_split(held, roles, split, x) for name, roles in asked.items()})
-        for split in x
+        split: matrix({name: beside(roles, split) for name, roles in asked.items()}) for split in x
     }
     parts = {
-        split: Part(
-            f"{what}: {name}",
-            x[split],
-            _of_split(held, labels, split, x),
-            parameters[split][0],
-        )
+        split: Part(f"{what}: {name}", x[split], beside(labels, split), parameters[split][0])
         for split, name in samples.items()
     }
     if not meaning.lenient:
         _refuse_misnamed(what, held, samples, labels)
-    used = {*samples.values(), *labels.values(), *(n for r in asked.values() for n in r.values())}
     found, said = join(parts, meaning.validation, what)
     over = {name: array for name, array in held.items() if name not in used}
     if not (meaning.lenient or meaning.is_split):
@@ -212,15 +212,27 @@ def _chosen(what: str, held: Mapping[str, Any], name: str | None) -> dict[str, s
     return _roles(held, (name,)) or {"": _known(what, held, name)}
 
 
-def _of_split(
-    held: Mapping[str, Any], roles: Mapping[str, str], split: str, samples: Mapping[str, Array]
-) -> Any:
+def _beside(samples: Mapping[str, str], roles: Mapping[str, str], split: str) -> str | None:
+    """The name of the labels, or of parameters, of the samples of a split; None if there is none.
+
+    Args:
+        samples: their names by split.
+        roles: names of labels by split, likewise.
+        split: which samples.
+    """
+    if samples.keys() == {""}:  # one array, perhaps the part of a split
+        name = samples[""]
+        own = next(filter(None, (role(name, base) for base in SAMPLE_ARRAYS)), split_in(name))
+        found = roles.get("") if own is None else roles.get(own) or roles.get("")
+        return found or (roles.get("train") if own is None and "test" not in roles else None)
     # next to x_test, x is the training part, and likewise y next to y_test
     other = "train" if split == "" else "" if split == "train" else None
-    name = roles.get(split) or (None if other is None or other in samples else roles.get(other))
-    if name is None:
-        return None
-    values, count = np.asarray(held[name]), len(samples[split])
+    return roles.get(split) or (None if other is None or other in samples else roles.get(other))
+
+
+def _rows(given: Any, count: int) -> Any:
+    """Labels or parameters of so many samples, as they are stored."""
+    values = np.asarray(given)
     # MATLAB has no vectors, only matrices of one row or one column
     return values[0] if count > 1 and values.shape == (1, count) else values
 

@@ -32,10 +32,12 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             "pip install 'latentrank[fields]'"
         ) from error
     with opened as dataset:
-        return from_xarray(dataset, path, inner, meaning)
+        return from_xarray(dataset, path, inner, meaning, "")
 
 
-def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -> Contents:
+def from_xarray(
+    dataset: Any, path: Path, inner: str | None, meaning: Meaning, group: str | None = None
+) -> Contents:
     """The samples in the variables of an xarray `Dataset`.
 
     The first dimension is the sample axis. Several variables over the same dimensions are channels
@@ -48,6 +50,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
         path: its file.
         inner: name of a variable, if the user gave one.
         meaning: roles of the variables; `columns` names the channels.
+        group: that of the file which holds them, `""` for the root; None if they are in memory.
 
     Raises:
         InputError: a variable does not exist, the samples cannot be identified, or they are
@@ -67,7 +70,7 @@ def from_xarray(dataset: Any, path: Path, inner: str | None, meaning: Meaning) -
     asked = filter(None, [*parameters, meaning.labels])
     check_all_known(f"variable in {path} called", asked, known)
     labels = meaning.labels or next((name for name in LABELS if name in known), None)
-    arrays = [_values(dataset[name], path) for name in names]
+    arrays = [_values(dataset[name], path, group) for name in names]
     values, columns = _along_samples(dataset, path, sample, parameters)
     part = Part(
         str(path),
@@ -148,11 +151,11 @@ def _numeric(times: Any) -> Any:
     )
 
 
-def _values(variable: Any, path: Path) -> Array:
-    """The values of a variable of a file, or in memory."""
-    if not path.exists():
+def _values(variable: Any, path: Path, group: str | None) -> Array:
+    """The values of a variable in a group of a file, or in memory."""
+    if group is None:
         return np.asarray(variable.values)
-    return lazy.load(variable.variable, path, str(variable.name))
+    return lazy.load(variable.variable, path, f"{group}/{variable.name}")
 
 
 def _axis(variable: Any, values: NDArray[np.float64] | None = None) -> Axis:

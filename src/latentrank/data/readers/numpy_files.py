@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +61,33 @@ class _Member:
         return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
 
 
+def sidecars(path: Path) -> list[Path]:
+    """The files with labels and parameters beside an `.npy` file, of those that exist."""
+    if path.suffix.lower() != ".npy":
+        return []
+    places = [_beside(path, what) for what in ("labels", "parameters")]
+    return [place for place in places if place.exists()]
+
+
+def are_beside(names: Collection[str]) -> set[str]:
+    """Those of several files that hold labels or parameters of another of them.
+
+    Example:
+        >>> are_beside(["train.npy", "train.labels.npy", "test.npy"])
+        {'train.labels.npy'}
+    """
+    named = set(names)
+    of = {name: re.sub(r"\.(labels|parameters)\.npy$", ".npy", name) for name in names}
+    return {name for name, array in of.items() if array != name and array in named}
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_suffix(f".{what}.npy")
+
+
 def _sidecar(path: Path, what: str) -> Array | None:
-    sidecar = path.with_suffix(f".{what}.npy")
-    return open_npy(sidecar) if sidecar.exists() else None
+    place = _beside(path, what)
+    return open_npy(place) if place.exists() else None
 
 
 def open_npy(path: Path) -> Array:

@@ -24,8 +24,8 @@ class Start(NamedTuple):
     """How a table in text begins, and what that says of its format.
 
     Attributes:
-        comments: number of lines of comments.
-        comment: the last of them.
+        comments: number of lines of comments, and of empty ones among them.
+        comment: the last comment.
         lines: the two lines after them.
         encoding: of the text.
     """
@@ -45,8 +45,9 @@ class Start(NamedTuple):
         encoding = _encoding(path)
         with _opened(path, encoding) as file:
             count, comment, line = 0, "", file.readline()
-            while line.startswith("#"):
-                count, comment, line = count + 1, line, file.readline()
+            while line and (line.startswith("#") or not line.strip()):
+                comment = line if line.strip() else comment
+                count, line = count + 1, file.readline()
             return cls(count, comment, (line, file.readline()), encoding)
 
     @property

@@ -118,7 +118,8 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
     meaning = meaning.within(names)
     check_all_known(f"column in {what} called", meaning.asked, names)
     labels = meaning.labels or _called(names, LABELS)
-    split = None if meaning.is_split else _split_column(series, names)
+    undivided = meaning.is_split or meaning.whole
+    split = None if undivided else _split_column(series, names)
     named = {labels, split, *(meaning.parameters or ())}
     identifiers = [name for name in names if name not in named and _identifies(name, series[name])]
     rest = [name for name in names if name not in {*named, *identifiers}]
@@ -293,5 +294,5 @@ def _by_split(part: Part, column: Any, meaning: Meaning, what: str) -> tuple[lis
     parts = {}
     for name, rows in rows_of([split_of(str(value)) for value in column]).items():
         taken = {kind: values[rows] for kind, values in part.metadata.items()}
-        parts[name] = Part(f"{what}: {name}", part.x[rows], **taken)
+        parts[name] = Part(f"{what}: {name}", part.x[rows], **taken, rows=rows)
     return join(parts, meaning.validation, what)

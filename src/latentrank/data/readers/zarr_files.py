@@ -8,7 +8,7 @@ from typing import Any
 from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import lazy, named, netcdf
 from latentrank.data.readers.reading import unnamed
-from latentrank.errors import need
+from latentrank.errors import need, unknown
 
 
 def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
@@ -20,7 +20,7 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         if inner:
             raise unnamed(path, inner, "one array")
         return Contents([Part(str(path), lazy.load(store, path, ""))])
-    found = store[inner.strip("/")] if inner else store
+    found = _inside(store, inner.strip("/"), path) if inner else store
     if isinstance(found, zarr.Array):
         found = store
     else:
@@ -28,11 +28,19 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
     if inner is None and any(_has_dimensions(array) for _, array in found.arrays()):
         xarray = need("xarray", "fields", f"Reading {path}")
         with xarray.open_zarr(place, found.path or None, decode_times=False, chunks=None) as opened:
-            return netcdf.from_xarray(opened, path, None, meaning)
+            return netcdf.from_xarray(opened, path, None, meaning, found.path)
     held = {name: a for name, a in found.members(max_depth=None) if isinstance(a, zarr.Array)}
     return named.contents(
         str(path), held, meaning, inner, lambda array: lazy.load(array, path, array.path)
     )
+
+
+def _inside(store: Any, name: str, path: Path) -> Any:
+    try:
+        return store[name]
+    except KeyError:
+        known = [each for each, _ in store.members(max_depth=None)]
+        raise unknown(f"array or group in {path} called", name, known) from None
 
 
 def _has_dimensions(array: Any) -> bool:
