@@ -11,7 +11,7 @@ from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.recipes import Claim, load
-from latentrank.report.reproduction import Cell, Grid, Page
+from latentrank.report.reproduction import Cell, Grid, Page, markdown
 from latentrank.reproduce import plan, verdict
 from latentrank.runs.cache import train
 
@@ -102,6 +102,12 @@ def test_a_recipe_is_trained_once_and_written_whole(recipe, trained, tmp_path):
     # Without training it leaves nothing out here, so that its command need not, either.
     measured = reproduce.reproduce(recipe, seeds=2, out=out, device="cpu", train=False)
     assert measured.command == page.command
+
+
+def test_lines_in_names_are_escaped_in_markdown():
+    cells = {"|z| = 1": {"rank": Cell([2.0])}}
+    text = markdown(Page("n", "t", "p", "small", 1, "0", "c", [Grid("blobs", ["rank"], cells)]))
+    assert r"| \|z\| = 1 | 2 (1) |" in text
 
 
 def test_existing_runs_can_be_measured_without_training(recipe, trained, tmp_path):

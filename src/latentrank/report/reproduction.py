@@ -235,7 +235,8 @@ def markdown(page: Page) -> str:
         rule = ["---", *("---:" for _ in header[1:])]
         if len(page.grids) > 1:
             lines += [f"### {grid.name}", ""]
-        lines += [f"| {' | '.join(line)} |" for line in (header, rule, *rows)]
+        escaped = ([cell.replace("|", r"\|") for cell in line] for line in (header, rule, *rows))
+        lines += [f"| {' | '.join(line)} |" for line in escaped]
         lines.append("")
     lines += [_reading(page), ""]
     for title, texts in _texts(page).items():
