@@ -93,7 +93,8 @@ class Autoencoder(LatentModel):
         """
         encoder = surgery.absorb_output(self.encoder, self._linear_map("fold"))
         decoder = copy.deepcopy(self.decoder)
-        return self._inference(encoder, decoder, copy.deepcopy(self.statistics), None)
+        statistics = copy.deepcopy(self.statistics)
+        return self._inference(encoder, decoder, statistics, self.spec.code_dim)
 
     @own_defaults()
     @torch.no_grad()
