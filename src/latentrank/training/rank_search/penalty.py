@@ -169,6 +169,12 @@ class PenaltySearch(PeriodicSearch):
         """Set the initial, or restored, weight."""
         self._apply(model_of(pl_module), trainer.global_step / self.horizon(trainer))
 
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leave the weight itself, from which another training of the model starts."""
+        self._apply(model_of(pl_module), 1.0)
+
     def _apply(self, model: LatentModel, share: float) -> None:
         plain = self.target.auto and share < BEGIN_AUTO
         model.term_weights[self._term] = self.steering.penalty / (100 if plain else 1)
