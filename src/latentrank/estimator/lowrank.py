@@ -326,8 +326,7 @@ class LowRankAutoencoder(FittedAutoencoder):
                 f"{before.spec.latent_dim} and other networks or options than it has now; set "
                 "warm_start to False, or clone it, to train a new model."
             )
-        copied = PackedModel.of(before).unpack(copy.deepcopy(self._networks))
-        return copied.requires_grad_(True).train()
+        return PackedModel.of(before).unpack(copy.deepcopy(self._networks))
 
     def _keep(
         self, model: LatentModel, x: Array, dataset: Dataset, history: History, epochs: int
