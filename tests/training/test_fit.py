@@ -121,6 +121,36 @@ def test_a_run_of_steps_that_is_done_is_not_continued(dataset, tmp_path):
     assert history.rows[-1]["step"] == 12
 
 
+class Rates(Callback):
+    """The learning rate of each step."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_end(self, trainer, *_):
+        self.seen += [group["lr"] for group in trainer.optimizers[0].param_groups]
+
+
+@pytest.mark.parametrize("length", [{"epochs": 3}, {"steps": 15}], ids=str)
+@pytest.mark.parametrize("schedule", ["cosine", "multistep"])
+@pytest.mark.parametrize("method", ["ae", "nsgan"])
+@pytest.mark.filterwarnings("ignore:Epoch . The generator has collapsed")
+def test_the_schedule_of_a_run_trained_for_longer_ends_with_it(
+    method, schedule, length, dataset, tmp_path
+):
+    def rates(length, **settings):
+        seen = Rates()
+        config = TrainConfig(batch_size=10, schedule=schedule, learning_rate=1e-3, **length)
+        fit(build(method), dataset, config, progress=False, callbacks=[seen], **settings)
+        return seen.seen
+
+    longer = {unit: 3 * number for unit, number in length.items()}
+    short, whole = rates(length, folder=tmp_path), rates(longer)
+    rest = rates(longer, folder=tmp_path, resume=True)
+    assert len(short) < len(whole) == len(short) + len(rest)
+    assert rest == pytest.approx(whole[len(short) :], abs=1e-15)
+
+
 def test_the_history_file_holds_one_row_per_validation(dataset, tmp_path):
     config = TrainConfig(epochs=5, validate_every=2)
     fit(build("lorae"), dataset, config, folder=tmp_path, progress=False)

@@ -23,7 +23,7 @@ from latentrank.models.base import LatentModel
 from latentrank.training.ahead import ahead, are_hooked, may_go_ahead
 from latentrank.training.context import total_steps, training_samples
 from latentrank.training.graph import Record, StepGraph, can_be_captured
-from latentrank.training.optimizers import create, gradient_step, schedule
+from latentrank.training.optimizers import create, fit_length, gradient_step, schedule
 from latentrank.training.rank_search import search_for
 from latentrank.training.second_stage import second_stage_of
 from latentrank.training.terms import DivergenceError, TermLog, finite
@@ -82,7 +82,9 @@ class TrainingModule(LightningModule):
         return [part for part in (self.search, self.second_stage) if part is not None]
 
     def on_train_start(self) -> None:
-        """Check whether steps can bypass the trainer."""
+        """Check whether steps can bypass the trainer; adapt the schedules of a resumed run."""
+        for config in self.trainer.lr_scheduler_configs:
+            fit_length(cast(LRScheduler, config.scheduler), total_steps(self.trainer))
         self._lean = _may_be_lean(self.trainer)
         self.graph = self._graph()
         self._ahead = self._lean and may_go_ahead(self.trainer)

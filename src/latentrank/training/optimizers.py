@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -124,6 +125,40 @@ def schedule(name: str, optimizer: Optimizer, steps: int) -> LRScheduler | None:
     if name == "multistep":
         return MultiStepLR(optimizer, milestones(steps), gamma=0.1)
     return None
+
+
+def fit_length(scheduler: LRScheduler, steps: int) -> None:
+    """Let a schedule restored from a checkpoint end with a run that now has another length.
+
+    Rates continue as if the run had had this length from the start; those of a run whose length
+    is unchanged stay as they are.
+
+    Args:
+        scheduler: of `schedule`.
+        steps: number of steps in the run.
+
+    Example:
+        >>> optimizer = create("sgd", torch.nn.Linear(2, 1).parameters(), 1.0)
+        >>> course = schedule("cosine", optimizer, steps=4)
+        >>> for _ in range(4):
+        ...     optimizer.step()
+        ...     course.step()
+        >>> fit_length(course, steps=8)
+        >>> [round(rate, 9) for rate in course.get_last_lr()]
+        [0.5]
+    """
+    done = scheduler.last_epoch
+    if isinstance(scheduler, CosineAnnealingLR) and scheduler.T_max != steps:
+        scheduler.T_max = steps
+        factor = (1 + math.cos(math.pi * min(done / steps, 1))) / 2
+    elif isinstance(scheduler, MultiStepLR) and scheduler.milestones != Counter(milestones(steps)):
+        scheduler.milestones = Counter(milestones(steps))
+        factor = scheduler.gamma ** sum(step <= done for step in milestones(steps))
+    else:
+        return
+    scheduler._last_lr = [factor * rate for rate in scheduler.base_lrs]
+    for group, rate in zip(scheduler.optimizer.param_groups, scheduler._last_lr, strict=True):
+        group["lr"] = rate
 
 
 def milestones(steps: int) -> list[int]:
