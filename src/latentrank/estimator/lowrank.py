@@ -18,6 +18,7 @@ from latentrank import methods
 from latentrank.config import MachineConfig, TrainConfig
 from latentrank.data import Dataset
 from latentrank.data.layout import as_samples
+from latentrank.data.views import spread_evenly
 from latentrank.density.base import RandomState, integer_seed
 from latentrank.errors import InputError
 from latentrank.estimator import samples
@@ -349,5 +350,5 @@ class LowRankAutoencoder(FittedAutoencoder):
         if not self.compress:
             return model
         tol = COMPRESSION if self.compress is True else float(self.compress)
-        measured = model.preprocessing.normalise(x[:_MEASURED])
+        measured = model.preprocessing.normalise(x[spread_evenly(len(x), _MEASURED)])
         return model.compress(tol, measured).requires_grad_(False)
