@@ -15,6 +15,7 @@ from latentrank.config import RunConfig, TrainConfig
 from latentrank.data import DataModule, Dataset, Split
 from latentrank.errors import InputError
 from latentrank.losses import GAMES
+from latentrank.runs.measured import measured
 from latentrank.runs.train import finish, resolve, start
 from latentrank.training import fit
 from latentrank.training.module import seed_step
@@ -142,6 +143,25 @@ def test_a_collapse_is_warned_of_once_and_recorded():
         _, history = trained(model=model, epochs=3)
     assert sum("collapsed" in str(w.message) for w in caught) == 1
     assert [row["collapsed"] for row in history.rows] == [1, 1, 1]
+
+
+def test_health_is_measured_on_samples_from_all_of_a_sorted_split():
+    x = np.zeros((1200, 6), dtype=np.float32)
+    x[600:, 0] = 1.0  # half of the distances are 1, the others 0
+    data = Dataset("two classes", Split(x), Split(x), bounded=True)
+    model = build(encoder=nn.Linear(6, 3), decoder=Halves())
+    history = fit(model, data, TrainConfig(steps=1, device="cpu"), progress=False)
+    metrics = measured(model, data, torch.from_numpy(model.encode_array(x)))
+    for values in (history.rows[-1], metrics):
+        assert values["diversity"] == pytest.approx(1, abs=0.05)
+
+
+class Halves(Constant):
+    """A generator of two samples, which are one apart."""
+
+    def forward(self, z):
+        side = torch.cat([(z[:, :1] > 0).float(), torch.zeros(len(z), 5)], dim=1)
+        return super().forward(z) + side
 
 
 def test_patience_is_refused():

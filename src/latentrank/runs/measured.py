@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from latentrank.data import Dataset
+from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
 from latentrank.formatting import first_of
 from latentrank.linalg import rank_of_spectrum, spectrum
@@ -17,6 +18,8 @@ from latentrank.torch_state import own_defaults
 
 #: Maximum number of channels, or table columns, reported individually.
 _MOST_CHANNELS: Final = 64
+#: Number of test samples by which a model diagnoses itself.
+_DIAGNOSED: Final = 256
 #: Share of a channel's variance below which a run warns that the channel is not explained.
 _EXPLAINED: Final = 0.1
 
@@ -59,7 +62,8 @@ def measured(model: LatentModel, dataset: Dataset, codes: torch.Tensor) -> dict[
         closed = model.trained_by == "closed form"
         if doubts := _doubts(metrics, dataset, closed):
             metrics["warning"] = " ".join(doubts)
-    return metrics | model.diagnose(next(model.batches(dataset.test.x)))
+    some = dataset.test.x[spread_evenly(len(dataset.test), _DIAGNOSED)]
+    return metrics | model.diagnose(torch.cat(list(model.batches(some))))
 
 
 def share_of_variance(metrics: Mapping[str, Any]) -> float | None:

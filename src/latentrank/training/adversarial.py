@@ -14,7 +14,9 @@ from latentrank.config import TrainConfig
 from latentrank.data import Batch
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.models.gan import GAN, HEALTH_SAMPLES, Health
+from latentrank.training.context import data_of
 from latentrank.training.module import TrainingModule
+from latentrank.training.rank_search.subset import Subset
 
 # Radford, Metz and Chintala (2016): with Adam's usual first moment, training oscillates.
 BETAS = (0.5, 0.999)
@@ -83,16 +85,13 @@ class AdversarialModule(TrainingModule):
             self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
 
     def on_validation_epoch_start(self) -> None:
-        """Start collecting features and real samples."""
+        """Start collecting features."""
         self.check_finite()
         self._gram = GramAccumulator(self.model.latent_dim)
-        self._real: list[Tensor] = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Accumulate the features' covariance; keep the first samples."""
+        """Accumulate the features' covariance."""
         self._gram.update(self.gan.encode(batch.x))
-        missing = HEALTH_SAMPLES - sum(len(x) for x in self._real)
-        self._real.append(batch.x[:missing])
 
     def on_validation_epoch_end(self) -> None:
         """Log the rank of the features and the health of the game; warn of a collapse once."""
@@ -111,6 +110,7 @@ class AdversarialModule(TrainingModule):
             rank_zero_warn(f"Epoch {self.current_epoch + 1}: {health.warning}")
 
     def _health(self) -> Health:
-        """The mean over processes, each of which has its own real samples."""
-        measured = torch.tensor(self.gan.health(torch.cat(self._real)), dtype=torch.float64)
-        return Health(*(distributed.reduce_(measured) / distributed.world()[1]).tolist())
+        """On samples evenly spaced over the test split, the same in every process."""
+        data = data_of(self.trainer)
+        real = Subset(data.dataset.test, data.preprocessing, HEALTH_SAMPLES)
+        return self.gan.health(torch.cat(list(real.batches())).to(next(self.gan.parameters())))
