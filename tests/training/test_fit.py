@@ -297,6 +297,24 @@ class InsideSteps(Callback):
         self.norms.append(float(sum(p.grad.square().sum() for p in module.model.parameters())))
 
 
+class ExactError(Callback):
+    """The error of the test split, summed in float64."""
+
+    def on_validation_end(self, trainer, module):
+        with torch.inference_mode():
+            x = torch.cat([batch.x for batch in trainer.datamodule.test_batches()])
+            x = x.to(next(module.parameters()))
+            self.found = float((module.model(x) - x).double().square().mean())
+
+
+@pytest.mark.parametrize("precision", ["64-true", "32-true", "bf16-true"])
+def test_errors_are_summed_exactly_in_any_precision(precision, dataset):
+    exact = ExactError()
+    config = TrainConfig(epochs=1, device="cpu", precision=precision)
+    rows = fit(build(), dataset, config, progress=False, callbacks=[exact]).rows
+    assert rows[-1]["validation_error"] == pytest.approx(exact.found, rel=1e-6)
+
+
 def test_callbacks_inside_a_step_are_called_and_change_nothing(dataset):
     config = TrainConfig(epochs=2, batch_size=16, schedule="cosine")
     watched, unwatched, inside = build("lorae"), build("lorae"), InsideSteps()

@@ -226,7 +226,8 @@ class TrainingModule(LightningModule):
         """Accumulate the squared error and the codes' covariance."""
         z = self.model.encode(batch.x)
         error = to_float64(self.model.decode(z) - batch.x).square()
-        self._squared_error += torch.tensor([float(error.sum()), float(error.numel())])
+        # Of float64 whatever the default, which is another inside a step in other precisions.
+        self._squared_error += torch.tensor([float(error.sum()), error.numel()], dtype=torch.float64)
         self._gram.update(z)
 
     def on_validation_epoch_end(self) -> None:
