@@ -64,6 +64,15 @@ def test_relative_error_of_a_perfect_fit_and_of_nothing_has_a_finite_gradient():
         assert torch.isfinite(output.grad).all()
 
 
+def test_the_error_of_a_batch_of_zeros_is_that_error_itself():
+    """Such as a black image alone in the last batch: a ratio to it would drown all others."""
+    output = torch.full((1, 4), 0.5, requires_grad=True)
+    value = terms.relative_error(output, torch.zeros(1, 4))
+    value.backward()
+    assert float(value.detach()) == pytest.approx(1.0)
+    assert output.grad.tolist() == [pytest.approx([0.5] * 4)]
+
+
 @pytest.mark.parametrize(
     ("penalty", "of_one_code"),
     [

@@ -51,12 +51,15 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
 def relative_error(output: Tensor, target: Tensor) -> Tensor:
     """`||x - x'|| / ||x||` over the whole batch (the RRAE papers' loss).
 
+    For a batch of zeros, to which nothing is relative, it is `||x - x'||`.
+
     Args:
         output: `(B, *shape)`.
         target: `(B, *shape)`.
     """
     misfit = total((output - target).square().sum())
-    size = total(target.square().sum()).clamp_min(torch.finfo(target.dtype).tiny)
+    size = total(target.square().sum())
+    size = torch.where(size > torch.finfo(size.dtype).tiny, size, 1.0)
     # The square root's slope is infinite at zero: a perfect fit must not give NaN.
     return (misfit + torch.finfo(misfit.dtype).tiny).sqrt() / size.sqrt()
 
