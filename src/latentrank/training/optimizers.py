@@ -57,7 +57,7 @@ def create(
 
     Raises:
         InputError: there is no such optimiser, pytorch_optimizer is missing, or the optimiser
-            rejects these parameters.
+            has no weight decay though one is given, or rejects these parameters.
 
     Example:
         >>> layer = torch.nn.Linear(2, 1)
@@ -71,6 +71,11 @@ def create(
         options["fused"] = fused
     kind = _of_torch().get(name) or _of_library(name)
     known = inspect.signature(kind).parameters
+    if weight_decay and "weight_decay" not in known:
+        raise InputError(
+            f"weight_decay is {weight_decay:g}, but the optimizer {name} has none; give "
+            "weight_decay=0, or choose another optimizer, such as adam."
+        )
     try:
         return kind(groups, **{key: value for key, value in options.items() if key in known})
     except Exception as error:  # optimisers raise various errors
