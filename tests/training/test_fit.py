@@ -341,9 +341,32 @@ def test_a_warning_names_data_that_the_model_cannot_reproduce(dataset):
         fit(latentrank.build("ae", (6,), 4), dataset, TrainConfig(epochs=1), progress=False)
     with pytest.raises(InputError, match="are a ndarray, expected a Dataset"):
         fit(build(), dataset.train.x, TrainConfig(epochs=1), progress=False)
+    with warnings.catch_warnings():  # PCA's outputs are never bounded
+        warnings.simplefilter("error")
+        fit(latentrank.build("pca", (6,), 4), dataset, TrainConfig(epochs=1), progress=False)
     for config in ({"epochs": 1}, RunConfig(method="ae", data="plane")):
         with pytest.raises(InputError, match="expected a TrainConfig"):
             fit(build(), dataset, config, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("ae", {"init": "geodesic"}),
+        ("rrae-weak", {"device": "tpu"}),
+        ("nsgan", {"patience": 1}),
+        ("pca", {"init": "geodesic"}),
+    ],
+)
+def test_a_refused_training_leaves_the_model_as_it_was(method, settings, dataset):
+    model = build(method).double().eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    spec = model.spec
+    with pytest.raises(InputError):
+        fit(model, dataset, TrainConfig(epochs=1, **settings), progress=False)
+    assert (model.spec, model.training) == (spec, False)
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+    assert next(model.parameters()).dtype == torch.float64
 
 
 @pytest.mark.parametrize("method", ["vae", "nsgan"])

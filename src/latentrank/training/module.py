@@ -84,7 +84,7 @@ class TrainingModule(LightningModule):
     def on_train_start(self) -> None:
         """Check whether steps can bypass the trainer; adapt the schedules of a resumed run."""
         for config in self.trainer.lr_scheduler_configs:
-            fit_length(cast(LRScheduler, config.scheduler), total_steps(self.trainer))
+            fit_length(config.scheduler, total_steps(self.trainer))
         self._lean = _may_be_lean(self.trainer)
         self.graph = self._graph()
         self._ahead = self._lean and may_go_ahead(self.trainer)
