@@ -44,11 +44,15 @@ _LARGEST_SEED = 2**31
 _BUILT_FROM = ("method", "input_shape", "latent_dim", "net", "bounded", "options")
 
 
+def _is_solved_at_once(method: str) -> bool:
+    """Whether there are no steps, as in PCA; `fit` reports an unknown method."""
+    return method in methods.names() and methods.get(method).closed_form
+
+
 def _learns_by_steps(estimator: Any) -> bool:
-    """Whether the estimator has `partial_fit`; `fit` reports an unknown method."""
-    name = estimator.method
-    if name in methods.names() and methods.get(name).closed_form:
-        raise AttributeError(f"{name} is solved from all samples at once; use fit.")
+    """Whether the estimator has `partial_fit`."""
+    if _is_solved_at_once(estimator.method):
+        raise AttributeError(f"{estimator.method} is solved from all samples at once; use fit.")
     return True
 
 
@@ -98,7 +102,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         n_init: number of trainings from different initial weights; the one with the lowest error
             on held-out samples is kept, as in `sklearn.mixture.GaussianMixture`.
         n_iter_no_change: stop after this many epochs without a lower validation error, and keep the
-            weights with the lowest error; None trains for all epochs.
+            weights with the lowest error; None trains for all epochs. PCA has no epochs.
         validation_fraction: fraction of the samples held out for `n_init` and `n_iter_no_change`;
             if neither is used, no samples are held out.
         warm_start: `fit` continues from the last fit, with the preprocessing of the first.
@@ -215,13 +219,14 @@ class LowRankAutoencoder(FittedAutoencoder):
                 "validate_every": max(1, self.epochs // _VALIDATIONS),
             }
             train = held = x
-            if self.n_iter_no_change is not None:
+            stops = self.n_iter_no_change is not None and not _is_solved_at_once(self.method)
+            if stops:
                 purpose = "validation error to stop by; leave n_iter_no_change out"
                 need_reconstructions(self.method, purpose)
                 settings |= {"patience": self.n_iter_no_change, "validate_every": 1}
             if before is None:
                 settings |= {"n_init": self.n_init}
-            if self.n_iter_no_change is not None or self.n_init > 1:
+            if stops or self.n_init > 1:
                 train, held = samples.split(x, self.validation_fraction, rng)
             return self._train(x, self._dataset(X, before, train, held), before, settings, rng)
 
