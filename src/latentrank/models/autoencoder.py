@@ -78,8 +78,8 @@ class Autoencoder(LatentModel):
     def fold(self) -> Autoencoder:
         """The same autoencoder with its linear part absorbed into the encoder's last layer.
 
-        Codes and reconstructions are the same up to rounding; the bottleneck is removed, and with it
-        the method's loss: training the result further minimises the squared error alone.
+        Codes and reconstructions are the same up to rounding; the bottleneck is removed, and with
+        it the method's loss: training the result further minimises the squared error alone.
 
         Raises:
             InputError: inference is not linear in the encoder's output, or the model has not been

@@ -57,8 +57,8 @@ def input_layer(decoder: nn.Module) -> nn.Module | None:
 def span(encoder: nn.Module, width: int) -> int:
     """Number of dimensions that the encoder's outputs span at most.
 
-    A linear last layer with `p` inputs and a bias spans `p + 1`, unless it is applied to several rows
-    of each sample, which Flatten then joins.
+    A linear last layer with `p` inputs and a bias spans `p + 1`, unless it is applied to several
+    rows of each sample, which Flatten then joins.
 
     Args:
         encoder: returns `(B, width)`.

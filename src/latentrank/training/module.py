@@ -227,7 +227,8 @@ class TrainingModule(LightningModule):
         z = self.model.encode(batch.x)
         error = to_float64(self.model.decode(z) - batch.x).square()
         # Of float64 whatever the default, which is another inside a step in other precisions.
-        self._squared_error += torch.tensor([float(error.sum()), error.numel()], dtype=torch.float64)
+        found = [float(error.sum()), error.numel()]
+        self._squared_error += torch.tensor(found, dtype=torch.float64)
         self._gram.update(z)
 
     def on_validation_epoch_end(self) -> None:
