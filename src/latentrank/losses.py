@@ -40,9 +40,12 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
         output: `(B, *shape)`, strictly inside (0, 1) up to rounding.
         target: `(B, *shape)`, in [0, 1].
     """
-    # The sigmoid of a large logit rounds to exactly 0 or 1 in float32. The logarithms are
-    # written out because torch's own function refuses to run in mixed precision.
-    inside = at_least_float32(output).clamp(1e-6, 1 - 1e-6)
+    # The sigmoid of a large logit rounds to exactly 0 or 1. Other outputs stay as they are: beyond
+    # a bound there is no gradient, however wrong they are. The logarithms are written out because
+    # torch's own function refuses to run in mixed precision.
+    inside = at_least_float32(output)
+    limits = torch.finfo(inside.dtype)
+    inside = inside.clamp(limits.tiny, 1 - limits.eps / 2)
     target = at_least_float32(target)
     likelihood = target * inside.log() + (1 - target) * torch.log1p(-inside)
     return -batch_mean(likelihood.flatten(1).sum(1))
