@@ -19,7 +19,7 @@ from latentrank.errors import InputError
 #: Optimisers that need what a step here does not provide: a closure, sparse gradients, second
 #: derivatives, the model, or matrix parameters only.
 _UNSUITED = {
-    "optimizer", "lbfgs", "sparseadam", "sophiah", "lomo", "adalomo",
+    "optimizer", "lbfgs", "alig", "sparseadam", "sophiah", "adahessian", "lomo", "adalomo",
     "muon", "distributedmuon", "muonclip", "normuon", "spectralsphere",
 }  # fmt: skip
 
@@ -114,6 +114,9 @@ def schedule(name: str, optimizer: Optimizer, steps: int) -> LRScheduler | None:
     Returns:
         None for a constant rate.
 
+    Raises:
+        InputError: the optimiser has no learning rate to change.
+
     Example:
         >>> optimizer = create("sgd", torch.nn.Linear(2, 1).parameters(), 1.0)
         >>> course = schedule("multistep", optimizer, steps=7)
@@ -125,6 +128,11 @@ def schedule(name: str, optimizer: Optimizer, steps: int) -> LRScheduler | None:
         >>> [round(rate, 9) for rate in rates]
         [1.0, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
     """
+    if name != "constant" and any("lr" not in group for group in optimizer.param_groups):
+        raise InputError(
+            f"schedule is {name}, but the optimizer finds its own learning rate; leave schedule "
+            "out, or choose another optimizer, such as adam."
+        )
     if name == "cosine":
         return CosineAnnealingLR(optimizer, T_max=steps)
     if name == "multistep":
