@@ -95,7 +95,7 @@ class LowRankAutoencoder(FittedAutoencoder):
         epochs: maximum number of passes over the data.
         batch_size: samples in a batch.
         learning_rate: initial learning rate of Adam, by default 2e-3, or 3e-4 after a geodesic
-            start; it decays to zero along a cosine.
+            start; in `fit` it decays to zero along a cosine.
         init: `"random"`, or `"geodesic"` to start from Isomap coordinates of the data, for methods
             whose code has a basis of a given rank.
         init_steps: number of batches of a geodesic start.
@@ -274,12 +274,16 @@ class LowRankAutoencoder(FittedAutoencoder):
     ) -> Self:
         epochs = 0 if before is None else self.n_iter_
         seed = (integer_seed(rng) + epochs) % _LARGEST_SEED
+        start: dict[str, Any] = {"init": self.init, "init_steps": self.init_steps}
         if before is None:
-            settings = {"init": self.init, "init_steps": self.init_steps, **settings}
-        usual = 2e-3 if self.init == "random" else None  # of the configuration
+            settings = {**start, **settings}
+        rate = self.learning_rate
+        if rate is None:  # also when training on, which has no start of its own
+            usual = TrainConfig(**start).resolved(self.method).learning_rate
+            rate = 2e-3 if self.init == "random" else usual
         config = TrainConfig(
             batch_size=self.batch_size,
-            learning_rate=usual if self.learning_rate is None else self.learning_rate,
+            learning_rate=rate,
             seed=seed,
             machine=MachineConfig(device=self.device),
             **settings,
