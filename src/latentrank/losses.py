@@ -62,7 +62,7 @@ def relative_error(output: Tensor, target: Tensor) -> Tensor:
     """
     misfit = total((output - target).square().sum())
     size = total(target.square().sum())
-    size = torch.where(size > torch.finfo(size.dtype).tiny, size, 1.0)
+    size = torch.where(size > torch.finfo(size.dtype).tiny, size, torch.ones_like(size))
     # The square root's slope is infinite at zero: a perfect fit must not give NaN.
     return (misfit + torch.finfo(misfit.dtype).tiny).sqrt() / size.sqrt()
 
