@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from latentrank.distributed import batch_mean, gather_rows, noise_like, total
 from latentrank.errors import InputError, check_known
 from latentrank.linalg.precision import at_least_float32
-from latentrank.term import Term
+from latentrank.term import RESERVED, Term
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -263,6 +263,11 @@ class Objective:
                     f"returned {', '.join(named) or 'no terms'}; return it, or give a function."
                 )
         for name, value in named.items():
+            if name in RESERVED:
+                raise InputError(
+                    f"The bottleneck returned a term named '{name}', which is the name of the "
+                    "objective's own value; rename it."
+                )
             if not isinstance(value, Tensor) or value.ndim:
                 shaped = isinstance(value, Tensor)
                 found = f"has shape {tuple(value.shape)}" if shaped else f"is {value!r}"

@@ -62,7 +62,7 @@ def fit(
     progress: bool = True,
     callbacks: list[Callback] | None = None,
 ) -> History:
-    """Train `model` in place; it is finalized and in evaluation mode afterwards.
+    """Train `model` in place; afterwards it is finalized, on the CPU, and in evaluation mode.
 
     Args:
         model: the autoencoder.
