@@ -150,7 +150,10 @@ class BasisOfRows(Gates):
         (with_terms(lambda gates: {}), "The loss term gates has neither a function nor a value"),
         (with_terms(lambda gates: {"gates": gates}), r"gates has shape \(3,\), expected a scalar"),
         (with_terms(lambda gates: {"gates": 3.0}), r"gates is 3\.0, expected a scalar tensor"),
-        (with_terms(lambda gates: {"gates": gates.sum(), "loss": gates.sum()}), "term named 'loss'"),
+        (
+            with_terms(lambda gates: {"gates": gates.sum(), "loss": gates.sum()}),
+            "term named 'loss'",
+        ),
         (LateBuffer, "LateBuffer.finalize changed the shape of late"),
         (NotOrthonormal, r"NotOrthonormal.basis .* shape \(3, 2\), expected orthonormal columns"),
         (BasisOfRows, r"BasisOfRows.basis .* shape \(2, 3\), expected orthonormal .* length 3"),
