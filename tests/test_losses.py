@@ -51,6 +51,16 @@ def test_cross_entropy_of_half_precision_is_computed_in_float32(dtype):
     assert terms.binary_cross_entropy(low, low).dtype == torch.float32
 
 
+def test_cross_entropy_has_its_gradient_however_wrong_an_output_is():
+    """By the logit, it is the output minus the target."""
+    logits = torch.tensor([[-60.0, -14.5, -2.0, 2.0, 14.5]], requires_grad=True)
+    target = torch.tensor([[1.0, 1.0, 1.0, 0.0, 0.0]])
+    outputs = torch.sigmoid(logits)
+    terms.binary_cross_entropy(outputs, target).backward()
+    expected = (outputs - target).detach()
+    torch.testing.assert_close(logits.grad, expected, rtol=1e-5, atol=0)
+
+
 def test_relative_error_is_a_ratio_of_norms_over_the_whole_batch():
     output, target = pair()
     expected = np.linalg.norm(output - target) / np.linalg.norm(target)
@@ -62,6 +72,15 @@ def test_relative_error_of_a_perfect_fit_and_of_nothing_has_a_finite_gradient():
         output = target.clone().requires_grad_()
         terms.relative_error(output, target).backward()
         assert torch.isfinite(output.grad).all()
+
+
+def test_the_error_of_a_batch_of_zeros_is_that_error_itself():
+    """Such as a black image alone in the last batch: a ratio to it would drown all others."""
+    output = torch.full((1, 4), 0.5, requires_grad=True)
+    value = terms.relative_error(output, torch.zeros(1, 4))
+    value.backward()
+    assert float(value.detach()) == pytest.approx(1.0)
+    assert output.grad.tolist() == [pytest.approx([0.5] * 4)]
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,10 @@ class BasisOfRows(Gates):
         (with_terms(lambda gates: {}), "The loss term gates has neither a function nor a value"),
         (with_terms(lambda gates: {"gates": gates}), r"gates has shape \(3,\), expected a scalar"),
         (with_terms(lambda gates: {"gates": 3.0}), r"gates is 3\.0, expected a scalar tensor"),
+        (
+            with_terms(lambda gates: {"gates": gates.sum(), "loss": gates.sum()}),
+            "term named 'loss'",
+        ),
         (LateBuffer, "LateBuffer.finalize changed the shape of late"),
         (NotOrthonormal, r"NotOrthonormal.basis .* shape \(3, 2\), expected orthonormal columns"),
         (BasisOfRows, r"BasisOfRows.basis .* shape \(2, 3\), expected orthonormal .* length 3"),
@@ -202,6 +206,8 @@ class Plain(MethodOptions):
         ({"options": Plain}, "expected a class derived from latentrank.methods.ReconstructionOpt"),
         ({"terms": Term("gates", "penalty")}, "terms of own is Term.*, expected a .* type tuple"),
         ({"terms": ("gates",)}, "A term of own is 'gates', expected a value of type Term"),
+        ({"terms": (Term("gates", 1.0), Term("gates", 2.0))}, "own has two terms named 'gates'"),
+        ({"terms": (Term("loss", 1.0),)}, "own has a term named 'loss', which is the name of"),
     ],
 )
 def test_a_row_of_the_wrong_parts_is_refused(row, told):

@@ -1,6 +1,7 @@
 """Torch's state that the process shares: the user's stays as it is, and decides nothing."""
 
 import pickle
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -37,8 +38,19 @@ def results(fitted):
     return [*found, pickle.loads(pickle.dumps(fitted)).transform(X[:5])]
 
 
+@contextmanager
+def double():
+    """A default type that is not float32."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 MODES = {
     "device": lambda: torch.device("meta"),
+    "dtype": double,
     "no_grad": torch.no_grad,
     "inference": torch.inference_mode,
     "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
@@ -69,7 +81,7 @@ def test_a_run_and_its_metrics_do_not_depend_on_the_users_modes(tmp_path, monkey
         return [run.metrics["singular_values"], *(measure(subject, name).value for name in asked)]
 
     expected = metrics("usual")
-    for mode in ("inference", "autocast"):
+    for mode in ("inference", "autocast", "dtype"):
         with MODES[mode]():
             assert metrics(mode) == expected
 
@@ -90,4 +102,8 @@ def test_models_are_trained_stored_and_changed_on_the_cpu(elsewhere, tmp_path):
 def test_tensors_are_made_where_the_user_wants_them_outside(elsewhere):
     with isolated(seed=0), own_defaults():
         assert torch.zeros(1).device.type == "cpu"
+    with double():
+        with own_defaults():
+            assert torch.zeros(1).dtype == torch.float32
+        assert torch.zeros(1).dtype == torch.float64
     assert torch.zeros(1).device.type == "meta"

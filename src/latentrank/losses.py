@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from latentrank.distributed import batch_mean, gather_rows, noise_like, total
 from latentrank.errors import InputError, check_known
 from latentrank.linalg.precision import at_least_float32
-from latentrank.term import Term
+from latentrank.term import RESERVED, Term
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -40,9 +40,12 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
         output: `(B, *shape)`, strictly inside (0, 1) up to rounding.
         target: `(B, *shape)`, in [0, 1].
     """
-    # The sigmoid of a large logit rounds to exactly 0 or 1 in float32. The logarithms are
-    # written out because torch's own function refuses to run in mixed precision.
-    inside = at_least_float32(output).clamp(1e-6, 1 - 1e-6)
+    # The sigmoid of a large logit rounds to exactly 0 or 1. Other outputs stay as they are: beyond
+    # a bound there is no gradient, however wrong they are. The logarithms are written out because
+    # torch's own function refuses to run in mixed precision.
+    inside = at_least_float32(output)
+    limits = torch.finfo(inside.dtype)
+    inside = inside.clamp(limits.tiny, 1 - limits.eps / 2)
     target = at_least_float32(target)
     likelihood = target * inside.log() + (1 - target) * torch.log1p(-inside)
     return -batch_mean(likelihood.flatten(1).sum(1))
@@ -51,12 +54,15 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
 def relative_error(output: Tensor, target: Tensor) -> Tensor:
     """`||x - x'|| / ||x||` over the whole batch (the RRAE papers' loss).
 
+    For a batch of zeros, to which nothing is relative, it is `||x - x'||`.
+
     Args:
         output: `(B, *shape)`.
         target: `(B, *shape)`.
     """
     misfit = total((output - target).square().sum())
-    size = total(target.square().sum()).clamp_min(torch.finfo(target.dtype).tiny)
+    size = total(target.square().sum())
+    size = torch.where(size > torch.finfo(size.dtype).tiny, size, torch.ones_like(size))
     # The square root's slope is infinite at zero: a perfect fit must not give NaN.
     return (misfit + torch.finfo(misfit.dtype).tiny).sqrt() / size.sqrt()
 
@@ -257,6 +263,11 @@ class Objective:
                     f"returned {', '.join(named) or 'no terms'}; return it, or give a function."
                 )
         for name, value in named.items():
+            if name in RESERVED:
+                raise InputError(
+                    f"The bottleneck returned a term named '{name}', which is the name of the "
+                    "objective's own value; rename it."
+                )
             if not isinstance(value, Tensor) or value.ndim:
                 shaped = isinstance(value, Tensor)
                 found = f"has shape {tuple(value.shape)}" if shaped else f"is {value!r}"

@@ -8,6 +8,9 @@ from typing import Any
 
 from latentrank.errors import InputError, check_takes
 
+#: Names under which the objective reports its own values beside the terms.
+RESERVED = ("loss", "reconstruction")
+
 #: Maps the code, `(B, L)`, and the decoder to a scalar.
 Penalty = Callable[[Any, Any], Any]
 

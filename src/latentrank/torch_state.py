@@ -43,10 +43,11 @@ def isolated(seed: int | None = None, cards: Sequence[int] = ()) -> Iterator[Non
 def own_defaults() -> Iterator[None]:
     """A context, or a decorator, in which torch's modes are the usual ones, not the user's own.
 
-    Tensors are made on the CPU unless their device is given (`torch.set_default_device`), they can
-    be learned from (`torch.inference_mode`), and are not rounded (`torch.autocast`). The last is
-    more than a matter of precision: autocast computes with the copies of the weights that it made
-    first until its outermost context ends, so training within one would never see a weight change.
+    Tensors are made on the CPU and in float32 unless their device or type is given
+    (`torch.set_default_device`, `torch.set_default_dtype`), they can be learned from
+    (`torch.inference_mode`), and are not rounded (`torch.autocast`). The last is more than a matter
+    of precision: autocast computes with the copies of the weights that it made first until its
+    outermost context ends, so training within one would never see a weight change.
 
     Example:
         >>> with torch.inference_mode(), own_defaults():
@@ -56,6 +57,9 @@ def own_defaults() -> Iterator[None]:
     with ExitStack() as modes:
         if torch.get_default_device().type != "cpu":  # a context for it slows torch's calls down
             modes.enter_context(torch.device("cpu"))
+        if (dtype := torch.get_default_dtype()) != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            modes.callback(torch.set_default_dtype, dtype)
         if torch.is_inference_mode_enabled():
             modes.enter_context(torch.inference_mode(False))
         for kind in _AUTOCAST:

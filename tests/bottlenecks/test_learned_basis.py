@@ -94,6 +94,15 @@ def test_trained_coefficients_are_kept_with_the_weights():
         assert torch.equal(again.coefficients, trained.coefficients)
 
 
+def test_training_continues_with_the_coefficients_of_as_many_samples():
+    bottleneck = learned(20)
+    before = bottleneck.coefficients.detach().clone()
+    bottleneck.prepare(20)
+    assert torch.equal(bottleneck.coefficients, before)
+    bottleneck.prepare(30)
+    assert bottleneck.coefficients.shape == (2, 30)
+
+
 @pytest.mark.parametrize("used", [6, 5])
 def test_a_basis_from_a_checkpoint_stays(used):
     """Also if an entry of the code was always zero, and with it those of the basis."""

@@ -1,11 +1,14 @@
 """A fitted estimator stays consistent: codes in their order, and a failed fit undone."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
-from latentrank import LowRankAutoencoder
+from latentrank import LowRankAutoencoder, training
 from latentrank.errors import InputError
 
 COLUMNS = list("abcdef")
@@ -71,3 +74,21 @@ def test_training_on_leaves_what_was_taken_from_the_estimator(frame):
     assert not np.array_equal(estimator.transform(frame), codes)
     np.testing.assert_array_equal(model.encode_array(frame.to_numpy()), codes)
     assert clone(estimator).fit(frame).n_iter_ == 1
+
+
+@pytest.mark.parametrize(("init", "rate"), [("random", 2e-3), ("geodesic", 3e-4)])
+def test_training_on_has_the_learning_rate_that_it_began_with(frame, init, rate, monkeypatch):
+    rates, fit = [], training.fit
+
+    def noting(model, dataset, config, **settings):
+        rates.append(config.resolved(model.spec.method).learning_rate)
+        return fit(model, dataset, config, **settings)
+
+    monkeypatch.setattr(training, "fit", noting)
+    estimator = LowRankAutoencoder(
+        "rrae", latent_dim=3, rank=2, init=init, init_steps=2, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of so short a start
+        estimator.partial_fit(frame).partial_fit(frame)
+    assert rates == [rate, rate]

@@ -279,6 +279,23 @@ def test_a_warm_start_continues_and_a_cold_one_does_not(plane):
     assert estimator.set_params(warm_start=False).fit(plane).n_iter_ == 3
 
 
+def test_nothing_is_held_out_where_training_cannot_stop_early(plane):
+    plain, patient = (
+        LowRankAutoencoder("pca", latent_dim=2, n_iter_no_change=wait).fit(plane)
+        for wait in (None, 3)
+    )
+    np.testing.assert_array_equal(patient.embedding_, plain.embedding_)
+
+
+def test_compression_is_measured_on_samples_from_all_of_the_data():
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(4096, 1)), 6, axis=1)
+    x[:, 5] = np.where(np.arange(4096) < 2048, 0.0, rng.normal(size=4096))
+    estimator = LowRankAutoencoder("pca", latent_dim=4, compress=0.1).fit(x)
+    assert estimator.embedding_.shape == (4096, 2)
+    assert estimator.score(x) > 0.99
+
+
 def test_a_compressed_estimator_trains_on_uncompressed(plane):
     estimator = LowRankAutoencoder("rrae", latent_dim=6, rank=2, compress=True, random_state=0)
     for _ in range(2):

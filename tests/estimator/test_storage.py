@@ -59,9 +59,26 @@ def test_custom_networks_are_copied_cloned_pickled_and_saved(method, plane, tmp_
     assert torch.equal(networks["decoder"][0].weight, before)
     same_behaviour(pickle.loads(pickle.dumps(estimator)), estimator, plane)
     folder = estimator.save(tmp_path / "own")
-    same_behaviour(LowRankAutoencoder.load(folder, **own_networks()), estimator, plane)
+    loaded = LowRankAutoencoder.load(folder, **networks)
+    same_behaviour(loaded, estimator, plane)
+    assert torch.equal(networks["decoder"][0].weight, before)
+    np.testing.assert_array_equal(loaded.fit(plane).embedding_, estimator.embedding_)
     with pytest.raises(InputError, match="load\\(folder, encoder="):
         LowRankAutoencoder.load(folder)
+
+
+def test_parts_of_own_networks_that_do_not_learn_never_do(plane, tmp_path):
+    networks = own_networks()
+    networks["encoder"][0].requires_grad_(False)
+    given = networks["encoder"][0].weight
+    first = LowRankAutoencoder("lorae", latent_dim=3, epochs=1, random_state=0, **networks)
+    folder = first.fit(plane).save(tmp_path)
+    for estimator in (first, LowRankAutoencoder.load(folder, **networks)):
+        for train in (estimator.partial_fit, estimator.set_params(warm_start=True).fit):
+            learned = estimator.model_.encoder[2].weight
+            encoder = train(plane).model_.encoder
+            assert torch.equal(encoder[0].weight, given)
+            assert not torch.equal(encoder[2].weight, learned)
 
 
 def test_a_compressed_estimator_is_pickled_and_saved(plane, tmp_path):

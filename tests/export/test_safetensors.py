@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -10,6 +11,7 @@ from torch import nn
 import latentrank
 from latentrank import export
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 from tests.export.models import trained
 
 
@@ -68,3 +70,14 @@ def test_only_files_of_this_package_are_loaded(tmp_path):
     for name in ("a.safetensors", "none.safetensors"):
         with pytest.raises(InputError, match="is not a file that latentrank export"):
             export.load_safetensors(tmp_path / name)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int16"])
+def test_outputs_beyond_the_dtype_of_the_data_are_as_the_model_decodes_them(dtype, tmp_path):
+    model, _ = trained("ae")
+    model.preprocessing = Preprocessing(offset=0.0, scale=3e5, dtype=dtype)
+    made = export.export_safetensors(model, tmp_path / "a.safetensors", "decoder")
+    codes = 100 * torch.randn(20, model.latent_dim)
+    found = export.load_safetensors(made.path)(codes).detach().numpy()
+    np.testing.assert_array_equal(found, model.decode_array(codes.numpy()))
+    assert np.isfinite(found).all()

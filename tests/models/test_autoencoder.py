@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import latentrank
 from latentrank.errors import InputError
+from latentrank.export import export_safetensors, load_safetensors
 from latentrank.preprocessing import Preprocessing
 
 
@@ -125,6 +126,17 @@ def test_compressing_twice_is_compressing_once():
     x = torch.rand(60, 12)
     once = finalized(x).compress(1e-2, x=x)
     assert once.compress(1e-6, x=x).latent_dim == once.latent_dim
+
+
+def test_a_compressed_model_is_saved_and_exported_once_folded(tmp_path):
+    small = finalized(X).compress(tol=0.9)
+    assert small.latent_dim < 4
+    folded = small.fold()
+    again = latentrank.load(latentrank.save(folded, tmp_path))
+    assert torch.equal(again.encode(X), folded.encode(X))
+    assert torch.allclose(again(X), small(X), atol=1e-6)
+    decoder = export_safetensors(small, tmp_path / "decoder.safetensors", "decoder")
+    assert torch.allclose(load_safetensors(decoder.path)(small.encode(X)), small(X), atol=1e-6)
 
 
 def test_training_and_evaluation_paths_agree_where_a_method_is_deterministic():

@@ -98,3 +98,10 @@ def test_every_small_model_encodes_and_decodes_on_one_thread(method, free, monke
     model.decode_array(model.encode_array(np.zeros((5, 6))))
     assert set(used) == {1}
     assert torch.get_num_threads() == 2
+
+
+def test_the_number_is_restored_where_work_cannot_be_counted(free):
+    """As of a network of the user's own that fails."""
+    with pytest.raises(ZeroDivisionError), threads(lambda: 1 / 0):
+        pass
+    assert torch.get_num_threads() == 2

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from latentrank.errors import InputError
-from latentrank.nets import absorb_input, absorb_output, build, input_layer, output_layer
+from latentrank.nets import absorb_input, absorb_output, build, input_layer, output_layer, span
 
 FAMILIES = {
     "shapes": (3, 32, 32),
@@ -277,3 +277,10 @@ def test_wrong_matrix_or_offset_is_refused(absorb):
         absorb(net, torch.ones(4, 0))
     with pytest.raises(InputError, match=r"offset to absorb has shape \(3,\), expected \(4,\)"):
         absorb(net, torch.ones(4, 4), torch.ones(3))
+
+
+def test_a_dense_layer_on_each_row_of_a_sample_narrows_nothing():
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3), nn.Flatten())
+    codes = encoder(torch.randn(500, 20, 2))
+    assert span(encoder, 60) == torch.linalg.matrix_rank(codes) == 60

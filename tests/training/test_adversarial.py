@@ -15,7 +15,7 @@ from latentrank.config import RunConfig, TrainConfig
 from latentrank.data import DataModule, Dataset, Split
 from latentrank.errors import InputError
 from latentrank.losses import GAMES
-from latentrank.models.gan import GAN, Health
+from latentrank.runs.measured import measured
 from latentrank.runs.train import finish, resolve, start
 from latentrank.training import fit
 from latentrank.training.module import seed_step
@@ -145,6 +145,25 @@ def test_a_collapse_is_warned_of_once_and_recorded():
     assert [row["collapsed"] for row in history.rows] == [1, 1, 1]
 
 
+def test_health_is_measured_on_samples_from_all_of_a_sorted_split():
+    x = np.zeros((1200, 6), dtype=np.float32)
+    x[600:, 0] = 1.0  # half of the distances are 1, the others 0
+    data = Dataset("two classes", Split(x), Split(x), bounded=True)
+    model = build(encoder=nn.Linear(6, 3), decoder=Halves())
+    history = fit(model, data, TrainConfig(steps=1, device="cpu"), progress=False)
+    metrics = measured(model, data, torch.from_numpy(model.encode_array(x)))
+    for values in (history.rows[-1], metrics):
+        assert values["diversity"] == pytest.approx(1, abs=0.05)
+
+
+class Halves(Constant):
+    """A generator of two samples, which are one apart."""
+
+    def forward(self, z):
+        side = torch.cat([(z[:, :1] > 0).float(), torch.zeros(len(z), 5)], dim=1)
+        return super().forward(z) + side
+
+
 def test_patience_is_refused():
     with pytest.raises(InputError, match="nsgan has no validation error"):
         trained(epochs=2, patience=1)
@@ -190,13 +209,3 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(tmp_path):
         assert other["rank"] == row["rank"]
         for name in ("train/discriminator", "train/generator", "train/real_accuracy"):
             assert other[name] == pytest.approx(row[name], rel=1e-6)
-
-
-def test_the_real_samples_of_a_validation_are_of_the_whole_split(monkeypatch):
-    """Images in folders of classes are read class by class."""
-    seen = []
-    monkeypatch.setattr(GAN, "health", lambda self, x: seen.append(x) or Health(1.0, 0.5))
-    x = np.linspace(0, 1, 1000, dtype=np.float32)[:, None].repeat(6, axis=1)
-    data = Dataset("sorted", Split(x[:16]), Split(x), latent_dim=3, bounded=True)
-    fit(build(), data, TrainConfig(batch_size=8, device="cpu", steps=1), progress=False)
-    np.testing.assert_array_equal(seen[0], x[::4])

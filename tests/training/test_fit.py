@@ -121,6 +121,36 @@ def test_a_run_of_steps_that_is_done_is_not_continued(dataset, tmp_path):
     assert history.rows[-1]["step"] == 12
 
 
+class Rates(Callback):
+    """The learning rate of each step."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_end(self, trainer, *_):
+        self.seen += [group["lr"] for group in trainer.optimizers[0].param_groups]
+
+
+@pytest.mark.parametrize("length", [{"epochs": 3}, {"steps": 15}], ids=str)
+@pytest.mark.parametrize("schedule", ["cosine", "multistep"])
+@pytest.mark.parametrize("method", ["ae", "nsgan"])
+@pytest.mark.filterwarnings("ignore:Epoch . The generator has collapsed")
+def test_the_schedule_of_a_run_trained_for_longer_ends_with_it(
+    method, schedule, length, dataset, tmp_path
+):
+    def rates(length, **settings):
+        seen = Rates()
+        config = TrainConfig(batch_size=10, schedule=schedule, learning_rate=1e-3, **length)
+        fit(build(method), dataset, config, progress=False, callbacks=[seen], **settings)
+        return seen.seen
+
+    longer = {unit: 3 * number for unit, number in length.items()}
+    short, whole = rates(length, folder=tmp_path), rates(longer)
+    rest = rates(longer, folder=tmp_path, resume=True)
+    assert len(short) < len(whole) == len(short) + len(rest)
+    assert rest == pytest.approx(whole[len(short) :], abs=1e-15)
+
+
 def test_the_history_file_holds_one_row_per_validation(dataset, tmp_path):
     config = TrainConfig(epochs=5, validate_every=2)
     fit(build("lorae"), dataset, config, folder=tmp_path, progress=False)
@@ -267,6 +297,24 @@ class InsideSteps(Callback):
         self.norms.append(float(sum(p.grad.square().sum() for p in module.model.parameters())))
 
 
+class ExactError(Callback):
+    """The error of the test split, summed in float64."""
+
+    def on_validation_end(self, trainer, module):
+        with torch.inference_mode():
+            x = torch.cat([batch.x for batch in trainer.datamodule.test_batches()])
+            x = x.to(next(module.parameters()))
+            self.found = float((module.model(x) - x).double().square().mean())
+
+
+@pytest.mark.parametrize("precision", ["64-true", "32-true", "bf16-true"])
+def test_errors_are_summed_exactly_in_any_precision(precision, dataset):
+    exact = ExactError()
+    config = TrainConfig(epochs=1, device="cpu", precision=precision)
+    rows = fit(build(), dataset, config, progress=False, callbacks=[exact]).rows
+    assert rows[-1]["validation_error"] == pytest.approx(exact.found, rel=1e-6)
+
+
 def test_callbacks_inside_a_step_are_called_and_change_nothing(dataset):
     config = TrainConfig(epochs=2, batch_size=16, schedule="cosine")
     watched, unwatched, inside = build("lorae"), build("lorae"), InsideSteps()
@@ -293,9 +341,32 @@ def test_a_warning_names_data_that_the_model_cannot_reproduce(dataset):
         fit(latentrank.build("ae", (6,), 4), dataset, TrainConfig(epochs=1), progress=False)
     with pytest.raises(InputError, match="are a ndarray, expected a Dataset"):
         fit(build(), dataset.train.x, TrainConfig(epochs=1), progress=False)
+    with warnings.catch_warnings():  # PCA's outputs are never bounded
+        warnings.simplefilter("error")
+        fit(latentrank.build("pca", (6,), 4), dataset, TrainConfig(epochs=1), progress=False)
     for config in ({"epochs": 1}, RunConfig(method="ae", data="plane")):
         with pytest.raises(InputError, match="expected a TrainConfig"):
             fit(build(), dataset, config, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("ae", {"init": "geodesic"}),
+        ("rrae-weak", {"device": "tpu"}),
+        ("nsgan", {"patience": 1}),
+        ("pca", {"init": "geodesic"}),
+    ],
+)
+def test_a_refused_training_leaves_the_model_as_it_was(method, settings, dataset):
+    model = build(method).double().eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    spec = model.spec
+    with pytest.raises(InputError):
+        fit(model, dataset, TrainConfig(epochs=1, **settings), progress=False)
+    assert (model.spec, model.training) == (spec, False)
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+    assert next(model.parameters()).dtype == torch.float64
 
 
 @pytest.mark.parametrize("method", ["vae", "nsgan"])

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
+from torch import nn
 
 import latentrank
 from latentrank import runs
@@ -108,6 +109,14 @@ def test_variational_codes_begin_with_the_variance_of_their_prior():
         mean, _ = model.bottleneck.posterior(model.encoder(torch.from_numpy(arc().train.x)))
     # The encoder meets its targets to within some percent by then.
     assert float(mean.var(0, correction=0).sum()) == pytest.approx(2, rel=0.2)
+
+
+def test_a_last_layer_on_each_row_of_a_sample_is_left_to_training():
+    x = torch.randn(40, 4, 5)
+    encoder = nn.Sequential(nn.Linear(5, 2), nn.Flatten())
+    before = encoder[0].weight.clone()
+    geodesic._read_out(encoder, x, torch.randn(40, 8))
+    assert torch.equal(encoder[0].weight, before)
 
 
 def test_large_data_are_laid_out_by_landmarks(monkeypatch):

@@ -151,3 +151,24 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
 def test_an_optimiser_that_cannot_be_made_is_refused_in_a_sentence():
     with pytest.raises(InputError, match="optimizer is ranger21, which cannot train this model"):
         optimizers.create("ranger21", parameters(), 0.1)
+
+
+@pytest.mark.parametrize("name", ["rprop", "sm3"])
+def test_weight_decay_that_an_optimiser_does_not_have_is_refused(name):
+    with pytest.raises(InputError, match=f"weight_decay is 0.1, but the optimizer {name} has none"):
+        optimizers.create(name, parameters(), 0.1, weight_decay=0.1)
+    optimizers.create(name, parameters(), 0.1)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "multistep"])
+def test_a_schedule_of_an_optimiser_without_a_rate_is_refused(schedule):
+    optimizer = optimizers.create("a2grad", parameters(), 0.1)
+    with pytest.raises(InputError, match=f"schedule is {schedule}, but the optimizer"):
+        optimizers.schedule(schedule, optimizer, 10)
+    assert optimizers.schedule("constant", optimizer, 10) is None
+
+
+@pytest.mark.parametrize("name", ["adahessian", "alig"])
+def test_optimisers_that_need_second_derivatives_or_a_closure_are_not_available(name):
+    with pytest.raises(InputError, match=f"optimizer is '{name}', which is not available"):
+        optimizers.create(name, parameters(), 0.1)

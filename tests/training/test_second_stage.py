@@ -1,9 +1,12 @@
 """The second stage of RRAE: what stays, what changes, and what is refused."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
+from torch import nn
 
 import latentrank
 from latentrank.config import TrainConfig
@@ -80,6 +83,26 @@ def test_a_resumed_second_stage_equals_an_uninterrupted_one(dataset, tmp_path):
     fit(resumed, dataset, config, folder=tmp_path / "part", resume=True, progress=False)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], tensor), name
+
+
+class Interrupt(Callback):
+    """Ctrl-C in the second stage."""
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("callbacks", [[], [Interrupt()]], ids=["finished", "interrupted"])
+def test_afterwards_the_parameters_learn_that_did_before(callbacks, dataset):
+    encoder = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
+    encoder[0].requires_grad_(False)  # such as a pretrained part
+    networks = {"encoder": encoder, "decoder": nn.Linear(4, 6)}
+    model = build(1, **networks)
+    with pytest.raises(KeyboardInterrupt) if callbacks else nullcontext():
+        fit(model, dataset, TrainConfig(epochs=1), progress=False, callbacks=callbacks)
+    learning = [parameter.requires_grad for parameter in model.encoder.parameters()]
+    assert learning == [False, False, True, True]
 
 
 @pytest.mark.parametrize(

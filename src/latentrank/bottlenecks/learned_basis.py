@@ -68,8 +68,9 @@ class LearnedBasis(Bottleneck):
             self.directions.data.copy_(drawn / drawn.norm(dim=0))
 
     def prepare(self, samples: int) -> None:
-        """Allocate `A`, `(k, samples)`, if it is trained."""
-        if self.learned_coefficients:
+        """Allocate `A`, `(k, samples)`, if it is trained; that of as many samples is kept."""
+        known = self.coefficients is not None and self.coefficients.shape[1] == samples
+        if self.learned_coefficients and not known:
             self.coefficients = nn.Parameter(torch.randn(self.rank, samples).to(self.directions))
 
     @torch.no_grad()

@@ -18,6 +18,7 @@ from latentrank import methods
 from latentrank.config import MachineConfig, TrainConfig
 from latentrank.data import Dataset
 from latentrank.data.layout import as_samples
+from latentrank.data.views import spread_evenly
 from latentrank.density.base import RandomState, integer_seed
 from latentrank.errors import InputError
 from latentrank.estimator import samples
@@ -43,11 +44,15 @@ _LARGEST_SEED = 2**31
 _BUILT_FROM = ("method", "input_shape", "latent_dim", "net", "bounded", "options")
 
 
+def _is_solved_at_once(method: str) -> bool:
+    """Whether there are no steps, as in PCA; `fit` reports an unknown method."""
+    return method in methods.names() and methods.get(method).closed_form
+
+
 def _learns_by_steps(estimator: Any) -> bool:
-    """Whether the estimator has `partial_fit`; `fit` reports an unknown method."""
-    name = estimator.method
-    if name in methods.names() and methods.get(name).closed_form:
-        raise AttributeError(f"{name} is solved from all samples at once; use fit.")
+    """Whether the estimator has `partial_fit`."""
+    if _is_solved_at_once(estimator.method):
+        raise AttributeError(f"{estimator.method} is solved from all samples at once; use fit.")
     return True
 
 
@@ -90,14 +95,14 @@ class LowRankAutoencoder(FittedAutoencoder):
         epochs: maximum number of passes over the data.
         batch_size: samples in a batch.
         learning_rate: initial learning rate of Adam, by default 2e-3, or 3e-4 after a geodesic
-            start; it decays to zero along a cosine.
+            start; in `fit` it decays to zero along a cosine.
         init: `"random"`, or `"geodesic"` to start from Isomap coordinates of the data, for methods
             whose code has a basis of a given rank.
         init_steps: number of batches of a geodesic start.
         n_init: number of trainings from different initial weights; the one with the lowest error
             on held-out samples is kept, as in `sklearn.mixture.GaussianMixture`.
         n_iter_no_change: stop after this many epochs without a lower validation error, and keep the
-            weights with the lowest error; None trains for all epochs.
+            weights with the lowest error; None trains for all epochs. PCA has no epochs.
         validation_fraction: fraction of the samples held out for `n_init` and `n_iter_no_change`;
             if neither is used, no samples are held out.
         warm_start: `fit` continues from the last fit, with the preprocessing of the first.
@@ -214,13 +219,14 @@ class LowRankAutoencoder(FittedAutoencoder):
                 "validate_every": max(1, self.epochs // _VALIDATIONS),
             }
             train = held = x
-            if self.n_iter_no_change is not None:
+            stops = self.n_iter_no_change is not None and not _is_solved_at_once(self.method)
+            if stops:
                 purpose = "validation error to stop by; leave n_iter_no_change out"
                 need_reconstructions(self.method, purpose)
                 settings |= {"patience": self.n_iter_no_change, "validate_every": 1}
             if before is None:
                 settings |= {"n_init": self.n_init}
-            if self.n_iter_no_change is not None or self.n_init > 1:
+            if stops or self.n_init > 1:
                 train, held = samples.split(x, self.validation_fraction, rng)
             return self._train(x, self._dataset(X, before, train, held), before, settings, rng)
 
@@ -268,12 +274,16 @@ class LowRankAutoencoder(FittedAutoencoder):
     ) -> Self:
         epochs = 0 if before is None else self.n_iter_
         seed = (integer_seed(rng) + epochs) % _LARGEST_SEED
+        start: dict[str, Any] = {"init": self.init, "init_steps": self.init_steps}
         if before is None:
-            settings = {"init": self.init, "init_steps": self.init_steps, **settings}
-        usual = 2e-3 if self.init == "random" else None  # of the configuration
+            settings = {**start, **settings}
+        rate = self.learning_rate
+        if rate is None:  # also when training on, which has no start of its own
+            usual = TrainConfig(**start).resolved(self.method).learning_rate
+            rate = 2e-3 if self.init == "random" else usual
         config = TrainConfig(
             batch_size=self.batch_size,
-            learning_rate=usual if self.learning_rate is None else self.learning_rate,
+            learning_rate=rate,
             seed=seed,
             machine=MachineConfig(device=self.device),
             **settings,
@@ -326,8 +336,7 @@ class LowRankAutoencoder(FittedAutoencoder):
                 f"{before.spec.latent_dim} and other networks or options than it has now; set "
                 "warm_start to False, or clone it, to train a new model."
             )
-        copied = PackedModel.of(before).unpack(copy.deepcopy(self._networks))
-        return copied.requires_grad_(True).train()
+        return PackedModel.of(before).unpack(copy.deepcopy(self._networks))
 
     def _keep(
         self, model: LatentModel, x: Array, dataset: Dataset, history: History, epochs: int
@@ -350,5 +359,5 @@ class LowRankAutoencoder(FittedAutoencoder):
         if not self.compress:
             return model
         tol = COMPRESSION if self.compress is True else float(self.compress)
-        measured = model.preprocessing.normalise(x[:_MEASURED])
+        measured = model.preprocessing.normalise(x[spread_evenly(len(x), _MEASURED)])
         return model.compress(tol, measured).requires_grad_(False)

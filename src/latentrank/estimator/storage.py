@@ -45,16 +45,17 @@ class PackedModel(NamedTuple):
         return cls(model.spec, model.state_dict())
 
     def unpack(self, networks: Networks = None) -> LatentModel:
-        """The model again, in evaluation mode.
+        """The model again, in training mode, as it is when it is built.
 
         Args:
-            networks: encoder and decoder of the user's own, where it was built with such.
+            networks: encoder and decoder of the user's own, where it was built with such; they
+                become part of the model.
         """
         encoder, decoder = networks or (None, None)
         with own_defaults():
             model = skeleton(self.spec, encoder, decoder)
         model.load_state_dict(self.weights)
-        return model.eval().requires_grad_(False)
+        return model
 
 
 def write(folder: Path, description: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
@@ -188,7 +189,8 @@ class Stored(NestedOptions):
             estimator._mean_sample = arrays["mean_sample"]
         except (AttributeError, KeyError, TypeError, ValueError):
             raise InputError(f"The estimator in {folder} is damaged; save it again.") from None
-        model = load_model(folder, encoder=encoder, decoder=decoder).requires_grad_(False)
+        own = dict(zip(("encoder", "decoder"), copy.deepcopy(networks), strict=True))
+        model = load_model(folder, **own).requires_grad_(False)
         shape = model.preprocessing.own_shape(model.spec.input_shape)
         if len(shape) == 1:  # fitted to a table
             (estimator.n_features_in_,) = shape
@@ -238,7 +240,8 @@ class Stored(NestedOptions):
         for name in ("model_", "_trained"):
             packed = state.get(name)
             if packed is not None:
-                setattr(self, name, packed.unpack(copy.deepcopy(self._networks)))
+                model = packed.unpack(copy.deepcopy(self._networks))
+                setattr(self, name, model.eval().requires_grad_(False))
         if "_trained" in state and state["_trained"] is None:
             self._trained = self.model_
 

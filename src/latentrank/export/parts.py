@@ -192,6 +192,8 @@ class OwnUnits(nn.Module):
             return y >= 0.5
         if not dtype.is_floating_point:
             y = y.round().clamp(torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+        elif dtype == torch.float16:  # others are beyond the numbers of networks
+            y = y.clamp(torch.finfo(dtype).min, torch.finfo(dtype).max)
         return y.to(dtype)
 
     def _to_network(self, x: Tensor) -> Tensor:

@@ -31,7 +31,8 @@ def principal_directions(
         k: number of directions, at least 1; at most `F` are returned.
 
     Returns:
-        Mean, `(F,)`, and orthonormal directions, `(F, min(k, F))`.
+        Mean, `(F,)`, and orthonormal directions, `(F, min(k, F))`, or fewer where so few samples
+        were given that the data do not vary along more.
 
     Example:
         >>> x = torch.tensor([[0.0, 1.0], [2.0, 1.0], [4.0, 1.0]])

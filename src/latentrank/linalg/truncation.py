@@ -44,7 +44,7 @@ def truncate_rank(y: Tensor, rank: int) -> Tensor:
     - `y` has rank below `rank`, so that kept values are zero: truncation changes nothing there,
       and the gradient passes through unchanged.
 
-    Values are distinguished by their squares, down to `eps max(B, L) s_1^2` with the `eps` of
+    Values are distinguished by their squares, down to `eps min(B, L) s_1^2` with the `eps` of
     float64, whatever the dtype of `y`: singular values below about 1e-6 of the largest count as
     zero in these two rules. No singular value decomposition is computed: the cost is that of an
     eigenproblem of the smaller Gram matrix, in float64 wherever cancellation would lose digits.

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticUndefined
 
 from latentrank.errors import InputError, check_all_known, check_is
-from latentrank.term import Term
+from latentrank.term import RESERVED, Term
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -64,11 +64,19 @@ def check_terms(method: str, terms: object, kind: type[MethodOptions]) -> None:
         kind: class of its options.
 
     Raises:
-        InputError: they are no tuple of terms, or a weight is an option that there is not.
+        InputError: they are no tuple of terms, a name is used twice or is that of the loss, or a
+            weight is an option that there is not.
     """
     check_is(terms, tuple, f"The attribute terms of {method}")
+    names = set(RESERVED)
     for term in cast(tuple[object, ...], terms):
         check_is(term, Term, f"A term of {method}")
+        name = cast(Term, term).name
+        if name in names:
+            twice = f"two terms named '{name}'"
+            other = f"a term named '{name}', which is the name of the objective's own value"
+            raise InputError(f"{method} has {other if name in RESERVED else twice}; rename it.")
+        names.add(name)
         weight = cast(Term, term).weight
         if isinstance(weight, str) and weight not in kind.model_fields:
             raise InputError(

@@ -78,7 +78,8 @@ class Autoencoder(LatentModel):
     def fold(self) -> Autoencoder:
         """The same autoencoder with its linear part absorbed into the encoder's last layer.
 
-        Codes and reconstructions are the same up to rounding; the bottleneck is removed.
+        Codes and reconstructions are the same up to rounding; the bottleneck is removed, and with
+        it the method's loss: training the result further minimises the squared error alone.
 
         Raises:
             InputError: inference is not linear in the encoder's output, or the model has not been
@@ -93,7 +94,8 @@ class Autoencoder(LatentModel):
         """
         encoder = surgery.absorb_output(self.encoder, self._linear_map("fold"))
         decoder = copy.deepcopy(self.decoder)
-        return self._inference(encoder, decoder, copy.deepcopy(self.statistics), None)
+        statistics = copy.deepcopy(self.statistics)
+        return self._inference(encoder, decoder, statistics, self.spec.code_dim)
 
     @own_defaults()
     @torch.no_grad()

@@ -201,7 +201,7 @@ class LatentModel(nn.Module):
         """The number of singular values of the training codes' covariance above the threshold.
 
         Args:
-            tol: threshold relative to the largest value, in (0, 1).
+            tol: threshold relative to the largest value, in [0, 1).
 
         Raises:
             InputError: the model has not been finalized.

@@ -195,9 +195,9 @@ class GAN(LatentModel):
         """What the ranks refer to, and the health of the game.
 
         Args:
-            x: `(N, *input_shape)`, test samples.
+            x: `(N, *input_shape)`, test samples; `HEALTH_SAMPLES` suffice.
         """
-        health = self.health(x[:HEALTH_SAMPLES])
+        health = self.health(x)
         return {
             "rank_of": "discriminator features",
             "diversity": health.diversity if math.isfinite(health.diversity) else None,

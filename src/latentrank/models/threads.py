@@ -32,13 +32,13 @@ def threads(work: Callable[[], float], number: int | None = None) -> Iterator[in
         The number of threads in use.
     """
     before = torch.get_num_threads()
-    if number is None:
-        number = before if before == 1 or _is_explicit(before) else 1
-        torch.set_num_threads(number)  # counting is small work, too
-        if number < before:
-            number = min(before, 1 + int(work() / _OPERATIONS_A_THREAD))
-    torch.set_num_threads(number)
     try:
+        if number is None:
+            number = before if before == 1 or _is_explicit(before) else 1
+            torch.set_num_threads(number)  # counting is small work, too
+            if number < before:
+                number = min(before, 1 + int(work() / _OPERATIONS_A_THREAD))
+        torch.set_num_threads(number)
         yield number
     finally:
         torch.set_num_threads(before)

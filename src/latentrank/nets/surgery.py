@@ -57,7 +57,8 @@ def input_layer(decoder: nn.Module) -> nn.Module | None:
 def span(encoder: nn.Module, width: int) -> int:
     """Number of dimensions that the encoder's outputs span at most.
 
-    A linear last layer with `p` inputs and a bias spans `p + 1`.
+    A linear last layer with `p` inputs and a bias spans `p + 1`, unless it is applied to several
+    rows of each sample, which Flatten then joins.
 
     Args:
         encoder: returns `(B, width)`.
@@ -68,7 +69,9 @@ def span(encoder: nn.Module, width: int) -> int:
         3
     """
     last = output_layer(encoder)
-    return min(width, last.in_features + 1) if isinstance(last, nn.Linear) else width
+    if isinstance(last, nn.Linear) and last.out_features == width:
+        return min(width, last.in_features + 1)
+    return width
 
 
 def absorb_output(

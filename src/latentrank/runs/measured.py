@@ -18,7 +18,7 @@ from latentrank.torch_state import own_defaults
 
 #: Maximum number of channels, or table columns, reported individually.
 _MOST_CHANNELS: Final = 64
-#: Test samples, evenly spread, that a model is diagnosed with.
+#: Number of test samples by which a model diagnoses itself.
 _DIAGNOSED: Final = 256
 #: Share of a channel's variance below which a run warns that the channel is not explained.
 _EXPLAINED: Final = 0.1
@@ -62,8 +62,8 @@ def measured(model: LatentModel, dataset: Dataset, codes: torch.Tensor) -> dict[
         closed = model.trained_by == "closed form"
         if doubts := _doubts(metrics, dataset, closed):
             metrics["warning"] = " ".join(doubts)
-    shown = dataset.test.x[spread_evenly(len(dataset.test), _DIAGNOSED)]
-    return metrics | model.diagnose(model.preprocessing.normalise(shown))
+    some = dataset.test.x[spread_evenly(len(dataset.test), _DIAGNOSED)]
+    return metrics | model.diagnose(torch.cat(list(model.batches(some))))
 
 
 def share_of_variance(metrics: Mapping[str, Any]) -> float | None:

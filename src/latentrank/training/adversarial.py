@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import torch
@@ -17,6 +16,7 @@ from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.models.gan import GAN, HEALTH_SAMPLES, Health
 from latentrank.training.context import data_of
 from latentrank.training.module import TrainingModule
+from latentrank.training.rank_search.subset import Subset
 
 # Radford, Metz and Chintala (2016): with Adam's usual first moment, training oscillates.
 BETAS = (0.5, 0.999)
@@ -85,16 +85,13 @@ class AdversarialModule(TrainingModule):
             self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
 
     def on_validation_epoch_start(self) -> None:
-        """Start collecting features and real samples."""
+        """Start collecting features."""
         self.check_finite()
         self._gram = GramAccumulator(self.model.latent_dim)
-        self._real: list[Tensor] = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Accumulate the features' covariance; keep samples evenly spaced over the split."""
+        """Accumulate the features' covariance."""
         self._gram.update(self.gan.encode(batch.x))
-        every = math.ceil(len(data_of(self.trainer).dataset.test) / HEALTH_SAMPLES)
-        self._real.append(batch.x[batch.index % every == 0])
 
     def on_validation_epoch_end(self) -> None:
         """Log the rank of the features and the health of the game; warn of a collapse once."""
@@ -113,6 +110,7 @@ class AdversarialModule(TrainingModule):
             rank_zero_warn(f"Epoch {self.current_epoch + 1}: {health.warning}")
 
     def _health(self) -> Health:
-        """The mean over processes, each of which has its own real samples."""
-        measured = torch.tensor(self.gan.health(torch.cat(self._real)), dtype=torch.float64)
-        return Health(*(distributed.reduce_(measured) / distributed.world()[1]).tolist())
+        """On samples evenly spaced over the test split, the same in every process."""
+        data = data_of(self.trainer)
+        real = Subset(data.dataset.test, data.preprocessing, HEALTH_SAMPLES)
+        return self.gan.health(torch.cat(list(real.batches())).to(next(self.gan.parameters())))

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from latentrank.config import TrainConfig
 from latentrank.data import DataModule, Dataset
 from latentrank.filenames import HISTORY
 from latentrank.linalg import rank_of_spectrum, spectrum
@@ -17,20 +16,19 @@ from latentrank.training.callbacks import History
 
 
 @torch.no_grad()
-def solve(model: PCA, dataset: Dataset, config: TrainConfig, folder: Path | None) -> History:
+def solve(model: PCA, dataset: Dataset, folder: Path | None) -> History:
     """Solve a model, and write a history as if it had been trained for one epoch.
 
     Args:
         model: solved in place; in evaluation mode afterwards.
         dataset: data to solve and validate on.
-        config: batch size and seed.
         folder: where the history is written; None keeps it in memory only.
 
     Returns:
         The history, a single row.
     """
     history = History(folder / HISTORY if folder else None)
-    data = DataModule(dataset, seed=config.seed, preprocessing=model.preprocessing)
+    data = DataModule(dataset, preprocessing=model.preprocessing)
 
     def batches() -> Iterator[Tensor]:
         return (batch.x for batch in data.train_batches())

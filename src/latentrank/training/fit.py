@@ -62,7 +62,7 @@ def fit(
     progress: bool = True,
     callbacks: list[Callback] | None = None,
 ) -> History:
-    """Train `model` in place; it is finalized and in evaluation mode afterwards.
+    """Train `model` in place; afterwards it is finalized, on the CPU, and in evaluation mode.
 
     Args:
         model: the autoencoder.
@@ -110,7 +110,8 @@ def fit(
             f"{dataset.name} has {counted(len(dataset.train), 'sample')} to train on and "
             f"{len(dataset.test)} to test on, expected at least two of each; give more."
         )
-    if model.spec.bounded and not dataset.preprocessing.bounded and model.spec.net != "custom":
+    ends_bounded = model.spec.bounded and model.spec.net not in ("custom", "linear")
+    if ends_bounded and not dataset.preprocessing.bounded:
         warnings.warn(
             f"The model's outputs are bounded, but the values of {dataset.name} are not, so it "
             "cannot reproduce them; build it with bounded=False.",
@@ -122,23 +123,13 @@ def fit(
             "latentrank.train or LowRankAutoencoder."
         )
     config = config.resolved(model.spec.method)
-    learned_from: dict[str, Any] = {
-        "data_fingerprint": dataset.fingerprint,
-        "reading": dataset.reading,
-        "conventions": dataset.axes.conventions,
-    }
-    if model.spec.preprocessing is None:
-        learned_from["preprocessing"] = dataset.preprocessing
-    model.spec = model.spec.model_copy(update=learned_from)
-    model.float()  # like the data; the trainer's precision converts both
     start = start_of(model, config)
     if model.trained_by == "closed form":
-        return solve(cast(PCA, model), dataset, config, folder)
+        _learn_from(model, dataset)
+        return solve(cast(PCA, model), dataset, folder)
     checkpoint = _checkpoint(folder) if resume else None
     precision = resolve_precision(config.precision, config.machine.device)
     config = config.model_copy(update={"precision": precision})
-    with isolated(config.seed):  # preparing may draw random numbers
-        model.train().bottleneck.prepare(len(dataset.train))
     history = History(folder / HISTORY if folder else None)
     module, good = MODULES[model.trained_by](model, config), FiniteWeights()
     watching: list[Callback] = [_beginning(), *([] if start is None else [start])]
@@ -154,6 +145,9 @@ def fit(
         # In the second stage the encoder has no gradient. Which name Lightning gives to data
         # parallelism depends on the device and on who asks, if the strategy is auto.
         trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
+    _learn_from(model, dataset)
+    with isolated(config.seed):  # preparing may draw random numbers
+        model.train().bottleneck.prepare(len(dataset.train))
     data = DataModule(
         dataset, config.batch_size, seed=config.seed, preprocessing=model.preprocessing
     )
@@ -184,6 +178,19 @@ def fit(
     if module.search is not None:
         history.reports["rank_search"] = module.search.report(model)
     return history
+
+
+def _learn_from(model: LatentModel, dataset: Dataset) -> None:
+    """Prepare a model for the data that it learns from; a refused training leaves it unchanged."""
+    learned_from: dict[str, Any] = {
+        "data_fingerprint": dataset.fingerprint,
+        "reading": dataset.reading,
+        "conventions": dataset.axes.conventions,
+    }
+    if model.spec.preprocessing is None:
+        learned_from["preprocessing"] = dataset.preprocessing
+    model.spec = model.spec.model_copy(update=learned_from)
+    model.float()  # like the data; the trainer's precision converts both
 
 
 def _seeded_cards(trainer: pl.Trainer) -> list[int]:

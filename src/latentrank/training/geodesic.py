@@ -259,6 +259,8 @@ def _read_out(encoder: nn.Module, x: Tensor, targets: Tensor) -> None:
     layer = surgery.output_layer(encoder)
     if not isinstance(layer, nn.Linear) or layer.bias is None:
         return
+    if layer.out_features != targets.shape[1]:  # it takes several rows of each sample
+        return
     seen: list[Tensor] = []
     watch = layer.register_forward_pre_hook(lambda _, inputs: seen.append(to_float64(inputs[0])))
     encoder(x)

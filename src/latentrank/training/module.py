@@ -23,7 +23,7 @@ from latentrank.models.base import LatentModel
 from latentrank.training.ahead import ahead, are_hooked, may_go_ahead
 from latentrank.training.context import total_steps, training_samples
 from latentrank.training.graph import Record, StepGraph, can_be_captured
-from latentrank.training.optimizers import create, gradient_step, schedule
+from latentrank.training.optimizers import create, fit_length, gradient_step, schedule
 from latentrank.training.rank_search import search_for
 from latentrank.training.second_stage import second_stage_of
 from latentrank.training.terms import DivergenceError, TermLog, finite
@@ -82,7 +82,9 @@ class TrainingModule(LightningModule):
         return [part for part in (self.search, self.second_stage) if part is not None]
 
     def on_train_start(self) -> None:
-        """Check whether steps can bypass the trainer."""
+        """Check whether steps can bypass the trainer; adapt the schedules of a resumed run."""
+        for config in self.trainer.lr_scheduler_configs:
+            fit_length(config.scheduler, total_steps(self.trainer))
         self._lean = _may_be_lean(self.trainer)
         self.graph = self._graph()
         self._ahead = self._lean and may_go_ahead(self.trainer)
@@ -224,7 +226,9 @@ class TrainingModule(LightningModule):
         """Accumulate the squared error and the codes' covariance."""
         z = self.model.encode(batch.x)
         error = to_float64(self.model.decode(z) - batch.x).square()
-        self._squared_error += torch.tensor([float(error.sum()), float(error.numel())])
+        # Of float64 whatever the default, which is another inside a step in other precisions.
+        found = [float(error.sum()), error.numel()]
+        self._squared_error += torch.tensor(found, dtype=torch.float64)
         self._gram.update(z)
 
     def on_validation_epoch_end(self) -> None:

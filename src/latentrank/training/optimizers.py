@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +19,7 @@ from latentrank.errors import InputError
 #: Optimisers that need what a step here does not provide: a closure, sparse gradients, second
 #: derivatives, the model, or matrix parameters only.
 _UNSUITED = {
-    "optimizer", "lbfgs", "sparseadam", "sophiah", "lomo", "adalomo",
+    "optimizer", "lbfgs", "alig", "sparseadam", "sophiah", "adahessian", "lomo", "adalomo",
     "muon", "distributedmuon", "muonclip", "normuon", "spectralsphere",
 }  # fmt: skip
 
@@ -56,7 +57,7 @@ def create(
 
     Raises:
         InputError: there is no such optimiser, pytorch_optimizer is missing, or the optimiser
-            rejects these parameters.
+            has no weight decay though one is given, or rejects these parameters.
 
     Example:
         >>> layer = torch.nn.Linear(2, 1)
@@ -70,6 +71,11 @@ def create(
         options["fused"] = fused
     kind = _of_torch().get(name) or _of_library(name)
     known = inspect.signature(kind).parameters
+    if weight_decay and "weight_decay" not in known:
+        raise InputError(
+            f"weight_decay is {weight_decay:g}, but the optimizer {name} has none; give "
+            "weight_decay=0, or choose another optimizer, such as adam."
+        )
     try:
         return kind(groups, **{key: value for key, value in options.items() if key in known})
     except Exception as error:  # optimisers raise various errors
@@ -108,6 +114,9 @@ def schedule(name: str, optimizer: Optimizer, steps: int) -> LRScheduler | None:
     Returns:
         None for a constant rate.
 
+    Raises:
+        InputError: the optimiser has no learning rate to change.
+
     Example:
         >>> optimizer = create("sgd", torch.nn.Linear(2, 1).parameters(), 1.0)
         >>> course = schedule("multistep", optimizer, steps=7)
@@ -119,11 +128,50 @@ def schedule(name: str, optimizer: Optimizer, steps: int) -> LRScheduler | None:
         >>> [round(rate, 9) for rate in rates]
         [1.0, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
     """
+    if name != "constant" and any("lr" not in group for group in optimizer.param_groups):
+        raise InputError(
+            f"schedule is {name}, but the optimizer finds its own learning rate; leave schedule "
+            "out, or choose another optimizer, such as adam."
+        )
     if name == "cosine":
         return CosineAnnealingLR(optimizer, T_max=steps)
     if name == "multistep":
         return MultiStepLR(optimizer, milestones(steps), gamma=0.1)
     return None
+
+
+def fit_length(scheduler: LRScheduler, steps: int) -> None:
+    """Let a schedule restored from a checkpoint end with a run that now has another length.
+
+    Rates continue as if the run had had this length from the start; those of a run whose length
+    is unchanged stay as they are.
+
+    Args:
+        scheduler: of `schedule`.
+        steps: number of steps in the run.
+
+    Example:
+        >>> optimizer = create("sgd", torch.nn.Linear(2, 1).parameters(), 1.0)
+        >>> course = schedule("cosine", optimizer, steps=4)
+        >>> for _ in range(4):
+        ...     optimizer.step()
+        ...     course.step()
+        >>> fit_length(course, steps=8)
+        >>> [round(rate, 9) for rate in course.get_last_lr()]
+        [0.5]
+    """
+    done = scheduler.last_epoch
+    if isinstance(scheduler, CosineAnnealingLR) and scheduler.T_max != steps:
+        scheduler.T_max = steps
+        factor = (1 + math.cos(math.pi * min(done / steps, 1))) / 2
+    elif isinstance(scheduler, MultiStepLR) and scheduler.milestones != Counter(milestones(steps)):
+        scheduler.milestones = Counter(milestones(steps))
+        factor = scheduler.gamma ** sum(step <= done for step in milestones(steps))
+    else:
+        return
+    scheduler._last_lr = [factor * rate for rate in scheduler.base_lrs]
+    for group, rate in zip(scheduler.optimizer.param_groups, scheduler._last_lr, strict=True):
+        group["lr"] = rate
 
 
 def milestones(steps: int) -> list[int]:

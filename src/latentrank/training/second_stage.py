@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
 
 from latentrank.config import TrainConfig
 from latentrank.errors import InputError
@@ -25,24 +26,33 @@ class SecondStage(Callback):
     def __init__(self, begin: int, epochs: int) -> None:
         self.begin = begin
         self.epochs = epochs
-        self._frozen = False
+        self._frozen: list[nn.Parameter] | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute the basis and freeze the encoder, once; put the bottleneck in evaluation mode."""
         if trainer.current_epoch < self.begin:
             return
         model = model_of(pl_module)
-        if not self._frozen:
+        if self._frozen is None:
+            self._frozen = [one for one in model.encoder.parameters() if one.requires_grad]
             model.encoder.requires_grad_(False)
             model.finalize(lambda: training_samples(pl_module))
-            self._frozen = True
         model.encoder.eval()
         model.bottleneck.eval()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Unfreeze the encoder."""
-        if self._frozen:
-            model_of(pl_module).encoder.requires_grad_(True)
+        self._unfreeze()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Unfreeze the encoder."""
+        self._unfreeze()
+
+    def _unfreeze(self) -> None:
+        for parameter in self._frozen or ():
+            parameter.requires_grad_(True)
 
 
 def second_stage_of(model: LatentModel, config: TrainConfig) -> SecondStage | None:

@@ -146,6 +146,7 @@ class TestPenaltySearch:
                 global_step=0, num_training_batches=10, datamodule=data,
                 strategy=SimpleNamespace(broadcast=lambda value: value),
             )  # fmt: skip
+            search.on_fit_start(search.trainer, search.module)
             search.on_train_start(search.trainer, search.module)
             return search
 
@@ -270,7 +271,7 @@ class TestPenaltySearch:
         result = SimpleNamespace(codes=lambda model: codes, error=lambda model, codes: error)
         taken = []
         monkeypatch.setattr(penalty, "Subset", lambda *given: taken.append(given) or result)
-        search.on_train_end(search.trainer, search.module)
+        search.on_fit_end(search.trainer, search.module)
         assert taken == [(DATA.test, search.trainer.datamodule.preprocessing, None)]
         return search.report(search.model)
 

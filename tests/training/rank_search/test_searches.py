@@ -95,6 +95,39 @@ def test_adapts_to_the_dimension_of_a_plane(method, adapt, plane, tmp_path):
     assert torch.equal(again(x), model(x))
 
 
+@pytest.mark.parametrize(
+    ("method", "settings"), [("lorae", {}), ("rrae", {}), ("rrae", {"patience": 1})]
+)
+def test_a_run_stopped_after_its_last_step_is_resumed_with_the_same_result(
+    method, settings, plane, tmp_path
+):
+    config = TrainConfig(epochs=8, batch_size=16, learning_rate=1e-2, **settings)
+    models = [build(method, rank="auto") for _ in range(2)]
+    first, again = (
+        fit(model, plane, config, folder=tmp_path, resume=bool(i), progress=False)
+        for i, model in enumerate(models)
+    )
+    assert again.reports == first.reports
+    weights, restored = (model.state_dict() for model in models)
+    assert all(torch.equal(weights[name], restored[name]) for name in weights)
+    assert models[0].term_weights == models[1].term_weights
+
+
+class Interrupt(Callback):
+    """Ctrl-C after the second step."""
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_search_leaves_its_weight_and_not_a_hundredth_of_it(plane):
+    model = build("lorae", rank="auto", penalty=0.5)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, plane, TrainConfig(epochs=9), progress=False, callbacks=[Interrupt()])
+    assert model.term_weights == {"nuclear_norm": 0.5}
+
+
 @pytest.mark.parametrize("method", ["rrae", "vrrae"])
 def test_a_run_that_learned_nothing_finds_nothing(method, plane):
     model = build(method, rank="auto")

@@ -89,7 +89,7 @@ class AdjustSearch(PeriodicSearch):
         """Whether the bottleneck's rank can be changed."""
         return model.bottleneck.adjustable_rank
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the samples to measure on; set the initial, or restored, rank."""
         data = data_of(trainer)
         self._subset = Subset(data.dataset.train, data.preprocessing)
@@ -112,8 +112,8 @@ class AdjustSearch(PeriodicSearch):
             tracker = self.tracker
             self._decide(trainer, model, tracker.update if share < SETTLE else tracker.stop)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close an open trial when patience ends training early."""
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close a trial that is open because patience ended training early."""
         if not self.tracker.closed:
             self._decide(trainer, model_of(pl_module), self.tracker.stop)
 

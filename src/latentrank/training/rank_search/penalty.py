@@ -158,13 +158,22 @@ class PenaltySearch(PeriodicSearch):
         """Whether the named term is among the weighted ones."""
         return _term(model) in model.term_weights
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the samples to measure on; set the initial, or restored, weight."""
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose the samples to measure on."""
         data = data_of(trainer)
         split = data.dataset.train if self.target.auto else data.dataset.test
         self._subset = Subset(split, data.preprocessing)
         self._slack = self.target.tolerance * self._subset.variance()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set the initial, or restored, weight."""
         self._apply(model_of(pl_module), trainer.global_step / self.horizon(trainer))
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leave the weight itself, from which another training of the model starts."""
+        self._apply(model_of(pl_module), 1.0)
 
     def _apply(self, model: LatentModel, share: float) -> None:
         plain = self.target.auto and share < BEGIN_AUTO
@@ -199,9 +208,10 @@ class PenaltySearch(PeriodicSearch):
         """Log the weight as `penalty`."""
         pl_module.log("penalty", model_of(pl_module).term_weights[self._term])
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure the result on the entire test split."""
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure the result on the entire test split, even if nothing was left to train."""
         model, data = model_of(pl_module), data_of(trainer)
+        self._apply(model, trainer.global_step / self.horizon(trainer))
         test = Subset(data.dataset.test, data.preprocessing, None)
         codes = test.codes(model)
         rank, error = int(rank_of_spectrum(spectrum(codes))), test.error(model, codes)

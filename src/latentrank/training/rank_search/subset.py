@@ -35,7 +35,7 @@ class Subset:
         self._rows = spread_evenly(len(split), samples)
 
     def batches(self) -> Iterator[Tensor]:
-        """The samples, float32, a few hundred at a time."""
+        """The samples, float32, as many at a time as pass through a network together."""
         for start in range(0, len(self._rows), BATCH):
             yield self._preprocessing.normalise(self._x[self._rows[start : start + BATCH]])
 
