@@ -60,7 +60,7 @@ MODULES = {
     "bottlenecks.base": ["tests/bottlenecks"],  # its subclasses show what it does
     "losses": ["tests/test_losses.py", "tests/models/test_gan.py"],
     **{f"evaluation.{name}": [f"tests/evaluation/test_{name}.py"]
-       for name in ("coefficients", "collapse", "distances", "entropy", "generation",
+       for name in ("coefficients", "collapse", "distances", "entropy", "features",
                     "interpolation", "labelled", "prediction", "probe", "theory")},
     "evaluation.statistics": ["tests/evaluation/test_distances.py"],
     **{f"metrics.{name}": [f"tests/metrics/test_{name}.py"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from latentrank import recipes
+from tests.mutants import MODULES
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "examples", "docs")
@@ -34,6 +35,15 @@ def test_scripts_import_names_that_exist(path):
         loaded = importlib.import_module(module)
         if not hasattr(loaded, name):
             importlib.import_module(f"{module}.{name}")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_mutation_tests_are_of_modules_and_tests_that_exist(module):
+    assert (ROOT / "src/latentrank" / f"{module.replace('.', '/')}.py").is_file()
+    for test in MODULES[module]:
+        path, _, function = test.removeprefix("--deselect=").partition("::")
+        assert (ROOT / path).exists()
+        assert not function or f"def {function}(" in (ROOT / path).read_text()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.stem)
