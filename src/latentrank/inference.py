@@ -148,7 +148,7 @@ def _basis(run: Run) -> NDArray[np.float32]:
     if basis is None:
         raise InputError(
             f"The method {run.settings.method} has no basis for its codes, so there are no "
-            "coefficients; leave --coefficients out."
+            "coefficients; leave out coefficients=True."
         )
     return np.asarray(basis.numpy())
 
