@@ -1,6 +1,7 @@
 """Data flows one way: what an import may reach, and that there are no cycles."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -99,6 +100,24 @@ def test_no_import_points_back_up(module):
         if part(name) != here and HEIGHT[part(name)] >= HEIGHT[here]
     ]
     assert upward == []
+
+
+def test_the_page_is_right_about_what_a_part_does_not_depend_on():
+    page = (PACKAGE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*`) \| .* \| (.*) \|$", page, re.MULTILINE)
+    forbidden = {
+        here: HEIGHT.keys() & set(re.findall(r"\w+", others))
+        for names, others in rows
+        for here in re.findall(r"`(\w+)`", names)
+    }
+    assert forbidden["methods"] == {"data", "training"}
+    wrong = [
+        f"{module} imports {name}"
+        for module in MODULES
+        for name in imports(module)
+        if part(name) in forbidden.get(part(module), ())
+    ]
+    assert wrong == []
 
 
 def test_there_are_no_import_cycles():

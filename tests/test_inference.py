@@ -266,7 +266,7 @@ def test_what_does_not_fit_is_refused(folder, table_run):
         inference.embed(table_run, "tests")
     with pytest.raises(InputError, match="give data of that shape"):
         inference.embed(table_run, source=folder / "images.npz")
-    with pytest.raises(InputError, match="leave --coefficients out"):
+    with pytest.raises(InputError, match="leave out coefficients=True"):
         inference.embed(trained(folder, "ae", "images.npz"), coefficients=True)
     with pytest.raises(InputError, match="did you mean 'gmm'"):
         inference.sample(table_run, "gnm", 3)

@@ -259,7 +259,7 @@ class RunConfig(_Section):
         default_factory=MethodOptions, description="options of the method"
     )
     latent_dim: int | None = _setting(
-        None, "width of the code; by default the data set's, or 32 for other data", ge=1
+        None, "width of the code; by default the data set's, or up to 32 for other data", ge=1
     )
     net: str | None = _setting(
         None, "family of networks, see `latentrank networks`; by default the data set's, or auto"

@@ -60,8 +60,8 @@ def embed(
 
     Returns:
         `codes`, `(N, L)` or `(N, k)` float32; `errors`, `(N,)`, the mean squared error of each
-        reconstruction, see `squared_errors`; and, if known, `labels`, `parameters`, `names`
-        of files, and `rows`, the row of each sample in its file, counted from 0; and
+        reconstruction, see `squared_errors`; and, if known, `labels`, `parameters`, `names`,
+        such as those of files, and `rows`, the row of each sample in its file, counted from 0; and
         `class_names`, `(K,)`, the names of the labels.
 
     Raises:
@@ -148,7 +148,7 @@ def _basis(run: Run) -> NDArray[np.float32]:
     if basis is None:
         raise InputError(
             f"The method {run.settings.method} has no basis for its codes, so there are no "
-            "coefficients; leave --coefficients out."
+            "coefficients; leave out coefficients=True."
         )
     return np.asarray(basis.numpy())
 

@@ -60,3 +60,11 @@ def test_a_wide_terminal_has_tables(capfd, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert main(["sample", "--help"]) == 0
     assert re.search(r"--out +<path> +An \.npz file", capfd.readouterr().out)
+
+
+@pytest.mark.parametrize("name", [[], *([name] for name in sorted(COMMANDS))], ids=str)
+def test_no_type_stands_beside_an_option_without_a_value(name, capfd, monkeypatch):
+    monkeypatch.setattr(output.console, "_width", 100)
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main([*name, "--help"]) == 0
+    assert "bool" not in capfd.readouterr().out

@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 from typer.models import CommandFunctionType
 
 from latentrank import __version__
-from latentrank.cli.narrow import Command
+from latentrank.cli.narrow import Command, Group
 from latentrank.cli.output import console
 from latentrank.io import expanded
 
@@ -61,6 +61,7 @@ def _expanded(value: Any) -> Any:
 
 app = _App(
     name="latentrank",
+    cls=Group,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

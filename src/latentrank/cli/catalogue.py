@@ -111,4 +111,9 @@ def metrics() -> None:
         form = METRICS.get(name).form.replace("FEATURES", features)
         rows.append((bold(alias), "", "", f"The same as {form}."))
     print_table(["metric", "argument", "better", "description"], rows)
-    console.print("Written as NAME or NAME:ARGUMENT.", style="dim")
+    console.print(
+        "Written as NAME, NAME:ARGUMENT or NAME[FEATURES]:ARGUMENT; without FEATURES, those of a "
+        "classifier of the data's own labels. LABELS: a number, or all. DENSITY: one of latentrank "
+        "densities, or reconstruction or interpolation.",
+        style="dim",
+    )

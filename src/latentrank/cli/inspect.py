@@ -63,7 +63,8 @@ def interpolate(
         Literal["linear", "spherical", "pca", "parameters"],
         option(
             "Lines or arcs between test samples; the plane of the first two principal "
-            "directions; or codes interpolated over the parameters of the data."
+            "directions; or parameters, which prints the error of codes interpolated over those of "
+            "the data."
         ),
     ] = "linear",
     out: Annotated[

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rich.padding import Padding
 from rich.text import Text
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from latentrank.cli.output import bold, console
 
@@ -28,8 +28,27 @@ def print_below(records: Iterable[tuple[str, str]]) -> None:
         console.print(Padding(text, (0, 0, 0, 4)))
 
 
+class Group(TyperGroup):
+    """A group of commands whose option `--help` is shown without a type."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option `--help`."""
+        return _without_type(super().get_help_option(ctx))
+
+
+def _without_type(option: Any) -> Any:
+    """An option without a value, beside which Typer would write `<bool>`."""
+    if option is not None:
+        option.metavar = ""
+    return option
+
+
 class Command(TyperCommand):
     """A command whose help has one column in a narrow terminal."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option `--help`, without a type."""
+        return _without_type(super().get_help_option(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, in Typer's layout if the terminal is wide enough."""

@@ -277,7 +277,7 @@ def sweep(
         ),
     ] = None,
     maximise: Annotated[
-        list[str] | None, option("Metric to maximise, such as accuracy:100.", "METRIC")
+        list[str] | None, option("Metric to maximise, such as accuracy:100; repeatable.", "METRIC")
     ] = None,
     out: Annotated[Path, option("Folder for the runs of all studies.")] = Path("sweeps"),
     cluster: Annotated[str | None, option(CLUSTER)] = None,

@@ -40,7 +40,7 @@ class Split:
             generated each sample, or None.
         rows: `(N,)` int64, position of each sample in the original file, or among the images sorted
             by name; or None.
-        names: `(N,)` file names of the samples, or None.
+        names: `(N,)` names of the samples, such as those of their files, or None.
 
     Attributes:
         columns: names of the columns, if `x` is a data frame.

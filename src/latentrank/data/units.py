@@ -36,9 +36,10 @@ def infer(
     """Infer the preprocessing of samples.
 
     Images and volumes of nonnegative integers are scaled from their range (binary, a few small
-    values, or 8 to 16 bits) to [0, 1]; real values within [0, 1] are unchanged. Everything else is
-    standardised, tables per column and the rest per channel. The result does not depend on the
-    dtype of the values.
+    values, or 8 to 16 bits) to [0, 1], as are real values with a maximum between 254 and 255; real
+    values within [0, 1] are unchanged. Everything else, and whatever leaves nine tenths of the
+    range unused in a channel that varies, is standardised, tables per column and the rest per
+    channel. The result does not depend on the dtype of the values.
 
     Args:
         x: `(N, F)` or `(N, C, ...)`, the training samples, which determine mean and standard

@@ -114,7 +114,8 @@ def fold_error(
     Args:
         model: see `parameter_error`.
         dataset: with parameters in the training split.
-        kind: see `parameter_error`; what is left of a grid is none, so that `"auto"` is radial.
+        kind: see `parameter_error`; over several parameters, what is left of a grid is none, so
+            that `"auto"` is radial.
         folds: number of parts, at least 2; at most as many as there are different parameters.
         seed: of the parts.
 

@@ -179,7 +179,8 @@ _TOLERANCE = Field(
     default=0.01,
     gt=0,
     lt=1,
-    description="fraction of the variance that rank auto may leave unexplained",
+    description="what rank auto may add to the error of a wide code, as a fraction of the variance "
+    "of the data",
 )
 
 

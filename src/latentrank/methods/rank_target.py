@@ -24,7 +24,7 @@ class RankTarget:
         rank: requested rank; None if there is none, or `auto` or an error is requested.
         error: bound on the mean squared error on the test split.
         most: maximum rank for `auto`.
-        tolerance: share of the data's variance that `auto` may leave unexplained.
+        tolerance: what `auto` may add to the error of a wide code, as a share of the variance.
         search: name of the rank search that finds it, or None.
     """
 

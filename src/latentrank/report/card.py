@@ -39,11 +39,12 @@ def card(folder: Path, run: Run | None = None, name: str = "", licence: str | No
     """
     spec = spec_of(folder)
     row = methods.get(spec.method)
+    kind = ["autoencoder", "dimensionality-reduction"] if row.game is None else []
     about = {
         "library_name": "latentrank",
         **({"license": licence} if licence else {}),
         "pipeline_tag": "feature-extraction",
-        "tags": ["latentrank", "autoencoder", "dimensionality-reduction", row.name],
+        "tags": ["latentrank", *kind, row.name],
     }
     options = {name: as_text(value) for name, value in spec.options.items() if value is not None}
     sections = [

@@ -289,16 +289,16 @@ def _losses(view: View) -> Drawn:
             "validation/reconstruction" if name == "validation_error" else name: values
             for name, values in history.items()
         }
-    together = (
-        "the validation error, a mean square like the reconstruction term, in the same panel"
-        if shared
-        else "the validation error (mean square)"
-    )
+    together = "; the validation error (mean square)" * ("validation_error" in history)
+    if shared:
+        together = (
+            "; the validation error, a mean square like the reconstruction term, in the same panel"
+        )
     return Drawn(
         figures.loss_curves(history),
         "Curves of every loss term over the epochs of training.",
-        f"Every loss term before weighting, averaged over each epoch; {together}; and the "
-        "rank of the test codes at each validation.",
+        f"Every loss term before weighting, averaged over each epoch{together}; and the rank of "
+        f"the {coded(view)} at each validation.",
     )
 
 

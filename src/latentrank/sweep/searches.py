@@ -44,7 +44,7 @@ class Search:
 
     @property
     def first(self) -> Any:
-        """Sample a value."""
+        """One of the values: the first choice, or the lower bound."""
         return self.choices[0] if self.choices else self.low
 
     @property
