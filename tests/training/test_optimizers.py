@@ -172,3 +172,21 @@ def test_a_schedule_of_an_optimiser_without_a_rate_is_refused(schedule):
 def test_optimisers_that_need_second_derivatives_or_a_closure_are_not_available(name):
     with pytest.raises(InputError, match=f"optimizer is '{name}', which is not available"):
         optimizers.create(name, parameters(), 0.1)
+
+
+@pytest.mark.parametrize("name", ["cosine", "multistep"])
+@pytest.mark.parametrize("steps", [11, 12, 20, 40])
+def test_a_schedule_of_another_length_is_as_if_it_had_begun_with_it(name, steps):
+    """After 10 steps, with two, one or no milestone of `multistep` behind it."""
+    optimizer = optimizers.create("sgd", parameters(), 1.0)
+    course = optimizers.schedule(name, optimizer, 10)
+    for _ in range(10):
+        optimizer.step()
+        course.step()
+    optimizers.fit_length(course, steps)
+    rest = []
+    for _ in range(10, steps):
+        rest.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        course.step()
+    assert rest == pytest.approx(rates(name, steps)[10:], rel=1e-9, abs=1e-12)
