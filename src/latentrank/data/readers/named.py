@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,16 @@ def holds_samples(name: str) -> bool:
         (True, False)
     """
     return any(role(name, base) is not None for base in SAMPLE_ARRAYS)
+
+
+def samples_of(names: Iterable[str]) -> dict[str, str]:
+    """The split in each of the names under which samples are looked for, `""` if there is none.
+
+    Example:
+        >>> samples_of(["x_train", "X_test", "y_train", "data"])
+        {'x_train': 'train', 'X_test': 'test'}
+    """
+    return {name: split for split, name in _roles(names, SAMPLE_ARRAYS).items()}
 
 
 def refuse_split(what: str, held: Mapping[Any, Any]) -> None:
@@ -197,7 +207,7 @@ def _sparse(what: str, name: str) -> InputError:
     )
 
 
-def _roles(held: Mapping[str, Any], bases: Sequence[str]) -> dict[str, str]:
+def _roles(held: Iterable[str], bases: Sequence[str]) -> dict[str, str]:
     """Names by split, for the first base that has any."""
     for base in bases:
         found = {split: name for name in held if (split := role(name, base)) is not None}
