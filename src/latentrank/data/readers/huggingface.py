@@ -122,7 +122,8 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     features = next(iter(by_name.values())).features
     meaning = meaning.within(features)
     asked = meaning.labels
-    labels, said = asked or _labels(datasets, features), []
+    others = {name: kind for name, kind in features.items() if name not in meaning.asked}
+    labels, said = asked or _labels(datasets, others), []
     if labels != asked:
         said.append(f"Labels are read from the column {labels}.")
     meaning = meaning._replace(labels=labels, is_split=len(by_name) > 1)

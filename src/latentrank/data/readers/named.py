@@ -55,9 +55,11 @@ def contents(
     if any(issparse(held[name]) for name in samples.values()):
         raise _sparse(what, ", ".join(samples.values()))
     x = {split: read(held[name]) for split, name in samples.items()}
-    labels = _chosen(what, held, meaning.labels) or _roles(held, _LABEL_ARRAYS)
     asked = {name: _chosen(what, held, name) for name in meaning.parameters or ()}
     asked = asked or {"parameters": _roles(held, ("parameters",))}
+    chosen = {name for roles in (samples, *asked.values()) for name in roles.values()}
+    rest = [name for name in held if name not in chosen]
+    labels = _chosen(what, held, meaning.labels) or _roles(rest, _LABEL_ARRAYS)
     used = set(samples.values())
 
     def beside(roles: Mapping[str, str], split: str) -> Any:
@@ -73,7 +75,7 @@ def contents(
         for split, name in samples.items()
     }
     if not meaning.lenient:
-        _refuse_misnamed(what, held, samples, labels)
+        _refuse_misnamed(what, rest, samples, labels)
     found, said = join(parts, meaning.validation, what)
     over = {name: array for name, array in held.items() if name not in used}
     if not (meaning.lenient or meaning.is_split):
@@ -285,9 +287,9 @@ def matrix(arrays: Mapping[str, Any]) -> tuple[Array | None, tuple[str, ...] | N
 
 
 def _refuse_misnamed(
-    what: str, held: Mapping[str, Any], samples: Mapping[str, str], labels: Mapping[str, str]
+    what: str, rest: Iterable[str], samples: Mapping[str, str], labels: Mapping[str, str]
 ) -> None:
-    misnamed = [key for key in held if key.lower().startswith(_LABEL_WORDS)]
+    misnamed = [key for key in rest if key.lower().startswith(_LABEL_WORDS)]
     if misnamed and not labels:
         wanted = " and ".join("y" + (f"_{split}" if split else "") for split in samples)
         raise InputError(

@@ -69,7 +69,8 @@ def from_xarray(
     known = [str(name) for name in dataset.variables]
     asked = filter(None, [*parameters, meaning.labels])
     check_all_known(f"variable in {path} called", asked, known)
-    labels = meaning.labels or next((name for name in LABELS if name in known), None)
+    others = {*known} - {*names, *parameters}
+    labels = meaning.labels or next((name for name in LABELS if name in others), None)
     arrays = [_values(dataset[name], path, group) for name in names]
     values, columns = _along_samples(dataset, path, sample, parameters)
     part = Part(
