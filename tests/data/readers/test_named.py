@@ -6,8 +6,9 @@ import scipy.io
 import scipy.sparse
 import xarray
 
-from latentrank.data import load
+from latentrank.data import load, load_samples
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 X = np.random.default_rng(0).poisson(0.5, size=(20, 6))
 SPARSE = scipy.sparse.csr_matrix(X)
@@ -117,3 +118,15 @@ def test_what_is_chosen_as_the_sample_is_no_label(tmp_path):
     assert load(f"{tmp_path}/a.npz:/targets").shape == (6,)
     frame = pandas.DataFrame(OTHER, columns=["a", "b", "label"])
     assert load(frame, columns="a,b,label").train.labels is None
+
+
+@pytest.mark.parametrize("name", ["mach", "/mach"])
+def test_arrays_of_a_name_in_each_split_are_found_again_for_a_trained_model(tmp_path, name):
+    path, values = tmp_path / "a.npz", np.linspace(0, 1, 20)
+    parts = {"mach_train": values[:15], "mach_test": values[15:]}
+    parts = parts if name == "mach" else {"mach": values}
+    x = {"x_train": OTHER[:15], "x_test": OTHER[15:]} if name == "mach" else {"x": OTHER}
+    np.savez(path, **x, **parts)
+    assert load(path, parameters=name).train.parameters is not None
+    found, _ = load_samples(path, Preprocessing(dtype="float64"), (3,), parameters=name)
+    np.testing.assert_array_equal(found.parameters[:, 0], values)

@@ -48,7 +48,8 @@ def contents(
     Raises:
         InputError: the samples cannot be identified, or a name does not exist.
     """
-    meaning = meaning.within(held)
+    known = [n for n in meaning.asked if _roles(held, (n,)) or n.strip("/") in held or n in held]
+    meaning = meaning.within(known)
     if inner:
         refuse_unused(f"{what}:{inner}", columns=None if meaning.lenient else meaning.columns)
     samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
