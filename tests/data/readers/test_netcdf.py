@@ -348,3 +348,11 @@ def test_a_variable_of_a_zarr_store_is_read_as_with_all_of_them(tmp_path, group)
     np.testing.assert_allclose(one.train.x[:, 0], fields["T"].values[one.train.rows], atol=0.051)
     other = load(f"{tmp_path / 'a.zarr'}:/{group}" if group else tmp_path / "a.zarr")
     assert (one.fingerprint, one.axes.to_dict()) == (other.fingerprint, other.axes.to_dict())
+
+
+def test_a_single_number_is_no_variable_of_samples(tmp_path):
+    fields = xr.Dataset({"T": (("time", "place"), np.ones((4, 5))), "start": 3.0})
+    fields.to_netcdf(tmp_path / "a.nc")
+    for source in (fields, tmp_path / "a.nc"):
+        with pytest.raises(InputError, match=r"start in .* is a single number, expected"):
+            load(source, columns="start")

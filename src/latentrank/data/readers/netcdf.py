@@ -199,6 +199,11 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
             f"{path} has no variable of two or more dimensions; it has "
             f"{', '.join(map(str, dataset.variables)) or 'none'}."
         )
+    if scalars := [name for name in chosen if not dataset[name].dims]:
+        raise InputError(
+            f"{scalars[0]} in {path} is a single number, expected a variable whose first dimension "
+            "is that of the samples; name another one."
+        )
     if len({dataset[name].dims for name in chosen}) > 1:
         several = "" if meaning.lenient else ", or several over the same dimensions with columns="
         raise InputError(
