@@ -276,3 +276,9 @@ def test_files_of_samples_have_the_labels_that_they_hold(tmp_path, beside):
         frame.assign(split=["train"] * 12 + ["test"] * 12).to_csv(tmp_path / "x_test.csv")
         with pytest.raises(InputError, match=r"x_test\.csv holds training and test samples"):
             load(tmp_path)
+
+
+def test_an_array_made_from_a_volume_may_say_so_in_its_name(tmp_path):
+    for i in range(5):
+        np.save(tmp_path / f"{i}.nii.npy", GENERATOR.normal(size=(6, 6)))
+    assert load(tmp_path).shape == (1, 6, 6)

@@ -194,6 +194,6 @@ def _one_each(path: Path, source: folders.Source, meaning: Meaning) -> Contents:
 
 def _sample(path: Path) -> Array | nifti.File:
     """One sample, `(1, ...)`."""
-    if ".nii" in path.name.lower():
+    if ".nii" in _suffix(path.name).lower():
         return nifti.File(path)
     return readers.numpy_files.open_npy(path)[None]
