@@ -10,7 +10,9 @@ from latentrank.io import (
     atomic_write,
     expanded,
     new_folder,
+    parse_value,
     read_json,
+    read_yaml,
     write_json,
     write_text,
 )
@@ -126,3 +128,11 @@ def test_a_tilde_of_no_user_is_a_name_like_any_other(tmp_path, monkeypatch):
     assert expanded("~nobody-of-this-name/a") == Path("~nobody-of-this-name/a")
     write_text(Path("~/a"), "x")
     assert (tmp_path / "a").read_text() == "x"
+
+
+@pytest.mark.parametrize("text", ["2024-13-45", "0b_"])
+def test_what_only_looks_like_a_date_or_a_number_is_text(tmp_path, text):
+    assert parse_value(text) == text
+    (tmp_path / "a.yaml").write_text(f"data: {text}\n")
+    with pytest.raises(InputError, match=r"a\.yaml is not YAML"):
+        read_yaml(tmp_path / "a.yaml")

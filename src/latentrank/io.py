@@ -222,7 +222,7 @@ def parse_value(text: str) -> Any:
     """
     try:
         return yaml.load(text, _Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # of what looks like a date, or like a binary number
         return text
 
 
@@ -237,7 +237,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the path.") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError):
         raise InputError(f"{path} is not YAML; write lines such as 'epochs: 5'.") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} contains no settings; write lines such as 'epochs: 5'.")

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -266,3 +267,11 @@ def test_what_a_data_set_shows_is_short():
         f"<Dataset 'mine': 60 training and 5 test {said}"
     )
     assert repr(Split(np.zeros((4, 3)))) == "<Split of 4 samples of shape (3,), float64>"
+
+
+def test_some_rows_of_a_data_frame_keep_the_names_of_its_columns():
+    frame = pd.DataFrame({"T": [1.0, 2.0, 4.0], "p": [3.0, 5.0, 6.0]})
+    split = Split(frame, parameters=frame[["T"]])
+    data = Dataset("mine", split.take(np.array([0, 1])), split.take(np.array([2])))
+    assert data.axes.channel_names == ("T", "p")
+    assert data.parameter_names == ("T",)

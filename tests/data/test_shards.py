@@ -236,3 +236,49 @@ def test_splits_of_a_folder_have_the_labels_and_parameters_beside_them(tmp_path)
     np.testing.assert_array_equal(data.test.x, X[20:])
     assert data.test.labels.tolist() == [20, 21, 22, 23]
     np.testing.assert_array_equal(data.train.parameters, X[:20, :1])
+
+
+@pytest.mark.parametrize("name", ["data", "x", "measured"])
+def test_a_folder_of_one_file_is_read_as_that_file(tmp_path, name):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    frame["label"], frame["split"] = np.arange(24) % 3, ["train"] * 20 + ["test"] * 4
+    frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    data = load(tmp_path)
+    np.testing.assert_array_equal(data.train.x, X[:20])
+    np.testing.assert_array_equal(data.test.x, X[20:])
+    assert data.test.labels.tolist() == [2, 0, 1, 2]
+
+
+def test_an_archive_and_an_array_alone_in_a_folder_keep_their_labels(tmp_path):
+    for folder in ("archive", "array"):
+        (tmp_path / folder).mkdir()
+    y = np.arange(24) % 3
+    np.savez(tmp_path / "archive" / "data.npz", x=X[:20], y=y[:20], x_test=X[20:], y_test=y[20:])
+    np.save(tmp_path / "array" / "field.npy", X)
+    np.save(tmp_path / "array" / "field.labels.npy", y)
+    one, other = load(tmp_path / "archive"), load(tmp_path / "array")
+    np.testing.assert_array_equal(one.test.x, X[20:])
+    assert one.test.labels.tolist() == [2, 0, 1, 2]
+    assert other.test.labels.tolist() == y[other.test.rows].tolist()
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another array"])
+def test_files_of_samples_have_the_labels_that_they_hold(tmp_path, beside):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(label=np.arange(24) % 3)
+    frame[:20].to_csv(tmp_path / "x_train.csv", index=False)
+    frame[20:].to_csv(tmp_path / "x_test.csv", index=False)
+    if beside:
+        np.save(tmp_path / "places.npy", np.zeros((3, 2)))
+    data = load(tmp_path)
+    np.testing.assert_array_equal(data.test.x, X[20:])
+    assert data.test.labels.tolist() == [2, 0, 1, 2]
+    if beside:
+        frame.assign(split=["train"] * 12 + ["test"] * 12).to_csv(tmp_path / "x_test.csv")
+        with pytest.raises(InputError, match=r"x_test\.csv holds training and test samples"):
+            load(tmp_path)
+
+
+def test_an_array_made_from_a_volume_may_say_so_in_its_name(tmp_path):
+    for i in range(5):
+        np.save(tmp_path / f"{i}.nii.npy", GENERATOR.normal(size=(6, 6)))
+    assert load(tmp_path).shape == (1, 6, 6)

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 
 import numpy as np
@@ -189,3 +190,19 @@ def test_folders_are_not_said_to_be_classes_beside_labels(tmp_path):
     data = load(tmp_path / "a.tar", progress=False)
     assert data.class_names == ("even",)
     assert "Folders" not in " ".join(data.notes)
+
+
+def test_tar_files_that_agree_in_size_and_time_are_told_apart(tmp_path):
+    for name, first in (("a.tar", 0), ("b.tar", 100)):
+        made = shard(tmp_path / name, 6, first)
+        with tarfile.open(made) as archive:
+            members = [(member, archive.extractfile(member).read()) for member in archive]
+        with tarfile.open(made, "w") as archive:
+            for i, (member, content) in enumerate(members):
+                member.name = f"{i // 2}.{member.name.rpartition('.')[2]}"
+                archive.addfile(member, io.BytesIO(content))
+        os.utime(made, ns=(10**18, 10**18))
+    assert (tmp_path / "a.tar").stat().st_size == (tmp_path / "b.tar").stat().st_size
+    for name, first in (("a.tar", 0), ("b.tar", 100)):
+        data = load(tmp_path / name, progress=False)
+        assert min(numbers(data.train) + numbers(data.test)) == first

@@ -348,7 +348,7 @@ def _flat_labels(part: Part) -> Any:
     if not are_integers(labels):
         raise InputError(
             f"{part.what} has labels of dtype {labels.dtype}; expected integers of 64 bits or "
-            "names of classes (real numbers are parameters)."
+            "names of classes (real numbers are parameters: choose those with parameters=)."
         )
     return labels.astype(np.int64)
 

@@ -114,15 +114,15 @@ class Split:
             index: `(n,)` row numbers, or a slice.
 
         Returns:
-            A new split; with a slice its arrays are views, and many rows of a memory-mapped
-            array stay on disk.
+            A new split; with a slice its arrays are views, and many mapped rows stay on disk.
 
         Example:
             >>> Split(np.arange(6).reshape(3, 2)).take(np.array([2, 0])).x.tolist()
             [[4, 5], [0, 1]]
         """
-        kept = {name: values[index] for name, values in self.metadata.items()}
-        return Split(take_rows(self.x, index), **kept)
+        taken = Split(take_rows(self.x, index), **{n: v[index] for n, v in self.metadata.items()})
+        taken.__dict__.update(columns=self.columns, parameter_columns=self.parameter_columns)
+        return taken
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -24,10 +24,11 @@ _ONE_EACH = (".npy", ".nii", ".nii.gz")
 def read(path: Path, meaning: Meaning) -> Contents:
     """The combined contents of the files in a folder.
 
-    Files named after roles, such as `x_train.npy` and `y_train.npy`, are named arrays; files named
-    after splits, such as `train.csv` or `test-00001-of-00002.parquet`, are those splits; other
-    `.npy` and NIfTI files are one sample each, with folders of splits and classes as for images;
-    anything else is concatenated in the order of names.
+    A single file called `x`, `data` or the like is read as outside of a folder. Files named after
+    roles, such as `x_train.npy` and `y_train.npy`, are named arrays; files named after splits, such
+    as `train.csv` or `test-00001-of-00002.parquet`, or of samples alone, such as `x_train.csv` and
+    `x_test.csv`, are those splits; other `.npy` and NIfTI files are one sample each, with folders
+    of splits and classes as for images; anything else is concatenated in the order of names.
 
     Raises:
         InputError: there is nothing readable, or files are incompatible.
@@ -39,16 +40,22 @@ def read(path: Path, meaning: Meaning) -> Contents:
             f"{path} holds no images and no data{said}; expected image files, or files ending in "
             f"{', '.join(readers.suffixes(in_folders=True))}."
         )
-    stems = {name: name.removesuffix(_suffix(name)) for name in source.names}
     beside = readers.numpy_files.are_beside(source.names)  # read with the arrays
-    if any(map(named.holds_samples, stems.values())):
-        found = _by_role(path, stems, meaning)
-    elif all(_split(stem) for stem in stems.values()):
-        found = _by_split(path, {n: s for n, s in stems.items() if n not in beside}, meaning)
+    names = [name for name in source.names if name not in beside]
+    stems = {name: name.removesuffix(_suffix(name)) for name in names}
+    samples = named.samples_of(stems.values())
+    known: Mapping[str, str | None] = samples or {s: _split(s) for s in stems.values()}
+    places = {name: known.get(stem) for name, stem in stems.items()}
+    if len(names) == 1 and not any(places.values()) and (samples or beside):
+        found = _together(path, names, meaning)
+    elif all(place is not None for place in places.values()):
+        found = _by_split(path, places, meaning)
+    elif samples:
+        found = _by_role(path, stems, samples, meaning)
     elif all(_suffix(name).lower() in _ONE_EACH for name in source.names):
         found = _one_each(path, source, meaning)
     else:
-        found = _together(path, [n for n in source.names if n not in beside], meaning)
+        found = _together(path, names, meaning)
     return replace(found, notes=(*source.notes, *found.notes))
 
 
@@ -66,17 +73,26 @@ def _read(path: Path, name: str, meaning: Meaning) -> Contents:
     return reader.read(path / name, None, meaning)
 
 
-def _by_role(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
-    samples = {stem: str(path / name) for name, stem in stems.items() if named.holds_samples(stem)}
+def _by_role(
+    path: Path, stems: dict[str, str], samples: dict[str, str], meaning: Meaning
+) -> Contents:
+    """Named arrays, among which the files of samples may hold their own labels and parameters."""
     others = meaning._replace(columns=None)  # labels have other columns than samples
     read = {
         stem: _read(path, name, meaning if stem in samples else others)
         for name, stem in stems.items()
     }
-    matched = aligned(list(samples.values()), [read[stem] for stem in samples])
-    read |= dict(zip(samples, matched, strict=True))
+    files = {stem: str(path / name) for name, stem in stems.items() if stem in samples}
+    for stem, file in files.items():
+        _check_undivided(read[stem], file, "samples")
+    matched = aligned(list(files.values()), [read[stem] for stem in files])
+    read |= dict(zip(files, matched, strict=True))
     first = matched[0]
     held = {stem: contents.parts[0].x for stem, contents in read.items()}
+    for stem, contents in zip(files, matched, strict=True):
+        for what in ("labels", "parameters"):
+            values = getattr(contents.parts[0], what)
+            held |= {} if values is None else {f"{what}/{samples[stem]}": values}
     found = named.contents(str(path), held, others if first.axes.channels else meaning)
     layouts = {contents.layout for contents in read.values()}
     layout = layouts.pop() if len(layouts) == 1 else None
@@ -84,27 +100,31 @@ def _by_role(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
     return replace(found, notes=notes, layout=layout, axes=first.axes)
 
 
-def _by_split(path: Path, stems: dict[str, str], meaning: Meaning) -> Contents:
+def _by_split(path: Path, places: Mapping[str, str | None], meaning: Meaning) -> Contents:
     names = {
-        split: [name for name, stem in stems.items() if _split(stem) == split]
-        for split in ("train", "validation", "test")
+        split: [name for name, place in places.items() if place == split]
+        for split in ("", "train", "validation", "test")
     }
     meaning = meaning._replace(is_split=True)
     found = {split: _together(path, some, meaning) for split, some in names.items() if some}
     files = {split: str(path / names[split][0]) for split in found}
     for split, contents in found.items():
-        if len(contents.parts) > 1:
-            raise InputError(
-                f"{files[split]} holds training and test samples, and its name says that they are "
-                f"for {split}; keep them in different files."
-            )
+        _check_undivided(contents, files[split], split or "samples")
     matched = aligned(list(files.values()), list(found.values()))
     parts = {
-        split: replace(contents.parts[0], what=f"{path}: {split}")
+        split: replace(contents.parts[0], what=f"{path}: {split or names[split][0]}")
         for split, contents in zip(found, matched, strict=True)
     }
     joined, said = join(parts, meaning.validation, str(path))
     return replace(matched[0], parts=joined, notes=(*_notes(matched), *said))
+
+
+def _check_undivided(contents: Contents, file: str, what: str) -> None:
+    if len(contents.parts) > 1:
+        raise InputError(
+            f"{file} holds training and test samples, and its name says that they are for {what}; "
+            "keep them in different files."
+        )
 
 
 def _together(path: Path, names: Sequence[str], meaning: Meaning) -> Contents:
@@ -174,6 +194,6 @@ def _one_each(path: Path, source: folders.Source, meaning: Meaning) -> Contents:
 
 def _sample(path: Path) -> Array | nifti.File:
     """One sample, `(1, ...)`."""
-    if ".nii" in path.name.lower():
+    if ".nii" in _suffix(path.name).lower():
         return nifti.File(path)
     return readers.numpy_files.open_npy(path)[None]

@@ -115,7 +115,7 @@ def join(parts: Mapping[str, Part], validation: str, what: str) -> tuple[list[Pa
                 "training samples; leave one of them out."
             )
         found["train"] = found.pop("")
-    found, said = place_validation(found, validation, _concatenated)
+    found, said = place_validation(found, validation, combined)
     if len(found) == 1 and "" not in found:
         lacking = "test" if "train" in found else "train"
         raise InputError(
@@ -153,7 +153,12 @@ def place_validation(
     return found, [f"{len(spare)} validation samples are used for {place}ing."]
 
 
-def _concatenated(first: Part, second: Part) -> Part:
+def combined(first: Part, second: Part) -> Part:
+    """The samples of two parts of one split.
+
+    Raises:
+        InputError: they have different shapes or dtypes, or only one has labels or the like.
+    """
     check_both(first, second, ("labels", "parameters", "names"))
     values = concatenated([first.metadata, second.metadata])
     if first.x.shape[1:] != second.x.shape[1:] or first.x.dtype != second.x.dtype:

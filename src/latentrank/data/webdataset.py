@@ -66,7 +66,7 @@ def find(path: Path, suffixes: Collection[str]) -> Source:
     return Source(
         path if path.is_dir() else path.parent,
         names,
-        [stamp_of(shard) for shard in found],
+        [(shard.name, stamp_of(shard)) for shard in found],
         lambda name: io.BytesIO(members[name].read()),
         (*passed_over("files of other types", unread), *_doubts(names, cut)),
         labels,

@@ -289,3 +289,13 @@ def test_samples_are_images_of_one_column():
         InputError, match="names image, mask of data, expected one column of images"
     ):
         load(source, columns="image,mask")
+
+
+def test_several_parts_of_one_split_are_all_read():
+    tables = {
+        name: datasets.Dataset.from_dict({"a": list(map(float, rows)), "b": [1.5] * len(rows)})
+        for name, rows in (("train_a", range(4)), ("train_b", range(4, 9)), ("test_a", range(3)))
+    }
+    data = load(datasets.DatasetDict(tables))
+    assert data.train.x[:, 0].tolist() == list(range(9))
+    assert len(data.test) == 3

@@ -1,11 +1,14 @@
 import h5py
 import numpy as np
+import pandas
 import pytest
 import scipy.io
 import scipy.sparse
+import xarray
 
-from latentrank.data import load
+from latentrank.data import load, load_samples
 from latentrank.errors import InputError
+from latentrank.preprocessing import Preprocessing
 
 X = np.random.default_rng(0).poisson(0.5, size=(20, 6))
 SPARSE = scipy.sparse.csr_matrix(X)
@@ -91,3 +94,39 @@ def test_one_of_several_arrays_has_its_own_labels_and_parameters(tmp_path):
     data = load(f"{tmp_path / 'a.npz'}:/codes", labels="z")
     assert data.train.labels is data.train.parameters is None
     assert "also holds unused arrays: x_train, x_test, y, z_train" in data.notes[0]
+
+
+@pytest.mark.parametrize("name", ["y", "label", "target_speed"])
+@pytest.mark.parametrize("suffix", [".npz", ".csv", ".nc"])
+def test_real_numbers_of_a_labels_name_can_be_chosen_as_parameters(tmp_path, name, suffix):
+    path, values = tmp_path / f"a{suffix}", np.linspace(0, 1, 20)
+    if suffix == ".npz":
+        np.savez(path, x=OTHER, **{name: values})
+    elif suffix == ".csv":
+        pandas.DataFrame(OTHER, columns=list("abc")).assign(**{name: values}).to_csv(path, index=0)
+    else:
+        along = {"x": (("time", "place"), OTHER), name: (("time",), values)}
+        xarray.Dataset(along).to_netcdf(path)
+    data = load(path, parameters=name)
+    assert data.train.labels is None
+    np.testing.assert_allclose(data.train.parameters[:, 0], values[data.train.rows])
+
+
+def test_what_is_chosen_as_the_sample_is_no_label(tmp_path):
+    np.savez(tmp_path / "a.npz", x=OTHER, targets=X)
+    assert load(tmp_path / "a.npz", columns="targets").train.labels is None
+    assert load(f"{tmp_path}/a.npz:/targets").shape == (6,)
+    frame = pandas.DataFrame(OTHER, columns=["a", "b", "label"])
+    assert load(frame, columns="a,b,label").train.labels is None
+
+
+@pytest.mark.parametrize("name", ["mach", "/mach"])
+def test_arrays_of_a_name_in_each_split_are_found_again_for_a_trained_model(tmp_path, name):
+    path, values = tmp_path / "a.npz", np.linspace(0, 1, 20)
+    parts = {"mach_train": values[:15], "mach_test": values[15:]}
+    parts = parts if name == "mach" else {"mach": values}
+    x = {"x_train": OTHER[:15], "x_test": OTHER[15:]} if name == "mach" else {"x": OTHER}
+    np.savez(path, **x, **parts)
+    assert load(path, parameters=name).train.parameters is not None
+    found, _ = load_samples(path, Preprocessing(dtype="float64"), (3,), parameters=name)
+    np.testing.assert_array_equal(found.parameters[:, 0], values)

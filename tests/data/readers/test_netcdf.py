@@ -336,3 +336,23 @@ def test_large_variables_of_one_name_are_told_apart(tmp_path, monkeypatch):
         made.to_zarr(tmp_path / "a.zarr", group=f"g{value:g}", zarr_format=2)
         for source in (f"{tmp_path / 'a.zarr'}:/g{value:g}", made):
             assert (np.asarray(load(source).train.x) == value).all()
+
+
+@pytest.mark.parametrize("group", [None, "run"])
+def test_a_variable_of_a_zarr_store_is_read_as_with_all_of_them(tmp_path, group):
+    fields = xr.Dataset({"T": (("time", "place"), np.linspace(0, 9.9, 100).reshape(20, 5))})
+    packed = {"T": {"dtype": "int16", "scale_factor": 0.1, "_FillValue": -1}}
+    fields.to_zarr(tmp_path / "a.zarr", group=group, encoding=packed, zarr_format=2)
+    inner = "/".join(filter(None, (group, "T")))
+    one = load(f"{tmp_path / 'a.zarr'}:/{inner}")
+    np.testing.assert_allclose(one.train.x[:, 0], fields["T"].values[one.train.rows], atol=0.051)
+    other = load(f"{tmp_path / 'a.zarr'}:/{group}" if group else tmp_path / "a.zarr")
+    assert (one.fingerprint, one.axes.to_dict()) == (other.fingerprint, other.axes.to_dict())
+
+
+def test_a_single_number_is_no_variable_of_samples(tmp_path):
+    fields = xr.Dataset({"T": (("time", "place"), np.ones((4, 5))), "start": 3.0})
+    fields.to_netcdf(tmp_path / "a.nc")
+    for source in (fields, tmp_path / "a.nc"):
+        with pytest.raises(InputError, match=r"start in .* is a single number, expected"):
+            load(source, columns="start")

@@ -16,7 +16,7 @@ from latentrank.data.arrays import Contents, Meaning, Part
 from latentrank.data.readers import tables
 from latentrank.data.readers.named import LABELS
 from latentrank.data.readers.reading import reading
-from latentrank.data.splits import join, split_in, split_of
+from latentrank.data.splits import combined, join, split_in, split_of
 from latentrank.data.views import Array
 from latentrank.errors import InputError, check_all_known, need
 from latentrank.formatting import counted
@@ -122,7 +122,8 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
     features = next(iter(by_name.values())).features
     meaning = meaning.within(features)
     asked = meaning.labels
-    labels, said = asked or _labels(datasets, features), []
+    others = {name: kind for name, kind in features.items() if name not in meaning.asked}
+    labels, said = asked or _labels(datasets, others), []
     if labels != asked:
         said.append(f"Labels are read from the column {labels}.")
     meaning = meaning._replace(labels=labels, is_split=len(by_name) > 1)
@@ -136,7 +137,8 @@ def _contents(datasets: Any, found: Any, what: str, meaning: Meaning) -> Content
         contents.append(_read(datasets, table, f"{what}: {name}" if name else what, meaning))
         said += contents[-1].notes
         # A column of the only table may name the splits.
-        parts |= dict(zip((place, "test"), contents[-1].parts, strict=False))
+        for split, part in zip((place, "test"), contents[-1].parts, strict=False):
+            parts[split] = combined(parts[split], part) if split in parts else part
     joined, more = join(parts, meaning.validation, what)
     kind = features.get(labels)
     class_names = tuple(kind.names) if isinstance(kind, datasets.ClassLabel) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,16 +48,19 @@ def contents(
     Raises:
         InputError: the samples cannot be identified, or a name does not exist.
     """
-    meaning = meaning.within(held)
+    known = [n for n in meaning.asked if _roles(held, (n,)) or n.strip("/") in held or n in held]
+    meaning = meaning.within(known)
     if inner:
         refuse_unused(f"{what}:{inner}", columns=None if meaning.lenient else meaning.columns)
     samples = {"": _known(what, held, inner)} if inner else _samples(what, held, meaning)
     if any(issparse(held[name]) for name in samples.values()):
         raise _sparse(what, ", ".join(samples.values()))
     x = {split: read(held[name]) for split, name in samples.items()}
-    labels = _chosen(what, held, meaning.labels) or _roles(held, _LABEL_ARRAYS)
     asked = {name: _chosen(what, held, name) for name in meaning.parameters or ()}
     asked = asked or {"parameters": _roles(held, ("parameters",))}
+    chosen = {name for roles in (samples, *asked.values()) for name in roles.values()}
+    rest = [name for name in held if name not in chosen]
+    labels = _chosen(what, held, meaning.labels) or _roles(rest, _LABEL_ARRAYS)
     used = set(samples.values())
 
     def beside(roles: Mapping[str, str], split: str) -> Any:
@@ -73,7 +76,7 @@ def contents(
         for split, name in samples.items()
     }
     if not meaning.lenient:
-        _refuse_misnamed(what, held, samples, labels)
+        _refuse_misnamed(what, rest, samples, labels)
     found, said = join(parts, meaning.validation, what)
     over = {name: array for name, array in held.items() if name not in used}
     if not (meaning.lenient or meaning.is_split):
@@ -92,6 +95,16 @@ def holds_samples(name: str) -> bool:
         (True, False)
     """
     return any(role(name, base) is not None for base in SAMPLE_ARRAYS)
+
+
+def samples_of(names: Iterable[str]) -> dict[str, str]:
+    """The split in each of the names under which samples are looked for, `""` if there is none.
+
+    Example:
+        >>> samples_of(["x_train", "X_test", "y_train", "data"])
+        {'x_train': 'train', 'X_test': 'test'}
+    """
+    return {name: split for split, name in _roles(names, SAMPLE_ARRAYS).items()}
 
 
 def refuse_split(what: str, held: Mapping[Any, Any]) -> None:
@@ -197,7 +210,7 @@ def _sparse(what: str, name: str) -> InputError:
     )
 
 
-def _roles(held: Mapping[str, Any], bases: Sequence[str]) -> dict[str, str]:
+def _roles(held: Iterable[str], bases: Sequence[str]) -> dict[str, str]:
     """Names by split, for the first base that has any."""
     for base in bases:
         found = {split: name for name in held if (split := role(name, base)) is not None}
@@ -275,9 +288,9 @@ def matrix(arrays: Mapping[str, Any]) -> tuple[Array | None, tuple[str, ...] | N
 
 
 def _refuse_misnamed(
-    what: str, held: Mapping[str, Any], samples: Mapping[str, str], labels: Mapping[str, str]
+    what: str, rest: Iterable[str], samples: Mapping[str, str], labels: Mapping[str, str]
 ) -> None:
-    misnamed = [key for key in held if key.lower().startswith(_LABEL_WORDS)]
+    misnamed = [key for key in rest if key.lower().startswith(_LABEL_WORDS)]
     if misnamed and not labels:
         wanted = " and ".join("y" + (f"_{split}" if split else "") for split in samples)
         raise InputError(

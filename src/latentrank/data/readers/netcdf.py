@@ -69,7 +69,8 @@ def from_xarray(
     known = [str(name) for name in dataset.variables]
     asked = filter(None, [*parameters, meaning.labels])
     check_all_known(f"variable in {path} called", asked, known)
-    labels = meaning.labels or next((name for name in LABELS if name in known), None)
+    others = {*known} - {*names, *parameters}
+    labels = meaning.labels or next((name for name in LABELS if name in others), None)
     arrays = [_values(dataset[name], path, group) for name in names]
     values, columns = _along_samples(dataset, path, sample, parameters)
     part = Part(
@@ -197,6 +198,11 @@ def _variables(dataset: Any, path: Path, inner: str | None, meaning: Meaning) ->
         raise InputError(
             f"{path} has no variable of two or more dimensions; it has "
             f"{', '.join(map(str, dataset.variables)) or 'none'}."
+        )
+    if scalars := [name for name in chosen if not dataset[name].dims]:
+        raise InputError(
+            f"{scalars[0]} in {path} is a single number, expected a variable whose first dimension "
+            "is that of the samples; name another one."
         )
     if len({dataset[name].dims for name in chosen}) > 1:
         several = "" if meaning.lenient else ", or several over the same dimensions with columns="

@@ -117,7 +117,7 @@ def from_frame(what: str, frame: Any, meaning: Meaning) -> Contents:
         meaning = meaning._replace(columns=None)
     meaning = meaning.within(names)
     check_all_known(f"column in {what} called", meaning.asked, names)
-    labels = meaning.labels or _called(names, LABELS)
+    labels = meaning.labels or _called([n for n in names if n not in meaning.asked], LABELS)
     undivided = meaning.is_split or meaning.whole
     split = None if undivided else _split_column(series, names)
     named = {labels, split, *(meaning.parameters or ())}

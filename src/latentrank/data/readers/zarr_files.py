@@ -21,14 +21,15 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
             raise unnamed(path, inner, "one array")
         return Contents([Part(str(path), lazy.load(store, path, ""))])
     found = _inside(store, inner.strip("/"), path) if inner else store
+    group, name, written = found, None, any
     if isinstance(found, zarr.Array):
-        found = store
-    else:
-        inner = None
-    if inner is None and any(_has_dimensions(array) for _, array in found.arrays()):
+        place_of_group, _, name = found.path.rpartition("/")
+        group, written = store[place_of_group] if place_of_group else store, all
+    if written(_has_dimensions(array) for _, array in group.arrays()):
         xarray = need("xarray", "fields", f"Reading {path}")
-        with xarray.open_zarr(place, found.path or None, decode_times=False, chunks=None) as opened:
-            return netcdf.from_xarray(opened, path, None, meaning, found.path)
+        with xarray.open_zarr(place, group.path or None, decode_times=False, chunks=None) as opened:
+            return netcdf.from_xarray(opened, path, name, meaning, group.path)
+    found, inner = (found, None) if name is None else (store, inner)
     held = {name: a for name, a in found.members(max_depth=None) if isinstance(a, zarr.Array)}
     return named.contents(
         str(path), held, meaning, inner, lambda array: lazy.load(array, path, array.path)
