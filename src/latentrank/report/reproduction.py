@@ -95,7 +95,7 @@ class Cell:
 
 def _three_digits(value: float) -> str:
     """Three digits, and more of a number in the thousands, which has no exponent."""
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e5 else f"{value:.3g}"
+    return f"{value:.0f}" if 999.5 <= abs(value) < 1e5 else f"{value:.3g}"
 
 
 class Grid(NamedTuple):
