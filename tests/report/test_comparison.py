@@ -180,7 +180,7 @@ def test_a_method_labelled_original_does_not_replace_the_samples(tmp_path, monke
     rows = []
     drawn = comparison.figures.labelled_rows
     monkeypatch.setattr(
-        comparison.figures, "labelled_rows", lambda all, *how: rows.extend(all) or drawn(all, *how)
+        comparison.figures, "labelled_rows", lambda own, *how: rows.extend(own) or drawn(own, *how)
     )
     runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path)]
     write_comparison(runs, tmp_path / "a.html", labels=["original", "new"])

@@ -120,7 +120,7 @@ class RunningStatistics:
         """
         if self.count < 2:
             raise InputError(
-                f"The batches hold {counted(self.count, 'sample')}, expected at least 2 to estimate "
-                "a covariance; add more."
+                f"The batches hold {counted(self.count, 'sample')}, expected at least 2 to "
+                "estimate a covariance; add more."
             )
         return Statistics(self.mean, self.squares / (self.count - 1), self.count)

@@ -198,7 +198,7 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
 
 
 def _without_errors(column: Column) -> str:
-    """Why a method has no errors, such as that it is a GAN or that its data are gone; or nothing."""
+    """Why a method has no errors, such as that its data cannot be read; empty if it has some."""
     try:
         for view in column.views:
             _ = view.errors
