@@ -10,7 +10,7 @@ import torch
 
 import latentrank
 from latentrank import config, methods
-from latentrank.config import MachineConfig, RunConfig, TrainConfig, settings
+from latentrank.config import DataConfig, MachineConfig, RunConfig, TrainConfig, settings
 from latentrank.errors import InputError
 from latentrank.io import parse_value, read_yaml, write_yaml
 
@@ -147,3 +147,20 @@ def test_training_needs_a_configuration(config, tmp_path):
 def test_an_empty_default_is_no_example():
     with pytest.raises(InputError, match=r"expected a list of tensorboard, wandb or mlflow\.$"):
         RunConfig(method="ae", data="blobs", loggers=["foo"])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_settings_by_name_go_with_whole_sections_in_any_order(first):
+    alone = {"epochs": 3, "train_size": 30, "device": "cpu"}
+    whole = {"training": TrainConfig(batch_size=8), "data": DataConfig(source="blobs")}
+    config = RunConfig(method="ae", **(alone | whole if first else whole | alone))
+    assert (config.training.epochs, config.training.batch_size) == (3, 8)
+    assert (config.data.source, config.data.train_size) == ("blobs", 30)
+    assert config.machine.device == "cpu"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_setting_of_the_machine_goes_with_its_section_in_any_order(first):
+    alone, whole = {"device": "cpu"}, {"machine": MachineConfig(threads=1)}
+    machine = TrainConfig(**(alone | whole if first else whole | alone)).machine
+    assert (machine.device, machine.threads) == ("cpu", 1)

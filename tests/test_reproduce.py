@@ -11,7 +11,8 @@ from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
 from latentrank.recipes import Claim, load
-from latentrank.report.reproduction import Cell, Grid, Page, markdown
+from latentrank.report.figures import bars
+from latentrank.report.reproduction import Cell, Drawn, Grid, Page, markdown, write_reproduction
 from latentrank.reproduce import plan, verdict
 from latentrank.runs.cache import train
 
@@ -216,7 +217,7 @@ def test_digits_follow_the_spread(values, text):
         ([3.0], "3 (1)"),
         ([16.0, 16.0], "16 (2)"),
         ([2.0, 40.0, 1.5], "2 [1.5, 40] (3)"),
-        ([185.4, 190.2, 1403.0], "190 [185, 1403] (3)"),
+        ([185.4, 190.2, 999.7], "190 [185, 1000] (3)"),
     ],
 )
 def test_a_median_stands_with_its_range(values, text):
@@ -367,3 +368,33 @@ def test_real_samples_beside_generated_ones_are_of_every_class(monkeypatch):
     monkeypatch.setattr(drawing, "tsne", stop)
     assert drawing._picture("tsne", "gaussian", "AE", subject) == []
     assert shown == [0, 25, 50, 74, 99]
+
+
+OWN = {"title": "Mine", "rows": [{"name": "a", "method": "pca"}], "parts": [{"data": "x.npy"}]}
+
+
+def test_rows_of_equal_settings_cost_only_their_comparison(tmp_path, monkeypatch):
+    """A width that is given is that of the data, which the other row has by default."""
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.random.default_rng(0).normal(size=(40, 4)))
+    rows = [*OWN["rows"], {"name": "b", "method": "pca", "settings": {"latent_dim": 4}}]
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**OWN, "rows": rows, "seeds": 1}))
+    page = reproduce.reproduce("own.yaml", out="out", device="cpu")
+    assert page.comparisons == []
+    assert "have the same settings and the same seed" in page.notes[-1]
+    assert page.notes[-1] in (tmp_path / "out/own/table.md").read_text()
+
+
+def test_an_experiment_without_any_seed_is_refused(tmp_path):
+    rows = [{"name": "a", "method": "pca", "few_seeds": 0}]
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**OWN, "rows": rows}))
+    with pytest.raises(InputError, match="has a seed with the budget small; raise few_seeds"):
+        reproduce.reproduce(str(tmp_path / "own.yaml"), out=tmp_path)
+
+
+def test_figures_of_rows_whose_names_differ_in_letters_or_case_are_kept_apart(tmp_path):
+    page = Page("n", "t", "p", "small", 2, "0", "c", [])
+    names = ["walk \N{GREEK SMALL LETTER ALPHA}", "walk \N{GREEK SMALL LETTER BETA}", "A", "a", "?"]
+    shown = [Drawn(name, bars({"a": (1.0, 0.1)}, name), name) for name in names]
+    write_reproduction(page, shown, tmp_path)
+    assert len(list(tmp_path.glob("figure-*.png"))) == len(names)

@@ -75,16 +75,16 @@ class _Section(BaseModel):
         for name in values:
             if name not in paths and name not in cls.model_fields:
                 raise _unknown_setting(str(name), cls, paths)
-        sorted_: dict[str, Any] = {}
-        for name, value in values.items():
-            if name in cls.model_fields and (name != "data" or isinstance(value, _WHOLE)):
-                kept = sorted_.get(name, {})
-                sorted_[name] = {**value, **kept} if kept and isinstance(value, Mapping) else value
-            else:
-                section = paths[name][0]
-                inner = sorted_.get(section, {})
-                inner = inner.model_dump() if isinstance(inner, BaseModel) else dict(inner)
-                sorted_[section] = {**inner, paths[name][-1] if name == "data" else name: value}
+        # whole sections first, whatever the order, so that none replaces settings given by name
+        sorted_: dict[str, Any] = {
+            name: value
+            for name, value in values.items()
+            if name in cls.model_fields and (name != "data" or isinstance(value, _WHOLE))
+        }
+        for name in [name for name in values if name not in sorted_]:
+            inner = sorted_.get(section := paths[name][0]) or {}
+            inner = inner.model_dump() if isinstance(inner, BaseModel) else dict(inner)
+            sorted_[section] = {**inner, paths[name][-1] if name == "data" else name: values[name]}
         return sorted_
 
 

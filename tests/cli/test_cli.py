@@ -254,6 +254,9 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
         (["evaluate", "{run}", "--metric", "rank", "--density", "gmm"], "--density is gmm, which"),
         (["train", "--resume", "{run}"], "is finished; to train it for longer"),
         (["train", "--resume", "{run}", "--seed", "2"], "seed of the run"),
+        (["train", "--resume", "{run}", "--out", "more"], "--out is more, but --resume goes on in"),
+        (["train", "--resume", "{run}", "--config", "x.yaml"], "--config is x.yaml, but --resume"),
+        (["explore", "{run}", "--port", "8000"], "add --live, or leave it out"),
         (["train", "--resume", "{run}", "--rank", "2"], "rank of the run"),
         (
             ["train", "ae", "--data", "{folder}/squares.npz", "--out", "{run}"],

@@ -214,3 +214,8 @@ def test_missing_networks_are_asked_for(folder, capfd):
     own = f"{folder / 'mine.py'}:networks"
     message = refused(capfd, "compare", folder / "shared", "--networks", own)
     assert "expected once for each of the 0 with custom networks" in message
+
+
+def test_what_the_model_alone_has_is_measured_without_data(folder, capfd):
+    assert main(["evaluate", str(folder / "shared"), "--metric", "rank"]) == 0
+    assert re.search(r"validation error +\u2013\n", capfd.readouterr().out)

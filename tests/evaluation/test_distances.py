@@ -322,3 +322,12 @@ def test_statistics_of_batches_are_those_of_the_whole(rng):
     assert found.count == 2500
     np.testing.assert_allclose(found.mean, x.mean(0), rtol=1e-14)
     np.testing.assert_allclose(found.covariance, np.cov(x, rowvar=False), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("batches", [[], [[[1.0, 2.0]]]])
+def test_statistics_of_batches_need_two_samples(batches):
+    running = RunningStatistics(2)
+    for batch in batches:
+        running.update(batch)
+    with pytest.raises(InputError, match=f"hold {len(batches)} sample.*at least 2"):
+        running.result()

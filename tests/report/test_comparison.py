@@ -7,6 +7,7 @@ from latentrank.errors import InputError
 from latentrank.preprocessing import Preprocessing
 from latentrank.report import comparison, write_comparison
 from latentrank.report.comparison import files_of
+from latentrank.runs import MissingDataError
 from tests.report.fake import fake_gan, fake_run
 from tests.report.test_page import read, undrawn
 
@@ -161,3 +162,32 @@ def test_errors_in_different_units_are_explained(tmp_path):
     text = read(write_comparison(runs, tmp_path / "comparison.html"))
     assert "their validation errors have different units" in text
     assert "error, share of the variance0.250.25" in text
+
+
+def test_why_there_are_no_errors_is_said(tmp_path):
+    def gone():
+        raise MissingDataError("The data of the run cannot be read.")
+
+    run = fake_run(tmp_path / "a")
+    run.dataset = gone
+    run.__class__ = type("Kept", (type(run),), {"kept": fake_run(tmp_path / "b").kept})
+    run.encoded = fake_run(tmp_path / "b").encoded
+    text = read(write_comparison([run], tmp_path / "comparison.html"))
+    assert "Error by number of coefficients The data of the run cannot be read." in text
+
+
+def test_a_method_labelled_original_does_not_replace_the_samples(tmp_path, monkeypatch):
+    rows = []
+    drawn = comparison.figures.labelled_rows
+    monkeypatch.setattr(
+        comparison.figures, "labelled_rows", lambda own, *how: rows.extend(own) or drawn(own, *how)
+    )
+    runs = [fake_run(tmp_path, method="ae"), fake_run(tmp_path)]
+    write_comparison(runs, tmp_path / "a.html", labels=["original", "new"])
+    assert rows == ["test images", "original", "new"]
+
+
+def test_settings_that_differ_by_little_are_written_in_full(tmp_path):
+    runs = [fake_run(tmp_path, options={"penalty": p}) for p in (0.123451, 0.123452)]
+    text = read(write_comparison(runs, tmp_path / "comparison.html"))
+    assert "options.penalty0.1234510.123452" in text

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,29 @@ def test_gan_shows_what_it_has(tmp_path):
     assert "discriminator's features" in text
     assert "validation error" not in text
     assert "the rank of the discriminator's features of test samples at each validation" in text
+
+
+def test_captions_say_where_classes_are_named(tmp_path):
+    run = fake_run(tmp_path)
+    at_median = "coloured by class, its name at the median"
+    assert at_median in read(write_report(run))
+    run.the_dataset = replace(run.the_dataset, class_names=tuple("abcde"))  # in a legend
+    text = read(write_report(run))
+    assert "coloured by class." in text
+    assert at_median not in text
+
+
+def test_a_walk_along_one_direction_says_how_it_is_drawn(tmp_path):
+    text = read(write_report(fake_run(tmp_path, (2, 8, 8), kept=1)))
+    assert "two above. Of 2 channels, channel 1 is drawn." in text
+
+
+def test_the_training_of_a_gan_has_no_validation_error_in_its_caption(tmp_path):
+    run = fake_gan(tmp_path)
+    del run.history["validation_error"]
+    training = read(write_report(run)).split("Every loss term")[1].split("Settings")[0]
+    assert "validation error" not in training
+    assert "rank of the discriminator's features of test samples at each" in training
 
 
 def test_measured_values_are_shown_where_there_are_some(tmp_path):

@@ -3,6 +3,7 @@ import xml.etree.ElementTree as ET
 
 import matplotlib
 import matplotlib.style
+import numpy as np
 import pytest
 
 from latentrank.errors import InputError
@@ -128,3 +129,22 @@ def test_a_file_that_is_no_style_is_refused(tmp_path, text):
 
 def test_no_two_curves_look_alike():
     assert len({str(style.curve_style(index)) for index in range(40)}) == 40
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+@pytest.mark.parametrize("name", ["price $x_$", "a $", "$b$ and $c^$", r"cost \$"])
+def test_names_with_dollar_signs_are_no_formulas(name, kind):
+    drawn = figures.bars({name: (2.0, 0.5), "b": (1.0, 0.1)}, name, {name: 1.0})
+    style.legend_above(drawn, drawn.axes[0].lines[:1], [name])
+    content = style.to_bytes(drawn, kind)
+    assert style.text_inches(name) > 0
+    if kind == "svg":
+        assert content.decode().count(f">{name}</text>") == 3
+
+
+def test_powers_of_ten_on_an_axis_remain_formulas():
+    drawn = figures.pareto_front(
+        np.array([[1e-4, 1], [1e-1, 2]]), np.array([True, True]), ["a", "b"]
+    )
+    svg = style.to_bytes(drawn, "svg").decode()
+    assert "mathdefault" not in re.sub("<!--.*?-->", "", svg, flags=re.DOTALL)

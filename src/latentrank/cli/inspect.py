@@ -141,6 +141,8 @@ def explore(
     latentrank explore runs/mnist-lorae
     latentrank explore runs/mnist-lorae --live
     """
+    if port and not live:
+        raise InputError(f"--port is {port}, but no page is served; add --live, or leave it out.")
     found = opened(run, data, networks)
     print_notes(found)
     if live:

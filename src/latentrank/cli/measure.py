@@ -130,7 +130,7 @@ def _print_values(trained: Mapping[str, Any], found: Sequence[Value]) -> None:
     print_pairs(
         {
             "rank": bold(str(trained["rank"])) + f" of {trained['latent_dim']}",
-            "validation error": as_text(trained["validation_error"]),
+            "validation error": as_text(trained.get("validation_error")),
         }
     )
     for table in tables(found):

@@ -88,6 +88,12 @@ def train(
     """
     from latentrank import runs
 
+    for name, value in (("out", out), ("config", config)):
+        if resume is not None and value is not None:
+            raise InputError(
+                f"--{name} is {value}, but --resume goes on in the folder of the run, with its own "
+                "settings; leave it out, and give the settings to change as options."
+            )
     given = _given(ctx, settings, method)
     if resume is None:
         settled = runs.configure(given, config)

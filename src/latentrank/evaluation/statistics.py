@@ -113,5 +113,14 @@ class RunningStatistics:
         self.count = total
 
     def result(self) -> Statistics:
-        """The statistics of all batches, the covariance divided by `count - 1`."""
+        """The statistics of all batches, the covariance divided by `count - 1`.
+
+        Raises:
+            InputError: there are fewer than 2 samples.
+        """
+        if self.count < 2:
+            raise InputError(
+                f"The batches hold {counted(self.count, 'sample')}, expected at least 2 to "
+                "estimate a covariance; add more."
+            )
         return Statistics(self.mean, self.squares / (self.count - 1), self.count)

@@ -174,9 +174,11 @@ def _headline(columns: Sequence[Column]) -> dict[str, str | tuple[str, str]]:
 
 def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
     """Errors by number of coefficients of all methods that encode, and of PCA."""
-    having = [column for column in columns if column.measures_errors]
+    reasons = {column.name: _without_errors(column) for column in columns}
+    lacking = [text for text in dict.fromkeys(reasons.values()) if text]
+    having = [column for column in columns if not reasons[column.name]]
     if not having:
-        return [html.note("No method has a reconstruction error to compare.")]
+        return [html.note(*lacking)]
     pca = having[0].view.errors.pca
     drawn = Drawn(
         figures.error_by_coefficients(
@@ -192,7 +194,17 @@ def _errors(columns: Sequence[Column], files: _Files) -> list[Markup]:
         f"{name}: {percent(share)} of the variance with the complete code; {pca_needs(share, pca)}."
         for name, share in shares.items()
     ]
-    return [files.figure("coefficients", drawn), html.note(*notes)]
+    return [files.figure("coefficients", drawn), html.note(*notes, *lacking)]
+
+
+def _without_errors(column: Column) -> str:
+    """Why a method has no errors, such as that its data cannot be read; empty if it has some."""
+    try:
+        for view in column.views:
+            _ = view.errors
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _bands(columns: Sequence[Column]) -> str:
@@ -241,7 +253,8 @@ def _spectra(columns: Sequence[Column], files: _Files) -> list[Markup]:
 def _reconstructions(columns: Sequence[Column], files: _Files) -> list[Markup]:
     """The same test samples, a row for each method that has codes of them."""
     first = columns[0].view
-    rows: dict[str, Array] = {"original": first.originals}
+    taken = any(column.name == "original" for column in columns)
+    rows: dict[str, Array] = {f"test {first.noun}s" if taken else "original": first.originals}
     notes = []
     for column in columns:
         try:
@@ -306,9 +319,10 @@ def _differences(columns: Sequence[Column], files: _Files) -> list[Markup]:
     names = list(dict.fromkeys(name for values in settings for name in values))
     rows = []
     for name in names:
+        full = [str(values[name]) if name in values else "" for values in settings]
         cells = [as_text(values[name]) if name in values else "" for values in settings]
-        if len(set(cells)) > 1:
-            rows.append([name, *cells])
+        if len(set(full)) > 1:  # rounded unless they would look alike
+            rows.append([name, *(cells if len(set(cells)) == len(set(full)) else full)])
     if not rows:
         return [html.note("None.")]
     return [html.table(["", *(column.name for column in columns)], rows)]

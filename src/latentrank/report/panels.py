@@ -209,7 +209,7 @@ def plane(view: View) -> Drawn:
             f"A row of {view.noun}s along the only principal direction.",
             "The code has only one principal direction, so a line replaces the grid: "
             "decoded points along it, from two standard deviations below the mean of the "
-            "training codes to two above.",
+            f"training codes to two above.{reading(view)}",
         )
     return Drawn(
         figures.pca_grid(view.decode(grid), view.limits),
@@ -259,11 +259,8 @@ def _latent(view: View) -> Drawn:
         None if known is None else known[rows],
         view.kept.class_names if parameters is None else view.parameter_labels,
     )
-    colour = (
-        "one panel for each parameter"
-        if parameters is not None
-        else "coloured by class, its name at the median"
-    )
+    named = ", its name at the median" if figure.axes[0].texts else ""
+    colour = f"coloured by class{named}" if parameters is None else "one panel for each parameter"
     place = (
         "in the plane of the first two principal directions"
         if view.directions > 1
@@ -284,20 +281,32 @@ def _losses(view: View) -> Drawn:
     if np.array_equal(history.get("train/loss", []), history.get("train/reconstruction", [])):
         history.pop("train/loss", None)
     shared = _trains_on_mean_squares(view) and "train/reconstruction" in history
-    if shared and "validation_error" in history:
+    validated = ""
+    if "validation_error" in history:
+        validated = "the validation error (mean square); "
+    if shared and validated:
         history = {
             "validation/reconstruction" if name == "validation_error" else name: values
             for name, values in history.items()
         }
+<<<<<<< HEAD
     together = "; the validation error (mean square)" * ("validation_error" in history)
     if shared:
         together = (
             "; the validation error, a mean square like the reconstruction term, in the same panel"
+=======
+        validated = (
+            "the validation error, a mean square like the reconstruction term, in the same panel; "
+>>>>>>> readd
         )
     return Drawn(
         figures.loss_curves(history),
         "Curves of every loss term over the epochs of training.",
+<<<<<<< HEAD
         f"Every loss term before weighting, averaged over each epoch{together}; and the rank of "
+=======
+        f"Every loss term before weighting, averaged over each epoch; {validated}and the rank of "
+>>>>>>> readd
         f"the {coded(view)} at each validation.",
     )
 

@@ -95,7 +95,7 @@ class Cell:
 
 def _three_digits(value: float) -> str:
     """Three digits, and more of a number in the thousands, which has no exponent."""
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e5 else f"{value:.3g}"
+    return f"{value:.0f}" if 999.5 <= abs(value) < 1e5 else f"{value:.3g}"
 
 
 class Grid(NamedTuple):
@@ -168,8 +168,8 @@ def write_reproduction(page: Page, drawn: Sequence[Drawn], folder: Path) -> None
     """
     write_text(folder / "table.md", markdown(page))
     write_json(folder / "table.json", as_values(page))
-    for picture in drawn:
-        write_figure(picture.figure, folder / f"figure-{slug(picture.name)}.png")
+    for name, picture in zip(file_names([one.name for one in drawn]), drawn, strict=True):
+        write_figure(picture.figure, folder / f"figure-{name}.png")
     write_text(folder / "report.html", document(page, drawn))
 
 
@@ -177,10 +177,26 @@ def slug(name: str) -> str:
     """A file name from words.
 
     Example:
-        >>> slug("samples gmm LoRAE, mnist")
-        'samples-gmm-lorae-mnist'
+        >>> slug("samples gmm LoRAE, mnist"), slug("\u03b2 = 0.1")
+        ('samples-gmm-lorae-mnist', '\u03b2-0.1')
     """
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+    return re.sub(r"(?:[^\w.]|_)+", "-", name.lower()).strip("-.") or "unnamed"
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """A file name for each of several names, with numbers where they would be equal.
+
+    Example:
+        >>> file_names(["A, mnist", "a, mnist", "b, mnist"])
+        ['a-mnist', 'a-mnist-2', 'b-mnist']
+    """
+    found: list[str] = []
+    for name in names:
+        stem, number = slug(name), 1
+        while (own := stem if number == 1 else f"{stem}-{number}") in found:
+            number += 1
+        found.append(own)
+    return found
 
 
 def as_values(page: Page) -> dict[str, Any]:

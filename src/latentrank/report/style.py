@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import font_scalings
+from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 
 from latentrank.errors import InputError
@@ -312,7 +313,7 @@ def font_size(name: str = "font.size") -> float:
 
 def text_inches(text: str, size: float | None = None) -> float:
     """The width of a text, at a size in points or at the style's default."""
-    path = TextPath((0, 0), text, size=size or font_size())
+    path = TextPath((0, 0), text.replace("$", r"\$"), size=size or font_size())
     return float(path.get_extents().width) / 72 if text.strip() else 0.0
 
 
@@ -332,6 +333,7 @@ def to_bytes(figure: Figure, kind: Format = "png") -> bytes:
         b'PNG'
     """
     buffer = io.BytesIO()
+    _as_written(figure)
     figure.savefig(buffer, format=kind, metadata=_NO_METADATA[kind])
     _settle(figure)
     return buffer.getvalue()
@@ -368,6 +370,7 @@ def to_svg(figure: Figure) -> str:
         True
     """
     buffer = io.StringIO()
+    _as_written(figure)
     with rc_context({"svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata=_NO_METADATA["svg"])
     _settle(figure)
@@ -381,6 +384,13 @@ def to_svg(figure: Figure) -> str:
         f"@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}</style>"
     )
     return re.sub(r"(<svg\b[^>]*>)", lambda match: match[1] + rules, document, count=1)
+
+
+def _as_written(figure: Figure) -> None:
+    """Draw dollar signs in names as such; only numbers of an axis are set as formulas."""
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and "$" in (shown := text.get_text()):
+            text.set_parse_math(r"\mathdefault" in shown)
 
 
 def _settle(figure: Figure) -> None:

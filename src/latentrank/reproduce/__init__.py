@@ -16,7 +16,7 @@ from latentrank.advice import spoken
 from latentrank.errors import InputError
 from latentrank.recipes import Budget, Part, Recipe, load, only
 from latentrank.report import write_comparison
-from latentrank.report.reproduction import Cell, Grid, Page, slug, write_reproduction
+from latentrank.report.reproduction import Cell, Grid, Page, file_names, write_reproduction
 from latentrank.reproduce.check import check
 from latentrank.reproduce.figures import figures
 from latentrank.reproduce.plan import Job, plan
@@ -73,6 +73,11 @@ def reproduce(
     recipe, out = only(load(name), parts), Path(out)
     seeds = recipe.seeds if seeds is None else seeds
     jobs = plan(recipe, budget, seeds, out, data_root=data_root, download=download, device=device)
+    if not jobs:
+        raise InputError(
+            f"No row of {name} has a seed with the budget {budget}; raise few_seeds, or choose the "
+            "budget paper."
+        )
     trainings = [job.training for job in jobs if job.trained]
     if train and not all(map(is_done, trainings)):
         check(jobs, say, weights, download)
@@ -98,19 +103,29 @@ def reproduce(
     page.claims = [verdict(claim, page) for claim in recipe.claims]
     say("drawing the figures")
     usable = [job for job in jobs if job.folder.name not in failed and job.trained]
-    write_reproduction(page, figures(recipe, page, usable), out / stem)
+    drawn = figures(recipe, page, usable)
     if not recipe.paper:
-        compared = [part for part in recipe.parts if part.heading in {job.part for job in usable}]
-        page.comparisons = [_compared(part, recipe, usable, out / stem) for part in compared]
+        _compare(page, recipe, usable, out / stem)
+    write_reproduction(page, drawn, out / stem)
     return page
 
 
-def _compared(part: Part, recipe: Recipe, jobs: Sequence[Job], folder: Path) -> Path:
-    """The page that compares the runs of a part, with its tables and figures as files."""
-    name = "compare" if len(recipe.parts) == 1 else f"compare-{slug(part.heading)}"
-    runs = {job.folder: job for job in jobs if job.part == part.heading}
-    labels = list(dict.fromkeys(job.row for job in runs.values()))
-    return write_comparison([Run(path) for path in runs], folder / f"{name}.html", labels)
+def _compare(page: Page, recipe: Recipe, jobs: Sequence[Job], folder: Path) -> None:
+    """Write pages that compare the runs of each part, with their tables and figures as files.
+
+    A note says why there is none.
+    """
+    names = file_names([part.heading for part in recipe.parts])
+    for name, part in zip(names, recipe.parts, strict=True):
+        runs = {job.folder: job for job in jobs if job.part == part.heading}
+        labels = list(dict.fromkeys(job.row for job in runs.values()))
+        path = folder / ("compare.html" if len(names) == 1 else f"compare-{name}.html")
+        try:
+            if runs:
+                found = write_comparison([Run(one) for one in runs], path, labels)
+                page.comparisons.append(found)
+        except InputError as error:
+            page.notes.append(f"No comparison of {part.heading}: {error}")
 
 
 def _missing(trainings: Sequence[PlannedRun]) -> dict[str, str]:
