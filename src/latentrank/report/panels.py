@@ -289,24 +289,13 @@ def _losses(view: View) -> Drawn:
             "validation/reconstruction" if name == "validation_error" else name: values
             for name, values in history.items()
         }
-<<<<<<< HEAD
-    together = "; the validation error (mean square)" * ("validation_error" in history)
-    if shared:
-        together = (
-            "; the validation error, a mean square like the reconstruction term, in the same panel"
-=======
         validated = (
             "the validation error, a mean square like the reconstruction term, in the same panel; "
->>>>>>> readd
         )
     return Drawn(
         figures.loss_curves(history),
         "Curves of every loss term over the epochs of training.",
-<<<<<<< HEAD
-        f"Every loss term before weighting, averaged over each epoch{together}; and the rank of "
-=======
         f"Every loss term before weighting, averaged over each epoch; {validated}and the rank of "
->>>>>>> readd
         f"the {coded(view)} at each validation.",
     )
 
