@@ -277,3 +277,14 @@ def test_a_saved_model_is_shared_as_its_folder_is(tmp_path, monkeypatch):
     names = [sorted(path.name for path in folder.iterdir()) for folder in (shared, place)]
     assert names == [["README.md", "model.json", "model.safetensors"]] * 2
     assert hub.from_pretrained("~/saved").spec.method == "ae"
+
+
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_nothing_of_an_earlier_estimator_is_shared_with_another_model(tmp_path, as_folder):
+    x = np.random.default_rng(0).normal(size=(40, 6))
+    LowRankAutoencoder("pca", latent_dim=2).fit(x).save(tmp_path / "shared")
+    model = latentrank.build("ae", (6,), latent_dim=2).eval()
+    given = latentrank.save(model, tmp_path / "saved") if as_folder else model
+    shared = hub.save_pretrained(given, tmp_path / "shared")
+    names = sorted(path.name for path in shared.iterdir())
+    assert names == ["README.md", "model.json", "model.safetensors"]

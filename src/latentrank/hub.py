@@ -18,7 +18,7 @@ from torch import nn
 from latentrank.errors import InputError, need
 from latentrank.estimator import LowRankAutoencoder
 from latentrank.filenames import CONFIG, ESTIMATOR, ESTIMATOR_ARRAYS, SPEC, WEIGHTS
-from latentrank.io import expanded, make_folder, write_text
+from latentrank.io import atomic_write, expanded, make_folder, remove_file, write_text
 from latentrank.models.base import LatentModel
 from latentrank.report.card import card
 from latentrank.runs import Run, finished_run
@@ -93,10 +93,17 @@ def _copy(source: Path, folder: Path) -> None:
             f"There is no model in {source}; give the folder of a finished run or of a saved model."
         )
     make_folder(folder)
-    for path in filter(Path.is_file, (source / name for name in FILES)):
-        target = folder / path.name
-        if not (target.is_file() and (path.name == CARD or path.samefile(target))):
-            shutil.copyfile(path, target)
+    if source.samefile(folder):
+        return
+    for name in FILES:
+        target = folder / name
+        if name == CARD and target.is_file():
+            continue
+        if (source / name).is_file():
+            with atomic_write(target) as temporary:
+                shutil.copyfile(source / name, temporary)
+        elif name != CARD:
+            remove_file(target)  # of the model that was there
 
 
 def push_to_hub(

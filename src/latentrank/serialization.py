@@ -18,8 +18,8 @@ from torch.overrides import TorchFunctionMode
 from latentrank import __version__, methods
 from latentrank.bottlenecks import Identity
 from latentrank.errors import InputError
-from latentrank.filenames import SPEC, WEIGHTS
-from latentrank.io import atomic_write, expanded, write_json
+from latentrank.filenames import ESTIMATOR, ESTIMATOR_ARRAYS, SPEC, WEIGHTS
+from latentrank.io import atomic_write, expanded, remove_file, write_json
 from latentrank.linalg import rank_of_spectrum
 from latentrank.losses import Objective
 from latentrank.methods.option_types import reason
@@ -38,6 +38,8 @@ Module = TypeVar("Module", bound=nn.Module)
 
 def save(model: LatentModel, folder: str | Path) -> Path:
     """Write a model as `model.safetensors` and `model.json`.
+
+    Files of an estimator that was saved there before are removed: its codes are of another model.
 
     Args:
         model: the model.
@@ -61,6 +63,8 @@ def save(model: LatentModel, folder: str | Path) -> Path:
         _uncompiled(name): tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
     }
+    for name in (ESTIMATOR, ESTIMATOR_ARRAYS):
+        remove_file(folder / name)
     with atomic_write(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary)
     versions = dict(zip(_WRITERS, (__version__, torch.__version__), strict=True))
