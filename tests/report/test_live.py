@@ -290,3 +290,33 @@ def test_fewer_coefficients_leave_the_others_at_the_mean(page, folder):
     )
     shown = lambda: np.reshape(page.run(read), (-1, 4))[:, :3].ravel()  # noqa: E731
     assert page.wait(lambda: np.array_equal(shown(), mean))
+
+
+@pytest.fixture
+def fetching(page):
+    """Keeps the page's own function, which a test replaces."""
+    page.run("window.real = window.fetch; 0")
+    yield page
+    page.run("window.fetch = window.real; 0")
+
+
+def test_parameters_that_get_no_answer_mark_the_page_until_they_do(fetching):
+    stale = "document.body.classList.contains('stale')"
+    fetching.run("window.fetch = () => Promise.reject(new TypeError('no server')); 0")
+    set_slider(fetching, "p0", 0.2)
+    assert fetching.wait(lambda: fetching.run(stale))
+    fetching.run("window.fetch = window.real; 0")
+    set_slider(fetching, "p0", 0.8)
+    assert fetching.wait(lambda: not fetching.run(stale))
+
+
+def test_a_late_answer_about_parameters_moves_nothing(fetching):
+    fetching.run(
+        "window.fetch = (url, given) => url !== '/code' ? window.real(url, given) : new Promise("
+        "give => { window.answer = async () => { give(await window.real(url, given)); }; }); 0"
+    )
+    set_slider(fetching, "p0", 0.3)
+    set_slider(fetching, "d0", 1.25)
+    fetching.run("window.answer().then(() => setTimeout(() => { window.given = true; }, 200)); 0")
+    assert fetching.wait(lambda: fetching.run("window.given === true"))
+    assert fetching.run(SLIDERS)[0] == 1.25

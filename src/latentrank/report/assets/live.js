@@ -151,8 +151,10 @@ function show() {
   decode();
 }
 function behind(stale) { get('parameters')?.classList.toggle('stale', stale); }
-function moved() { behind(true); show(); }
+let asked = 0;  // answers to earlier questions about parameters are late
+function moved() { asked++; behind(true); show(); }
 function between() {
+  asked++;
   const t = Number(get('between').value);
   code = page.shown[ends[0]].map((value, index) => (1 - t) * value + t * page.shown[ends[1]][index]);
   if (t === 0 || t === 1) takeParameters(ends[t]);
@@ -172,12 +174,14 @@ function choose(which, end) {
   get('between').value = which;
   between();
 }
-let asked = 0;
 async function move() {
   const own = ++asked, body = new Float64Array(parameters.map(input => Number(input.value)));
-  const answer = await fetch('/code', {method: 'POST', body});
-  const found = await answer.json();
-  if (own !== asked) return;  // a later one is under way
+  let found;
+  try {
+    const answer = await fetch('/code', {method: 'POST', body});
+    found = await answer.json();
+  } catch { document.body.classList.add('stale'); return; }
+  if (own !== asked) return;
   code = found.coordinates;
   behind(false);
   get('parameters').classList.toggle('outside', found.outside);
