@@ -107,6 +107,16 @@ def test_new_parameters_that_do_not_fit_are_refused(query, message):
         made(query)
 
 
+def test_names_in_another_order_than_the_columns_are_those_of_the_columns(rng):
+    pandas = pytest.importorskip("pandas")
+    known = rng.random((40, 2))
+    frame = pandas.DataFrame(known, columns=["dose", "time"])
+    made = ParameterMap.fit(frame, known, names=["time", "dose"])
+    np.testing.assert_allclose(made(frame[["time", "dose"]].to_numpy()), known, atol=1e-6)
+    renamed = ParameterMap.fit(frame, known, names=["mass", "age"])
+    np.testing.assert_allclose(renamed(known), known, atol=1e-6)
+
+
 def test_columns_of_data_frames_are_taken_by_name(rng):
     pandas = pytest.importorskip("pandas")
     known = rng.uniform(size=(25, 2))

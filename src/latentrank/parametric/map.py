@@ -96,8 +96,11 @@ class ParameterMap:
                 parameters are the same, they do not suit the kind, or there is no such kind.
         """
         check_known("kind of interpolation", kind, ("auto", *KINDS))
-        names = names or _columns(parameters) or None
-        known, matrix = as_parameters(parameters, what="training parameters"), as_codes(codes)
+        columns = _columns(parameters)
+        names = names or columns or None
+        order = names if set(names or ()) == set(columns) else None
+        known = as_parameters(parameters, names=order, what="training parameters")
+        matrix = as_codes(codes)
         if len(matrix) != len(known):
             raise InputError(
                 f"There are {len(known)} rows of training parameters and {len(matrix)} training "
