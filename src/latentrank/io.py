@@ -286,6 +286,16 @@ def csv_text(header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
     return buffer.getvalue()
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, atomically.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file, atomically.
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from latentrank import __version__
 from latentrank.errors import InputError
 from latentrank.formatting import as_text, counted, mean_and_spread
-from latentrank.io import atomic_write, write_text
+from latentrank.io import write_bytes, write_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures, html
 from latentrank.report.cells import Array
@@ -56,22 +56,20 @@ class _Files:
 
     def __init__(self, figure_format: Format) -> None:
         self._format = figure_format
-        self.contents: dict[str, bytes] = {}
+        self.contents: dict[str, bytes | str] = {}
 
     def figure(self, name: str, drawn: Drawn, heading: str = "") -> Markup:
         """Add a figure and return its HTML."""
         self.contents[f"{name}.{self._format}"] = to_bytes(drawn.figure, self._format)
         return embedded(drawn.figure, drawn.alt, drawn.caption, heading)
 
-    def text(self, name: str, content: str) -> None:
-        """Add a file of text."""
-        self.contents[name] = content.encode()
-
     def write(self, folder: Path) -> None:
         """Write all of them."""
         for name, content in self.contents.items():
-            with atomic_write(folder / name) as temporary:
-                temporary.write_bytes(content)
+            if isinstance(content, str):
+                write_text(folder / name, content)
+            else:
+                write_bytes(folder / name, content)
 
 
 def files_of(page: Path) -> Path:
@@ -116,7 +114,7 @@ def write_comparison(
         for title, draw, needs in _SECTIONS
         if needs not in lacking
     ]
-    files.text("table.csv", to_csv(columns))
+    files.contents["table.csv"] = to_csv(columns)
     page = html.page(
         _title(columns),
         f"{counted(len(columns), 'method')}, {_seeds(columns)} each; the same "
@@ -230,7 +228,7 @@ def _numbers(columns: Sequence[Column], files: _Files) -> list[Markup]:
         )
     readings = [reading, *([] if columns[0].same_units else [_OWN_UNITS])]
     header = ["", *(column.name for column in columns)]
-    files.text("table.tex", to_latex(header, rows, best))
+    files.contents["table.tex"] = to_latex(header, rows, best)
     warnings = [f"{c.name}: {text}" for c in columns for text in c.view.warnings]
     notes = [html.note(*readings), *([html.note(*warnings)] if warnings else [])]
     return [html.table(header, rows, best), *notes]

@@ -25,7 +25,7 @@ from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 
 from latentrank.errors import InputError
-from latentrank.io import atomic_write
+from latentrank.io import write_bytes
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -351,8 +351,7 @@ def write_figure(figure: Figure, path: str | Path) -> Path:
     """
     path = Path(path)
     content = to_bytes(figure, path.suffix[1:].lower())  # type: ignore[arg-type]
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content)
     return path
 
 

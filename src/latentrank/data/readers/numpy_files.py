@@ -61,11 +61,15 @@ class _Member:
         return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
 
 
+#: What a file beside an `.npy` file can hold, `FILE.labels.npy` for instance.
+_SIDECARS = ("labels", "parameters")
+
+
 def sidecars(path: Path) -> list[Path]:
     """The files with labels and parameters beside an `.npy` file, of those that exist."""
     if path.suffix.lower() != ".npy":
         return []
-    places = [_beside(path, what) for what in ("labels", "parameters")]
+    places = [_beside(path, what) for what in _SIDECARS]
     return [place for place in places if place.exists()]
 
 
@@ -77,7 +81,7 @@ def are_beside(names: Collection[str]) -> set[str]:
         {'train.labels.npy'}
     """
     named = set(names)
-    of = {name: re.sub(r"\.(labels|parameters)\.npy$", ".npy", name) for name in names}
+    of = {name: re.sub(rf"\.({'|'.join(_SIDECARS)})\.npy$", ".npy", name) for name in names}
     return {name for name, array in of.items() if array != name and array in named}
 
 
