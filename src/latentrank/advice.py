@@ -33,10 +33,14 @@ def with_options(sentence: str, command: Any) -> str:
         'give --layout NHW, or leave it out with --columns.'
         >>> with_options("allow it with download=True.", commands["evaluate"])
         'allow it with --download.'
+        >>> with_options("give some with read_data(...).", commands["report"])
+        'give some with --data.'
         >>> with_options("give layout=NHW.", commands["reproduce"])
         'give layout=NHW.'
     """
     options = {one.name: one for one in command.params if one.param_type_name == "option"}
+    if "data" in options:
+        sentence = sentence.replace("read_data(...)", "--data")
 
     def written(match: re.Match[str]) -> str:
         option = options.get(match[1])

@@ -160,7 +160,7 @@ def test_codes_samples_and_pictures(saved, folder, tmp_path, capfd):
     if place.name == "estimator":
         run(*gmm, "--out", tmp_path / "kept.npz")
     else:
-        assert "--data PATH" in refused(capfd, *gmm)
+        assert "some with --data" in refused(capfd, *gmm)
     run("interpolate", place, *own, "--out", tmp_path / "random.png")
     run("interpolate", place, *own, *data(folder), "--out", tmp_path / "between.png")
     run("interpolate", place, *own, *data(folder), "--kind", "parameters")
@@ -170,7 +170,7 @@ def test_prediction_needs_the_parameters_of_data(saved, folder, tmp_path, capfd)
     place, own = saved
     np.savetxt(tmp_path / "new.csv", [[3.5], [4.5]], header="p", comments="")
     command = ("predict", place, *own, "--parameters", tmp_path / "new.csv")
-    assert "without data, but this needs samples; give some with --data PATH" in refused(
+    assert "without data, but this needs samples; give some with --data." in refused(
         capfd, *command
     )
     run(*command, *data(folder), "--out", tmp_path / "fields.npz")

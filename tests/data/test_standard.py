@@ -58,7 +58,7 @@ def test_missing_files_say_what_was_looked_for_where(tmp_path):
         "train-images-idx3-ubyte",
         f"{tmp_path}/MNIST/raw",
         "LATENTRANK_DATA",
-        "--download",
+        "download=True",
     ):
         assert words in str(raised.value)
 

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from latentrank import metrics, runs
 from latentrank.config import MachineConfig, RunConfig, TrainConfig, section_of, settings
 from latentrank.errors import InputError
 from latentrank.report import page, style, write_report
+from latentrank.report.errors import pca_needs
 from latentrank.report.view import View
 from tests.report.fake import EVALUATION, fake_gan, fake_run
 from tests.report.test_html import checked
@@ -73,6 +75,19 @@ def test_report_of_every_kind_of_data_has_every_figure(tmp_path, shape, known):
     assert path == tmp_path / "report.html"
     assert drawn(tmp_path) == FIGURES
     read(path)
+
+
+def test_error_and_what_pca_needs_are_said_alike_everywhere(tmp_path):
+    run = fake_run(tmp_path)
+    # Of all test samples, while the curves may be of fewer; at this error another number of
+    # coefficients is needed than at the curve's last.
+    run.metrics["validation_error"] = 0.5 * run.metrics["error_of_the_mean"]
+    needs = pca_needs(0.5, View(run).errors.pca)
+    assert needs != pca_needs(float(View(run).errors.model.errors[-1]), View(run).errors.pca)
+    text = read(write_report(run))
+    said = re.findall(r"(\d+\s%) of the variance(?: of all test samples)?; ([^.]+ that)", text)
+    assert len(said) == 2
+    assert set(said) == {("50 %", needs)}
 
 
 def test_report_states_the_headline_facts(tmp_path):

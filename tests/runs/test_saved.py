@@ -62,7 +62,7 @@ def test_without_data_it_reports_on_the_training_codes(run, saved):
     assert found.lacks == {"history", "samples"}
     made = inference.sample(found, "gaussian", 5)
     np.testing.assert_array_equal(made.x, inference.sample(run, "gaussian", 5).x)
-    with pytest.raises(InputError, match="needs samples; give some with --data"):
+    with pytest.raises(InputError, match=r"needs samples; give some with read_data\(\.\.\.\)\."):
         found.codes("test")
 
 

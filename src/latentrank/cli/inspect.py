@@ -228,5 +228,4 @@ def compare(
         page = write_comparison(compared, path, label, figure_format)
     console.print(str(page), soft_wrap=True)
     console.print(f"{files_of(page)}: tables and figures", soft_wrap=True)
-    for note in dict.fromkeys(note for run in compared for note in run.notes):
-        messages.print(note)
+    print_notes(*compared)

@@ -45,10 +45,10 @@ def print_status(text: str) -> None:
     messages.print(spoken(text), style="dim", soft_wrap=True)
 
 
-def print_notes(run: Run) -> None:
-    """Print to stderr what is missing from, or not known about, a saved model."""
-    for note in run.notes:
-        messages.print(note)
+def print_notes(*runs: Run) -> None:
+    """Print to stderr what is missing from, or not known about, saved models."""
+    for note in dict.fromkeys(note for run in runs for note in run.notes):
+        messages.print(spoken(note))
 
 
 def new_table(

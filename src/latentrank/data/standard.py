@@ -246,7 +246,7 @@ def _missing(name: str, what: str, places: list[Path]) -> InputError:
     looked = " and ".join(str(place) for place in places)
     return InputError(
         f"No {name} data: searched for {what} in {looked}; set LATENTRANK_DATA to their folder, or "
-        "give --data-root or --download to latentrank train."
+        "download them with download=True."
     )
 
 

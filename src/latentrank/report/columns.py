@@ -92,7 +92,7 @@ class Column:
     @property
     def shares(self) -> NDArray[np.float64]:
         """`(S,)` errors of complete codes, as shares of the data's variance."""
-        return np.array([share_of_variance(view.metrics) for view in self.views], np.float64)
+        return np.array([view.share for view in self.views], np.float64)
 
     @property
     def spectra(self) -> NDArray[np.float64]:

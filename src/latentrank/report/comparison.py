@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from latentrank import __version__
+from latentrank.advice import spoken
 from latentrank.errors import InputError
 from latentrank.formatting import as_text, counted, mean_and_spread
 from latentrank.io import write_bytes, write_text
@@ -131,7 +132,7 @@ def write_comparison(
 
 def _notes(columns: Sequence[Column]) -> list[Markup]:
     """What is not known about saved models, stated once if it is the same for all."""
-    every = {column.name: " ".join(column.view.run.notes) for column in columns}
+    every = {column.name: spoken(" ".join(column.view.run.notes)) for column in columns}
     if len(set(every.values())) == 1:
         every = {"": next(iter(every.values()))}
     texts = [f"{name}: {text}" if name else text for name, text in every.items() if text]

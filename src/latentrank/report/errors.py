@@ -26,11 +26,6 @@ class Errors(NamedTuple):
     model: ErrorCurve
     pca: ErrorCurve
 
-    @property
-    def share(self) -> float:
-        """The error of complete codes, as a share of the data's variance."""
-        return float(self.model.errors[-1])
-
     def write(self, path: Path) -> None:
         """Write the curves as CSV, so that they can be drawn without the data.
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from latentrank import __version__, methods
+from latentrank.advice import spoken
 from latentrank.config import MachineConfig, TrainConfig, section_of, settings
 from latentrank.errors import InputError
 from latentrank.filenames import ERRORS, FIGURES, REPORT
@@ -21,7 +22,6 @@ from latentrank.report.panels import PANELS
 from latentrank.report.style import Format, to_svg, write_figure
 from latentrank.report.view import View, flat_settings
 from latentrank.runs import MissingDataError, Run
-from latentrank.runs.measured import share_of_variance
 
 
 def write_report(run: Run, figure_format: Format = "png") -> Path:
@@ -45,7 +45,7 @@ def write_report(run: Run, figure_format: Format = "png") -> Path:
     """
     view = View(run)
     _keep_earlier(run)
-    sections = [html.section("Note", html.note(*run.notes))] if run.notes else []
+    sections = [html.section("Note", html.note(*map(spoken, run.notes)))] if run.notes else []
     sections += [html.section("Warning", html.note(text)) for text in view.warnings]
     for name, title, draw, needs in PANELS:
         path = run.folder / FIGURES / f"{name}.png"
@@ -87,8 +87,8 @@ def _keep_earlier(run: Run) -> None:
     lost = [name for name, _, _, needs in PANELS if needs in run.lacks and _written(run, name)]
     if lost:
         raise MissingDataError(
-            f"{run.folder / REPORT} has figures that need data ({', '.join(lost)}); give --data "
-            f"(data=) again, or remove {run.folder / FIGURES} to draw it without."
+            f"{run.folder / REPORT} has figures that need data ({', '.join(lost)}); give them "
+            f"again with read_data(...), or remove {run.folder / FIGURES} to draw it without."
         )
 
 
@@ -116,10 +116,7 @@ def _headline(view: View) -> dict[str, str | tuple[str, str]]:
         facts["parameters of the data"] = as_text(metrics["true_dimension"])
     if metrics.get("validation_error") is not None:
         error = as_text(float(metrics["validation_error"]))
-        share, found = share_of_variance(metrics), view.errors_if_known
-        known = [] if share is None else [f"{percent(share)} of the variance"]
-        known += [pca_needs(found.share, found.pca)] if found else []
-        facts["validation error"] = (error, "; ".join(known))
+        facts["validation error"] = (error, _against_pca(view))
     precision = metrics.get("training_precision", "32-true")
     how = "" if precision == "32-true" else f"in {precision}"
     if metrics.get("seconds") is not None:
@@ -127,6 +124,15 @@ def _headline(view: View) -> dict[str, str | tuple[str, str]]:
     if metrics.get("epochs"):
         facts["epochs"] = as_text(int(metrics["epochs"]))
     return facts
+
+
+def _against_pca(view: View) -> str:
+    """The error as a share of the variance, and what PCA needs for it; empty if unknown."""
+    if view.share is None:
+        return ""
+    found = view.errors_if_known
+    needs = f"; {pca_needs(view.share, found.pca)}" if found else ""
+    return f"{percent(view.share)} of the variance{needs}"
 
 
 def _evaluation(run: Run) -> list[Markup]:

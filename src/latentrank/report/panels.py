@@ -14,7 +14,7 @@ from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
 from latentrank.evaluation import interpolation as ways
 from latentrank.evaluation.coefficients import MOST_SAMPLES
-from latentrank.formatting import as_text, counted
+from latentrank.formatting import as_text
 from latentrank.linalg import RANK_THRESHOLD
 from latentrank.report import figures
 from latentrank.report.cells import Array, FieldLimits
@@ -87,12 +87,16 @@ def _coefficients(view: View) -> Drawn:
     """Errors of codes truncated to their leading directions, compared with PCA."""
     found = view.errors
     rank = {view.name: view.metrics["rank"]}
-    complete = counted(int(found.model.ks[-1]), "coefficient")
+    complete = (
+        f" The complete code leaves {percent(view.share)} of the variance of all test samples; "
+        f"{pca_needs(view.share, found.pca)}."
+        if view.share is not None
+        else ""
+    )
     return Drawn(
         figures.error_by_coefficients({view.name: found.model}, found.pca, rank),
         f"Falling curves of the error of {view.name} and of PCA.",
-        f"{ERRORS_CAPTION} The dot marks the rank. With {complete} the error is "
-        f"{percent(found.share)} of the variance; {pca_needs(found.share, found.pca)}.",
+        f"{ERRORS_CAPTION} The dot marks the rank.{complete}",
     )
 
 

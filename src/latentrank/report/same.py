@@ -31,7 +31,7 @@ def check_same_data(views: Sequence[View]) -> None:
             found = sorted({f"{view.data_name or 'no data'} {view.shape}" for view in views})
             raise InputError(
                 f"The runs have different data ({'; '.join(found)}), expected the same for all; "
-                "compare runs of one data set, and give it to saved models with --data."
+                "compare runs of one data set, and give it to saved models with read_data(...)."
             )
         if same is False:
             raise InputError(

@@ -29,6 +29,7 @@ from latentrank.report.limits import UNIT, drawn, in_colour, limits_of
 from latentrank.runs import MissingDataError, Run
 from latentrank.runs.configure import shown_name
 from latentrank.runs.kept import Kept
+from latentrank.runs.measured import share_of_variance
 
 Floats = NDArray[np.floating]
 
@@ -110,6 +111,11 @@ class View:
             if found is None:
                 raise
             return found
+
+    @property
+    def share(self) -> float | None:
+        """Error of all test samples as a share of their variance; None if it was not measured."""
+        return share_of_variance(self.metrics)
 
     @property
     def errors_if_known(self) -> Errors | None:

@@ -39,7 +39,7 @@ def configure(given: Mapping[str, Any], file: str | Path | None = None) -> RunCo
     values = {**below, **above}
     for name, choice in (
         ("method", "choose one from latentrank methods"),
-        ("data", "give --data the path of yours, or a name from latentrank datasets"),
+        ("data", "give the path of yours with data=, or a name from latentrank datasets"),
     ):
         if values.get(name) is None:
             raise InputError(f"No {name} is given; {choice}.")

@@ -191,8 +191,8 @@ class Run:
                 ) from None
             raise MissingDataError(
                 f"The data of the run in {self.folder} cannot be read: {reason}; if they have "
-                "moved, give their new location with --data; if they were in memory, give a file "
-                "that holds them."
+                "moved, give their new location with read_data(...); if they were in "
+                "memory, give a file that holds them."
             ) from None
         return self._accepted(dataset)
 
@@ -202,7 +202,8 @@ class Run:
         if known is not None and dataset.fingerprint != known:
             raise MissingDataError(
                 f"The content of {dataset.name} has changed since the run in {self.folder} was "
-                "trained; restore it, or give the location of the original data with --data."
+                "trained; restore it, or give the location of the original data with "
+                "read_data(...)."
             )
         return dataset
 

@@ -98,7 +98,7 @@ class SavedModel(Run):
         if self._source is None:
             return (
                 "This is what the model alone can show; for reconstructions, errors and the codes "
-                "of samples, give data with --data PATH.",
+                "of samples, give data with read_data(...).",
             )
         told = [] if self.held_out else ["The model may have been trained on these samples."]
         if not self._bare.statistics.known:
@@ -203,7 +203,7 @@ class SavedModel(Run):
         if self._source is None:
             raise InputError(
                 f"{self.folder} contains a model without data, but this needs samples; give some "
-                "with --data PATH."
+                "with read_data(...)."
             )
 
     def _read(self) -> Dataset:

@@ -257,14 +257,13 @@ def start(resolved: RunConfig, folder: Path) -> None:
     """
     if (folder / CONFIG).exists():
         raise InputError(
-            f"{folder} already contains a run; give another folder (--out), or resume it with: "
+            f"{folder} already contains a run; give another folder, or resume it with: "
             f"latentrank train --resume {shlex.quote(str(folder))}"
         )
     for name in PARTS_OF_A_RUN:
         if (folder / name).exists():
             raise InputError(
-                f"{folder} contains a {name}, which the run would replace; give another folder "
-                "(--out)."
+                f"{folder} contains a {name}, which the run would replace; give another folder."
             )
     write_yaml(folder / CONFIG, resolved.model_dump(mode="json"))
 

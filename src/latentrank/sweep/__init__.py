@@ -112,7 +112,7 @@ def sweep(
     if trials < 1 or not searches:
         raise InputError(
             f"{trials} trials over {len(searches)} searches were requested; give at least one "
-            "of each, such as --search penalty=1e-5..1e-1:log."
+            "of each, such as a search penalty=1e-5..1e-1:log."
         )
     for index, search in enumerate(searches):
         if search.name in (other.name for other in searches[:index]):

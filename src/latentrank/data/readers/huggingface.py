@@ -64,10 +64,7 @@ def fetch(name: str, download: bool, meaning: Meaning) -> Contents:
             wrong = "names none of the data set's configurations"
             remedy = f"give one after the name, as in {PREFIX}{repository}:CONFIGURATION"
         elif not download:
-            wrong, remedy = (
-                "is not on this machine",
-                "download it with --download of latentrank train",
-            )
+            wrong, remedy = "is not on this machine", "download it with download=True"
         raise InputError(f"{PREFIX}{name} {wrong} ({reason}); {remedy}.") from error
     contents = _contents(datasets, found, PREFIX + name, meaning)
     read = next(iter(found.values())).config_name
