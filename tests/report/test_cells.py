@@ -24,8 +24,9 @@ def test_limits_of_constant_and_of_hopeless_samples_are_apart():
     assert cells.value_limits(np.zeros(3, dtype=np.uint8)) == (0.0, 255.0)
 
 
-def test_rows_keep_the_order_and_drop_what_does_not_fill_one():
-    assert cells.in_rows(np.arange(7)[:, None], 3)[..., 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+def test_rows_keep_the_order_and_the_last_is_filled():
+    rows = cells.in_rows(np.arange(7)[:, None], 3)[..., 0]
+    assert rows.tolist() == [[0, 1, 2], [3, 4, 5], [6, 6, 6]]
     assert cells.in_rows(np.arange(2)[:, None], 3)[..., 0].tolist() == [[0, 1]]
 
 

@@ -83,7 +83,9 @@ def test_a_known_data_set_is_found_where_its_files_have_moved(monkeypatch):
     latentrank.train(config, "run", progress=False)
     trained = Run("run").dataset()
     Path("there").rename("here")
-    with pytest.raises(InputError, match=r"No mnist data: .*; if they have moved, give .* read_data"):
+    with pytest.raises(
+        InputError, match=r"No mnist data: .*; if they have moved, give .* read_data"
+    ):
         Run("run").dataset()
     for place in ("here", "mnist"):  # as the variable says
         run = Run("run")

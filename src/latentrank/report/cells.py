@@ -121,7 +121,7 @@ def widened(limits: Limits, samples: Array) -> Limits:
 
 
 def in_rows(samples: Array, columns: int) -> Array:
-    """Arrange samples in rows; an incomplete last row is dropped.
+    """Arrange samples in rows; an incomplete last row is filled with copies of the last sample.
 
     Args:
         samples: `(N, *shape)`.
@@ -132,11 +132,12 @@ def in_rows(samples: Array, columns: int) -> Array:
 
     Example:
         >>> in_rows(np.zeros((7, 5)), 3).shape
-        (2, 3, 5)
+        (3, 3, 5)
     """
     columns = min(columns, len(samples))
-    rows = len(samples) // columns
-    return samples[: rows * columns].reshape(rows, columns, *samples.shape[1:])
+    rows = -(-len(samples) // columns)
+    places = np.minimum(np.arange(rows * columns), len(samples) - 1)
+    return samples[places].reshape(rows, columns, *samples.shape[1:])
 
 
 def as_curves(samples: Array) -> Array:
@@ -198,6 +199,7 @@ def grid_figure(
     cell_width: float = 0.74,
     margin_left: float = 0.0,
     margin_bottom: float = 0.0,
+    count: int | None = None,
 ) -> Figure:
     """A figure that is one grid of samples, rows from top to bottom.
 
@@ -208,6 +210,7 @@ def grid_figure(
         cell_width: in inches, if the page is wide enough.
         margin_left: inches to leave free at the left, for axes.
         margin_bottom: inches to leave free below.
+        count: cells to draw, row by row; those that follow are left empty. Default: all.
 
     Returns:
         The figure; its only axes count in cells, downwards.
@@ -244,7 +247,7 @@ def grid_figure(
     width, height = left + across + right, up + margin_bottom
     figure = new_figure(width, height, constrained=False)
     axes = figure.add_axes((left / width, margin_bottom / height, across / width, up / height))
-    _draw_cells(axes, cells.reshape(rows, columns, *cells.shape[1:]), limits)
+    _draw_cells(axes, cells.reshape(rows, columns, *cells.shape[1:]), limits, count)
     if label is not None:
         # Half a number's height is left free at either end.
         tall, top = min(up, 2.8) - 0.2, height - 0.1
@@ -277,29 +280,33 @@ def _in_lines(label: str, room: float) -> str:
     return "\n".join(wrap(label, max(1, int(len(label) * room / text_inches(label)))))
 
 
-def _draw_cells(axes: Axes, grid: Array, limits: Limits) -> None:
-    """Fill axes that count in cells with the samples of `(R, C, *shape)`."""
+def _draw_cells(axes: Axes, grid: Array, limits: Limits, count: int | None) -> None:
+    """Fill axes that count in cells with the first `count` samples of `(R, C, *shape)`."""
     rows, columns = grid.shape[:2]
     if grid.ndim == 5:
         axes.imshow(
-            _mosaic(grid, limits), extent=(0, columns, rows, 0), interpolation="none", aspect="auto"
+            _mosaic(grid, limits, count),
+            extent=(0, columns, rows, 0),
+            interpolation="none",
+            aspect="auto",
         )
     else:
-        _draw_lines(axes, grid, widened(limits, grid))
+        _draw_lines(axes, grid, widened(limits, grid), count)
     axes.set(xlim=(0, columns), ylim=(rows, 0), xticks=[], yticks=[])
     axes.grid(False)
     axes.spines[:].set_visible(False)
 
 
-def _mosaic(grid: Array, limits: Limits) -> NDArray[np.uint8]:
-    """Images `(R, C, ch, H, W)` as one RGBA array, the gaps between them transparent."""
+def _mosaic(grid: Array, limits: Limits, count: int | None = None) -> NDArray[np.uint8]:
+    """Images `(R, C, ch, H, W)` as one RGBA array, gaps and empty cells transparent."""
     rows, columns, channels, height, width = grid.shape
     colours = rgb(grid.reshape(rows * columns, channels, height, width), limits)
     colours = colours.reshape(rows, columns, height, width, 3)
     gap_y, gap_x = max(1, round(_GAP * height)), max(1, round(_GAP * width))
     mosaic = np.zeros((rows, height + gap_y, columns, width + gap_x, 4), dtype=np.uint8)
     mosaic[:, :height, :, :width, :3] = colours.swapaxes(1, 2)
-    mosaic[:, :height, :, :width, 3] = 255
+    drawn = np.arange(rows * columns).reshape(rows, 1, columns, 1) < (count or rows * columns)
+    mosaic[:, :height, :, :width, 3] = np.where(drawn, 255, 0)
     return mosaic.reshape(rows * (height + gap_y), columns * (width + gap_x), 4)
 
 
@@ -326,10 +333,10 @@ def rgb(images: Array, limits: Limits) -> NDArray[np.uint8]:
     return pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1)
 
 
-def _draw_lines(axes: Axes, grid: Array, limits: Limits) -> None:
+def _draw_lines(axes: Axes, grid: Array, limits: Limits, count: int | None) -> None:
     """Curves `(R, C, ch, T)` or vectors `(R, C, F)` as small lines on a light background."""
     rows, columns = grid.shape[:2]
-    curves = as_curves(grid.reshape(rows * columns, *grid.shape[2:]))
+    curves = as_curves(grid.reshape(rows * columns, *grid.shape[2:]))[:count]
     low, high = limits
     grounds, lines = [], []
     for index, sample in enumerate(curves):

@@ -103,3 +103,17 @@ def test_a_long_label_of_the_colour_bar_is_inside_the_figure():
     assert label.y0 >= 0
     assert label.y1 <= figure.bbox.y1
     assert label.x1 <= figure.bbox.x1
+
+
+def test_every_sample_is_drawn_and_the_rest_of_the_last_row_is_empty():
+    white = np.full((20, 1, 8, 8), 255, dtype=np.uint8)
+    (picture,) = figures.samples(white).axes[0].images
+    middles = picture.get_array()[4::9, 4::9]
+    assert middles[..., 0].tolist() == [[255] * 16] * 2
+    assert middles[..., 3].tolist() == [[255] * 16, [255] * 4 + [0] * 12]
+
+
+def test_every_curve_is_drawn_once(rng):
+    panel = figures.samples(rng.random((11, 1, 30))).axes[0]
+    grounds, lines = panel.collections
+    assert len(grounds.get_paths()) == len(lines.get_segments()) == 11

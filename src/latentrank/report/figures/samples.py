@@ -85,8 +85,7 @@ def samples(images: Array, limits: Limits | None = None, columns: int | None = N
     Args:
         images: `(N, *shape)`.
         limits: as in `reconstructions`.
-        columns: samples in a row; default: as wide as the page, at most 16. An incomplete last row
-            is dropped.
+        columns: samples in a row; default: as wide as the page, at most 16.
 
     Raises:
         InputError: nothing to draw, or a shape that cannot be drawn.
@@ -101,7 +100,8 @@ def samples(images: Array, limits: Limits | None = None, columns: int | None = N
             "There are no samples to draw, expected at least one; generate some first."
         )
     widest = 16 if displayable(images).ndim == 4 else 8
-    return grid_figure(in_rows(images, columns or widest), limits or value_limits(images))
+    grid = in_rows(images, columns or widest)
+    return grid_figure(grid, limits or value_limits(images), count=len(images))
 
 
 def _same_shape(samples: Mapping[str, Array]) -> None:
