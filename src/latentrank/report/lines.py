@@ -16,6 +16,7 @@ from latentrank.report.cells import Array, DeviationLimits, Floats, Limits, line
 from latentrank.report.style import PALETTE, PAPER, curve_style, page_width, panel_grid
 
 MOST_NAMED: Final = 32  # columns of a table up to which each is named
+MOST_CHANNELS: Final = 6  # channels that get a row of a figure
 DEVIATIONS: Final = "standard deviations from the mean"
 
 

@@ -20,7 +20,7 @@ from latentrank.report import figures
 from latentrank.report.cells import Array, FieldLimits
 from latentrank.report.errors import pca_needs, percent
 from latentrank.report.limits import in_deviations
-from latentrank.report.lines import channel_names
+from latentrank.report.lines import MOST_CHANNELS, channel_names
 from latentrank.report.view import View
 
 SAMPLES: Final = 64
@@ -73,9 +73,14 @@ def walked_channels(view: View) -> str:
         return _first_channel(view)
     if view.noun == "row" or view.shape[0] == 1:
         return ""
-    beyond = view.shape[0] > figures.MOST_CHANNELS
-    most = f"; of {view.shape[0]}, the first {figures.MOST_CHANNELS} are drawn" if beyond else ""
-    return f" Each channel has a row{most}."
+    return _first_channels(view) or " Each channel has a row."
+
+
+def _first_channels(view: View) -> str:
+    """Which channels of several are drawn, if a figure has rows for only some."""
+    if view.shape[0] <= MOST_CHANNELS:
+        return ""
+    return f" Of {view.shape[0]} channels, the first {MOST_CHANNELS} are drawn."
 
 
 def reading(view: View) -> str:
@@ -128,7 +133,7 @@ def _fields(view: View, found: Array) -> Drawn:
         figures.fields(view.originals[rows], found[rows], view.axes),
         f"Test {view.noun}s, their reconstructions and errors, with colour bars.",
         f"Test {view.noun}s{_held_out(view)}; their reconstructions; and the error, reconstruction "
-        f"minus original.{from_top}",
+        f"minus original.{from_top}{_first_channels(view)}",
     )
 
 

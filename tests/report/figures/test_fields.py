@@ -4,6 +4,10 @@ import pytest
 from latentrank.data.axes import Axes, Axis
 from latentrank.errors import InputError
 from latentrank.report import figures
+from latentrank.report.lines import MOST_CHANNELS
+from latentrank.report.panels import _fields
+from latentrank.report.view import View
+from tests.report.fake import fake_run
 from tests.report.figures.drawing import draws
 
 NAMED = Axes(
@@ -80,3 +84,10 @@ def test_volumes_show_their_middle_slice(rng):
 def test_fields_of_different_shapes_are_refused(rng):
     with pytest.raises(InputError, match="expected the same"):
         figures.fields(rng.normal(size=(2, 1, 4, 4)), rng.normal(size=(1, 1, 4, 4)))
+
+
+def test_caption_says_which_channels_have_rows(tmp_path):
+    view = View(fake_run(tmp_path, (8, 6, 6)))
+    drawn = _fields(view, view.originals + 0.1)
+    assert len([axes for axes in drawn.figure.axes if axes.images]) == 3 * MOST_CHANNELS
+    assert drawn.caption.endswith("minus original. Of 8 channels, the first 6 are drawn.")

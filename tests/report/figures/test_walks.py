@@ -1,6 +1,7 @@
 import numpy as np
 
 from latentrank.report import figures
+from latentrank.report.lines import MOST_CHANNELS
 from tests.report.figures.drawing import shown_pixels
 
 
@@ -36,4 +37,4 @@ def test_walks_of_curves_show_every_channel_under_its_name():
             np.testing.assert_array_equal(line.get_ydata()[::2], rows[path, step, channel])
     assert len(figures.interpolation(rows[:1]).axes) == 2
     many = figures.interpolation(np.random.default_rng(0).random((2, 5, 9, 30)))
-    assert len(many.axes) == 2 * figures.MOST_CHANNELS
+    assert len(many.axes) == 2 * MOST_CHANNELS

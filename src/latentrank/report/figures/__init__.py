@@ -11,10 +11,9 @@ from latentrank.report.figures.measurements import bars, dots, pareto_front, pow
 from latentrank.report.figures.samples import labelled_rows, reconstructions, samples
 from latentrank.report.figures.scatter import latent_scatter, tsne
 from latentrank.report.figures.spectrum import SPECTRUM_FLOOR, spectrum
-from latentrank.report.figures.walks import MOST_CHANNELS, interpolation, pca_grid
+from latentrank.report.figures.walks import interpolation, pca_grid
 
 __all__ = [
-    "MOST_CHANNELS",
     "SPECTRUM_FLOOR",
     "bars",
     "dots",

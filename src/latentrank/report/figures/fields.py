@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 from latentrank.data.axes import UNNAMED, Axes
 from latentrank.errors import InputError
 from latentrank.report.cells import Array, Floats, Limits, colour_bar, displayable, value_limits
-from latentrank.report.lines import channel_names, pixel_scale
+from latentrank.report.lines import MOST_CHANNELS, channel_names, pixel_scale
 from latentrank.report.style import CONTINUOUS, new_figure, page_width, styled
 
 ERRORS: Final = "RdBu_r"
 _TITLES: Final = ("original", "reconstruction", "error")
-_MOST_ROWS: Final = 6
 
 
 @styled
 def fields(originals: Array, reconstructions: Array, axes: Axes = UNNAMED) -> Figure:
     """Original, reconstruction and their difference side by side, with colour bars.
 
-    Each channel has its own rows, as many in total as fit on a page. Original and reconstruction
-    share a colour bar; that of the error is symmetric about 0.
+    Each of at most `MOST_CHANNELS` channels has its own rows, as many as fit on a page. Original
+    and reconstruction share a colour bar; that of the error is symmetric about 0.
 
     Args:
         originals: `(N, C, H, W)` or `(N, C, D, H, W)`, drawn as their middle slice.
@@ -49,8 +48,8 @@ def fields(originals: Array, reconstructions: Array, axes: Axes = UNNAMED) -> Fi
             "the same, and at least one field; give reconstructions of these fields."
         )
     x, y = (displayable(part).astype(np.float64) for part in (originals, reconstructions))
-    channels = min(x.shape[1], _MOST_ROWS)
-    count = min(len(x), max(1, _MOST_ROWS // 2 // channels))
+    channels = min(x.shape[1], MOST_CHANNELS)
+    count = min(len(x), max(1, MOST_CHANNELS // 2 // channels))
     figure = new_figure(page_width(), _height(count * channels, x.shape[2] / x.shape[3]))
     panels = figure.subplots(count * channels, 3, squeeze=False)
     alone = x.shape[1] == 1 and not axes.channels

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -13,7 +11,6 @@ from latentrank.report.cells import MOST_POINTS, Array, Limits, grid_figure, val
 from latentrank.report.style import CONTINUOUS, legend_above, narrow, styled
 
 #: Channels of curves that a walk between them shows at most.
-MOST_CHANNELS: Final = 6
 
 
 @styled
@@ -21,7 +18,7 @@ def interpolation(rows: Array, limits: Limits | None = None, axes: Axes = UNNAME
     """Paths between pairs of samples, one row each; curves are overlaid, from dark to light.
 
     For curves with several channels, only the first paths are drawn, with one row of panels for
-    each of at most `MOST_CHANNELS` channels, since colours already distinguish steps.
+    each of at most `lines.MOST_CHANNELS` channels, since colours already distinguish steps.
 
     Args:
         rows: `(R, S, *shape)`, S steps from one sample to another.
@@ -88,7 +85,7 @@ def _walks(rows: Array, limits: Limits, axes: Axes) -> Figure:
     across, steps = min(1 if narrow() else 3, len(rows)), rows.shape[1]
     walks, titles = list(rows), []
     if rows.ndim == 4 and rows.shape[2] > 1:
-        titles = lines.channel_names(rows.shape[2], axes)[:MOST_CHANNELS]
+        titles = lines.channel_names(rows.shape[2], axes)[: lines.MOST_CHANNELS]
         walks = [walk[:, [channel]] for channel in range(len(titles)) for walk in rows[:across]]
     figure, panels = lines.panels(len(walks), across, rows[0, 0], axes, 1.7)
     colours = CONTINUOUS(np.linspace(0, 1, steps))
