@@ -74,3 +74,9 @@ def test_an_entry_point_has_the_name_of_what_it_provides():
 
 
 NAMED = Called("tau")
+
+
+def test_a_package_that_cannot_be_imported_leaves_the_others_working(numbers):
+    provide(numbers, "two", "no_such_package:TWO")
+    with pytest.warns(UserWarning, match=r"'two' is provided by no_such_package:TWO.* uninstall"):
+        assert numbers.working() == {"one": 1}

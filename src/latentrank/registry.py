@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -87,6 +88,16 @@ class Registry(Generic[T]):
                 raise unknown(self.kind, name, self.names())
             self._values[name] = self._load(self._entry_points[name])
         return self._values[name]
+
+    def working(self) -> dict[str, T]:
+        """All values by name; a package that cannot be imported is left out with a warning."""
+        found: dict[str, T] = {}
+        for name in self.names():
+            try:
+                found[name] = self.get(name)
+            except InputError as error:
+                warnings.warn(str(error), stacklevel=2)
+        return found
 
     def _load(self, point: EntryPoint) -> T:
         try:

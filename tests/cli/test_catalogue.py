@@ -2,16 +2,17 @@
 
 import re
 from collections import Counter
+from importlib.metadata import EntryPoint
 
 import pytest
 
 import latentrank
-from latentrank import density
+from latentrank import data, density, methods
 from latentrank.__main__ import main
 from latentrank.cli import output
 from latentrank.metrics import METRICS, parse
 from latentrank.metrics import names as metric_names
-from latentrank.nets import families
+from latentrank.nets import NETWORKS, families
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -77,3 +78,23 @@ def test_a_narrow_terminal_hides_no_letter(command, width, monkeypatch, capfd):
     monkeypatch.setattr(output.console, "width", width)
     assert main(command.split()) == 0
     assert Counter(filter(str.isalnum, capfd.readouterr().out)) == letters
+
+
+@pytest.mark.parametrize(
+    ("command", "registry"),
+    [
+        ("methods", methods.METHODS),
+        ("datasets", data.registry.DATASETS),
+        ("networks", NETWORKS),
+        ("densities", density.DENSITIES),
+        ("metrics", METRICS),
+    ],
+)
+def test_a_package_that_cannot_be_imported_hides_no_others(command, registry, monkeypatch, capfd):
+    assert main([command]) == 0
+    usual = capfd.readouterr().out
+    point = EntryPoint("theirs", "no_such_package:THEIRS", registry.group)
+    monkeypatch.setattr(registry, "_entry_points", {**registry._entry_points, "theirs": point})
+    with pytest.warns(UserWarning, match="'theirs' is provided by no_such_package:THEIRS"):
+        assert main([command]) == 0
+    assert capfd.readouterr().out == usual

@@ -27,7 +27,7 @@ def methods(
     from latentrank import methods as known
 
     if name is None:
-        every = map(known.get, known.names())
+        every = known.METHODS.working().values()
         print_table(["method", "summary"], ((bold(one.name), one.summary) for one in every))
         console.print("latentrank methods METHOD shows one method's options.", style="dim")
         return
@@ -70,7 +70,7 @@ def networks() -> None:
     """
     from latentrank.nets import NETWORKS
 
-    texts = {name: inspect.getdoc(NETWORKS.get(name)) or "" for name in NETWORKS}
+    texts = {name: inspect.getdoc(net) or "" for name, net in NETWORKS.working().items()}
     rows = ((bold(name), text.partition("\n")[0]) for name, text in texts.items())
     print_table(["network", "description"], rows)
 
@@ -84,7 +84,7 @@ def densities() -> None:
     from latentrank import density
 
     rows: list[tuple[str | Text, ...]] = []
-    for name in density.names():
+    for name in density.DENSITIES.working():
         rows.append((bold(name), "", "", density.summary(name)))
         for one in density.options(name).values():
             default = "null" if one.default is None else str(one.default)
@@ -103,7 +103,7 @@ def metrics() -> None:
     from latentrank.metrics.registry import ALIASES
 
     rows = []
-    for metric in map(METRICS.get, METRICS):
+    for metric in METRICS.working().values():
         argument = metric.argument.replace("|", ", ")
         name = metric.form.partition(":")[0]
         rows.append((bold(name), argument, metric.better or "", metric.help))

@@ -171,7 +171,7 @@ def describe() -> list[Description]:
         >>> [row.name for row in describe() if row.true_dimension == 7]
         ['shapes', 'blobs']
     """
-    return [DATASETS.get(name).description for name in DATASETS]
+    return [named.description for named in DATASETS.working().values()]
 
 
 def load(

@@ -125,7 +125,7 @@ def usual(
             data without images.
     """
     found: list[str] = []
-    every = [METRICS.get(name) for name in METRICS]
+    every = METRICS.working().values()
     if density and features is None:
         raise InputError(
             f"The densities {', '.join(density)} were given without features to measure distances "
