@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from latentrank.data import base
-from latentrank.data.base import Dataset, Split, holdout, to_float
+from latentrank.data import base, load
+from latentrank.data.base import Dataset, Split, to_float
+from latentrank.data.holdout import holdout
 from latentrank.errors import InputError
 
 
@@ -275,3 +276,23 @@ def test_some_rows_of_a_data_frame_keep_the_names_of_its_columns():
     data = Dataset("mine", split.take(np.array([0, 1])), split.take(np.array([2])))
     assert data.axes.channel_names == ("T", "p")
     assert data.parameter_names == ("T",)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "shared"),
+    [("f8", "i8", "f8"), ("i4", "f4", "f8"), ("f4", "f8", "f8"), ("i2", "u4", "i8")],
+)
+def test_numbers_of_two_types_are_converted_to_one(train, test, shared):
+    x = np.arange(12).reshape(4, 3)
+    data = Dataset("mine", Split(x.astype(train)), Split(x.astype(test), labels=[0, 1, 0, 1]))
+    assert data.train.x.dtype == data.test.x.dtype == np.dtype(shared)
+    assert data.train.x.tolist() == data.test.x.tolist() == x.tolist()
+    assert data.test.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_a_table_of_decimals_is_tested_on_one_of_integers(tmp_path):
+    (tmp_path / "train.csv").write_text("mass,height\n" + "1.5,2\n2.5,3\n" * 9)
+    (tmp_path / "test.csv").write_text("mass,height\n" + "1,2\n2,3\n" * 3)
+    data = load(tmp_path)
+    assert data.test.x[:2].tolist() == [[1.0, 2.0], [2.0, 3.0]]
+    assert [axis.name for axis in data.axes.channels] == ["mass", "height"]

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentrank.data.axes import UNNAMED, Axes
-from latentrank.data.base import Dataset, Split, holdout, said_of_holdout
+from latentrank.data.base import Dataset, Split
+from latentrank.data.holdout import holdout, said_of_holdout
 from latentrank.data.layout import recognise
 from latentrank.data.plain import are_integers, composed, real_parameters
 from latentrank.data.views import Array
@@ -224,7 +225,7 @@ def assemble(name: str, contents: Contents, meaning: Meaning = UNSAID) -> Datase
 
 
 def held_out(split: Split, name: str) -> tuple[Split, Split]:
-    """The samples to train on and those to test on, see `latentrank.data.base.holdout`."""
+    """The samples to train on and those to test on, see `latentrank.data.holdout.holdout`."""
     train, test = (replace(split.take(rows), rows=rows) for rows in holdout(len(split), name))
     return train, test
 

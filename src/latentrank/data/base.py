@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
@@ -21,7 +22,7 @@ from latentrank.errors import InputError
 from latentrank.formatting import counted, first_of, readable
 from latentrank.preprocessing import Preprocessing
 
-__all__ = ["Array", "Batch", "Dataset", "Split", "holdout", "to_float"]
+__all__ = ["Array", "Batch", "Dataset", "Split", "to_float"]
 
 #: Above this many bytes, the fingerprint uses evenly spaced rows of a split.
 _ALL_BYTES = 2**26
@@ -175,6 +176,7 @@ class Dataset:
     std: InitVar[Any] = None
 
     def __post_init__(self, bounded: bool | None, mean: Any, std: Any) -> None:
+        self._share_a_type()
         self._check_samples()
         self._check_names()
         train, test, said = self.train, self.test, list(self.notes)
@@ -202,6 +204,18 @@ class Dataset:
             notes=tuple(said),
             axes=self.axes._replace(channels=channels).fitting(train.x.shape[1:]),
         )
+
+    def _share_a_type(self) -> None:
+        """Convert integers beside decimals, which one of two tables may have by chance.
+
+        Bytes and booleans have units of their own and are left for `_check_samples` to refuse.
+        """
+        kinds = {part.x.dtype for part in (self.train, self.test) if isinstance(part, Split)}
+        if len(kinds) == 2 and all(one.kind in "iuf" and one != np.uint8 for one in kinds):
+            for name in ("train", "test"):
+                part = copy.copy(getattr(self, name))
+                part.__dict__["x"] = part.x.astype(np.result_type(*kinds))
+                self.__dict__[name] = part
 
     def _check_samples(self) -> None:
         train, test = self.train, self.test
@@ -330,39 +344,6 @@ def _restored(
     made = Preprocessing.of_numbers(offset, scale, low=low, high=high, dtype="float64")
     parts = [Split(made.denormalise(np.asarray(s.x)), **s.metadata) for s in (train, test)]
     return parts[0], parts[1], made
-
-
-def holdout(n: int, what: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out a random fifth of the samples for testing, the same whatever the seed of a run.
-
-    Args:
-        n: number of samples.
-        what: description of their origin, for the error.
-
-    Returns:
-        Row numbers of the training part and of the test part, each in increasing order.
-
-    Raises:
-        InputError: when there are fewer than two samples.
-
-    Example:
-        >>> train, test = holdout(10, "ten")
-        >>> len(train), len(test), sorted([*train.tolist(), *test.tolist()]) == list(range(10))
-        (8, 2, True)
-    """
-    if n < 2:
-        raise InputError(
-            f"{what} holds {counted(n, 'sample')}; at least 2 are needed, "
-            "one to train on and one to test on."
-        )
-    order = np.random.default_rng(0).permutation(n)
-    tests = max(1, round(n / 5))
-    return np.sort(order[tests:]), np.sort(order[:tests])
-
-
-def said_of_holdout(tests: int, samples: int) -> str:
-    """A note on samples that were held out."""
-    return f"{tests} of {samples} samples, drawn at random, are held out for testing."
 
 
 class Batch(NamedTuple):

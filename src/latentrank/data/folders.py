@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from latentrank.data.arrays import UNSAID, Meaning, Part
-from latentrank.data.base import holdout, said_of_holdout
+from latentrank.data.holdout import holdout, said_of_holdout
 from latentrank.data.plain import composed
 from latentrank.data.splits import place_validation, rows_of, split_in, split_of
 from latentrank.data.views import Array, Rows
