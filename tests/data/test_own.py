@@ -131,6 +131,15 @@ def test_samples_of_a_table_divided_by_a_column_come_in_its_order(tmp_path, part
     np.testing.assert_array_equal(read[:, 1], frame["b"])
 
 
+@pytest.mark.parametrize("row", ["3,4", "1 2", "1", "2,3,4,5"])
+def test_the_only_line_of_a_table_of_parameters_is_a_row(tmp_path, row):
+    (tmp_path / "t.csv").write_text(row + "\n")
+    values = [float(word) for word in row.replace(",", " ").split()]
+    assert parameters.read(tmp_path / "t.csv", len(values), "abcd"[: len(values)]).tolist() == [
+        values
+    ]
+
+
 def test_rows_in_messages_are_those_of_the_file(tmp_path):
     """Also where a column divides its rows."""
     frame = pd.DataFrame(

@@ -115,8 +115,8 @@ class Start(NamedTuple):
             # names beside a name may be numbers, such as years, but they increase
             sample = len(first) == len(second) and (np.diff(first) <= 0).any()
             return None if sample else 0
-        # a few integers may count up by chance
-        sure = len(first) >= _FEW or bool((second != np.rint(second)).any())
+        # A few integers may count up by chance; without a second line they are the only sample.
+        sure = len(second) > 0 and (len(first) >= _FEW or bool((second != np.rint(second)).any()))
         return 0 if _increase(first) and not _increase(second) and sure else None
 
     def values(self, line: int) -> NDArray[np.float64]:
