@@ -28,7 +28,7 @@ def test_searches_are_read_as_they_are_typed(text, expected):
     "text",
     [
         "penalty", "penalty=", "=1..2", "penalty=a..b", "penalty=1..2:lin", "penalty=1..true",
-        "penalty=1..2..3",
+        "penalty=1..2..3", "penalty=1...inf", "penalty=.nan..1", "penalty=1..1e999",
     ],
 )  # fmt: skip
 def test_what_is_no_search_is_refused(text):

@@ -81,8 +81,11 @@ def parse_search(text: str) -> Search:
         return Search(name, choices=tuple(parse_value(part.strip()) for part in span.split(",")))
     span, colon, scale = span.partition(":")
     low, high = (parse_value(end.strip()) for end in span.split("..", 1))
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (low, high))
-    if not numbers or (colon and scale != "log"):
+    finite = all(
+        isinstance(end, int | float) and not isinstance(end, bool) and math.isfinite(end)
+        for end in (low, high)
+    )
+    if not finite or (colon and scale != "log"):
         raise _unreadable(text)
     if not low < high or (colon and low <= 0):
         raise InputError(
