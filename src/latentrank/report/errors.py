@@ -41,7 +41,7 @@ class Errors(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Errors | None:
-        """The curves that `write` wrote; None if there is no such file.
+        """The curves that `write` wrote; None if there is no such file, or it is damaged.
 
         Example:
             >>> import tempfile
@@ -53,16 +53,19 @@ class Errors(NamedTuple):
         """
         if not path.is_file():
             return None
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))[1:]
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = [(name, int(k), float(error)) for name, k, error in [*csv.reader(file)][1:]]
+        except ValueError:  # not three columns, no numbers, or no text
+            return None
         curves = {
             name: ErrorCurve(
-                np.array([int(k) for own, k, _ in rows if own == name]),
-                np.array([float(error) for own, _, error in rows if own == name]),
+                np.array([k for own, k, _ in rows if own == name]),
+                np.array([error for own, _, error in rows if own == name]),
             )
             for name in cls._fields
         }
-        return cls(**curves)
+        return cls(**curves) if all(len(curve.ks) for curve in curves.values()) else None
 
 
 def pca_needs(share: float, pca: ErrorCurve) -> str:

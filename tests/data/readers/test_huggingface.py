@@ -257,7 +257,9 @@ def test_what_is_not_on_this_machine_is_not_fetched(monkeypatch):
         pytest.fail("connected unasked")
 
     monkeypatch.setattr("socket.socket.connect", connect)
-    with pytest.raises(InputError, match=r"hf:nobody/nothing is not on this machine .* download=True"):
+    with pytest.raises(
+        InputError, match=r"hf:nobody/nothing is not on this machine .* download=True"
+    ):
         load("hf:nobody/nothing")
     assert not datasets.config.HF_HUB_OFFLINE
 
