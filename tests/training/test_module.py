@@ -1,0 +1,38 @@
+"""What the training module does around the steps of a run."""
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback
+from torch import nn
+
+import latentrank
+from latentrank import Dataset, Split, TrainConfig
+from latentrank.training import fit
+
+
+class Bases(Callback):
+    """Keeps the basis that each validation ended with."""
+
+    def __init__(self):
+        self.found = []
+
+    def on_validation_end(self, trainer, module):
+        self.found.append(module.model.bottleneck.basis())
+
+
+@pytest.mark.filterwarnings("error:The model has no basis yet")
+@pytest.mark.parametrize("method", ["rrae", "vrrae"])
+def test_codes_of_an_encoder_that_does_not_learn_are_validated_in_one_basis(method):
+    x = np.random.default_rng(0).normal(size=(70, 6)).astype(np.float32)
+    data = Dataset("x", Split(x[:50]), Split(x[50:]), bounded=False)
+    encoder = nn.Linear(6, 4).requires_grad_(False)  # such as a pretrained one
+    networks = {"encoder": encoder, "decoder": nn.Linear(4, 6)}
+    model = latentrank.build(method, 6, 4, bounded=False, rank=2, **networks)
+    bases = Bases()
+    fit(model, data, TrainConfig(epochs=2), progress=False, callbacks=[bases])
+    h = encoder(torch.from_numpy(x[:50]))
+    expected = torch.linalg.svd(h, full_matrices=False).Vh[:2]
+    for basis in bases.found:
+        overlaps = torch.linalg.svdvals(expected @ basis)
+        torch.testing.assert_close(overlaps, torch.ones(2), atol=1e-5, rtol=0)
