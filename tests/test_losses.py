@@ -318,3 +318,11 @@ def test_unknown_reconstruction_and_reduction_suggest_the_nearest():
         Objective(reconstruction="mze")
     with pytest.raises(InputError, match="did you mean 'mean'"):
         Objective(reduction="maen")
+
+
+def test_complex_parameters_of_a_decoder_count_as_their_parts():
+    decoder = nn.Linear(2, 1, bias=False, dtype=torch.complex64)
+    with torch.no_grad():
+        decoder.weight.copy_(torch.tensor([[3 + 4j, 2j]]))
+    value = terms.decoder_l2(torch.zeros(1, 2), decoder)
+    assert value.item() == pytest.approx((25 + 4) / 2)

@@ -101,6 +101,8 @@ def half_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
 def decoder_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
     """`||theta||^2 / 2` over all parameters of the decoder (RAE-L2, Ghosh et al. 2020, 3.1).
 
+    A complex parameter counts as its real and its imaginary part.
+
     Args:
         z: not used.
         decoder: the module.
@@ -116,7 +118,8 @@ def decoder_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
     """
     if decoder is None:
         raise InputError("decoder_l2 was called without a decoder; pass one.")
-    squares = [parameter.square().sum() for parameter in decoder.parameters()]
+    real = [torch.view_as_real(p) if p.is_complex() else p for p in decoder.parameters()]
+    squares = [parameter.square().sum() for parameter in real]
     return 0.5 * torch.stack(squares).sum()
 
 

@@ -11,6 +11,41 @@ from latentrank import Dataset, Split, TrainConfig
 from latentrank.training import fit
 
 
+class Fourier(nn.Module):
+    """A layer with complex weights, as Fourier neural operators have."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.Parameter(torch.randn(5, dtype=torch.complex64))
+
+    def forward(self, x):
+        return torch.fft.irfft(torch.fft.rfft(x)[..., :5] * self.weights, n=16)
+
+
+def operators():
+    """Networks of curves whose first parameters are complex."""
+    encoder = nn.Sequential(Fourier(), nn.Flatten(), nn.Linear(16, 3))
+    decoder = nn.Sequential(nn.Linear(3, 16), nn.Unflatten(1, (1, 16)), Fourier())
+    return {"encoder": encoder, "decoder": decoder}
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [("ae", {}), ("rae-l2", {}), ("rrae", {"init": "geodesic", "init_steps": 5})],
+)
+def test_networks_with_complex_weights_are_trained_and_saved(method, settings, tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 1, 16)).astype(np.float32)
+    data = Dataset("x", Split(x[:40]), Split(x[40:]), bounded=False)
+    model = latentrank.build(method, (1, 16), 3, bounded=False, **operators())
+    before = [p.detach().clone() for p in model.parameters()]
+    fit(model, data, TrainConfig(epochs=2, **settings), progress=False)
+    assert not any(map(torch.equal, before, model.parameters()))
+    codes = model.encode_array(x)
+    again = latentrank.load(latentrank.save(model, tmp_path), **operators())
+    assert np.array_equal(again.encode_array(x), codes)
+    np.testing.assert_allclose(model.fold().encode_array(x), codes, rtol=1e-4, atol=1e-5)
+
+
 class Bases(Callback):
     """Keeps the basis that each validation ended with."""
 

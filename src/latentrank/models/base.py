@@ -21,7 +21,7 @@ from latentrank.linalg.precision import to_float64
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.models.threads import threads
-from latentrank.nets import evaluating
+from latentrank.nets import evaluating, weight_of
 from latentrank.preprocessing import Preprocessing
 from latentrank.torch_state import own_defaults
 
@@ -166,7 +166,7 @@ class LatentModel(nn.Module):
         """
         part, name = self.bottleneck, type(self.bottleneck).__qualname__
         before = {key: value.shape for key, value in part.state_dict().items()}
-        part.finalize(gathered_batches(encodings, part.encoder_dim, next(self.parameters())))
+        part.finalize(gathered_batches(encodings, part.encoder_dim, weight_of(self)))
         after = {key: value.shape for key, value in part.state_dict().items()}
         loads = type(part)._load_from_state_dict is not nn.Module._load_from_state_dict
         changed = [key for key in after if after[key] != before.get(key)]
@@ -352,7 +352,7 @@ class LatentModel(nn.Module):
 
     def _as_weights(self, x: Tensor) -> Tensor:
         """`x` on the device and in the precision of the weights."""
-        return x.to(next(self.parameters(), x))  # networks of the user's own may have none
+        return x.to(weight_of(self))
 
     def _need_statistics(self, purpose: str) -> None:
         if not self.statistics.known:

@@ -27,6 +27,7 @@ from latentrank.nets.surgery import (
     is_plain,
     output_layer,
     span,
+    weight_of,
 )
 from latentrank.registry import Registry
 
@@ -42,6 +43,7 @@ __all__ = [
     "output_layer",
     "pair_of",
     "span",
+    "weight_of",
 ]
 
 
@@ -191,7 +193,7 @@ def check_pair(
             raise InputError(
                 f"{name} is {network!r}, expected an instance of torch.nn.Module; call the class."
             )
-        like = next(network.parameters(), torch.empty(0))
+        like = weight_of(network)
         try:
             with evaluating(network):
                 made = network(torch.zeros(given).to(like))

@@ -55,6 +55,19 @@ def input_layer(decoder: nn.Module) -> nn.Module | None:
     return None if index is None else cast(nn.Sequential, decoder)[index]
 
 
+def weight_of(network: nn.Module) -> Tensor:
+    """A real tensor on the device of a network's weights and in their precision, as inputs are.
+
+    Of complex weights, such as those of a Fourier layer, it is the real part. A network without
+    any counts as one in float32 on the CPU.
+
+    Example:
+        >>> weight_of(nn.Linear(2, 1, dtype=torch.complex128)).dtype
+        torch.float64
+    """
+    return next(network.parameters(), torch.empty(0)).real
+
+
 def is_plain(module: nn.Module, *kinds: type[nn.Module]) -> bool:
     """Whether a module computes what one of these classes does.
 
@@ -130,7 +143,7 @@ def absorb_output(
     new = _copied(encoder)
     index = _output_index(encoder)
     if index is None or not _mixable(new[index], matrix.shape[1]):
-        new.append(_linear(matrix, offset, like=_first_parameter(encoder)))
+        new.append(_linear(matrix, offset, like=weight_of(encoder)))
     else:
         new[index] = _mixed(new[index], matrix, offset)
     return new if encoder.training else new.eval()
@@ -169,7 +182,7 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
     new = _copied(decoder)
     index = _input_index(decoder)
     if index is None or _size_in(new[index]) != matrix.shape[0]:
-        layers = [_linear(matrix, offset, like=_first_parameter(decoder)), *new]
+        layers = [_linear(matrix, offset, like=weight_of(decoder)), *new]
     else:
         layers = [*_merged(new[: index + 1], matrix, offset), *new[index + 1 :]]
     return nn.Sequential(*layers) if decoder.training else nn.Sequential(*layers).eval()
@@ -263,11 +276,6 @@ def _copied(net: nn.Module) -> nn.Sequential:
     """A copy that can be modified."""
     new = copy.deepcopy(net)
     return cast(nn.Sequential, new) if is_plain(new, nn.Sequential) else nn.Sequential(new)
-
-
-def _first_parameter(net: nn.Module) -> Tensor:
-    """A tensor on the network's device and of its type."""
-    return next(net.parameters(), torch.empty(0))
 
 
 def _exact(values: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from latentrank.models.base import LatentModel
-from latentrank.nets import evaluating
+from latentrank.nets import evaluating, weight_of
 
 #: Linux's names of CPU features for bfloat16 matrix products.
 _BF16_UNITS = {"amx_bf16", "avx512_bf16"}
@@ -69,7 +69,7 @@ def use_fast_layout(model: LatentModel) -> None:
     Args:
         model: of images; its weights are the same afterwards.
     """
-    like = next(model.parameters())
+    like = weight_of(model)
     shapes = (model.encoder, model.spec.input_shape), (model.decoder, (model.latent_dim,))
     for network, shape in shapes:
         try:

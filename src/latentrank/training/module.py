@@ -290,7 +290,9 @@ class TrainingModule(LightningModule):
         self, groups: Iterable[Any], betas: tuple[float, float] | None = None
     ) -> Optimizer:
         """The optimiser of the run at its learning rate."""
-        fused = self.device.type in ("cpu", "cuda")
+        # Fused kernels are for real numbers.
+        real = not any(parameter.is_complex() for parameter in self.model.parameters())
+        fused = real and self.device.type in ("cpu", "cuda")
         name, decay = self.config.optimizer, self.config.weight_decay or 0.0
         return create(name, groups, self.learning_rate, decay, betas, fused)
 
