@@ -287,7 +287,8 @@ def _train(
     model: LatentModel, basis: Tensor, coefficients: Tensor, batches: Iterator[Batch], steps: int
 ) -> None:
     """Train the encoder towards `a U^T`, and the decoder from there back to the samples."""
-    parameters = [*model.encoder.parameters(), *model.decoder.parameters()]
+    both = [*model.encoder.parameters(), *model.decoder.parameters()]
+    parameters = list(dict.fromkeys(both))  # they may share some
     fused = basis.is_cuda and not any(parameter.is_complex() for parameter in parameters)
     optimizer = torch.optim.Adam(parameters, _LEARNING_RATE, fused=fused or None)
     course = CosineAnnealingLR(optimizer, steps)
