@@ -51,6 +51,20 @@ def test_cross_entropy_of_half_precision_is_computed_in_float32(dtype):
     assert terms.binary_cross_entropy(low, low).dtype == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("term", [terms.squared_error, terms.relative_error])
+def test_errors_of_half_precision_are_summed_in_float32(term, dtype):
+    """Sums over an image of this size and values are beyond float16."""
+    output, target = ((10 * x).to(dtype).requires_grad_() for x in tensors(*pair((8, 3, 32, 32))))
+    value, exact = term(output, target), term(output.double(), target.double())
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(exact.item(), rel=4 * torch.finfo(dtype).eps)
+    (gradient,) = torch.autograd.grad(value, output)
+    (expected,) = torch.autograd.grad(exact, output)
+    difference = (gradient - expected).double().norm() / expected.double().norm()
+    assert difference < 4 * torch.finfo(dtype).eps
+
+
 def test_cross_entropy_has_its_gradient_however_wrong_an_output_is():
     """By the logit, it is the output minus the target."""
     logits = torch.tensor([[-60.0, -14.5, -2.0, 2.0, 14.5]], requires_grad=True)
@@ -304,3 +318,11 @@ def test_unknown_reconstruction_and_reduction_suggest_the_nearest():
         Objective(reconstruction="mze")
     with pytest.raises(InputError, match="did you mean 'mean'"):
         Objective(reduction="maen")
+
+
+def test_complex_parameters_of_a_decoder_count_as_their_parts():
+    decoder = nn.Linear(2, 1, bias=False, dtype=torch.complex64)
+    with torch.no_grad():
+        decoder.weight.copy_(torch.tensor([[3 + 4j, 2j]]))
+    value = terms.decoder_l2(torch.zeros(1, 2), decoder)
+    assert value.item() == pytest.approx((25 + 4) / 2)

@@ -30,7 +30,8 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
         >>> float(squared_error(torch.zeros(2, 3), torch.ones(2, 3)))
         3.0
     """
-    return batch_mean((output - target).square().flatten(1).sum(1))
+    # Sums over a sample or a batch exceed the range of float16.
+    return batch_mean(at_least_float32(output - target).square().flatten(1).sum(1))
 
 
 def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
@@ -60,8 +61,8 @@ def relative_error(output: Tensor, target: Tensor) -> Tensor:
         output: `(B, *shape)`.
         target: `(B, *shape)`.
     """
-    misfit = total((output - target).square().sum())
-    size = total(target.square().sum())
+    misfit = total(at_least_float32(output - target).square().sum())
+    size = total(at_least_float32(target).square().sum())
     size = torch.where(size > torch.finfo(size.dtype).tiny, size, torch.ones_like(size))
     # The square root's slope is infinite at zero: a perfect fit must not give NaN.
     return (misfit + torch.finfo(misfit.dtype).tiny).sqrt() / size.sqrt()
@@ -100,6 +101,8 @@ def half_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
 def decoder_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
     """`||theta||^2 / 2` over all parameters of the decoder (RAE-L2, Ghosh et al. 2020, 3.1).
 
+    A complex parameter counts as its real and its imaginary part.
+
     Args:
         z: not used.
         decoder: the module.
@@ -115,7 +118,8 @@ def decoder_l2(z: Tensor, decoder: nn.Module | None = None) -> Tensor:
     """
     if decoder is None:
         raise InputError("decoder_l2 was called without a decoder; pass one.")
-    squares = [parameter.square().sum() for parameter in decoder.parameters()]
+    real = [torch.view_as_real(p) if p.is_complex() else p for p in decoder.parameters()]
+    squares = [parameter.square().sum() for parameter in real]
     return 0.5 * torch.stack(squares).sum()
 
 

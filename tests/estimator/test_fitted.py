@@ -92,3 +92,11 @@ def test_training_on_has_the_learning_rate_that_it_began_with(frame, init, rate,
         warnings.simplefilter("ignore", ConvergenceWarning)  # of so short a start
         estimator.partial_fit(frame).partial_fit(frame)
     assert rates == [rate, rate]
+
+
+def test_training_on_from_an_earlier_fit_holds_nothing_out_for_other_starts(plane):
+    """There is nothing to choose from, so the error is that of all samples."""
+    settings = {"latent_dim": 2, "epochs": 1, "n_init": 2, "warm_start": True, "random_state": 0}
+    estimator = LowRankAutoencoder("ae", **settings).fit(plane).fit(plane)
+    error = -estimator.score_samples(plane).mean()
+    assert estimator.history_[-1]["validation_error"] == pytest.approx(error, rel=1e-5)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import latentrank
+from latentrank.config import TrainConfig
 from latentrank.data import Dataset, Split
 from latentrank.data.views import spread_evenly
 from latentrank.errors import InputError
@@ -14,6 +15,7 @@ from latentrank.evaluation import coefficients
 from latentrank.evaluation.coefficients import error_by_coefficients, pca_error_by_coefficients
 from latentrank.models.statistics import CodeStatistics
 from latentrank.runs.measured import measured, share_of_variance
+from latentrank.training import fit
 
 SIZE, WIDTH = 12, 5
 
@@ -36,6 +38,7 @@ def linear_autoencoder(dataset, width):
     basis = basis @ rotation.Q
     model = SimpleNamespace(
         reconstructs=True,
+        spec=SimpleNamespace(preprocessing=None),
         encode=lambda x: (x.double() - mean) @ basis + 3,
         decode=lambda z: (z - 3) @ basis.mT + mean,
         statistics=CodeStatistics(width).double(),
@@ -104,6 +107,16 @@ def test_statistics_that_the_model_does_not_know_are_taken_from_the_training_spl
     known = error_by_coefficients(model, dataset).errors
     model.statistics = CodeStatistics(WIDTH).double()
     np.testing.assert_allclose(error_by_coefficients(model, dataset).errors, known, rtol=1e-6)
+
+
+def test_a_model_sees_samples_as_it_was_trained_on_them(dataset):
+    """Also those of a data set that would be scaled otherwise by itself."""
+    model = latentrank.build("pca", SIZE, WIDTH, bounded=False)
+    fit(model, dataset, TrainConfig(), progress=False)
+    other = Dataset("other", dataset.train, dataset.test)  # standardised
+    np.testing.assert_array_equal(
+        error_by_coefficients(model, other).errors, error_by_coefficients(model, dataset).errors
+    )
 
 
 def test_the_last_error_is_that_of_whole_codes():

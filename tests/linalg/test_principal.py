@@ -25,3 +25,14 @@ def test_directions_are_those_of_the_centred_data_in_order(monkeypatch, exact, k
     # Subtracting the mean leaves 1e-14, which is 1e-8 of the smallest variance.
     overlap = (wanted @ directions).abs()
     torch.testing.assert_close(overlap, torch.eye(known).double(), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("exact", [FEATURES, FEATURES - 1], ids=["covariance", "iteration"])
+@pytest.mark.parametrize(("samples", "copies"), [(5, 1), (3, 4), (1, 6)])
+def test_there_are_no_more_directions_than_the_data_vary_along(monkeypatch, exact, samples, copies):
+    monkeypatch.setattr(principal, "EXACT_FEATURES", exact)
+    x = (torch.randn(samples, FEATURES) + 3).repeat(copies, 1)
+    directions = principal.principal_directions(lambda: x.split(2), FEATURES, 12)[1]
+    assert directions.shape == (FEATURES, samples - 1)
+    centred = (x - x.mean(dim=0)).double()
+    torch.testing.assert_close(centred @ directions @ directions.T, centred, atol=1e-5, rtol=0)

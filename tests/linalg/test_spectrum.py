@@ -52,6 +52,19 @@ def test_read_only_and_reversed_arrays_are_fine():
     assert gap(np.array([1e-3, 0.5, 1.0])[::-1]).rank == 2
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "float16", "longdouble"])
+def test_arrays_of_any_real_type_have_a_spectrum(dtype):
+    codes = np.random.default_rng(0).normal(size=(30, 4)).astype(dtype)
+    expected = spectrum(codes.astype(np.float64))
+    torch.testing.assert_close(spectrum(codes), expected, rtol=1e-12, atol=0)
+    assert rank_of_spectrum(expected.numpy().astype(dtype)) == 4
+
+
+def test_integers_are_refused_in_words_for_arrays_too():
+    with pytest.raises(InputError, match=r"torch\.int64, expected real .*; convert it to float32"):
+        spectrum(np.arange(12).reshape(4, 3))
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("true_rank", [1, 2, 7, 11])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

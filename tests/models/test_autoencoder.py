@@ -227,6 +227,50 @@ def test_arrays_are_encoded_in_the_precision_of_the_weights(dtype):
     np.testing.assert_allclose(model.decode_array(made), back, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", ["irmae", "lorae", "rrae", "rrae-weak", "vrrae"])
+def test_a_model_is_folded_and_compressed_in_the_precision_of_its_weights(method, dtype):
+    torch.manual_seed(0)
+    model = latentrank.build(method, 6, latent_dim=4, bounded=False)
+    model.losses(X)  # gives the weak form its first basis
+    model.finalize(X)
+    model.to(dtype).eval()
+    x, rounding = X.to(dtype), 100 * torch.finfo(dtype).eps
+    codes, back = model.encode(x).double(), model(x).double()
+    assert (model.fold().encode(x) - codes).norm() < rounding * codes.norm()
+    assert (model.compress(1e-6)(x) - back).norm() < (rounding + 1e-5) * back.norm()
+
+
+class Appended(nn.Module):
+    """A decoder without parameters of its own, such as one that computes a known formula."""
+
+    def forward(self, z):
+        return torch.cat([z, z[:, :2]], dim=1)
+
+
+def test_a_network_needs_no_parameters():
+    model = latentrank.build("ae", 6, 4, encoder=nn.Linear(6, 4), decoder=Appended(), bounded=False)
+    codes = model.encode_array(X.numpy())
+    assert np.array_equal(model.decode_array(codes)[:, :4], codes)
+    assert model.operations == 2 * 6 * 4
+
+
+def test_arrays_are_encoded_and_decoded_in_evaluation_mode():
+    """Also during training, whose state they leave as it is."""
+    encoder = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 4), nn.Dropout())
+    model = latentrank.build(
+        "rae-sn", 6, 4, encoder=encoder, decoder=nn.Linear(4, 6), bounded=False
+    )
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    codes = model.encode_array(X.numpy())
+    back = model.decode_array(codes)
+    assert model.training
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+    model.eval()
+    assert np.array_equal(model.encode(X).detach().numpy(), codes)
+    assert np.array_equal(model.decode(torch.from_numpy(codes)).detach().numpy(), back)
+
+
 def test_samples_on_another_scale_than_the_training_datas_have_no_codes():
     model = latentrank.build("ae", (1, 4, 4), latent_dim=2).eval()
     model.preprocessing = Preprocessing(0.0, 255.0, 0.0, 255.0, "uint8")

@@ -284,3 +284,47 @@ def test_a_dense_layer_on_each_row_of_a_sample_narrows_nothing():
     encoder = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3), nn.Flatten())
     codes = encoder(torch.randn(500, 20, 2))
     assert span(encoder, 60) == torch.linalg.matrix_rank(codes) == 60
+
+
+class Cosine(nn.Linear):
+    """A linear layer with a forward of its own."""
+
+    def forward(self, x):
+        return super().forward(nn.functional.normalize(x, dim=1))
+
+
+class Shifted(nn.Sequential):
+    """A sequence with a forward of its own."""
+
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
+def hooked(size_in, size_out):
+    layer = nn.Linear(size_in, size_out)
+    layer.register_forward_hook(lambda layer, inputs, output: 2 * output)
+    return layer
+
+
+def normalised(size_in, size_out):
+    """As in many networks: a hook computes the weight before each call."""
+    layer = nn.utils.weight_norm(nn.Linear(size_in, size_out))
+    with torch.no_grad():
+        layer.weight_g.mul_(3)
+    return layer
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+@torch.no_grad()  # a weight that a hook computed with a gradient cannot be copied
+@pytest.mark.parametrize("layer", [Cosine, hooked, normalised])
+@pytest.mark.parametrize("sequence", [nn.Sequential, Shifted])
+def test_what_is_more_than_its_class_is_left_as_it_is(layer, sequence):
+    check_output(sequence(nn.Linear(4, 5), nn.ReLU(), layer(5, E)), torch.randn(9, 4))
+    check_input(sequence(layer(L, 5), nn.ReLU(), nn.Linear(5, 4)), L, torch.float32)
+
+
+@torch.no_grad()
+def test_a_sequence_with_a_forward_of_its_own_is_left_as_it_is():
+    encoder, decoder = Shifted(nn.Linear(4, E)), Shifted(nn.Linear(L, 4))
+    check_output(encoder, torch.randn(9, 4))
+    check_input(decoder, L, torch.float32)

@@ -220,3 +220,27 @@ def test_a_low_learning_rate_is_usual_after_a_geodesic_start():
     assert TrainConfig(init="geodesic").resolved("rrae").learning_rate == 3e-4
     assert TrainConfig(init="geodesic", learning_rate=0.1).resolved("rrae").learning_rate == 0.1
     assert TrainConfig().resolved("rrae").learning_rate == 5e-4
+
+
+class Transposed(nn.Module):
+    """A decoder with the encoder's weights."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, z):
+        return z @ self.encoder.weight
+
+
+@pytest.mark.filterwarnings("error:optimizer contains a parameter group with duplicate")
+@pytest.mark.filterwarnings("ignore:The geodesic start has a residual")
+def test_a_start_takes_shared_weights_and_a_lowered_rank():
+    x = arc().train.x[:, 0]
+    encoder = nn.Linear(16, 4)
+    networks = {"encoder": encoder, "decoder": Transposed(encoder)}
+    model = latentrank.build("vrrae", 16, 4, bounded=False, rank=3, **networks)
+    model.bottleneck.rank = 2
+    config = TrainConfig(epochs=1, init="geodesic", init_steps=3)
+    fit(model, Dataset("x", Split(x), Split(x), bounded=False), config, progress=False)
+    assert model.rank() == 2

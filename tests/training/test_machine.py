@@ -6,10 +6,14 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from latentrank.training import machine
+import latentrank
+from latentrank import Dataset, Split, TrainConfig
+from latentrank.training import fit, machine
 
 
 @pytest.mark.parametrize(
@@ -64,3 +68,40 @@ def test_an_explicit_setting_of_memory_is_respected(monkeypatch):
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=changed))
     with machine.kept_memory():
         pass
+
+
+class Viewed(nn.Module):
+    """An encoder that reshapes with `view`, as many networks do."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.linear = nn.Conv2d(3, 8, 4, 2, 1), nn.Linear(8 * 4 * 4, 4)
+
+    def forward(self, x):
+        return self.linear(self.convolution(x).view(len(x), -1))
+
+
+def volumetric():
+    """An encoder of spectral images, whose kernels have three axes."""
+    layers = nn.Unflatten(1, (1, 3)), nn.Conv3d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 6 * 6, 4)
+    return nn.Sequential(*layers)
+
+
+def reshaped():
+    return nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.Flatten(), nn.Linear(8 * 4 * 4, 4))
+
+
+@pytest.mark.parametrize("make", [Viewed, volumetric, reshaped])
+def test_networks_of_images_that_depend_on_the_layout_of_memory_are_trained(make):
+    x = np.random.default_rng(0).random((20, 3, 8, 8)).astype(np.float32)
+    data = Dataset("x", Split(x), Split(x))
+    decoder = nn.Sequential(nn.Linear(4, 3 * 8 * 8), nn.Unflatten(1, (3, 8, 8)))
+    model = latentrank.build("ae", (3, 8, 8), 4, encoder=make(), decoder=decoder)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    machine.use_fast_layout(model)
+    kernels = next(model.encoder.parameters())
+    fast = kernels.ndim == 4 and kernels.is_contiguous(memory_format=torch.channels_last)
+    assert fast == (make is reshaped)
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+    fit(model, data, TrainConfig(epochs=1), progress=False)
+    assert kernels.is_contiguous()

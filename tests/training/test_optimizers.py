@@ -168,8 +168,15 @@ def test_a_schedule_of_an_optimiser_without_a_rate_is_refused(schedule):
     assert optimizers.schedule("constant", optimizer, 10) is None
 
 
-@pytest.mark.parametrize("name", ["adahessian", "alig"])
-def test_optimisers_that_need_second_derivatives_or_a_closure_are_not_available(name):
+@pytest.mark.parametrize("name", ["schedulefreeadamw", "schedulefreesgd", "splus"])
+def test_optimisers_that_swap_weights_for_evaluation_are_refused(name):
+    """Without their call of `eval`, a run would end with the weights that are not averaged."""
+    with pytest.raises(InputError, match=f"optimizer is {name}, which averages weights"):
+        optimizers.create(name, parameters(), 0.1)
+
+
+@pytest.mark.parametrize("name", ["adahessian", "alig", "sara"])
+def test_optimisers_that_need_what_a_step_does_not_have_are_not_available(name):
     with pytest.raises(InputError, match=f"optimizer is '{name}', which is not available"):
         optimizers.create(name, parameters(), 0.1)
 

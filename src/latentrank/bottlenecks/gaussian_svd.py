@@ -49,7 +49,7 @@ class GaussianSVD(RankBottleneck):
 
     def begin(self, basis: Tensor, coefficients: Tensor) -> None:
         """Align the first batch's basis with this one."""
-        self._reference.copy_(basis)
+        self._reference[:, : self.rank] = basis.to(self._reference)
 
     def forward(self, h: Tensor, index: Tensor | None = None) -> Latent:
         """A draw in training, the mean in evaluation; the term `kl`."""

@@ -100,7 +100,8 @@ class LowRankAutoencoder(FittedAutoencoder):
             whose code has a basis of a given rank.
         init_steps: number of batches of a geodesic start.
         n_init: number of trainings from different initial weights; the one with the lowest error
-            on held-out samples is kept, as in `sklearn.mixture.GaussianMixture`.
+            on held-out samples is kept, as in `sklearn.mixture.GaussianMixture`. `partial_fit`, and
+            `fit` where it continues, train once.
         n_iter_no_change: stop after this many epochs without a lower validation error, and keep the
             weights with the lowest error; None trains for all epochs. PCA has no epochs.
         validation_fraction: fraction of the samples held out for `n_init` and `n_iter_no_change`;
@@ -224,9 +225,9 @@ class LowRankAutoencoder(FittedAutoencoder):
                 purpose = "validation error to stop by; leave n_iter_no_change out"
                 need_reconstructions(self.method, purpose)
                 settings |= {"patience": self.n_iter_no_change, "validate_every": 1}
-            if before is None:
+            if before is None:  # a model that is trained on has no other initial weights
                 settings |= {"n_init": self.n_init}
-            if stops or self.n_init > 1:
+            if stops or settings.get("n_init", 1) > 1:
                 train, held = samples.split(x, self.validation_fraction, rng)
             return self._train(x, self._dataset(X, before, train, held), before, settings, rng)
 
@@ -319,6 +320,10 @@ class LowRankAutoencoder(FittedAutoencoder):
             )
         options = dict(options)
         if self.rank is not None:
+            if "rank" in options:
+                raise InputError(
+                    f"rank is {self.rank!r}, and {options['rank']!r} in options; give only one."
+                )
             options["rank"] = self.rank
         networks = copy.deepcopy({"encoder": self.encoder, "decoder": self.decoder})
         bounded = dataset.preprocessing.bounded

@@ -17,6 +17,7 @@ training split, truncated to `k` directions, is the best linear encoder and deco
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -94,6 +95,9 @@ def error_by_coefficients(model: LatentModel, dataset: Dataset) -> ErrorCurve:
             "The model generates from noise and has no encoder, so it has no reconstruction "
             "error; give an autoencoder."
         )
+    # The model's own; data like those it was trained on may come with others.
+    made = model.spec.preprocessing or dataset.preprocessing
+    dataset = replace(dataset, preprocessing=made)
     statistics = _statistics(model, dataset)
     x = _test_samples(dataset)
     codes = torch.cat([model.encode(batch) for batch in torch.split(x, BATCH)])

@@ -68,5 +68,5 @@ sample; reshape it to two dimensions.
     if not x.is_floating_point():
         raise InputError(
             f"{name} has dtype {x.dtype}, expected real floating-point numbers; "
-            "convert it with .float()."
+            "convert it to float32."
         )

@@ -12,6 +12,9 @@ from latentrank.linalg.truncation import GramAccumulator
 #: Number of features up to which the covariance is formed: 128 MiB in float64.
 EXACT_FEATURES = 4096
 
+#: Variances up to this part of the largest are rounding errors of data in float32.
+_NOISE = 1e-13
+
 _OVERSAMPLING = 16
 _ITERATIONS = 6
 
@@ -31,8 +34,8 @@ def principal_directions(
         k: number of directions, at least 1; at most `F` are returned.
 
     Returns:
-        Mean, `(F,)`, and orthonormal directions, `(F, min(k, F))`, or fewer where so few samples
-        were given that the data do not vary along more.
+        Mean, `(F,)`, and orthonormal directions, `(F, min(k, F))`, or fewer where the data do not
+        vary along more, as `N` samples do along at most `N - 1`.
 
     Example:
         >>> x = torch.tensor([[0.0, 1.0], [2.0, 1.0], [4.0, 1.0]])
@@ -44,8 +47,13 @@ def principal_directions(
         gram = GramAccumulator(features)
         for x in batches():
             gram.update(x)
-        return gram.mean(), gram.principal()[1][:, :k]
+        return gram.mean(), _leading(*gram.principal(), min(k, int(gram.count) - 1))
     return _by_iteration(batches, features, k)
+
+
+def _leading(variances: Tensor, directions: Tensor, k: int) -> Tensor:
+    """At most `k` of the directions, largest variance first, without those of rounding errors."""
+    return directions[:, :k][:, variances[:k] > _NOISE * variances[0]]
 
 
 def _by_iteration(
@@ -62,8 +70,8 @@ def _by_iteration(
     for _ in range(_ITERATIONS):
         basis = torch.linalg.qr(_covariance_times(batches, mean, basis))[0]
     small = basis.T @ _covariance_times(batches, mean, basis)
-    rotation = torch.linalg.eigh(small)[1].flip(1)
-    return mean, (basis @ rotation)[:, :k]
+    sizes, rotation = torch.linalg.eigh(small)
+    return mean, _leading(sizes.flip(0), basis @ rotation.flip(1), min(k, count - 1))
 
 
 def _covariance_times(

@@ -167,8 +167,12 @@ def gap(values: Tensor | np.ndarray) -> Gap:
 
 
 def _as_tensor(x: Tensor | np.ndarray) -> Tensor:
-    # The copy supports read-only (memory-mapped) and reversed arrays, which torch rejects.
-    return x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, order="C"))
+    if isinstance(x, Tensor):
+        return x.detach()
+    # The copy supports read-only (memory-mapped) and reversed arrays, which torch rejects, as it
+    # does real numbers of foreign byte order or more than 64 bits.
+    array = np.array(x, order="C")
+    return torch.from_numpy(array.astype(np.float64) if array.dtype.kind == "f" else array)
 
 
 def _check_codes(codes: Tensor) -> None:

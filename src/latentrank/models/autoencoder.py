@@ -180,7 +180,9 @@ class Autoencoder(LatentModel):
         with evaluating(part):
             z = self._encoded(h)
         shape = (self.latent_dim, part.encoder_dim)
-        if matrix.shape != shape or (z - h @ matrix.T).norm() > 1e-3 * z.norm():
+        # A product of several matrices rounds more than once.
+        tolerance = max(1e-3, 8 * torch.finfo(matrix.dtype).eps)
+        if matrix.shape != shape or (z - h @ matrix.T).norm() > tolerance * z.norm():
             raise InputError(
                 f"{type(part).__qualname__}.linear_map returned a matrix of shape "
                 f"{tuple(matrix.shape)} with which encode(h) is not h @ matrix.T, for h of width "

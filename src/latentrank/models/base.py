@@ -21,7 +21,7 @@ from latentrank.linalg.precision import to_float64
 from latentrank.models.spec import Spec
 from latentrank.models.statistics import CodeStatistics
 from latentrank.models.threads import threads
-from latentrank.nets import evaluating
+from latentrank.nets import evaluating, weight_of
 from latentrank.preprocessing import Preprocessing
 from latentrank.torch_state import own_defaults
 
@@ -166,7 +166,7 @@ class LatentModel(nn.Module):
         """
         part, name = self.bottleneck, type(self.bottleneck).__qualname__
         before = {key: value.shape for key, value in part.state_dict().items()}
-        part.finalize(gathered_batches(encodings, part.encoder_dim, next(self.parameters())))
+        part.finalize(gathered_batches(encodings, part.encoder_dim, weight_of(self)))
         after = {key: value.shape for key, value in part.state_dict().items()}
         loads = type(part)._load_from_state_dict is not nn.Module._load_from_state_dict
         changed = [key for key in after if after[key] != before.get(key)]
@@ -251,7 +251,7 @@ class LatentModel(nn.Module):
     @own_defaults()
     @torch.no_grad()
     def encode_array(self, x: Array | Tensor) -> NDArray[np.float32]:
-        """Encode samples in the units of the training data.
+        """Encode samples in the units of the training data, in evaluation mode.
 
         Args:
             x: `(N, *input_shape)` in the units of the training data, any real dtype.
@@ -266,14 +266,14 @@ class LatentModel(nn.Module):
         if isinstance(x, Tensor) or self.preprocessing.can_be_exceeded(x.dtype):
             parts = (x[start : start + BATCH] for start in range(0, len(x), BATCH))
             self.preprocessing.check_range(parts, "x")
-        with self.threads(min(BATCH, len(x))):
+        with evaluating(self), self.threads(min(BATCH, len(x))):
             codes = [self.encode(self._as_weights(part)).float().cpu() for part in batches]
         return np.asarray(torch.cat(codes).numpy())
 
     @own_defaults()
     @torch.no_grad()
     def decode_array(self, z: Array) -> Array:
-        """Decode codes to samples in the units of the training data.
+        """Decode codes to samples in the units of the training data, in evaluation mode.
 
         Args:
             z: `(N, L)`.
@@ -289,7 +289,7 @@ class LatentModel(nn.Module):
             )
         undo = self.preprocessing.denormalise
         parts = torch.split(codes, BATCH)
-        with self.threads(min(BATCH, len(z))):
+        with evaluating(self), self.threads(min(BATCH, len(z))):
             return np.concatenate([undo(self.decode(self._as_weights(part))) for part in parts])
 
     def batches(self, x: Array | Tensor) -> Iterator[Tensor]:
@@ -331,9 +331,8 @@ class LatentModel(nn.Module):
         from torch.utils.flop_counter import FlopCounterMode  # takes a tenth of a second
 
         # Two samples are counted, since some layers refuse one.
-        weights = next(self.decoder.parameters())
-        x = torch.zeros(2, *self.spec.input_shape).to(weights)
-        z = torch.zeros(2, self.latent_dim).to(weights)  # an encoder's outputs have other widths
+        x = self._as_weights(torch.zeros(2, *self.spec.input_shape))
+        z = self._as_weights(torch.zeros(2, self.latent_dim))  # an encoder's outputs may be wider
         with torch.no_grad(), evaluating(self), FlopCounterMode(display=False) as counter:
             self.encoder(x)
             self.decoder(z)
@@ -353,7 +352,7 @@ class LatentModel(nn.Module):
 
     def _as_weights(self, x: Tensor) -> Tensor:
         """`x` on the device and in the precision of the weights."""
-        return x.to(next(self.decoder.parameters()))
+        return x.to(weight_of(self))
 
     def _need_statistics(self, purpose: str) -> None:
         if not self.statistics.known:

@@ -143,7 +143,7 @@ class GAN(LatentModel):
 
     def noise(self, n: int) -> Tensor:
         """The generator's input: `(n, L)` draws from N(0, I)."""
-        return noise_like(next(self.decoder.parameters()).new_empty(n, self.latent_dim))
+        return noise_like(self._as_weights(torch.empty(n, self.latent_dim)))
 
     def score(self, x: Tensor) -> Tensor:
         """The discriminator's scores, `(B,)`; higher means more real."""

@@ -20,7 +20,15 @@ from latentrank.errors import (
 from latentrank.nets.conv import conv
 from latentrank.nets.mlp import Pair, Shape, mlp
 from latentrank.nets.paper import celeba, curves, mnist, rrae_mnist, shapes
-from latentrank.nets.surgery import absorb_input, absorb_output, input_layer, output_layer, span
+from latentrank.nets.surgery import (
+    absorb_input,
+    absorb_output,
+    input_layer,
+    is_plain,
+    output_layer,
+    span,
+    weight_of,
+)
 from latentrank.registry import Registry
 
 __all__ = [
@@ -35,6 +43,7 @@ __all__ = [
     "output_layer",
     "pair_of",
     "span",
+    "weight_of",
 ]
 
 
@@ -128,7 +137,7 @@ def build(
     encoder, decoder = pair_of(make(shape, encoder_dim, latent_dim), make)
     if not getattr(make, "__module__", "").startswith("latentrank."):
         check_pair(encoder, decoder, shape, encoder_dim, latent_dim)
-        decoder = decoder if isinstance(decoder, nn.Sequential) else nn.Sequential(decoder)
+        decoder = decoder if is_plain(decoder, nn.Sequential) else nn.Sequential(decoder)
     if bounded_output is not None:
         decoder.append(_BOUNDS[bounded_output]())
     return encoder, decoder
@@ -184,7 +193,7 @@ def check_pair(
             raise InputError(
                 f"{name} is {network!r}, expected an instance of torch.nn.Module; call the class."
             )
-        like = next(network.parameters(), torch.empty(0))
+        like = weight_of(network)
         try:
             with evaluating(network):
                 made = network(torch.zeros(given).to(like))

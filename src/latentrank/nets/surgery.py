@@ -20,7 +20,8 @@ def output_layer(encoder: nn.Module) -> nn.Module | None:
     """The encoder's last layer, where nothing but Flatten follows it.
 
     Args:
-        encoder: any module; only an `nn.Sequential` can be inspected.
+        encoder: any module; only an `nn.Sequential` without a `forward` of its own can be
+            inspected.
 
     Returns:
         A linear layer or convolution of the encoder itself, or None.
@@ -52,6 +53,42 @@ def input_layer(decoder: nn.Module) -> nn.Module | None:
     """
     index = _input_index(decoder)
     return None if index is None else cast(nn.Sequential, decoder)[index]
+
+
+def weight_of(network: nn.Module) -> Tensor:
+    """A real tensor on the device of a network's weights and in their precision, as inputs are.
+
+    Of complex weights, such as those of a Fourier layer, it is the real part. A network without
+    any counts as one in float32 on the CPU.
+
+    Example:
+        >>> weight_of(nn.Linear(2, 1, dtype=torch.complex128)).dtype
+        torch.float64
+    """
+    return next(network.parameters(), torch.empty(0)).real
+
+
+def is_plain(module: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Whether a module computes what one of these classes does.
+
+    A class derived from it may have a `forward` of its own, and a hook may change inputs, outputs
+    or, like `torch.nn.utils.weight_norm`, weights.
+
+    Args:
+        module: any module.
+        *kinds: classes of torch.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> is_plain(layer, nn.Linear)
+        True
+        >>> _ = layer.register_forward_hook(lambda layer, inputs, output: 2 * output)
+        >>> is_plain(layer, nn.Linear)
+        False
+    """
+    hooked = module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module)
+    same = (isinstance(module, kind) and type(module).forward is kind.forward for kind in kinds)
+    return not hooked and any(same)
 
 
 def span(encoder: nn.Module, width: int) -> int:
@@ -106,7 +143,7 @@ def absorb_output(
     new = _copied(encoder)
     index = _output_index(encoder)
     if index is None or not _mixable(new[index], matrix.shape[1]):
-        new.append(_linear(matrix, offset, like=_first_parameter(encoder)))
+        new.append(_linear(matrix, offset, like=weight_of(encoder)))
     else:
         new[index] = _mixed(new[index], matrix, offset)
     return new if encoder.training else new.eval()
@@ -145,7 +182,7 @@ def absorb_input(decoder: nn.Module, matrix: Tensor, offset: Tensor | None = Non
     new = _copied(decoder)
     index = _input_index(decoder)
     if index is None or _size_in(new[index]) != matrix.shape[0]:
-        layers = [_linear(matrix, offset, like=_first_parameter(decoder)), *new]
+        layers = [_linear(matrix, offset, like=weight_of(decoder)), *new]
     else:
         layers = [*_merged(new[: index + 1], matrix, offset), *new[index + 1 :]]
     return nn.Sequential(*layers) if decoder.training else nn.Sequential(*layers).eval()
@@ -238,12 +275,7 @@ def _filled(layer: Layer, weight: Tensor, bias: Tensor | None, like: Tensor) -> 
 def _copied(net: nn.Module) -> nn.Sequential:
     """A copy that can be modified."""
     new = copy.deepcopy(net)
-    return new if isinstance(new, nn.Sequential) else nn.Sequential(new)
-
-
-def _first_parameter(net: nn.Module) -> Tensor:
-    """A tensor on the network's device and of its type."""
-    return next(net.parameters(), torch.empty(0))
+    return cast(nn.Sequential, new) if is_plain(new, nn.Sequential) else nn.Sequential(new)
 
 
 def _exact(values: Tensor) -> Tensor:
@@ -268,13 +300,15 @@ def _checked(matrix: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor | No
 
 def _output_index(encoder: nn.Module) -> int | None:
     """Where in a Sequential the last layer is linear, Flatten aside."""
-    layers = list(enumerate(encoder)) if isinstance(encoder, nn.Sequential) else []
+    plain = is_plain(encoder, nn.Sequential)
+    layers = list(enumerate(cast(nn.Sequential, encoder))) if plain else []
     return _first_linear(reversed(layers), CONVOLUTIONS, nn.Flatten)
 
 
 def _input_index(decoder: nn.Module) -> int | None:
     """Where in a Sequential the first layer is linear, Unflatten aside."""
-    layers = enumerate(decoder) if isinstance(decoder, nn.Sequential) else ()
+    plain = is_plain(decoder, nn.Sequential)
+    layers = enumerate(cast(nn.Sequential, decoder)) if plain else ()
     return _first_linear(layers, (*CONVOLUTIONS, *TRANSPOSED), nn.Unflatten)
 
 
@@ -283,8 +317,8 @@ def _first_linear(
 ) -> int | None:
     """The first index of a linear layer, unless another than a reshaping one comes before it."""
     for index, layer in layers:
-        if isinstance(layer, (nn.Linear, *convolutions)):
+        if is_plain(layer, nn.Linear, *convolutions):
             return index
-        if not isinstance(layer, passed):
+        if not is_plain(layer, passed):
             return None
     return None

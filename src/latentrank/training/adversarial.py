@@ -14,6 +14,7 @@ from latentrank.config import TrainConfig
 from latentrank.data import Batch
 from latentrank.linalg import GramAccumulator, rank_of_spectrum
 from latentrank.models.gan import GAN, HEALTH_SAMPLES, Health
+from latentrank.nets import weight_of
 from latentrank.training.context import data_of
 from latentrank.training.module import TrainingModule
 from latentrank.training.rank_search.subset import Subset
@@ -113,4 +114,4 @@ class AdversarialModule(TrainingModule):
         """On samples evenly spaced over the test split, the same in every process."""
         data = data_of(self.trainer)
         real = Subset(data.dataset.test, data.preprocessing, HEALTH_SAMPLES)
-        return self.gan.health(torch.cat(list(real.batches())).to(next(self.gan.parameters())))
+        return self.gan.health(torch.cat(list(real.batches())).to(weight_of(self.gan)))

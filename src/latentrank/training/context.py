@@ -11,6 +11,7 @@ from torch import Tensor
 from latentrank import distributed
 from latentrank.data import DataModule
 from latentrank.models.base import LatentModel
+from latentrank.nets import weight_of
 
 
 def model_of(pl_module: LightningModule) -> LatentModel:
@@ -34,7 +35,7 @@ def training_samples(pl_module: LightningModule, limit: int | None = None) -> It
         `(B, *input_shape)`, in the type and on the device of the model's parameters.
     """
     rank, size = distributed.world()
-    like = next(model_of(pl_module).parameters())
+    like = weight_of(model_of(pl_module))
     for i, batch in enumerate(data_of(pl_module.trainer).train_batches(limit)):
         if i % size == rank:
             yield batch.x.to(like)

@@ -33,7 +33,12 @@ from latentrank.training.callbacks import History, LogTerms, ProgressLine, check
 from latentrank.training.checkpoints import Checkpoint, CheckpointFiles
 from latentrank.training.closed_form import solve
 from latentrank.training.geodesic import start_of
-from latentrank.training.machine import kept_memory, quick_device_check, resolve_precision
+from latentrank.training.machine import (
+    kept_memory,
+    quick_device_check,
+    resolve_precision,
+    use_fast_layout,
+)
 from latentrank.training.module import TrainingModule
 from latentrank.training.rank_search import PeriodicSearch
 from latentrank.training.second_stage import SecondStage
@@ -148,12 +153,11 @@ def fit(
     _learn_from(model, dataset)
     with isolated(config.seed):  # preparing may draw random numbers
         model.train().bottleneck.prepare(len(dataset.train))
+        if len(dataset.shape) == _IMAGE_AXES:
+            use_fast_layout(model)
     data = DataModule(
         dataset, config.batch_size, seed=config.seed, preprocessing=model.preprocessing
     )
-    if len(dataset.shape) == _IMAGE_AXES:
-        # Convolutions are faster in this layout on CPUs and GPUs; the weights are the same.
-        model.to(memory_format=torch.channels_last)
     threads = model.threads(config.batch_size, _PASSES, config.machine.threads)
     # Each step seeds torch's generators. The caller's next model must not start from that seed.
     own_draws = isolated(config.seed, _seeded_cards(trainer))

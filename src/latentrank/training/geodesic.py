@@ -39,7 +39,7 @@ from latentrank.formatting import counted
 from latentrank.linalg.precision import to_float64
 from latentrank.losses import relative_error
 from latentrank.models.base import LatentModel
-from latentrank.nets import surgery
+from latentrank.nets import surgery, weight_of
 from latentrank.training.callbacks import ProgressLine
 from latentrank.training.context import data_of, model_of
 from latentrank.training.optimizers import gradient_step
@@ -212,7 +212,7 @@ class GeodesicStart(KeptCallback):
         rank = model.bottleneck.rank
         landmarks = np.concatenate([_flat(b) for b in data.train_batches(MOST_LANDMARKS)])
         found = chart(landmarks, rank)
-        like = next(model.parameters())
+        like = weight_of(model)
         a = np.concatenate([found.coordinates(_flat(batch)) for batch in data.train_batches()])
         scale = _scale(model, a)
         coefficients = torch.from_numpy(a).to(like) * scale
@@ -238,7 +238,7 @@ def _scale(model: LatentModel, a: Array) -> float:
     With a posterior, the coefficients get unit variance instead, which is that of its prior.
     """
     spread = float(np.sqrt(np.square(a - a.mean(0)).sum(1).mean())) or 1.0
-    like = next(model.parameters())
+    like = weight_of(model)
     h = torch.zeros(1, model.bottleneck.encoder_dim).to(like)
     has_prior = model.bottleneck.posterior(h) is not None
     return float((a.shape[1] if has_prior else model.latent_dim) ** 0.5) / spread
@@ -287,8 +287,10 @@ def _train(
     model: LatentModel, basis: Tensor, coefficients: Tensor, batches: Iterator[Batch], steps: int
 ) -> None:
     """Train the encoder towards `a U^T`, and the decoder from there back to the samples."""
-    parameters = [*model.encoder.parameters(), *model.decoder.parameters()]
-    optimizer = torch.optim.Adam(parameters, _LEARNING_RATE, fused=basis.is_cuda or None)
+    both = [*model.encoder.parameters(), *model.decoder.parameters()]
+    parameters = list(dict.fromkeys(both))  # they may share some
+    fused = basis.is_cuda and not any(parameter.is_complex() for parameter in parameters)
+    optimizer = torch.optim.Adam(parameters, _LEARNING_RATE, fused=fused or None)
     course = CosineAnnealingLR(optimizer, steps)
     for batch in batches:
         x = batch.x.to(basis)

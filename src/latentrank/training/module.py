@@ -212,12 +212,12 @@ class TrainingModule(LightningModule):
             self.log(f"train/{name}", value)
 
     def on_validation_epoch_start(self) -> None:
-        """Recompute the basis from part of the training set, since the codes have changed."""
+        """Recompute the basis from part of the training set, unless the second stage keeps it."""
         self.check_finite()
         self._gram = GramAccumulator(self.model.latent_dim)
         self._squared_error = torch.zeros(2, dtype=torch.float64)
-        moved = any(parameter.requires_grad for parameter in self.model.encoder.parameters())
-        if moved and not self.trainer.sanity_checking:
+        kept = self.second_stage is not None and self.second_stage.begun
+        if not (kept or self.trainer.sanity_checking):
             self.model.finalize_bottleneck(
                 self.model.encoder(x) for x in training_samples(self, PROVISIONAL_SAMPLES)
             )
@@ -290,7 +290,9 @@ class TrainingModule(LightningModule):
         self, groups: Iterable[Any], betas: tuple[float, float] | None = None
     ) -> Optimizer:
         """The optimiser of the run at its learning rate."""
-        fused = self.device.type in ("cpu", "cuda")
+        # Fused kernels are for real numbers.
+        real = not any(parameter.is_complex() for parameter in self.model.parameters())
+        fused = real and self.device.type in ("cpu", "cuda")
         name, decay = self.config.optimizer, self.config.weight_decay or 0.0
         return create(name, groups, self.learning_rate, decay, betas, fused)
 

@@ -17,10 +17,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 from latentrank.errors import InputError
 
 #: Optimisers that need what a step here does not provide: a closure, sparse gradients, second
-#: derivatives, the model, or matrix parameters only.
+#: derivatives, the model, matrix parameters only, or weights that have been trained before.
 _UNSUITED = {
     "optimizer", "lbfgs", "alig", "sparseadam", "sophiah", "adahessian", "lomo", "adalomo",
-    "muon", "distributedmuon", "muonclip", "normuon", "spectralsphere",
+    "muon", "distributedmuon", "muonclip", "normuon", "spectralsphere", "sara",
 }  # fmt: skip
 
 _EXTRA = "pip install 'latentrank[optimizers]'"
@@ -57,7 +57,8 @@ def create(
 
     Raises:
         InputError: there is no such optimiser, pytorch_optimizer is missing, or the optimiser
-            has no weight decay though one is given, or rejects these parameters.
+            has no weight decay though one is given, rejects these parameters, or has to be told
+            when they are evaluated.
 
     Example:
         >>> layer = torch.nn.Linear(2, 1)
@@ -71,6 +72,11 @@ def create(
         options["fused"] = fused
     kind = _of_torch().get(name) or _of_library(name)
     known = inspect.signature(kind).parameters
+    if hasattr(kind, "eval"):
+        raise InputError(
+            f"optimizer is {name}, which averages weights and has to swap them for each "
+            "evaluation, which is not supported; choose another, such as adam."
+        )
     if weight_decay and "weight_decay" not in known:
         raise InputError(
             f"weight_decay is {weight_decay:g}, but the optimizer {name} has none; give "

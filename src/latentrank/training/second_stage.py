@@ -28,6 +28,11 @@ class SecondStage(Callback):
         self.epochs = epochs
         self._frozen: list[nn.Parameter] | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether encoder and basis are frozen."""
+        return self._frozen is not None
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute the basis and freeze the encoder, once; put the bottleneck in evaluation mode."""
         if trainer.current_epoch < self.begin:

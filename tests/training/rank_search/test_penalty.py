@@ -263,9 +263,12 @@ class TestPenaltySearch:
         own.on_validation_epoch_end(own.trainer, own.module)
         assert logged == {"penalty": WHOLE}
 
-    def finished(self, search, monkeypatch, error, rank, own_error=1.0, still=False):
+    def finished(
+        self, search, monkeypatch, error, rank, own_error=1.0, still=False, begin=0.05, end=200
+    ):
         """A search at its end: error and rank of the test split, and error of its own samples."""
-        self.read(search, 0.05, own_error)
+        self.read(search, begin, own_error)
+        search.trainer.global_step = end
         search.learning.still = still
         codes = torch.diag(torch.tensor([1.0] * rank + [0.0] * (4 - rank)))
         result = SimpleNamespace(codes=lambda model: codes, error=lambda model, codes: error)
@@ -298,9 +301,30 @@ class TestPenaltySearch:
         self.read(auto, 0.05, error=1.0)
         report = self.finished(auto, monkeypatch, error=50.0, rank=3, own_error=own)
         assert report["reliable"] == reached
-        assert report["penalty"] == HUNDREDTH
+        assert report["penalty"] == WHOLE
         assert (report["target_rank"], report["target_error"]) == (None, 1.25)
-        assert "adjusted to 0.02, for an error of 1.25: 3 directions" in report["message"]
+        assert "adjusted to 2, for an error of 1.25: 3 directions" in report["message"]
+
+    @pytest.mark.parametrize(("end", "cut"), [(40, True), (159, True), (160, False)])
+    def test_auto_is_cut_short_by_a_run_that_ends_early(self, search, monkeypatch, end, cut):
+        """By patience: before the weight is raised, or while it is."""
+        report = self.finished(search(rank="auto"), monkeypatch, error=1.0, rank=3, end=end)
+        assert report["reliable"] != cut
+        assert report["message"].endswith("; the search was cut short, train for longer.") == cut
+
+    @pytest.mark.parametrize("share", [0.5, 1.0])
+    def test_auto_without_an_early_reading_has_no_target(self, search, monkeypatch, share):
+        """As in a run of one or two steps; the weight is left alone."""
+        report = self.finished(search(rank="auto"), monkeypatch, error=1.0, rank=3, begin=share)
+        assert (report["reliable"], report["penalty"], report["target_error"]) == (
+            False, WHOLE, None,
+        )  # fmt: skip
+        assert "adjusted to 2: 3 directions with an error of 1; the search" in report["message"]
+
+    @pytest.mark.parametrize(("target", "rank"), [({"rank": 2}, 2), (ERROR, 1)])
+    def test_a_target_that_is_reached_early_is_reached(self, search, monkeypatch, target, rank):
+        report = self.finished(search(**target), monkeypatch, error=0.9, rank=rank, end=40)
+        assert report["reliable"]
 
     def test_a_target_set_while_networks_learned_is_unreliable(self, search, monkeypatch):
         report = self.finished(search(rank="auto"), monkeypatch, error=1.0, rank=3, still=True)

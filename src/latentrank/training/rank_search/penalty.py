@@ -186,7 +186,7 @@ class PenaltySearch(PeriodicSearch):
         size = agreed(trainer, _size(model))
         if early:
             self.size = size
-        else:
+        elif math.isfinite(miss):  # infinite if the run is too short for an early reading
             # Late in the run, a penalty can still prove too high, but no longer too low.
             late = share >= SETTLE and self.target.rank is None
             bounded = late or size < SPENT * self.size
@@ -211,7 +211,8 @@ class PenaltySearch(PeriodicSearch):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure the result on the entire test split, even if nothing was left to train."""
         model, data = model_of(pl_module), data_of(trainer)
-        self._apply(model, trainer.global_step / self.horizon(trainer))
+        share = trainer.global_step / self.horizon(trainer)
+        self._apply(model, share)
         test = Subset(data.dataset.test, data.preprocessing, None)
         codes = test.codes(model)
         rank, error = int(rank_of_spectrum(spectrum(codes))), test.error(model, codes)
@@ -222,16 +223,20 @@ class PenaltySearch(PeriodicSearch):
         else:
             own = self._subset.error(model, self._subset.codes(model))
             self._held = own <= self._highest
+        # What was asked for may be reached at any time, but auto searches to the end.
+        self._is_cut = self.target.auto and (share < SETTLE or math.isinf(self.plateau))
         self._reached: dict[str, Any] = {"rank": rank, "error": error}
 
     @property
     def _highest(self) -> float:
-        """The error bound, unless a rank is requested."""
+        """The error bound, unless a rank is requested; infinite if none could be measured."""
         return self.target.error or self.plateau + self._slack
 
     @property
     def _doubt(self) -> str | None:
         """Why the result is unreliable, or None."""
+        if self._is_cut:
+            return "the search was cut short, train for longer"
         if not self._held:
             return "the target was not reached"
         if self.learning.still:
@@ -242,16 +247,17 @@ class PenaltySearch(PeriodicSearch):
         """`rank` and `error` reached, the final `penalty`; `reliable` if the target is met."""
         asked, reached, doubt = self.target, self._reached, self._doubt
         penalty = model.term_weights[self._term]
-        aim = f"an error of {self._highest:.3g}"
+        bound = self._highest if asked.rank is None and math.isfinite(self._highest) else None
+        aim = "" if bound is None else f", for an error of {bound:.3g}"
         if asked.rank is not None:
-            aim = counted(asked.rank, "direction")
+            aim = f", for {counted(asked.rank, 'direction')}"
         return {
             **reached,
             "reliable": doubt is None,
             "penalty": penalty,
             "target_rank": asked.rank,
-            "target_error": None if asked.rank is not None else self._highest,
-            "message": f"The penalty weight was adjusted to {penalty:.3g}, for {aim}: "
+            "target_error": bound,
+            "message": f"The penalty weight was adjusted to {penalty:.3g}{aim}: "
             f"{counted(reached['rank'], 'direction')} with an error of {reached['error']:.3g}"
             + ("." if doubt is None else f"; {doubt}."),
         }

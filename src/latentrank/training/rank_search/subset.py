@@ -11,7 +11,7 @@ from latentrank.data import Split
 from latentrank.data.views import spread_evenly
 from latentrank.linalg.precision import to_float64
 from latentrank.models.base import BATCH, LatentModel
-from latentrank.nets import evaluating
+from latentrank.nets import evaluating, weight_of
 from latentrank.preprocessing import Preprocessing
 
 #: Maximum number of samples per measurement.
@@ -51,7 +51,7 @@ class Subset:
     @torch.no_grad()
     def encodings(self, model: LatentModel) -> Tensor:
         """The encoder's output for the samples, `(N, encoder_dim)`."""
-        like = next(model.parameters())
+        like = weight_of(model)
         with evaluating(model):
             return torch.cat([model.encoder(x.to(like)) for x in self.batches()])
 
