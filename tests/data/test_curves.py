@@ -34,8 +34,8 @@ def test_curves_belong_to_their_parameters(family):
     for split in (data.train, data.test):
         for curve, parameters in zip(split.x[-3:], split.parameters[-3:], strict=True):
             expected = curves.FAMILIES[family].function(*parameters, t)
-            scale = np.abs(expected).max()
-            np.testing.assert_allclose(curve[0], expected, atol=1e-4 * scale + 1e-3)
+            rounding = np.finfo(curve.dtype).eps * np.abs(expected).max()
+            np.testing.assert_allclose(curve[0], expected, rtol=0, atol=rounding)
 
 
 def test_stairs_match_a_sum_taken_step_by_step():
