@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import latentrank
 from latentrank import methods
 from latentrank.errors import InputError
+from latentrank.io import write_text
 from latentrank.linalg import nuclear_norm
 from latentrank.training.graph import Step, StepGraph, can_be_captured
 
@@ -214,7 +215,7 @@ def main() -> None:
         found[name] = measure()
         if isinstance(found[name], dict):
             print(f"{name}: {found[name]}", flush=True)
-        RESULTS.write_text(json.dumps(found, indent=2, default=str) + "\n", encoding="utf-8")
+        write_text(RESULTS, json.dumps(found, indent=2, default=str) + "\n")
     write_page(found)
 
 

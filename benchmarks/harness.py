@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
+from latentrank.io import write_text
+
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = RESULTS.parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->"
@@ -78,18 +80,20 @@ def record(section: str, rows: list[dict[str, Any]]) -> None:
         "machine": _machine(),
         "rows": rows,
     }
-    RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    write_text(RESULTS, json.dumps(kept, indent=2) + "\n")
     for one in rows:
         print(f"{section}: {one['what']}: {one['ratio']} {one['quartiles']}", flush=True)
     if PAGE.is_file():
         put(_table(kept), BEGIN, END)
 
 
-def put(text: str, begin: str, end: str) -> None:
-    """Rewrite the page with this text between two marks."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-    after = rest.partition(end)[2]
-    PAGE.write_text(before + begin + text + end + after, encoding="utf-8")
+def put(text: str, begin: str, end: str, page: Path = PAGE) -> None:
+    """Rewrite a page with this text between two marks."""
+    before, opened, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (opened and closed):
+        sys.exit(f"{page} lacks {begin.strip()} and {end.strip()}, between which results go.")
+    write_text(page, before + begin + text + end + after)
 
 
 def _machine() -> str:

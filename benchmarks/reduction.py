@@ -1,13 +1,14 @@
 """Fields at new parameters: POD and autoencoders here and of EZyRB, same snapshots.
 
     python benchmarks/reduction.py
-    python benchmarks/reduction.py --steps 200    # a quick look
+    python benchmarks/reduction.py --steps 200    # a quick look, which is printed alone
     python benchmarks/reduction.py --charts       # what the charts of the geodesic start know
 
 Needs ezyrb, which `make bench` installs; without it, its columns stay empty. Every method sees the
 same training snapshots and predicts the same test snapshots, whose relative error is taken over all
 of them together. Autoencoders are trained once, seed 0, with networks of the same layers for as
-many steps, to which a geodesic start adds 3000. The table goes to `docs/reduction.md`.
+many steps, to which a geodesic start adds 3000. The table goes to `docs/reduction.md`, if it is
+complete and of the usual number of steps.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from harness import put
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
@@ -39,6 +41,7 @@ from latentrank.training.geodesic import chart
 PAGE = Path(__file__).parent.parent / "docs" / "reduction.md"
 BEGIN, END = "<!-- reduction -->\n", "<!-- /reduction -->"
 COUNTS = (2, 5, 10, 20, 50)
+STEPS = 6000
 WIDTH = 1000  # numbers in RRAE's code, of which two are free
 LAYERS = 64
 FOLDS = KFold(10, shuffle=True, random_state=0)
@@ -219,23 +222,23 @@ def charts() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=6000, help="of RRAE and of EZyRB's network")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of RRAE and of EZyRB's network")
     parser.add_argument("--charts", action="store_true", help="describe the charts, and stop")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.charts:
         charts()
         return
-    if importlib.util.find_spec("ezyrb") is None:
+    complete = importlib.util.find_spec("ezyrb") is not None
+    if not complete:
         print("EZyRB is not installed, so its columns stay empty; make bench installs it.")
     lines = []
     for title, load in SETS.items():
         lines += [f"{title}:", "", *table(load(), given.steps), ""]
     text = "\n".join(lines)
     print(text)
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    if complete and given.steps == STEPS:
+        put(f"\n{text}\n", BEGIN, END, PAGE)
 
 
 if __name__ == "__main__":

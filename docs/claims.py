@@ -14,6 +14,7 @@ from pathlib import Path
 from tables import markdown, replaced
 
 from latentrank import recipes
+from latentrank.io import write_text
 
 
 def overview(page: str) -> str:
@@ -168,7 +169,7 @@ def _claim_and_verdict(text: str) -> tuple[str, str]:
 def main(page: Path) -> None:
     """Write the overview into the page."""
     text = page.read_text(encoding="utf-8")
-    page.write_text(replaced(text, "claims", overview(text)), encoding="utf-8")
+    write_text(page, replaced(text, "claims", overview(text)))
 
 
 if __name__ == "__main__":

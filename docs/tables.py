@@ -29,6 +29,7 @@ from latentrank import data, methods, recipes
 from latentrank.config import RunConfig
 from latentrank.config import settings as known_settings
 from latentrank.errors import InputError
+from latentrank.io import write_text
 from latentrank.methods import MethodOptions
 from latentrank.runs import Run
 from latentrank.runs.cache import content
@@ -287,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(table, end="")
         else:
             text = given.into.read_text(encoding="utf-8")
-            given.into.write_text(replaced(text, given.at, table), encoding="utf-8")
+            write_text(given.into, replaced(text, given.at, table))
     except (InputError, OSError) as error:
         parser.error(str(error))
 

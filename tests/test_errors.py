@@ -11,7 +11,7 @@ from torch import nn
 
 import latentrank
 from latentrank import errors
-from latentrank.bottlenecks import Bottleneck, Identity
+from latentrank.bottlenecks import Bottleneck
 from latentrank.density.base import Density, Subspace
 from latentrank.density.table import DENSITIES
 from latentrank.errors import InputError, check_count, check_returned, own_failure, own_place
@@ -30,12 +30,6 @@ def test_anything_else_is_refused(bad):
         InputError, match=r"rank is .*, expected an integer of at least 1; choose one"
     ):
         check_count(bad, "rank")
-
-
-@pytest.mark.parametrize("bad", [0, 2.0, "x"])
-def test_a_bottleneck_has_a_whole_width(bad):
-    with pytest.raises(InputError, match=r"latent_dim is .*, expected an integer of at least 1"):
-        Identity(bad)
 
 
 # --- code of the user's own ---------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -72,10 +71,3 @@ def test_a_file_of_safetensors_that_cannot_be_written_is_a_sentence(tmp_path):
 
     with pytest.raises(InputError, match="cannot be written"), atomic_write(tmp_path / "x") as path:
         save_file({"x": torch.zeros(3)}, path / "not" / "a" / "folder")
-
-
-def test_parameters_of_different_lengths_are_refused(tmp_path):
-    path = tmp_path / "x.npz"
-    np.savez(path, x=np.zeros((5, 3)), a=np.arange(5.0), b=np.arange(4.0))
-    with pytest.raises(InputError, match=r"shapes \(5,\), \(4,\)"):
-        latentrank.data.load(str(path), parameters="a,b")

@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 
 def trained(folder, method, data="table.npz", **options):
-    where = folder / f"{method}-{data}"
+    where = folder / "-".join([method, data, *map(str, options.values())])
     if not where.exists():
         values = {"method": method, "data": str(folder / data), "latent_dim": 4, "epochs": 1}
         runs.train(RunConfig(**{**values, "options": options}), where, progress=False)

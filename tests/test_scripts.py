@@ -2,12 +2,14 @@
 
 import ast
 import importlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from latentrank import recipes
 from tests.mutants import MODULES
+from tests.wheel import PROJECT, WITHOUT
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "examples", "docs")
@@ -37,6 +39,25 @@ def test_scripts_import_names_that_exist(path):
             importlib.import_module(f"{module}.{name}")
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a\n<!-- x -->\nold\n<!-- /x -->\nb\n", "a\n<!-- x -->\nnew\n<!-- /x -->\nb\n"),
+        ("a\n<!-- x -->\nb\n", None),
+        ("a\n<!-- /x -->\nb\n", None),
+        ("<!-- /x -->\n<!-- x -->\nb\n", None),
+    ],
+)
+def test_results_take_the_place_of_the_old_ones_or_none(before, after, tmp_path, monkeypatch):
+    """Without its marks, a page once lost what follows, or had a second table at its end."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    harness, page = importlib.import_module("harness"), tmp_path / "page.md"
+    page.write_text(before)
+    with nullcontext() if after else pytest.raises(SystemExit, match="lacks <!-- x --> and <!-- /"):
+        harness.put("new\n", "<!-- x -->\n", "<!-- /x -->", page)
+    assert page.read_text() == (after or before)
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_mutation_tests_are_of_modules_and_tests_that_exist(module):
     assert (ROOT / "src/latentrank" / f"{module.replace('.', '/')}.py").is_file()
@@ -44,6 +65,10 @@ def test_mutation_tests_are_of_modules_and_tests_that_exist(module):
         path, _, function = test.removeprefix("--deselect=").partition("::")
         assert (ROOT / path).exists()
         assert not function or f"def {function}(" in (ROOT / path).read_text()
+
+
+def test_every_extra_is_missed_by_a_command():
+    assert {*WITHOUT.values()} == {*PROJECT["optional-dependencies"]} - {"all", "dev", "docs"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.stem)

@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from latentrank.io import write_text
+
 
 def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
     """A notebook after execution from top to bottom.
@@ -34,7 +36,8 @@ def main() -> None:
     """Execute all notebooks here."""
     for path in sorted(Path(__file__).parent.glob("*.ipynb")):
         with tempfile.TemporaryDirectory() as folder:
-            nbformat.write(executed(path, Path(folder)), path)
+            text = nbformat.writes(executed(path, Path(folder)))
+        write_text(path, text.rstrip("\n") + "\n")
 
 
 if __name__ == "__main__":

@@ -17,24 +17,12 @@ from latentrank.nets import NETWORKS, families
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
-def test_methods_lists_all_of_them(capfd):
-    assert main(["methods"]) == 0
-    out = capfd.readouterr().out
-    assert all(name in out for name in latentrank.methods.names())
-
-
 @pytest.mark.parametrize("name", latentrank.methods.names())
 def test_a_method_shows_its_options(name, capfd):
     assert main(["methods", name]) == 0
     out = capfd.readouterr().out
     for option in latentrank.methods.get(name).options.model_fields:
         assert f"--{option.replace('_', '-')}" in out
-
-
-def test_datasets_lists_all_of_them(capfd):
-    assert main(["datasets"]) == 0
-    out = capfd.readouterr().out
-    assert all(name in out for name in latentrank.data.names())
 
 
 def test_networks_are_listed(capfd):

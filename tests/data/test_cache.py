@@ -113,12 +113,6 @@ def test_a_folder_that_cannot_be_made_is_a_plain_sentence(tmp_path, monkeypatch)
         cache.cached("key", build)
 
 
-def test_folder_follows_the_environment(monkeypatch, tmp_path):
-    monkeypatch.delenv("LATENTRANK_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.folder() == tmp_path / "latentrank"
-
-
 def test_the_folder_is_the_users_unless_set(monkeypatch, tmp_path):
     monkeypatch.delenv("LATENTRANK_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

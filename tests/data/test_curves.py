@@ -8,21 +8,22 @@ from latentrank.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("family", "points", "train", "test", "parameters", "latent_dim"),
+    ("family", "points", "train", "test", "ranges", "latent_dim"),
     [
-        ("shifted-sine", 200, 17, 80, 1, 4500),
-        ("stairs", 501, 40, 300, 1, 4500),
-        ("two-sines", 1571, 225, 1000, 2, 2800),
-        ("two-gaussians", 1200, 100, 1000, 2, 2800),
+        ("shifted-sine", 200, 17, 80, [(0, 1.7)], 4500),
+        ("stairs", 501, 40, 300, [(1, 4.9)], 4500),
+        ("two-sines", 1571, 225, 1000, [(0.3, 0.5), (0.8, 1)], 2800),
+        ("two-gaussians", 1200, 100, 1000, [(1, 3), (4, 6)], 2800),
     ],
 )
-def test_family_is_sampled_as_in_the_paper(family, points, train, test, parameters, latent_dim):
+def test_family_is_sampled_as_in_the_paper(family, points, train, test, ranges, latent_dim):
     data = load(f"curves:{family}")
     assert data.train.x.shape == (train, 1, points)
     assert data.test.x.shape == (test, 1, points)
-    assert data.true_dimension == data.train.parameters.shape[1] == parameters
+    assert data.true_dimension == data.train.parameters.shape[1] == len(ranges)
     assert (data.latent_dim, data.net, data.preprocessing.bounded) == (latent_dim, "curves", False)
     low, high = data.train.parameters.min(axis=0), data.train.parameters.max(axis=0)
+    np.testing.assert_allclose([low, high], np.transpose(ranges))
     assert (data.test.parameters >= low).all()
     assert (data.test.parameters <= high).all()
     assert np.isfinite(data.train.x).all()
@@ -34,8 +35,8 @@ def test_curves_belong_to_their_parameters(family):
     for split in (data.train, data.test):
         for curve, parameters in zip(split.x[-3:], split.parameters[-3:], strict=True):
             expected = curves.FAMILIES[family].function(*parameters, t)
-            scale = np.abs(expected).max()
-            np.testing.assert_allclose(curve[0], expected, atol=1e-4 * scale + 1e-3)
+            rounding = np.finfo(curve.dtype).eps * np.abs(expected).max()
+            np.testing.assert_allclose(curve[0], expected, rtol=0, atol=rounding)
 
 
 def test_stairs_match_a_sum_taken_step_by_step():

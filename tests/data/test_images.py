@@ -1,3 +1,4 @@
+import io
 import shutil
 import struct
 import zipfile
@@ -181,8 +182,12 @@ def test_more_images_than_one_block_stay_in_order(tmp_path, monkeypatch):
     assert x[:, 0, 0, 0].tolist() == list(range(9, -1, -1))
 
 
-def test_progress_goes_to_the_error_stream(folder, capsys):
+def test_progress_goes_to_the_error_stream(folder, capsys, monkeypatch):
+    terminal = type("Terminal", (io.StringIO,), {"isatty": lambda self: True})()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
     load_any(folder, progress=True)
+    assert "Decoding images" in terminal.getvalue()
     assert capsys.readouterr().out == ""
 
 

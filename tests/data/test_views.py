@@ -40,6 +40,14 @@ def test_rows_of_large_arrays_are_looked_up(monkeypatch):
     assert np.shares_memory(take_rows(X, slice(2, 5)), X)
 
 
+@pytest.mark.parametrize(
+    ("rows", "taken", "looked_up"), [(201, 13, True), (200, 13, False), (201, 12, False)]
+)
+def test_small_arrays_and_a_few_rows_of_large_ones_are_copied(monkeypatch, rows, taken, looked_up):
+    monkeypatch.setattr(views, "LARGE", 1600)  # bytes; a few are up to a sixteenth
+    assert isinstance(take_rows(np.zeros(rows), np.arange(taken)), RowView) == looked_up
+
+
 def test_large_mapped_arrays_are_read_on_demand_in_every_split(monkeypatch, tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 5))
     np.save(tmp_path / "x.npy", x)

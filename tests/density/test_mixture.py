@@ -85,10 +85,11 @@ def test_log_prob_is_the_mixture_of_its_own_parameters(covariance):
     np.testing.assert_allclose(fitted.log_prob(codes), expected, rtol=1e-9)
 
 
-def test_the_seed_of_the_fit():
+def test_the_seed_of_the_fit_decides_where_it_starts():
     codes = np.random.default_rng(0).normal(size=(60, 3))
-    first, again = (fit("gmm", codes, seed=5).model.means_ for _ in range(2))
+    first, again, other = (fit("gmm", codes, seed=seed).model.means_ for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -73,21 +73,25 @@ def run(numbers: list[int], seed: int) -> Iterator[list[Any]]:
     while left:
         place = Path(tempfile.mkdtemp(prefix="fuzz-"))
         call = [sys.executable, "-m", "tests.fuzz", "--seed", str(seed), "--child", str(place)]
-        process = subprocess.Popen(
-            call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(left).encode())
-        process.stdin.close()
-        try:
-            yield from _answers(process, left)
-        finally:
-            process.kill()
-            process.wait()
-            shutil.rmtree(place, ignore_errors=True)
+        # errors go to a file: a pipe that nobody reads would fill, and stop the child
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
+                call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+            )
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(left).encode())
+            process.stdin.close()
+            try:
+                yield from _answers(process, left, said)
+            finally:
+                process.kill()
+                process.wait()
+                shutil.rmtree(place, ignore_errors=True)
 
 
-def _answers(process: subprocess.Popen[bytes], left: list[int]) -> Iterator[list[Any]]:
+def _answers(
+    process: subprocess.Popen[bytes], left: list[int], said: IO[bytes]
+) -> Iterator[list[Any]]:
     ready = False
     assert process.stdout is not None
     while left:
@@ -107,7 +111,8 @@ def _answers(process: subprocess.Popen[bytes], left: list[int]) -> Iterator[list
             yield [left.pop(0), "?", "?", why]
             return
         else:
-            raise RuntimeError(process.stderr.read().decode() if process.stderr else "")
+            said.seek(0)
+            raise RuntimeError(said.read().decode())
 
 
 def main() -> int:

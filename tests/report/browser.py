@@ -64,9 +64,10 @@ class Browser:
         return found["result"].get("value")
 
     def open(self, url: str) -> None:
-        """Load a page."""
+        """Load a page, and wait until it has taken the place of the one before."""
+        self.run("window.before = true")
         self.send("Page.navigate", url=url)
-        self.wait(lambda: self.run("document.readyState") == "complete")
+        self.wait(lambda: self.run("!window.before && document.readyState === 'complete'"))
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Press the mouse at one place, and release it at another."""

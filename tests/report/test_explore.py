@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 def trained(folder, data, method="rrae", **options):
     values = {"method": method, "data": str(folder / data), "latent_dim": 6, "epochs": 1}
-    where = folder / f"{method}-{data}"
+    where = folder / "-".join([method, data, *map(str, options.values())])
     if not where.exists():
         runs.train(RunConfig(**{**values, "options": options}), where, progress=False)
     return runs.Run(where)

@@ -5,7 +5,7 @@ from latentrank.data.axes import UNNAMED, Axes, Axis
 from latentrank.preprocessing import Preprocessing
 from latentrank.report import figures
 from latentrank.report.cells import CONTINUOUS, FieldLimits
-from latentrank.report.limits import drawn, in_colour, limits_of
+from latentrank.report.limits import drawn, in_colour, in_deviations, limits_of
 
 #: Pressure and velocity: 100 kPa with a deviation of 300 Pa, and 0 to 1 m/s.
 FLOW = Preprocessing(offset=(1e5, 0.5), scale=(300.0, 0.3), dtype="float64")
@@ -72,6 +72,12 @@ def test_curves_that_fit_on_one_axis_keep_their_units(units):
     np.testing.assert_array_equal(shown, x)
     figure = figures.reconstructions(shown, shown, limits_of(shown, (2, 30), units, UNNAMED))
     assert figure.get_supylabel() == ""
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(75.5, False), (-75.5, False), (76.5, True)])
+def test_channels_are_on_one_axis_while_each_takes_a_twentieth_of_it(apart, expected):
+    # four deviations of `apart` and four more
+    assert in_deviations((2, 30), Preprocessing((0.0, apart), (1.0, 1.0))) == expected
 
 
 @pytest.mark.parametrize("bounds", [{}, {"low": 0.0, "high": 1.0}])

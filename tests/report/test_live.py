@@ -203,19 +203,36 @@ def test_only_this_machine_is_answered(serving):
 
 
 @pytest.fixture(scope="module")
-def page(serving, tmp_path_factory):
+def opened(tmp_path_factory):
     if browser.EXECUTABLE is None:
         pytest.skip(f"needs a browser: none of {', '.join(browser.NAMES)} is on the PATH")
     pytest.importorskip("websockets")
     with browser.Browser(tmp_path_factory.mktemp("profile")) as found:
-        found.open(serving)
-        found.wait(lambda: found.run(DRAWN))
         yield found
+
+
+@pytest.fixture
+def page(opened, serving):
+    """The page as it opens: no test finds what another did to it."""
+    opened.open(serving)
+    opened.wait(lambda: opened.run(DRAWN))
+    return opened
 
 
 PIXELS = "document.querySelector('#sample canvas').toDataURL()"
 DRAWN = "document.querySelector('#sample canvas').width === 9"
 SLIDERS = "[...document.querySelectorAll('input[id^=d]')].map(own => Number(own.value))"
+
+
+READ = (
+    "Array.from(document.querySelector('#sample canvas').getContext('2d')"
+    ".getImageData(0, 0, 9, 6).data)"
+)
+
+
+def shown(page):
+    """The colours of the picture, as the decoder gives them."""
+    return np.reshape(page.run(READ), (-1, 4))[:, :3].ravel()
 
 
 def set_slider(page, name, value):
@@ -242,12 +259,7 @@ def test_the_picture_is_that_of_the_sliders(page, folder):
     for index, value in enumerate((1.5, -2.0, 0.5)):
         set_slider(page, f"d{index}", value)
     wanted = np.frombuffer(explorer.decoded(np.array([1.5, -2.0, 0.5])), np.uint8)
-    read = (
-        "Array.from(document.querySelector('#sample canvas').getContext('2d')"
-        ".getImageData(0, 0, 9, 6).data)"
-    )
-    shown = lambda: np.reshape(page.run(read), (-1, 4))[:, :3].ravel()  # noqa: E731
-    assert page.wait(lambda: np.array_equal(shown(), wanted))
+    assert page.wait(lambda: np.array_equal(shown(page), wanted))
 
 
 def test_the_point_moves_the_sliders(page):
@@ -284,20 +296,14 @@ def test_fewer_coefficients_leave_the_others_at_the_mean(page, folder):
     set_slider(page, "d2", 2.0)
     assert changes(page, lambda: set_slider(page, "rank", 0))
     mean = np.frombuffer(Explorer(trained(folder, "fields.npz")).decoded(np.zeros(3)), np.uint8)
-    read = (
-        "Array.from(document.querySelector('#sample canvas').getContext('2d')"
-        ".getImageData(0, 0, 9, 6).data)"
-    )
-    shown = lambda: np.reshape(page.run(read), (-1, 4))[:, :3].ravel()  # noqa: E731
-    assert page.wait(lambda: np.array_equal(shown(), mean))
+    assert page.wait(lambda: np.array_equal(shown(page), mean))
 
 
 @pytest.fixture
 def fetching(page):
     """Keeps the page's own function, which a test replaces."""
     page.run("window.real = window.fetch; 0")
-    yield page
-    page.run("window.fetch = window.real; 0")
+    return page
 
 
 def test_parameters_that_get_no_answer_mark_the_page_until_they_do(fetching):

@@ -90,7 +90,9 @@ def test_a_history_says_how_long_it_is():
 
 
 def test_a_terminal_has_one_line_that_is_redrawn():
-    assert "10 %  epoch" not in shown(True, 40)
+    drawn = shown(True, 40)
+    assert "epoch 40  error" in drawn
+    assert drawn.count("\n") == 1
 
 
 def test_custom_checkpoints_need_no_run_folder(tmp_path):
