@@ -137,7 +137,7 @@ def _drawn(decoded: Array, view: View) -> NDArray[np.uint8]:
 
 
 def _lines(samples: Array, limits: Limits, axes: Axes) -> NDArray[np.uint8]:
-    """Curves `(N, C, T)` or rows `(N, F)` as pictures on a light background, at their coordinates."""
+    """Curves `(N, C, T)` or rows `(N, F)` as pictures, at their coordinates."""
     low, high = limits
     width, height = (size * _FINE for size in _CURVE)
     pictures = []

@@ -20,6 +20,7 @@ from latentrank.errors import InputError
 from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
 from latentrank.io import atomic_write, expanded, read_json, read_yaml, remove_file, write_json
 from latentrank.models.base import LatentModel
+from latentrank.nets import NETWORKS
 from latentrank.runs.kept import Kept
 from latentrank.runs.stored import check_stored
 from latentrank.serialization import load
@@ -89,7 +90,9 @@ class Run:
     def settings(self) -> RunConfig:
         """The resolved configuration."""
         values = read_yaml(self.folder / CONFIG)
-        methods.check_registered(values.get("method"), f"The run in {self.folder}")
+        methods.METHODS.require(values.get("method"), f"The run in {self.folder}")
+        if values.get("net") is not None:
+            NETWORKS.require(values["net"], f"The run in {self.folder}")
         return RunConfig(**values)
 
     @property
