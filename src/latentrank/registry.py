@@ -135,6 +135,27 @@ class Registry(Generic[T]):
         self._values[name] = value
         return value
 
+    def require(self, name: object, what: object) -> None:
+        """Refuse a name that something already made refers to, and that is not known here.
+
+        Args:
+            name: what should be registered.
+            what: description of what was made with it, to begin a sentence.
+
+        Raises:
+            InputError: there is no such name in this process.
+
+        Example:
+            >>> Registry[int]("square", "latentrank.doctest").require("mine", "runs/a")
+            Traceback (most recent call last):
+            latentrank.errors.InputError: runs/a has the square 'mine', which is not registered ...
+        """
+        if not isinstance(name, str) or name not in self:
+            raise InputError(
+                f"{what} has the {self.kind} '{name}', which is not registered here; use it from "
+                f"the script that registers the {self.kind}, or install the package that does."
+            )
+
     def included(self, name: str) -> bool:
         """Whether the name is one of this library's own."""
         return name in self._shared or name in self._lazy

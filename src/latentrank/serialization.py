@@ -26,7 +26,7 @@ from latentrank.methods.option_types import reason
 from latentrank.models.autoencoder import Autoencoder
 from latentrank.models.base import LatentModel
 from latentrank.models.spec import Spec
-from latentrank.nets import surgery
+from latentrank.nets import NETWORKS, surgery
 from latentrank.torch_state import own_defaults
 
 FORMAT = 2
@@ -94,7 +94,9 @@ def load(
     """
     folder = expanded(folder)
     spec = spec_of(folder)
-    methods.check_registered(spec.method, f"The model in {folder}")
+    methods.METHODS.require(spec.method, f"The model in {folder}")
+    if spec.net not in ("custom", "linear"):
+        NETWORKS.require(spec.net, f"The model in {folder}")
     with _explained(folder):
         tensors = load_file(folder / WEIGHTS)
     custom = spec.net == "custom"

@@ -85,7 +85,17 @@ def test_high_values_are_drawn_high():
 def test_short_vector_is_drawn_in_steps():
     places, heights = cells.line_points(np.array([1.0, 2.0]))
     assert places.tolist() == [0.5, 1.5, 1.5, 2.5]
-    assert heights.tolist() == [1.0, 1.0, 2.0, 2.0]
+    assert heights.tolist() == [[1.0, 1.0, 2.0, 2.0]]
+
+
+def test_a_short_curve_is_drawn_from_point_to_point():
+    """Steps are for the columns of a table; a curve of 30 times looked like a bar chart."""
+    figure = cells.grid_figure(np.linspace(0, 1, 30).reshape(1, 1, 1, 30), (0.0, 1.0))
+    assert len(figure.axes[0].collections[1].get_paths()[0].vertices) == 30
+    curve = np.stack([np.arange(3.0), np.arange(3.0) ** 2])
+    places, heights = cells.line_points(curve)
+    assert places.tolist() == [1.0, 2.0, 3.0]
+    assert heights.tolist() == curve.tolist()
 
 
 @pytest.mark.parametrize("columns", [1, 5, 16, 40])

@@ -1,5 +1,7 @@
 """Saved models as runs: they report what the run that they came from reports."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +14,7 @@ from latentrank import LowRankAutoencoder, inference, runs
 from latentrank.config import RunConfig
 from latentrank.data import Dataset, Split
 from latentrank.errors import InputError
+from latentrank.io import read_yaml
 from latentrank.linalg import spectrum
 from latentrank.preprocessing import Preprocessing
 from latentrank.runs import opened
@@ -119,6 +122,21 @@ def test_values_that_the_model_cannot_have_seen_are_refused(tmp_path):
 def test_networks_are_refused_where_none_are_needed(saved):
     with pytest.raises(InputError, match="has built-in networks"):
         opened(saved, encoder=torch.nn.Identity(), decoder=torch.nn.Identity()).model()
+
+
+def test_networks_that_are_not_registered_here_are_not_called_built_in(saved, run, tmp_path):
+    """A family of another script; its functions, passed in, are not the remedy."""
+    for folder, name in ((saved, "model.json"), (run.folder, "config.yaml")):
+        copy = shutil.copytree(folder, tmp_path / folder.name)
+        for file in (copy / "model.json", copy / name):
+            values = read_yaml(file)
+            file.write_text(json.dumps({**values, "net": "resmlp"}))
+        told = "has the network 'resmlp', which is not registered here; use it from the script"
+        for networks in ({}, {"encoder": torch.nn.Identity(), "decoder": torch.nn.Identity()}):
+            with pytest.raises(InputError, match=told):
+                latentrank.load(copy, **networks)
+    with pytest.raises(InputError, match=rf"The run in .* {told}"):
+        runs.resume(tmp_path / run.folder.name, {"epochs": 9})
 
 
 def test_a_folder_with_neither_is_refused(tmp_path):

@@ -9,7 +9,6 @@ from latentrank.methods.option_types import MethodOptions, ReconstructionOptions
 from latentrank.methods.table import (
     METHODS,
     Method,
-    check_registered,
     get,
     names,
     options,
@@ -25,7 +24,6 @@ __all__ = [
     "MethodOptions",
     "ReconstructionOptions",
     "build",
-    "check_registered",
     "get",
     "names",
     "options",

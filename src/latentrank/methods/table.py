@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from latentrank.errors import InputError, check_is, check_takes
+from latentrank.errors import check_is, check_takes
 from latentrank.methods import option_types as o
 from latentrank.registry import Registry
 from latentrank.term import Term
@@ -339,28 +339,6 @@ def get(name: str) -> Method:
         InputError: there is no such method; the nearest name is suggested.
     """
     return METHODS.get(name)
-
-
-def check_registered(name: object, what: object) -> None:
-    """Refuse a method that something already made was trained with, and that is not known here.
-
-    Args:
-        name: of the method.
-        what: description of what was made with it, to begin a sentence.
-
-    Raises:
-        InputError: there is no such method in this process.
-
-    Example:
-        >>> check_registered("mine", "runs/a")
-        Traceback (most recent call last):
-        latentrank.errors.InputError: runs/a has the method 'mine', which is not registered ...
-    """
-    if not isinstance(name, str) or name not in METHODS:
-        raise InputError(
-            f"{what} has the method '{name}', which is not registered here; use it from the script "
-            "that registers the method, or install the package that does."
-        )
 
 
 def register(method: Method) -> Method:

@@ -31,7 +31,7 @@ Floats = NDArray[np.floating]
 
 _GAP: Final = 0.06  # of a cell, between neighbours
 MOST_POINTS: Final = 20_000  # of all lines of a figure; beyond, they are rasterised
-_LONGEST_STEPS: Final = 32  # vectors up to this long are drawn as steps, one per feature
+_LONGEST_STEPS: Final = 32  # rows of a table up to this long are drawn as steps, one per feature
 
 
 class Limits(NamedTuple):
@@ -140,22 +140,6 @@ def in_rows(samples: Array, columns: int) -> Array:
     return samples[places].reshape(rows, columns, *samples.shape[1:])
 
 
-def as_curves(samples: Array) -> Array:
-    """Vectors as curves of one channel; curves unchanged.
-
-    Args:
-        samples: `(N, F)` or `(N, C, T)`.
-
-    Returns:
-        `(N, C, T)`.
-
-    Example:
-        >>> as_curves(np.zeros((2, 5))).shape
-        (2, 1, 5)
-    """
-    return samples[:, None, :] if samples.ndim == 2 else samples
-
-
 def steps(values: Array) -> tuple[Floats, Floats]:
     """The outline of a bar chart with bars of width one, centred at 1, 2, ...
 
@@ -173,22 +157,24 @@ def steps(values: Array) -> tuple[Floats, Floats]:
     return np.repeat(edges, 2)[1:-1], np.repeat(np.asarray(values, dtype=np.float64), 2)
 
 
-def line_points(values: Array) -> tuple[Floats, Floats]:
-    """Positions and heights of a line: steps for a short vector, else point to point.
+def line_points(sample: Array) -> tuple[Floats, Floats]:
+    """Positions and heights of the lines of a sample: point to point, or steps for a short row.
 
     Args:
-        values: `(T,)`.
+        sample: a curve `(C, T)`, or a row of a table `(F,)`.
 
     Returns:
-        Two arrays of equal length.
+        Positions `(P,)` and heights `(C, P)`, one channel for a row.
 
     Example:
-        >>> len(line_points(np.zeros(200))[0])
-        200
+        >>> [part.shape for part in line_points(np.zeros((2, 5)))]
+        [(5,), (2, 5)]
     """
-    if len(values) <= _LONGEST_STEPS:
-        return steps(values)
-    return np.arange(1.0, len(values) + 1), np.asarray(values, dtype=np.float64)
+    if sample.ndim == 1 and len(sample) <= _LONGEST_STEPS:
+        places, heights = steps(sample)
+        return places, heights[None]
+    lines = np.atleast_2d(np.asarray(sample, dtype=np.float64))
+    return np.arange(1.0, lines.shape[1] + 1), lines
 
 
 @styled
@@ -336,17 +322,16 @@ def rgb(images: Array, limits: Limits) -> NDArray[np.uint8]:
 def _draw_lines(axes: Axes, grid: Array, limits: Limits, count: int | None) -> None:
     """Curves `(R, C, ch, T)` or vectors `(R, C, F)` as small lines on a light background."""
     rows, columns = grid.shape[:2]
-    curves = as_curves(grid.reshape(rows * columns, *grid.shape[2:]))[:count]
+    samples = grid.reshape(rows * columns, *grid.shape[2:])[:count]
     low, high = limits
     grounds, lines = [], []
-    for index, sample in enumerate(curves):
+    for index, sample in enumerate(samples):
         x0, y0 = float(index % columns), float(index // columns)
         x1, y1 = x0 + 1 - _GAP, y0 + 1 - _GAP
         grounds.append([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-        for values in sample:
-            places, heights = line_points(values)
-            across = (places - places[0]) / max(places[-1] - places[0], 1)
-            up = np.clip((heights - low) / (high - low), 0, 1)  # NaN leaves a gap
+        places, heights = line_points(sample)
+        across = (places - places[0]) / max(places[-1] - places[0], 1)
+        for up in np.clip((heights - low) / (high - low), 0, 1):  # NaN leaves a gap
             inner_x = x0 + (1 - _GAP) * (0.06 + 0.88 * across)
             inner_y = y0 + (1 - _GAP) * (0.92 - 0.84 * up)
             lines.append(np.column_stack([inner_x, inner_y]))
@@ -354,7 +339,7 @@ def _draw_lines(axes: Axes, grid: Array, limits: Limits, count: int | None) -> N
     axes.add_collection(
         LineCollection(
             lines,
-            colors=small_colours(curves.shape[1]),
+            colors=small_colours(len(heights)),
             linewidths=1.0,
             rasterized=grid.size > MOST_POINTS,
         )

@@ -15,7 +15,7 @@ from latentrank.data.axes import Axes
 from latentrank.formatting import as_text
 from latentrank.io import write_text
 from latentrank.report import html, lines
-from latentrank.report.cells import Array, Limits, as_curves, displayable, rgb, widened
+from latentrank.report.cells import Array, Limits, displayable, rgb, widened
 from latentrank.report.panels import reading
 from latentrank.report.style import CELL, small_colours
 from latentrank.report.view import View
@@ -132,21 +132,21 @@ def _drawn(decoded: Array, view: View) -> NDArray[np.uint8]:
     if flat.ndim == 4:
         pictures = rgb(flat, view.limits)
     else:
-        pictures = _lines(as_curves(flat), widened(view.limits, flat), view.axes)
+        pictures = _lines(flat, widened(view.limits, flat), view.axes)
     return pictures.reshape(*outer, *pictures.shape[1:])
 
 
-def _lines(curves: Array, limits: Limits, axes: Axes) -> NDArray[np.uint8]:
-    """Curves `(N, C, T)` as pictures on a light background, at their coordinates."""
+def _lines(samples: Array, limits: Limits, axes: Axes) -> NDArray[np.uint8]:
+    """Curves `(N, C, T)` or rows `(N, F)` as pictures, at their coordinates."""
     low, high = limits
     width, height = (size * _FINE for size in _CURVE)
     pictures = []
-    for curve in curves:
+    for sample in samples:
         picture = Image.new("RGB", (width, height), CELL)
         draw = ImageDraw.Draw(picture)
-        for values, colour in zip(curve, small_colours(len(curve)), strict=True):
-            places, heights = lines.points(values, axes)
-            across = (places - places.min()) / (np.ptp(places) or 1)
+        places, drawn = lines.points(sample, axes)
+        across = (places - places.min()) / (np.ptp(places) or 1)
+        for heights, colour in zip(drawn, small_colours(len(drawn)), strict=True):
             up = (np.nan_to_num(heights, nan=low) - low) / (high - low)
             x, y = width * (0.05 + 0.9 * across), height * (0.92 - 0.84 * up)
             draw.line(list(zip(x, y, strict=True)), fill=colour, width=3 * _FINE)

@@ -65,7 +65,7 @@ def of_samples(view: View) -> tuple[Frame, dict[str, Any]]:
             "offset": np.full(len(sample), view.preprocessing.offset, np.float64).tolist(),
             "scale": np.full(len(sample), view.preprocessing.scale, np.float64).tolist(),
         }
-    x, _ = lines.points(np.atleast_2d(sample)[0], view.axes)
+    x, _ = lines.points(sample, view.axes)
     return Frame.of(_lines(view, 3.7)), {
         "kind": "lines",
         "x": x.tolist(),
@@ -96,7 +96,7 @@ def _lines(view: View, height: float) -> Figure:
     figure = new_figure(page_width(), height)
     panel = figure.subplots()
     if not lines.named_rows(sample, view.axes):
-        x, _ = lines.points(np.atleast_2d(sample)[0], view.axes)
+        x, _ = lines.points(sample, view.axes)
         panel.set_xlim(float(x.min()), float(x.max()))
     lines.finish(figure, [panel], sample, view.axes, widened(view.limits, view.examples))
     if sample.ndim == 2 and len(sample) > 1:

@@ -49,8 +49,9 @@ def draw(panel: Panel, sample: Array, axes: Axes, colours: Sequence[Any], **styl
         style = {"marker": "o", "markersize": 1 + 2 * style.get("linewidth", 1.5), **style}
         panel.plot(sample, np.arange(len(sample)), color=colours[0], **style | {"linewidth": 0})
         return
-    for channel, values in enumerate(np.atleast_2d(sample)):
-        panel.plot(*points(values, axes), color=colours[channel % len(colours)], **style)
+    places, lines = points(sample, axes)
+    for channel, heights in enumerate(lines):
+        panel.plot(places, heights, color=colours[channel % len(colours)], **style)
 
 
 def of_seeds(panel: Panel, x: Array, seeds: Floats, index: int, label: str, **style: Any) -> Floats:
@@ -82,10 +83,12 @@ def mark_rank(panel: Panel, rank: float, height: float, index: int) -> None:
     panel.plot([rank], [height], "o", color=colour, markersize=7, markeredgecolor=PAPER, zorder=4)
 
 
-def points(values: Array, axes: Axes) -> tuple[Floats, Floats]:
-    """Positions and heights of a line `(T,)`: at its coordinates, if it has some."""
+def points(sample: Array, axes: Axes) -> tuple[Floats, Floats]:
+    """Positions `(P,)` and heights `(C, P)` of a curve or row: at its coordinates, if known."""
     known = axes.places[0].values if axes.places else None
-    return line_points(values) if known is None else (known, np.asarray(values, np.float64))
+    if known is None:
+        return line_points(sample)
+    return known, np.atleast_2d(np.asarray(sample, np.float64))
 
 
 def finish(

@@ -74,9 +74,7 @@ class Explorer:
         elif lines.named_rows(sample[0], self.view.axes):
             shown = sample[0].astype(np.float32)
         else:
-            curves = np.atleast_2d(sample[0])
-            heights = [lines.points(values, self.view.axes)[1] for values in curves]
-            shown = np.asarray(heights, dtype=np.float32)
+            shown = lines.points(sample[0], self.view.axes)[1].astype(np.float32)
         return bytes(shown.tobytes())
 
     def at(self, parameters: NDArray[Any]) -> dict[str, Any]:

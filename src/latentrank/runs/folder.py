@@ -20,6 +20,7 @@ from latentrank.errors import InputError
 from latentrank.filenames import CODES, CONFIG, HISTORY, LAST_CHECKPOINT, METRICS, PARAMETER_MAP
 from latentrank.io import atomic_write, expanded, read_json, read_yaml, remove_file, write_json
 from latentrank.models.base import LatentModel
+from latentrank.nets import NETWORKS
 from latentrank.runs.kept import Kept
 from latentrank.runs.stored import check_stored
 from latentrank.serialization import load
@@ -89,7 +90,9 @@ class Run:
     def settings(self) -> RunConfig:
         """The resolved configuration."""
         values = read_yaml(self.folder / CONFIG)
-        methods.check_registered(values.get("method"), f"The run in {self.folder}")
+        methods.METHODS.require(values.get("method"), f"The run in {self.folder}")
+        if values.get("net") is not None:
+            NETWORKS.require(values["net"], f"The run in {self.folder}")
         return RunConfig(**values)
 
     @property
@@ -180,11 +183,23 @@ class Run:
         return self
 
     def _read(self) -> Dataset:
+        return self._accepted(self.data_at(self.place))
+
+    def data_at(self, place: RunConfig, progress: bool = False) -> Dataset:
+        """Read the data from the location in these settings, whatever their content.
+
+        Args:
+            place: the settings of the run, perhaps with another location.
+            progress: show the progress of reading.
+
+        Raises:
+            MissingDataError: they cannot be read.
+        """
         try:
-            dataset = load_data(self.place)
+            return load_data(place, progress)
         except InputError as error:
             reason = str(error).partition(";")[0].rstrip(".")
-            if self.place.data != self.settings.data:
+            if place.data != self.settings.data:
                 raise MissingDataError(
                     f"The data given for the run in {self.folder} cannot be read with the run's "
                     f"settings: {reason}; give those that it was trained on."
@@ -194,7 +209,6 @@ class Run:
                 "moved, give their new location with read_data(...); if they were in "
                 "memory, give a file that holds them."
             ) from None
-        return self._accepted(dataset)
 
     def _accepted(self, dataset: Dataset) -> Dataset:
         """The data, if they are those of the training."""

@@ -125,7 +125,8 @@ def resume(
 
     Args:
         folder: of the run.
-        changes: settings to change, of `latentrank.config.settings("resumable")`.
+        changes: settings to change, of `latentrank.config.settings("resumable")`; others may be
+            given as they are.
         dataset: the data, if the run was trained on data in memory.
         encoder: your own network, if the run was trained with one.
         decoder: your own network, if `encoder` is given.
@@ -139,7 +140,10 @@ def resume(
     run = Run(folder)
     with locked(run.folder):
         config = _changed(run, dict(changes or {}))
-        dataset = load_data(config, progress, dataset)
+        if dataset is None:
+            dataset = run.data_at(config, progress)
+        else:
+            dataset = load_data(config, progress, dataset)
         trainings = _Trainings(dataset, progress, callbacks)
         if config.training.n_init > 1:
             write_yaml(run.folder / CONFIG, config.model_dump(mode="json"))
@@ -223,13 +227,17 @@ class _Trainings:
 def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
     """The configuration of a resumed run, with changed settings."""
     before = run.settings
-    for name in given:
-        if name not in settings("resumable"):
-            raise InputError(
-                f"{name} of the run in {run.folder} cannot be changed; leave it out, or "
-                "train a new run."
-            )
-    config = before.updated(with_one_length(given))
+    kept = {**before.flat(), **before.flat()["options"]}
+    changes = {name: value for name, value in given.items() if name in settings("resumable")}
+    for name, value in given.items():
+        if name in changes or (name in kept and _same(kept[name], value)):
+            continue
+        was = f" is {kept[name]} and" if kept.get(name) is not None else ""
+        raise InputError(
+            f"{name} of the run in {run.folder}{was} cannot be changed; leave it out, or train a "
+            "new run."
+        )
+    config = before.updated(with_one_length(changes))
     if run.finished and before.training.n_init > 1:
         raise InputError(
             f"The run in {run.folder} is the best of {before.training.n_init} trainings and "
@@ -247,6 +255,14 @@ def _changed(run: Run, given: Mapping[str, Any]) -> RunConfig:
             f"its {done}."
         )
     return config
+
+
+def _same(kept: Any, given: Any) -> bool:
+    """Whether a setting is given as it is in the run; options may be given as text."""
+    try:
+        return float(kept) == float(given)
+    except (TypeError, ValueError):
+        return str(kept) == str(given)
 
 
 def start(resolved: RunConfig, folder: Path) -> None:

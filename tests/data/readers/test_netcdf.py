@@ -350,6 +350,13 @@ def test_a_variable_of_a_zarr_store_is_read_as_with_all_of_them(tmp_path, group)
     assert (one.fingerprint, one.axes.to_dict()) == (other.fingerprint, other.axes.to_dict())
 
 
+def test_a_store_without_consolidated_metadata_is_read_without_a_warning(tmp_path, recwarn):
+    fields().to_zarr(tmp_path / "a.zarr", consolidated=False, zarr_format=2)
+    recwarn.clear()
+    assert load(tmp_path / "a.zarr").shape == (2, 5, 7)
+    assert not [str(each.message) for each in recwarn if "onsolidated" in str(each.message)]
+
+
 def test_a_single_number_is_no_variable_of_samples(tmp_path):
     fields = xr.Dataset({"T": (("time", "place"), np.ones((4, 5))), "start": 3.0})
     fields.to_netcdf(tmp_path / "a.nc")

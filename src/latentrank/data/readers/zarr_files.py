@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,11 @@ def read(path: Path, inner: str | None, meaning: Meaning) -> Contents:
         group, written = store[place_of_group] if place_of_group else store, all
     if written(_has_dimensions(array) for _, array in group.arrays()):
         xarray = need("xarray", "fields", f"Reading {path}")
-        with xarray.open_zarr(place, group.path or None, decode_times=False, chunks=None) as opened:
+        with warnings.catch_warnings():
+            # A store without consolidated metadata is read as well, if more slowly.
+            warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
+            opened = xarray.open_zarr(place, group.path or None, decode_times=False, chunks=None)
+        with opened:
             return netcdf.from_xarray(opened, path, name, meaning, group.path)
     found, inner = (found, None) if name is None else (store, inner)
     held = {name: a for name, a in found.members(max_depth=None) if isinstance(a, zarr.Array)}

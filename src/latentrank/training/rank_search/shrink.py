@@ -106,7 +106,9 @@ class ShrinkSearch(AdjustSearch):
 
     @property
     def doubt(self) -> str | None:
-        """Also unreliable if directions were dropped too early."""
+        """Also unreliable if directions were dropped too early, or the search never began."""
+        if math.isinf(self.tracker.best):
+            return "training ended before any could be dropped, train for longer"
         if self.learning.still:
             return "directions were dropped too early, train for longer"
         return super().doubt
