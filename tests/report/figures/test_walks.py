@@ -34,7 +34,7 @@ def test_walks_of_curves_show_every_channel_under_its_name():
     for index, panel in enumerate(figure.axes):
         channel, path = divmod(index, 3)
         for step, line in enumerate(panel.lines):
-            np.testing.assert_array_equal(line.get_ydata()[::2], rows[path, step, channel])
+            np.testing.assert_array_equal(line.get_ydata(), rows[path, step, channel])
     assert len(figures.interpolation(rows[:1]).axes) == 2
     many = figures.interpolation(np.random.default_rng(0).random((2, 5, 9, 30)))
     assert len(many.axes) == 2 * MOST_CHANNELS
