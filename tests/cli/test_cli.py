@@ -95,7 +95,7 @@ def test_words_and_options_are_told_apart():
 def test_an_internal_error_is_one_sentence_and_leaves_its_traceback(monkeypatch, capfd, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("latentrank.methods.names", partial(operator.truediv, 1, 0))
+    monkeypatch.setattr("latentrank.registry.Registry.working", partial(operator.truediv, 1, 0))
     assert main(["methods"]) == 1
     err = capfd.readouterr().err
     assert err.count("\n") == 1
@@ -114,10 +114,10 @@ def test_debug_shows_the_traceback_at_any_position(capfd):
 
 @pytest.mark.parametrize("command", [["methods"], ["methods", "--debug"]])
 def test_ctrl_c_anywhere_is_one_sentence(command, monkeypatch, capfd):
-    def interrupted():
+    def interrupted(registry):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("latentrank.methods.names", interrupted)
+    monkeypatch.setattr("latentrank.registry.Registry.working", interrupted)
     assert main(command) == 130
     assert capfd.readouterr().err == "latentrank: Stopped.\n"
 
@@ -263,7 +263,7 @@ def test_brackets_in_names_are_printed(name, folder, capfd):
         (["train", "--resume", "{run}", "--out", "more"], "--out is more, but --resume goes on in"),
         (["train", "--resume", "{run}", "--config", "x.yaml"], "--config is x.yaml, but --resume"),
         (["explore", "{run}", "--port", "8000"], "add --live, or leave it out"),
-        (["train", "--resume", "{run}", "--rank", "2"], "rank of the run"),
+        (["train", "--resume", "{run}", "--rank", "3"], "rank of the run"),
         (
             ["train", "ae", "--data", "{folder}/squares.npz", "--out", "{run}"],
             "already contains a run",

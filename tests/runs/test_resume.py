@@ -35,7 +35,7 @@ def test_another_value_is_refused_beside_the_present_one(run, given, was):
 
 def test_data_that_have_moved_can_be_given(run):
     (run.folder.parent / "x.npy").rename("there.npy")
-    with pytest.raises(InputError, match="if they have moved, give their new location with --data"):
+    with pytest.raises(InputError, match="if they have moved, give their new location"):
         runs.resume(run.folder, {"epochs": 2}, progress=False)
     resumed = runs.resume(run.folder, {"epochs": 2, "data": "there.npy"}, progress=False)
     assert resumed.metrics["epochs"] == 2

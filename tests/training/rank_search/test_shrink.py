@@ -125,9 +125,13 @@ class TestShrinkSearch:
         assert search.readings == []
 
     @pytest.mark.parametrize(
-        ("still", "settled", "doubt"),
-        [(True, True, "too early"), (False, False, "cut short"), (False, True, None)],
-    )
-    def test_its_doubts_are_reported(self, search, still, settled, doubt):
-        search.learning.still, search.tracker.settled = still, settled
+        ("best", "still", "settled", "doubt"),
+        [
+            (0.4, True, True, "too early"), (0.4, False, False, "cut short"),
+            (0.4, False, True, None), (math.inf, True, False, "before any could be dropped"),
+        ],
+    )  # fmt: skip
+    def test_its_doubts_are_reported(self, search, best, still, settled, doubt):
+        search.learning.still = still
+        search.tracker.best, search.tracker.settled = best, settled
         assert (search.doubt is None) if doubt is None else (doubt in search.doubt)
