@@ -300,16 +300,18 @@ def _checked(matrix: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor | No
 
 def _output_index(encoder: nn.Module) -> int | None:
     """Where in a Sequential the last layer is linear, Flatten aside."""
-    plain = is_plain(encoder, nn.Sequential)
-    layers = list(enumerate(cast(nn.Sequential, encoder))) if plain else []
-    return _first_linear(reversed(layers), CONVOLUTIONS, nn.Flatten)
+    return _first_linear(reversed(_layers(encoder)), CONVOLUTIONS, nn.Flatten)
 
 
 def _input_index(decoder: nn.Module) -> int | None:
     """Where in a Sequential the first layer is linear, Unflatten aside."""
-    plain = is_plain(decoder, nn.Sequential)
-    layers = enumerate(cast(nn.Sequential, decoder)) if plain else ()
-    return _first_linear(layers, (*CONVOLUTIONS, *TRANSPOSED), nn.Unflatten)
+    return _first_linear(_layers(decoder), (*CONVOLUTIONS, *TRANSPOSED), nn.Unflatten)
+
+
+def _layers(net: nn.Module) -> list[tuple[int, nn.Module]]:
+    """The layers of a Sequential with their places; none of another module."""
+    plain = is_plain(net, nn.Sequential)
+    return list(enumerate(cast(nn.Sequential, net))) if plain else []
 
 
 def _first_linear(

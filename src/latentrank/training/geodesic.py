@@ -42,7 +42,7 @@ from latentrank.models.base import LatentModel
 from latentrank.nets import surgery, weight_of
 from latentrank.training.callbacks import ProgressLine
 from latentrank.training.context import data_of, model_of
-from latentrank.training.optimizers import gradient_step
+from latentrank.training.optimizers import can_be_fused, gradient_step
 from latentrank.training.rank_search import search_for
 from latentrank.training.state import KeptCallback
 
@@ -289,7 +289,7 @@ def _train(
     """Train the encoder towards `a U^T`, and the decoder from there back to the samples."""
     both = [*model.encoder.parameters(), *model.decoder.parameters()]
     parameters = list(dict.fromkeys(both))  # they may share some
-    fused = basis.is_cuda and not any(parameter.is_complex() for parameter in parameters)
+    fused = basis.is_cuda and can_be_fused(parameters)
     optimizer = torch.optim.Adam(parameters, _LEARNING_RATE, fused=fused or None)
     course = CosineAnnealingLR(optimizer, steps)
     for batch in batches:

@@ -23,7 +23,13 @@ from latentrank.models.base import LatentModel
 from latentrank.training.ahead import ahead, are_hooked, may_go_ahead
 from latentrank.training.context import total_steps, training_samples
 from latentrank.training.graph import Record, StepGraph, can_be_captured
-from latentrank.training.optimizers import create, fit_length, gradient_step, schedule
+from latentrank.training.optimizers import (
+    can_be_fused,
+    create,
+    fit_length,
+    gradient_step,
+    schedule,
+)
 from latentrank.training.rank_search import search_for
 from latentrank.training.second_stage import second_stage_of
 from latentrank.training.terms import DivergenceError, TermLog, finite
@@ -290,9 +296,7 @@ class TrainingModule(LightningModule):
         self, groups: Iterable[Any], betas: tuple[float, float] | None = None
     ) -> Optimizer:
         """The optimiser of the run at its learning rate."""
-        # Fused kernels are for real numbers.
-        real = not any(parameter.is_complex() for parameter in self.model.parameters())
-        fused = real and self.device.type in ("cpu", "cuda")
+        fused = can_be_fused(self.model.parameters())
         name, decay = self.config.optimizer, self.config.weight_decay or 0.0
         return create(name, groups, self.learning_rate, decay, betas, fused)
 

@@ -53,7 +53,7 @@ def create(
         learning_rate: at the start.
         weight_decay: strength of the decay, at least 0.
         betas: decay rates of the moments, for optimisers that have them; None means their defaults.
-        fused: the device has fused kernels.
+        fused: see `can_be_fused`.
 
     Raises:
         InputError: there is no such optimiser, pytorch_optimizer is missing, or the optimiser
@@ -89,6 +89,11 @@ def create(
             f"optimizer is {name}, which cannot train this model ({error}); choose another, "
             "such as adam."
         ) from error
+
+
+def can_be_fused(parameters: Iterable[torch.Tensor]) -> bool:
+    """Whether torch has fused kernels for these parameters: real ones, on a CPU or a GPU."""
+    return all(one.device.type in ("cpu", "cuda") and not one.is_complex() for one in parameters)
 
 
 def _of_library(name: str) -> type[Optimizer]:

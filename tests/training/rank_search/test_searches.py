@@ -268,26 +268,26 @@ def test_patience_leaves_no_trial_open(plane):
     assert error < 0.05 * variance
 
 
-def test_a_rank_found_while_networks_still_learned_is_unreliable():
-    """After a few epochs one direction of a curved surface is as good as eight."""
+def search_on_a_curved_surface(epochs):
+    """The report of an automatic rank, of at most 8."""
     rng = np.random.default_rng(0)
     x = np.sin(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 12))).astype(np.float32)
     data = Dataset("waves", Split(x[:240]), Split(x[240:]), bounded=False)
     torch.manual_seed(0)
     model = latentrank.build("rrae", (12,), 8, bounded=False, rank="auto")
-    report = fit(model, data, TrainConfig(epochs=30), progress=False).reports["rank_search"]
+    return fit(model, data, TrainConfig(epochs=epochs), progress=False).reports["rank_search"]
+
+
+def test_a_rank_found_while_networks_still_learned_is_unreliable():
+    """After a few epochs one direction of a curved surface is as good as eight."""
+    report = search_on_a_curved_surface(epochs=30)
     assert not report["reliable"]
     assert "dropped too early" in report["message"]
 
 
 def test_a_search_that_never_began_does_not_claim_that_directions_were_dropped():
     """After two epochs the error is still that of the mean of the data."""
-    rng = np.random.default_rng(0)
-    x = np.sin(rng.normal(size=(300, 2)) @ rng.normal(size=(2, 12))).astype(np.float32)
-    data = Dataset("waves", Split(x[:240]), Split(x[240:]), bounded=False)
-    torch.manual_seed(0)
-    model = latentrank.build("rrae", (12,), 8, bounded=False, rank="auto")
-    report = fit(model, data, TrainConfig(epochs=2), progress=False).reports["rank_search"]
+    report = search_on_a_curved_surface(epochs=2)
     assert (report["rank"], report["reliable"]) == (8, False)
     assert report["message"] == (
         "The rank was adapted down from 8: 8 directions; training ended before any could be "

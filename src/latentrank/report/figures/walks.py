@@ -10,8 +10,6 @@ from latentrank.report import lines
 from latentrank.report.cells import MOST_POINTS, Array, Limits, grid_figure, value_limits, widened
 from latentrank.report.style import CONTINUOUS, legend_above, narrow, styled
 
-#: Channels of curves that a walk between them shows at most.
-
 
 @styled
 def interpolation(rows: Array, limits: Limits | None = None, axes: Axes = UNNAMED) -> Figure:
